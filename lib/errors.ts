@@ -1,0 +1,41 @@
+/** The public, stable codes of carport's errors; `bin/exit-code.ts` maps each to an exit code. */
+export type ErrorCode =
+  | 'E_USAGE' // the command line or a setting is wrong
+  | 'E_FORMAT' // bytes that are not what their format says
+  | 'E_INTEGRITY' // content that is not what its hash or size says
+  | 'E_SIGNATURE' // no valid signature by a trusted key
+  | 'E_NOT_FOUND' // a path, object, file or key that is not there
+  | 'E_CREDENTIALS' // a key or credential that is missing, unreadable or refused
+  | 'E_PROGRAM' // a program that carport runs failed
+  | 'E_BUSY' // a passing condition: the same command may work later
+  | 'E_PARTIAL' // some paths were done, some were not
+  | 'E_IO'; // the file system refused
+
+export interface ErrorDetails {
+  /** What the user can type or do next. */
+  readonly hint?: string;
+  readonly cause?: unknown;
+}
+
+/** An error meant for people: says what failed, why (`cause`), and what to do next (`hint`). */
+export class CarportError extends Error {
+  override readonly name = 'CarportError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    this.hint = details.hint;
+  }
+}
+
+/** The error of every parser: `what` is the thing parsed, `why` the reason that it was refused. */
+export function formatError(what: string, why: string, details: ErrorDetails = {}): CarportError {
+  return new CarportError('E_FORMAT', `${what}: ${why}`, details);
+}
+
+/** True for a Node file system error with the given code, such as `ENOENT`. */
+export function isErrno(error: unknown, ...codes: readonly string[]): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}

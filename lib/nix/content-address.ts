@@ -1,0 +1,69 @@
+import { formatError } from '../errors.js';
+import { type Hash, hashBytes, parseHash, renderHash, toHex } from './hash.js';
+import { makeStorePath } from './store-path.js';
+
+/** How the content was hashed: `flat` a file's bytes, `recursive` its NAR, `git` its git tree, `text` a plain file. */
+export type ContentAddressMethod = 'text' | 'flat' | 'recursive' | 'git';
+
+/** What a content-addressed path is named after (`CA:` in a narinfo). */
+export interface ContentAddress {
+  readonly method: ContentAddressMethod;
+  readonly hash: Hash;
+}
+
+/** What a store path points to, as its own name takes it in. */
+export interface PathReferences {
+  /** Full store paths, without the path itself. */
+  readonly others: readonly string[];
+  /** Whether the content names its own path. */
+  readonly self: boolean;
+}
+
+const NO_REFERENCES: PathReferences = { others: [], self: false };
+
+/** The prefix before `<algorithm>:` in `fixed:` addresses and in a derivation's hashAlgo. */
+export const METHOD_PREFIXES = { flat: '', recursive: 'r:', git: 'git:' } as const;
+
+/** Parses `text:sha256:<hash>` and `fixed:[r:|git:]<algorithm>:<hash>` (libstore/content-address.cc). */
+export function parseContentAddress(text: string): ContentAddress {
+  if (text.startsWith('text:')) return { method: 'text', hash: parseHash(text.slice(5), 'sha256') };
+  const match = /^fixed:(r:|git:)?(.*)$/s.exec(text);
+  if (!match) throw formatError(`content address \`${text}\``, 'starts with neither `text:` nor `fixed:`');
+  const method = match[1] === 'r:' ? 'recursive' : match[1] === 'git:' ? 'git' : 'flat';
+  return { method, hash: parseHash(match[2]!) };
+}
+
+export function renderContentAddress(address: ContentAddress): string {
+  const hash = renderHash(address.hash);
+  return address.method === 'text' ? `text:${hash}` : `fixed:${METHOD_PREFIXES[address.method]}${hash}`;
+}
+
+/**
+ * The store path of content that is addressed by its hash (libstore/store-dir-config.cc). Only `text` and recursive
+ * sha256 may have references.
+ */
+export function makeContentAddressedPath(
+  address: ContentAddress,
+  name: string,
+  storeDir: string,
+  references: PathReferences = NO_REFERENCES,
+): string {
+  const what = `store path of \`${name}\``;
+  if (address.method === 'text') {
+    if (references.self) throw formatError(what, 'a text file cannot refer to itself');
+    return makeStorePath(typeWithReferences('text', references), address.hash, name, storeDir);
+  }
+  if (address.method === 'recursive' && address.hash.algorithm === 'sha256') {
+    return makeStorePath(typeWithReferences('source', references), address.hash, name, storeDir);
+  }
+  if (references.self || references.others.length > 0) {
+    throw formatError(what, 'only recursive sha256 content may have references');
+  }
+  const inner = `fixed:out:${METHOD_PREFIXES[address.method]}${address.hash.algorithm}:${toHex(address.hash.digest)}:`;
+  return makeStorePath('output:out', hashBytes('sha256', inner), name, storeDir);
+}
+
+/** The type of a store path with its references: `source:<ref>…:self`. */
+function typeWithReferences(type: string, references: PathReferences): string {
+  return [type, ...[...references.others].sort(), ...(references.self ? ['self'] : [])].join(':');
+}

@@ -1,0 +1,115 @@
+import { formatError } from '../../errors.js';
+import {
+  type ContentAddress,
+  type ContentAddressMethod,
+  METHOD_PREFIXES,
+  makeContentAddressedPath,
+} from '../content-address.js';
+import { hashBytes, parseHash, toHex } from '../hash.js';
+import { makeOutputPath } from '../store-path.js';
+import { printDerivation } from './aterm.js';
+import { type ByteString, type Derivation, derivationName, isFixedOutput, isFloating } from './derivation.js';
+
+/** Looks up a derivation by its store path; `undefined` when it is not at hand. */
+export type FindDerivation = (drvPath: string) => Promise<Derivation | undefined>;
+
+/** A derivation's identity, by output; `undefined` while its outputs are known only after a build. */
+type ModuloHash = ReadonlyMap<ByteString, string> | undefined;
+
+/**
+ * Computes derivations' output paths (libstore's hashDerivationModulo): two derivations that differ only in how their
+ * fixed inputs are fetched have the same outputs. Remembers what it computed; make one for each set of derivations.
+ */
+export function createOutputPaths(find: FindDerivation, storeDir: string) {
+  const hashes = new Map<string, Promise<ModuloHash>>();
+
+  const hashOf = (drvPath: string): Promise<ModuloHash> => {
+    const known = hashes.get(drvPath) ?? computeHash(drvPath);
+    hashes.set(drvPath, known);
+    return known;
+  };
+  const computeHash = async (drvPath: string): Promise<ModuloHash> => {
+    const derivation = await find(drvPath);
+    if (derivation === undefined) throw formatError('derivation', `the input \`${drvPath}\` is not at hand`);
+    if (isFixedOutput(derivation)) return new Map([['out', fixedOutputHash(derivation)]]);
+    const text = await textModuloInputs(derivation);
+    if (text === undefined || [...derivation.outputs.values()].some(isFloating)) return undefined;
+    const hash = toHex(hashBytes('sha256', Buffer.from(text, 'latin1')).digest);
+    return new Map([...derivation.outputs.keys()].map((output) => [output, hash]));
+  };
+  /** The derivation's text with its inputs' hashes in place of their paths. */
+  const textModuloInputs = async (derivation: Derivation): Promise<ByteString | undefined> => {
+    const inputs = new Map<string, Set<string>>();
+    for (const [path, outputs] of derivation.inputDerivations) {
+      const inputHashes = await hashOf(path);
+      if (inputHashes === undefined) return undefined;
+      for (const output of outputs) {
+        const hash = inputHashes.get(output);
+        if (hash === undefined) throw formatError('derivation', `\`${path}\` has no output \`${output}\``);
+        inputs.set(hash, (inputs.get(hash) ?? new Set()).add(output));
+      }
+    }
+    const inputDerivations = new Map([...inputs].map(([hash, outputs]) => [hash, [...outputs]]));
+    return printDerivation({ ...derivation, inputDerivations });
+  };
+
+  /**
+   * The output paths that the derivation's own text and its inputs give, by output; `undefined` for an output that is
+   * known only after the build. Throws when an input derivation is not at hand.
+   */
+  const outputPaths = async (
+    drvPath: string,
+    derivation: Derivation,
+  ): Promise<ReadonlyMap<ByteString, string | undefined>> => {
+    const name = derivationName(drvPath);
+    if (isFixedOutput(derivation)) {
+      return new Map([['out', makeContentAddressedPath(fixedAddress(derivation), name, storeDir)]]);
+    }
+    if ([...derivation.outputs.values()].some(isFloating)) {
+      return new Map([...derivation.outputs.keys()].map((output) => [output, undefined]));
+    }
+    const text = await textModuloInputs(withoutOutputPaths(derivation));
+    const hash = text === undefined ? undefined : hashBytes('sha256', Buffer.from(text, 'latin1'));
+    return new Map(
+      [...derivation.outputs.keys()].map((output) => [output, hash && makeOutputPath(output, hash, name, storeDir)]),
+    );
+  };
+  return outputPaths;
+}
+
+/** The store path of a derivation: a text file that refers to its sources and input derivations. */
+export function derivationPath(name: string, derivation: Derivation, storeDir: string): string {
+  const hash = hashBytes('sha256', Buffer.from(printDerivation(derivation), 'latin1'));
+  const others = [...derivation.inputSources, ...derivation.inputDerivations.keys()];
+  return makeContentAddressedPath({ method: 'text', hash }, `${name}.drv`, storeDir, { others, self: false });
+}
+
+/** What a fixed output is named after: `r:sha256` and a base 16 hash. */
+function fixedAddress(derivation: Derivation): ContentAddress {
+  const { hashAlgorithm, hash } = derivation.outputs.get('out')!;
+  const colon = hashAlgorithm.lastIndexOf(':');
+  return {
+    method: methodOf(hashAlgorithm.slice(0, colon + 1)),
+    hash: parseHash(`${hashAlgorithm.slice(colon + 1)}:${hash}`),
+  };
+}
+
+function methodOf(prefix: string): ContentAddressMethod {
+  if (prefix === 'text:') return 'text';
+  for (const method of ['flat', 'recursive', 'git'] as const) {
+    if (METHOD_PREFIXES[method] === prefix) return method;
+  }
+  throw formatError('derivation', `\`${prefix}\` is not a way of hashing`);
+}
+
+function fixedOutputHash(derivation: Derivation): string {
+  const { hashAlgorithm, hash, path } = derivation.outputs.get('out')!;
+  return toHex(hashBytes('sha256', `fixed:out:${hashAlgorithm}:${hash}:${path}`).digest);
+}
+
+/** The derivation as it was before its outputs' paths were filled in: in the outputs and in the environment. */
+function withoutOutputPaths(derivation: Derivation): Derivation {
+  const outputs = new Map([...derivation.outputs].map(([name, output]) => [name, { ...output, path: '' }]));
+  const env = new Map([...derivation.env].map(([key, value]) => [key, derivation.outputs.has(key) ? '' : value]));
+  return { ...derivation, outputs, env };
+}

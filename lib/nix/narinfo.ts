@@ -1,0 +1,174 @@
+import { formatError } from '../errors.js';
+import { type Hash, parseHash, renderHash } from './hash.js';
+import { baseNameOf, parseStorePath, storeDirOf, storePathOf } from './store-path.js';
+
+/** What is known of a valid store path, wherever it lies. Paths are full store paths. */
+export interface PathInfo {
+  readonly path: string;
+  readonly narHash: Hash;
+  /** Bytes of the NAR, uncompressed. */
+  readonly narSize: number;
+  readonly references: readonly string[];
+  readonly deriver?: string;
+  /** `<key name>:<base 64>`, one a key. */
+  readonly signatures: readonly string[];
+  /** The content address as text, when the path has one. A hint until the path was recomputed from it. */
+  readonly ca?: string;
+}
+
+/** A path in a binary cache: its `.narinfo`. Only what `fingerprint` covers can be trusted; the rest are hints. */
+export interface NarInfo extends PathInfo {
+  /** Where the NAR is, relative to the cache. */
+  readonly url: string;
+  readonly compression: string;
+  readonly fileHash?: Hash;
+  /** Bytes of the compressed NAR. */
+  readonly fileSize?: number;
+  /** Fields that Nix does not know (and ignores), kept so that rendering loses nothing. */
+  readonly unknownFields: readonly UnknownField[];
+}
+
+export interface UnknownField {
+  readonly key: string;
+  readonly value: string;
+  /** The known field that it follows, if any. */
+  readonly after?: string;
+}
+
+const KEYS = [
+  'StorePath',
+  'URL',
+  'Compression',
+  'FileHash',
+  'FileSize',
+  'NarHash',
+  'NarSize',
+  'References',
+  'Deriver',
+  'Sig',
+  'CA',
+] as const;
+type Key = (typeof KEYS)[number];
+const KNOWN: ReadonlySet<string> = new Set(KEYS);
+
+/** References and names of a narinfo are ASCII; a larger one is nobody's narinfo. */
+const MAX_LENGTH = 4 * 1024 * 1024;
+
+/**
+ * Parses a narinfo (libstore/nar-info.cc). Give text of one character a byte (latin1), so that rendering gives the same
+ * bytes. Every path must lie in the store dir of `StorePath`.
+ */
+export function parseNarInfo(text: string): NarInfo {
+  if (text.length > MAX_LENGTH) throw formatError('narinfo', 'is larger than 4 MiB');
+  const { fields, unknownFields } = splitFields(text);
+  const what = `narinfo of \`${fields.StorePath?.[0] ?? '?'}\``;
+  const path = parseAnyStorePath(required(fields, 'StorePath', what));
+  const storeDir = storeDirOf(path);
+  const fileHash = single(fields, 'FileHash', what);
+  const fileSize = single(fields, 'FileSize', what);
+  const deriver = single(fields, 'Deriver', what);
+  const ca = single(fields, 'CA', what);
+  return {
+    path,
+    url: required(fields, 'URL', what),
+    compression: single(fields, 'Compression', what) || 'bzip2',
+    ...(fileHash && { fileHash: parseHash(fileHash) }),
+    ...(fileSize && Number(fileSize) !== 0 && { fileSize: parseSize(fileSize, what) }),
+    narHash: parseHash(required(fields, 'NarHash', what)),
+    narSize: positive(parseSize(required(fields, 'NarSize', what), what), what),
+    references: parseReferences(single(fields, 'References', what) ?? '', storeDir),
+    ...(deriver && deriver !== 'unknown-deriver' && { deriver: storePathOf(deriver, storeDir) }),
+    signatures: fields.Sig ?? [],
+    ...(ca && { ca }),
+    unknownFields,
+  };
+}
+
+/** Renders a narinfo in Nix's field order. A value that would break its line is refused. */
+export function renderNarInfo(info: NarInfo): string {
+  const values: Record<Key, readonly string[]> = {
+    StorePath: [info.path],
+    URL: [info.url],
+    Compression: [info.compression],
+    FileHash: info.fileHash ? [renderHash(info.fileHash)] : [],
+    FileSize: info.fileSize ? [String(info.fileSize)] : [],
+    NarHash: [renderHash(info.narHash)],
+    NarSize: [String(info.narSize)],
+    References: [info.references.map(baseNameOf).join(' ')],
+    Deriver: info.deriver ? [baseNameOf(info.deriver)] : [],
+    Sig: info.signatures,
+    CA: info.ca ? [info.ca] : [],
+  };
+  const unknownAfter = (key?: string) =>
+    info.unknownFields.filter(({ after }) => after === key).map((field) => renderLine(field.key, field.value));
+  const lines = KEYS.flatMap((key) => [...values[key].map((value) => renderLine(key, value)), ...unknownAfter(key)]);
+  return [...unknownAfter(), ...lines].join('');
+}
+
+/** The signatures of both, without duplicates, in Nix's order. */
+export function mergeSignatures(a: readonly string[], b: readonly string[]): readonly string[] {
+  return [...new Set([...a, ...b])].sort();
+}
+
+type Fields = Partial<Record<Key, string[]>>;
+
+function splitFields(text: string): { fields: Fields; unknownFields: UnknownField[] } {
+  if (!text.endsWith('\n')) throw formatError('narinfo', 'the last line does not end');
+  const fields: Fields = {};
+  const unknownFields: UnknownField[] = [];
+  let after: string | undefined;
+  for (const line of text.slice(0, -1).split('\n')) {
+    const colon = line.indexOf(': ');
+    if (colon <= 0) throw formatError('narinfo', `the line \`${line}\` is not \`Key: value\``);
+    const key = line.slice(0, colon);
+    const value = line.slice(colon + 2);
+    if (KNOWN.has(key)) {
+      fields[key as Key] = [...(fields[key as Key] ?? []), value];
+      after = key;
+    } else {
+      unknownFields.push({ key, value, ...(after && { after }) });
+    }
+  }
+  return { fields, unknownFields };
+}
+
+function single(fields: Fields, key: Key, what: string): string | undefined {
+  const values = fields[key] ?? [];
+  if (values.length > 1) throw formatError(what, `\`${key}\` is there twice`);
+  return values[0];
+}
+
+function required(fields: Fields, key: Key, what: string): string {
+  const value = single(fields, key, what);
+  if (!value) throw formatError(what, `\`${key}\` is missing`);
+  return value;
+}
+
+function parseAnyStorePath(text: string): string {
+  const storeDir = storeDirOf(text);
+  if (!storeDir.startsWith('/')) throw formatError('narinfo', `\`${text}\` is not an absolute store path`);
+  return parseStorePath(text, storeDir);
+}
+
+function parseReferences(value: string, storeDir: string): readonly string[] {
+  const references = value.split(' ').filter((name) => name !== '');
+  return references.map((name) => storePathOf(name, storeDir));
+}
+
+function parseSize(text: string, what: string): number {
+  const size = Number(text);
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(size)) throw formatError(what, `\`${text}\` is not a size`);
+  return size;
+}
+
+function positive(size: number, what: string): number {
+  if (size === 0) throw formatError(what, '`NarSize` is zero');
+  return size;
+}
+
+function renderLine(key: string, value: string): string {
+  if (/[\x00-\x1f\x7f]/.test(key + value)) {
+    throw formatError('narinfo', `the value of \`${key}\` has a control character`);
+  }
+  return `${key}: ${value}\n`;
+}

@@ -1,0 +1,100 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import nacl from 'tweetnacl';
+import { CarportError } from '../errors.js';
+import { decodeBase64, toBase64 } from '../nix/hash.js';
+
+/** An ed25519 key that caches sign with (libutil/signature). It is never printed: `JSON.stringify` shows its name. */
+export interface SecretKey {
+  readonly name: string;
+  readonly privateKey: KeyObject;
+  readonly publicKey: PublicKey;
+}
+
+export interface PublicKey {
+  readonly name: string;
+  /** 32 bytes. */
+  readonly bytes: Uint8Array;
+  readonly key: KeyObject;
+}
+
+/** DER before the 32 bytes of an ed25519 seed (PKCS #8) and public key (SPKI), RFC 8410. */
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+
+const KEY_NAME = /^[^\s:]+$/;
+
+/** Parses a secret key file: `<name>:<base 64 of seed and public key>`. Errors never show the key. */
+export function parseSecretKey(text: string): SecretKey {
+  const { name, bytes } = splitKey(text, 'secret key', nacl.sign.secretKeyLength);
+  const pair = nacl.sign.keyPair.fromSeed(bytes.subarray(0, nacl.sign.seedLength));
+  if (Buffer.compare(pair.secretKey, bytes) !== 0) {
+    throw new CarportError('E_FORMAT', `secret key \`${name}\`: its two halves do not belong together`);
+  }
+  return secretKey(name, pair);
+}
+
+/** Makes the key of a seed of 32 random bytes. */
+export function secretKeyFromSeed(name: string, seed: Uint8Array): SecretKey {
+  checkKeyName(name);
+  return secretKey(name, nacl.sign.keyPair.fromSeed(seed));
+}
+
+/** The content of a secret key file. */
+export function renderSecretKey({ name, privateKey, publicKey }: SecretKey): string {
+  const seed = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(PKCS8_PREFIX.length);
+  return `${name}:${toBase64(Buffer.concat([seed, publicKey.bytes]))}`;
+}
+
+/** Parses `<name>:<base 64 of 32 bytes>`, as in `trusted-public-keys`. */
+export function parsePublicKey(text: string): PublicKey {
+  const { name, bytes } = splitKey(text, 'public key', nacl.sign.publicKeyLength);
+  return publicKey(name, bytes);
+}
+
+export function renderPublicKey({ name, bytes }: PublicKey): string {
+  return `${name}:${toBase64(bytes)}`;
+}
+
+/** Throws unless a key may have this name: not empty, no white space, no colon. */
+export function checkKeyName(name: string): void {
+  if (KEY_NAME.test(name)) return;
+  throw new CarportError('E_USAGE', `\`${name}\` cannot be the name of a key`, {
+    hint: 'use a name such as `cache.example.org-1`, without white space and colons',
+  });
+}
+
+function secretKey(name: string, pair: nacl.SignKeyPair): SecretKey {
+  const der = Buffer.concat([PKCS8_PREFIX, pair.secretKey.subarray(0, nacl.sign.seedLength)]);
+  const key = { name, publicKey: publicKey(name, pair.publicKey) };
+  // Not enumerable, so that no logger meets it.
+  Object.defineProperty(key, 'privateKey', { value: createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }) });
+  return key as SecretKey;
+}
+
+function publicKey(name: string, bytes: Uint8Array): PublicKey {
+  const der = Buffer.concat([SPKI_PREFIX, bytes]);
+  return { name, bytes, key: createPublicKey({ key: der, format: 'der', type: 'spki' }) };
+}
+
+function splitKey(text: string, what: string, size: number): { name: string; bytes: Uint8Array } {
+  const trimmed = text.trim();
+  const colon = trimmed.indexOf(':');
+  const name = trimmed.slice(0, colon);
+  if (colon <= 0 || !KEY_NAME.test(name)) {
+    throw new CarportError('E_FORMAT', `${what}: is not \`<name>:<base 64>\``);
+  }
+  let bytes: Uint8Array;
+  try {
+    bytes = decodeBase64(trimmed.slice(colon + 1), what);
+  } catch {
+    throw new CarportError('E_FORMAT', `${what} \`${name}\`: is not base 64`);
+  }
+  if (bytes.length !== size) {
+    const hint =
+      bytes.length === 64 ? 'this looks like a secret key; `carport key public FILE` prints its public key' : undefined;
+    throw new CarportError('E_FORMAT', `${what} \`${name}\`: has ${bytes.length} bytes, not ${size}`, {
+      ...(hint && { hint }),
+    });
+  }
+  return { name, bytes };
+}

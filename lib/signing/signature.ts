@@ -1,0 +1,57 @@
+import { sign, verify } from 'node:crypto';
+import { formatError } from '../errors.js';
+import { renderHash, toBase64 } from '../nix/hash.js';
+import type { PathInfo } from '../nix/narinfo.js';
+import type { PublicKey, SecretKey } from './key.js';
+
+const SIGNATURE_SIZE = 64;
+
+/** What a signature covers, and nothing else is covered: store path, NarHash, NarSize, references (full, sorted). */
+export function fingerprint(info: Pick<PathInfo, 'path' | 'narHash' | 'narSize' | 'references'>): string {
+  if (info.narSize <= 0) throw formatError(`fingerprint of \`${info.path}\``, 'the NAR size is not known');
+  return `1;${info.path};${renderHash(info.narHash)};${info.narSize};${[...info.references].sort().join(',')}`;
+}
+
+/** `<key name>:<base 64>`, a detached ed25519 signature of the path's fingerprint. */
+export function signPath(info: PathInfo, key: SecretKey): string {
+  return `${key.name}:${toBase64(sign(null, Buffer.from(fingerprint(info)), key.privateKey))}`;
+}
+
+export type SignatureVerdict =
+  /** Signed by a trusted key. */
+  | { readonly state: 'valid'; readonly keyName: string }
+  /** Carries the name of a trusted key, which did not sign this. */
+  | { readonly state: 'invalid'; readonly keyName: string }
+  /** No signature carries the name of a trusted key. */
+  | { readonly state: 'unsigned' };
+
+/**
+ * Looks for a signature by one of the trusted keys, by key name. One valid signature suffices; a key's name may be given
+ * twice with different keys (a key that was replaced).
+ */
+export function verifyPath(info: PathInfo, trustedKeys: readonly PublicKey[]): SignatureVerdict {
+  const message = Buffer.from(fingerprint(info));
+  let failed: string | undefined;
+  for (const text of info.signatures) {
+    const { keyName, signature } = splitSignature(text);
+    for (const { name, key } of trustedKeys) {
+      if (name !== keyName) continue;
+      if (signature !== undefined && verify(null, message, key, signature)) return { state: 'valid', keyName };
+      failed = keyName;
+    }
+  }
+  return failed === undefined ? { state: 'unsigned' } : { state: 'invalid', keyName: failed };
+}
+
+/** The name of the key that a signature says it was made with. */
+export function signatureKeyName(signature: string): string {
+  return splitSignature(signature).keyName;
+}
+
+function splitSignature(text: string): { keyName: string; signature?: Uint8Array } {
+  const colon = text.indexOf(':');
+  const keyName = text.slice(0, Math.max(colon, 0));
+  const signature = Buffer.from(text.slice(colon + 1), 'base64');
+  const canonical = toBase64(signature) === text.slice(colon + 1) && signature.length === SIGNATURE_SIZE;
+  return canonical ? { keyName, signature } : { keyName };
+}

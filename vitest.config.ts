@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config';
+
+// Tests run the compiled output (package.json's `imports`), which is what ships: worker threads cannot load TypeScript.
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    env: { AWS_EC2_METADATA_DISABLED: 'true', NO_COLOR: '1' },
+  },
+});
