@@ -1,0 +1,1 @@
+{"version":1,"root":{"type":"directory","entries":{"include":{"type":"regular","size":118,"narOffset":232}}}}

@@ -1,0 +1,1 @@
+{"version":1,"root":{"type":"directory","entries":{"bin":{"type":"directory","entries":{"self":{"type":"regular","size":122,"executable":true,"narOffset":400}}},"input":{"type":"regular","size":54,"narOffset":744},"link":{"type":"symlink","target":"/nix/store/ysv0mlc2cardsf8jy7npj7cr1634k6yr-self-reference/bin/self"}}}}
