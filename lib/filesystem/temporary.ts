@@ -1,0 +1,104 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { dirname, join } from 'node:path';
+import { isErrno } from '../errors.js';
+import { childPath } from './walk.js';
+
+const PREFIX = '.carport-';
+const NAME = /^\.carport-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{16}$/;
+
+/** A leftover whose owner cannot be asked (another machine, another container) is removed at this age. */
+const FOREIGN_AGE_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * Names for files and directories that nobody else uses, beside what they will become. A name tells the process that
+ * made it, so that leftovers of a killed one can be found.
+ */
+export async function createTemporaryNames(directory: string): Promise<() => string> {
+  const tag = await processSpace();
+  return () => join(directory, `${PREFIX}${tag}-${process.pid}-${randomBytes(8).toString('hex')}`);
+}
+
+/** Removes what processes that are gone left in a directory. Never fails: it is only tidying. */
+export async function removeLeftovers(directory: string): Promise<void> {
+  const tag = await processSpace();
+  for (const name of await readdir(directory).catch(() => [])) {
+    const match = NAME.exec(name);
+    if (!match) continue;
+    const path = join(directory, name);
+    const gone = match[1] === tag ? !isAlive(Number(match[2])) : await isOlderThan(path, FOREIGN_AGE_MS);
+    if (gone) await removeTree(path).catch(() => undefined);
+  }
+}
+
+/** True for a name that `createTemporaryNames` gives. */
+export function isTemporaryName(name: string): boolean {
+  return NAME.test(name);
+}
+
+/** Writes a file so that it is there whole or not at all. Parent directories are made. */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  temporaryName: () => string,
+): Promise<void> {
+  const temporary = temporaryName();
+  try {
+    await writeFile(temporary, content, { flag: 'wx' });
+    await moveInto(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Renames, making the parent directory when it is missing. */
+export async function moveInto(from: string, to: string): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    await mkdir(dirname(to), { recursive: true });
+    await rename(from, to);
+  }
+}
+
+/** Removes a tree, read-only directories too; nothing there is fine. */
+export async function removeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    if (!isErrno(error, 'EACCES', 'EPERM')) throw error;
+    await makeWritable(path);
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function makeWritable(path: string | Buffer): Promise<void> {
+  const stats = await lstat(path);
+  if (!stats.isDirectory()) return;
+  await chmod(path, 0o700);
+  for (const name of await readdir(path, { encoding: 'buffer' })) await makeWritable(childPath(Buffer.from(path), name));
+}
+
+/** Names the boot and the process id namespace: within one, process ids tell processes apart. */
+async function processSpace(): Promise<string> {
+  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
+  const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
+  return createHash('sha256').update(`${hostname()}\n${boot}\n${namespace}`).digest('hex').slice(0, 12);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return isErrno(error, 'EPERM');
+  }
+}
+
+async function isOlderThan(path: string, age: number): Promise<boolean> {
+  const stats = await lstat(path).catch(() => undefined);
+  return stats !== undefined && Date.now() - stats.mtimeMs > age;
+}

@@ -1,0 +1,102 @@
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  futimesSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
+import { CarportError, isErrno } from '../errors.js';
+import type { NarEvent } from '../nix/nar/event.js';
+import { childPath } from './walk.js';
+
+/** `store`: read-only files of the time 1, as in a Nix store. `user`: what the user's umask says, as they are made. */
+export type UnpackModes = 'store' | 'user';
+
+/** Nix gives every file in a store this time, in seconds: zero looks broken to some programs. */
+const STORE_TIME = 1;
+
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/**
+ * Writes a tree below `destination`, which must not exist: in a directory that only this process writes to. Nothing that
+ * exists is opened or followed: every file and directory is made anew, or it is an error. The events come from a decoder
+ * that has checked names, order and depth.
+ */
+export function createUnpacker(destination: string, modes: UnpackModes): (event: NarEvent) => void {
+  const directories: Buffer[] = [];
+  let path: Buffer = Buffer.from(destination);
+  let file: number | undefined;
+  let executable = false;
+
+  const apply = (event: NarEvent): void => {
+    switch (event.type) {
+      case 'directory':
+        mkdirSync(path, modes === 'store' ? 0o700 : 0o777);
+        directories.push(path);
+        break;
+      case 'entry':
+        path = childPath(directories.at(-1)!, event.name);
+        break;
+      case 'regular':
+        executable = event.executable;
+        file = openSync(path, CREATE, executable ? 0o777 : 0o666);
+        break;
+      case 'contents':
+        writeWhole(file!, event.bytes);
+        break;
+      case 'symlink':
+        symlinkSync(event.target as Buffer, path);
+        if (modes === 'store') lutimesSync(path, STORE_TIME, STORE_TIME);
+        break;
+      case 'end':
+        if (file === undefined) endDirectory(directories.pop()!);
+        else endFile(file);
+        file = undefined;
+        break;
+    }
+  };
+  const endFile = (descriptor: number): void => {
+    if (modes === 'store') {
+      fchmodSync(descriptor, executable ? 0o555 : 0o444);
+      futimesSync(descriptor, STORE_TIME, STORE_TIME);
+    }
+    closeSync(descriptor);
+  };
+  const endDirectory = (directory: Buffer): void => {
+    if (modes === 'user') return;
+    chmodSync(directory, 0o555);
+    utimesSync(directory, STORE_TIME, STORE_TIME);
+  };
+
+  return (event) => {
+    try {
+      apply(event);
+    } catch (error) {
+      throw explain(error, path);
+    }
+  };
+}
+
+/** Writes all bytes: one call of `write` may take fewer. */
+export function writeWhole(file: number, bytes: Uint8Array): void {
+  for (let offset = 0; offset < bytes.length; ) offset += writeSync(file, bytes, offset);
+}
+
+function explain(error: unknown, path: Buffer): unknown {
+  if (isErrno(error, 'EEXIST')) {
+    return new CarportError('E_FORMAT', `\`${path}\` is there already`, {
+      cause: error,
+      hint: 'on a file system that ignores case, two names of the archive may be one',
+    });
+  }
+  if (isErrno(error, 'ENAMETOOLONG')) {
+    return new CarportError('E_FORMAT', 'a path in the archive is longer than this system allows', { cause: error });
+  }
+  return error;
+}

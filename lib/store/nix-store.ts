@@ -1,0 +1,79 @@
+import { readdir } from 'node:fs/promises';
+import { CarportError, isErrno } from '../errors.js';
+import type { PathGraph } from '../nix/closure.js';
+import { DEFAULT_STORE_DIR, hashPartOf, isStoreBaseName } from '../nix/store-path.js';
+import { parsePathInfoJson } from './path-info-json.js';
+import type { Store } from './store.js';
+
+/** Paths for one command line: Linux takes 2 MiB of arguments. */
+const PATHS_A_CALL = 4000;
+
+/** `--offline`: whether a path is valid here is no question for a substituter. */
+const PATH_INFO = ['--extra-experimental-features', 'nix-command', 'path-info', '--json', '--offline'];
+
+/** The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. */
+export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | undefined> {
+  if ((await runNix('nix', ['--version'], env)) === undefined) return undefined;
+  const storeDir = env.NIX_STORE_DIR ?? DEFAULT_STORE_DIR;
+  const realStoreDir = remoteRoot(env.NIX_REMOTE) + storeDir;
+
+  const pathInfo = async (paths: readonly string[], recursive: boolean): Promise<PathGraph> => {
+    const graph = new Map();
+    for (let start = 0; start < paths.length; start += PATHS_A_CALL) {
+      const some = paths.slice(start, start + PATHS_A_CALL);
+      const output = await runNix('nix', [...PATH_INFO, ...(recursive ? ['--recursive'] : []), ...some], env);
+      for (const info of parsePathInfoJson(output ?? '[]', storeDir)) graph.set(info.path, info);
+    }
+    return graph;
+  };
+  const validOf = async (paths: readonly string[]): Promise<readonly string[]> => {
+    const invalid = new Set<string>();
+    for (let start = 0; start < paths.length; start += PATHS_A_CALL) {
+      const some = paths.slice(start, start + PATHS_A_CALL);
+      const output = await runNix('nix-store', ['--check-validity', '--print-invalid', ...some], env);
+      for (const path of (output ?? '').split('\n')) invalid.add(path);
+    }
+    return paths.filter((path) => !invalid.has(path));
+  };
+
+  return {
+    storeDir,
+    realStoreDir,
+    description: "the system's Nix store",
+    queryInfos: async (paths) => pathInfo(await validOf(paths), false),
+    queryClosure: async (paths) => pathInfo(await validOf(paths), true),
+    async queryHashParts() {
+      const names = await readdir(realStoreDir).catch(() => []);
+      return new Map(names.filter(isStoreBaseName).map((name) => [hashPartOf(name), `${storeDir}/${name}`]));
+    },
+    realPath: ({ path }) => realStoreDir + path.slice(storeDir.length),
+  };
+}
+
+/** Runs a program of Nix; its output, or `undefined` when it is not on PATH. */
+async function runNix(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const { execa } = await import('execa');
+  try {
+    const { stdout } = await execa(program, args, { env, extendEnv: false, maxBuffer: 1024 * 1024 * 1024 });
+    return stdout;
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT')) return undefined;
+    const message = `\`${program} ${args.find((arg) => !arg.startsWith('--') && arg !== 'nix-command') ?? ''}\` failed`;
+    throw new CarportError('E_PROGRAM', message.trim(), {
+      cause: new Error(lastLines(cause)),
+      hint: 'carport asks Nix about its store; check that `nix path-info` works by hand',
+    });
+  }
+}
+
+function lastLines(error: unknown): string {
+  const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
+  return stderr.trim().split('\n').slice(-5).join('\n') || (error instanceof Error ? error.message : String(error));
+}
+
+/** The directory before `/nix/store` for `NIX_REMOTE=/root` and `NIX_REMOTE=local?root=/root`; empty for the rest. */
+function remoteRoot(remote = ''): string {
+  if (remote.startsWith('/')) return remote.replace(/\/+$/, '');
+  const match = /^local(?::\/\/)?\?(.*)$/.exec(remote);
+  return (match && new URLSearchParams(match[1]).get('root')?.replace(/\/+$/, '')) || '';
+}

@@ -1,0 +1,97 @@
+import type { WritableCompression } from '../compression/compressor.js';
+import type { Hash } from '../nix/hash.js';
+
+/** What identifies a path's content. */
+export interface NarDigest {
+  readonly narHash: Hash;
+  readonly narSize: number;
+}
+
+/** Reads a path and makes the object that a cache keeps of it. */
+export interface PackJob {
+  readonly type: 'pack';
+  readonly path: string;
+  readonly compression: WritableCompression;
+  readonly level: number;
+  readonly listing: boolean;
+  /** Where an object of more than `INLINE_LIMIT` bytes is put; it must not exist. The caller removes it. */
+  readonly spoolPath: string;
+}
+
+export interface PackResult extends NarDigest {
+  readonly fileHash: Hash;
+  readonly fileSize: number;
+  /** The `.ls`, if it was asked for and all names are UTF-8. */
+  readonly listing?: string;
+  /** The object itself when it is small; otherwise it is at `spoolPath`. */
+  readonly bytes?: Uint8Array;
+}
+
+/** Objects up to this size stay in memory. */
+export const INLINE_LIMIT = 512 * 1024;
+
+/** Makes a tree of a compressed NAR that the caller streams in, and compares it with what was promised. */
+export interface UnpackJob {
+  readonly type: 'unpack';
+  /** Must not exist, in a directory that only this process writes to. The caller removes what a failure leaves. */
+  readonly destination: string;
+  readonly compression: string;
+  readonly narHash: Hash;
+  readonly narSize: number;
+  readonly fileHash?: Hash;
+  readonly fileSize?: number;
+}
+
+/** Hashes a path's NAR. */
+export interface HashJob {
+  readonly type: 'hash';
+  readonly path: string;
+}
+
+/** Hashes a path and looks for references in it. */
+export interface ScanJob {
+  readonly type: 'scan';
+  readonly path: string;
+  /** Hash parts to look for. */
+  readonly candidates: readonly string[];
+  /** Whole paths in this directory are noted, whether they are candidates or not. */
+  readonly storeDir: string;
+  /** The path's own hash part, as its content has it. */
+  readonly selfHashPart?: string;
+}
+
+export interface ScanResult extends NarDigest {
+  /** Candidates that were seen. */
+  readonly found: readonly string[];
+  /** Hash parts of all paths that were seen. */
+  readonly mentions: readonly string[];
+  /** With a `selfHashPart`: whether it was seen, and the hash without it. */
+  readonly self?: { readonly seen: boolean; readonly hash: Hash };
+}
+
+/** Copies a tree, replacing its own hash part if asked. */
+export interface CopyJob {
+  readonly type: 'copy';
+  readonly path: string;
+  /** As in `UnpackJob`. */
+  readonly destination: string;
+  readonly rewrite?: { readonly from: string; readonly to: string };
+}
+
+export type Job = PackJob | UnpackJob | HashJob | ScanJob | CopyJob;
+
+export interface JobResults {
+  readonly pack: PackResult;
+  readonly unpack: NarDigest;
+  readonly hash: NarDigest;
+  readonly scan: ScanResult;
+  readonly copy: NarDigest;
+}
+
+/** What a job is given beside its description. */
+export interface JobContext {
+  /** The bytes that the caller streams in (`unpack`). */
+  readonly source: AsyncIterable<Uint8Array>;
+  /** Reports bytes of NAR that were worked through since the last report. */
+  progress(bytes: number): void;
+}

@@ -1,0 +1,67 @@
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { type Compressor, createIdentityCompressor } from '../../compression/compressor.js';
+import { createZstdCompressor } from '../../compression/zstd-write.js';
+import { writeWhole } from '../../filesystem/unpack.js';
+import { walkTree } from '../../filesystem/walk.js';
+import { encodeNar } from '../../nix/nar/encode.js';
+import { createListingBuilder, type ListingBuilder, renderListing } from '../../nix/nar/listing.js';
+import type { JobContext, PackJob, PackResult } from '../jobs.js';
+import { createNarHasher } from './nar-hasher.js';
+import { createSpool, type SpooledFile } from './spool.js';
+
+/** Reads, hashes, lists and compresses in one pass over the path. */
+export async function packPath(job: PackJob, { progress }: JobContext): Promise<PackResult> {
+  const hasher = createNarHasher();
+  const listing = createListingBuilder();
+  function* nar(): Generator<Uint8Array> {
+    for (const bytes of encodeNar(listing.tap(walkTree(job.path)))) {
+      hasher.push(bytes);
+      yield bytes;
+      progress(bytes.length);
+    }
+  }
+  const file = job.compression === 'xz' ? await packXz(job, nar()) : packWith(compressorOf(job), job, nar());
+  return { ...hasher.finish(), ...file, ...(job.listing && rendered(listing)) };
+}
+
+function compressorOf({ compression, level }: PackJob): Compressor {
+  return compression === 'zstd' ? createZstdCompressor(level) : createIdentityCompressor();
+}
+
+function packWith(compressor: Compressor, { spoolPath }: PackJob, nar: Iterable<Uint8Array>): SpooledFile {
+  const spool = createSpool(spoolPath);
+  try {
+    for (const bytes of nar) for (const piece of compressor.push(bytes)) spool.write(piece);
+    for (const piece of compressor.end()) spool.write(piece);
+    return spool.finish();
+  } finally {
+    spool.close();
+  }
+}
+
+/** The xz program takes files: the NAR goes to disk once more, which is nothing beside the time that xz takes. */
+async function packXz(job: PackJob, nar: Iterable<Uint8Array>): Promise<SpooledFile> {
+  const { compressFileXz } = await import('../../compression/xz-write.js');
+  const [narPath, xzPath] = [`${job.spoolPath}.nar`, `${job.spoolPath}.xz`];
+  try {
+    const file = openSync(narPath, 'wx');
+    try {
+      for (const bytes of nar) writeWhole(file, bytes);
+    } finally {
+      closeSync(file);
+    }
+    await compressFileXz(narPath, xzPath, job.level);
+    return packWith(createIdentityCompressor(), job, contentsOf(xzPath));
+  } finally {
+    for (const path of [narPath, xzPath]) rmSync(path, { force: true });
+  }
+}
+
+function* contentsOf(path: string): Generator<Uint8Array> {
+  for (const event of walkTree(path)) if (event.type === 'contents') yield event.bytes;
+}
+
+function rendered(builder: ListingBuilder): { readonly listing?: string } {
+  const listing = builder.finish();
+  return listing ? { listing: renderListing(listing) } : {};
+}

@@ -1,0 +1,51 @@
+import { CarportError, type ErrorCode } from '../errors.js';
+import type { Job } from './jobs.js';
+
+/** From the pool to a worker. Bytes are moved, not copied. */
+export type ToWorker =
+  | { readonly type: 'job'; readonly job: Job }
+  | { readonly type: 'bytes'; readonly bytes: Uint8Array }
+  | { readonly type: 'end' }
+  | { readonly type: 'source-failed' };
+
+/** From a worker to the pool. */
+export type FromWorker =
+  | { readonly type: 'progress'; readonly bytes: number }
+  /** One piece of the source was taken: another may be sent. */
+  | { readonly type: 'taken' }
+  | { readonly type: 'done'; readonly result: unknown }
+  | { readonly type: 'failed'; readonly error: SerializedError };
+
+/** Pieces of a source that may be under way to a worker. */
+export const SOURCE_WINDOW = 8;
+
+/** An error with its causes: an `Error` loses its class and fields on the way between threads. */
+export interface SerializedError {
+  readonly message: string;
+  readonly code?: string;
+  readonly hint?: string;
+  readonly stack?: string;
+  readonly expected: boolean;
+  readonly cause?: SerializedError;
+}
+
+export function serializeError(error: unknown): SerializedError {
+  if (!(error instanceof Error)) return { message: String(error), expected: false };
+  return {
+    message: error.message,
+    expected: error instanceof CarportError,
+    ...('code' in error && { code: String(error.code) }),
+    ...(error instanceof CarportError && error.hint !== undefined && { hint: error.hint }),
+    ...(error.stack !== undefined && { stack: error.stack }),
+    ...(error.cause !== undefined && { cause: serializeError(error.cause) }),
+  };
+}
+
+export function deserializeError({ message, code, hint, stack, expected, cause }: SerializedError): Error {
+  const reason = cause && deserializeError(cause);
+  const error = expected
+    ? new CarportError(code as ErrorCode, message, { ...(hint && { hint }), cause: reason })
+    : Object.assign(new Error(message, { cause: reason }), code && { code });
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}

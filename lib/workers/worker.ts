@@ -1,0 +1,95 @@
+import { parentPort } from 'node:worker_threads';
+import type { Job, JobContext } from './jobs.js';
+import { copyPath } from './jobs/copy.js';
+import { hashPath } from './jobs/hash.js';
+import { packPath } from './jobs/pack.js';
+import { scanPath } from './jobs/scan.js';
+import { unpackPath } from './jobs/unpack.js';
+import { type FromWorker, serializeError, type ToWorker } from './protocol.js';
+
+/** The body of a worker thread: one job at a time. */
+
+const port = parentPort!;
+
+/** Progress is reported once in so many bytes. */
+const PROGRESS_STEP = 4 * 1024 * 1024;
+
+let feed: Feed | undefined;
+
+port.on('message', (message: ToWorker) => {
+  if (message.type === 'job') void work(message.job);
+  else feed?.give(message);
+});
+
+async function work(job: Job): Promise<void> {
+  feed = createFeed();
+  const progress = createProgress();
+  try {
+    const result = await runJob(job, { source: feed.bytes(), progress: progress.add });
+    progress.flush();
+    send({ type: 'done', result });
+  } catch (error) {
+    send({ type: 'failed', error: serializeError(error) });
+  }
+}
+
+function runJob(job: Job, context: JobContext): unknown {
+  switch (job.type) {
+    case 'pack':
+      return packPath(job, context);
+    case 'unpack':
+      return unpackPath(job, context);
+    case 'hash':
+      return hashPath(job, context);
+    case 'scan':
+      return scanPath(job, context);
+    case 'copy':
+      return copyPath(job, context);
+  }
+}
+
+function send(message: FromWorker): void {
+  port.postMessage(message);
+}
+
+function createProgress() {
+  let bytes = 0;
+  const flush = () => {
+    if (bytes > 0) send({ type: 'progress', bytes });
+    bytes = 0;
+  };
+  return {
+    add(more: number) {
+      bytes += more;
+      if (bytes >= PROGRESS_STEP) flush();
+    },
+    flush,
+  };
+}
+
+type Feed = ReturnType<typeof createFeed>;
+type Given = Exclude<ToWorker, { type: 'job' }>;
+
+/** The messages of a source, as an iterable. */
+function createFeed() {
+  const given: Given[] = [];
+  let wake: (() => void) | undefined;
+  return {
+    give(message: Given) {
+      given.push(message);
+      wake?.();
+    },
+    async *bytes(): AsyncGenerator<Uint8Array> {
+      for (;;) {
+        const message = given.shift();
+        if (message === undefined) await new Promise<void>((resolve) => (wake = resolve));
+        else if (message.type === 'end') return;
+        else if (message.type === 'source-failed') throw new Error('the source failed');
+        else {
+          send({ type: 'taken' });
+          yield message.bytes;
+        }
+      }
+    },
+  };
+}
