@@ -16,8 +16,7 @@ export function parseCacheInfo(text: string): CacheInfo {
     const colon = line.indexOf(':');
     if (colon > 0) values.set(line.slice(0, colon), line.slice(colon + 1).trim());
   }
-  const storeDir = values.get('StoreDir');
-  if (!storeDir?.startsWith('/')) throw formatError('nix-cache-info', '`StoreDir` is missing or not absolute');
+  const storeDir = checkStoreDir(values.get('StoreDir'));
   const wantMassQuery = values.get('WantMassQuery');
   const priority = values.get('Priority');
   return {
@@ -30,10 +29,17 @@ export function parseCacheInfo(text: string): CacheInfo {
 /** Renders `nix-cache-info`; what is not set is left out, as Nix does. */
 export function renderCacheInfo(info: CacheInfo): string {
   return [
-    `StoreDir: ${info.storeDir}\n`,
+    `StoreDir: ${checkStoreDir(info.storeDir)}\n`,
     info.wantMassQuery === undefined ? '' : `WantMassQuery: ${info.wantMassQuery ? 1 : 0}\n`,
     info.priority === undefined ? '' : `Priority: ${info.priority}\n`,
   ].join('');
+}
+
+/** Returns the store dir when it is absolute and one line holds it. */
+function checkStoreDir(storeDir: string | undefined): string {
+  if (!storeDir?.startsWith('/')) throw formatError('nix-cache-info', '`StoreDir` is missing or not absolute');
+  if (/[\x00-\x1f\x7f]/.test(storeDir)) throw formatError('nix-cache-info', '`StoreDir` has a control character');
+  return storeDir;
 }
 
 function parsePriority(text: string): number {

@@ -84,23 +84,25 @@ export function parseNarInfo(text: string): NarInfo {
   };
 }
 
-/** Renders a narinfo in Nix's field order. A value that would break its line is refused. */
+/** Renders a narinfo in Nix's field order. What would read back as something else is refused. */
 export function renderNarInfo(info: NarInfo): string {
+  const storeDir = storeDirOf(info.path);
+  const baseName = (path: string) => baseNameOf(parseStorePath(path, storeDir));
   const values: Record<Key, readonly string[]> = {
-    StorePath: [info.path],
+    StorePath: [parseStorePath(info.path, storeDir)],
     URL: [info.url],
     Compression: [info.compression],
     FileHash: info.fileHash ? [renderHash(info.fileHash)] : [],
     FileSize: info.fileSize ? [String(info.fileSize)] : [],
     NarHash: [renderHash(info.narHash)],
     NarSize: [String(info.narSize)],
-    References: [info.references.map(baseNameOf).join(' ')],
-    Deriver: info.deriver ? [baseNameOf(info.deriver)] : [],
+    References: [info.references.map(baseName).join(' ')],
+    Deriver: info.deriver ? [baseName(info.deriver)] : [],
     Sig: info.signatures,
     CA: info.ca ? [info.ca] : [],
   };
   const unknownAfter = (key?: string) =>
-    info.unknownFields.filter(({ after }) => after === key).map((field) => renderLine(field.key, field.value));
+    info.unknownFields.filter(({ after }) => after === key).map(renderUnknownField);
   const lines = KEYS.flatMap((key) => [...values[key].map((value) => renderLine(key, value)), ...unknownAfter(key)]);
   return [...unknownAfter(), ...lines].join('');
 }
@@ -164,6 +166,13 @@ function parseSize(text: string, what: string): number {
 function positive(size: number, what: string): number {
   if (size === 0) throw formatError(what, '`NarSize` is zero');
   return size;
+}
+
+function renderUnknownField({ key, value }: UnknownField): string {
+  if (key === '' || key.includes(': ') || KNOWN.has(key)) {
+    throw formatError('narinfo', `\`${key}\` is not an unknown field`);
+  }
+  return renderLine(key, value);
 }
 
 function renderLine(key: string, value: string): string {
