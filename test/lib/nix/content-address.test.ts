@@ -80,10 +80,14 @@ describe('a content-addressed path', () => {
 
   it('does not depend on the order of its references', () => {
     fc.assert(
-      fc.property(fc.uniqueArray(arbitrary.storePath(), { minLength: 2, maxLength: 4 }), fc.boolean(), (paths, self) => {
-        const address: ContentAddress = { method: 'recursive', hash: HASH };
-        expect(pathOf(address, paths, self)).toBe(pathOf(address, [...paths].reverse(), self));
-      }),
+      fc.property(
+        fc.uniqueArray(arbitrary.storePath(), { minLength: 2, maxLength: 4 }),
+        fc.boolean(),
+        (paths, self) => {
+          const address: ContentAddress = { method: 'recursive', hash: HASH };
+          expect(pathOf(address, paths, self)).toBe(pathOf(address, [...paths].reverse(), self));
+        },
+      ),
     );
   });
 
