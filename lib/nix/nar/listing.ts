@@ -1,6 +1,6 @@
 import { formatError } from '../../errors.js';
 import { MAGIC_LENGTH, regularHeaderLength, wireLength } from './encode.js';
-import { checkDepth, checkEntryName, type NarEvent } from './event.js';
+import { checkDepth, checkEntryName, checkSymlinkTarget, type NarEvent } from './event.js';
 
 export interface RegularListing {
   readonly type: 'regular';
@@ -140,17 +140,28 @@ function parseNode(json: unknown, depth: number): NarListing {
   if (!isRecord(json)) throw formatError('NAR listing', 'a node is not an object');
   if (json.type === 'directory' && isRecord(json.entries)) {
     const entries = Object.entries(json.entries).map(([name, child]) => {
-      checkEntryName(Buffer.from(name));
-      return [name, parseNode(child, depth + 1)] as const;
+      const bytes = checkEntryName(bytesOf(name, 'an entry name'));
+      return { name, bytes, node: parseNode(child, depth + 1) };
     });
-    return { type: 'directory', entries: new Map(entries) };
+    // An object's own order is not the NAR's: it has names such as `9` and `10` first, by number.
+    entries.sort((a, b) => Buffer.compare(a.bytes, b.bytes));
+    return { type: 'directory', entries: new Map(entries.map(({ name, node }) => [name, node])) };
   }
-  if (json.type === 'symlink' && typeof json.target === 'string') return { type: 'symlink', target: json.target };
+  if (json.type === 'symlink' && typeof json.target === 'string') {
+    checkSymlinkTarget(bytesOf(json.target, 'a symlink target'));
+    return { type: 'symlink', target: json.target };
+  }
   if (json.type === 'regular' && isSize(json.size)) {
     const narOffset = isSize(json.narOffset) ? { narOffset: json.narOffset } : {};
     return { type: 'regular', executable: json.executable === true, size: json.size, ...narOffset };
   }
   throw formatError('NAR listing', 'a node is neither directory, file nor symlink');
+}
+
+/** The bytes of a text; half of a surrogate pair has none. */
+function bytesOf(text: string, what: string): Uint8Array {
+  if (/\p{Surrogate}/u.test(text)) throw formatError('NAR listing', `${what} is not Unicode`);
+  return Buffer.from(text);
 }
 
 function isRecord(json: unknown): json is Record<string, unknown> {
