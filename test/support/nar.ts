@@ -97,7 +97,9 @@ export function treeOf(events: Iterable<NarEvent>): Tree {
     }
     return { type: 'directory', entries };
   };
-  return read(next());
+  const tree = read(next());
+  if (iterator.next().done !== true) throw new Error('events after the root');
+  return tree;
 }
 
 function sortedEntries(entries: ReadonlyMap<string, Tree>): [string, Tree][] {
