@@ -1,4 +1,4 @@
-import { type PathGraph, referencesIn, topologicalOrder } from './closure.js';
+import { type PathGraph, reachableFrom, referencesIn, topologicalOrder } from './closure.js';
 
 export interface PathSizes {
   readonly path: string;
@@ -12,12 +12,15 @@ export interface PathSizes {
 
 /** The sizes of every path in the closure of `roots`, in topological order. */
 export function closureSizes(graph: PathGraph, roots: Iterable<string>): readonly PathSizes[] {
-  const order = topologicalOrder(graph);
+  const given = [...roots];
+  const whole = reachableFrom(graph, given);
+  const closureGraph = new Map([...graph].filter(([path]) => whole.has(path)));
+  const order = topologicalOrder(closureGraph);
   const idOf = new Map(order.map(({ path }, id) => [path, id]));
-  const references = order.map(({ path }) => referencesIn(graph, path).map((reference) => idOf.get(reference)!));
+  const references = order.map(({ path }) => referencesIn(closureGraph, path).map((reference) => idOf.get(reference)!));
   const own = order.map(({ narSize }) => narSize);
   const closure = sizesOfClosures(references, own);
-  const added = sizesOfDominated(references, own, new Set([...roots].map((root) => idOf.get(root)!)));
+  const added = sizesOfDominated(references, own, new Set(given.flatMap((root) => idOf.get(root) ?? [])));
   return order.map(({ path }, id) => ({ path, own: own[id]!, closure: closure[id]!, added: added[id]! }));
 }
 
