@@ -79,7 +79,8 @@ async function makeWritable(path: string | Buffer): Promise<void> {
   const stats = await lstat(path);
   if (!stats.isDirectory()) return;
   await chmod(path, 0o700);
-  for (const name of await readdir(path, { encoding: 'buffer' })) await makeWritable(childPath(Buffer.from(path), name));
+  for (const name of await readdir(path, { encoding: 'buffer' }))
+    await makeWritable(childPath(Buffer.from(path), name));
 }
 
 /** Names the boot and the process id namespace: within one, process ids tell processes apart. */

@@ -1,6 +1,6 @@
 import { formatError } from '../errors.js';
 import { type Hash, hashBytes, parseHash, renderHash, toHex } from './hash.js';
-import { makeStorePath } from './store-path.js';
+import { makeStorePath, nameOf, storeDirOf } from './store-path.js';
 
 /** How the content was hashed: `flat` a file's bytes, `recursive` its NAR, `git` its git tree, `text` a plain file. */
 export type ContentAddressMethod = 'text' | 'flat' | 'recursive' | 'git';
@@ -61,6 +61,18 @@ export function makeContentAddressedPath(
   }
   const inner = `fixed:out:${METHOD_PREFIXES[address.method]}${address.hash.algorithm}:${toHex(address.hash.digest)}:`;
   return makeStorePath('output:out', hashBytes('sha256', inner), name, storeDir);
+}
+
+/** Whether a content address gives the path that it is said to belong to. Nobody signs it, so it must be checked. */
+export function isContentAddressOf(text: string, path: string, references: readonly string[]): boolean {
+  const others = references.filter((reference) => reference !== path);
+  const self = others.length < references.length;
+  try {
+    const address = parseContentAddress(text);
+    return makeContentAddressedPath(address, nameOf(path), storeDirOf(path), { others, self }) === path;
+  } catch {
+    return false;
+  }
 }
 
 /** The type of a store path with its references: `source:<ref>…:self`. */

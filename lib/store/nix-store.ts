@@ -38,7 +38,7 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
 
   return {
     storeDir,
-    realStoreDir,
+    realStoreDirs: [realStoreDir],
     description: "the system's Nix store",
     queryInfos: async (paths) => pathInfo(await validOf(paths), false),
     queryClosure: async (paths) => pathInfo(await validOf(paths), true),

@@ -5,8 +5,8 @@ import type { PathInfo } from '../nix/narinfo.js';
 export interface Store {
   /** The directory that the store's paths name, such as `/nix/store`. */
   readonly storeDir: string;
-  /** Where the store dir really is: another place for a store that is not at `/`. */
-  readonly realStoreDir: string;
+  /** Where that directory really is: another place for a store that is not at `/`. Several for several stores. */
+  readonly realStoreDirs: readonly string[];
   /** For messages: `the system's Nix store`. */
   readonly description: string;
   /** What is known of those of `paths` that are valid here. */

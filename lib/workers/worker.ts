@@ -1,10 +1,10 @@
 import { parentPort } from 'node:worker_threads';
-import type { Job, JobContext } from './jobs.js';
 import { copyPath } from './jobs/copy.js';
 import { hashPath } from './jobs/hash.js';
 import { packPath } from './jobs/pack.js';
 import { scanPath } from './jobs/scan.js';
 import { unpackPath } from './jobs/unpack.js';
+import type { Job, JobContext } from './jobs.js';
 import { type FromWorker, serializeError, type ToWorker } from './protocol.js';
 
 /** The body of a worker thread: one job at a time. */

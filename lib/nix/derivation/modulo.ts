@@ -22,26 +22,37 @@ type ModuloHash = ReadonlyMap<ByteString, string> | undefined;
  */
 export function createOutputPaths(find: FindDerivation, storeDir: string) {
   const hashes = new Map<string, Promise<ModuloHash>>();
+  /** The input that each derivation waits for, so that a circle throws instead of waiting for itself for ever. */
+  const waitsFor = new Map<string, string>();
 
-  const hashOf = (drvPath: string): Promise<ModuloHash> => {
+  const hashOf = async (drvPath: string, asker?: string): Promise<ModuloHash> => {
     const known = hashes.get(drvPath) ?? computeHash(drvPath);
     hashes.set(drvPath, known);
-    return known;
+    if (asker === undefined) return known;
+    for (let next: string | undefined = drvPath; next !== undefined; next = waitsFor.get(next)) {
+      if (next === asker) throw formatError('derivation', `\`${asker}\` depends on itself`);
+    }
+    waitsFor.set(asker, drvPath);
+    try {
+      return await known;
+    } finally {
+      waitsFor.delete(asker);
+    }
   };
   const computeHash = async (drvPath: string): Promise<ModuloHash> => {
     const derivation = await find(drvPath);
     if (derivation === undefined) throw formatError('derivation', `the input \`${drvPath}\` is not at hand`);
     if (isFixedOutput(derivation)) return new Map([['out', fixedOutputHash(derivation)]]);
-    const text = await textModuloInputs(derivation);
+    const text = await textModuloInputs(derivation, drvPath);
     if (text === undefined || [...derivation.outputs.values()].some(isFloating)) return undefined;
     const hash = toHex(hashBytes('sha256', Buffer.from(text, 'latin1')).digest);
     return new Map([...derivation.outputs.keys()].map((output) => [output, hash]));
   };
   /** The derivation's text with its inputs' hashes in place of their paths. */
-  const textModuloInputs = async (derivation: Derivation): Promise<ByteString | undefined> => {
+  const textModuloInputs = async (derivation: Derivation, drvPath?: string): Promise<ByteString | undefined> => {
     const inputs = new Map<string, Set<string>>();
     for (const [path, outputs] of derivation.inputDerivations) {
-      const inputHashes = await hashOf(path);
+      const inputHashes = await hashOf(path, drvPath);
       if (inputHashes === undefined) return undefined;
       for (const output of outputs) {
         const hash = inputHashes.get(output);

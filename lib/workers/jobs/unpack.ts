@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { decompress } from '../../compression/decompress.js';
 import { CarportError } from '../../errors.js';
 import { createUnpacker } from '../../filesystem/unpack.js';
-import { createNarDecoder } from '../../nix/nar/decode.js';
 import { formatHash, hashesEqual } from '../../nix/hash.js';
+import { createNarDecoder } from '../../nix/nar/decode.js';
 import type { JobContext, NarDigest, UnpackJob } from '../jobs.js';
 import { createNarHasher } from './nar-hasher.js';
 

@@ -1,0 +1,104 @@
+import { CarportError } from '../lib/errors.js';
+import { type CacheInfo, parseCacheInfo, renderCacheInfo } from '../lib/nix/cache-info.js';
+import { type NarInfo, parseNarInfo, renderNarInfo } from '../lib/nix/narinfo.js';
+import { hashPartOf, isHashPart } from '../lib/nix/store-path.js';
+import { checkKey, type ObjectStore, readWhole, type StoredObject } from './object-store/object-store.js';
+
+/** Keys and content types, as Nix lays out a binary cache. */
+const CACHE_INFO_KEY = 'nix-cache-info';
+const CONTENT_TYPES = {
+  cacheInfo: 'text/x-nix-cache-info',
+  narInfo: 'text/x-nix-narinfo',
+  nar: 'application/x-nix-nar',
+  listing: 'application/json',
+} as const;
+
+const SMALL_OBJECT_LIMIT = 4 * 1024 * 1024;
+const LISTING_LIMIT = 256 * 1024 * 1024;
+
+/** The cache's own description, or `undefined` where there is no cache yet. */
+export async function readCacheInfo(objects: ObjectStore): Promise<CacheInfo | undefined> {
+  const object = await objects.get(CACHE_INFO_KEY);
+  if (object === undefined) return undefined;
+  return parseCacheInfo((await readWhole(object, SMALL_OBJECT_LIMIT)).toString('latin1'));
+}
+
+export async function writeCacheInfo(objects: ObjectStore, info: CacheInfo): Promise<void> {
+  await objects.put(CACHE_INFO_KEY, Buffer.from(renderCacheInfo(info)), { contentType: CONTENT_TYPES.cacheInfo });
+}
+
+/** The cache's description; throws where there is no cache. */
+export async function requireCacheInfo(objects: ObjectStore): Promise<CacheInfo> {
+  const info = await readCacheInfo(objects);
+  if (info) return info;
+  throw new CarportError('E_NOT_FOUND', `there is no binary cache at \`${objects.url}\``, {
+    cause: new Error(`it has no \`${CACHE_INFO_KEY}\``),
+    hint: 'check the URL; `carport push` and `carport cache init` make a cache',
+  });
+}
+
+/** Throws when a cache is for another store dir than the store. */
+export function checkStoreDir(objects: ObjectStore, cacheStoreDir: string, storeDir: string): void {
+  if (cacheStoreDir === storeDir) return;
+  throw new CarportError(
+    'E_USAGE',
+    `the cache \`${objects.url}\` is for \`${cacheStoreDir}\`, not for \`${storeDir}\``,
+    {
+      hint: 'store paths name their store dir and cannot be moved to another: use another cache',
+    },
+  );
+}
+
+/** The narinfo of a hash part, or `undefined`. What is not a narinfo of that very hash part is `E_INTEGRITY`. */
+export async function readNarInfo(objects: ObjectStore, hashPart: string): Promise<NarInfo | undefined> {
+  const object = await objects.get(narInfoKey(hashPart));
+  if (object === undefined) return undefined;
+  const text = (await readWhole(object, SMALL_OBJECT_LIMIT)).toString('latin1');
+  try {
+    const info = parseNarInfo(text);
+    if (hashPartOf(info.path) !== hashPart) throw new Error(`it is about \`${info.path}\``);
+    return info;
+  } catch (cause) {
+    throw new CarportError('E_INTEGRITY', `\`${narInfoKey(hashPart)}\` in \`${objects.url}\` is damaged`, { cause });
+  }
+}
+
+export async function writeNarInfo(objects: ObjectStore, info: NarInfo): Promise<void> {
+  const text = Buffer.from(renderNarInfo(info), 'latin1');
+  await objects.put(narInfoKey(hashPartOf(info.path)), text, { contentType: CONTENT_TYPES.narInfo });
+}
+
+export async function writeListing(objects: ObjectStore, hashPart: string, listing: string): Promise<void> {
+  await objects.put(`${hashPart}.ls`, Buffer.from(listing), { contentType: CONTENT_TYPES.listing });
+}
+
+/** The text of a path's `.ls`, or `undefined`. */
+export async function readListing(objects: ObjectStore, hashPart: string): Promise<string | undefined> {
+  const object = await objects.get(`${hashPart}.ls`);
+  return object && (await readWhole(object, LISTING_LIMIT)).toString('utf8');
+}
+
+export async function writeNar(
+  objects: ObjectStore,
+  key: string,
+  body: Uint8Array | { readonly path: string; readonly size: number },
+): Promise<void> {
+  await objects.put(key, body, { contentType: CONTENT_TYPES.nar });
+}
+
+/** The NAR that a narinfo points to. Its URL is not signed: it must lie inside the cache. */
+export function openNar(objects: ObjectStore, { url }: NarInfo): Promise<StoredObject | undefined> {
+  return objects.get(checkKey(url.replace(/\?.*$/, '')));
+}
+
+/** Hash parts of all narinfos. */
+export async function* listHashParts(objects: ObjectStore): AsyncGenerator<string> {
+  for await (const key of objects.list('.narinfo')) {
+    const hashPart = key.slice(0, -'.narinfo'.length);
+    if (isHashPart(hashPart)) yield hashPart;
+  }
+}
+
+function narInfoKey(hashPart: string): string {
+  return `${hashPart}.narinfo`;
+}

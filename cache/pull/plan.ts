@@ -1,0 +1,139 @@
+import pLimit from 'p-limit';
+import { CarportError } from '../../lib/errors.js';
+import type { Emit } from '../../lib/events.js';
+import { topologicalOrder } from '../../lib/nix/closure.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
+import type { PublicKey } from '../../lib/signing/key.js';
+import { signatureKeyName, verifyPath } from '../../lib/signing/signature.js';
+import type { OwnStore } from '../../lib/store/own-store.js';
+import { walkReferences } from '../../lib/store/walk-references.js';
+import { checkStoreDir, readNarInfo, requireCacheInfo } from '../binary-cache.js';
+import type { ObjectStore } from '../object-store/object-store.js';
+
+/** Narinfos that are asked for at a time. */
+const QUERIES_AT_ONCE = 64;
+
+/** What is accepted from a cache. */
+export interface TrustPolicy {
+  readonly keys: readonly PublicKey[];
+  /** Take paths that no trusted key has signed. A signature that is wrong is refused all the same. */
+  readonly allowUnsigned: boolean;
+}
+
+/** A path to fetch, and the caches that may have it. */
+export interface PlannedPath {
+  readonly info: NarInfo;
+  /** The cache that `info` is from. */
+  readonly objects: ObjectStore;
+}
+
+export interface PullPlan {
+  /** Store paths that were asked for. */
+  readonly roots: readonly string[];
+  /** What is to be fetched, dependencies first. */
+  readonly fetch: readonly PlannedPath[];
+  /** How many paths of the closure the store has already. Their own references are not counted. */
+  readonly present: number;
+}
+
+/** Caches in the order in which they are asked: by priority, the lower first, then as given. */
+export async function orderCaches(caches: readonly ObjectStore[], storeDir: string): Promise<readonly ObjectStore[]> {
+  const infos = await Promise.all(
+    caches.map(async (objects) => {
+      const info = await requireCacheInfo(objects);
+      checkStoreDir(objects, info.storeDir, storeDir);
+      return { objects, priority: info.priority ?? 0 };
+    }),
+  );
+  return infos.sort((a, b) => a.priority - b.priority).map(({ objects }) => objects);
+}
+
+/**
+ * Walks the narinfos breadth first from `hashParts`, many at a time. Each must be signed as `trust` says. What the store
+ * has is skipped with its closure.
+ */
+export async function planPull(
+  caches: readonly ObjectStore[],
+  store: OwnStore,
+  hashParts: readonly string[],
+  trust: TrustPolicy,
+  emit: Emit,
+): Promise<PullPlan> {
+  const limit = pLimit(QUERIES_AT_ONCE);
+  const find = (hashPart: string, path?: string) =>
+    limit(() => findPath(caches, { hashPart, path, storeDir: store.storeDir }, trust, emit));
+  const found = new Map<string, PlannedPath>();
+  const note = (planned: PlannedPath): NarInfo => {
+    found.set(planned.info.path, planned);
+    return planned.info;
+  };
+
+  const known = await store.queryHashParts();
+  const roots = await Promise.all(
+    hashParts.map(async (hashPart) => known.get(hashPart) ?? note(await find(hashPart)).path),
+  );
+  let present = 0;
+  const graph = await walkReferences(roots, async (paths) => {
+    const local = await store.queryInfos(paths);
+    present += local.size;
+    const missing = paths.filter((path) => !local.has(path));
+    const infos = missing.map(async (path) => found.get(path)?.info ?? note(await find(hashPartOf(path), path)));
+    return new Map((await Promise.all(infos)).map((info) => [info.path, info]));
+  });
+  return { roots, fetch: topologicalOrder(graph).map(({ path }) => found.get(path)!), present };
+}
+
+interface Wanted {
+  readonly hashPart: string;
+  /** The whole path, when it is known: another name under its hash part is refused. */
+  readonly path: string | undefined;
+  readonly storeDir: string;
+}
+
+/** The first acceptable narinfo; a cache whose answer is refused is passed over with a warning. */
+export async function findPath(
+  caches: readonly ObjectStore[],
+  wanted: Wanted,
+  trust: TrustPolicy,
+  emit: Emit,
+): Promise<PlannedPath> {
+  let refusal: CarportError | undefined;
+  for (const objects of caches) {
+    try {
+      const info = await readNarInfo(objects, wanted.hashPart);
+      if (info) return { info: accept(info, objects, wanted, trust), objects };
+    } catch (error) {
+      if (!(error instanceof CarportError)) throw error;
+      if (refusal) emit({ type: 'warning', message: refusal.message });
+      refusal = error;
+    }
+  }
+  if (refusal) throw refusal;
+  const urls = caches.map(({ url }) => `\`${url}\``).join(', ');
+  throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls || 'any cache'}`, {
+    hint: 'check the path, or name the cache that has it with `--from`',
+  });
+}
+
+function accept(info: NarInfo, objects: ObjectStore, { path, storeDir }: Wanted, trust: TrustPolicy): NarInfo {
+  if (storeDirOf(info.path) !== storeDir || (path !== undefined && info.path !== path)) {
+    throw new CarportError(
+      'E_INTEGRITY',
+      `\`${objects.url}\` answers with \`${info.path}\` to \`${path ?? storeDir}\``,
+    );
+  }
+  const verdict = verifyPath(info, trust.keys);
+  if (verdict.state === 'valid' || (verdict.state === 'unsigned' && trust.allowUnsigned)) return info;
+  if (verdict.state === 'invalid') {
+    throw new CarportError('E_SIGNATURE', `the signature of \`${info.path}\` by \`${verdict.keyName}\` is wrong`, {
+      cause: new Error(`what \`${objects.url}\` says of the path is not what was signed`),
+      hint: 'the cache is damaged or was tampered with, or the trusted key of that name is another one',
+    });
+  }
+  const names = info.signatures.map(signatureKeyName).map((name) => `\`${name}\``);
+  throw new CarportError('E_SIGNATURE', `\`${info.path}\` is not signed by a trusted key`, {
+    cause: new Error(names.length > 0 ? `it is signed by ${names.join(', ')}` : 'it has no signature'),
+    hint: 'trust a key with `--trusted-key NAME:BASE64`, or take what nobody vouches for with `--allow-unsigned`',
+  });
+}

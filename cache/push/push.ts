@@ -1,0 +1,129 @@
+import { rm } from 'node:fs/promises';
+import pLimit from 'p-limit';
+import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compression/compressor.js';
+import { CarportError } from '../../lib/errors.js';
+import type { Emit } from '../../lib/events.js';
+import { formatHash, hashesEqual } from '../../lib/nix/hash.js';
+import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import { signPath } from '../../lib/signing/signature.js';
+import type { Store } from '../../lib/store/store.js';
+import type { PackResult } from '../../lib/workers/jobs.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+import { checkStoreDir, readCacheInfo, writeCacheInfo, writeListing, writeNar, writeNarInfo } from '../binary-cache.js';
+import type { ObjectStore } from '../object-store/object-store.js';
+import type { PushPlan } from './plan.js';
+
+export interface PushOptions {
+  readonly objects: ObjectStore;
+  readonly store: Store;
+  readonly pool: WorkerPool;
+  readonly keys: readonly SecretKey[];
+  readonly compression: WritableCompression;
+  readonly level: number;
+  readonly listing: boolean;
+  readonly emit: Emit;
+}
+
+export interface PushTotals {
+  /** Compressed bytes that were written. */
+  readonly fileSize: number;
+}
+
+/** Makes sure that the objects are a cache for the store's paths. */
+export async function prepareCache(objects: ObjectStore, storeDir: string, create: boolean): Promise<void> {
+  const info = await readCacheInfo(objects);
+  if (info) checkStoreDir(objects, info.storeDir, storeDir);
+  else if (create) await writeCacheInfo(objects, { storeDir });
+}
+
+/**
+ * Does what the plan says. A narinfo is written after its NAR and after the narinfos of its references, so whatever is
+ * visible in the cache is complete at every instant, however this ends. The first failure stops what has not begun.
+ */
+export async function push(plan: PushPlan, options: PushOptions): Promise<PushTotals> {
+  const { objects, pool, keys, emit } = options;
+  const failure = new AbortController();
+  // A little more than the threads, so that one packs while another's result is written.
+  const limit = pLimit(pool.size + 2);
+  let fileSize = 0;
+
+  const uploads = new Map<string, Promise<NarInfo>>();
+  for (const info of [...plan.upload].sort((a, b) => b.narSize - a.narSize)) {
+    uploads.set(
+      info.path,
+      limit(() => {
+        failure.signal.throwIfAborted();
+        return uploadNar(info, options);
+      }),
+    );
+  }
+  const published = new Map<string, Promise<void>>();
+  const publish = async (info: PathInfo): Promise<void> => {
+    const narInfo = await uploads.get(info.path)!;
+    await Promise.all(info.references.filter((path) => path !== info.path).map((path) => published.get(path)));
+    failure.signal.throwIfAborted();
+    await writeNarInfo(objects, narInfo);
+    fileSize += narInfo.fileSize ?? 0;
+    emit({ type: 'path-finished', path: info.path, narSize: info.narSize, fileSize: narInfo.fileSize ?? null });
+  };
+  for (const info of plan.upload) {
+    const done = publish(info);
+    done.catch((error) => failure.abort(error));
+    published.set(info.path, done);
+  }
+  await Promise.allSettled(published.values());
+  failure.signal.throwIfAborted();
+
+  for (const info of plan.sign) await writeNarInfo(objects, withSignatures(info, keys));
+  return { fileSize };
+}
+
+/** Packs a path and stores its NAR and listing; its narinfo is not visible yet. */
+async function uploadNar(info: PathInfo, options: PushOptions): Promise<NarInfo> {
+  const { objects, store, pool, keys, compression, level, listing, emit } = options;
+  const spoolPath = await objects.spoolName();
+  emit({ type: 'path-started', path: info.path, narSize: info.narSize });
+  try {
+    const packed = await pool.run(
+      { type: 'pack', path: store.realPath(info), compression, level, listing, spoolPath },
+      { onProgress: (bytes) => emit({ type: 'progress', bytes }) },
+    );
+    checkPacked(info, packed);
+    const url = `nar/${formatHash(packed.fileHash, 'nix32')}.nar${WRITABLE_COMPRESSIONS[compression]}`;
+    await writeNar(objects, url, packed.bytes ?? { path: spoolPath, size: packed.fileSize });
+    if (packed.listing !== undefined) await writeListing(objects, hashPartOf(info.path), packed.listing);
+    return toNarInfo(info, packed, url, compression, keys);
+  } finally {
+    await rm(spoolPath, { force: true });
+  }
+}
+
+/** What was read must be what the store says it is: a store may be damaged, and nothing of that may be signed. */
+function checkPacked(info: PathInfo, packed: PackResult): void {
+  if (hashesEqual(packed.narHash, info.narHash) && packed.narSize === info.narSize) return;
+  const [wanted, got] = [info.narHash, packed.narHash].map((hash) => formatHash(hash, 'sri'));
+  throw new CarportError('E_INTEGRITY', `\`${info.path}\` is damaged in the store, and was not pushed`, {
+    cause: new Error(`its NAR hash is ${got}, not ${wanted}`),
+    hint: '`nix-store --verify --check-contents --repair` or `carport store verify` tell more',
+  });
+}
+
+function toNarInfo(
+  info: PathInfo,
+  { fileHash, fileSize }: PackResult,
+  url: string,
+  compression: WritableCompression,
+  keys: readonly SecretKey[],
+): NarInfo {
+  const unsigned = { ...info, references: [...info.references].sort(), url, compression, fileHash, fileSize };
+  return withSignatures({ ...unsigned, unknownFields: [] }, keys);
+}
+
+function withSignatures(info: NarInfo, keys: readonly SecretKey[]): NarInfo {
+  const own = keys.map((key) => signPath(info, key));
+  // One signature a key name: readers look a signature up by its name.
+  const others = info.signatures.filter((text) => !keys.some(({ name }) => text.startsWith(`${name}:`)));
+  return { ...info, signatures: mergeSignatures(others, own) };
+}

@@ -1,0 +1,39 @@
+/** What push and pull tell of their work; reporters in `bin/` turn it into text or JSON. Sizes are bytes. */
+export type WorkEvent =
+  | {
+      /** What will be done, before it is begun. */
+      readonly type: 'plan';
+      readonly verb: Verb;
+      /** Paths of the closure. */
+      readonly paths: number;
+      /** Paths that are there already. */
+      readonly present: number;
+      /** Paths to transfer, and their uncompressed size. */
+      readonly transfer: number;
+      readonly narSize: number;
+    }
+  | { readonly type: 'path-started'; readonly path: string; readonly narSize: number }
+  /** Uncompressed bytes worked through since the last such event. */
+  | { readonly type: 'progress'; readonly bytes: number }
+  | {
+      readonly type: 'path-finished';
+      readonly path: string;
+      readonly narSize: number;
+      readonly fileSize: number | null;
+    }
+  | { readonly type: 'warning'; readonly message: string }
+  | {
+      readonly type: 'summary';
+      readonly verb: Verb;
+      readonly paths: number;
+      readonly present: number;
+      readonly transferred: number;
+      /** Signatures that were added to paths that were there. */
+      readonly signed: number;
+      readonly narSize: number;
+      /** Compressed bytes sent or received. */
+      readonly fileSize: number;
+    };
+
+export type Verb = 'push' | 'pull';
+export type Emit = (event: WorkEvent) => void;

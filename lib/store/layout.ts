@@ -1,0 +1,42 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { DEFAULT_STORE_DIR } from '../nix/store-path.js';
+
+/** Where carport's own store keeps what, below its root. */
+export interface StoreLayout {
+  readonly root: string;
+  /** What store paths say. */
+  readonly storeDir: string;
+  /** Where they are. */
+  readonly realStoreDir: string;
+  /** `<hash part>.narinfo` of each valid path. */
+  readonly infoDir: string;
+  /** Links to out-links, whose closures are in use. */
+  readonly rootsDir: string;
+}
+
+export function storeLayout(root: string): StoreLayout {
+  const absolute = resolve(root);
+  return {
+    root: absolute,
+    storeDir: DEFAULT_STORE_DIR,
+    realStoreDir: join(absolute, DEFAULT_STORE_DIR),
+    infoDir: join(absolute, 'nix/var/carport/info'),
+    rootsDir: join(absolute, 'nix/var/carport/roots'),
+  };
+}
+
+/** The root that is used when none is named: `$XDG_DATA_HOME/carport`. */
+export function defaultStoreRoot(env: NodeJS.ProcessEnv): string {
+  const data = env.XDG_DATA_HOME?.startsWith('/') ? env.XDG_DATA_HOME : join(env.HOME ?? homedir(), '.local/share');
+  return join(data, 'carport');
+}
+
+export function infoFile(layout: StoreLayout, hashPart: string): string {
+  return join(layout.infoDir, `${hashPart}.narinfo`);
+}
+
+/** Where the content of a store path is. */
+export function realPathIn(layout: Pick<StoreLayout, 'storeDir' | 'realStoreDir'>, path: string): string {
+  return layout.realStoreDir + path.slice(layout.storeDir.length);
+}

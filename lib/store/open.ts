@@ -1,0 +1,36 @@
+import { CarportError } from '../errors.js';
+import { defaultStoreRoot } from './layout.js';
+import { openNixStore } from './nix-store.js';
+import { type OwnStore, openOwnStore } from './own-store.js';
+import type { Store } from './store.js';
+import { uniteStores } from './union-store.js';
+
+/** The name that stands for the system's Nix where a store's root is asked for. */
+const NIX = 'nix';
+
+/**
+ * The store to read from: the system's Nix (`nix`), carport's own at a root, or, when none is named, what the system's
+ * Nix has and beside it the own store at its default root.
+ */
+export async function openStoreForReading(selection: string | undefined, env: NodeJS.ProcessEnv): Promise<Store> {
+  if (selection !== undefined && selection !== NIX) return openOwnStore(selection);
+  const nix = await openNixStore(env);
+  if (selection === NIX) {
+    if (nix) return nix;
+    throw new CarportError('E_NOT_FOUND', '`--store nix`: the program `nix` is not on PATH', {
+      hint: "leave `--store` out to use carport's own store",
+    });
+  }
+  const own = openOwnStore(defaultStoreRoot(env));
+  return nix && nix.storeDir === own.storeDir ? uniteStores([nix, own]) : (nix ?? own);
+}
+
+/** carport's own store at a root, or at its default root. */
+export function openStoreForWriting(selection: string | undefined, env: NodeJS.ProcessEnv): OwnStore {
+  if (selection === NIX) {
+    throw new CarportError('E_USAGE', "carport does not write to the system's Nix store", {
+      hint: 'leave `--store` out, or name a root: `--store ROOT`',
+    });
+  }
+  return openOwnStore(selection ?? defaultStoreRoot(env));
+}

@@ -1,0 +1,165 @@
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import pLimit from 'p-limit';
+import { CarportError, isErrno } from '../errors.js';
+import {
+  createTemporaryNames,
+  moveInto,
+  removeLeftovers,
+  removeTree,
+  writeFileAtomic,
+} from '../filesystem/temporary.js';
+import type { PathGraph } from '../nix/closure.js';
+import { hashesEqual, renderHash } from '../nix/hash.js';
+import { type NarInfo, type PathInfo, parseNarInfo, renderNarInfo } from '../nix/narinfo.js';
+import { hashPartOf, isStoreBaseName, parseStorePath } from '../nix/store-path.js';
+import type { NarDigest } from '../workers/jobs.js';
+import { infoFile, realPathIn, type StoreLayout, storeLayout } from './layout.js';
+import type { Store } from './store.js';
+import { walkReferences } from './walk-references.js';
+
+/** Metadata files that are read at a time. */
+const READS_AT_ONCE = 64;
+
+/** carport's own store: `<root>/nix/store`, and metadata in narinfos below `<root>/nix/var/carport`. */
+export interface OwnStore extends Store {
+  readonly layout: StoreLayout;
+  /** Every path that is registered, whether its files are still there or not. */
+  queryAll(): Promise<PathGraph>;
+}
+
+export function openOwnStore(root: string): OwnStore {
+  const layout = storeLayout(root);
+  const limit = pLimit(READS_AT_ONCE);
+  const queryInfos = async (paths: readonly string[]): Promise<ReadonlyMap<string, PathInfo>> => {
+    const infos = await Promise.all(paths.map((path) => limit(() => readInfo(layout, hashPartOf(path)))));
+    // Same hash part, another name: that path is not here.
+    return new Map(infos.filter((info, index) => info?.path === paths[index]).map((info) => [info!.path, info!]));
+  };
+  return {
+    layout,
+    storeDir: layout.storeDir,
+    realStoreDirs: [layout.realStoreDir],
+    description: `the store at \`${layout.root}\``,
+    queryInfos,
+    queryClosure: (paths) => walkReferences(paths, queryInfos),
+    async queryAll() {
+      const files = (await namesIn(layout.infoDir)).filter((name) => name.endsWith('.narinfo')).sort();
+      const infos = await Promise.all(files.map((name) => limit(() => readInfo(layout, name.replace('.narinfo', '')))));
+      return new Map(infos.filter((info) => info !== undefined).map((info) => [info.path, info]));
+    },
+    async queryHashParts() {
+      const [names, infos] = await Promise.all([namesIn(layout.realStoreDir), namesIn(layout.infoDir)]);
+      const valid = new Set(infos);
+      const paths = names.filter((name) => isStoreBaseName(name) && valid.has(`${hashPartOf(name)}.narinfo`));
+      return new Map(paths.map((name) => [hashPartOf(name), `${layout.storeDir}/${name}`]));
+    },
+    realPath: ({ path }) => realPathIn(layout, path),
+  };
+}
+
+/** Puts new paths into an own store. */
+export interface StoreWriter {
+  /** A name inside the store dir for a tree that is being made; it must be renamed or removed by the caller. */
+  temporaryName(): string;
+  /**
+   * Gives a finished, checked tree its store path and registers it. Its references must be registered already. Safe
+   * beside other processes that add the same path: one tree wins, and it is whole.
+   */
+  place(temporary: string, info: PathInfo): Promise<void>;
+  /** Whether the tree that is at a store path is what `info` says. */
+  isWhole(info: PathInfo): Promise<boolean>;
+  /** Registers a path whose tree is at its place and whole: a killed run left it so. */
+  register(info: PathInfo): Promise<void>;
+}
+
+/** `hash` gives the digest of a tree; it runs in a worker. */
+export async function createStoreWriter(
+  { layout }: OwnStore,
+  hash: (path: string) => Promise<NarDigest>,
+): Promise<StoreWriter> {
+  await mkdir(layout.realStoreDir, { recursive: true });
+  await mkdir(layout.infoDir, { recursive: true });
+  await removeLeftovers(layout.realStoreDir);
+  await removeLeftovers(layout.infoDir);
+  const temporaryName = await createTemporaryNames(layout.realStoreDir);
+  const temporaryInfoName = await createTemporaryNames(layout.infoDir);
+
+  const isWhole = async (info: PathInfo): Promise<boolean> => {
+    try {
+      const { narHash, narSize } = await hash(realPathIn(layout, info.path));
+      return narSize === info.narSize && hashesEqual(narHash, info.narHash);
+    } catch {
+      return false;
+    }
+  };
+  const register = (info: PathInfo): Promise<void> =>
+    writeFileAtomic(infoFile(layout, hashPartOf(info.path)), renderNarInfo(toNarInfo(info)), temporaryInfoName);
+  const moveAside = async (path: string): Promise<void> => {
+    const aside = temporaryName();
+    await moveInto(path, aside);
+    await removeTree(aside);
+  };
+
+  return {
+    temporaryName,
+    async place(temporary, info) {
+      const path = realPathIn(layout, info.path);
+      try {
+        await moveInto(temporary, path);
+      } catch (error) {
+        if (!isErrno(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR')) throw error;
+        if (await isWhole(info)) await removeTree(temporary);
+        else {
+          await moveAside(path);
+          await moveInto(temporary, path);
+        }
+      }
+      await register(info);
+    },
+    isWhole,
+    register,
+  };
+}
+
+async function readInfo(layout: StoreLayout, hashPart: string): Promise<PathInfo | undefined> {
+  const file = infoFile(layout, hashPart);
+  let text: string;
+  try {
+    text = await readFile(file, 'latin1');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  try {
+    const info = parseNarInfo(text);
+    if (hashPartOf(info.path) !== hashPart) throw new Error(`it is about \`${info.path}\``);
+    return { ...info, path: parseStorePath(info.path, layout.storeDir) };
+  } catch (cause) {
+    throw new CarportError('E_INTEGRITY', `the metadata file \`${file}\` is damaged`, {
+      cause,
+      hint: 'remove it, and pull or add its path again',
+    });
+  }
+}
+
+/** A store keeps trees, not NARs: the URL is what the plain NAR would have. */
+function toNarInfo(info: PathInfo): NarInfo {
+  const { path, narHash, narSize, references, deriver, signatures, ca } = info;
+  return {
+    ...{ path, narHash, narSize, references, signatures },
+    ...(deriver && { deriver }),
+    ...(ca && { ca }),
+    url: `nar/${renderHash(narHash).replace('sha256:', '')}.nar`,
+    compression: 'none',
+    unknownFields: [],
+  };
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}

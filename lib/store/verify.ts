@@ -1,0 +1,66 @@
+import { readdir } from 'node:fs/promises';
+import { isErrno } from '../errors.js';
+import { isTemporaryName } from '../filesystem/temporary.js';
+import type { PathGraph } from '../nix/closure.js';
+import { formatHash, hashesEqual } from '../nix/hash.js';
+import type { PathInfo } from '../nix/narinfo.js';
+import type { WorkerPool } from '../workers/pool.js';
+import type { OwnStore } from './own-store.js';
+
+/** What is wrong with a path of a store. */
+export interface StoreProblem {
+  readonly path: string;
+  readonly problem: 'missing' | 'damaged' | 'incomplete';
+  readonly detail: string;
+}
+
+export interface VerifyResult {
+  readonly checked: number;
+  readonly problems: readonly StoreProblem[];
+  /** Entries of the store dir that are not registered: left by something that was killed. Harmless. */
+  readonly unregistered: readonly string[];
+}
+
+/** Hashes paths of a store again, and checks that their references are valid. All paths when none are given. */
+export async function verifyStore(
+  store: OwnStore,
+  pool: WorkerPool,
+  only?: readonly string[],
+  onChecked?: (path: string) => void,
+): Promise<VerifyResult> {
+  const all = await store.queryAll();
+  const checked = only ? await store.queryInfos(only) : all;
+  const problems = await Promise.all(
+    [...checked.values()].map(async (info) => {
+      const found = [...(await contentProblems(store, pool, info)), ...referenceProblems(info, all)];
+      onChecked?.(info.path);
+      return found;
+    }),
+  );
+  const unregistered = only ? [] : await unregisteredEntries(store, all);
+  return { checked: checked.size, problems: problems.flat(), unregistered };
+}
+
+async function contentProblems(store: OwnStore, pool: WorkerPool, info: PathInfo): Promise<readonly StoreProblem[]> {
+  const { path } = info;
+  try {
+    const { narHash } = await pool.run({ type: 'hash', path: store.realPath(info) });
+    if (hashesEqual(narHash, info.narHash)) return [];
+    const detail = `its hash is ${formatHash(narHash, 'sri')}, not ${formatHash(info.narHash, 'sri')}`;
+    return [{ path, problem: 'damaged', detail }];
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [{ path, problem: 'missing', detail: 'its files are gone' }];
+    return [{ path, problem: 'damaged', detail: error instanceof Error ? error.message : String(error) }];
+  }
+}
+
+function referenceProblems({ path, references }: PathInfo, valid: PathGraph): readonly StoreProblem[] {
+  return references
+    .filter((reference) => !valid.has(reference))
+    .map((reference) => ({ path, problem: 'incomplete', detail: `it refers to \`${reference}\`, which is not valid` }));
+}
+
+async function unregisteredEntries(store: OwnStore, all: PathGraph): Promise<readonly string[]> {
+  const names = await readdir(store.layout.realStoreDir).catch(() => [] as string[]);
+  return names.filter((name) => !isTemporaryName(name) && !all.has(`${store.storeDir}/${name}`)).sort();
+}
