@@ -22,21 +22,21 @@ export function findNix(): NixFound {
 export const nix = findNix();
 
 /**
- * `describe` for tests against real Nix. Without Nix the suite is skipped and its title says why; with
- * `CARPORT_REQUIRE_PEERS=1` it fails.
+ * `describe` for tests against real Nix. Without Nix, or with `unfit` (a reason why this Nix will not do), the suite is
+ * skipped and its title says why; with `CARPORT_REQUIRE_PEERS=1` it fails.
  */
-export function describeWithNix(title: string, body: () => void): void {
-  if (!('missing' in nix)) {
+export function describeWithNix(title: string, body: () => void, unfit?: string): void {
+  const reason = 'missing' in nix ? nix.missing : unfit;
+  if (reason === undefined) {
     describe(title, body);
   } else if (PEERS_REQUIRED) {
-    const { missing } = nix;
     describe(title, () => {
-      it('finds Nix', () => {
-        throw new Error(missing);
+      it('finds its peer', () => {
+        throw new Error(reason);
       });
     });
   } else {
-    describe.skip(`${title}: skipped, ${nix.missing}`, body);
+    describe.skip(`${title}: skipped, ${reason}`, body);
   }
 }
 
