@@ -99,6 +99,15 @@ describe('the mention scanner', () => {
     );
   });
 
+  it('finds a path across every possible edge', () => {
+    const bytes = latin1(`..//nix/store/${B}-x`);
+    for (let at = 0; at <= bytes.length; at++) {
+      expect(scan(createMentionScanner('/nix/store'), [bytes.subarray(0, at), bytes.subarray(at)])).toEqual([B]);
+    }
+    const single = [...bytes].map((byte) => Uint8Array.of(byte));
+    expect(scan(createMentionScanner('/nix/store'), single)).toEqual([B]);
+  });
+
   it('finds whole paths only, of its own store dir', () => {
     const found = (text: string) => scan(createMentionScanner('/nix/store'), [latin1(text)]);
     expect(found(`see /nix/store/${B}-x`)).toEqual([B]);

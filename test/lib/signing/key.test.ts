@@ -139,6 +139,11 @@ describe('a secret key is never shown', () => {
     expect(shown).not.toContain(String.fromCharCode(...SEED.subarray(0, 4)));
   });
 
+  it('nor copied by a spread', () => {
+    expect({ ...KEY }).not.toHaveProperty('privateKey');
+    expect(Object.keys(KEY).sort()).toEqual(['name', 'publicKey']);
+  });
+
   it('while its name is', () => {
     expect(JSON.parse(JSON.stringify(KEY))).toMatchObject({ name: 'test-1' });
   });
