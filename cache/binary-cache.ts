@@ -1,3 +1,4 @@
+import type { NarPromise } from '../lib/compression/verified-nar.js';
 import { CarportError } from '../lib/errors.js';
 import { type CacheInfo, parseCacheInfo, renderCacheInfo } from '../lib/nix/cache-info.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../lib/nix/narinfo.js';
@@ -89,6 +90,15 @@ export async function writeNar(
 /** The NAR that a narinfo points to. Its URL is not signed: it must lie inside the cache. */
 export function openNar(objects: ObjectStore, { url }: NarInfo): Promise<StoredObject | undefined> {
   return objects.get(checkKey(url.replace(/\?.*$/, '')));
+}
+
+/** What a narinfo promises of its NAR. */
+export function promiseOf({ compression, narHash, narSize, fileHash, fileSize }: NarInfo): NarPromise {
+  return {
+    ...{ compression, narHash, narSize },
+    ...(fileHash && { fileHash }),
+    ...(fileSize !== undefined && { fileSize }),
+  };
 }
 
 /** Hash parts of all narinfos. */

@@ -8,7 +8,7 @@ import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { OwnStore, StoreWriter } from '../../lib/store/own-store.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { openNar } from '../binary-cache.js';
+import { openNar, promiseOf } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 import { findPath, type PlannedPath, type PullPlan, type TrustPolicy } from './plan.js';
 
@@ -105,16 +105,9 @@ async function fetchFrom({ info, objects }: PlannedPath, options: PullOptions): 
     });
   }
   const temporary = writer.temporaryName();
-  const { compression, narHash, narSize, fileHash, fileSize } = info;
   try {
     await pool.run(
-      {
-        type: 'unpack',
-        destination: temporary,
-        ...{ compression, narHash, narSize },
-        ...(fileHash && { fileHash }),
-        ...(fileSize !== undefined && { fileSize }),
-      },
+      { type: 'unpack', destination: temporary, promise: promiseOf(info) },
       { source: nar.bytes(), onProgress: (bytes) => emit({ type: 'progress', bytes }) },
     );
     return { info: registrationOf(info), temporary, fileSize: nar.size };

@@ -28,7 +28,7 @@ const DECOMPRESSORS: Readonly<Record<string, Decompressor>> = {
 export async function* decompress(compression: string, source: Source): AsyncGenerator<Uint8Array> {
   const decompressor = Object.hasOwn(DECOMPRESSORS, compression) ? DECOMPRESSORS[compression] : undefined;
   if (decompressor === undefined) {
-    throw new CarportError('E_FORMAT', `compression \`${compression}\` is not supported`, {
+    throw new CarportError('E_UNSUPPORTED', `compression \`${compression}\` is not supported`, {
       hint: `carport reads ${Object.keys(DECOMPRESSORS).join(', ')}`,
     });
   }

@@ -1,4 +1,5 @@
 import type { WritableCompression } from '../compression/compressor.js';
+import type { NarPromise } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
 
 /** What identifies a path's content. */
@@ -35,11 +36,7 @@ export interface UnpackJob {
   readonly type: 'unpack';
   /** Must not exist, in a directory that only this process writes to. The caller removes what a failure leaves. */
   readonly destination: string;
-  readonly compression: string;
-  readonly narHash: Hash;
-  readonly narSize: number;
-  readonly fileHash?: Hash;
-  readonly fileSize?: number;
+  readonly promise: NarPromise;
 }
 
 /** Hashes a path's NAR. */
@@ -82,7 +79,7 @@ export type Job = PackJob | UnpackJob | HashJob | ScanJob | CopyJob;
 
 export interface JobResults {
   readonly pack: PackResult;
-  readonly unpack: NarDigest;
+  readonly unpack: undefined;
   readonly hash: NarDigest;
   readonly scan: ScanResult;
   readonly copy: NarDigest;

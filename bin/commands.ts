@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import type { Context } from './context.js';
+
+/** A command's module: adds arguments, options and the action. */
+export interface CommandModule {
+  configure(command: Command, context: Context): void;
+}
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+/** The commands by group, as `carport --help` lists them. A module is loaded when its command is used. */
+export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> = {
+  'Main commands': [
+    { name: 'push', summary: 'push closures to a binary cache', load: () => import('./commands/push.js') },
+    { name: 'pull', summary: 'pull closures from binary caches', load: () => import('./commands/pull.js') },
+    { name: 'closure', summary: 'show what paths need', load: () => import('./commands/closure.js') },
+  ],
+  'Stores, caches and keys': [
+    { name: 'store', summary: "carport's own store: add, ls, info, verify", load: () => import('./commands/store.js') },
+    { name: 'cache', summary: 'binary caches: init, info, ls, cat', load: () => import('./commands/cache.js') },
+    { name: 'key', summary: 'signing keys: generate, public', load: () => import('./commands/key.js') },
+    { name: 'config', summary: 'settings and where they are from', load: () => import('./commands/config.js') },
+    { name: 'completion', summary: 'completion for bash, zsh, fish', load: () => import('./commands/completion.js') },
+  ],
+  'For scripts': [
+    { name: 'nar', summary: 'NAR archives: pack, unpack, ls', load: () => import('./commands/nar.js') },
+    { name: 'narinfo', summary: 'narinfo files: show', load: () => import('./commands/narinfo.js') },
+    { name: 'derivation', summary: 'derivations: show', load: () => import('./commands/derivation.js') },
+    { name: 'hash', summary: 'hashes: path, file', load: () => import('./commands/hash.js') },
+  ],
+};
+
+export const COMMANDS: readonly CommandEntry[] = Object.values(COMMAND_GROUPS).flat();

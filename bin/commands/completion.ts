@@ -1,0 +1,17 @@
+import { Argument, type Command } from 'commander';
+import { describeCommand } from '../command.js';
+import { renderCompletion, SHELLS, type Shell } from '../completion.js';
+import { type Context, write } from '../context.js';
+import { createWholeProgram } from '../program.js';
+
+export function configure(command: Command, context: Context): void {
+  describeCommand(
+    command,
+    'Prints the completion script of a shell.',
+    'source <(carport completion bash)',
+    'carport completion zsh > ~/.zsh/completions/_carport',
+    'carport completion fish > ~/.config/fish/completions/carport.fish',
+  )
+    .addArgument(new Argument('<shell>').choices(SHELLS))
+    .action(async (shell: Shell) => write(context.stdout, renderCompletion(shell, await createWholeProgram(context))));
+}

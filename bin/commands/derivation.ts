@@ -1,0 +1,129 @@
+import { readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { CarportError, isErrno } from '../../lib/errors.js';
+import { parseDerivation, printDerivation } from '../../lib/nix/derivation/aterm.js';
+import { type Derivation, derivationName } from '../../lib/nix/derivation/derivation.js';
+import { derivationToJson } from '../../lib/nix/derivation/json.js';
+import { createOutputPaths, derivationPath } from '../../lib/nix/derivation/modulo.js';
+import {
+  baseNameOf,
+  DEFAULT_STORE_DIR,
+  isStoreBaseName,
+  nameOf,
+  outputName,
+  storeDirOf,
+} from '../../lib/nix/store-path.js';
+import { describeCommand } from '../command.js';
+import { type CommonOptions, type Context, write } from '../context.js';
+
+interface DerivationCommandOptions extends CommonOptions {
+  readonly outputs?: boolean;
+  readonly aterm?: boolean;
+}
+
+/** A `.drv` file that was read. */
+interface DerivationFile {
+  readonly file: string;
+  /** Its store path, computed from its bytes. */
+  readonly path: string;
+  readonly derivation: Derivation;
+}
+
+export function configure(command: Command, context: Context): void {
+  command.description('Derivations: the recipes of builds.');
+  describeCommand(
+    command.command('show'),
+    'Prints derivations as JSON by store path, as `nix show-derivation` does. The store path is computed from the file.',
+    'carport derivation show /nix/store/HASH-hello.drv',
+    'carport derivation show ./*.drv --outputs',
+  )
+    .argument('<file...>', '`.drv` files')
+    .option('--outputs', "compute the outputs' paths from the inputs beside the file, and compare")
+    .option('--aterm', 'print the canonical text of the files instead of JSON')
+    .action((files: readonly string[], options: DerivationCommandOptions) => show(files, options, context));
+}
+
+async function show(files: readonly string[], options: DerivationCommandOptions, context: Context): Promise<void> {
+  const read = await Promise.all(files.map(readDerivationFile));
+  const mismatches = read.flatMap(pathMismatch);
+  if (options.aterm) {
+    await writeBytes(context, read.map(({ derivation }) => printDerivation(derivation)).join(''));
+  } else {
+    const computed = options.outputs ? await Promise.all(read.map(withComputedOutputs)) : read;
+    for (const [index, { derivation }] of computed.entries()) {
+      mismatches.push(...outputMismatches(read[index]!, derivation));
+    }
+    const json = Object.fromEntries(computed.map(({ path, derivation }) => [path, derivationToJson(derivation)]));
+    await writeBytes(context, `${JSON.stringify(json, undefined, 2)}\n`);
+  }
+  if (mismatches.length === 0) return;
+  throw new CarportError('E_INTEGRITY', 'a store path is not what the derivation gives', {
+    cause: new Error(mismatches.join('\n  and ')),
+  });
+}
+
+/** Derivations are kept one character a byte, also in their JSON. */
+function writeBytes(context: Context, text: string): Promise<void> {
+  return write(context.stdout, Buffer.from(text, 'latin1'));
+}
+
+async function readDerivationFile(file: string): Promise<DerivationFile> {
+  const text = await readFile(file, 'latin1');
+  try {
+    const derivation = parseDerivation(text);
+    return { file, path: derivationPath(nameFor(file, derivation), derivation, storeDirFor(derivation)), derivation };
+  } catch (cause) {
+    throw new CarportError('E_FORMAT', `\`${file}\` is not a derivation`, { cause });
+  }
+}
+
+/** The name is not in the text for sure: the file's name has it, else the environment, else an output's path. */
+function nameFor(file: string, derivation: Derivation): string {
+  const fileName = basename(file);
+  if (isStoreBaseName(fileName)) return derivationName(fileName);
+  const [output, { path }] = [...derivation.outputs][0]!;
+  const suffix = outputName('', output);
+  return (
+    derivation.env.get('name') ??
+    (path && nameOf(path).slice(0, -suffix.length || undefined)) ??
+    fileName.replace(/\.drv$/, '')
+  );
+}
+
+function storeDirFor(derivation: Derivation): string {
+  const paths = [...derivation.outputs.values()].map(({ path }) => path);
+  const known = [...paths, ...derivation.inputDerivations.keys(), ...derivation.inputSources].find(
+    (path) => path !== '',
+  );
+  return known === undefined ? DEFAULT_STORE_DIR : storeDirOf(known);
+}
+
+function pathMismatch({ file, path }: DerivationFile): readonly string[] {
+  const fileName = basename(file);
+  if (!isStoreBaseName(fileName) || fileName === baseNameOf(path)) return [];
+  return [`\`${fileName}\` should be \`${baseNameOf(path)}\``];
+}
+
+async function withComputedOutputs({ file, path, derivation }: DerivationFile): Promise<DerivationFile> {
+  const find = async (input: string) => {
+    try {
+      return parseDerivation(await readFile(join(dirname(file), baseNameOf(input)), 'latin1'));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  };
+  const paths = await createOutputPaths(find, storeDirFor(derivation))(path, derivation);
+  const outputs = [...derivation.outputs].map(
+    ([name, output]) => [name, { ...output, path: paths.get(name) ?? '' }] as const,
+  );
+  return { file, path, derivation: { ...derivation, outputs: new Map(outputs) } };
+}
+
+function outputMismatches({ file, derivation }: DerivationFile, computed: Derivation): readonly string[] {
+  return [...derivation.outputs].flatMap(([name, { path }]) => {
+    const other = computed.outputs.get(name)!.path;
+    return other === path ? [] : [`output \`${name}\` of \`${file}\` is \`${path}\`, computed is \`${other}\``];
+  });
+}

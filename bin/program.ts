@@ -1,0 +1,101 @@
+import { Command, CommanderError } from 'commander';
+import { CarportError } from '../lib/errors.js';
+import { suggestion } from '../lib/suggestion.js';
+import { formatHelp, section } from './command.js';
+import { COMMAND_GROUPS, COMMANDS, type CommandEntry } from './commands.js';
+import { type Context, write, writeJson } from './context.js';
+import { reportError } from './error-output.js';
+import { EXIT_CODES } from './exit-code.js';
+import { versions } from './versions.js';
+
+/** Runs one command line and returns its exit code. */
+export async function runCommandLine(args: readonly string[], context: Context): Promise<number> {
+  const [name = ''] = args;
+  try {
+    if (name === '--version' || name === '-V') return await printVersion(args, context);
+    if (name === '' || name === '--help' || name === '-h' || (name === 'help' && args.length === 1)) {
+      await write(context.stdout, rootHelp());
+      return 0;
+    }
+    const words = name === 'help' ? [...args.slice(1), '--help'] : [...args];
+    const program = await createProgram(context, [findCommand(words[0]!)]);
+    await program.parseAsync(words, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const verbosity = args.filter((arg) => /^-v+$/.test(arg) || arg === '--verbose');
+    const level = verbosity.reduce((sum, arg) => sum + (arg === '--verbose' ? 1 : arg.length - 1), 0);
+    return reportError(usageError(error, args), context, args.includes('--json'), level);
+  }
+}
+
+/** The commands as a tree, with their options: all of them are loaded. */
+export function createWholeProgram(context: Context): Promise<Command> {
+  return createProgram(context, COMMANDS);
+}
+
+async function createProgram(context: Context, entries: readonly CommandEntry[]): Promise<Command> {
+  const program = new Command('carport')
+    .exitOverride()
+    .helpCommand(false)
+    .showSuggestionAfterError()
+    .configureHelp({ formatHelp: (command) => formatHelp(command) })
+    .configureOutput({
+      writeOut: (text) => void context.stdout.write(text),
+      // Errors are reported in one place, from what is thrown.
+      writeErr: () => undefined,
+    });
+  for (const entry of entries) {
+    const { configure } = await entry.load();
+    configure(program.command(entry.name).summary(entry.summary), context);
+  }
+  return program;
+}
+
+function findCommand(name: string): CommandEntry {
+  const entry = COMMANDS.find((command) => command.name === name);
+  if (entry) return entry;
+  const kind = name.startsWith('-') ? 'option' : 'command';
+  const names = COMMANDS.map((command) => command.name);
+  throw new CarportError('E_USAGE', `\`${name}\` is not a ${kind} of carport`, {
+    hint: kind === 'command' ? suggestion(name, names) : '`carport --help` lists the commands; options come after one',
+  });
+}
+
+/** Commander's complaints in carport's words. */
+function usageError(error: unknown, args: readonly string[]): unknown {
+  if (!(error instanceof CommanderError)) return error;
+  const words = args.filter((arg) => !arg.startsWith('-')).slice(0, 2);
+  const entry = COMMANDS.find(({ name }) => name === words[0]);
+  const help = `\`carport ${entry ? `${words[0]} ` : ''}--help\` shows how it is used`;
+  if (error.code === 'commander.help') {
+    return new CarportError('E_USAGE', `\`carport ${words[0]}\` needs a command`, { hint: help });
+  }
+  const [first = '', ...rest] = error.message.split('\n');
+  const message = first.replace(/^error: /, '').replaceAll("'", '`');
+  const guess = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
+  return new CarportError('E_USAGE', message, { hint: guess ? `did you mean \`${guess}\`?` : help });
+}
+
+async function printVersion(args: readonly string[], context: Context): Promise<number> {
+  const all = await versions();
+  if (args.includes('--json')) await writeJson(context.stdout, all);
+  else await write(context.stdout, `carport ${all.carport}\n`);
+  return 0;
+}
+
+function rootHelp(): string {
+  const groups = Object.entries(COMMAND_GROUPS).map(([title, entries]) =>
+    section(
+      title,
+      entries.map(({ name, summary }) => [name, summary]),
+    ),
+  );
+  const codes = section('Exit status', Object.entries(EXIT_CODES));
+  return [
+    'carport brings what a build produced, whole and verifiable, to the people who need it.\n',
+    'Usage:\n  carport COMMAND [OPTIONS]\n  carport COMMAND --help\n  carport --version [--json]\n',
+    ...groups,
+    codes,
+  ].join('\n');
+}

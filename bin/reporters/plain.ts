@@ -1,0 +1,25 @@
+import type { Output } from '../context.js';
+import { formatBytes } from '../terminal.js';
+import { type Progress, progressText } from './progress.js';
+
+const INTERVAL_MS = 10_000;
+
+/** Paths of this size get a line of their own when they are finished. */
+const LARGE = 32 * 1024 * 1024;
+
+/** Lines for logs: one for each large path, and every ten seconds how far it is. */
+export function createPlainProgress(output: Output): Progress {
+  let writtenAt = performance.now();
+  return {
+    update(state) {
+      const now = performance.now();
+      if (now - writtenAt < INTERVAL_MS) return;
+      writtenAt = now;
+      output.write(`${progressText(state, now)}\n`);
+    },
+    finished({ path, narSize }) {
+      if (narSize >= LARGE) output.write(`${path} (${formatBytes(narSize)})\n`);
+    },
+    stop() {},
+  };
+}

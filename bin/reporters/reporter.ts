@@ -1,0 +1,89 @@
+import { CarportError } from '../../lib/errors.js';
+import type { Emit, WorkEvent } from '../../lib/events.js';
+import { type CommonOptions, type Context, write } from '../context.js';
+import { count, formatBytes } from '../terminal.js';
+import { createLiveProgress } from './live.js';
+import { createPlainProgress } from './plain.js';
+import type { Progress, ProgressState } from './progress.js';
+
+/** Shows the events of a command to people or programs. */
+export interface Reporter {
+  readonly emit: Emit;
+  /** Takes down what is on the screen. Call it before anything else is printed. */
+  stop(): void;
+}
+
+const MODES = ['auto', 'tty', 'plain', 'none'] as const;
+type Mode = (typeof MODES)[number];
+
+/** JSON lines on stdout with `--json`; text on stderr otherwise: the plan, progress, warnings, the summary. */
+export function createReporter(context: Context, options: CommonOptions): Reporter {
+  if (options.json) return { emit: (event) => void context.stdout.write(`${JSON.stringify(event)}\n`), stop() {} };
+  const progress = createProgress(context, options);
+  let state: ProgressState | undefined;
+  const say = (text: string) => {
+    progress?.stop();
+    void write(context.stderr, `${text}\n`);
+  };
+  const advance = (change: Partial<ProgressState>) => {
+    if (state === undefined) return;
+    state = { ...state, ...change };
+    progress?.update(state);
+  };
+  const emit: Emit = (event) => {
+    switch (event.type) {
+      case 'plan':
+        state = startOf(event);
+        if (!options.quiet) say(planText(event));
+        break;
+      case 'path-started':
+        if (options.verbose) say(`${event.path} (${formatBytes(event.narSize)})`);
+        break;
+      case 'progress':
+        advance({ bytesDone: (state?.bytesDone ?? 0) + event.bytes });
+        break;
+      case 'path-finished':
+        advance({ pathsDone: (state?.pathsDone ?? 0) + 1 });
+        progress?.finished(event);
+        break;
+      case 'warning':
+        say(`warning: ${event.message}`);
+        break;
+      case 'summary':
+        if (!options.quiet) say(summaryText(event));
+        break;
+    }
+  };
+  return { emit, stop: () => progress?.stop() };
+}
+
+function createProgress(context: Context, { quiet, verbose }: CommonOptions): Progress | undefined {
+  const mode = (context.env.CARPORT_PROGRESS || 'auto') as Mode;
+  if (!MODES.includes(mode)) {
+    throw new CarportError('E_USAGE', `CARPORT_PROGRESS=\`${mode}\` is not one of ${MODES.join(', ')}`);
+  }
+  if (mode === 'none' || quiet || verbose) return undefined;
+  const terminal = context.stderr.isTTY && context.env.TERM !== 'dumb' && !context.env.CI;
+  return mode === 'tty' || (mode === 'auto' && terminal)
+    ? createLiveProgress(context.stderr)
+    : createPlainProgress(context.stderr);
+}
+
+function startOf(plan: Extract<WorkEvent, { type: 'plan' }>): ProgressState {
+  const { verb, transfer, narSize } = plan;
+  return { verb, paths: transfer, pathsDone: 0, bytes: narSize, bytesDone: 0, startedAt: performance.now() };
+}
+
+function planText({ verb, paths, present, transfer, narSize }: Extract<WorkEvent, { type: 'plan' }>): string {
+  const where = verb === 'push' ? 'already cached' : 'already here';
+  const what = verb === 'push' ? 'to upload' : 'to fetch';
+  return `${count(paths, 'path')}: ${present} ${where}, ${transfer} ${what} (${formatBytes(narSize)})`;
+}
+
+function summaryText(event: Extract<WorkEvent, { type: 'summary' }>): string {
+  const { verb, present, transferred, narSize, fileSize, signed } = event;
+  const done = verb === 'push' ? 'pushed' : 'pulled';
+  const sizes = transferred > 0 ? ` (${formatBytes(narSize)}, ${formatBytes(fileSize)} compressed)` : '';
+  const more = signed > 0 ? `, ${signed} signed` : '';
+  return `${done} ${count(transferred, 'path')}${sizes}, ${present} ${present === 1 ? 'was' : 'were'} there${more}`;
+}

@@ -1,0 +1,156 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { CarportError, isErrno } from '../lib/errors.js';
+import { suggestion } from '../lib/suggestion.js';
+
+/** One setting: its key in `carport.toml`, its environment variable, and the option that stands before both. */
+export interface SettingSpec {
+  readonly env: string;
+  readonly option: string;
+  readonly list: boolean;
+  /** Kept out of a project's file: whoever writes that must not choose whom its users trust or what they sign with. */
+  readonly personal: boolean;
+  readonly description: string;
+}
+
+export const SETTINGS = {
+  to: { env: 'CARPORT_TO', option: '--to', list: false, personal: false, description: 'cache to push to' },
+  from: { env: 'CARPORT_FROM', option: '--from', list: true, personal: false, description: 'caches to pull from' },
+  'trusted-keys': {
+    env: 'CARPORT_TRUSTED_KEYS',
+    option: '--trusted-key',
+    list: true,
+    personal: true,
+    description: 'public keys whose signatures are accepted',
+  },
+  'secret-key-files': {
+    env: 'CARPORT_SECRET_KEY_FILES',
+    option: '--secret-key',
+    list: true,
+    personal: true,
+    description: 'files of the keys to sign with',
+  },
+  store: {
+    env: 'CARPORT_STORE',
+    option: '--store',
+    list: false,
+    personal: true,
+    description: "root of carport's own store, or `nix`",
+  },
+  compression: {
+    env: 'CARPORT_COMPRESSION',
+    option: '--compression',
+    list: false,
+    personal: false,
+    description: 'compression of NARs: zstd, xz or none',
+  },
+  level: { env: 'CARPORT_LEVEL', option: '--level', list: false, personal: false, description: 'level of compression' },
+  jobs: { env: 'CARPORT_JOBS', option: '--jobs', list: false, personal: false, description: 'worker threads' },
+} as const satisfies Record<string, SettingSpec>;
+
+export type SettingKey = keyof typeof SETTINGS;
+
+/** A setting's values (at most one unless it is a list), and where they are from. */
+export interface Setting {
+  readonly values: readonly string[];
+  readonly origin: string;
+}
+
+export type Settings = Readonly<Record<SettingKey, Setting>>;
+
+const NOTHING: Setting = { values: [], origin: 'default' };
+
+/**
+ * Every setting, from the first place that has it: options, `CARPORT_*`, the nearest `carport.toml`, then
+ * `$XDG_CONFIG_HOME/carport/config.toml`. An unknown key in a file is an error.
+ */
+export async function readSettings(
+  options: Partial<Record<SettingKey, readonly string[]>>,
+  env: NodeJS.ProcessEnv,
+  directory: string,
+): Promise<Settings> {
+  const [project, user] = await Promise.all([readProjectFile(directory), readConfigFile(userConfigFile(env))]);
+  const entries = (Object.keys(SETTINGS) as SettingKey[]).map((key) => {
+    const spec = SETTINGS[key];
+    const setting = fromOptions(spec, options[key]) ?? fromEnv(spec, env) ?? project?.get(key) ?? user?.get(key);
+    return [key, setting ?? NOTHING] as const;
+  });
+  return Object.fromEntries(entries) as Settings;
+}
+
+/** Where a user's own settings are. */
+export function userConfigFile(env: NodeJS.ProcessEnv): string {
+  const config = env.XDG_CONFIG_HOME?.startsWith('/') ? env.XDG_CONFIG_HOME : join(env.HOME ?? homedir(), '.config');
+  return join(config, 'carport/config.toml');
+}
+
+/** The value of a setting that is not a list. */
+export function singleValue({ values }: Setting): string | undefined {
+  return values.at(-1);
+}
+
+function fromOptions(spec: SettingSpec, values: readonly string[] | undefined): Setting | undefined {
+  return values && values.length > 0 ? { values, origin: spec.option } : undefined;
+}
+
+/** Lists are separated by white space, as Nix's `trusted-public-keys` are. */
+function fromEnv(spec: SettingSpec, env: NodeJS.ProcessEnv): Setting | undefined {
+  const text = env[spec.env];
+  if (!text) return undefined;
+  return { values: spec.list ? text.split(/\s+/).filter((word) => word !== '') : [text], origin: spec.env };
+}
+
+type FileSettings = ReadonlyMap<SettingKey, Setting>;
+
+/** The nearest `carport.toml`, from `directory` upwards. */
+async function readProjectFile(directory: string): Promise<FileSettings | undefined> {
+  for (let at = resolve(directory); ; at = dirname(at)) {
+    const file = join(at, 'carport.toml');
+    const settings = await readConfigFile(file);
+    for (const key of settings?.keys() ?? []) checkProjectSetting(file, key, settings!.get(key)!);
+    if (settings || dirname(at) === at) return settings;
+  }
+}
+
+function checkProjectSetting(file: string, key: SettingKey, { values }: Setting): void {
+  const naming = values.some((value) => /[?&]secret-keys?=/.test(value));
+  if (!SETTINGS[key].personal && !naming) return;
+  throw new CarportError('E_USAGE', `\`${file}\` may not set \`${naming ? 'secret-key' : key}\``, {
+    hint: `a project must not choose whom you trust, what you sign with, or your store: use \`${SETTINGS[key].option}\`, ${SETTINGS[key].env} or your own config.toml`,
+  });
+}
+
+async function readConfigFile(file: string): Promise<FileSettings | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw new CarportError('E_USAGE', `the settings in \`${file}\` cannot be read`, { cause: error });
+  }
+  const { parse } = await import('smol-toml');
+  let table: Record<string, unknown>;
+  try {
+    table = parse(text);
+  } catch (cause) {
+    throw new CarportError('E_USAGE', `\`${file}\` is not TOML`, { cause });
+  }
+  return new Map(Object.entries(table).map(([key, value]) => [checkKey(file, key), parseValue(file, key, value)]));
+}
+
+function checkKey(file: string, key: string): SettingKey {
+  if (Object.hasOwn(SETTINGS, key)) return key as SettingKey;
+  throw new CarportError('E_USAGE', `\`${file}\` has the unknown setting \`${key}\``, {
+    hint: suggestion(key, Object.keys(SETTINGS)),
+  });
+}
+
+function parseValue(file: string, key: string, value: unknown): Setting {
+  const values = Array.isArray(value) && SETTINGS[key as SettingKey].list ? value : [value];
+  if (values.every((item) => typeof item === 'string' || typeof item === 'number' || typeof item === 'bigint')) {
+    return { values: values.map(String), origin: file };
+  }
+  const wanted = SETTINGS[key as SettingKey].list ? 'a text or a list of texts' : 'one text or number';
+  throw new CarportError('E_USAGE', `\`${key}\` in \`${file}\` is not ${wanted}`);
+}

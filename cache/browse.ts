@@ -1,0 +1,56 @@
+import { readVerifiedNar } from '../lib/compression/verified-nar.js';
+import { CarportError, formatError } from '../lib/errors.js';
+import { decodeNar } from '../lib/nix/nar/decode.js';
+import { createListingBuilder, type NarListing, parseListing } from '../lib/nix/nar/listing.js';
+import type { NarInfo } from '../lib/nix/narinfo.js';
+import { hashPartOf } from '../lib/nix/store-path.js';
+import { openNar, promiseOf, readListing } from './binary-cache.js';
+import type { ObjectStore } from './object-store/object-store.js';
+
+/** What a cached path holds: its listing when the cache has one, which nobody signed, or else read from the NAR. */
+export async function listCachedPath(objects: ObjectStore, info: NarInfo): Promise<NarListing> {
+  const text = await readListing(objects, hashPartOf(info.path));
+  if (text !== undefined) return parseListing(text);
+  const builder = createListingBuilder();
+  for await (const event of decodeNar(await openVerified(objects, info))) for (const _ of builder.tap([event]));
+  const listing = builder.finish();
+  if (listing) return listing;
+  throw new CarportError('E_UNSUPPORTED', `a name in \`${info.path}\` is not UTF-8`, {
+    hint: 'pull the path to look at it',
+  });
+}
+
+/**
+ * The contents of a file in a cached path. The whole NAR is read and compared with what was signed; when it is not that,
+ * this throws at the end, and what was taken until then must not be used.
+ */
+export async function* readCachedFile(objects: ObjectStore, info: NarInfo, inner: string): AsyncGenerator<Uint8Array> {
+  const wanted = `/${inner}`.replace(/\/+$/, '');
+  const directories: string[] = [];
+  let path = '';
+  let type: string | undefined;
+  let depthInFile = false;
+  for await (const event of decodeNar(await openVerified(objects, info))) {
+    const here = path === wanted && event.type !== 'entry' && event.type !== 'end';
+    if (here && event.type !== 'contents') type = event.type;
+    if (event.type === 'directory') directories.push(path);
+    else if (event.type === 'entry') path = `${directories.at(-1)}/${Buffer.from(event.name)}`;
+    else if (event.type === 'regular') depthInFile = true;
+    else if (event.type === 'contents' && path === wanted) yield event.bytes;
+    else if (event.type === 'end') {
+      if (depthInFile) depthInFile = false;
+      else directories.pop();
+    }
+  }
+  if (type === 'regular') return;
+  const why = type === undefined ? 'is not there' : `is a ${type}, not a file`;
+  throw new CarportError('E_NOT_FOUND', `\`${info.path}${wanted}\` ${why}`, {
+    hint: '`carport cache ls` lists the files',
+  });
+}
+
+async function openVerified(objects: ObjectStore, info: NarInfo): Promise<AsyncIterable<Uint8Array>> {
+  const nar = await openNar(objects, info);
+  if (nar) return readVerifiedNar(promiseOf(info), nar.bytes());
+  throw formatError(`\`${info.path}\``, `its NAR \`${info.url}\` is not in \`${objects.url}\``);
+}

@@ -1,0 +1,39 @@
+import pLimit from 'p-limit';
+import { CarportError } from '../lib/errors.js';
+import type { PathGraph } from '../lib/nix/closure.js';
+import type { NarInfo } from '../lib/nix/narinfo.js';
+import { hashPartOf } from '../lib/nix/store-path.js';
+import { missingReferences, walkReferences } from '../lib/store/walk-references.js';
+import { readNarInfo } from './binary-cache.js';
+import type { ObjectStore } from './object-store/object-store.js';
+
+const QUERIES_AT_ONCE = 64;
+
+/** What a cache says of the closures of hash parts. Nothing is verified: it is for looking, not for using. */
+export async function cacheClosure(
+  objects: ObjectStore,
+  hashParts: readonly string[],
+): Promise<{ readonly graph: PathGraph; readonly roots: readonly string[] }> {
+  const limit = pLimit(QUERIES_AT_ONCE);
+  const read = (hashPart: string) => limit(() => readNarInfo(objects, hashPart));
+  const rootInfos = await Promise.all(
+    hashParts.map(async (hashPart) => (await read(hashPart)) ?? notThere(objects, hashPart)),
+  );
+  const roots = rootInfos.map(({ path }) => path);
+  const graph = await walkReferences(roots, async (paths) => {
+    const infos = await Promise.all(paths.map((path) => read(hashPartOf(path))));
+    return new Map(infos.filter((info) => info !== undefined).map((info) => [info.path, info]));
+  });
+  const [missing] = missingReferences(graph);
+  if (missing) {
+    throw new CarportError('E_NOT_FOUND', `\`${missing.path}\` is not in \`${objects.url}\``, {
+      cause: new Error(`\`${missing.referrer}\` refers to it`),
+      hint: 'the cache is not complete: push the closure again with `--check-all`',
+    });
+  }
+  return { graph, roots };
+}
+
+function notThere(objects: ObjectStore, hashPart: string): NarInfo {
+  throw new CarportError('E_NOT_FOUND', `\`${hashPart}\` is not in \`${objects.url}\``);
+}
