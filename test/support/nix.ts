@@ -13,7 +13,7 @@ export type NixFound = { readonly version: string } | { readonly missing: string
 export const PEERS_REQUIRED = process.env.CARPORT_REQUIRE_PEERS === '1';
 
 /** Asks `nix-store` on PATH for its version. */
-export function findNix(): NixFound {
+function findNix(): NixFound {
   const { status, stdout, error } = spawnSync('nix-store', ['--version'], { encoding: 'utf8' });
   if (status === 0) return { version: stdout.trim().split(' ').at(-1)! };
   return { missing: `Nix is missing (${error?.message ?? `nix-store --version exited with ${status}`})` };
@@ -58,7 +58,7 @@ export interface NixStore {
   remove(): Promise<void>;
 }
 
-export interface RunOptions {
+interface RunOptions {
   readonly cwd?: string;
   readonly input?: string | Uint8Array;
 }
