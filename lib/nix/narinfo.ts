@@ -74,7 +74,7 @@ export function parseNarInfo(text: string): NarInfo {
     compression: single(fields, 'Compression', what) || 'bzip2',
     ...(fileHash && { fileHash: parseHash(fileHash) }),
     ...(fileSize && Number(fileSize) !== 0 && { fileSize: parseSize(fileSize, what) }),
-    narHash: parseHash(required(fields, 'NarHash', what)),
+    narHash: parseHash(required(fields, 'NarHash', what), 'sha256'),
     narSize: positive(parseSize(required(fields, 'NarSize', what), what), what),
     references: parseReferences(single(fields, 'References', what) ?? '', storeDir),
     ...(deriver && deriver !== 'unknown-deriver' && { deriver: storePathOf(deriver, storeDir) }),

@@ -1,5 +1,5 @@
 import { formatError } from '../../errors.js';
-import { isStorePath, storeDirOf } from '../store-path.js';
+import { isStorePath, isStorePathName, storeDirOf } from '../store-path.js';
 import { type ByteString, compareBytes, type Derivation, type DerivationOutput } from './derivation.js';
 
 const WHAT = 'derivation';
@@ -80,6 +80,7 @@ type Reader = ReturnType<typeof createReader>;
 function parseOutput(reader: Reader): [ByteString, DerivationOutput] {
   reader.expect('(');
   const name = reader.string();
+  if (!isStorePathName(name)) throw formatError(WHAT, `\`${name}\` cannot be the name of an output`);
   reader.expect(',');
   const path = reader.string();
   if (path !== '') checkPath(path);

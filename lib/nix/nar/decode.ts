@@ -101,7 +101,7 @@ function* readRegular(input: Input): Step {
     tag = yield* readTag(input);
   }
   if (tag === ')') {
-    yield { type: 'regular', executable, size: 0 };
+    yield { type: 'regular', executable, size: 0, withoutContents: true };
     yield { type: 'end' };
     return;
   }

@@ -17,11 +17,14 @@ const MAGIC = wireTokens(NAR_MAGIC);
 const DIRECTORY = wireTokens('(', 'type', 'directory');
 const ENTRY_OPEN = wireTokens('entry', '(', 'name');
 const NODE = wireTokens('node');
-const REGULAR = wireTokens('(', 'type', 'regular', 'contents');
-const EXECUTABLE = wireTokens('(', 'type', 'regular', 'executable', '', 'contents');
+const REGULAR = wireTokens('(', 'type', 'regular');
+const EXECUTABLE = wireTokens('executable', '');
+const CONTENTS = wireTokens('contents');
 const SYMLINK = wireTokens('(', 'type', 'symlink', 'target');
 const CLOSE = wireTokens(')');
 const ZEROS = Buffer.alloc(8);
+
+type RegularEvent = Extract<NarEvent, { type: 'regular' }>;
 
 /** Small tokens are gathered into pieces of this size, so that hashing and writing see few of them. */
 const PIECE_SIZE = 64 * 1024;
@@ -35,8 +38,8 @@ export function paddedLength(length: number): number {
 export const MAGIC_LENGTH = MAGIC.length;
 
 /** Bytes between the start of a file's node and its contents. */
-export function regularHeaderLength(executable: boolean): number {
-  return (executable ? EXECUTABLE : REGULAR).length + 8;
+export function regularHeaderLength({ executable, withoutContents }: RegularEvent): number {
+  return REGULAR.length + (executable ? EXECUTABLE.length : 0) + (withoutContents ? 0 : CONTENTS.length + 8);
 }
 
 /** Bytes that an event takes in a NAR; a file's contents and padding are counted with its `regular`. */
@@ -47,7 +50,7 @@ export function wireLength(event: NarEvent): number {
     case 'entry':
       return ENTRY_OPEN.length + 8 + paddedLength(event.name.length) + NODE.length;
     case 'regular':
-      return regularHeaderLength(event.executable) + paddedLength(event.size);
+      return regularHeaderLength(event) + paddedLength(event.size);
     case 'symlink':
       return SYMLINK.length + 8 + paddedLength(event.target.length) + 2 * CLOSE.length;
     case 'contents':
@@ -101,7 +104,10 @@ function* encodeEvents(events: Iterable<NarEvent>): Generator<Uint8Array> {
       case 'regular':
         beginNode(parent, open.length);
         open.push({ type: 'regular', size: event.size, missing: event.size });
-        yield event.executable ? EXECUTABLE : REGULAR;
+        yield REGULAR;
+        if (event.executable) yield EXECUTABLE;
+        if (event.withoutContents && event.size === 0) break;
+        yield CONTENTS;
         yield lengthPrefix(event.size);
         break;
       case 'symlink':

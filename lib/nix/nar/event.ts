@@ -8,7 +8,13 @@ import { formatError } from '../../errors.js';
 export type NarEvent =
   | { readonly type: 'directory' }
   | { readonly type: 'entry'; readonly name: Uint8Array }
-  | { readonly type: 'regular'; readonly executable: boolean; readonly size: number }
+  | {
+      readonly type: 'regular';
+      readonly executable: boolean;
+      readonly size: number;
+      /** An empty file may leave the token `contents` out; Nix never does. */
+      readonly withoutContents?: boolean;
+    }
   | { readonly type: 'contents'; readonly bytes: Uint8Array }
   | { readonly type: 'symlink'; readonly target: Uint8Array }
   | { readonly type: 'end' };

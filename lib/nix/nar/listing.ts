@@ -67,7 +67,7 @@ export function createListingBuilder(): ListingBuilder {
           type: 'regular',
           executable,
           size,
-          narOffset: position + regularHeaderLength(executable),
+          narOffset: position + regularHeaderLength(event),
         });
         inFile = true;
         break;
