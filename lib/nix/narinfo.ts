@@ -74,7 +74,7 @@ export function parseNarInfo(text: string): NarInfo {
     compression: single(fields, 'Compression', what) || 'bzip2',
     ...(fileHash && { fileHash: parseHash(fileHash) }),
     ...(fileSize && Number(fileSize) !== 0 && { fileSize: parseSize(fileSize, what) }),
-    narHash: parseHash(required(fields, 'NarHash', what), 'sha256'),
+    narHash: sha256(parseHash(required(fields, 'NarHash', what)), what),
     narSize: positive(parseSize(required(fields, 'NarSize', what), what), what),
     references: parseReferences(single(fields, 'References', what) ?? '', storeDir),
     ...(deriver && deriver !== 'unknown-deriver' && { deriver: storePathOf(deriver, storeDir) }),
@@ -161,6 +161,12 @@ function parseSize(text: string, what: string): number {
   const size = Number(text);
   if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(size)) throw formatError(what, `\`${text}\` is not a size`);
   return size;
+}
+
+/** Nix makes no other NarHash, and a weak one would make a signature worthless. */
+function sha256(hash: Hash, what: string): Hash {
+  if (hash.algorithm !== 'sha256') throw formatError(what, '`NarHash` is not sha256');
+  return hash;
 }
 
 function positive(size: number, what: string): number {

@@ -110,6 +110,8 @@ describe('a narinfo is refused', () => {
     ['a store path with a bad name', { StorePath: `/nix/store/${HASH}-a b` }, 'is not a hash part'],
     ['a carriage return after the store path', { StorePath: `/nix/store/${HASH}-a\r` }, 'is not a hash part'],
     ['a NarHash without algorithm', { NarHash: '0'.repeat(52) }, 'no known algorithm'],
+    ['a NarHash of md5', { NarHash: `md5:${'0'.repeat(32)}` }, '`NarHash` is not sha256'],
+    ['a NarHash of sha512', { NarHash: renderHash(hashBytes('sha512', 'nar')) }, '`NarHash` is not sha256'],
     ['a NarHash cut short', { NarHash: NAR_HASH.slice(0, -1) }, 'wrong length'],
     ['a FileHash of nonsense', { FileHash: 'sha256:!' }, 'wrong length'],
     ['a NarSize of zero', { NarSize: '0' }, '`NarSize` is zero'],

@@ -26,7 +26,7 @@ const derivations = (): fc.Arbitrary<Derivation> => {
     hash: bytes,
   });
   return fc.record({
-    outputs: mapOf(bytes, output, 1),
+    outputs: mapOf(arbitrary.storePathName(), output, 1),
     inputDerivations: mapOf(arbitrary.storePath(), sortedSet(bytes)),
     inputSources: sortedSet(arbitrary.storePath()),
     system: bytes,
@@ -131,6 +131,9 @@ describe('a derivation is refused', () => {
     ['no outputs', { outputs: '' }, 'has no outputs'],
     ['outputs out of order', { outputs: '("out","","",""),("dev","","","")' }, 'outputs are not sorted'],
     ['an output twice', { outputs: '("out","","",""),("out","","","")' }, 'outputs are not sorted'],
+    ['an output without a name', { outputs: '("","","","")' }, '`` cannot be the name of an output'],
+    ['an output named as a path', { outputs: '("../out","","","")' }, '`../out` cannot be the name of an output'],
+    ['an output named `..`', { outputs: '("..","","","")' }, '`..` cannot be the name of an output'],
     ['an output of three parts', { outputs: '("out","","")' }, 'expected `,`'],
     ['an output of five parts', { outputs: '("out","","","","")' }, 'expected `)`'],
     [

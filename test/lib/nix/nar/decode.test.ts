@@ -201,9 +201,16 @@ describe('the NAR decoder', () => {
   });
 
   it('accepts a file without contents, as Nix does', () => {
-    expect(collect(narOf('(', 'type', 'regular', ')'))[0]).toEqual({ type: 'regular', executable: false, size: 0 });
+    const empty = { type: 'regular', size: 0, withoutContents: true };
+    const plain = collect(narOf('(', 'type', 'regular', ')'));
+    expect(plain).toEqual([{ ...empty, executable: false }, { type: 'end' }]);
     const executable = collect(narOf('(', 'type', 'regular', 'executable', '', ')'));
-    expect(executable[0]).toEqual({ type: 'regular', executable: true, size: 0 });
+    expect(executable).toEqual([{ ...empty, executable: true }, { type: 'end' }]);
+  });
+
+  it('tells a file of empty contents from one without', () => {
+    const [event] = collect(narOf('(', 'type', 'regular', 'contents', '', ')'));
+    expect(event).toEqual({ type: 'regular', executable: false, size: 0 });
   });
 
   it('gives names that outlive the piece they came in', () => {

@@ -10,7 +10,7 @@ import {
 } from '#lib/nix/nar/listing.js';
 import * as arbitrary from '../../../support/arbitraries.js';
 import { expectFormatError } from '../../../support/errors.js';
-import { eventsOf, latin1, naiveNar, type Tree } from '../../../support/nar.js';
+import { entryTokens, eventsOf, FILE_TOKENS, latin1, naiveNar, narOf, type Tree } from '../../../support/nar.js';
 
 function listingOf(tree: Tree): NarListing | undefined {
   const builder = createListingBuilder();
@@ -35,6 +35,19 @@ describe('a listing', () => {
         checkOffsets(listingOf(tree)!, tree, naiveNar(tree));
       }),
     );
+  });
+
+  it.each([
+    ['plain', []],
+    ['executable', ['executable', '']],
+  ])('tells where contents begin after a %s file without contents', (_, flags) => {
+    const without = ['(', 'type', 'regular', ...flags, ')'];
+    const nar = narOf('(', 'type', 'directory', ...entryTokens('a', without), ...entryTokens('b', FILE_TOKENS), ')');
+    const builder = createListingBuilder();
+    for (const _ of builder.tap(createNarDecoder().push(nar)));
+    const file = findInListing(builder.finish()!, 'b') as { narOffset: number };
+    expect(nar.toString('latin1', file.narOffset - 8, file.narOffset + 1)).toBe('\x01\0\0\0\0\0\0\0x');
+    expect(findInListing(builder.finish()!, 'a')).toMatchObject({ type: 'regular', size: 0 });
   });
 
   it('tells the same when the events come in several goes', () => {

@@ -4,7 +4,7 @@ import { createNarDecoder, decodeNar } from '#lib/nix/nar/decode.js';
 import { encodeNar } from '#lib/nix/nar/encode.js';
 import type { NarEvent } from '#lib/nix/nar/event.js';
 import * as arbitrary from '../../../support/arbitraries.js';
-import { eventsOf, naiveNar, type Tree, treeOf } from '../../../support/nar.js';
+import { entryTokens, eventsOf, naiveNar, narOf, type Tree, treeOf } from '../../../support/nar.js';
 
 /** The bytes that the encoder writes; pieces are copied, as each is valid until the next only. */
 function encode(events: Iterable<NarEvent>): Buffer {
@@ -57,6 +57,18 @@ describe('a NAR', () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  it('with files without contents gives back its bytes', () => {
+    const plain = ['(', 'type', 'regular', ')'];
+    const executable = ['(', 'type', 'regular', 'executable', '', ')'];
+    const empty = ['(', 'type', 'regular', 'contents', '', ')'];
+    const entries = [entryTokens('a', plain), entryTokens('b', executable), entryTokens('c', empty)].flat();
+    for (const tokens of [plain, executable, empty, ['(', 'type', 'directory', ...entries, ')']]) {
+      const nar = narOf(...tokens);
+      const events = [...createNarDecoder().push(nar)];
+      expect(encode(events).equals(nar)).toBe(true);
+    }
   });
 
   it('has other bytes for another tree', () => {
