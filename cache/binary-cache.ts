@@ -3,7 +3,7 @@ import { CarportError } from '../lib/errors.js';
 import { type CacheInfo, parseCacheInfo, renderCacheInfo } from '../lib/nix/cache-info.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf, isHashPart } from '../lib/nix/store-path.js';
-import { checkKey, type ObjectStore, readWhole, type StoredObject } from './object-store/object-store.js';
+import { checkKey, type ObjectStore, type StoredObject } from './object-store/object-store.js';
 
 /** Keys and content types, as Nix lays out a binary cache. */
 const CACHE_INFO_KEY = 'nix-cache-info';
@@ -19,9 +19,8 @@ const LISTING_LIMIT = 256 * 1024 * 1024;
 
 /** The cache's own description, or `undefined` where there is no cache yet. */
 export async function readCacheInfo(objects: ObjectStore): Promise<CacheInfo | undefined> {
-  const object = await objects.get(CACHE_INFO_KEY);
-  if (object === undefined) return undefined;
-  return parseCacheInfo((await readWhole(object, SMALL_OBJECT_LIMIT)).toString('latin1'));
+  const bytes = await objects.read(CACHE_INFO_KEY, SMALL_OBJECT_LIMIT);
+  return bytes && parseCacheInfo(bytes.toString('latin1'));
 }
 
 export async function writeCacheInfo(objects: ObjectStore, info: CacheInfo): Promise<void> {
@@ -52,11 +51,10 @@ export function checkStoreDir(objects: ObjectStore, cacheStoreDir: string, store
 
 /** The narinfo of a hash part, or `undefined`. What is not a narinfo of that very hash part is `E_INTEGRITY`. */
 export async function readNarInfo(objects: ObjectStore, hashPart: string): Promise<NarInfo | undefined> {
-  const object = await objects.get(narInfoKey(hashPart));
-  if (object === undefined) return undefined;
-  const text = (await readWhole(object, SMALL_OBJECT_LIMIT)).toString('latin1');
+  const bytes = await objects.read(narInfoKey(hashPart), SMALL_OBJECT_LIMIT);
+  if (bytes === undefined) return undefined;
   try {
-    const info = parseNarInfo(text);
+    const info = parseNarInfo(bytes.toString('latin1'));
     if (hashPartOf(info.path) !== hashPart) throw new Error(`it is about \`${info.path}\``);
     return info;
   } catch (cause) {
@@ -75,8 +73,7 @@ export async function writeListing(objects: ObjectStore, hashPart: string, listi
 
 /** The text of a path's `.ls`, or `undefined`. */
 export async function readListing(objects: ObjectStore, hashPart: string): Promise<string | undefined> {
-  const object = await objects.get(`${hashPart}.ls`);
-  return object && (await readWhole(object, LISTING_LIMIT)).toString('utf8');
+  return (await objects.read(`${hashPart}.ls`, LISTING_LIMIT))?.toString('utf8');
 }
 
 export async function writeNar(
@@ -88,8 +85,13 @@ export async function writeNar(
 }
 
 /** The NAR that a narinfo points to. Its URL is not signed: it must lie inside the cache. */
-export function openNar(objects: ObjectStore, { url }: NarInfo): Promise<StoredObject | undefined> {
-  return objects.get(checkKey(url.replace(/\?.*$/, '')));
+export function openNar(objects: ObjectStore, info: NarInfo): Promise<StoredObject | undefined> {
+  return objects.get(narKey(info));
+}
+
+/** The key of the NAR that a narinfo points to. */
+export function narKey({ url }: NarInfo): string {
+  return checkKey(url.replace(/\?.*$/, ''));
 }
 
 /** What a narinfo promises of its NAR. */

@@ -3,7 +3,8 @@ import { mkdir, opendir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CarportError, isErrno } from '../../lib/errors.js';
-import { createTemporaryNames, moveInto, removeLeftovers, writeFileAtomic } from '../../lib/filesystem/temporary.js';
+import { moveFile, readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
+import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
 import { checkKey, type ObjectStore } from './object-store.js';
 
 const READ_SIZE = 256 * 1024;
@@ -13,6 +14,7 @@ const SPOOL = 'carport/tmp';
 
 /** Objects as files below a directory, which is made with the first object. Writes are atomic renames. */
 export function openFileStore(root: string): ObjectStore {
+  const localPath = (key: string): string => join(root, checkKey(key));
   let names: Promise<() => string> | undefined;
   const spoolName = async (): Promise<string> => {
     names ??= prepareSpool(join(root, SPOOL));
@@ -21,17 +23,17 @@ export function openFileStore(root: string): ObjectStore {
   return {
     url: pathToFileURL(root).href,
     spoolName,
+    localPath,
+    read: (key, limit) => readSmallFile(localPath(key), limit),
     async get(key) {
-      const path = join(root, checkKey(key));
+      const path = localPath(key);
       const size = await fileSize(path);
       if (size === undefined) return undefined;
       return { size, bytes: () => createReadStream(path, { highWaterMark: READ_SIZE }) };
     },
     async put(key, body) {
-      const path = join(root, checkKey(key));
-      if ('path' in body) return moveInto(body.path, path);
-      const temporary = await spoolName();
-      await writeFileAtomic(path, body, () => temporary);
+      if ('path' in body) await moveFile(body.path, localPath(key));
+      else await writeFileAtomic(localPath(key), await spoolName(), body);
     },
     async *list(suffix) {
       try {

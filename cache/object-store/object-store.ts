@@ -20,8 +20,12 @@ export interface ObjectStore {
   readonly url: string;
   /** A path that is free, for a file that `put` will take. The caller removes what it did not put. */
   spoolName(): Promise<string>;
-  /** The object, or `undefined` when there is none. */
+  /** A small object whole, or `undefined` when there is none. More than `limit` bytes are an error. */
+  read(key: string, limit: number): Promise<Buffer | undefined>;
+  /** An object of any size, or `undefined` when there is none. */
   get(key: string): Promise<StoredObject | undefined>;
+  /** Where the object would be if it is a plain file of this machine: workers read it there. */
+  localPath?(key: string): string;
   /** Makes the object visible whole or not at all, in place of an older one. */
   put(key: string, body: ObjectBody, metadata: ObjectMetadata): Promise<void>;
   /** Keys at the top that end with `suffix`, in no order. */
@@ -37,16 +41,4 @@ export function checkKey(key: string): string {
     `object key \`${JSON.stringify(key).slice(1, -1)}\``,
     'leads outside the cache or is not a plain relative path',
   );
-}
-
-/** All of an object's bytes, at most `limit`. */
-export async function readWhole(object: StoredObject, limit: number): Promise<Buffer> {
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of object.bytes()) {
-    size += piece.length;
-    if (size > limit) throw formatError('object', `is larger than ${limit} bytes`);
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces);
 }

@@ -1,4 +1,3 @@
-import { lstat } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
@@ -8,8 +7,8 @@ import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { OwnStore, StoreWriter } from '../../lib/store/own-store.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { openNar, promiseOf } from '../binary-cache.js';
-import type { ObjectStore } from '../object-store/object-store.js';
+import { narKey, openNar, promiseOf } from '../binary-cache.js';
+import type { ObjectStore, StoredObject } from '../object-store/object-store.js';
 import { findPath, type PlannedPath, type PullPlan, type TrustPolicy } from './plan.js';
 
 export interface PullOptions {
@@ -34,7 +33,7 @@ export interface PullTotals {
 export async function pull(plan: PullPlan, options: PullOptions): Promise<PullTotals> {
   const { pool, writer, emit } = options;
   const failure = new AbortController();
-  const limit = pLimit(pool.size + 2);
+  const limit = pLimit(pool.capacity + 2);
   let fileSize = 0;
 
   const registered = new Map<string, Promise<void>>();
@@ -50,8 +49,9 @@ export async function pull(plan: PullPlan, options: PullOptions): Promise<PullTo
       failure.signal.throwIfAborted();
       if (fetched.temporary !== undefined) await writer.place(fetched.temporary, fetched.info);
       else await writer.register(fetched.info);
-    } finally {
+    } catch (error) {
       if (fetched.temporary !== undefined) await removeTree(fetched.temporary);
+      throw error;
     }
     fileSize += fetched.fileSize;
     emit({ type: 'path-finished', path, narSize, fileSize: fetched.fileSize });
@@ -75,10 +75,11 @@ interface Fetched {
 
 /** Fetches from the first cache that has the path whole; one that fails is passed over with a warning. */
 async function fetchPath(planned: PlannedPath, options: PullOptions): Promise<Fetched> {
-  const { caches, store, trust, emit } = options;
+  const { caches, store, writer, trust, emit } = options;
   emit({ type: 'path-started', path: planned.info.path, narSize: planned.info.narSize });
-  const left = (await isThere(store.realPath(planned.info))) && (await options.writer.isWhole(planned.info));
-  if (left) return { info: registrationOf(planned.info), fileSize: 0 };
+  if (writer.hasLeft(planned.info.path) && (await writer.isWhole(planned.info))) {
+    return { info: registrationOf(planned.info), fileSize: 0 };
+  }
   let rest = caches.slice(caches.indexOf(planned.objects) + 1);
   for (let from = planned; ; ) {
     try {
@@ -97,28 +98,39 @@ async function fetchPath(planned: PlannedPath, options: PullOptions): Promise<Fe
 
 async function fetchFrom({ info, objects }: PlannedPath, options: PullOptions): Promise<Fetched> {
   const { pool, writer, emit } = options;
-  const nar = await openNar(objects, info);
-  if (nar === undefined) {
-    throw new CarportError('E_NOT_FOUND', `\`${objects.url}\` has a narinfo of \`${info.path}\`, but not its NAR`, {
-      cause: new Error(`\`${info.url}\` is missing`),
-      hint: 'the cache is not complete: push the path again with `--check-all`',
-    });
-  }
   const temporary = writer.temporaryName();
+  const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
+  const job = { type: 'unpack', destination: temporary, promise: promiseOf(info) } as const;
+  const weight = info.narSize;
   try {
-    await pool.run(
-      { type: 'unpack', destination: temporary, promise: promiseOf(info) },
-      { source: nar.bytes(), onProgress: (bytes) => emit({ type: 'progress', bytes }) },
-    );
-    return { info: registrationOf(info), temporary, fileSize: nar.size };
+    const file = objects.localPath?.(narKey(info));
+    const { fileSize } =
+      file === undefined
+        ? await pool.run(job, { source: (await requireNar(info, objects)).bytes(), onProgress, weight })
+        : await pool.run({ ...job, file }, { onProgress, weight });
+    return { info: registrationOf(info), temporary, fileSize };
   } catch (cause) {
     await removeTree(temporary);
+    if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(info, objects, cause);
     if (!isFaultOfCache(cause)) throw cause;
     throw new CarportError('E_INTEGRITY', `the NAR of \`${info.path}\` in \`${objects.url}\` is damaged`, {
       cause,
       hint: 'nothing of it was kept; push the path again from where it is whole, or pull it from another cache',
     });
   }
+}
+
+async function requireNar(info: NarInfo, objects: ObjectStore): Promise<StoredObject> {
+  const nar = await openNar(objects, info);
+  if (nar === undefined) throw missingNar(info, objects, new Error(`\`${info.url}\` is missing`));
+  return nar;
+}
+
+function missingNar(info: NarInfo, objects: ObjectStore, cause: Error): CarportError {
+  return new CarportError('E_NOT_FOUND', `\`${objects.url}\` has a narinfo of \`${info.path}\`, but not its NAR`, {
+    cause,
+    hint: 'the cache is not complete: push the path again with `--check-all`',
+  });
 }
 
 /** What is registered of a path: what was signed, and of the rest only what could be checked. */
@@ -133,12 +145,5 @@ function registrationOf({ path, narHash, narSize, references, deriver, signature
 function isFaultOfCache(error: unknown): error is CarportError {
   return (
     error instanceof CarportError && ['E_INTEGRITY', 'E_FORMAT', 'E_NOT_FOUND', 'E_SIGNATURE'].includes(error.code)
-  );
-}
-
-function isThere(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
   );
 }

@@ -46,7 +46,7 @@ export async function push(plan: PushPlan, options: PushOptions): Promise<PushTo
   const { objects, pool, keys, emit } = options;
   const failure = new AbortController();
   // A little more than the threads, so that one packs while another's result is written.
-  const limit = pLimit(pool.size + 2);
+  const limit = pLimit(pool.capacity + 2);
   let fileSize = 0;
 
   const uploads = new Map<string, Promise<NarInfo>>();
@@ -85,18 +85,24 @@ async function uploadNar(info: PathInfo, options: PushOptions): Promise<NarInfo>
   const { objects, store, pool, keys, compression, level, listing, emit } = options;
   const spoolPath = await objects.spoolName();
   emit({ type: 'path-started', path: info.path, narSize: info.narSize });
+  // Until it is known: a job that fails may have left its file.
+  let spooled = true;
   try {
     const packed = await pool.run(
       { type: 'pack', path: store.realPath(info), compression, level, listing, spoolPath },
-      { onProgress: (bytes) => emit({ type: 'progress', bytes }) },
+      { onProgress: (bytes) => emit({ type: 'progress', bytes }), weight: info.narSize },
     );
     checkPacked(info, packed);
+    spooled = packed.bytes === undefined;
     const url = `nar/${formatHash(packed.fileHash, 'nix32')}.nar${WRITABLE_COMPRESSIONS[compression]}`;
-    await writeNar(objects, url, packed.bytes ?? { path: spoolPath, size: packed.fileSize });
-    if (packed.listing !== undefined) await writeListing(objects, hashPartOf(info.path), packed.listing);
+    const nar = packed.bytes ?? { path: spoolPath, size: packed.fileSize };
+    await Promise.all([
+      writeNar(objects, url, nar),
+      packed.listing !== undefined && writeListing(objects, hashPartOf(info.path), packed.listing),
+    ]);
     return toNarInfo(info, packed, url, compression, keys);
   } finally {
-    await rm(spoolPath, { force: true });
+    if (spooled) await rm(spoolPath, { force: true });
   }
 }
 

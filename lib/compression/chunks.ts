@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { createBufferPool } from '../buffers.js';
 
 /** Bytes of a chunk: at least, at most, and where the hash begins to cut (a mean of some 270 KiB). */
 export const CHUNK_SIZES = { min: 64 * 1024, max: 512 * 1024 } as const;
@@ -10,6 +11,8 @@ const CUT_MASK = 0xffffc000;
 const GEAR = Int32Array.from({ length: 256 }, (_, byte) =>
   createHash('sha256').update(`carport gear ${byte}`).digest().readInt32LE(),
 );
+
+const buffers = createBufferPool(CHUNK_SIZES.max);
 
 export interface Chunker {
   /** The chunks that these bytes complete. A chunk is valid until the next one is asked for. */
@@ -23,7 +26,7 @@ export interface Chunker {
  * around it and no others. Where the pieces of `push` end makes no difference.
  */
 export function createChunker(): Chunker {
-  const buffer = Buffer.allocUnsafe(CHUNK_SIZES.max);
+  const buffer = buffers.take();
   let used = 0;
   let hash = 0;
 
@@ -55,6 +58,7 @@ export function createChunker(): Chunker {
     *end() {
       if (used > 0) yield buffer.subarray(0, used);
       used = 0;
+      buffers.giveBack(buffer);
     },
   };
 }

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
 import { createBrotliDecompress, createGunzip } from 'node:zlib';
+import { createBufferPool } from '../buffers.js';
 import { CarportError } from '../errors.js';
 
 /** Bytes that one step of decompression gives at most: an archive that explodes is stopped piece by piece. */
@@ -50,12 +51,14 @@ export async function* decompress(compression: string, source: Source): AsyncGen
   }
 }
 
+const outputs = createBufferPool(PIECE_SIZE);
+
 /** Takes any number of frames, skippable ones too. */
 async function* decompressZstd(source: Source): AsyncGenerator<Uint8Array> {
   const { default: zstd } = await import('zstd-napi/binding.js');
   const context = new zstd.DCtx();
   context.setParameter(zstd.DParameter.windowLogMax, ZSTD_WINDOW_LOG_MAX);
-  const output = Buffer.allocUnsafe(PIECE_SIZE);
+  const output = outputs.take();
   let atFrameEnd = true;
   for await (const input of source) {
     for (let offset = 0, full = false; offset < input.length || full; ) {
@@ -67,6 +70,7 @@ async function* decompressZstd(source: Source): AsyncGenerator<Uint8Array> {
     }
   }
   if (!atFrameEnd) throw truncated('zstd');
+  outputs.giveBack(output);
 }
 
 /** One xz stream; what follows it is left unread. */

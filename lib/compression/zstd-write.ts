@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import zstd from 'zstd-napi/binding.js';
+import { createBufferPool } from '../buffers.js';
 import { CHUNK_SIZES, createChunker } from './chunks.js';
 import type { Compressor } from './compressor.js';
 
@@ -24,9 +25,8 @@ interface Chunk {
  * frame a call: the bytes depend on the content, the level and the version of zstd, on nothing else.
  */
 export function createZstdCompressor(level: number): Compressor {
-  const context = new zstd.CCtx();
-  context.setParameter(zstd.CParameter.compressionLevel, level);
-  const frame = Buffer.allocUnsafe(zstd.compressBound(CHUNK_SIZES.max));
+  const context = contextOf(level);
+  const frame = frames.take();
   const chunker = createChunker();
   const chunks: Chunk[] = [];
 
@@ -45,8 +45,20 @@ export function createZstdCompressor(level: number): Compressor {
       for (const chunk of chunker.end()) yield compress(chunk);
       yield renderChunkTable(chunks);
       yield renderSeekTable(chunks);
+      frames.giveBack(frame);
     },
   };
+}
+
+const frames = createBufferPool(zstd.compressBound(CHUNK_SIZES.max));
+const contexts = new Map<number, InstanceType<typeof zstd.CCtx>>();
+
+/** A context takes a while to make and megabytes to keep. Each call compresses a whole frame, so all can share it. */
+function contextOf(level: number): InstanceType<typeof zstd.CCtx> {
+  const context = contexts.get(level) ?? new zstd.CCtx();
+  context.setParameter(zstd.CParameter.compressionLevel, level);
+  contexts.set(level, context);
+  return context;
 }
 
 /** `carport1`, then for each chunk: compressed length and length (32 bits, little endian), sha256. */

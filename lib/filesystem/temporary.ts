@@ -1,12 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { chmod, lstat, mkdir, readdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { isErrno } from '../errors.js';
 import { childPath } from './walk.js';
 
 const PREFIX = '.carport-';
-const NAME = /^\.carport-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{16}$/;
+const NAME = /^\.carport-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{24}$/;
 
 /** A leftover whose owner cannot be asked (another machine, another container) is removed at this age. */
 const FOREIGN_AGE_MS = 24 * 60 * 60 * 1000;
@@ -16,8 +16,9 @@ const FOREIGN_AGE_MS = 24 * 60 * 60 * 1000;
  * made it, so that leftovers of a killed one can be found.
  */
 export async function createTemporaryNames(directory: string): Promise<() => string> {
-  const tag = await processSpace();
-  return () => join(directory, `${PREFIX}${tag}-${process.pid}-${randomBytes(8).toString('hex')}`);
+  const base = `${PREFIX}${await processSpace()}-${process.pid}-${randomBytes(8).toString('hex')}`;
+  let number = 0;
+  return () => join(directory, base + (number++).toString(16).padStart(8, '0'));
 }
 
 /** Removes what processes that are gone left in a directory. Never fails: it is only tidying. */
@@ -35,33 +36,6 @@ export async function removeLeftovers(directory: string): Promise<void> {
 /** True for a name that `createTemporaryNames` gives. */
 export function isTemporaryName(name: string): boolean {
   return NAME.test(name);
-}
-
-/** Writes a file so that it is there whole or not at all. Parent directories are made. */
-export async function writeFileAtomic(
-  path: string,
-  content: string | Uint8Array,
-  temporaryName: () => string,
-): Promise<void> {
-  const temporary = temporaryName();
-  try {
-    await writeFile(temporary, content, { flag: 'wx' });
-    await moveInto(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-/** Renames, making the parent directory when it is missing. */
-export async function moveInto(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-    await mkdir(dirname(to), { recursive: true });
-    await rename(from, to);
-  }
 }
 
 /** Removes a tree, read-only directories too; nothing there is fine. */

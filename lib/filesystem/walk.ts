@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { createBufferPool } from '../buffers.js';
 import { CarportError } from '../errors.js';
 import type { NarEvent } from '../nix/nar/event.js';
 
@@ -10,25 +11,24 @@ const OWNER_EXECUTE = 0o100;
  * synchronously; use it in a worker, or step by step.
  */
 export function* walkTree(path: string | Uint8Array): Generator<NarEvent> {
-  yield* walkNode(Buffer.from(path as string), { buffer: undefined });
+  const buffer = buffers.take();
+  yield* walkNode(Buffer.from(path as string), buffer);
+  buffers.giveBack(buffer);
 }
 
-/** The read buffer, made when the first file is met. */
-interface Scratch {
-  buffer: Buffer | undefined;
-}
+const buffers = createBufferPool(READ_SIZE);
 
-function* walkNode(path: Buffer, scratch: Scratch): Generator<NarEvent> {
+function* walkNode(path: Buffer, buffer: Buffer): Generator<NarEvent> {
   const stats = lstatSync(path);
   if (stats.isDirectory()) {
     yield { type: 'directory' };
     for (const name of readdirSync(path, { encoding: 'buffer' }).sort(Buffer.compare)) {
       yield { type: 'entry', name };
-      yield* walkNode(childPath(path, name), scratch);
+      yield* walkNode(childPath(path, name), buffer);
     }
     yield { type: 'end' };
   } else if (stats.isFile()) {
-    yield* walkFile(path, scratch);
+    yield* walkFile(path, buffer);
   } else if (stats.isSymbolicLink()) {
     yield { type: 'symlink', target: readlinkSync(path, { encoding: 'buffer' }) };
   } else {
@@ -38,18 +38,17 @@ function* walkNode(path: Buffer, scratch: Scratch): Generator<NarEvent> {
   }
 }
 
-function* walkFile(path: Buffer, scratch: Scratch): Generator<NarEvent> {
+function* walkFile(path: Buffer, buffer: Buffer): Generator<NarEvent> {
   const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     const { size, mode } = fstatSync(file);
     yield { type: 'regular', executable: (mode & OWNER_EXECUTE) !== 0, size };
     let missing = size;
     while (missing > 0) {
-      scratch.buffer ??= Buffer.allocUnsafe(READ_SIZE);
-      const read = readSync(file, scratch.buffer, 0, Math.min(missing, READ_SIZE), null);
+      const read = readSync(file, buffer, 0, Math.min(missing, READ_SIZE), null);
       if (read === 0) throw new CarportError('E_INTEGRITY', `\`${path}\` became shorter while it was read`);
       missing -= read;
-      yield { type: 'contents', bytes: scratch.buffer.subarray(0, read) };
+      yield { type: 'contents', bytes: buffer.subarray(0, read) };
     }
     yield { type: 'end' };
   } finally {

@@ -1,24 +1,22 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../errors.js';
-import {
-  createTemporaryNames,
-  moveInto,
-  removeLeftovers,
-  removeTree,
-  writeFileAtomic,
-} from '../filesystem/temporary.js';
+import { moveFile, readSmallFile, writeFileAtomic } from '../filesystem/small-files.js';
+import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
 import type { PathGraph } from '../nix/closure.js';
 import { hashesEqual, renderHash } from '../nix/hash.js';
 import { type NarInfo, type PathInfo, parseNarInfo, renderNarInfo } from '../nix/narinfo.js';
-import { hashPartOf, isStoreBaseName, parseStorePath } from '../nix/store-path.js';
+import { baseNameOf, hashPartOf, isStoreBaseName, parseStorePath } from '../nix/store-path.js';
 import type { NarDigest } from '../workers/jobs.js';
 import { infoFile, realPathIn, type StoreLayout, storeLayout } from './layout.js';
 import type { Store } from './store.js';
 import { walkReferences } from './walk-references.js';
 
 /** Metadata files that are read at a time. */
-const READS_AT_ONCE = 64;
+const READS_AT_ONCE = 128;
+
+/** Bytes of a metadata file, at most. */
+const MAX_INFO_SIZE = 4 * 1024 * 1024;
 
 /** carport's own store: `<root>/nix/store`, and metadata in narinfos below `<root>/nix/var/carport`. */
 export interface OwnStore extends Store {
@@ -66,6 +64,8 @@ export interface StoreWriter {
    * beside other processes that add the same path: one tree wins, and it is whole.
    */
   place(temporary: string, info: PathInfo): Promise<void>;
+  /** Whether something was at the path's place when the writer was made: a killed run may have left it. */
+  hasLeft(path: string): boolean;
   /** Whether the tree that is at a store path is what `info` says. */
   isWhole(info: PathInfo): Promise<boolean>;
   /** Registers a path whose tree is at its place and whole: a killed run left it so. */
@@ -82,6 +82,7 @@ export async function createStoreWriter(
   await removeLeftovers(layout.realStoreDir);
   await removeLeftovers(layout.infoDir);
   const temporaryName = await createTemporaryNames(layout.realStoreDir);
+  const names = new Set(await readdir(layout.realStoreDir));
   const temporaryInfoName = await createTemporaryNames(layout.infoDir);
 
   const isWhole = async (info: PathInfo): Promise<boolean> => {
@@ -93,10 +94,10 @@ export async function createStoreWriter(
     }
   };
   const register = (info: PathInfo): Promise<void> =>
-    writeFileAtomic(infoFile(layout, hashPartOf(info.path)), renderNarInfo(toNarInfo(info)), temporaryInfoName);
+    writeFileAtomic(infoFile(layout, hashPartOf(info.path)), temporaryInfoName(), renderNarInfo(toNarInfo(info)));
   const moveAside = async (path: string): Promise<void> => {
     const aside = temporaryName();
-    await moveInto(path, aside);
+    await moveFile(path, aside);
     await removeTree(aside);
   };
 
@@ -105,17 +106,18 @@ export async function createStoreWriter(
     async place(temporary, info) {
       const path = realPathIn(layout, info.path);
       try {
-        await moveInto(temporary, path);
+        await moveFile(temporary, path);
       } catch (error) {
         if (!isErrno(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR')) throw error;
         if (await isWhole(info)) await removeTree(temporary);
         else {
           await moveAside(path);
-          await moveInto(temporary, path);
+          await moveFile(temporary, path);
         }
       }
       await register(info);
     },
+    hasLeft: (path) => names.has(baseNameOf(path)),
     isWhole,
     register,
   };
@@ -123,13 +125,8 @@ export async function createStoreWriter(
 
 async function readInfo(layout: StoreLayout, hashPart: string): Promise<PathInfo | undefined> {
   const file = infoFile(layout, hashPart);
-  let text: string;
-  try {
-    text = await readFile(file, 'latin1');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  const text = (await readSmallFile(file, MAX_INFO_SIZE))?.toString('latin1');
+  if (text === undefined) return undefined;
   try {
     const info = parseNarInfo(text);
     if (hashPartOf(info.path) !== hashPart) throw new Error(`it is about \`${info.path}\``);

@@ -31,12 +31,19 @@ export interface PackResult extends NarDigest {
 /** Objects up to this size stay in memory. */
 export const INLINE_LIMIT = 512 * 1024;
 
-/** Makes a tree of a compressed NAR that the caller streams in, and compares it with what was promised. */
+/** Makes a tree of a compressed NAR, and compares it with what was promised. */
 export interface UnpackJob {
   readonly type: 'unpack';
   /** Must not exist, in a directory that only this process writes to. The caller removes what a failure leaves. */
   readonly destination: string;
   readonly promise: NarPromise;
+  /** The compressed NAR, when it is a file of this machine; otherwise the caller streams it in. */
+  readonly file?: string;
+}
+
+export interface UnpackResult {
+  /** Bytes of the compressed NAR. */
+  readonly fileSize: number;
 }
 
 /** Hashes a path's NAR. */
@@ -79,7 +86,7 @@ export type Job = PackJob | UnpackJob | HashJob | ScanJob | CopyJob;
 
 export interface JobResults {
   readonly pack: PackResult;
-  readonly unpack: undefined;
+  readonly unpack: UnpackResult;
   readonly hash: NarDigest;
   readonly scan: ScanResult;
   readonly copy: NarDigest;

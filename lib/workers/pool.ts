@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads';
+import { ownMemory } from '../buffers.js';
 import type { Job, JobResults } from './jobs.js';
 import { deserializeError, type FromWorker, SOURCE_WINDOW, type ToWorker } from './protocol.js';
 
@@ -7,95 +8,143 @@ export interface RunOptions {
   readonly source?: AsyncIterable<Uint8Array>;
   /** Told how many bytes of NAR were worked through since it was last told. */
   readonly onProgress?: (bytes: number) => void;
+  /** Bytes that the job will work through, roughly. Light jobs may wait at a thread, so that it need not wait for us. */
+  readonly weight?: number;
 }
 
 /** Threads that pack, unpack, hash and copy store paths, so that the main thread never waits for a disk or a hash. */
 export interface WorkerPool {
-  /** Threads at most. */
+  /** Threads. */
   readonly size: number;
-  /** Runs a job on a thread that is free, in the order of calls. */
+  /** Jobs that it is worth to have under way. */
+  readonly capacity: number;
+  /** Runs a job as soon as a thread has room, in the order of calls. */
   run<J extends Job>(job: J, options?: RunOptions): Promise<JobResults[J['type']]>;
   /** Ends the threads; jobs that run fail. */
   close(): Promise<void>;
 }
 
+/** What a busy thread may be given beside: a few light jobs. An idle one takes any job. */
+const MAX_WEIGHT = 1024 * 1024;
+const MAX_JOBS = 8;
+
 interface Task {
   readonly job: Job;
   readonly options: RunOptions;
-  readonly resolve: (result: never) => void;
+  readonly resolve: (result: unknown) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** A thread and the jobs that it has. */
+interface Thread {
+  readonly worker: Worker;
+  readonly tasks: Map<number, RunningTask>;
+  weight: number;
+}
+
+interface RunningTask extends Task {
+  readonly pump: Pump | undefined;
 }
 
 /** Makes a pool; threads start when there is work for them. */
 export function createWorkerPool(size: number): WorkerPool {
   const queue: Task[] = [];
-  const idle: Worker[] = [];
-  const all = new Set<Worker>();
+  const threads = new Set<Thread>();
+  let lastId = 0;
   let closed = false;
 
-  const next = (): void => {
-    while (queue.length > 0 && (idle.length > 0 || all.size < size)) {
-      const worker = idle.pop() ?? start();
-      const task = queue.shift()!;
-      runOn(worker, task)
-        .then(task.resolve as (result: unknown) => void, task.reject)
-        .finally(() => {
-          if (all.has(worker)) idle.push(worker);
-          next();
-        });
+  const dispatch = (): void => {
+    while (queue.length > 0) {
+      const thread = threadFor(weightOf(queue[0]!));
+      if (thread === undefined) return;
+      assign(thread, queue.shift()!);
     }
   };
-  const start = (): Worker => {
+  const threadFor = (weight: number): Thread | undefined => {
+    const [lightest] = [...threads].sort((a, b) => a.tasks.size - b.tasks.size);
+    if (lightest?.tasks.size === 0) return lightest;
+    if (threads.size < size) return start();
+    const hasRoom = lightest && lightest.tasks.size < MAX_JOBS && lightest.weight + weight <= MAX_WEIGHT;
+    return hasRoom ? lightest : undefined;
+  };
+  const start = (): Thread => {
     const worker = new Worker(new URL('./worker.js', import.meta.url));
-    worker.unref();
-    // The promise of the job reports a crash; without a listener it would end the process.
-    worker.on('error', () => undefined);
-    worker.once('exit', () => all.delete(worker));
-    all.add(worker);
-    return worker;
+    const thread: Thread = { worker, tasks: new Map(), weight: 0 };
+    let crash: unknown;
+    worker.on('message', (message: FromWorker) => receive(thread, message));
+    worker.on('error', (error) => {
+      crash = error;
+    });
+    worker.once('exit', () => {
+      threads.delete(thread);
+      const reason = crash ?? new Error('a worker thread ended before its job was done');
+      for (const id of [...thread.tasks.keys()]) finish(thread, id)?.reject(reason);
+      if (!closed) dispatch();
+    });
+    threads.add(thread);
+    return thread;
+  };
+  const assign = (thread: Thread, task: Task): void => {
+    const id = ++lastId;
+    const { source } = task.options;
+    thread.worker.ref();
+    thread.weight += weightOf(task);
+    thread.worker.postMessage({ type: 'job', id, job: task.job } satisfies ToWorker);
+    thread.tasks.set(id, { ...task, pump: source && startPump(source, id, thread.worker) });
+  };
+  const finish = (thread: Thread, id: number): RunningTask | undefined => {
+    const task = thread.tasks.get(id);
+    if (task === undefined) return undefined;
+    thread.tasks.delete(id);
+    thread.weight -= weightOf(task);
+    task.pump?.stop();
+    if (thread.tasks.size === 0) thread.worker.unref();
+    return task;
+  };
+  const receive = (thread: Thread, message: FromWorker): void => {
+    if (message.type === 'progress') thread.tasks.get(message.id)?.options.onProgress?.(message.bytes);
+    else if (message.type === 'taken') thread.tasks.get(message.id)?.pump?.taken();
+    else {
+      const task = finish(thread, message.id);
+      if (message.type === 'done') task?.resolve(message.result);
+      else task?.reject(task.pump?.error() ?? deserializeError(message.error));
+      dispatch();
+    }
   };
 
   return {
     size,
+    capacity: size * MAX_JOBS,
     run: (job, options = {}) =>
       new Promise((resolve, reject) => {
         if (closed) return reject(new Error('the worker pool is closed'));
-        queue.push({ job, options, resolve, reject });
-        next();
+        queue.push({ job, options, resolve: resolve as (result: unknown) => void, reject });
+        dispatch();
       }),
     async close() {
       closed = true;
       for (const task of queue.splice(0)) task.reject(new Error('the worker pool is closed'));
-      await Promise.all([...all].map((worker) => worker.terminate()));
+      await Promise.all([...threads].map(({ worker }) => worker.terminate()));
     },
   };
 }
 
-function runOn(worker: Worker, { job, options }: Task): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const source = options.source && pump(options.source, worker);
-    const settle = (finish: () => void) => {
-      source?.stop();
-      worker.off('message', onMessage).off('error', onError).off('exit', onExit);
-      worker.unref();
-      finish();
-    };
-    const onMessage = (message: FromWorker) => {
-      if (message.type === 'progress') options.onProgress?.(message.bytes);
-      else if (message.type === 'taken') source?.taken();
-      else if (message.type === 'done') settle(() => resolve(message.result));
-      else settle(() => reject(source?.error() ?? deserializeError(message.error)));
-    };
-    const onError = (error: unknown) => settle(() => reject(error));
-    const onExit = () => settle(() => reject(new Error('a worker thread ended before its job was done')));
-    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
-    worker.ref();
-    worker.postMessage({ type: 'job', job } satisfies ToWorker);
-  });
+/** A job that says nothing of its weight has a thread to itself. */
+function weightOf({ options }: Task): number {
+  return options.weight ?? MAX_WEIGHT;
 }
 
-/** Sends a source to a worker, a window of pieces ahead of what it has taken. */
-function pump(source: AsyncIterable<Uint8Array>, worker: Worker) {
+/** Sends a source to a worker. */
+interface Pump {
+  /** The worker has taken a piece. */
+  taken(): void;
+  stop(): void;
+  /** Why the source failed, if it did. */
+  error(): unknown;
+}
+
+function startPump(source: AsyncIterable<Uint8Array>, id: number, worker: Worker): Pump {
+  const post = (message: ToWorker, buffers: ArrayBuffer[] = []) => worker.postMessage(message, buffers);
   let room = SOURCE_WINDOW;
   let stopped = false;
   let wake: (() => void) | undefined;
@@ -103,16 +152,20 @@ function pump(source: AsyncIterable<Uint8Array>, worker: Worker) {
   const send = async () => {
     try {
       for await (const piece of source) {
-        if (room === 0) await new Promise<void>((resolve) => (wake = resolve));
+        if (room === 0) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
         if (stopped) return;
         room--;
         const bytes = ownMemory(piece);
-        worker.postMessage({ type: 'bytes', bytes } satisfies ToWorker, [bytes.buffer]);
+        post({ type: 'bytes', id, bytes }, [bytes.buffer]);
       }
-      if (!stopped) worker.postMessage({ type: 'end' } satisfies ToWorker);
+      if (!stopped) post({ type: 'end', id });
     } catch (error) {
       failure = error;
-      if (!stopped) worker.postMessage({ type: 'source-failed' } satisfies ToWorker);
+      if (!stopped) post({ type: 'source-failed', id });
     }
   };
   void send();
@@ -127,10 +180,4 @@ function pump(source: AsyncIterable<Uint8Array>, worker: Worker) {
     },
     error: () => failure,
   };
-}
-
-/** Bytes that are alone in their buffer, so that it can be moved: small Node buffers share one. */
-function ownMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const alone = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;
-  return alone ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
 }

@@ -1,20 +1,20 @@
 import { CarportError, type ErrorCode } from '../errors.js';
 import type { Job } from './jobs.js';
 
-/** From the pool to a worker. Bytes are moved, not copied. */
+/** From the pool to a worker; `id` tells jobs apart. Bytes are moved, not copied. */
 export type ToWorker =
-  | { readonly type: 'job'; readonly job: Job }
-  | { readonly type: 'bytes'; readonly bytes: Uint8Array }
-  | { readonly type: 'end' }
-  | { readonly type: 'source-failed' };
+  | { readonly type: 'job'; readonly id: number; readonly job: Job }
+  | { readonly type: 'bytes'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly type: 'end'; readonly id: number }
+  | { readonly type: 'source-failed'; readonly id: number };
 
 /** From a worker to the pool. */
 export type FromWorker =
-  | { readonly type: 'progress'; readonly bytes: number }
+  | { readonly type: 'progress'; readonly id: number; readonly bytes: number }
   /** One piece of the source was taken: another may be sent. */
-  | { readonly type: 'taken' }
-  | { readonly type: 'done'; readonly result: unknown }
-  | { readonly type: 'failed'; readonly error: SerializedError };
+  | { readonly type: 'taken'; readonly id: number }
+  | { readonly type: 'done'; readonly id: number; readonly result: unknown }
+  | { readonly type: 'failed'; readonly id: number; readonly error: SerializedError };
 
 /** Pieces of a source that may be under way to a worker. */
 export const SOURCE_WINDOW = 8;

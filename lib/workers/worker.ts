@@ -7,29 +7,32 @@ import { unpackPath } from './jobs/unpack.js';
 import type { Job, JobContext } from './jobs.js';
 import { type FromWorker, serializeError, type ToWorker } from './protocol.js';
 
-/** The body of a worker thread: one job at a time. */
+/** The body of a worker thread. */
 
 const port = parentPort!;
 
 /** Progress is reported once in so many bytes. */
 const PROGRESS_STEP = 4 * 1024 * 1024;
 
-let feed: Feed | undefined;
+const feeds = new Map<number, Feed>();
 
 port.on('message', (message: ToWorker) => {
-  if (message.type === 'job') void work(message.job);
-  else feed?.give(message);
+  if (message.type === 'job') void work(message.id, message.job);
+  else feeds.get(message.id)?.give(message);
 });
 
-async function work(job: Job): Promise<void> {
-  feed = createFeed();
-  const progress = createProgress();
+async function work(id: number, job: Job): Promise<void> {
+  const feed = createFeed(id);
+  feeds.set(id, feed);
+  const progress = createProgress(id);
   try {
     const result = await runJob(job, { source: feed.bytes(), progress: progress.add });
     progress.flush();
-    send({ type: 'done', result });
+    send({ type: 'done', id, result });
   } catch (error) {
-    send({ type: 'failed', error: serializeError(error) });
+    send({ type: 'failed', id, error: serializeError(error) });
+  } finally {
+    feeds.delete(id);
   }
 }
 
@@ -52,10 +55,10 @@ function send(message: FromWorker): void {
   port.postMessage(message);
 }
 
-function createProgress() {
+function createProgress(id: number) {
   let bytes = 0;
   const flush = () => {
-    if (bytes > 0) send({ type: 'progress', bytes });
+    if (bytes > 0) send({ type: 'progress', id, bytes });
     bytes = 0;
   };
   return {
@@ -71,7 +74,7 @@ type Feed = ReturnType<typeof createFeed>;
 type Given = Exclude<ToWorker, { type: 'job' }>;
 
 /** The messages of a source, as an iterable. */
-function createFeed() {
+function createFeed(id: number) {
   const given: Given[] = [];
   let wake: (() => void) | undefined;
   return {
@@ -82,11 +85,14 @@ function createFeed() {
     async *bytes(): AsyncGenerator<Uint8Array> {
       for (;;) {
         const message = given.shift();
-        if (message === undefined) await new Promise<void>((resolve) => (wake = resolve));
-        else if (message.type === 'end') return;
+        if (message === undefined) {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        } else if (message.type === 'end') return;
         else if (message.type === 'source-failed') throw new Error('the source failed');
         else {
-          send({ type: 'taken' });
+          send({ type: 'taken', id });
           yield message.bytes;
         }
       }

@@ -27,7 +27,7 @@ const ZEROS = Buffer.alloc(8);
 type RegularEvent = Extract<NarEvent, { type: 'regular' }>;
 
 /** Small tokens are gathered into pieces of this size, so that hashing and writing see few of them. */
-const PIECE_SIZE = 64 * 1024;
+const PIECE_SIZE = 16 * 1024;
 
 /** `length` rounded up to a multiple of 8. */
 export function paddedLength(length: number): number {

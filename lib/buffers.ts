@@ -1,0 +1,25 @@
+/** Buffers of one size that are used again: allocating and collecting them costs more than filling small ones. */
+export interface BufferPool {
+  take(): Buffer;
+  /** Only for a buffer that nobody looks at any more. */
+  giveBack(buffer: Buffer): void;
+}
+
+/** Buffers that are kept for later; more than these are left to the garbage collector. */
+const KEPT = 4;
+
+export function createBufferPool(size: number): BufferPool {
+  const free: Buffer[] = [];
+  return {
+    take: () => free.pop() ?? Buffer.allocUnsafe(size),
+    giveBack(buffer) {
+      if (free.length < KEPT) free.push(buffer);
+    },
+  };
+}
+
+/** Bytes that are alone in their memory, so that they can be moved to another thread: small Node buffers share one. */
+export function ownMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const alone = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;
+  return alone ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
+}

@@ -1,0 +1,72 @@
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { parentPort } from 'node:worker_threads';
+import { ownMemory } from '../buffers.js';
+import { isErrno } from '../errors.js';
+import type { FileAnswer, FileOperation } from './small-files.js';
+import { writeWhole } from './unpack.js';
+
+/** The body of the thread of `small-files.ts`: a batch at a time, in its order. */
+
+const port = parentPort!;
+
+port.on('message', (operations: readonly FileOperation[]) => {
+  const answers = operations.map(answer);
+  const buffers = answers.flatMap((each) => ('bytes' in each && each.bytes ? [each.bytes.buffer as ArrayBuffer] : []));
+  port.postMessage(answers, buffers);
+});
+
+function answer(operation: FileOperation): FileAnswer {
+  try {
+    const bytes = perform(operation);
+    return bytes === undefined ? {} : { bytes };
+  } catch (error) {
+    return { error: { ...(error as Error), message: (error as Error).message } };
+  }
+}
+
+function perform(operation: FileOperation): Uint8Array | undefined {
+  if (operation.type === 'read') return read(operation);
+  if (operation.type === 'write') write(operation);
+  else move(operation.from, operation.to);
+  return undefined;
+}
+
+function read({ path, limit }: Extract<FileOperation, { type: 'read' }>): Uint8Array | undefined {
+  try {
+    const stats = statSync(path);
+    if (stats.isDirectory()) return undefined;
+    // A pipe or a device would block, or never end.
+    if (!stats.isFile()) throw new Error(`\`${path}\` is not a plain file`);
+    if (stats.size > limit) throw new Error(`\`${path}\` has more than ${limit} bytes`);
+    return ownMemory(readFileSync(path));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
+    throw error;
+  }
+}
+
+function write({ path, temporary, bytes }: Extract<FileOperation, { type: 'write' }>): void {
+  try {
+    const file = openSync(temporary, 'wx');
+    try {
+      writeWhole(file, bytes);
+    } finally {
+      closeSync(file);
+    }
+    move(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function move(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    mkdirSync(dirname(to), { recursive: true });
+    renameSync(from, to);
+  }
+}

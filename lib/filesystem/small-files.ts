@@ -1,0 +1,85 @@
+import { Worker } from 'node:worker_threads';
+import { ownMemory } from '../buffers.js';
+
+/**
+ * Reads, writes and renames of small files, done in batches on a thread of their own. A cache of 2,000 paths is 6,000
+ * such files; one at a time through `node:fs/promises` they cost the main thread some 150 µs each, in batches 15 µs.
+ */
+
+export type FileOperation =
+  | { readonly type: 'read'; readonly path: string; readonly limit: number }
+  | { readonly type: 'write'; readonly path: string; readonly temporary: string; readonly bytes: Uint8Array }
+  | { readonly type: 'move'; readonly from: string; readonly to: string };
+
+/** What became of an operation; an error loses its class on the way between threads. */
+export type FileAnswer =
+  | { readonly bytes?: Uint8Array }
+  | { readonly error: { readonly message: string } & Record<string, unknown> };
+
+/** The bytes of a plain file, or `undefined` when there is none. More than `limit` bytes are refused unread. */
+export async function readSmallFile(path: string, limit: number): Promise<Buffer | undefined> {
+  const bytes = await submit({ type: 'read', path, limit });
+  return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Writes a file so that it is there whole or not at all. `temporary` is on the same file system. Makes directories. */
+export async function writeFileAtomic(path: string, temporary: string, content: string | Uint8Array): Promise<void> {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  await submit({ type: 'write', path, temporary, bytes: ownMemory(bytes) });
+}
+
+/** Renames a file or directory. Makes directories. */
+export async function moveFile(from: string, to: string): Promise<void> {
+  await submit({ type: 'move', from, to });
+}
+
+interface Pending {
+  readonly operation: FileOperation;
+  readonly resolve: (bytes: Uint8Array | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+const queue: Pending[] = [];
+let running: readonly Pending[] | undefined;
+let thread: Worker | undefined;
+
+function submit(operation: FileOperation): Promise<Uint8Array | undefined> {
+  return new Promise((resolve, reject) => {
+    queue.push({ operation, resolve, reject });
+    // What is asked for in the same turn goes together; what comes while a batch is under way goes with the next.
+    if (queue.length === 1 && running === undefined) setImmediate(sendBatch);
+  });
+}
+
+function sendBatch(): void {
+  if (running !== undefined || queue.length === 0) return;
+  running = queue.splice(0);
+  thread ??= start();
+  thread.ref();
+  const operations = running.map(({ operation }) => operation);
+  const buffers = operations.flatMap((operation) => (operation.type === 'write' ? [operation.bytes.buffer] : []));
+  thread.postMessage(operations, buffers as ArrayBuffer[]);
+}
+
+function start(): Worker {
+  const worker = new Worker(new URL('./small-files-thread.js', import.meta.url));
+  worker.on('message', (answers: readonly FileAnswer[]) => {
+    const batch = running ?? [];
+    running = undefined;
+    worker.unref();
+    batch.forEach(({ resolve, reject }, index) => {
+      const answer = answers[index]!;
+      if ('error' in answer) reject(Object.assign(new Error(answer.error.message), answer.error));
+      else resolve(answer.bytes);
+    });
+    sendBatch();
+  });
+  worker.on('error', (error) => {
+    thread = undefined;
+    const batch = running ?? [];
+    running = undefined;
+    for (const { reject } of batch) reject(error);
+    sendBatch();
+  });
+  return worker;
+}
