@@ -115,7 +115,7 @@ async function fetchFrom({ info, objects }: PlannedPath, options: PullOptions): 
     if (!isFaultOfCache(cause)) throw cause;
     throw new CarportError('E_INTEGRITY', `the NAR of \`${info.path}\` in \`${objects.url}\` is damaged`, {
       cause,
-      hint: 'nothing of it was kept; push the path again from where it is whole, or pull it from another cache',
+      hint: `nothing of it was kept; remove \`${info.url}\` from the cache and push the path again with \`--check-all\``,
     });
   }
 }
