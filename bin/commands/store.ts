@@ -1,17 +1,10 @@
-import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { CarportError } from '../../lib/errors.js';
-import { formatHash } from '../../lib/nix/hash.js';
-import type { PathInfo } from '../../lib/nix/narinfo.js';
-import { addToStore } from '../../lib/store/add.js';
-import { openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
-import { verifyStore } from '../../lib/store/verify.js';
-import { describeCommand, settingOption, settingsOf } from '../command.js';
-import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../context.js';
-import { resolvePaths } from '../paths.js';
-import { singleValue } from '../settings.js';
-import { count } from '../terminal.js';
-import { withPool } from '../with-pool.js';
+import type { AddCommandOptions } from '../actions/store.js';
+import { describeCommand, settingOption } from '../command.js';
+import type { CommonOptions, Context } from '../context.js';
+
+/** Loaded when it is used: help does not need it. */
+const actions = () => import('../actions/store.js');
 
 export function configure(command: Command, context: Context): void {
   command.description("carport's own store: build outputs as store paths, without Nix.");
@@ -24,10 +17,10 @@ export function configure(command: Command, context: Context): void {
     .option('--name <name>', "the store path's name (default: the path's last part)")
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))
-    .action((path: string, options: AddCommandOptions) => add(path, options, context));
+    .action(async (path: string, options: AddCommandOptions) => (await actions()).add(path, options, context));
   describeCommand(command.command('ls'), 'Prints the valid paths of the store.', 'carport store ls')
     .addOption(settingOption('store', '<root>'))
-    .action((options: CommonOptions) => list(options, context));
+    .action(async (options: CommonOptions) => (await actions()).list(options, context));
   describeCommand(
     command.command('info'),
     'Shows what is known of store paths.',
@@ -36,7 +29,9 @@ export function configure(command: Command, context: Context): void {
   )
     .argument('<what...>', 'store paths or links to them; `-` reads a list from stdin')
     .addOption(settingOption('store', '<root>'))
-    .action((whats: readonly string[], options: CommonOptions) => info(whats, options, context));
+    .action(async (whats: readonly string[], options: CommonOptions) =>
+      (await actions()).info(whats, options, context),
+    );
   describeCommand(
     command.command('verify'),
     'Hashes store paths again and checks that their references are there.',
@@ -45,108 +40,7 @@ export function configure(command: Command, context: Context): void {
     .argument('[what...]', 'store paths or links to them (default: all)')
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))
-    .action((whats: readonly string[], options: CommonOptions) => verify(whats, options, context));
-}
-
-interface AddCommandOptions extends CommonOptions {
-  readonly name?: string;
-}
-
-async function add(path: string, options: AddCommandOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const selection = singleValue(settings.store);
-  const store = openStoreForWriting(selection, context.env);
-  // Without `--store`, what the system's Nix has counts as known, too.
-  const known = selection === undefined ? await openStoreForReading(undefined, context.env) : store;
-  const name = options.name ?? basename(resolve(path));
-  const { info, existed, unknownMentions } = await withPool(settings.jobs, (pool) =>
-    addToStore({ path, name, store, known, pool }),
-  );
-  for (const hashPart of unknownMentions) {
-    await note(context, options, `warning: it mentions \`${store.storeDir}/${hashPart}-…\`, which is not in the store`);
-  }
-  if (options.json) await writeJson(context.stdout, { ...toJson(info), existed });
-  else await writeLines(context.stdout, [info.path]);
-}
-
-async function list(options: CommonOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const store = openStoreForWriting(singleValue(settings.store), context.env);
-  const infos = [...(await store.queryAll()).values()].sort((a, b) => (a.path < b.path ? -1 : 1));
-  if (options.json) return writeJson(context.stdout, { paths: infos.map(toJson) });
-  await writeLines(
-    context.stdout,
-    infos.map(({ path }) => path),
-  );
-}
-
-async function info(whats: readonly string[], options: CommonOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const store = await openStoreForReading(singleValue(settings.store), context.env);
-  const paths = await resolvePaths(whats, store, context);
-  const infos = await store.queryInfos(paths);
-  const missing = paths.find((path) => !infos.has(path));
-  if (missing !== undefined) {
-    throw new CarportError('E_NOT_FOUND', `\`${missing}\` is not valid in ${store.description}`, {
-      hint: '`carport store ls` prints what is',
-    });
-  }
-  const found = paths.map((path) => ({ ...toJson(infos.get(path)!), realPath: store.realPath(infos.get(path)!) }));
-  if (options.json) return writeJson(context.stdout, { paths: found });
-  await write(context.stdout, found.map(toText).join('\n'));
-}
-
-async function verify(whats: readonly string[], options: CommonOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const store = openStoreForWriting(singleValue(settings.store), context.env);
-  const paths = whats.length > 0 ? await resolvePaths(whats, store, context) : undefined;
-  const unknown = paths && (await store.queryInfos(paths));
-  const missing = paths?.find((path) => !unknown!.has(path));
-  if (missing) throw new CarportError('E_NOT_FOUND', `\`${missing}\` is not valid in ${store.description}`);
-  const result = await withPool(settings.jobs, (pool) => verifyStore(store, pool, paths));
-  for (const name of result.unregistered) {
-    await note(context, options, `note: \`${name}\` is in the store dir but not registered: a killed run left it`);
-  }
-  if (options.json) await writeJson(context.stdout, result);
-  else {
-    await writeLines(
-      context.stdout,
-      result.problems.map(({ path, problem, detail }) => `${path}: ${problem}: ${detail}`),
+    .action(async (whats: readonly string[], options: CommonOptions) =>
+      (await actions()).verify(whats, options, context),
     );
-  }
-  if (result.problems.length > 0) {
-    throw new CarportError('E_INTEGRITY', `${count(result.problems.length, 'problem')} in ${store.description}`, {
-      hint: 'pull or add the damaged paths again after removing their metadata and files',
-    });
-  }
-  await note(context, options, `${count(result.checked, 'path')} checked, all whole`);
-}
-
-function toJson({ path, narHash, narSize, references, deriver, signatures, ca }: PathInfo) {
-  return {
-    path,
-    narHash: formatHash(narHash, 'sri'),
-    narSize,
-    references,
-    deriver: deriver ?? null,
-    signatures,
-    ca: ca ?? null,
-  };
-}
-
-function toText(info: ReturnType<typeof toJson> & { readonly realPath: string }): string {
-  const rows: readonly (readonly [string, string | number | null])[] = [
-    ['path', info.path],
-    ['files', info.realPath],
-    ['nar hash', info.narHash],
-    ['nar size', info.narSize],
-    ['deriver', info.deriver],
-    ['content address', info.ca],
-    ...info.signatures.map((signature) => ['signature', signature] as const),
-    ...info.references.map((reference) => ['reference', reference] as const),
-  ];
-  return rows
-    .filter(([, value]) => value !== null)
-    .map(([key, value]) => `${`${key}:`.padEnd(17)}${value}\n`)
-    .join('');
 }

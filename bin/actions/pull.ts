@@ -1,0 +1,79 @@
+import { openCache } from '../../cache/open.js';
+import { orderCaches, planPull } from '../../cache/pull/plan.js';
+import { pull } from '../../cache/pull/pull.js';
+import { CarportError } from '../../lib/errors.js';
+import { topologicalOrder } from '../../lib/nix/closure.js';
+import { realPathIn } from '../../lib/store/layout.js';
+import { openStoreForWriting } from '../../lib/store/open.js';
+import { createStoreWriter, type OwnStore } from '../../lib/store/own-store.js';
+import { checkReplaceable, makeOutLink } from '../../lib/store/roots.js';
+import { settingsOf } from '../command.js';
+import { type CommonOptions, type Context, writeLines } from '../context.js';
+import { parseTrustedKeys } from '../keys.js';
+import { resolveHashParts } from '../paths.js';
+import { createReporter } from '../reporters/reporter.js';
+import { singleValue } from '../settings.js';
+import { withPool } from '../with-pool.js';
+
+export interface PullCommandOptions extends CommonOptions {
+  readonly allowUnsigned?: boolean;
+  readonly outLink?: string;
+  readonly dryRun?: boolean;
+}
+
+export async function run(whats: readonly string[], options: PullCommandOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  if (settings.from.values.length === 0) {
+    throw new CarportError('E_USAGE', 'it is not said where to pull from', {
+      hint: 'give `--from file:///path/of/cache`, or set CARPORT_FROM',
+    });
+  }
+  const store = openStoreForWriting(singleValue(settings.store), context.env);
+  const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
+  const objects = settings.from.values.map((from) => openCache(from).objects);
+  const hashParts = await resolveHashParts(whats, store, context);
+  const links = outLinks(options.outLink, hashParts.length);
+  for (const link of links) await checkReplaceable(link);
+
+  const reporter = createReporter(context, options);
+  const { emit } = reporter;
+  try {
+    const caches = await orderCaches(objects, store.storeDir);
+    const plan = await planPull(caches, store, hashParts, trust, emit);
+    const narSize = plan.fetch.reduce((sum, { info }) => sum + info.narSize, 0);
+    const totals = { verb: 'pull', paths: plan.fetch.length + plan.present, present: plan.present } as const;
+    emit({ type: 'plan', ...totals, transfer: plan.fetch.length, narSize });
+    if (options.dryRun) {
+      const paths = plan.fetch.map(({ info }) => info.path);
+      if (!options.json) await writeLines(context.stdout, paths);
+      return;
+    }
+    const { fileSize } = await withPool(settings.jobs, async (pool) => {
+      const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
+      return pull(plan, { caches, store, writer, pool, trust, emit });
+    });
+    await linkRoots(store, plan.roots, links);
+    emit({ type: 'summary', ...totals, transferred: plan.fetch.length, signed: 0, narSize, fileSize });
+    if (!options.json) await printClosure(store, plan.roots, context);
+  } finally {
+    reporter.stop();
+  }
+}
+
+/** `result`, `result-2`, …, as Nix names them. */
+function outLinks(link: string | undefined, number: number): readonly string[] {
+  if (link === undefined) return [];
+  return Array.from({ length: number }, (_, index) => (index === 0 ? link : `${link}-${index + 1}`));
+}
+
+async function linkRoots(store: OwnStore, roots: readonly string[], links: readonly string[]): Promise<void> {
+  for (const [index, link] of links.entries()) await makeOutLink(store, link, realPathIn(store.layout, roots[index]!));
+}
+
+async function printClosure(store: OwnStore, roots: readonly string[], context: Context): Promise<void> {
+  const closure = topologicalOrder(await store.queryClosure(roots));
+  await writeLines(
+    context.stdout,
+    closure.map(({ path }) => path),
+  );
+}

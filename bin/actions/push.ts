@@ -1,0 +1,117 @@
+import { openCache } from '../../cache/open.js';
+import { planPush } from '../../cache/push/plan.js';
+import { prepareCache, push } from '../../cache/push/push.js';
+import {
+  COMPRESSION_LEVELS,
+  isWritableCompression,
+  type WritableCompression,
+} from '../../lib/compression/compressor.js';
+import { CarportError } from '../../lib/errors.js';
+import type { Emit } from '../../lib/events.js';
+import { buildClosure, type Closure, runtimeClosure } from '../../lib/store/closure.js';
+import { openStoreForReading } from '../../lib/store/open.js';
+import type { Store } from '../../lib/store/store.js';
+import { settingsOf } from '../command.js';
+import { type CommonOptions, type Context, writeLines } from '../context.js';
+import { loadSecretKeys } from '../keys.js';
+import { resolvePaths } from '../paths.js';
+import { createReporter } from '../reporters/reporter.js';
+import { type Setting, singleValue } from '../settings.js';
+import { withPool } from '../with-pool.js';
+
+export interface PushCommandOptions extends CommonOptions {
+  readonly closure: 'runtime' | 'build' | 'none';
+  readonly checkAll?: boolean;
+  readonly dryRun?: boolean;
+  readonly listing: boolean;
+}
+
+export async function run(whats: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const to = singleValue(settings.to);
+  if (to === undefined) {
+    throw new CarportError('E_USAGE', 'it is not said where to push to', {
+      hint: 'give `--to file:///path/of/cache`, or set CARPORT_TO',
+    });
+  }
+  const { url, objects } = openCache(to);
+  const compression = compressionOf(settings.compression, url.compression);
+  const level = levelOf(compression, settings.level, url.level);
+  const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
+  const store = await openStoreForReading(singleValue(settings.store), context.env);
+  const roots = await resolvePaths(whats, store, context);
+
+  const reporter = createReporter(context, options);
+  try {
+    const { graph, missingOutputs } = await closureOf(options.closure, store, roots);
+    reportMissing(missingOutputs, reporter.emit);
+    await prepareCache(objects, store.storeDir, !options.dryRun);
+    const plan = await planPush(objects, { graph, roots, keys, checkAll: options.checkAll === true });
+    const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
+    const present = plan.order.length - plan.upload.length;
+    const totals = { verb: 'push', paths: plan.order.length, present } as const;
+    reporter.emit({ type: 'plan', ...totals, transfer: plan.upload.length, narSize });
+    if (keys.length === 0 && plan.upload.some(({ signatures }) => signatures.length === 0)) {
+      reporter.emit({ type: 'warning', message: 'nothing is signed: give `--secret-key`, or readers will refuse it' });
+    }
+    if (options.dryRun) return await printPaths(plan.upload, options, context);
+    const listing = options.listing && url.writeListing !== false;
+    const { fileSize } = await withPool(settings.jobs, (pool) =>
+      push(plan, { objects, store, pool, keys, compression, level, listing, emit: reporter.emit }),
+    );
+    reporter.emit({
+      ...{ type: 'summary', ...totals, transferred: plan.upload.length, narSize, fileSize },
+      signed: plan.sign.length,
+    });
+    await printPaths(plan.order, options, context);
+  } finally {
+    reporter.stop();
+  }
+}
+
+async function closureOf(
+  kind: PushCommandOptions['closure'],
+  store: Store,
+  roots: readonly string[],
+): Promise<Closure> {
+  if (kind === 'build') return buildClosure(store, roots);
+  if (kind === 'runtime') return runtimeClosure(store, roots);
+  const { graph } = await runtimeClosure(store, roots);
+  return { graph: new Map(roots.map((root) => [root, graph.get(root)!])), missingOutputs: [] };
+}
+
+function reportMissing(missing: Closure['missingOutputs'], emit: Emit): void {
+  for (const { derivation, output, path } of missing) {
+    const message = `the output \`${output}\` of \`${derivation}\` is not here and is left out: ${path ?? 'its path is not known'}`;
+    emit({ type: 'warning', message });
+  }
+}
+
+/** With `--json` the events have said it all. */
+async function printPaths(infos: readonly { path: string }[], options: CommonOptions, context: Context): Promise<void> {
+  if (!options.json) {
+    await writeLines(
+      context.stdout,
+      infos.map(({ path }) => path),
+    );
+  }
+}
+
+function compressionOf(setting: Setting, fromUrl: WritableCompression | undefined): WritableCompression {
+  const name = singleValue(setting) ?? fromUrl ?? 'zstd';
+  if (isWritableCompression(name)) return name;
+  throw new CarportError('E_USAGE', `compression \`${name}\` (${setting.origin}) cannot be written`, {
+    hint: `use ${Object.keys(COMPRESSION_LEVELS).join(', ')}`,
+  });
+}
+
+function levelOf(compression: WritableCompression, setting: Setting, fromUrl: number | undefined): number {
+  const text = singleValue(setting);
+  const level = text === undefined ? fromUrl : /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  const levels = COMPRESSION_LEVELS[compression];
+  if (level === undefined) return levels.default;
+  if (level >= levels.min && level <= levels.max) return level;
+  throw new CarportError('E_USAGE', `level ${text ?? level} is not one of ${compression}'s`, {
+    hint: levels.max === 0 ? 'leave `--level` out' : `use ${levels.min} to ${levels.max}`,
+  });
+}
