@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../lib/errors.js';
@@ -62,7 +62,7 @@ export type Settings = Readonly<Record<SettingKey, Setting>>;
 const NOTHING: Setting = { values: [], origin: 'default' };
 
 /**
- * Every setting, from the first place that has it: options, `CARPORT_*`, the nearest `carport.toml`, then
+ * Every setting, from the first place that has it: options, `CARPORT_*`, the checkout's `carport.toml`, then
  * `$XDG_CONFIG_HOME/carport/config.toml`. An unknown key in a file is an error.
  */
 export async function readSettings(
@@ -103,13 +103,24 @@ function fromEnv(spec: SettingSpec, env: NodeJS.ProcessEnv): Setting | undefined
 
 type FileSettings = ReadonlyMap<SettingKey, Setting>;
 
-/** The nearest `carport.toml`, from `directory` upwards. */
+/** The nearest `carport.toml` of the checkout that `directory` is in; outside of one, that of `directory` itself. */
 async function readProjectFile(directory: string): Promise<FileSettings | undefined> {
-  for (let at = resolve(directory); ; at = dirname(at)) {
+  for (const at of await projectDirectories(resolve(directory))) {
     const file = join(at, 'carport.toml');
     const settings = await readConfigFile(file);
     for (const key of settings?.keys() ?? []) checkProjectSetting(file, key, settings!.get(key)!);
-    if (settings || dirname(at) === at) return settings;
+    if (settings) return settings;
+  }
+  return undefined;
+}
+
+/** Up to the top of the checkout, and no further: who may write to `/tmp` must not choose settings below it. */
+async function projectDirectories(directory: string): Promise<readonly string[]> {
+  const directories: string[] = [];
+  for (let at = directory; ; at = dirname(at)) {
+    directories.push(at);
+    if (await lstat(join(at, '.git')).catch(() => undefined)) return directories;
+    if (dirname(at) === at) return [directory];
   }
 }
 

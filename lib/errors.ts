@@ -7,7 +7,6 @@ export type ErrorCode =
   | 'E_NOT_FOUND' // a path, object, file or key that is not there
   | 'E_CREDENTIALS' // a key or credential that is missing, unreadable or refused
   | 'E_PROGRAM' // a program that carport runs failed
-  | 'E_PARTIAL' // some paths were done, some were not
   | 'E_UNSUPPORTED' // a valid thing that this version does not handle
   | 'E_INTERRUPTED' // the user or the system stopped it
   | 'E_IO'; // the file system refused

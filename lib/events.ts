@@ -11,6 +11,8 @@ export type WorkEvent =
       /** Paths to transfer, and their uncompressed size. */
       readonly transfer: number;
       readonly narSize: number;
+      /** Paths to transfer, dependencies first. */
+      readonly storePaths: readonly string[];
     }
   | { readonly type: 'path-started'; readonly path: string; readonly narSize: number }
   /** Uncompressed bytes worked through since the last such event. */
@@ -33,6 +35,8 @@ export type WorkEvent =
       readonly narSize: number;
       /** Compressed bytes sent or received. */
       readonly fileSize: number;
+      /** The whole closure, dependencies first. */
+      readonly storePaths: readonly string[];
     };
 
 export type Verb = 'push' | 'pull';

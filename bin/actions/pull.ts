@@ -40,12 +40,12 @@ export async function run(whats: readonly string[], options: PullCommandOptions,
   try {
     const caches = await orderCaches(objects, store.storeDir);
     const plan = await planPull(caches, store, hashParts, trust, emit);
+    const fetchPaths = plan.fetch.map(({ info }) => info.path);
     const narSize = plan.fetch.reduce((sum, { info }) => sum + info.narSize, 0);
     const totals = { verb: 'pull', paths: plan.fetch.length + plan.present, present: plan.present } as const;
-    emit({ type: 'plan', ...totals, transfer: plan.fetch.length, narSize });
+    emit({ type: 'plan', ...totals, transfer: plan.fetch.length, narSize, storePaths: fetchPaths });
     if (options.dryRun) {
-      const paths = plan.fetch.map(({ info }) => info.path);
-      if (!options.json) await writeLines(context.stdout, paths);
+      if (!options.json) await writeLines(context.stdout, fetchPaths);
       return;
     }
     const { fileSize } = await withPool(settings.jobs, async (pool) => {
@@ -53,8 +53,12 @@ export async function run(whats: readonly string[], options: PullCommandOptions,
       return pull(plan, { caches, store, writer, pool, trust, emit });
     });
     await linkRoots(store, plan.roots, links);
-    emit({ type: 'summary', ...totals, transferred: plan.fetch.length, signed: 0, narSize, fileSize });
-    if (!options.json) await printClosure(store, plan.roots, context);
+    const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);
+    emit({
+      ...{ type: 'summary', ...totals, transferred: plan.fetch.length, signed: 0, narSize, fileSize },
+      storePaths,
+    });
+    if (!options.json) await writeLines(context.stdout, storePaths);
   } finally {
     reporter.stop();
   }
@@ -68,12 +72,4 @@ function outLinks(link: string | undefined, number: number): readonly string[] {
 
 async function linkRoots(store: OwnStore, roots: readonly string[], links: readonly string[]): Promise<void> {
   for (const [index, link] of links.entries()) await makeOutLink(store, link, realPathIn(store.layout, roots[index]!));
-}
-
-async function printClosure(store: OwnStore, roots: readonly string[], context: Context): Promise<void> {
-  const closure = topologicalOrder(await store.queryClosure(roots));
-  await writeLines(
-    context.stdout,
-    closure.map(({ path }) => path),
-  );
 }

@@ -48,22 +48,24 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
     await prepareCache(objects, store.storeDir, !options.dryRun);
     const plan = await planPush(objects, { graph, roots, keys, checkAll: options.checkAll === true });
     const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
+    const uploadPaths = plan.upload.map(({ path }) => path);
     const present = plan.order.length - plan.upload.length;
     const totals = { verb: 'push', paths: plan.order.length, present } as const;
-    reporter.emit({ type: 'plan', ...totals, transfer: plan.upload.length, narSize });
+    reporter.emit({ type: 'plan', ...totals, transfer: plan.upload.length, narSize, storePaths: uploadPaths });
     if (keys.length === 0 && plan.upload.some(({ signatures }) => signatures.length === 0)) {
       reporter.emit({ type: 'warning', message: 'nothing is signed: give `--secret-key`, or readers will refuse it' });
     }
-    if (options.dryRun) return await printPaths(plan.upload, options, context);
+    if (options.dryRun) return await printPaths(uploadPaths, options, context);
     const listing = options.listing && url.writeListing !== false;
     const { fileSize } = await withPool(settings.jobs, (pool) =>
       push(plan, { objects, store, pool, keys, compression, level, listing, emit: reporter.emit }),
     );
+    const storePaths = plan.order.map(({ path }) => path);
     reporter.emit({
       ...{ type: 'summary', ...totals, transferred: plan.upload.length, narSize, fileSize },
-      signed: plan.sign.length,
+      ...{ signed: plan.sign.length, storePaths },
     });
-    await printPaths(plan.order, options, context);
+    await printPaths(storePaths, options, context);
   } finally {
     reporter.stop();
   }
@@ -88,13 +90,8 @@ function reportMissing(missing: Closure['missingOutputs'], emit: Emit): void {
 }
 
 /** With `--json` the events have said it all. */
-async function printPaths(infos: readonly { path: string }[], options: CommonOptions, context: Context): Promise<void> {
-  if (!options.json) {
-    await writeLines(
-      context.stdout,
-      infos.map(({ path }) => path),
-    );
-  }
+async function printPaths(paths: readonly string[], options: CommonOptions, context: Context): Promise<void> {
+  if (!options.json) await writeLines(context.stdout, paths);
 }
 
 function compressionOf(setting: Setting, fromUrl: WritableCompression | undefined): WritableCompression {

@@ -18,7 +18,8 @@ type Mode = (typeof MODES)[number];
 
 /** JSON lines on stdout with `--json`; text on stderr otherwise: the plan, progress, warnings, the summary. */
 export function createReporter(context: Context, options: CommonOptions): Reporter {
-  if (options.json) return { emit: (event) => void context.stdout.write(`${JSON.stringify(event)}\n`), stop() {} };
+  if (options.json)
+    return { emit: (event) => void context.stdout.write(`${JSON.stringify({ version: 1, ...event })}\n`), stop() {} };
   const progress = createProgress(context, options);
   let state: ProgressState | undefined;
   const say = (text: string) => {

@@ -44,6 +44,8 @@ export async function prepareCache(objects: ObjectStore, storeDir: string, creat
  */
 export async function push(plan: PushPlan, options: PushOptions): Promise<PushTotals> {
   const { objects, pool, keys, emit } = options;
+  // First: a root that is written later vouches for signatures, too.
+  await Promise.all(plan.sign.map((info) => writeNarInfo(objects, withSignatures(info, keys))));
   const failure = new AbortController();
   // A little more than the threads, so that one packs while another's result is written.
   const limit = pLimit(pool.capacity + 2);
@@ -75,8 +77,6 @@ export async function push(plan: PushPlan, options: PushOptions): Promise<PushTo
   }
   await Promise.allSettled(published.values());
   failure.signal.throwIfAborted();
-
-  for (const info of plan.sign) await writeNarInfo(objects, withSignatures(info, keys));
   return { fileSize };
 }
 

@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statS
 import { dirname } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
-import { isErrno } from '../errors.js';
+import { formatError, isErrno } from '../errors.js';
 import type { FileAnswer, FileOperation } from './small-files.js';
 import { writeWhole } from './unpack.js';
 
@@ -37,8 +37,8 @@ function read({ path, limit }: Extract<FileOperation, { type: 'read' }>): Uint8A
     const stats = statSync(path);
     if (stats.isDirectory()) return undefined;
     // A pipe or a device would block, or never end.
-    if (!stats.isFile()) throw new Error(`\`${path}\` is not a plain file`);
-    if (stats.size > limit) throw new Error(`\`${path}\` has more than ${limit} bytes`);
+    if (!stats.isFile()) throw formatError(`\`${path}\``, 'is not a plain file');
+    if (stats.size > limit) throw formatError(`\`${path}\``, `has more than ${limit} bytes`);
     return ownMemory(readFileSync(path));
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
+import { CarportError } from '../errors.js';
 
 /**
  * Reads, writes and renames of small files, done in batches on a thread of their own. A cache of 2,000 paths is 6,000
@@ -61,6 +62,12 @@ function sendBatch(): void {
   thread.postMessage(operations, buffers as ArrayBuffer[]);
 }
 
+/** The refusals of `read` are carport's own; the rest are the file system's. */
+function rebuild(error: { readonly message: string } & Record<string, unknown>): Error {
+  if (error.code === 'E_FORMAT') return new CarportError('E_FORMAT', error.message);
+  return Object.assign(new Error(error.message), error);
+}
+
 function start(): Worker {
   const worker = new Worker(new URL('./small-files-thread.js', import.meta.url));
   worker.on('message', (answers: readonly FileAnswer[]) => {
@@ -69,7 +76,7 @@ function start(): Worker {
     worker.unref();
     batch.forEach(({ resolve, reject }, index) => {
       const answer = answers[index]!;
-      if ('error' in answer) reject(Object.assign(new Error(answer.error.message), answer.error));
+      if ('error' in answer) reject(rebuild(answer.error));
       else resolve(answer.bytes);
     });
     sendBatch();
