@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { type Duplex, pipeline, Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
 import { createBrotliDecompress, createGunzip } from 'node:zlib';
 import { createBufferPool } from '../buffers.js';
@@ -18,8 +18,8 @@ const DECOMPRESSORS: Readonly<Record<string, Decompressor>> = {
   none: (source) => source,
   zstd: decompressZstd,
   xz: decompressXz,
-  gzip: (source) => Readable.from(source, { objectMode: false }).pipe(createGunzip()),
-  br: (source) => Readable.from(source, { objectMode: false }).pipe(createBrotliDecompress()),
+  gzip: (source) => through(source, createGunzip()),
+  br: (source) => through(source, createBrotliDecompress()),
 };
 
 /**
@@ -33,22 +33,33 @@ export async function* decompress(compression: string, source: Source): AsyncGen
       hint: `carport reads ${Object.keys(DECOMPRESSORS).join(', ')}`,
     });
   }
-  let sourceError: unknown;
-  const watched = (async function* () {
-    try {
-      yield* source;
-    } catch (error) {
-      sourceError = error;
-      throw error;
-    }
-  })();
+  const watched = watch(source);
   try {
-    yield* decompressor(watched);
+    yield* decompressor(watched.source);
   } catch (cause) {
-    if (sourceError !== undefined) throw sourceError;
+    const failure = watched.failure();
+    if (failure) throw failure.error;
     if (cause instanceof CarportError) throw cause;
     throw new CarportError('E_INTEGRITY', `the data is damaged: it is not ${compression}`, { cause });
   }
+}
+
+/** A source that remembers its own error. Without `throw`: streams hand an error of the data back to the source. */
+function watch(source: Source) {
+  const pieces = source[Symbol.asyncIterator]();
+  let failure: { readonly error: unknown } | undefined;
+  const iterator: AsyncIterator<Uint8Array> = {
+    async next() {
+      try {
+        return await pieces.next();
+      } catch (error) {
+        failure = { error };
+        throw error;
+      }
+    },
+    return: async () => (await pieces.return?.()) ?? { value: undefined, done: true },
+  };
+  return { source: { [Symbol.asyncIterator]: () => iterator }, failure: () => failure };
 }
 
 const outputs = createBufferPool(PIECE_SIZE);
@@ -73,7 +84,12 @@ async function* decompressZstd(source: Source): AsyncGenerator<Uint8Array> {
   outputs.giveBack(output);
 }
 
-/** One xz stream; what follows it is left unread. */
+/** Both ends of a pipeline know when the other fails, or is no longer read. */
+function through(source: Source, stream: Duplex): Source {
+  return pipeline(Readable.from(source, { objectMode: false }), stream, () => undefined);
+}
+
+/** Takes any number of streams, with zeros between them. Dictionaries of more than 64 MiB are refused. */
 async function* decompressXz(source: Source): AsyncGenerator<Uint8Array> {
   const { default: xz } = await import('xz-decompress');
   const pieces = source[Symbol.asyncIterator]();
@@ -81,7 +97,9 @@ async function* decompressXz(source: Source): AsyncGenerator<Uint8Array> {
   const input = new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
-        const { value, done } = await pieces.next();
+        let { value, done } = await pieces.next();
+        // The library takes an empty piece for data that has stopped.
+        while (!done && value.length === 0) ({ value, done } = await pieces.next());
         // The library may ask once more while it still has output; asked again, it would wait for ever.
         if (!done) controller.enqueue(value);
         else if (!ended) controller.enqueue(new Uint8Array());
@@ -91,7 +109,12 @@ async function* decompressXz(source: Source): AsyncGenerator<Uint8Array> {
     },
     { highWaterMark: 0 },
   );
-  yield* new xz.XzReadableStream(input as never) as unknown as AsyncIterable<Uint8Array>;
+  try {
+    yield* new xz.XzReadableStream(input as never) as unknown as AsyncIterable<Uint8Array>;
+  } finally {
+    // Not awaited: the library reads ahead, and the source may never answer.
+    pieces.return?.().catch(() => undefined);
+  }
 }
 
 function truncated(compression: string): CarportError {

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { CHUNK_SIZES, createChunker } from '#lib/compression/chunks.js';
+import * as arbitrary from '../../support/arbitraries.js';
+import { noise } from '../../support/files.js';
+
+const MIB = 1024 * 1024;
+
+/** The chunks of a stream, copied: each is valid until the next only. */
+function chunksOf(...pieces: readonly Uint8Array[]): Buffer[] {
+  const chunker = createChunker();
+  const chunks: Buffer[] = [];
+  for (const piece of pieces) for (const chunk of chunker.push(piece)) chunks.push(Buffer.from(chunk));
+  for (const chunk of chunker.end()) chunks.push(Buffer.from(chunk));
+  return chunks;
+}
+
+const sizesOf = (...pieces: readonly Uint8Array[]): number[] => chunksOf(...pieces).map((chunk) => chunk.length);
+
+const digests = (chunks: readonly Buffer[]): Set<string> =>
+  new Set(chunks.map((chunk) => createHash('sha256').update(chunk).digest('hex')));
+
+describe('the chunks of a stream', () => {
+  it('together are the stream, and are cut alike however it comes in pieces', () => {
+    const content = noise(3 * MIB);
+    const whole = sizesOf(content);
+    fc.assert(
+      fc.property(arbitrary.cuts(), (cuts) => {
+        const chunks = chunksOf(...arbitrary.cutsOf(content, cuts));
+        expect(Buffer.concat(chunks).equals(content)).toBe(true);
+        expect(chunks.map((chunk) => chunk.length)).toEqual(whole);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it.each([97, 1000, 64 * 1024 - 1])('are cut alike when it comes in pieces of %i bytes', (size) => {
+    const content = noise(MIB);
+    const pieces = Array.from({ length: Math.ceil(MIB / size) }, (_, at) =>
+      content.subarray(at * size, (at + 1) * size),
+    );
+    expect(sizesOf(...pieces)).toEqual(sizesOf(content));
+  });
+
+  it('have sizes within their limits, and the mean that is said', () => {
+    const sizes = sizesOf(noise(32 * MIB));
+    const last = sizes.pop()!;
+    expect(Math.min(...sizes)).toBeGreaterThanOrEqual(CHUNK_SIZES.min);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(CHUNK_SIZES.max);
+    expect(last).toBeLessThanOrEqual(CHUNK_SIZES.max);
+    const mean = (32 * MIB - last) / sizes.length;
+    expect(mean).toBeGreaterThan(230 * 1024);
+    expect(mean).toBeLessThan(310 * 1024);
+  });
+
+  it.each([0x00, 0x61, 0xff])('have sizes within their limits where every byte is %i', (byte) => {
+    const sizes = sizesOf(Buffer.alloc(2 * MIB, byte)).slice(0, -1);
+    expect(sizes.length).toBeGreaterThan(2);
+    for (const size of sizes) {
+      expect(size).toBeGreaterThanOrEqual(CHUNK_SIZES.min);
+      expect(size).toBeLessThanOrEqual(CHUNK_SIZES.max);
+    }
+  });
+
+  it('are none for nothing, and one for what is small', () => {
+    expect(sizesOf()).toEqual([]);
+    expect(sizesOf(new Uint8Array())).toEqual([]);
+    expect(sizesOf(Uint8Array.of(1))).toEqual([1]);
+    expect(sizesOf(noise(CHUNK_SIZES.min))).toEqual([CHUNK_SIZES.min]);
+  });
+
+  it.each([1, 32, 100_000])('stay the same but for a few when %i bytes are inserted in the middle', (size) => {
+    const content = noise(16 * MIB);
+    const middle = 7 * MIB + 12_345;
+    const changed = [content.subarray(0, middle), noise(size, 'inserted'), content.subarray(middle)];
+    const before = digests(chunksOf(content));
+    const added = [...digests(chunksOf(...changed))].filter((digest) => !before.has(digest));
+    expect(before.size).toBeGreaterThan(40);
+    expect(added.length).toBeGreaterThan(0);
+    expect(added.length).toBeLessThanOrEqual(5);
+  });
+
+  it('stay the same behind bytes that are put in front', () => {
+    const content = noise(8 * MIB);
+    const before = digests(chunksOf(content));
+    const shifted = chunksOf(noise(MIB + 1, 'in front'), content);
+    const kept = [...digests(shifted)].filter((digest) => before.has(digest));
+    expect(kept.length).toBeGreaterThan(before.size - 5);
+  });
+
+  // Caches hold chunks that older versions cut: with other cuts, a pull finds nothing to take over.
+  it('of a known content are cut where they always were', () => {
+    expect(sizesOf(noise(MIB, 'known'))).toEqual([270_935, 521_019, 256_622]);
+  });
+});
