@@ -1,6 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { CarportError, isErrno } from '../errors.js';
 import type { PathGraph } from '../nix/closure.js';
+import { isDerivationPath } from '../nix/derivation/derivation.js';
+import type { PathInfo } from '../nix/narinfo.js';
 import { DEFAULT_STORE_DIR, hashPartOf, isStoreBaseName } from '../nix/store-path.js';
 import { parsePathInfoJson } from './path-info-json.js';
 import type { Store } from './store.js';
@@ -17,22 +19,27 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
   const storeDir = env.NIX_STORE_DIR ?? DEFAULT_STORE_DIR;
   const realStoreDir = remoteRoot(env.NIX_REMOTE) + storeDir;
 
-  const pathInfo = async (paths: readonly string[], recursive: boolean): Promise<PathGraph> => {
-    const graph = new Map();
-    for (let start = 0; start < paths.length; start += PATHS_A_CALL) {
-      const some = paths.slice(start, start + PATHS_A_CALL);
-      const output = await runNix('nix', [...PATH_INFO, ...(recursive ? ['--recursive'] : []), ...some], env);
-      for (const info of parsePathInfoJson(output ?? '[]', storeDir)) graph.set(info.path, info);
-    }
-    return graph;
+  const pathInfo = async (paths: readonly string[], flags: readonly string[]): Promise<readonly PathInfo[]> => {
+    const outputs = await inBatches(paths, (some) => runNix('nix', [...PATH_INFO, ...flags, ...some], env));
+    return outputs.flatMap((output) => parsePathInfoJson(output, storeDir));
+  };
+  /** A bare derivation would stand for its outputs; with `--derivation` an output would stand for its derivation. */
+  const pathInfos = async (paths: readonly string[], flags: readonly string[]): Promise<PathGraph> => {
+    const valid = await validOf(paths);
+    const infos = await Promise.all([
+      pathInfo(valid.filter(isDerivationPath), ['--derivation', ...flags]),
+      pathInfo(
+        valid.filter((path) => !isDerivationPath(path)),
+        flags,
+      ),
+    ]);
+    return new Map(infos.flat().map((info) => [info.path, info]));
   };
   const validOf = async (paths: readonly string[]): Promise<readonly string[]> => {
-    const invalid = new Set<string>();
-    for (let start = 0; start < paths.length; start += PATHS_A_CALL) {
-      const some = paths.slice(start, start + PATHS_A_CALL);
-      const output = await runNix('nix-store', ['--check-validity', '--print-invalid', ...some], env);
-      for (const path of (output ?? '').split('\n')) invalid.add(path);
-    }
+    const outputs = await inBatches(paths, (some) =>
+      runNix('nix-store', ['--check-validity', '--print-invalid', ...some], env),
+    );
+    const invalid = new Set(outputs.flatMap((output) => output.split('\n')));
     return paths.filter((path) => !invalid.has(path));
   };
 
@@ -40,14 +47,27 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
     storeDir,
     realStoreDirs: [realStoreDir],
     description: "the system's Nix store",
-    queryInfos: async (paths) => pathInfo(await validOf(paths), false),
-    queryClosure: async (paths) => pathInfo(await validOf(paths), true),
+    queryInfos: (paths) => pathInfos(paths, []),
+    queryClosure: (paths) => pathInfos(paths, ['--recursive']),
     async queryHashParts() {
       const names = await readdir(realStoreDir).catch(() => []);
       return new Map(names.filter(isStoreBaseName).map((name) => [hashPartOf(name), `${storeDir}/${name}`]));
     },
     realPath: ({ path }) => realStoreDir + path.slice(storeDir.length),
   };
+}
+
+/** Asks about paths, as many at a time as a command line takes. */
+async function inBatches(
+  paths: readonly string[],
+  ask: (some: readonly string[]) => Promise<string | undefined>,
+): Promise<readonly string[]> {
+  const outputs: string[] = [];
+  for (let start = 0; start < paths.length; start += PATHS_A_CALL) {
+    const output = await ask(paths.slice(start, start + PATHS_A_CALL));
+    if (output !== undefined) outputs.push(output);
+  }
+  return outputs;
 }
 
 /** Runs a program of Nix; its output, or `undefined` when it is not on PATH. */
