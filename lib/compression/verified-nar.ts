@@ -23,18 +23,23 @@ export async function* readVerifiedNar(
   const file = checkFile(promise, source);
   const hasher = createHash(promise.narHash.algorithm);
   let size = 0;
-  for await (const bytes of decompress(promise.compression, file.bytes())) {
-    size += bytes.length;
-    if (size > promise.narSize) throw mismatch(`the NAR is larger than the ${promise.narSize} bytes that were signed`);
-    hasher.update(bytes);
-    yield bytes;
+  try {
+    for await (const bytes of decompress(promise.compression, file.bytes())) {
+      size += bytes.length;
+      if (size > promise.narSize)
+        throw mismatch(`the NAR is larger than the ${promise.narSize} bytes that were signed`);
+      hasher.update(bytes);
+      yield bytes;
+    }
+    if (size !== promise.narSize) throw mismatch(`the NAR has ${size} bytes, not ${promise.narSize}`);
+    const narHash = { algorithm: promise.narHash.algorithm, digest: hasher.digest() };
+    if (!hashesEqual(narHash, promise.narHash)) {
+      throw mismatch(`the NAR's hash is ${formatHash(narHash, 'sri')}, not ${formatHash(promise.narHash, 'sri')}`);
+    }
+    await file.finish();
+  } finally {
+    file.close();
   }
-  if (size !== promise.narSize) throw mismatch(`the NAR has ${size} bytes, not ${promise.narSize}`);
-  const narHash = { algorithm: promise.narHash.algorithm, digest: hasher.digest() };
-  if (!hashesEqual(narHash, promise.narHash)) {
-    throw mismatch(`the NAR's hash is ${formatHash(narHash, 'sri')}, not ${formatHash(promise.narHash, 'sri')}`);
-  }
-  await file.finish();
 }
 
 /** Passes a file's bytes through and compares them with what the narinfo says of it. */
@@ -61,6 +66,10 @@ function checkFile({ fileHash, fileSize }: NarPromise, source: AsyncIterable<Uin
       if (fileHash && Buffer.compare(hasher.digest(), fileHash.digest) !== 0) {
         throw mismatch('the file does not have its hash');
       }
+    },
+    /** Lets the source go. Not awaited: a source that does not answer would hold up the error. */
+    close(): void {
+      pieces.return?.().catch(() => undefined);
     },
   };
 }
