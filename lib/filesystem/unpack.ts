@@ -23,12 +23,18 @@ const STORE_TIME = 1;
 
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
+export interface Unpacker {
+  (event: NarEvent): void;
+  /** Closes the file that a failure has left open. */
+  close(): void;
+}
+
 /**
  * Writes a tree below `destination`, which must not exist: in a directory that only this process writes to. Nothing that
  * exists is opened or followed: every file and directory is made anew, or it is an error. The events come from a decoder
  * that has checked names, order and depth.
  */
-export function createUnpacker(destination: string, modes: UnpackModes): (event: NarEvent) => void {
+export function createUnpacker(destination: string, modes: UnpackModes): Unpacker {
   const directories: Buffer[] = [];
   let path: Buffer = Buffer.from(destination);
   let file: number | undefined;
@@ -74,13 +80,18 @@ export function createUnpacker(destination: string, modes: UnpackModes): (event:
     utimesSync(directory, STORE_TIME, STORE_TIME);
   };
 
-  return (event) => {
+  const explained = (event: NarEvent): void => {
     try {
       apply(event);
     } catch (error) {
       throw explain(error, path);
     }
   };
+  const close = (): void => {
+    if (file !== undefined) closeSync(file);
+    file = undefined;
+  };
+  return Object.assign(explained, { close });
 }
 
 /** Writes all bytes: one call of `write` may take fewer. */

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
@@ -74,4 +75,18 @@ export async function* stream(bytes: Uint8Array, pieceSize = 64 * 1024): AsyncGe
 
 function inside(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, Buffer.from('/'), name]);
+}
+
+const NOBODY = 65534;
+
+/** Runs as a user whom permissions hold back, when the tests are root's; `directory` and what is in it become theirs. */
+export async function asOrdinaryUser<T>(directory: string, action: () => Promise<T>): Promise<T> {
+  if (process.getuid?.() !== 0) return action();
+  execFileSync('chown', ['-hR', String(NOBODY), directory]);
+  process.seteuid!(NOBODY);
+  try {
+    return await action();
+  } finally {
+    process.seteuid!(0);
+  }
 }

@@ -17,8 +17,12 @@ export function copyPath({ path, destination, rewrite }: CopyJob, { progress }: 
     progress(bytes.length);
   };
   const rewriter = rewrite && createHashPartRewriter(rewrite.from, rewrite.to);
-  for (const bytes of encodeNar(walkTree(path))) take(rewriter ? rewriter.push(bytes) : bytes);
-  if (rewriter) take(rewriter.end());
-  decoder.end();
+  try {
+    for (const bytes of encodeNar(walkTree(path))) take(rewriter ? rewriter.push(bytes) : bytes);
+    if (rewriter) take(rewriter.end());
+    decoder.end();
+  } finally {
+    apply.close();
+  }
   return hasher.finish();
 }

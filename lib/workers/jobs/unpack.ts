@@ -21,11 +21,15 @@ export async function unpackPath(job: UnpackJob, { source, progress }: JobContex
       yield bytes;
     }
   }
-  for await (const bytes of readVerifiedNar(job.promise, counted())) {
-    for (const event of decoder.push(bytes)) apply(event);
-    progress(bytes.length);
+  try {
+    for await (const bytes of readVerifiedNar(job.promise, counted())) {
+      for (const event of decoder.push(bytes)) apply(event);
+      progress(bytes.length);
+    }
+    decoder.end();
+  } finally {
+    apply.close();
   }
-  decoder.end();
   return { fileSize };
 }
 

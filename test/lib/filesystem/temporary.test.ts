@@ -1,0 +1,145 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { createTemporaryNames, isTemporaryName, removeLeftovers, removeTree } from '#lib/filesystem/temporary.js';
+import { asOrdinaryUser, directoryOf, fileOf, linkTo, useDirectory, writeTree } from '../../support/files.js';
+import type { Tree } from '../../support/nar.js';
+
+const directory = useDirectory();
+const at = (...names: string[]): string => join(directory(), ...names);
+const HOUR = 60 * 60 * 1000;
+
+/** A name that this process would give, as if another process had made it. */
+async function nameBy({ pid, space }: { pid?: number; space?: string }): Promise<string> {
+  const [empty, prefix, ownSpace, ownPid, random] = basename((await createTemporaryNames('/'))()).split(/[.-]/);
+  expect([empty, prefix, ownPid]).toEqual(['', 'carport', String(process.pid)]);
+  return `.carport-${space ?? ownSpace}-${pid ?? ownPid}-${random}`;
+}
+
+/** The id of a process that has ended. */
+function deadPid(): number {
+  return spawnSync('true').pid;
+}
+
+describe('temporary names', () => {
+  it('are in the directory, hidden, and never the same', async () => {
+    const makers = await Promise.all([createTemporaryNames(directory()), createTemporaryNames(directory())]);
+    const names = makers.flatMap((make) => Array.from({ length: 500 }, () => make()));
+    expect(new Set(names).size).toBe(1000);
+    for (const name of names) {
+      expect(dirname(name)).toBe(directory());
+      expect(basename(name)).toMatch(/^\./);
+      expect(isTemporaryName(basename(name))).toBe(true);
+    }
+  });
+
+  it('are told from other names', async () => {
+    const name = await nameBy({});
+    const others = [
+      '',
+      '.carport',
+      'carport',
+      `x${name}`,
+      `${name}x`,
+      name.slice(1),
+      name.slice(0, -1),
+      `${name}.narinfo`,
+    ];
+    expect(others.filter(isTemporaryName)).toEqual([]);
+  });
+});
+
+describe('removing leftovers', () => {
+  it('takes what a process that is gone has left: files, links, trees without permissions', async () => {
+    const pid = deadPid();
+    writeFileSync(at(await nameBy({ pid })), 'x');
+    symlinkSync('/etc', at(await nameBy({ pid })));
+    const tree = at(await nameBy({ pid }));
+    writeTree(tree, directoryOf({ sub: directoryOf({ file: fileOf('x') }) }));
+    chmodSync(join(tree, 'sub'), 0o555);
+    chmodSync(tree, 0o555);
+    await removeLeftovers(directory());
+    expect(readdirSync(directory())).toEqual([]);
+  });
+
+  it('keeps what a process that lives is making, this one or another', async () => {
+    const child = spawn('sleep', ['60']);
+    const own = await nameBy({});
+    const names = [own, await nameBy({ pid: child.pid! })].sort();
+    for (const name of names) writeFileSync(at(name), 'x');
+    // However old it is.
+    for (const name of names) utimesSync(at(name), 1, 1);
+    await removeLeftovers(directory());
+    expect(readdirSync(directory()).sort()).toEqual(names);
+    await new Promise((resolve) => {
+      child.once('exit', resolve).kill();
+    });
+    await removeLeftovers(directory());
+    expect(readdirSync(directory())).toEqual([own]);
+  });
+
+  it('takes what another machine has left after a day, and not before', async () => {
+    const space = 'a'.repeat(12);
+    const ages = { young: 0, almost: 23 * HOUR, old: 25 * HOUR };
+    const names: Record<string, string> = {};
+    for (const [label, age] of Object.entries(ages)) {
+      names[label] = await nameBy({ space, pid: deadPid() });
+      writeFileSync(at(names[label]), label);
+      const time = (Date.now() - age) / 1000;
+      utimesSync(at(names[label]), time, time);
+    }
+    await removeLeftovers(directory());
+    expect(readdirSync(directory()).sort()).toEqual([names.young, names.almost].sort());
+  });
+
+  it('takes nothing that only looks like a leftover', async () => {
+    const pid = deadPid();
+    const name = await nameBy({ pid });
+    const others = [`${name}.narinfo`, `x${name}`, '.carport-backup', `.carport-${pid}`];
+    for (const other of others) writeFileSync(at(other), 'x');
+    await removeLeftovers(directory());
+    expect(readdirSync(directory()).sort()).toEqual(others.sort());
+  });
+
+  it('does not look below the directory, and does not mind when there is none', async () => {
+    mkdirSync(at('sub'));
+    writeFileSync(at('sub', await nameBy({ pid: deadPid() })), 'x');
+    await removeLeftovers(directory());
+    await removeLeftovers(at('missing'));
+    expect(readdirSync(at('sub'))).toHaveLength(1);
+  });
+});
+
+describe('removing a tree', () => {
+  it('takes read-only directories, and names that are not UTF-8', async () => {
+    const tree: Tree = {
+      type: 'directory',
+      entries: new Map<string, Tree>([
+        ['\xff', directoryOf({ file: fileOf('x') })],
+        ['link', linkTo('/etc')],
+      ]),
+    };
+    writeTree(at('tree'), tree);
+    for (const name of ['\xff', '.'])
+      chmodSync(Buffer.concat([Buffer.from(`${at('tree')}/`), Buffer.from(name, 'latin1')]), 0);
+    await asOrdinaryUser(directory(), () => removeTree(at('tree')));
+    expect(readdirSync(directory())).toEqual([]);
+  });
+
+  it('does not follow symlinks, to change what they point to or to remove it', async () => {
+    writeTree(at('outside'), directoryOf({ file: fileOf('x') }));
+    writeTree(at('tree'), directoryOf({ link: linkTo('../outside') }));
+    chmodSync(at('tree'), 0o555);
+    await removeTree(at('tree'));
+    symlinkSync('outside', at('link'));
+    await removeTree(at('link'));
+    expect(readdirSync(directory())).toEqual(['outside']);
+    expect(readdirSync(at('outside'))).toEqual(['file']);
+  });
+
+  it('is content when nothing is there', async () => {
+    await expect(removeTree(at('missing'))).resolves.toBeUndefined();
+    await expect(removeTree(at('missing', 'below'))).resolves.toBeUndefined();
+  });
+});
