@@ -7,7 +7,7 @@ export interface StoredObject {
   bytes(): AsyncIterable<Uint8Array>;
 }
 
-/** What `put` stores: bytes, or a file that `put` may move away. */
+/** What `put` stores: bytes or a file. It may move both away: neither is the caller's after the call. */
 export type ObjectBody = Uint8Array | { readonly path: string; readonly size: number };
 
 export interface ObjectMetadata {

@@ -16,6 +16,11 @@ port.on('message', (operations: readonly FileOperation[]) => {
   port.postMessage(answers, buffers);
 });
 
+// Bytes that were moved away before cannot be received: the thread ends, and its batch fails.
+port.on('messageerror', (error) => {
+  throw error;
+});
+
 function answer(operation: FileOperation): FileAnswer {
   try {
     const bytes = perform(operation);

@@ -59,7 +59,12 @@ function sendBatch(): void {
   thread.ref();
   const operations = running.map(({ operation }) => operation);
   const buffers = operations.flatMap((operation) => (operation.type === 'write' ? [operation.bytes.buffer] : []));
-  thread.postMessage(operations, buffers as ArrayBuffer[]);
+  try {
+    thread.postMessage(operations, buffers as ArrayBuffer[]);
+  } catch (error) {
+    // The same bytes twice cannot be moved.
+    failBatch(error);
+  }
 }
 
 /** The refusals of `read` are carport's own; the rest are the file system's. */
@@ -83,10 +88,14 @@ function start(): Worker {
   });
   worker.on('error', (error) => {
     thread = undefined;
-    const batch = running ?? [];
-    running = undefined;
-    for (const { reject } of batch) reject(error);
-    sendBatch();
+    failBatch(error);
   });
   return worker;
+}
+
+function failBatch(error: unknown): void {
+  const batch = running ?? [];
+  running = undefined;
+  for (const { reject } of batch) reject(error);
+  sendBatch();
 }

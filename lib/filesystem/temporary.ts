@@ -6,7 +6,8 @@ import { isErrno } from '../errors.js';
 import { childPath } from './walk.js';
 
 const PREFIX = '.carport-';
-const NAME = /^\.carport-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{24}$/;
+/** An ending is added to it for files beside it. */
+const NAME = /^\.carport-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{24}(\.[a-z]+)?$/;
 
 /** A leftover whose owner cannot be asked (another machine, another container) is removed at this age. */
 const FOREIGN_AGE_MS = 24 * 60 * 60 * 1000;
