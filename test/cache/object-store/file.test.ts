@@ -1,0 +1,100 @@
+import { spawnSync } from 'node:child_process';
+import { chmod, mkdir, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openFileStore } from '#cache/object-store/file.js';
+import { createTemporaryNames } from '#lib/filesystem/temporary.js';
+import { createSandbox, useSandbox } from '../../support/sandbox.js';
+import { describeObjectStore } from './conformance.js';
+
+const TEXT = { contentType: 'text/plain' };
+
+describeObjectStore('a directory', async () => {
+  const box = await createSandbox();
+  const root = box.path('objects');
+  return { objects: openFileStore(root), reopen: () => openFileStore(root), remove: () => box.remove() };
+});
+
+describe('a directory of objects', () => {
+  const box = useSandbox();
+
+  it('is made by the first put, and by nothing else', async () => {
+    const root = box().path('not', 'yet');
+    const objects = openFileStore(root);
+    expect(await objects.read('x', 10)).toBeUndefined();
+    await expect(stat(root)).rejects.toThrow('ENOENT');
+    await objects.put('x', Buffer.from('now'), TEXT);
+    expect((await stat(join(root, 'x'))).size).toBe(3);
+  });
+
+  it('has a URL with what a URL needs escaped, and a local path for each key', () => {
+    const objects = openFileStore(box().path('with space#?'));
+    expect(objects.url).toBe(`file://${box().root}/with%20space%23%3F`);
+    expect(objects.localPath!('nar/x.nar')).toBe(box().path('with space#?', 'nar/x.nar'));
+    expect(() => objects.localPath!('../x')).toThrow('leads outside');
+  });
+
+  it('shows no file that is not finished in the listing', async () => {
+    const objects = openFileStore(box().path('objects'));
+    await writeFile(await objects.spoolName(), 'half');
+    const keys: string[] = [];
+    for await (const key of objects.list('')) keys.push(key);
+    expect(keys.filter((key) => key.startsWith('.'))).toEqual([]);
+  });
+
+  it('leaves nothing behind when a put fails', async () => {
+    const root = box().path('objects');
+    const objects = openFileStore(root);
+    await objects.put('directory/below', Buffer.from('x'), TEXT);
+    await expect(objects.put('directory', Buffer.from('no file can be here'), TEXT)).rejects.toThrow();
+    expect(await readdir(join(root, 'carport/tmp'))).toEqual([]);
+  });
+
+  it('removes what a killed process left, and nothing of one that lives', async () => {
+    const root = box().path('objects');
+    const spool = join(root, 'carport/tmp');
+    await mkdir(spool, { recursive: true });
+    const mine = (await createTemporaryNames(spool))();
+    // The name of a process that has ended: its own, with the number of one that is no more.
+    const { pid } = spawnSync('true');
+    const dead = mine.replace(`-${process.pid}-`, `-${pid}-`);
+    const [young, old] = ['0', '1'].map((digit) => mine.replace(/\.carport-.{12}/, `.carport-${digit.repeat(12)}`));
+    const names = { mine, dead, young: young!, old: old!, foreign: join(spool, 'notes.txt') };
+    for (const name of Object.values(names)) await writeFile(name, 'x');
+    await utimes(names.old, 1, 1);
+    await openFileStore(root).put('x', Buffer.from('x'), TEXT);
+    const left = (await readdir(spool)).map((name) => join(spool, name)).sort();
+    expect(left).toEqual([names.mine, names.young, names.foreign].sort());
+  });
+
+  it('removes what a killed process left of an xz compression', async () => {
+    const root = box().path('objects');
+    const spool = join(root, 'carport/tmp');
+    await mkdir(spool, { recursive: true });
+    const { pid } = spawnSync('true');
+    const dead = (await createTemporaryNames(spool))().replace(`-${process.pid}-`, `-${pid}-`);
+    for (const ending of ['.nar', '.xz']) await writeFile(dead + ending, 'x');
+    await openFileStore(root).put('x', Buffer.from('x'), TEXT);
+    expect(await readdir(spool)).toEqual([]);
+  });
+
+  it('refuses pipes and devices instead of waiting for them', async () => {
+    const root = box().path('objects');
+    await mkdir(root);
+    spawnSync('mkfifo', [join(root, 'pipe.narinfo')]);
+    await symlink('/dev/zero', join(root, 'zero.narinfo'));
+    const objects = openFileStore(root);
+    for (const key of ['pipe.narinfo', 'zero.narinfo']) {
+      await expect(objects.read(key, 100)).rejects.toThrow('is not a plain file');
+      await expect(objects.get(key)).rejects.toThrow('is not a plain file');
+    }
+  });
+
+  it('says that it may not write', async () => {
+    if (process.getuid?.() === 0) return;
+    const root = box().path('objects');
+    await mkdir(root);
+    await chmod(root, 0o500);
+    await expect(openFileStore(root).put('x', Buffer.from('x'), TEXT)).rejects.toThrow('EACCES');
+  });
+});
