@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import type { Context } from './context.js';
 
-/** A command's module: adds arguments, options and the action. */
+/** A command's module: adds arguments, options and the action. `loadAll` gives the tree of all commands. */
 export interface CommandModule {
-  configure(command: Command, context: Context): void;
+  configure(command: Command, context: Context, loadAll: () => Promise<Command>): void;
 }
 
 export interface CommandEntry {

@@ -47,7 +47,7 @@ async function createProgram(context: Context, entries: readonly CommandEntry[])
     });
   for (const entry of entries) {
     const { configure } = await entry.load();
-    configure(program.command(entry.name).summary(entry.summary), context);
+    configure(program.command(entry.name).summary(entry.summary), context, () => createWholeProgram(context));
   }
   return program;
 }

@@ -2,9 +2,8 @@ import { Argument, type Command } from 'commander';
 import { describeCommand } from '../command.js';
 import { renderCompletion, SHELLS, type Shell } from '../completion.js';
 import { type Context, write } from '../context.js';
-import { createWholeProgram } from '../program.js';
 
-export function configure(command: Command, context: Context): void {
+export function configure(command: Command, context: Context, loadAll: () => Promise<Command>): void {
   describeCommand(
     command,
     'Prints the completion script of a shell.',
@@ -13,5 +12,5 @@ export function configure(command: Command, context: Context): void {
     'carport completion fish > ~/.config/fish/completions/carport.fish',
   )
     .addArgument(new Argument('<shell>').choices(SHELLS))
-    .action(async (shell: Shell) => write(context.stdout, renderCompletion(shell, await createWholeProgram(context))));
+    .action(async (shell: Shell) => write(context.stdout, renderCompletion(shell, await loadAll())));
 }
