@@ -15,6 +15,9 @@ import { walkReferences } from './walk-references.js';
 /** Metadata files that are read at a time. */
 const READS_AT_ONCE = 128;
 
+/** How often a place is cleared for a tree: other processes may put damaged trees or whole ones there meanwhile. */
+const PLACE_ATTEMPTS = 20;
+
 /** Bytes of a metadata file, at most. */
 const MAX_INFO_SIZE = 4 * 1024 * 1024;
 
@@ -97,24 +100,33 @@ export async function createStoreWriter(
     writeFileAtomic(infoFile(layout, hashPartOf(info.path)), temporaryInfoName(), renderNarInfo(toNarInfo(info)));
   const moveAside = async (path: string): Promise<void> => {
     const aside = temporaryName();
-    await moveFile(path, aside);
+    try {
+      await moveFile(path, aside);
+    } catch (error) {
+      // Another process was faster.
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }
     await removeTree(aside);
+  };
+  /** Moves a tree to its place, unless a whole one is there. */
+  const moveIntoPlace = async (temporary: string, info: PathInfo): Promise<void> => {
+    const path = realPathIn(layout, info.path);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await moveFile(temporary, path);
+      } catch (error) {
+        const occupied = isErrno(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR');
+        if (!occupied || attempt === PLACE_ATTEMPTS) throw error;
+      }
+      if (await isWhole(info)) return removeTree(temporary);
+      await moveAside(path);
+    }
   };
 
   return {
     temporaryName,
     async place(temporary, info) {
-      const path = realPathIn(layout, info.path);
-      try {
-        await moveFile(temporary, path);
-      } catch (error) {
-        if (!isErrno(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR')) throw error;
-        if (await isWhole(info)) await removeTree(temporary);
-        else {
-          await moveAside(path);
-          await moveFile(temporary, path);
-        }
-      }
+      await moveIntoPlace(temporary, info);
       await register(info);
     },
     hasLeft: (path) => names.has(baseNameOf(path)),
