@@ -1,0 +1,255 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { describe, expect, it } from 'vitest';
+import { type Import, type Module, parseModule, readModule, resolveImport } from '../support/modules.js';
+
+const TOP = fileURLToPath(new URL('../..', import.meta.url));
+const FOLDERS = ['lib', 'cache', 'release', 'index-generator', 'bin'];
+
+/** The rule itself is in docs/architecture.md: folders, the upper first; those of one line do not know each other. */
+const LAYERS = layersOf(readFileSync(join(TOP, 'docs/architecture.md'), 'utf8'));
+const modules = listModules().map((path) => readModule(TOP, path));
+
+/** What `nix/` and `signing/` may take from Node: hashing and signing give the same for the same input. */
+const PURE_CRYPTO = ['createHash', 'sign', 'verify', 'createPrivateKey', 'createPublicKey', 'KeyObject'];
+const PURE_PACKAGES = ['tweetnacl'];
+const IMPURE_GLOBALS = [
+  ...['process', 'Date', 'performance', 'Math.random', 'crypto', 'console', 'globalThis', 'require', 'fetch', 'Intl'],
+  ...['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask'],
+];
+const SOCKET_MODULES = ['net', 'http', 'https', 'http2', 'tls', 'dgram', 'dns', 'dns/promises', 'inspector'];
+const SOCKET_GLOBALS = ['fetch', 'WebSocket', 'EventSource', 'XMLHttpRequest'];
+
+/** Where the file system may be used in a way that blocks: what runs in threads, or is one short step of a command. */
+const MAY_BLOCK = /^lib\/(filesystem|workers)\//;
+
+describe('the layers', () => {
+  it('has read every module', () => {
+    const compiled = compiledFiles();
+    expect(modules.map(({ path }) => path)).toEqual(compiled);
+    expect(modules.length).toBeGreaterThan(70);
+  });
+
+  it('knows the layer of every module', () => {
+    expect(modules.filter(({ path }) => rankOf(path) === undefined).map(({ path }) => path)).toEqual([]);
+  });
+
+  it('imports downward only', () => {
+    expect(modules.flatMap(upwardImports)).toEqual([]);
+  });
+
+  it('has no circles of modules', () => {
+    expect(circles(modules)).toEqual([]);
+  });
+
+  it('keeps lib/nix and lib/signing pure', () => {
+    expect(modules.filter(({ path }) => /^lib\/(nix|signing)\//.test(path)).flatMap(impurities)).toEqual([]);
+  });
+
+  it('opens no sockets in lib', () => {
+    expect(modules.filter(({ path }) => path.startsWith('lib/')).flatMap(sockets)).toEqual([]);
+  });
+
+  it('blocks on the file system only where threads run', () => {
+    expect(modules.filter(({ path }) => !MAY_BLOCK.test(path)).flatMap(blockingCalls)).toEqual([]);
+  });
+
+  it('has a line in docs/architecture.md for every module, and no other', () => {
+    const text = readFileSync(join(TOP, 'docs/architecture.md'), 'utf8');
+    expect(documentedModules(text)).toEqual(modules.map(({ path }) => path).sort());
+  });
+});
+
+describe('the checks of the layers', () => {
+  const upward = (path: string, text: string) => upwardImports(parseModule(path, text)).length;
+
+  it('find upward imports of every form', () => {
+    expect(upward('lib/nix/x.ts', "import { a } from '../store/store.js';")).toBe(1);
+    expect(upward('lib/nix/x.ts', "import type { A } from '../store/store.js';")).toBe(1);
+    expect(upward('lib/nix/x.ts', "export { a } from '../store/store.js';")).toBe(1);
+    expect(upward('lib/nix/x.ts', "export * from '../store/store.js';")).toBe(1);
+    expect(upward('lib/nix/x.ts', "const a = await import('../store/store.js');")).toBe(1);
+    expect(upward('lib/nix/x.ts', "let a: import('../store/store.js').Store;")).toBe(1);
+    expect(upward('lib/nix/x.ts', "new Worker(new URL('../workers/worker.js', import.meta.url));")).toBe(1);
+    expect(upward('lib/nix/x.ts', "const a = require('../store/store.js');")).toBe(1);
+    expect(upward('cache/x.ts', "import '../bin/context.js';")).toBe(1);
+    expect(upward('lib/errors.ts', "import './nix/hash.js';")).toBe(1);
+  });
+
+  it('find imports between layers of one line, and past the package', () => {
+    expect(upward('lib/signing/x.ts', "import '../compression/chunks.js';")).toBe(1);
+    expect(upward('lib/store/x.ts', "import '#lib/nix/hash.js';")).toBe(1);
+    expect(upward('lib/store/x.ts', "import 'carport/nix';")).toBe(1);
+    expect(upward('lib/store/x.ts', "import '../../test/support/nix.js';")).toBe(1);
+  });
+
+  it('let downward imports pass', () => {
+    expect(upward('bin/commands/x.ts', "import '../../cache/open.js'; import '../command.js'; import 'execa';")).toBe(
+      0,
+    );
+    expect(upward('lib/store/x.ts', "import '../nix/hash.js'; import './store.js'; import '../errors.js';")).toBe(0);
+  });
+
+  it('refuse imports that cannot be read', () => {
+    expect(() => parseModule('lib/x.ts', 'await import(name);')).toThrow('not a literal');
+  });
+
+  it('find impurities', () => {
+    const found = (text: string) => impurities(parseModule('lib/nix/x.ts', text)).length;
+    expect(found("import { readFile } from 'node:fs/promises';")).toBe(1);
+    expect(found("import fs from 'fs';")).toBe(1);
+    expect(found("import { randomBytes } from 'node:crypto';")).toBe(1);
+    expect(found("import crypto from 'node:crypto';")).toBe(1);
+    expect(found("import pLimit from 'p-limit';")).toBe(1);
+    expect(found('export const now = Date.now();')).toBe(1);
+    expect(found('export const at = new Date();')).toBe(1);
+    expect(found('export const a = Math.random();')).toBe(1);
+    expect(found('export const a = process.env.HOME;')).toBe(1);
+    expect(
+      found("import { createHash } from 'node:crypto'; import nacl from 'tweetnacl'; export const a = x.process;"),
+    ).toBe(0);
+    expect(found('export const f = (process: string) => process; export const b = Math.max(1, 2);')).toBe(0);
+  });
+
+  it('find sockets and blocking calls', () => {
+    expect(sockets(parseModule('lib/x.ts', "import 'node:http';"))).toHaveLength(1);
+    expect(sockets(parseModule('lib/x.ts', "await fetch('x');"))).toHaveLength(1);
+    expect(blockingCalls(parseModule('cache/x.ts', "import { readFileSync } from 'node:fs';"))).toHaveLength(1);
+    expect(blockingCalls(parseModule('cache/x.ts', "import * as fs from 'node:fs';"))).toHaveLength(1);
+    expect(blockingCalls(parseModule('cache/x.ts', "import { createReadStream } from 'node:fs';"))).toHaveLength(0);
+  });
+
+  it('find circles', () => {
+    const a = parseModule('lib/nix/a.ts', "import './b.js';");
+    const b = parseModule('lib/nix/b.ts', "import './c.js';");
+    const c = (text: string) => parseModule('lib/nix/c.ts', text);
+    expect(circles([a, b, c("import './a.js';")])).toHaveLength(1);
+    expect(circles([a, b, c("import type { A } from './a.js';")])).toHaveLength(1);
+    expect(circles([a, b, c("await import('./a.js');")])).toHaveLength(0);
+  });
+});
+
+/** The folders that the fenced block `layers` of the architecture lists. `lib` is the files that lie in lib itself. */
+function layersOf(text: string): readonly (readonly string[])[] {
+  const block = /^```layers\n(.*?)^```$/ms.exec(text)?.[1] ?? '';
+  return block
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => line.trim().split(/\s+/));
+}
+
+/** The modules that the tables of the architecture name: `| \`lib/nix/\` | … |` begins a folder, `| \`hash.ts\` |` is in it. */
+function documentedModules(text: string): readonly string[] {
+  let folder = '';
+  const found: string[] = [];
+  for (const line of text.split('\n')) {
+    const heading = /^#+ `(\S+\/)`/.exec(line)?.[1];
+    if (heading !== undefined) folder = heading;
+    else if (line.startsWith('#')) folder = '';
+    const cell = /^\|([^|]*)\|/.exec(line)?.[1] ?? '';
+    for (const [, name] of cell.matchAll(/`([\w./-]+\.ts)`/g)) if (folder) found.push(folder + name);
+  }
+  return found.sort();
+}
+
+function layerOf(path: string): string | undefined {
+  const folder = path.split('/').slice(0, -1);
+  const name = folder[0] === 'lib' ? folder.slice(0, 2).join('/') : folder[0];
+  return LAYERS.flat().find((layer) => layer === name);
+}
+
+function rankOf(path: string): number | undefined {
+  const layer = layerOf(path);
+  return layer === undefined ? undefined : LAYERS.findIndex((line) => line.includes(layer));
+}
+
+function upwardImports(module: Module): readonly string[] {
+  return module.imports.filter((each) => isUpward(module.path, each)).map((each) => describeImport(module, each));
+}
+
+function isUpward(from: string, { specifier }: Import): boolean {
+  // Not by the package's own names: they would lead past this check.
+  if (/^(#|carport(\/|$))/.test(specifier)) return true;
+  const target = resolveImport(from, specifier);
+  if (target === undefined) return false;
+  const [own, other] = [rankOf(from), rankOf(target)];
+  if (own === undefined || other === undefined) return true;
+  return other < own || (other === own && layerOf(from) !== layerOf(target));
+}
+
+function impurities(module: Module): readonly string[] {
+  const imports = module.imports.filter(({ specifier, names }) => {
+    if (specifier.startsWith('.') || PURE_PACKAGES.includes(specifier)) return false;
+    return specifier !== 'node:crypto' || !names.every((name) => PURE_CRYPTO.includes(name)) || names.length === 0;
+  });
+  return [
+    ...imports.map((each) => describeImport(module, each)),
+    ...IMPURE_GLOBALS.flatMap((name) => describeGlobal(module, name)),
+  ];
+}
+
+function sockets(module: Module): readonly string[] {
+  const imports = module.imports.filter(({ specifier }) => SOCKET_MODULES.includes(specifier.replace(/^node:/, '')));
+  return [
+    ...imports.map((each) => describeImport(module, each)),
+    ...SOCKET_GLOBALS.flatMap((name) => describeGlobal(module, name)),
+  ];
+}
+
+function blockingCalls(module: Module): readonly string[] {
+  return module.imports
+    .filter(
+      ({ specifier, names }) =>
+        /^(node:)?fs$/.test(specifier) && names.some((name) => /Sync$|^\*$|^default$/.test(name)),
+    )
+    .map((each) => describeImport(module, each));
+}
+
+/** Circles of imports that are there at load time, or between types. */
+function circles(all: readonly Module[]): readonly string[] {
+  const byPath = new Map(all.map((module) => [module.path, module]));
+  const state = new Map<string, 'open' | 'done'>();
+  const found: string[] = [];
+  const visit = (path: string, trail: readonly string[]): void => {
+    if (state.get(path) === 'done') return;
+    if (state.get(path) === 'open') {
+      found.push([...trail.slice(trail.indexOf(path)), path].join(' -> '));
+      return;
+    }
+    state.set(path, 'open');
+    for (const { kind, specifier } of byPath.get(path)?.imports ?? []) {
+      const target = resolveImport(path, specifier);
+      if (target !== undefined && (kind === 'static' || kind === 'type')) visit(target, [...trail, path]);
+    }
+    state.set(path, 'done');
+  };
+  for (const { path } of all) visit(path, []);
+  return found;
+}
+
+function describeImport({ path }: Module, { specifier, names, line }: Import): string {
+  return `${path}:${line}: ${names.join(', ')} from ${specifier}`;
+}
+
+function describeGlobal({ path, globals }: Module, name: string): readonly string[] {
+  const line = globals.get(name);
+  return line === undefined ? [] : [`${path}:${line}: ${name}`];
+}
+
+/** By looking into the folders. */
+function listModules(): readonly string[] {
+  const files = FOLDERS.filter((folder) => existsSync(join(TOP, folder))).flatMap((folder) => {
+    const names = readdirSync(join(TOP, folder), { recursive: true, encoding: 'utf8' });
+    return names.map((name) => `${folder}/${name.replaceAll('\\', '/')}`);
+  });
+  return files.filter((path) => path.endsWith('.ts')).sort();
+}
+
+/** By asking the compiler. */
+function compiledFiles(): readonly string[] {
+  const { config } = ts.readConfigFile(join(TOP, 'tsconfig.json'), ts.sys.readFile);
+  const { fileNames } = ts.parseJsonConfigFileContent(config, ts.sys, TOP);
+  return fileNames.map((name) => name.slice(TOP.length)).sort();
+}
