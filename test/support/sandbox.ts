@@ -1,9 +1,11 @@
-import { chmod, mkdir, mkdtemp, readdir, realpath, rm, symlink } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { renderPublicKey, renderSecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
 
 const CARPORT = fileURLToPath(new URL('../../dist/bin/carport.js', import.meta.url));
 
@@ -64,7 +66,15 @@ export async function createSandbox(): Promise<Sandbox> {
   const secrets: string[] = [];
   const carport: Sandbox['carport'] = async (args, { env: more, input = '', cwd = path('work') } = {}) => {
     const { exitCode, signal, stdout, stderr } = await execa(process.execPath, [CARPORT, ...args], {
-      ...{ cwd, input, env: { ...env, ...more }, extendEnv: false, reject: false, encoding: 'buffer' },
+      ...{
+        cwd,
+        input,
+        env: { ...env, ...more },
+        extendEnv: false,
+        reject: false,
+        stripFinalNewline: false,
+        encoding: 'buffer',
+      },
     });
     if (exitCode === undefined) throw new Error(`carport was ended by ${signal}: ${stderr}`);
     const [out, err] = [stdout, stderr].map((bytes) => Buffer.from(bytes).toString('utf8')) as [string, string];
@@ -79,12 +89,12 @@ export async function createSandbox(): Promise<Sandbox> {
   return {
     ...{ root, env, path, carport, succeed },
     async makeKey(name) {
-      const { readFile } = await import('node:fs/promises');
-      const file = path(`${name}.sec`);
-      const { stdout } = await succeed(['key', 'generate', name, '--out', file]);
-      const secret = (await readFile(file, 'utf8')).trim().slice(name.length + 1);
+      const key = secretKeyFromSeed(name, randomBytes(32));
+      const text = renderSecretKey(key);
+      const secret = text.slice(name.length + 1);
       secrets.push(secret, secret.slice(0, 40));
-      return { file, publicKey: stdout.trim() };
+      await writeFile(path(`${name}.sec`), `${text}\n`, { mode: 0o600 });
+      return { file: path(`${name}.sec`), publicKey: renderPublicKey(key.publicKey) };
     },
     remove: () => removeAll(root),
   };
