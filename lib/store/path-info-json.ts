@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { CarportError, formatError } from '../errors.js';
-import { parseHash } from '../nix/hash.js';
+import { parseHash, renderHash } from '../nix/hash.js';
 import type { PathInfo } from '../nix/narinfo.js';
 import { parseStorePath } from '../nix/store-path.js';
 
@@ -76,13 +76,13 @@ function hashText(json: v.InferOutput<typeof HashJson>): string {
   return json.hash.startsWith(`${json.algorithm}-`) ? json.hash : `${json.algorithm}:${json.hash}`;
 }
 
-/** The text of a structured content address: `{"method": "nar", "hash": …}`. */
+/** The text of a structured content address, `{"method": "nar", "hash": …}`, as narinfos have it: in nix32. */
 function contentAddressText(json: v.InferOutput<typeof ContentAddressJson>): string {
   if (typeof json === 'string') return json;
   const prefixes: Record<string, string> = { text: 'text:', flat: 'fixed:', nar: 'fixed:r:', git: 'fixed:git:' };
   const prefix = prefixes[json.method];
   if (prefix === undefined) throw formatError('content address', `the method \`${json.method}\` is not known`);
-  return prefix + hashText(json.hash);
+  return prefix + renderHash(parseHash(hashText(json.hash)));
 }
 
 function parseJson(text: string): unknown {

@@ -1,0 +1,106 @@
+import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { baseNameOf } from '#lib/nix/store-path.js';
+import { openOwnStore } from '#lib/store/own-store.js';
+import { verifyStore } from '#lib/store/verify.js';
+import { directoryOf, fileOf, linkTo, removeAll, useDirectory, writeTree } from '../../support/files.js';
+import { infoOf, metadataOf, placeTree, writerOf } from '../../support/own-store.js';
+import { usePool } from '../../support/pool.js';
+
+const pool = usePool(2);
+const directory = useDirectory();
+const open = () => openOwnStore(join(directory(), 'root'));
+const TREE = directoryOf({ file: fileOf('content'), program: fileOf('x', true), link: linkTo('file') });
+
+/** A store of three paths, each with the one before as its reference. */
+async function chain() {
+  const store = open();
+  const a = await placeTree(store, pool, 'a', TREE);
+  const b = await placeTree(store, pool, 'b', TREE, [a.path]);
+  const c = await placeTree(store, pool, 'c', TREE, [b.path]);
+  return { store, a, b, c };
+}
+
+describe('verifying a store', () => {
+  it('finds nothing wrong where nothing is', async () => {
+    const { store, a, b, c } = await chain();
+    const checked: string[] = [];
+    const result = await verifyStore(store, pool, undefined, (path) => checked.push(path));
+    expect(result).toEqual({ checked: 3, problems: [], unregistered: [] });
+    expect(checked.sort()).toEqual([a, b, c].map(({ path }) => path).sort());
+  });
+
+  it('of an empty store finds nothing', async () => {
+    expect(await verifyStore(open(), pool)).toEqual({ checked: 0, problems: [], unregistered: [] });
+  });
+
+  it.each<[string, (tree: string) => void]>([
+    ['other contents', (tree) => rewrite(join(tree, 'file'), 'Content')],
+    ['a file more', (tree) => writeFileSync(join(tree, 'more'), '')],
+    ['a file less', (tree) => rmSync(join(tree, 'file'))],
+    ['another mode', (tree) => chmodSync(join(tree, 'program'), 0o444)],
+    [
+      'a link that points elsewhere',
+      (tree) => replace(join(tree, 'link'), () => writeTree(join(tree, 'link'), linkTo('x'))),
+    ],
+  ])('finds a path that is damaged: %s', async (_, damage) => {
+    const { store, b } = await chain();
+    chmodSync(store.realPath(b), 0o755);
+    damage(store.realPath(b));
+    const { problems } = await verifyStore(store, pool);
+    expect(problems).toEqual([
+      { path: b.path, problem: 'damaged', detail: expect.stringMatching(/^its hash is sha256-.*=, not sha256-.*=$/) },
+    ]);
+  });
+
+  it('finds a path whose files are gone', async () => {
+    const { store, a } = await chain();
+    removeAll(store.realPath(a));
+    const { problems, checked } = await verifyStore(store, pool);
+    expect(problems).toEqual([{ path: a.path, problem: 'missing', detail: 'its files are gone' }]);
+    expect(checked).toBe(3);
+  });
+
+  it('finds a path whose references are not valid, and what was left of them', async () => {
+    const { store, a, b } = await chain();
+    rmSync(metadataOf(store, a));
+    expect(await verifyStore(store, pool)).toEqual({
+      checked: 2,
+      problems: [{ path: b.path, problem: 'incomplete', detail: `it refers to \`${a.path}\`, which is not valid` }],
+      unregistered: [baseNameOf(a.path)],
+    });
+  });
+
+  it('does not mind a path that refers to itself', async () => {
+    const store = open();
+    const info = infoOf('self', TREE);
+    const writer = await writerOf(store, pool);
+    const temporary = writer.temporaryName();
+    writeTree(temporary, TREE);
+    await writer.place(temporary, { ...info, references: [info.path] });
+    expect(await verifyStore(store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+  });
+
+  it('looks only at the paths that it is given, and at all for their references', async () => {
+    const { store, a, b, c } = await chain();
+    removeAll(store.realPath(a));
+    writeFileSync(join(store.layout.realStoreDir, 'stray'), 'x');
+    const checked: string[] = [];
+    const result = await verifyStore(store, pool, [b.path, c.path], (path) => checked.push(path));
+    expect(result).toEqual({ checked: 2, problems: [], unregistered: [] });
+    expect(checked.sort()).toEqual([b.path, c.path].sort());
+    expect((await verifyStore(store, pool, [a.path])).problems).toHaveLength(1);
+    expect(readdirSync(store.layout.realStoreDir)).toContain('stray');
+    expect((await verifyStore(store, pool)).unregistered).toEqual(['stray']);
+  });
+});
+
+function rewrite(path: string, content: string): void {
+  replace(path, () => writeFileSync(path, content, { mode: 0o444 }));
+}
+
+function replace(path: string, write: () => void): void {
+  rmSync(path);
+  write();
+}
