@@ -107,7 +107,7 @@ function machineNames(path: string): readonly string[] {
 
 /** Home directories, the work place of a build machine, and package registries. */
 function mentions(text: string): readonly string[] {
-  const places = /(?<![\w.])\/(?:work|home\/\w+|root|Users\/\w+)\/[\w.]+/g;
+  const places = /(?<![\w.])\/(?:work\/|home\/\w+\/|root\/\.|Users\/\w+\/)[\w.]+/g;
   const registries = /https?:\/\/[^\s/"']*(?:registry|npm|yarn|artifactory|jfrog)[^\s/"']*/g;
   return [...text.matchAll(places), ...text.matchAll(registries)].map(([found]) => found);
 }
