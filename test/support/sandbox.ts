@@ -7,7 +7,7 @@ import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { renderPublicKey, renderSecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
 
-const CARPORT = fileURLToPath(new URL('../../dist/bin/carport.js', import.meta.url));
+export const CARPORT = fileURLToPath(new URL('../../dist/bin/carport.js', import.meta.url));
 
 /** Programs that carport may run; everything else of the system is hidden from it, Nix first of all. */
 const PROGRAMS = ['xz'];

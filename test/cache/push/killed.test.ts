@@ -1,0 +1,59 @@
+import { readdir, rm } from 'node:fs/promises';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { killCount, runAndKill, timeOf } from '../../support/kill.js';
+import { createLargeStore } from '../../support/samples.js';
+import { type KeyFile, useSandbox } from '../../support/sandbox.js';
+import { faultsOf, narInfosOf } from '../../support/transfers.js';
+
+/** Small paths, and some that are spooled to disk. */
+const SIZES = Array.from({ length: 60 }, (_, index) => (index % 6 === 0 ? 1_500_000 : 2000 * index));
+
+describe('a push that is killed at any instant', () => {
+  const box = useSandbox('all');
+  let store: Awaited<ReturnType<typeof createLargeStore>>;
+  let key: KeyFile;
+  beforeAll(async () => {
+    store = await createLargeStore(box().root, SIZES);
+    key = await box().makeKey('test-1');
+  });
+
+  it.each([
+    ['zstd', killCount(24), SIZES.length],
+    ['none', killCount(8), SIZES.length],
+    // xz takes its time: a closure of fewer paths.
+    ['xz', killCount(6), SIZES.length - 12],
+  ] as const)('leaves a cache whose every narinfo is complete (%s, %i times)', async (compression, kills, root) => {
+    const cache = box().path(`cache-${compression}`);
+    const args = ['push', store.paths[root]!, '--store', store.root, '--to', cache, '--compression', compression];
+    args.push('--secret-key', key.file, '--level', compression === 'none' ? '0' : '1');
+    let paths: readonly string[] = [];
+    const duration = await timeOf(async () => {
+      paths = (await box().succeed(args)).lines;
+    });
+    expect(paths.length).toBeGreaterThan(5);
+    await rm(cache, { recursive: true });
+
+    let killed = 0;
+    let partial = 0;
+    for (let attempt = 0; attempt < kills; attempt++) {
+      // Most begin on what others left. A push that could finish says nothing: then begin anew.
+      const delay = duration * (0.05 + 1.05 * Math.random());
+      const wasKilled = await runAndKill(box(), args, delay);
+      const visible = (await narInfosOf(cache)).size;
+      expect(await faultsOf(cache), `killed after ${delay} of ${duration} ms`).toEqual([]);
+      if (wasKilled) killed++;
+      if (visible > 0 && visible < paths.length) partial++;
+      if (!wasKilled || visible === paths.length || attempt % 3 === 2)
+        await rm(cache, { recursive: true, force: true });
+    }
+    // Otherwise this has tested little.
+    expect(killed).toBeGreaterThan(kills / 2);
+    if (kills >= 20) expect(partial).toBeGreaterThan(0);
+
+    await runAndKill(box(), args, duration / 2);
+    await box().succeed(args);
+    expect([...(await narInfosOf(cache)).keys()].sort()).toEqual([...paths].sort());
+    expect(await faultsOf(cache)).toEqual([]);
+    expect(await readdir(`${cache}/carport/tmp`)).toEqual([]);
+  });
+});
