@@ -50,8 +50,10 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
     queryInfos: (paths) => pathInfos(paths, []),
     queryClosure: (paths) => pathInfos(paths, ['--recursive']),
     async queryHashParts() {
-      const names = await readdir(realStoreDir).catch(() => []);
-      return new Map(names.filter(isStoreBaseName).map((name) => [hashPartOf(name), `${storeDir}/${name}`]));
+      const names = (await readdir(realStoreDir).catch(() => [])).filter(isStoreBaseName);
+      // Longest first: beside a path may lie what Nix itself needs for it, `<path>.lock` or `<path>.check`.
+      names.sort((a, b) => b.length - a.length);
+      return new Map(names.map((name) => [hashPartOf(name), `${storeDir}/${name}`]));
     },
     realPath: ({ path }) => realStoreDir + path.slice(storeDir.length),
   };
@@ -78,8 +80,8 @@ async function runNix(program: string, args: readonly string[], env: NodeJS.Proc
     return stdout;
   } catch (cause) {
     if (isErrno(cause, 'ENOENT')) return undefined;
-    const message = `\`${program} ${args.find((arg) => !arg.startsWith('--') && arg !== 'nix-command') ?? ''}\` failed`;
-    throw new CarportError('E_PROGRAM', message.trim(), {
+    const verb = args.find((arg) => /^[a-z]/.test(arg) && arg !== 'nix-command') ?? args[0];
+    throw new CarportError('E_PROGRAM', `\`${program} ${verb}\` failed`, {
       cause: new Error(lastLines(cause)),
       hint: 'carport asks Nix about its store; check that `nix path-info` works by hand',
     });

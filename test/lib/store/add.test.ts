@@ -81,6 +81,15 @@ describe('adding a tree to a store', () => {
     expect((await verifyStore(open(), pool)).problems).toEqual([]);
   });
 
+  it('refuses a tree whose names would stand in another order under its new hash part, and leaves nothing', async () => {
+    const own = at(`${SELF}-built`);
+    const names = [...'0123456789abcdfghijklmnpqrsvwxyz'];
+    writeTree(own, directoryOf(Object.fromEntries([...names, `${SELF}-x`].map((name) => [name, fileOf('')]))));
+    const error = await add(own).catch((reason) => reason);
+    expect(error).toMatchObject({ code: 'E_FORMAT', message: expect.stringContaining('is not sorted') });
+    expect(readdirSync(open().layout.realStoreDir)).toEqual([]);
+  });
+
   it('gives the same path wherever the tree that refers to itself was built', async () => {
     const paths = await Promise.all(
       [SELF, UNKNOWN].map(async (hashPart) => {
