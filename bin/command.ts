@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CommonOptions, Context } from './context.js';
+import type { Context } from './context.js';
 import { EXIT_CODES } from './exit-code.js';
 import { readSettings, SETTINGS, type SettingKey, type Settings } from './settings.js';
 
@@ -94,5 +94,3 @@ function list(title: string, lines: readonly string[]): string {
 function camelCase(name: string): string {
   return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
-
-export type { CommonOptions };

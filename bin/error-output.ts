@@ -11,17 +11,20 @@ const SYSTEM_ERRORS: Readonly<Record<string, { readonly message: string; readonl
   EROFS: { message: 'the file system is read-only', hint: 'name a place that can be written to' },
   EACCES: { message: 'permission denied', hint: 'check who may read and write there' },
   EPERM: { message: 'not permitted', hint: 'check who may read and write there' },
-  ENOENT: { message: 'no such file or directory', hint: 'check the path' },
   ENOTDIR: { message: 'a part of the path is not a directory', hint: 'check the path' },
   EISDIR: { message: 'it is a directory', hint: 'name a file' },
   EMFILE: { message: 'too many open files', hint: 'raise `ulimit -n`, or use fewer `--jobs`' },
 };
 
 /** Makes an error for people of whatever was thrown. Bugs stay what they are. */
-export function explainError(error: unknown): unknown {
+function explainError(error: unknown): unknown {
   if (error instanceof CarportError || !(error instanceof Error) || !('code' in error)) return error;
   const known = SYSTEM_ERRORS[String(error.code)];
   const path = 'path' in error && error.path !== undefined ? `\`${String(error.path)}\`: ` : '';
+  if (error.code === 'ENOENT') {
+    const message = `${path}no such file or directory`;
+    return new CarportError('E_NOT_FOUND', message, { cause: error, hint: 'check the path' });
+  }
   if (known) return new CarportError('E_IO', `${path}${known.message}`, { cause: error, hint: known.hint });
   return 'syscall' in error ? new CarportError('E_IO', `${path}${error.message}`, { cause: error }) : error;
 }

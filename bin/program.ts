@@ -57,7 +57,7 @@ function findCommand(name: string): CommandEntry {
   if (entry) return entry;
   const kind = name.startsWith('-') ? 'option' : 'command';
   const names = COMMANDS.map((command) => command.name);
-  throw new CarportError('E_USAGE', `\`${name}\` is not a ${kind} of carport`, {
+  throw new CarportError('E_USAGE', `\`${name}\` is not ${kind === 'option' ? 'an' : 'a'} ${kind} of carport`, {
     hint: kind === 'command' ? suggestion(name, names) : '`carport --help` lists the commands; options come after one',
   });
 }

@@ -38,7 +38,10 @@ export async function run(whats: readonly string[], options: ClosureCommandOptio
   if (options.why !== undefined) return printChain(found, options.why, options, context);
   if (options.json) return printJson(found, context);
   if (options.tree) return writeLines(context.stdout, treeLines(found.graph, found.roots));
-  if (options.sizes) return writeLines(context.stdout, sizeLines(found));
+  if (options.sizes) {
+    await note(context, options, ['own', 'closure', 'added'].map((title) => title.padStart(10)).join('  '));
+    return writeLines(context.stdout, sizeLines(found));
+  }
   await writeLines(
     context.stdout,
     topologicalOrder(found.graph).map(({ path }) => path),

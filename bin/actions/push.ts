@@ -37,6 +37,7 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
   const { url, objects } = openCache(to);
   const compression = compressionOf(settings.compression, url.compression);
   const level = levelOf(compression, settings.level, url.level);
+  if (compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
   const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
   const store = await openStoreForReading(singleValue(settings.store), context.env);
   const roots = await resolvePaths(whats, store, context);
@@ -54,6 +55,10 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
     reporter.emit({ type: 'plan', ...totals, transfer: plan.upload.length, narSize, storePaths: uploadPaths });
     if (keys.length === 0 && plan.upload.some(({ signatures }) => signatures.length === 0)) {
       reporter.emit({ type: 'warning', message: 'nothing is signed: give `--secret-key`, or readers will refuse it' });
+    }
+    for (const path of plan.different) {
+      const message = `\`${path}\` is in the cache with other content, which ${keys.length > 0 ? 'your key has not signed' : 'stays'}: its build is not reproducible`;
+      reporter.emit({ type: 'warning', message });
     }
     if (options.dryRun) return await printPaths(uploadPaths, options, context);
     const listing = options.listing && url.writeListing !== false;
@@ -95,7 +100,7 @@ async function printPaths(paths: readonly string[], options: CommonOptions, cont
 }
 
 function compressionOf(setting: Setting, fromUrl: WritableCompression | undefined): WritableCompression {
-  const name = singleValue(setting) ?? fromUrl ?? 'zstd';
+  const name = chosen(setting, fromUrl) ?? 'zstd';
   if (isWritableCompression(name)) return name;
   throw new CarportError('E_USAGE', `compression \`${name}\` (${setting.origin}) cannot be written`, {
     hint: `use ${Object.keys(COMPRESSION_LEVELS).join(', ')}`,
@@ -103,12 +108,17 @@ function compressionOf(setting: Setting, fromUrl: WritableCompression | undefine
 }
 
 function levelOf(compression: WritableCompression, setting: Setting, fromUrl: number | undefined): number {
-  const text = singleValue(setting);
-  const level = text === undefined ? fromUrl : /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
+  const text = chosen(setting, fromUrl?.toString());
   const levels = COMPRESSION_LEVELS[compression];
-  if (level === undefined) return levels.default;
+  if (text === undefined) return levels.default;
+  const level = /^[0-9]+$/.test(text) ? Number(text) : Number.NaN;
   if (level >= levels.min && level <= levels.max) return level;
-  throw new CarportError('E_USAGE', `level ${text ?? level} is not one of ${compression}'s`, {
+  throw new CarportError('E_USAGE', `level ${text} is not one of ${compression}'s`, {
     hint: levels.max === 0 ? 'leave `--level` out' : `use ${levels.min} to ${levels.max}`,
   });
+}
+
+/** An option stands before the URL, and the URL, which names this cache, before the environment and files. */
+function chosen(setting: Setting, fromUrl: string | undefined): string | undefined {
+  return setting.origin.startsWith('--') ? singleValue(setting) : (fromUrl ?? singleValue(setting));
 }

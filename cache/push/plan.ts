@@ -17,8 +17,10 @@ export interface PushPlan {
   readonly order: readonly PathInfo[];
   /** What the cache does not have, in that order. */
   readonly upload: readonly PathInfo[];
-  /** Narinfos of the same content that lack a signature by one of our keys. */
+  /** Narinfos of the same content that lack a signature by one of our keys, in that order. */
   readonly sign: readonly NarInfo[];
+  /** Paths that the cache has with other content and without our signature: the build is not reproducible. */
+  readonly different: readonly string[];
 }
 
 export interface PushRequest {
@@ -47,8 +49,9 @@ export async function planPush(objects: ObjectStore, request: PushRequest): Prom
   const answers = new Map((await ask(open)).map((answer) => [answer.info.path, answer]));
   const upload = open.filter(({ path }) => answers.get(path)?.state === 'absent');
   const sign = open.flatMap(({ path }) => answers.get(path)?.unsigned ?? []);
-  await checkReferences(objects, graph, upload);
-  return { order, upload, sign };
+  const different = open.map(({ path }) => path).filter((path) => answers.get(path)?.state === 'different');
+  await checkReferences(objects, graph, [...upload, ...sign], keys);
+  return { order, upload, sign, different };
 }
 
 interface Answer {
@@ -88,16 +91,26 @@ function sameContent(a: PathInfo, b: PathInfo): boolean {
   );
 }
 
-/** With `--closure none` some references are not pushed: they must be in the cache, or it would not be complete. */
-async function checkReferences(objects: ObjectStore, graph: PathGraph, upload: readonly PathInfo[]): Promise<void> {
+/**
+ * With `--closure none` some references are not pushed: they must be in the cache, and signed as what is pushed will be,
+ * or a path would vouch for a closure that is not complete.
+ */
+async function checkReferences(
+  objects: ObjectStore,
+  graph: PathGraph,
+  written: readonly PathInfo[],
+  keys: readonly SecretKey[],
+): Promise<void> {
   const outside = new Map(
-    upload.flatMap(({ path, references }) =>
+    written.flatMap(({ path, references }) =>
       references.filter((reference) => !graph.has(reference)).map((reference) => [reference, path] as const),
     ),
   );
   for (const [reference, path] of outside) {
-    if (await readNarInfo(objects, hashPartOf(reference))) continue;
-    throw new CarportError('E_NOT_FOUND', `\`${path}\` refers to \`${reference}\`, which the cache does not have`, {
+    const there = await readNarInfo(objects, hashPartOf(reference));
+    if (there && hasAllSignatures(there, keys)) continue;
+    const why = there ? 'which your key has not signed' : 'which the cache does not have';
+    throw new CarportError(there ? 'E_SIGNATURE' : 'E_NOT_FOUND', `\`${path}\` refers to \`${reference}\`, ${why}`, {
       hint: 'push the whole closure: leave `--closure none` out',
     });
   }

@@ -44,33 +44,36 @@ export async function prepareCache(objects: ObjectStore, storeDir: string, creat
  */
 export async function push(plan: PushPlan, options: PushOptions): Promise<PushTotals> {
   const { objects, pool, keys, emit } = options;
-  // First: a root that is written later vouches for signatures, too.
-  await Promise.all(plan.sign.map((info) => writeNarInfo(objects, withSignatures(info, keys))));
   const failure = new AbortController();
-  // A little more than the threads, so that one packs while another's result is written.
+  // A little more than the threads have room for, so that they never wait for a result to be written.
   const limit = pLimit(pool.capacity + 2);
   let fileSize = 0;
 
   const uploads = new Map<string, Promise<NarInfo>>();
   for (const info of [...plan.upload].sort((a, b) => b.narSize - a.narSize)) {
-    uploads.set(
-      info.path,
-      limit(() => {
-        failure.signal.throwIfAborted();
-        return uploadNar(info, options);
-      }),
-    );
+    const upload = limit(() => {
+      failure.signal.throwIfAborted();
+      return uploadNar(info, options);
+    });
+    uploads.set(info.path, upload);
   }
+  const unsigned = new Map(plan.sign.map((info) => [info.path, info]));
   const published = new Map<string, Promise<void>>();
-  const publish = async (info: PathInfo): Promise<void> => {
-    const narInfo = await uploads.get(info.path)!;
-    await Promise.all(info.references.filter((path) => path !== info.path).map((path) => published.get(path)));
+  const publish = async ({ path, references }: PathInfo): Promise<void> => {
+    const uploaded = await uploads.get(path);
+    await Promise.all(
+      references.filter((reference) => reference !== path).map((reference) => published.get(reference)),
+    );
     failure.signal.throwIfAborted();
-    await writeNarInfo(objects, narInfo);
-    fileSize += narInfo.fileSize ?? 0;
-    emit({ type: 'path-finished', path: info.path, narSize: info.narSize, fileSize: narInfo.fileSize ?? null });
+    const old = unsigned.get(path);
+    if (old) await limit(() => writeNarInfo(objects, withSignatures(old, keys)));
+    if (uploaded === undefined) return;
+    await writeNarInfo(objects, uploaded);
+    const uploadedSize = uploaded.fileSize ?? 0;
+    fileSize += uploadedSize;
+    emit({ type: 'path-finished', path, narSize: uploaded.narSize, fileSize: uploadedSize });
   };
-  for (const info of plan.upload) {
+  for (const info of plan.order) {
     const done = publish(info);
     done.catch((error) => failure.abort(error));
     published.set(info.path, done);

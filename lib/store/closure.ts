@@ -49,7 +49,7 @@ export async function buildClosure(store: Store, roots: readonly string[]): Prom
 }
 
 /** Reads a derivation of the store. */
-export async function readDerivation(store: Store, info: PathInfo): Promise<Derivation> {
+async function readDerivation(store: Store, info: PathInfo): Promise<Derivation> {
   try {
     return parseDerivation(await readFile(store.realPath(info), 'latin1'));
   } catch (cause) {
