@@ -1,0 +1,119 @@
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parseHash, renderHash } from '#lib/nix/hash.js';
+import { createNixStore, describeWithNix, type NixStore } from '../../support/nix.js';
+import { type KeyFile, useSandbox } from '../../support/sandbox.js';
+
+const EXPRESSION = `
+  let
+    make = name: attributes: script: derivation ({
+      inherit name; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/bin:/usr/bin";
+      args = [ "-c" script ];
+    } // attributes);
+    text = builtins.toFile "text" "some text";
+    tools = make "tools" { outputs = [ "out" "lib" ]; inherit text; } ''
+      mkdir -p $out/bin "$lib/with space/and "
+      echo "#!$lib $out" > $out/bin/tool; chmod +x $out/bin/tool
+      ln -s bin/tool $out/tool; ln -s /nowhere $out/dangling
+      seq 1 200000 > $lib/numbers; : > $lib/nothing; echo $text > "$lib/with space/and /name"
+    '';
+  in make "everything" { tools = [ tools.out tools.lib ]; } "echo $tools > $out"
+`;
+
+describeWithNix('a cache written by `nix copy`, without Nix', () => {
+  const box = useSandbox('all');
+  let builder: NixStore;
+  let key: KeyFile;
+  let everything: string;
+  let closure: readonly string[];
+  beforeAll(async () => {
+    builder = await createNixStore();
+    key = await box().makeKey('nix-test-1');
+    [everything] = (await builder.build(EXPRESSION)) as [string];
+    closure = (await builder.run('nix-store', ['-qR', everything])).split('\n').sort();
+  });
+  afterAll(() => builder.remove());
+
+  const hashOf = (path: string) => box().succeed(['hash', 'path', path, '--format', 'nix32']);
+
+  it.each(['zstd', 'xz', 'none'])('is pulled whole (%s)', async (compression) => {
+    const cache = box().path(`cache-${compression}`);
+    const to = `file://${cache}?compression=${compression}&secret-key=${key.file}&write-nar-listing=1`;
+    await builder.run('nix', ['copy', '--to', to, everything]);
+    const store = box().path(`store-${compression}`);
+    const link = box().path(`result-${compression}`);
+    const { lines } = await box().succeed([
+      ...['pull', everything, '--from', `file://${cache}`, '--trusted-key', key.publicKey],
+      ...['--store', store, '--out-link', link],
+    ]);
+    expect([...lines].sort()).toEqual(closure);
+    expect(lines.at(-1)).toBe(everything);
+
+    for (const path of closure) {
+      const nixHash = renderHash(parseHash((await builder.run('nix-store', ['-q', '--hash', path])).trim()));
+      expect(`sha256:${(await hashOf(store + path)).stdout.trim()}`).toBe(nixHash);
+    }
+    const infos = JSON.parse((await box().succeed(['store', 'info', ...closure, '--store', store, '--json'])).stdout);
+    for (const info of infos.paths) {
+      const references = await builder.run('nix-store', ['-q', '--references', info.path]);
+      expect([...info.references].sort()).toEqual(references.split('\n').filter(Boolean).sort());
+      expect(info.signatures.join()).toContain('nix-test-1:');
+    }
+    expect((await box().succeed(['store', 'verify', '--store', store])).stderr).toContain('4 paths checked, all whole');
+    expect(await readFile(link, 'utf8')).toBe(await readFile(builder.realPath(everything), 'utf8'));
+  });
+
+  it('has the modes and times of a Nix store', async () => {
+    const modes = async (root: string) => {
+      const found: Record<string, unknown> = {};
+      for (const path of closure) {
+        for (const entry of ['.', ...(await namesBelow(root + path))]) {
+          const stats = await lstat(join(root, path, entry));
+          found[join(path, entry)] = [stats.mode.toString(8), stats.mtimeMs, stats.isSymbolicLink() ? 0 : stats.size];
+        }
+      }
+      return found;
+    };
+    const ours = await modes(box().path('store-zstd'));
+    const nixs = await modes(builder.root);
+    expect(Object.keys(ours).length).toBeGreaterThan(12);
+    for (const [path, [mode, mtime]] of Object.entries(ours) as [string, [string, number, number]][]) {
+      expect(mtime, path).toBe(1000);
+      expect(mode, path).toBe((nixs[path] as [string])[0]);
+    }
+  });
+
+  it('is listed and read like one of carport', async () => {
+    const cache = box().path('cache-xz');
+    const tools = closure.find((path) => path.endsWith('-tools'))!;
+    const { lines } = await box().succeed(['cache', 'ls', cache, tools]);
+    expect(lines.map((line) => line.replace(/^\S+ +[0-9]+ /, ''))).toEqual([
+      ...['.', './bin', './bin/tool', './dangling -> /nowhere', './tool -> bin/tool'],
+    ]);
+    const cat = ['cache', 'cat', cache, `${tools}/bin/tool`, '--trusted-key', key.publicKey];
+    expect((await box().succeed(cat)).stdout).toContain(tools);
+    expect((await box().succeed(['cache', 'ls', cache])).lines).toEqual(closure);
+    expect((await box().succeed(['closure', everything, '--from', cache])).lines.slice().sort()).toEqual(closure);
+  });
+
+  it('is pushed on to a third cache with the signatures of Nix', async () => {
+    const third = box().path('third');
+    await box().succeed(['push', everything, '--store', box().path('store-none'), '--to', third]);
+    await box().succeed([
+      'pull',
+      everything,
+      '--from',
+      third,
+      '--trusted-key',
+      key.publicKey,
+      '--store',
+      box().path('s3'),
+    ]);
+  });
+});
+
+async function namesBelow(path: string): Promise<string[]> {
+  if (!(await lstat(path)).isDirectory()) return [];
+  return readdir(path, { recursive: true });
+}
