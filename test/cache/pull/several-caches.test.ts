@@ -1,0 +1,126 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { hashPartOf } from '#lib/nix/store-path.js';
+import { renderPublicKey } from '#lib/signing/key.js';
+import { copyCache, createSampleStore, type SampleStore, sampleKey } from '../../support/samples.js';
+import { useSandbox } from '../../support/sandbox.js';
+import { createTransfers, narInfosOf, type Transfers } from '../../support/transfers.js';
+
+const KEY = sampleKey('test-1');
+
+describe('a pull from several caches', () => {
+  const shared = useSandbox('all');
+  const box = useSandbox();
+  let transfers: Transfers;
+  let samples: SampleStore;
+  beforeAll(async () => {
+    transfers = createTransfers();
+    samples = await createSampleStore(shared().root);
+    const [cache, store] = [shared().path('whole'), samples.root];
+    await transfers.push({ store, roots: [samples.top.path], cache, keys: [KEY] });
+  });
+  afterAll(() => transfers.close());
+  let [first, second]: string[] = [];
+  beforeEach(async () => {
+    first = await copyCache(shared().path('whole'), box().path('first'));
+    second = await copyCache(shared().path('whole'), box().path('second'));
+  });
+
+  const pull = (caches: readonly string[], ...more: readonly string[]) => {
+    const from = caches.flatMap((cache) => ['--from', cache]);
+    const key = renderPublicKey(KEY.publicKey);
+    return box().carport(['pull', samples.top.path, ...from, '--trusted-key', key, ...more]);
+  };
+  const narOf = async (cache: string, path: string) => `${cache}/${(await narInfosOf(cache)).get(path)!.url}`;
+  const narInfoOf = (cache: string, path: string) => `${cache}/${hashPartOf(path)}.narinfo`;
+  const flip = async (file: string) => {
+    const bytes = await readFile(file);
+    bytes[bytes.length >> 1]! ^= 1;
+    await writeFile(file, bytes);
+  };
+  const expectWhole = async ({ exitCode, lines, stderr }: Awaited<ReturnType<typeof pull>>) => {
+    expect(exitCode, stderr).toBe(0);
+    expect(lines).toEqual(samples.paths);
+    await box().succeed(['store', 'verify']);
+  };
+
+  it('takes a path from the next when the first does not have it', async () => {
+    await rm(narInfoOf(first!, samples.base.path));
+    await expectWhole(await pull([first!, second!]));
+  });
+
+  it('falls through to the next when a NAR is missing, and says so', async () => {
+    await rm(await narOf(first!, samples.middle.path));
+    const ran = await pull([first!, second!]);
+    expect(ran.stderr).toContain(
+      `warning: \`file://${first}\` has a narinfo of \`${samples.middle.path}\`, but not its NAR; trying the next cache`,
+    );
+    await expectWhole(ran);
+  });
+
+  it('falls through to the next when a NAR is damaged, and says so', async () => {
+    await flip(await narOf(first!, samples.middle.path));
+    const ran = await pull([first!, second!]);
+    expect(ran.stderr).toContain(`warning: the NAR of \`${samples.middle.path}\` in \`file://${first}\` is damaged`);
+    await expectWhole(ran);
+  });
+
+  it('falls through to the next when a narinfo is damaged, unsigned or wrongly signed', async () => {
+    await writeFile(narInfoOf(first!, samples.base.path), 'damaged');
+    const unsign = async (path: string, replacement: string) => {
+      const text = await readFile(narInfoOf(first!, path), 'utf8');
+      await writeFile(narInfoOf(first!, path), text.replace(/^Sig: .*\n/m, replacement));
+    };
+    await unsign(samples.middle.path, '');
+    await unsign(samples.top.path, `Sig: test-1:${Buffer.alloc(64, 1).toString('base64')}\n`);
+    await expectWhole(await pull([first!, second!]));
+  });
+
+  it('asks by priority, the lower first, whatever the order of the options', async () => {
+    await writeFile(`${first}/nix-cache-info`, 'StoreDir: /nix/store\nPriority: 50\n');
+    await writeFile(`${second}/nix-cache-info`, 'StoreDir: /nix/store\nPriority: 10\n');
+    for (const path of samples.paths) await flip(await narOf(first!, path));
+    for (const [index, caches] of [
+      [first!, second!],
+      [second!, first!],
+    ].entries()) {
+      const ran = await pull(caches, '--store', box().path(`store-${index}`));
+      expect(ran.stderr).not.toContain('warning');
+      expect([ran.exitCode, ran.lines]).toEqual([0, samples.paths]);
+    }
+  });
+
+  it('gives up when the last cache fails too, and names the failure of the first', async () => {
+    for (const cache of [first!, second!]) await flip(await narOf(cache, samples.middle.path));
+    const { exitCode, stdout, stderr } = await pull([first!, second!]);
+    expect([exitCode, stdout]).toEqual([6, '']);
+    expect(stderr).toMatch(/error\[E_INTEGRITY\]: the NAR of `.*-middle-2.0` in `.*\/(first|second)` is damaged/);
+    const { lines } = await box().succeed(['store', 'ls']);
+    expect(lines.filter((path) => path !== samples.base.path)).toEqual([]);
+  });
+
+  it('takes different paths of a closure from different caches', async () => {
+    await rm(narInfoOf(first!, samples.base.path));
+    await rm(await narOf(second!, samples.top.path));
+    await rm(narInfoOf(second!, samples.middle.path));
+    await expectWhole(await pull([first!, second!]));
+  });
+
+  it('is not misled by a cache that says other things of a path than the signed ones', async () => {
+    // A narinfo of an evil cache: its own references, with a signature of its own.
+    const evil = sampleKey('evil', 9);
+    const other = box().path('evil');
+    await mkdir(other);
+    await transfers.push({ store: samples.root, roots: [samples.top.path], cache: other, keys: [evil] });
+    const { exitCode, stderr } = await pull([other]);
+    expect(exitCode).toBe(6);
+    expect(stderr).toContain('is not signed by a trusted key');
+    await expectWhole(await pull([other, first!]));
+  });
+
+  it('takes the caches of the environment, too', async () => {
+    const env = { CARPORT_FROM: `${first} ${second}`, CARPORT_TRUSTED_KEYS: renderPublicKey(KEY.publicKey) };
+    await rm(narInfoOf(first!, samples.base.path));
+    await expectWhole(await box().carport(['pull', samples.top.path], { env }));
+  });
+});
