@@ -81,6 +81,15 @@ describe('the chunks of a stream', () => {
     expect(added.length).toBeLessThanOrEqual(5);
   });
 
+  it('depend on nothing that came before them', () => {
+    const content = noise(16 * MIB);
+    let at = 0;
+    for (const size of sizesOf(content).slice(0, 30)) {
+      expect(sizesOf(content.subarray(at, at + CHUNK_SIZES.max))[0]).toBe(size);
+      at += size;
+    }
+  });
+
   it('stay the same behind bytes that are put in front', () => {
     const content = noise(8 * MIB);
     const before = digests(chunksOf(content));

@@ -88,6 +88,14 @@ describeWithNix('adding to a store, beside real Nix,', () => {
     expect((await add(path, 'mentions')).info.references).toEqual([dep]);
   });
 
+  it('does not take for a reference what lies in Nix’s store dir and is not valid', async () => {
+    const invalid = `/nix/store/${'0'.repeat(32)}-invalid`;
+    writeTree(nix.realPath(invalid), fileOf('x'));
+    const path = join(nix.root, 'trees', 'mentions-invalid');
+    writeTree(path, fileOf(`see ${invalid} and ${dep}`));
+    expect((await add(path, 'mentions')).info.references).toEqual([dep]);
+  });
+
   it.each(REFERRING)('gives the path that `nix store make-content-addressed` gives: %s', async (name, script) => {
     const expression = `derivation {
       name = "${name}"; system = builtins.currentSystem; builder = "/bin/sh"; dep = builtins.storePath "${dep}";

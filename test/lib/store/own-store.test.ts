@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseNarInfo } from '#lib/nix/narinfo.js';
@@ -144,6 +144,15 @@ describe('placing a path where something was left', () => {
       expect(readdirSync(store.layout.realStoreDir)).toHaveLength(1);
     },
   );
+
+  it('leaves a tree that is whole where it is: others may be using it', async () => {
+    const store = open();
+    const tree = directoryOf({ file: fileOf('content') });
+    const real = store.realPath(await placeTree(store, pool, 'thing', tree));
+    const before = lstatSync(real).ino;
+    await placeTree(store, pool, 'thing', tree);
+    expect(lstatSync(real).ino).toBe(before);
+  });
 
   it('finds nothing where nothing was left', async () => {
     const info = infoOf('thing', fileOf('x'));

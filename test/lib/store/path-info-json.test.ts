@@ -99,7 +99,7 @@ describe('what `nix path-info --json` prints', () => {
     [
       'a list with `valid: false`',
       [
-        { path: full('b'), valid: false },
+        { path: full('b'), ...FULL_PATHS, valid: false },
         { path: full('a'), ...FULL_PATHS, valid: true },
       ],
     ],

@@ -64,6 +64,12 @@ describe('what a user names is found to be a store path:', () => {
     expect(await resolve(link(at('root', gone), 'stale-too'))).toBe(gone);
   });
 
+  it('a link to a path of a store dir that is not there', async () => {
+    const elsewhere = { storeDir: '/no/such/store', realStoreDirs: [] };
+    const path = `/no/such/store/${NAME}`;
+    expect(await resolveStorePath(link(`${path}/bin/tool`, 'result'), elsewhere)).toBe(path);
+  });
+
   it('a link in the store, without following it: it is content', async () => {
     const inside = `${HASH}-link`;
     symlinkSync('/etc/passwd', at('root/nix/store', inside));

@@ -5,7 +5,7 @@ import { hashPartOf } from '#lib/nix/store-path.js';
 import { type OwnStore, openOwnStore } from '#lib/store/own-store.js';
 import { uniteStores } from '#lib/store/union-store.js';
 import { fileOf, useDirectory } from '../../support/files.js';
-import { infoOf, placeTree } from '../../support/own-store.js';
+import { infoOf, placeTree, writerOf } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
 
 const pool = usePool(1);
@@ -54,6 +54,19 @@ describe('several stores as one', () => {
     await place(second, 'a');
     const graph = await both.queryInfos([a.path]);
     expect(graph.size).toBe(1);
+    expect(both.realPath(a)).toBe(first.realPath(a));
+  });
+
+  it('take a path that both have from the first, also in closures of paths of the second', async () => {
+    const { first, second, both } = twoStores();
+    const a = await place(first, 'a');
+    const signed = { ...(await place(second, 'a')), signatures: ['key:AAAA'] };
+    await (await writerOf(second, pool)).register(signed);
+    const [b, c] = [await place(first, 'b', [a]), await place(second, 'c', [a])];
+    const graph = await both.queryClosure([b.path, c.path]);
+    expect([...graph.keys()].sort()).toEqual(pathsOf([a, b, c]));
+    expect(graph.get(a.path)!.signatures).toEqual([]);
+    expect((await second.queryInfos([a.path])).get(a.path)!.signatures).toEqual(signed.signatures);
     expect(both.realPath(a)).toBe(first.realPath(a));
   });
 
