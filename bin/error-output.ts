@@ -52,11 +52,11 @@ function renderText(error: unknown, context: Context, verbosity: number): string
   const color = usesColor(context.stderr, context.env);
   const label = color ? styleText(['bold', 'red'], `error[${code}]`) : `error[${code}]`;
   const hintLabel = color ? styleText('cyan', 'hint') : 'hint';
-  const stack = (verbosity >= 2 || code === 'E_BUG') && error instanceof Error ? `${error.stack}\n` : '';
+  const stack = verbosity >= 2 || code === 'E_BUG' ? stacksOf(error) : '';
   return [
     `${label}: ${printable(message)}\n`,
     ...causesOf(error).map((cause) => `  because ${printable(cause)}\n`),
-    stack,
+    printable(stack),
     hint === undefined ? '' : `\n${hintLabel}: ${printable(hint)}\n`,
   ].join('');
 }
@@ -74,6 +74,11 @@ function fieldsOf(error: unknown): { code: string; message: string; hint: string
     message: `something that should not happen: ${message}`,
     hint: 'please report it, with the text above',
   };
+}
+
+/** Where an error comes from, and where its causes do. */
+function stacksOf(error: unknown): string {
+  return error instanceof Error ? `${error.stack}\n${stacksOf(error.cause)}` : '';
 }
 
 function causesOf(error: unknown): readonly string[] {

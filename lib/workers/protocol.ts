@@ -23,6 +23,9 @@ export const SOURCE_WINDOW = 8;
 export interface SerializedError {
   readonly message: string;
   readonly code?: string;
+  /** What the file system refused, and where. */
+  readonly syscall?: string;
+  readonly path?: string;
   readonly hint?: string;
   readonly stack?: string;
   readonly expected: boolean;
@@ -35,17 +38,20 @@ export function serializeError(error: unknown): SerializedError {
     message: error.message,
     expected: error instanceof CarportError,
     ...('code' in error && { code: String(error.code) }),
+    ...('syscall' in error && { syscall: String(error.syscall) }),
+    ...('path' in error && { path: String(error.path) }),
     ...(error instanceof CarportError && error.hint !== undefined && { hint: error.hint }),
     ...(error.stack !== undefined && { stack: error.stack }),
     ...(error.cause !== undefined && { cause: serializeError(error.cause) }),
   };
 }
 
-export function deserializeError({ message, code, hint, stack, expected, cause }: SerializedError): Error {
+export function deserializeError(serialized: SerializedError): Error {
+  const { message, code, syscall, path, hint, stack, expected, cause } = serialized;
   const reason = cause && deserializeError(cause);
   const error = expected
     ? new CarportError(code as ErrorCode, message, { ...(hint && { hint }), cause: reason })
-    : Object.assign(new Error(message, { cause: reason }), code && { code });
+    : Object.assign(new Error(message, { cause: reason }), code && { code }, syscall && { syscall }, path && { path });
   if (stack !== undefined) error.stack = stack;
   return error;
 }
