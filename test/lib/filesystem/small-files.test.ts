@@ -63,6 +63,18 @@ describe('writing a file that is there whole or not at all', () => {
     expect(readdirSync(directory())).toEqual(['many']);
   });
 
+  it('fails when the same bytes are given twice, and goes on', { timeout: 10_000 }, async () => {
+    const bytes = new Uint8Array(100).fill(0x78);
+    const once = await Promise.allSettled([
+      writeFileAtomic(at('a'), await temporary(), bytes),
+      writeFileAtomic(at('b'), await temporary(), bytes),
+    ]);
+    expect(once.map(({ status }) => status)).toContain('rejected');
+    await expect(writeFileAtomic(at('c'), await temporary(), bytes)).rejects.toThrow();
+    await writeFileAtomic(at('d'), await temporary(), 'after');
+    expect(readFileSync(at('d'), 'utf8')).toBe('after');
+  });
+
   it('shows readers the old content or the new, never a part', async () => {
     const contents = ['a', 'b'].map((letter) => Buffer.alloc(500_000, letter));
     await writeFileAtomic(at('file'), await temporary(), Buffer.from(contents[0]!));

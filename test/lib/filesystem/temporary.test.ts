@@ -36,16 +36,7 @@ describe('temporary names', () => {
 
   it('are told from other names', async () => {
     const name = await nameBy({});
-    const others = [
-      '',
-      '.carport',
-      'carport',
-      `x${name}`,
-      `${name}x`,
-      name.slice(1),
-      name.slice(0, -1),
-      `${name}.narinfo`,
-    ];
+    const others = ['', '.carport', 'carport', `x${name}`, `${name}x`, name.slice(1), name.slice(0, -1), `${name}.a.b`];
     expect(others.filter(isTemporaryName)).toEqual([]);
   });
 });
@@ -55,6 +46,8 @@ describe('removing leftovers', () => {
     const pid = deadPid();
     writeFileSync(at(await nameBy({ pid })), 'x');
     symlinkSync('/etc', at(await nameBy({ pid })));
+    // A file that a program made beside it.
+    writeFileSync(at(`${await nameBy({ pid })}.xz`), 'x');
     const tree = at(await nameBy({ pid }));
     writeTree(tree, directoryOf({ sub: directoryOf({ file: fileOf('x') }) }));
     chmodSync(join(tree, 'sub'), 0o555);
@@ -96,7 +89,7 @@ describe('removing leftovers', () => {
   it('takes nothing that only looks like a leftover', async () => {
     const pid = deadPid();
     const name = await nameBy({ pid });
-    const others = [`${name}.narinfo`, `x${name}`, '.carport-backup', `.carport-${pid}`];
+    const others = [`${name}.a.b`, `x${name}`, '.carport-backup', `.carport-${pid}`];
     for (const other of others) writeFileSync(at(other), 'x');
     await removeLeftovers(directory());
     expect(readdirSync(directory()).sort()).toEqual(others.sort());

@@ -108,7 +108,7 @@ describe('a NAR', () => {
     const pieces = copied(eventsOf(tree));
     expect(Buffer.concat(pieces).equals(naiveNar(tree))).toBe(true);
     expect(Math.max(...pieces.map((piece) => piece.length))).toBeLessThanOrEqual(64 * 1024);
-    expect(pieces.length).toBeLessThan(20);
+    expect(pieces.length).toBeLessThan(names.length / 50);
   });
 });
 
