@@ -1,0 +1,83 @@
+import { spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { COMMANDS } from '#bin/commands.js';
+import { useSandbox } from '../support/sandbox.js';
+
+const has = (shell: string) => spawnSync(shell, ['-c', 'exit 0']).status === 0;
+
+describe('the completion of bash', () => {
+  const box = useSandbox('all');
+  let script: string;
+  beforeAll(async () => {
+    script = (await box().succeed(['completion', 'bash'])).stdout;
+    await writeFile(box().path('completion.bash'), script);
+  });
+
+  /** What bash offers after a line; the last word is the one to complete. */
+  const complete = (...words: readonly string[]): readonly string[] => {
+    const quoted = ['carport', ...words].map((word) => `'${word}'`).join(' ');
+    const program = `set -u; source '${box().path('completion.bash')}'; COMP_WORDS=(${quoted}); COMP_CWORD=${words.length}; _carport; printf '%s\\n' "\${COMPREPLY[@]-}"`;
+    const { status, stdout, stderr } = spawnSync('bash', ['-c', program], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([0, '']);
+    return stdout.split('\n').filter((line) => line !== '');
+  };
+
+  it('is proper bash', () => {
+    expect(spawnSync('bash', ['-n'], { input: script, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it('offers every command', () => {
+    const words = complete('');
+    for (const { name } of COMMANDS) expect(words).toContain(name);
+    expect(complete('pu')).toEqual(['push', 'pull']);
+  });
+
+  it('offers the commands of a command', () => {
+    expect(complete('store', '')).toEqual(expect.arrayContaining(['add', 'ls', 'info', 'verify']));
+    expect(complete('cache', 'i')).toEqual(['init', 'info']);
+    expect(complete('nar', 'un')).toEqual(['unpack']);
+  });
+
+  it('offers options, also after arguments', () => {
+    expect(complete('push', '--cl')).toEqual(['--closure']);
+    expect(complete('push', './result', '--to', '/cache', '--dry')).toEqual(['--dry-run']);
+    expect(complete('store', 'add', './out', '--na')).toEqual(['--name']);
+    expect(complete('pull', '--secret')).toEqual([]);
+  });
+
+  it('offers fixed choices', () => {
+    expect(complete('completion', '')).toEqual(expect.arrayContaining(['bash', 'zsh', 'fish']));
+  });
+
+  it('offers nothing of its own for files', () => {
+    expect(complete('push', './res')).toEqual([]);
+  });
+});
+
+describe('the completion of other shells', () => {
+  const box = useSandbox('all');
+
+  it('names every command and its options', async () => {
+    for (const shell of ['zsh', 'fish']) {
+      const { stdout } = await box().succeed(['completion', shell]);
+      for (const { name } of COMMANDS) expect(stdout).toContain(name);
+      expect(stdout).toContain(shell === 'fish' ? '-l secret-key' : '--secret-key');
+      expect(stdout).toContain('verify');
+    }
+  });
+
+  it.skipIf(!has('zsh'))('is proper zsh', async () => {
+    const { stdout } = await box().succeed(['completion', 'zsh']);
+    expect(spawnSync('zsh', ['-n'], { input: stdout, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it.skipIf(!has('fish'))('is proper fish', async () => {
+    const { stdout } = await box().succeed(['completion', 'fish']);
+    expect(spawnSync('fish', ['-n'], { input: stdout, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+    const program = 'source; complete -C "carport sto"; complete -C "carport store "';
+    const offered = spawnSync('fish', ['-c', program], { input: stdout, encoding: 'utf8' }).stdout;
+    expect(offered).toMatch(/^store\t/m);
+    expect(offered).toMatch(/^verify\t/m);
+  });
+});
