@@ -87,9 +87,9 @@ export function createWorkerPool(size: number): WorkerPool {
   const assign = (thread: Thread, task: Task): void => {
     const id = ++lastId;
     const { source } = task.options;
+    thread.worker.postMessage({ type: 'job', id, job: task.job } satisfies ToWorker);
     thread.worker.ref();
     thread.weight += weightOf(task);
-    thread.worker.postMessage({ type: 'job', id, job: task.job } satisfies ToWorker);
     thread.tasks.set(id, { ...task, pump: source && startPump(source, id, thread.worker) });
   };
   const finish = (thread: Thread, id: number): RunningTask | undefined => {
