@@ -1,0 +1,77 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, readdir } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createAdder, noise } from '../support/samples.js';
+import { useSandbox } from '../support/sandbox.js';
+import { faultsOf, narInfosOf } from '../support/transfers.js';
+
+/** Whether this machine lets us have a file system that is soon full. */
+function canMount(directory: string): boolean {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
+  return spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'carport-test', directory]).status === 0;
+}
+
+describe('a full disk', () => {
+  const box = useSandbox('all');
+  let mounted = false;
+  const paths: string[] = [];
+  beforeAll(async () => {
+    const add = createAdder(box().path('store'), box().path('trees'));
+    for (const size of [1_500_000, 2_000_000, 1_000]) {
+      paths.push((await add(`part-${size}`, { noise: noise(size, size), references: paths.join(' ') })).path);
+    }
+    await add.close();
+    await box().succeed(['push', ...paths, '--store', box().path('store'), '--to', box().path('cache')]);
+    await mkdir(box().path('small'));
+    mounted = canMount(box().path('small'));
+  });
+  afterAll(() => {
+    if (mounted) spawnSync('umount', [box().path('small')]);
+  });
+  const expectFull = ({ exitCode, stdout, stderr }: Awaited<ReturnType<ReturnType<typeof box>['carport']>>) => {
+    expect([exitCode, stdout]).toEqual([1, '']);
+    expect(stderr).toContain('error[E_IO]: ');
+    expect(stderr).toContain('the disk is full');
+    expect(stderr).toContain('hint: free some space and run it again');
+  };
+  const clear = () => spawnSync('sh', ['-c', 'rm -rf -- "$1"/*', 'sh', box().path('small')]);
+
+  it.each(['none', 'zstd'])('stops a push (%s), and what is visible is complete', async (compression) => {
+    if (!mounted) return;
+    const cache = box().path('small/cache');
+    const args = ['push', ...paths, '--store', box().path('store'), '--to', cache, '--compression', compression];
+    expectFull(await box().carport(args));
+    expect((await narInfosOf(cache)).size).toBeLessThan(paths.length);
+    expect(await faultsOf(cache)).toEqual([]);
+    expect(await readdir(`${cache}/carport/tmp`)).toEqual([]);
+    clear();
+  });
+
+  it('stops a pull, and what is registered is whole', async () => {
+    if (!mounted) return;
+    const store = box().path('small/store');
+    expectFull(
+      await box().carport(['pull', ...paths, '--from', box().path('cache'), '--allow-unsigned', '--store', store]),
+    );
+    const { lines } = await box().succeed(['store', 'ls', '--store', store]);
+    expect(lines.length).toBeLessThan(paths.length);
+    await box().succeed(['store', 'verify', '--store', store]);
+    expect(await readdir(`${store}/nix/store`)).toHaveLength(lines.length);
+    clear();
+  });
+
+  it('stops adding to a store, and unpacking, and leaves nothing', async () => {
+    if (!mounted) return;
+    const store = box().path('small/store');
+    await mkdir(box().path('trees/both'));
+    const add = createAdder(box().path('other'), box().path('trees'));
+    await add('both', { noise: noise(4_000_000, 1) });
+    await add.close();
+    expectFull(await box().carport(['store', 'add', box().path('trees/both'), '--store', store]));
+    expect(await readdir(`${store}/nix/store`)).toEqual([]);
+    clear();
+    const nar = (await box().succeed(['nar', 'pack', box().path('trees/both')])).bytes;
+    expectFull(await box().carport(['nar', 'unpack', '-', box().path('small/out')], { input: nar }));
+    expect(await readdir(box().path('small'))).toEqual([]);
+  });
+});
