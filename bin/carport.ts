@@ -1,13 +1,7 @@
 #!/usr/bin/env node
+import { watchOutput } from './context.js';
 import { runCommandLine } from './program.js';
 
-// A reader that has gone (`carport … | head`) is no error.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(0);
-  });
-}
-
 const { env, stdin, stdout, stderr } = process;
+for (const stream of [stdout, stderr]) watchOutput(stream);
 process.exitCode = await runCommandLine(process.argv.slice(2), { env, stdin, stdout, stderr });

@@ -1,4 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
+import { CarportError } from '../lib/errors.js';
+import { printable } from './printable.js';
 
 /** A stream for output, which may be a terminal. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -20,9 +22,46 @@ export interface CommonOptions {
   readonly verbose?: number;
 }
 
-/** Writes to a stream, and waits until it can take more. */
+/** Nobody reads what is printed any more (`carport … | head`): no reason to complain, and none to go on printing. */
+export class OutputClosed extends Error {}
+
+/** Why a stream can't be written to any more. */
+const failures = new WeakMap<Output, NodeJS.ErrnoException>();
+
+/** Remembers what goes wrong with a stream, instead of ending the process. */
+export function watchOutput(output: Output): void {
+  output.on('error', (error) => failures.set(output, error));
+}
+
+/** Writes data, and waits until the stream can take more. Throws `OutputClosed`, or what went wrong with the stream. */
 export async function write(output: Output, data: string | Uint8Array): Promise<void> {
-  if (!output.write(data)) await new Promise((resolve) => output.once('drain', resolve));
+  throwFailure(output);
+  if (output.write(data)) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      for (const event of ['drain', 'error', 'close']) output.off(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'error', 'close']) output.once(event, done);
+  });
+  throwFailure(output);
+}
+
+/** Waits until all that was written is out. Throws as `write` does. */
+export async function flush(output: Output): Promise<void> {
+  await new Promise<void>((resolve) => output.write('', () => resolve()));
+  throwFailure(output);
+}
+
+function throwFailure(output: Output): void {
+  const error = failures.get(output);
+  if (error?.code === 'EPIPE') throw new OutputClosed();
+  if (error) throw new CarportError('E_IO', 'the output cannot be written', { cause: error });
+}
+
+/** Says something to people; that nobody listens must not stop the work. */
+export function say(context: Context, text: string): void {
+  if (!failures.has(context.stderr)) context.stderr.write(text);
 }
 
 /** Writes one a line. */
@@ -36,6 +75,6 @@ export async function writeJson(output: Output, value: object): Promise<void> {
 }
 
 /** Says something to people, unless they asked for quiet. */
-export async function note(context: Context, options: CommonOptions, message: string): Promise<void> {
-  if (!options.quiet) await write(context.stderr, `${message}\n`);
+export function note(context: Context, options: CommonOptions, message: string): void {
+  if (!options.quiet) say(context, `${printable(message)}\n`);
 }

@@ -1,7 +1,8 @@
 import { styleText } from 'node:util';
 import { CarportError } from '../lib/errors.js';
-import { type Context, write } from './context.js';
+import { type Context, say } from './context.js';
 import { exitCodeOf } from './exit-code.js';
+import { printable } from './printable.js';
 import { usesColor } from './terminal.js';
 
 /** What the file system's refusals mean for a user. */
@@ -30,15 +31,10 @@ function explainError(error: unknown): unknown {
 }
 
 /** Prints an error, as text or as the last line of JSON, and returns the exit code. */
-export async function reportError(
-  thrown: unknown,
-  context: Context,
-  json: boolean,
-  verbosity: number,
-): Promise<number> {
+export function reportError(thrown: unknown, context: Context, json: boolean, verbosity: number): number {
   const error = explainError(thrown);
   const exitCode = error instanceof CarportError ? exitCodeOf(error.code) : 1;
-  await write(context.stderr, json ? renderJson(error, exitCode) : renderText(error, context, verbosity));
+  say(context, json ? renderJson(error, exitCode) : renderText(error, context, verbosity));
   return exitCode;
 }
 
@@ -59,11 +55,6 @@ function renderText(error: unknown, context: Context, verbosity: number): string
     printable(stack),
     hint === undefined ? '' : `\n${hintLabel}: ${printable(hint)}\n`,
   ].join('');
-}
-
-/** Names from archives and caches are in messages: they must not drive the terminal. */
-function printable(text: string): string {
-  return text.replace(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/g, '?');
 }
 
 function fieldsOf(error: unknown): { code: string; message: string; hint: string | undefined } {

@@ -1,5 +1,6 @@
 import type { NarEvent } from '../lib/nix/nar/event.js';
 import type { NarListing } from '../lib/nix/nar/listing.js';
+import { printable } from './printable.js';
 
 /**
  * Turns NAR events into lines such as `-r-xr-xr-x  1234 ./bin/hello`. Names keep their bytes, but on a terminal control
@@ -9,7 +10,8 @@ export function createLister(forTerminal: boolean): (event: NarEvent) => Buffer 
   const directories: Buffer[] = [];
   let path: Buffer = Buffer.from('.');
   let inFile = false;
-  const row = (mode: string, size: number, name: Buffer) => line(mode, size, forTerminal ? printable(name) : name);
+  const row = (mode: string, size: number, name: Buffer) =>
+    line(mode, size, forTerminal ? Buffer.from(printable(name.toString('utf8'))) : name);
 
   return (event) => {
     switch (event.type) {
@@ -36,10 +38,6 @@ export function createLister(forTerminal: boolean): (event: NarEvent) => Buffer 
 
 function line(mode: string, size: number, name: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`${mode} ${String(size).padStart(12)} `), name, Buffer.from('\n')]);
-}
-
-function printable(name: Uint8Array): Uint8Array {
-  return name.map((byte) => (byte < 0x20 || byte === 0x7f ? 0x3f : byte));
 }
 
 /** The events of a listing, without contents. */

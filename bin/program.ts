@@ -3,30 +3,35 @@ import { CarportError } from '../lib/errors.js';
 import { suggestion } from '../lib/suggestion.js';
 import { formatHelp, section } from './command.js';
 import { COMMAND_GROUPS, COMMANDS, type CommandEntry } from './commands.js';
-import { type Context, write, writeJson } from './context.js';
+import { type Context, flush, OutputClosed, write, writeJson } from './context.js';
 import { reportError } from './error-output.js';
 import { EXIT_CODES } from './exit-code.js';
 import { versions } from './versions.js';
 
 /** Runs one command line and returns its exit code. */
 export async function runCommandLine(args: readonly string[], context: Context): Promise<number> {
-  const [name = ''] = args;
   try {
-    if (name === '--version' || name === '-V') return await printVersion(args, context);
-    if (name === '' || name === '--help' || name === '-h' || (name === 'help' && args.length === 1)) {
-      await write(context.stdout, rootHelp());
-      return 0;
-    }
-    const words = name === 'help' ? [...args.slice(1), '--help'] : [...args];
-    const program = await createProgram(context, [findCommand(words[0]!)]);
-    await program.parseAsync(words, { from: 'user' });
+    await runCommand(args, context);
+    await flush(context.stdout);
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    if (error instanceof OutputClosed) return 0;
     const verbosity = args.filter((arg) => /^-v+$/.test(arg) || arg === '--verbose');
     const level = verbosity.reduce((sum, arg) => sum + (arg === '--verbose' ? 1 : arg.length - 1), 0);
     return reportError(usageError(error, args), context, args.includes('--json'), level);
   }
+}
+
+async function runCommand(args: readonly string[], context: Context): Promise<void> {
+  const [name = ''] = args;
+  if (name === '--version' || name === '-V') return printVersion(args, context);
+  if (name === '' || name === '--help' || name === '-h' || (name === 'help' && args.length === 1)) {
+    return write(context.stdout, rootHelp());
+  }
+  const words = name === 'help' ? [...args.slice(1), '--help'] : [...args];
+  const program = await createProgram(context, [findCommand(words[0]!)]);
+  await program.parseAsync(words, { from: 'user' });
 }
 
 /** The commands as a tree, with their options: all of them are loaded. */
@@ -77,11 +82,10 @@ function usageError(error: unknown, args: readonly string[]): unknown {
   return new CarportError('E_USAGE', message, { hint: guess ? `did you mean \`${guess}\`?` : help });
 }
 
-async function printVersion(args: readonly string[], context: Context): Promise<number> {
+async function printVersion(args: readonly string[], context: Context): Promise<void> {
   const all = await versions();
   if (args.includes('--json')) await writeJson(context.stdout, all);
   else await write(context.stdout, `carport ${all.carport}\n`);
-  return 0;
 }
 
 function rootHelp(): string {

@@ -1,6 +1,7 @@
-import { lstat, readFile } from 'node:fs/promises';
+import { lstat, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { parseCacheUrl } from '../cache/cache-url.js';
 import { CarportError, isErrno } from '../lib/errors.js';
 import { suggestion } from '../lib/suggestion.js';
 
@@ -108,6 +109,7 @@ async function readProjectFile(directory: string): Promise<FileSettings | undefi
   for (const at of await projectDirectories(resolve(directory))) {
     const file = join(at, 'carport.toml');
     const settings = await readConfigFile(file);
+    if (settings) await checkOwner(file, directory);
     for (const key of settings?.keys() ?? []) checkProjectSetting(file, key, settings!.get(key)!);
     if (settings) return settings;
   }
@@ -124,8 +126,17 @@ async function projectDirectories(directory: string): Promise<readonly string[]>
   }
 }
 
+/** As git does: a file of somebody else above the directory was not put there for its owner. */
+async function checkOwner(file: string, directory: string): Promise<void> {
+  const [{ uid }, { uid: directoryOwner }] = await Promise.all([stat(file), stat(directory)]);
+  if ([0, process.getuid?.(), directoryOwner].includes(uid)) return;
+  throw new CarportError('E_USAGE', `\`${file}\` belongs to another user`, {
+    hint: 'if you trust it, make it yours with `chown`; otherwise run carport elsewhere',
+  });
+}
+
 function checkProjectSetting(file: string, key: SettingKey, { values }: Setting): void {
-  const naming = values.some((value) => /[?&]secret-keys?=/.test(value));
+  const naming = (key === 'to' || key === 'from') && values.some((url) => parseCacheUrl(url).secretKeyFiles.length > 0);
   if (!SETTINGS[key].personal && !naming) return;
   throw new CarportError('E_USAGE', `\`${file}\` may not set \`${naming ? 'secret-key' : key}\``, {
     hint: `a project must not choose whom you trust, what you sign with, or your store: use \`${SETTINGS[key].option}\`, ${SETTINGS[key].env} or your own config.toml`,

@@ -1,33 +1,20 @@
 import { availableParallelism } from 'node:os';
 import { CarportError } from '../lib/errors.js';
 import { createWorkerPool, type WorkerPool } from '../lib/workers/pool.js';
+import { interruptible } from './interrupt.js';
 import { type Setting, singleValue } from './settings.js';
 
 const MAX_JOBS = 256;
 
-/**
- * Runs work with threads, and ends them. The first interrupt stops the threads and lets the work clean up behind itself;
- * the second ends the process at once.
- */
+/** Runs work with threads, and ends them. An interrupt stops the threads and lets the work clean up behind itself. */
 export async function withPool<T>(jobs: Setting, work: (pool: WorkerPool) => Promise<T>): Promise<T> {
   const pool = createWorkerPool(jobsOf(jobs));
-  let interrupted: NodeJS.Signals | undefined;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (interrupted) process.exit(130);
-    interrupted = signal;
-    void pool.close();
-  };
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, onSignal);
   try {
-    return await work(pool);
-  } catch (cause) {
-    if (!interrupted) throw cause;
-    throw new CarportError('E_INTERRUPTED', `stopped by ${interrupted}`, {
-      hint: 'run it again: it goes on where it was stopped',
-    });
+    return await interruptible(
+      () => void pool.close(),
+      () => work(pool),
+    );
   } finally {
-    for (const signal of signals) process.off(signal, onSignal);
     await pool.close();
   }
 }

@@ -54,7 +54,7 @@ export async function init(text: string, options: InitOptions, context: Context)
     });
     return;
   }
-  await note(context, options, `${before ? 'changed' : 'made'} the cache; these lines are for \`nix.conf\`:`);
+  note(context, options, `${before ? 'changed' : 'made'} the cache; these lines are for \`nix.conf\`:`);
   await writeLines(context.stdout, [
     `extra-substituters = ${objects.url}`,
     ...(publicKeys.length > 0 ? [`extra-trusted-public-keys = ${publicKeys.join(' ')}`] : []),
@@ -131,7 +131,8 @@ async function* narInfos(objects: ObjectStore): AsyncGenerator<NarInfo> {
 function parseInnerPath(text: string): { readonly hashPart: string; readonly inner: string } {
   const relative = text.startsWith(`${DEFAULT_STORE_DIR}/`) ? text.slice(DEFAULT_STORE_DIR.length + 1) : text;
   const [name = '', ...inner] = relative.split('/');
-  if (isHashPart(name)) return { hashPart: name, inner: inner.join('/') };
-  if (isStoreBaseName(name)) return { hashPart: hashPartOf(name), inner: inner.join('/') };
+  if (isHashPart(name)) return { hashPart: name, inner: inner.filter((part) => part !== '').join('/') };
+  if (isStoreBaseName(name))
+    return { hashPart: hashPartOf(name), inner: inner.filter((part) => part !== '').join('/') };
   throw new CarportError('E_USAGE', `\`${text}\` is not a store path or a path in one`);
 }

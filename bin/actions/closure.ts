@@ -34,12 +34,12 @@ export async function run(whats: readonly string[], options: ClosureCommandOptio
     throw new CarportError('E_USAGE', '`--tree`, `--why` and `--sizes` exclude each other');
   }
   const found = await (options.from ? findInCache(whats, options, context) : findInStore(whats, options, context));
-  for (const missing of found.missingOutputs) await note(context, options, missingText(missing));
+  for (const missing of found.missingOutputs) note(context, options, missingText(missing));
   if (options.why !== undefined) return printChain(found, options.why, options, context);
   if (options.json) return printJson(found, context);
   if (options.tree) return writeLines(context.stdout, treeLines(found.graph, found.roots));
   if (options.sizes) {
-    await note(context, options, ['own', 'closure', 'added'].map((title) => title.padStart(10)).join('  '));
+    note(context, options, ['own', 'closure', 'added'].map((title) => title.padStart(10)).join('  '));
     return writeLines(context.stdout, sizeLines(found));
   }
   await writeLines(

@@ -57,7 +57,7 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
       reporter.emit({ type: 'warning', message: 'nothing is signed: give `--secret-key`, or readers will refuse it' });
     }
     for (const path of plan.different) {
-      const message = `\`${path}\` is in the cache with other content, which ${keys.length > 0 ? 'your key has not signed' : 'stays'}: its build is not reproducible`;
+      const message = `\`${path}\` is in the cache with other content, and stays so: its build is not reproducible`;
       reporter.emit({ type: 'warning', message });
     }
     if (options.dryRun) return await printPaths(uploadPaths, options, context);

@@ -8,6 +8,7 @@ import { verifyStore } from '../../lib/store/verify.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../context.js';
 import { resolvePaths } from '../paths.js';
+import { printable } from '../printable.js';
 import { singleValue } from '../settings.js';
 import { count } from '../terminal.js';
 import { withPool } from '../with-pool.js';
@@ -19,15 +20,13 @@ export interface AddCommandOptions extends CommonOptions {
 export async function add(path: string, options: AddCommandOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const selection = singleValue(settings.store);
-  const store = openStoreForWriting(selection, context.env);
-  // Without `--store`, what the system's Nix has counts as known, too.
-  const known = selection === undefined ? await openStoreForReading(undefined, context.env) : store;
+  const { store, known } = await openOwnAndKnown(selection, context);
   const name = options.name ?? basename(resolve(path));
   const { info, existed, unknownMentions } = await withPool(settings.jobs, (pool) =>
     addToStore({ path, name, store, known, pool }),
   );
   for (const hashPart of unknownMentions) {
-    await note(context, options, `warning: it mentions \`${store.storeDir}/${hashPart}-…\`, which is not in the store`);
+    note(context, options, `warning: it mentions \`${store.storeDir}/${hashPart}-…\`, which is not in the store`);
   }
   if (options.json) await writeJson(context.stdout, { ...toJson(info), existed });
   else await writeLines(context.stdout, [info.path]);
@@ -62,20 +61,20 @@ export async function info(whats: readonly string[], options: CommonOptions, con
 
 export async function verify(whats: readonly string[], options: CommonOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const store = openStoreForWriting(singleValue(settings.store), context.env);
+  const { store, known } = await openOwnAndKnown(singleValue(settings.store), context);
   const paths = whats.length > 0 ? await resolvePaths(whats, store, context) : undefined;
   const unknown = paths && (await store.queryInfos(paths));
   const missing = paths?.find((path) => !unknown!.has(path));
   if (missing) throw new CarportError('E_NOT_FOUND', `\`${missing}\` is not valid in ${store.description}`);
-  const result = await withPool(settings.jobs, (pool) => verifyStore(store, pool, paths));
+  const result = await withPool(settings.jobs, (pool) => verifyStore(store, known, pool, paths));
   for (const name of result.unregistered) {
-    await note(context, options, `note: \`${name}\` is in the store dir but not registered: a killed run left it`);
+    note(context, options, `note: \`${name}\` is in the store dir but not registered: a killed run left it`);
   }
   if (options.json) await writeJson(context.stdout, result);
   else {
     await writeLines(
       context.stdout,
-      result.problems.map(({ path, problem, detail }) => `${path}: ${problem}: ${detail}`),
+      result.problems.map(({ path, problem, detail }) => printable(`${path}: ${problem}: ${detail}`)),
     );
   }
   if (result.problems.length > 0) {
@@ -83,7 +82,14 @@ export async function verify(whats: readonly string[], options: CommonOptions, c
       hint: 'pull or add the damaged paths again after removing their metadata and files',
     });
   }
-  await note(context, options, `${count(result.checked, 'path')} checked, all whole`);
+  note(context, options, `${count(result.checked, 'path')} checked, all whole`);
+}
+
+/** carport's own store, and what counts as known beside it: without `--store` also what the system's Nix has. */
+async function openOwnAndKnown(selection: string | undefined, context: Context) {
+  const store = openStoreForWriting(selection, context.env);
+  const known = selection === undefined ? await openStoreForReading(undefined, context.env) : store;
+  return { store, known };
 }
 
 function toJson({ path, narHash, narSize, references, deriver, signatures, ca }: PathInfo) {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { describeCommand, settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeJson, writeLines } from '../context.js';
+import { printable } from '../printable.js';
 import { SETTINGS, type SettingKey, userConfigFile } from '../settings.js';
 
 export function configure(command: Command, context: Context): void {
@@ -24,6 +25,8 @@ async function show(options: CommonOptions, context: Context): Promise<void> {
   const width = Math.max(...rows.map(({ key }) => key.length));
   await writeLines(
     context.stdout,
-    rows.map(({ key, value, origin }) => `${key.padEnd(width)}  ${[value ?? []].flat().join(' ') || '-'}  (${origin})`),
+    rows.map(({ key, value, origin }) =>
+      printable(`${key.padEnd(width)}  ${[value ?? []].flat().join(' ') || '-'}  (${origin})`),
+    ),
   );
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
+import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../../lib/errors.js';
 import { parseDerivation, printDerivation } from '../../lib/nix/derivation/aterm.js';
 import { type Derivation, derivationName } from '../../lib/nix/derivation/derivation.js';
@@ -30,6 +31,9 @@ interface DerivationFile {
   readonly derivation: Derivation;
 }
 
+/** More open files than this may be more than the system allows. */
+const FILES_AT_ONCE = 64;
+
 export function configure(command: Command, context: Context): void {
   command.description('Derivations: the recipes of builds.');
   describeCommand(
@@ -45,12 +49,13 @@ export function configure(command: Command, context: Context): void {
 }
 
 async function show(files: readonly string[], options: DerivationCommandOptions, context: Context): Promise<void> {
-  const read = await Promise.all(files.map(readDerivationFile));
+  const limit = pLimit(FILES_AT_ONCE);
+  const read = await Promise.all(files.map((file) => limit(() => readDerivationFile(file))));
   const mismatches = read.flatMap(pathMismatch);
   if (options.aterm) {
     await writeBytes(context, read.map(({ derivation }) => printDerivation(derivation)).join(''));
   } else {
-    const computed = options.outputs ? await Promise.all(read.map(withComputedOutputs)) : read;
+    const computed = options.outputs ? await computeOutputs(read) : read;
     for (const [index, { derivation }] of computed.entries()) {
       mismatches.push(...outputMismatches(read[index]!, derivation));
     }
@@ -105,20 +110,31 @@ function pathMismatch({ file, path }: DerivationFile): readonly string[] {
   return [`\`${fileName}\` should be \`${baseNameOf(path)}\``];
 }
 
-async function withComputedOutputs({ file, path, derivation }: DerivationFile): Promise<DerivationFile> {
-  const find = async (input: string) => {
-    try {
-      return parseDerivation(await readFile(join(dirname(file), baseNameOf(input)), 'latin1'));
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined;
-      throw error;
-    }
-  };
-  const paths = await createOutputPaths(find, storeDirFor(derivation))(path, derivation);
-  const outputs = [...derivation.outputs].map(
-    ([name, output]) => [name, { ...output, path: paths.get(name) ?? '' }] as const,
-  );
-  return { file, path, derivation: { ...derivation, outputs: new Map(outputs) } };
+/** Computes the outputs of each; inputs beside several files are read once. */
+async function computeOutputs(files: readonly DerivationFile[]): Promise<readonly DerivationFile[]> {
+  const computations = new Map<string, ReturnType<typeof createOutputPaths>>();
+  const computed: DerivationFile[] = [];
+  for (const { file, path, derivation } of files) {
+    const [directory, storeDir] = [dirname(file), storeDirFor(derivation)];
+    const key = `${directory}\n${storeDir}`;
+    const outputPaths = computations.get(key) ?? createOutputPaths((input) => readInput(directory, input), storeDir);
+    computations.set(key, outputPaths);
+    const paths = await outputPaths(path, derivation);
+    const outputs = [...derivation.outputs].map(
+      ([name, output]) => [name, { ...output, path: paths.get(name) ?? '' }] as const,
+    );
+    computed.push({ file, path, derivation: { ...derivation, outputs: new Map(outputs) } });
+  }
+  return computed;
+}
+
+async function readInput(directory: string, drvPath: string): Promise<Derivation | undefined> {
+  try {
+    return parseDerivation(await readFile(join(directory, baseNameOf(drvPath)), 'latin1'));
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
 }
 
 function outputMismatches({ file, derivation }: DerivationFile, computed: Derivation): readonly string[] {

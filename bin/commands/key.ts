@@ -30,7 +30,7 @@ export function configure(command: Command, context: Context): void {
 async function generate(name: string, options: CommonOptions & { out: string }, context: Context): Promise<void> {
   const key = secretKeyFromSeed(name, randomBytes(32));
   await createSecretFile(options.out, `${renderSecretKey(key)}\n`);
-  await note(context, options, `the secret key is in \`${options.out}\`; this is its public key:`);
+  note(context, options, `the secret key is in \`${options.out}\`; this is its public key:`);
   await printPublic(key.publicKey, options, context);
 }
 

@@ -3,7 +3,7 @@ import { lstat, rename } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CarportError } from '../../lib/errors.js';
-import { createTemporaryNames, removeTree } from '../../lib/filesystem/temporary.js';
+import { createTemporaryNames, removeLeftovers, removeTree } from '../../lib/filesystem/temporary.js';
 import { createUnpacker } from '../../lib/filesystem/unpack.js';
 import { walkTree } from '../../lib/filesystem/walk.js';
 import { decodeNar } from '../../lib/nix/nar/decode.js';
@@ -11,6 +11,7 @@ import { encodeNar } from '../../lib/nix/nar/encode.js';
 import { createListingBuilder, renderListing } from '../../lib/nix/nar/listing.js';
 import { describeCommand } from '../command.js';
 import { type CommonOptions, type Context, write } from '../context.js';
+import { interruptible } from '../interrupt.js';
 import { createLister } from '../nar-lister.js';
 
 const READ_SIZE = 256 * 1024;
@@ -46,12 +47,23 @@ async function unpack(file: string, destination: string, context: Context): Prom
   if (await lstat(path).catch(() => undefined)) {
     throw new CarportError('E_USAGE', `\`${destination}\` is there already`, { hint: 'name a place that is free' });
   }
+  await removeLeftovers(dirname(path));
   const temporary = (await createTemporaryNames(dirname(path)))();
+  const apply = createUnpacker(temporary, 'user');
+  let stopped = false;
+  const stop = () => {
+    stopped = true;
+  };
   try {
-    const apply = createUnpacker(temporary, 'user');
-    for await (const event of decodeNar(open(file, context))) apply(event);
-    await rename(temporary, path);
+    await interruptible(stop, async () => {
+      for await (const event of decodeNar(open(file, context))) {
+        if (stopped) throw new Error('interrupted');
+        apply(event);
+      }
+      await rename(temporary, path);
+    });
   } catch (error) {
+    apply.close();
     await removeTree(temporary);
     throw error;
   }

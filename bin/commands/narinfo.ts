@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
+import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
@@ -8,7 +9,11 @@ import { verifyPath } from '../../lib/signing/signature.js';
 import { describeCommand, settingOption, settingsOf } from '../command.js';
 import { type CommonOptions, type Context, write, writeJson } from '../context.js';
 import { parseTrustedKeys } from '../keys.js';
+import { printable } from '../printable.js';
 import { count } from '../terminal.js';
+
+/** More open files than this may be more than the system allows. */
+const FILES_AT_ONCE = 64;
 
 export function configure(command: Command, context: Context): void {
   command.description('Narinfo files: what a cache says of a path.');
@@ -30,9 +35,13 @@ async function show(
   options: CommonOptions & { trustedKey?: readonly string[] },
   context: Context,
 ): Promise<void> {
-  const infos = await Promise.all(files.map((file) => readNarInfoFile(file, context)));
+  const limit = pLimit(FILES_AT_ONCE);
+  const infos = await Promise.all(files.map((file) => limit(() => readNarInfoFile(file, context))));
   if (options.json) await writeJson(context.stdout, { narinfos: infos.map(toJson) });
-  else await write(context.stdout, Buffer.from(infos.map(renderNarInfo).join('\n'), 'latin1'));
+  else {
+    const text = infos.map(renderNarInfo).join('\n');
+    await write(context.stdout, Buffer.from(context.stdout.isTTY ? printable(text) : text, 'latin1'));
+  }
   // Only keys that were given here: showing a file must not fail for a key of the user's settings.
   if (options.trustedKey === undefined) return;
   const settings = await settingsOf({ ...options }, context);

@@ -1,6 +1,7 @@
 import { CarportError } from '../../lib/errors.js';
 import type { Emit, WorkEvent } from '../../lib/events.js';
-import { type CommonOptions, type Context, write } from '../context.js';
+import { type CommonOptions, type Context, say } from '../context.js';
+import { printable } from '../printable.js';
 import { count, formatBytes } from '../terminal.js';
 import { createLiveProgress } from './live.js';
 import { createPlainProgress } from './plain.js';
@@ -22,9 +23,9 @@ export function createReporter(context: Context, options: CommonOptions): Report
     return { emit: (event) => void context.stdout.write(`${JSON.stringify({ version: 1, ...event })}\n`), stop() {} };
   const progress = createProgress(context, options);
   let state: ProgressState | undefined;
-  const say = (text: string) => {
+  const print = (text: string) => {
     progress?.stop();
-    void write(context.stderr, `${text}\n`);
+    say(context, `${printable(text)}\n`);
   };
   const advance = (change: Partial<ProgressState>) => {
     if (state === undefined) return;
@@ -35,10 +36,10 @@ export function createReporter(context: Context, options: CommonOptions): Report
     switch (event.type) {
       case 'plan':
         state = startOf(event);
-        if (!options.quiet) say(planText(event));
+        if (!options.quiet) print(planText(event));
         break;
       case 'path-started':
-        if (options.verbose) say(`${event.path} (${formatBytes(event.narSize)})`);
+        if (options.verbose) print(`${event.path} (${formatBytes(event.narSize)})`);
         break;
       case 'progress':
         advance({ bytesDone: (state?.bytesDone ?? 0) + event.bytes });
@@ -48,10 +49,10 @@ export function createReporter(context: Context, options: CommonOptions): Report
         progress?.finished(event);
         break;
       case 'warning':
-        say(`warning: ${event.message}`);
+        print(`warning: ${event.message}`);
         break;
       case 'summary':
-        if (!options.quiet) say(summaryText(event));
+        if (!options.quiet) print(summaryText(event));
         break;
     }
   };

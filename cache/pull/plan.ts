@@ -102,7 +102,10 @@ export async function findPath(
   for (const objects of caches) {
     try {
       const info = await readNarInfo(objects, wanted.hashPart);
-      if (info) return { info: accept(info, objects, wanted, trust), objects };
+      if (info === undefined) continue;
+      const accepted = accept(info, objects, wanted, trust);
+      if (refusal) emit({ type: 'warning', message: refusal.message });
+      return { info: accepted, objects };
     } catch (error) {
       if (!(error instanceof CarportError)) throw error;
       if (refusal) emit({ type: 'warning', message: refusal.message });

@@ -112,7 +112,7 @@ async function fetchFrom({ info, objects }: PlannedPath, options: PullOptions): 
   } catch (cause) {
     await removeTree(temporary);
     if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(info, objects, cause);
-    if (!isFaultOfCache(cause)) throw cause;
+    if (!isFaultOfCache(cause) || cause.code === 'E_UNSUPPORTED' || cause.code === 'E_IO') throw cause;
     throw new CarportError('E_INTEGRITY', `the NAR of \`${info.path}\` in \`${objects.url}\` is damaged`, {
       cause,
       hint: `nothing of it was kept; remove \`${info.url}\` from the cache and push the path again with \`--check-all\``,
@@ -142,8 +142,8 @@ function registrationOf({ path, narHash, narSize, references, deriver, signature
   };
 }
 
+/** Another cache may do better. Errors of the store that is written to are no `CarportError`. */
 function isFaultOfCache(error: unknown): error is CarportError {
-  return (
-    error instanceof CarportError && ['E_INTEGRITY', 'E_FORMAT', 'E_NOT_FOUND', 'E_SIGNATURE'].includes(error.code)
-  );
+  const codes = ['E_INTEGRITY', 'E_FORMAT', 'E_NOT_FOUND', 'E_SIGNATURE', 'E_UNSUPPORTED', 'E_IO'];
+  return error instanceof CarportError && codes.includes(error.code);
 }

@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, reachableFrom, topologicalOrder } from '../../lib/nix/closure.js';
 import { hashesEqual } from '../../lib/nix/hash.js';
-import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
+import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { verifyPath } from '../../lib/signing/signature.js';
@@ -19,7 +19,7 @@ export interface PushPlan {
   readonly upload: readonly PathInfo[];
   /** Narinfos of the same content that lack a signature by one of our keys, in that order. */
   readonly sign: readonly NarInfo[];
-  /** Paths that the cache has with other content and without our signature: the build is not reproducible. */
+  /** Paths that the cache has with other content: their builds are not reproducible. */
   readonly different: readonly string[];
 }
 
@@ -47,14 +47,15 @@ export async function planPush(objects: ObjectStore, request: PushRequest): Prom
   const vouched = reachableFrom(graph, vouching);
   const open = order.filter(({ path }) => !vouched.has(path));
   const answers = new Map((await ask(open)).map((answer) => [answer.info.path, answer]));
-  const upload = open.filter(({ path }) => answers.get(path)?.state === 'absent');
+  const upload = open.map(({ path }) => answers.get(path)!).filter(({ state }) => state === 'absent');
   const sign = open.flatMap(({ path }) => answers.get(path)?.unsigned ?? []);
   const different = open.map(({ path }) => path).filter((path) => answers.get(path)?.state === 'different');
-  await checkReferences(objects, graph, [...upload, ...sign], keys);
-  return { order, upload, sign, different };
+  await checkReferences(objects, graph, [...upload.map(({ info }) => info), ...sign], keys);
+  return { order, upload: upload.map(({ info }) => info), sign, different };
 }
 
 interface Answer {
+  /** As asked; when its NAR has to be mended, with the signatures that it had. */
   readonly info: PathInfo;
   readonly state: 'absent' | 'present' | 'unsigned' | 'different';
   /** The narinfo to sign. */
@@ -72,11 +73,22 @@ async function lookUp(
   if (there.path !== info.path) {
     throw new CarportError('E_INTEGRITY', `\`${info.path}\` and \`${there.path}\` in the cache have one hash part`);
   }
-  if (checkNar && (await openNar(objects, there)) === undefined) return { info, state: 'absent' };
-  if (hasAllSignatures(there, keys)) return { info, state: 'present' };
+  const same = sameContent(there, info);
+  if (checkNar && !(await hasWholeNar(objects, there))) {
+    const signatures = same ? mergeSignatures(info.signatures, there.signatures) : info.signatures;
+    return { info: { ...info, signatures }, state: 'absent' };
+  }
   // A build that is not reproducible: what is there stays, and we cannot vouch for it.
-  if (!sameContent(there, info)) return { info, state: 'different' };
+  if (!same) return { info, state: 'different' };
+  if (hasAllSignatures(there, keys)) return { info, state: 'present' };
   return { info, state: 'unsigned', unsigned: there };
+}
+
+/** By its size: whether the bytes are right only reading them would tell. */
+async function hasWholeNar(objects: ObjectStore, info: NarInfo): Promise<boolean> {
+  const nar = await openNar(objects, info);
+  const size = info.fileSize ?? (info.compression === 'none' ? info.narSize : nar?.size);
+  return nar !== undefined && nar.size === size;
 }
 
 function hasAllSignatures(info: NarInfo, keys: readonly SecretKey[]): boolean {

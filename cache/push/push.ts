@@ -11,7 +11,15 @@ import { signPath } from '../../lib/signing/signature.js';
 import type { Store } from '../../lib/store/store.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { checkStoreDir, readCacheInfo, writeCacheInfo, writeListing, writeNar, writeNarInfo } from '../binary-cache.js';
+import {
+  checkStoreDir,
+  readCacheInfo,
+  readNarInfo,
+  writeCacheInfo,
+  writeListing,
+  writeNar,
+  writeNarInfo,
+} from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 import type { PushPlan } from './plan.js';
 
@@ -66,7 +74,7 @@ export async function push(plan: PushPlan, options: PushOptions): Promise<PushTo
     );
     failure.signal.throwIfAborted();
     const old = unsigned.get(path);
-    if (old) await limit(() => writeNarInfo(objects, withSignatures(old, keys)));
+    if (old) await limit(() => addSignatures(objects, old, keys));
     if (uploaded === undefined) return;
     await writeNarInfo(objects, uploaded);
     const uploadedSize = uploaded.fileSize ?? 0;
@@ -105,8 +113,13 @@ async function uploadNar(info: PathInfo, options: PushOptions): Promise<NarInfo>
     ]);
     return toNarInfo(info, packed, url, compression, keys);
   } finally {
-    if (spooled) await rm(spoolPath, { force: true });
+    if (spooled) await removeSpool(spoolPath);
   }
+}
+
+/** With what a job that was stopped leaves beside it. */
+async function removeSpool(spoolPath: string): Promise<void> {
+  for (const ending of ['', '.nar', '.xz']) await rm(`${spoolPath}${ending}`, { force: true });
 }
 
 /** What was read must be what the store says it is: a store may be damaged, and nothing of that may be signed. */
@@ -128,6 +141,12 @@ function toNarInfo(
 ): NarInfo {
   const unsigned = { ...info, references: [...info.references].sort(), url, compression, fileHash, fileSize };
   return withSignatures({ ...unsigned, unknownFields: [] }, keys);
+}
+
+/** Reads the narinfo once more: another pusher may have signed it in the meantime. */
+async function addSignatures(objects: ObjectStore, old: NarInfo, keys: readonly SecretKey[]): Promise<void> {
+  const now = await readNarInfo(objects, hashPartOf(old.path));
+  await writeNarInfo(objects, withSignatures(now && hashesEqual(now.narHash, old.narHash) ? now : old, keys));
 }
 
 function withSignatures(info: NarInfo, keys: readonly SecretKey[]): NarInfo {

@@ -86,14 +86,16 @@ function start(): Worker {
     });
     sendBatch();
   });
-  worker.on('error', (error) => {
+  worker.on('error', failBatch);
+  worker.on('exit', () => {
     thread = undefined;
-    failBatch(error);
+    failBatch(new Error('the thread for small files ended'));
   });
   return worker;
 }
 
 function failBatch(error: unknown): void {
+  thread?.unref();
   const batch = running ?? [];
   running = undefined;
   for (const { reject } of batch) reject(error);

@@ -23,13 +23,13 @@ export async function createTemporaryNames(directory: string): Promise<() => str
 }
 
 /** Removes what processes that are gone left in a directory. Never fails: it is only tidying. */
-export async function removeLeftovers(directory: string): Promise<void> {
+export async function removeLeftovers(directory: string, now = Date.now()): Promise<void> {
   const tag = await processSpace();
   for (const name of await readdir(directory).catch(() => [])) {
     const match = NAME.exec(name);
     if (!match) continue;
     const path = join(directory, name);
-    const gone = match[1] === tag ? !isAlive(Number(match[2])) : await isOlderThan(path, FOREIGN_AGE_MS);
+    const gone = match[1] === tag ? !isAlive(Number(match[2])) : await wasLeftBefore(path, now - FOREIGN_AGE_MS);
     if (gone) await removeTree(path).catch(() => undefined);
   }
 }
@@ -74,7 +74,8 @@ function isAlive(pid: number): boolean {
   }
 }
 
-async function isOlderThan(path: string, age: number): Promise<boolean> {
+/** By the time of the last change of the inode: a store path's own time is 1970. */
+async function wasLeftBefore(path: string, time: number): Promise<boolean> {
   const stats = await lstat(path).catch(() => undefined);
-  return stats !== undefined && Date.now() - stats.mtimeMs > age;
+  return stats !== undefined && stats.ctimeMs < time;
 }

@@ -6,6 +6,7 @@ export { closureSizes, type PathSizes } from './closure-sizes.js';
 export {
   type ContentAddress,
   type ContentAddressMethod,
+  isContentAddressOf,
   makeContentAddressedPath,
   type PathReferences,
   parseContentAddress,
@@ -17,6 +18,8 @@ export {
   bytesOfText,
   type Derivation,
   type DerivationOutput,
+  derivationName,
+  isDerivationPath,
   isFixedOutput,
   textOfBytes,
 } from './derivation/derivation.js';
@@ -36,7 +39,7 @@ export {
 } from './hash.js';
 export { createNarDecoder, decodeNar, type NarDecoder } from './nar/decode.js';
 export { encodeNar } from './nar/encode.js';
-export type { NarEvent } from './nar/event.js';
+export { NAR_LIMITS, type NarEvent } from './nar/event.js';
 export {
   createListingBuilder,
   findInListing,
@@ -45,7 +48,14 @@ export {
   parseListing,
   renderListing,
 } from './nar/listing.js';
-export { type NarInfo, type PathInfo, parseNarInfo, renderNarInfo, type UnknownField } from './narinfo.js';
+export {
+  mergeSignatures,
+  type NarInfo,
+  type PathInfo,
+  parseNarInfo,
+  renderNarInfo,
+  type UnknownField,
+} from './narinfo.js';
 export {
   createHashPartRewriter,
   createMentionScanner,
@@ -57,7 +67,9 @@ export {
   baseNameOf,
   DEFAULT_STORE_DIR,
   hashPartOf,
+  isHashPart,
   isStorePath,
+  isStorePathName,
   makeOutputPath,
   makeStorePath,
   nameOf,

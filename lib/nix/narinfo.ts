@@ -86,6 +86,7 @@ export function parseNarInfo(text: string): NarInfo {
 
 /** Renders a narinfo in Nix's field order. What would read back as something else is refused. */
 export function renderNarInfo(info: NarInfo): string {
+  if (info.narSize <= 0) throw formatError('narinfo', 'the NAR size is not known');
   const storeDir = storeDirOf(info.path);
   const baseName = (path: string) => baseNameOf(parseStorePath(path, storeDir));
   const values: Record<Key, readonly string[]> = {
@@ -101,8 +102,8 @@ export function renderNarInfo(info: NarInfo): string {
     Sig: info.signatures,
     CA: info.ca ? [info.ca] : [],
   };
-  const unknownAfter = (key?: string) =>
-    info.unknownFields.filter(({ after }) => after === key).map(renderUnknownField);
+  const unknown = info.unknownFields.map((field) => ({ after: field.after, line: renderUnknownField(field) }));
+  const unknownAfter = (key?: string) => unknown.filter(({ after }) => after === key).map(({ line }) => line);
   const lines = KEYS.flatMap((key) => [...values[key].map((value) => renderLine(key, value)), ...unknownAfter(key)]);
   return [...unknownAfter(), ...lines].join('');
 }
@@ -174,16 +175,21 @@ function positive(size: number, what: string): number {
   return size;
 }
 
-function renderUnknownField({ key, value }: UnknownField): string {
-  if (key === '' || key.includes(': ') || KNOWN.has(key)) {
+/** One character a byte, as it was read. */
+function renderUnknownField({ key, value, after }: UnknownField): string {
+  const misplaced = after !== undefined && !KNOWN.has(after);
+  if (key === '' || key.includes(': ') || KNOWN.has(key) || misplaced) {
     throw formatError('narinfo', `\`${key}\` is not an unknown field`);
   }
-  return renderLine(key, value);
+  if (/[^\x20-\x7e\x80-\xff]/.test(key + value)) {
+    throw formatError('narinfo', `the field \`${key}\` has a control character`);
+  }
+  return `${key}: ${value}\n`;
 }
 
-function renderLine(key: string, value: string): string {
-  if (/[\x00-\x1f\x7f]/.test(key + value)) {
-    throw formatError('narinfo', `the value of \`${key}\` has a control character`);
-  }
+/** Values of known fields are ASCII; one that is not would change its bytes, or break its line, on the way to a file. */
+function renderLine(key: Key, value: string): string {
+  if (value === '' && key !== 'References') throw formatError('narinfo', `\`${key}\` is empty`);
+  if (/[^\x20-\x7e]/.test(value)) throw formatError('narinfo', `the value of \`${key}\` is not printable ASCII`);
   return `${key}: ${value}\n`;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { formatError } from '../errors.js';
 import { nix32Value } from './base32.js';
 import type { Hash } from './hash.js';
 import { HASH_PART_LENGTH, isHashPart } from './store-path.js';
@@ -59,6 +60,8 @@ export function createMentionScanner(storeDir: string): ReferenceScanner {
  * what goes in, a little later.
  */
 export function createHashPartRewriter(from: string, to: string) {
+  if (from.length === 0 || from.length !== to.length)
+    throw formatError('hash part', 'its replacement has another length');
   const wanted = Buffer.from(from, 'latin1');
   const replacement = Buffer.from(to, 'latin1');
   const positions: number[] = [];

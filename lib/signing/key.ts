@@ -21,7 +21,8 @@ export interface PublicKey {
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
-const KEY_NAME = /^[^\s:]+$/;
+/** Printable ASCII without space and colon: the name stands in narinfos, which have no encoding. */
+const KEY_NAME = /^[\x21-\x39\x3b-\x7e]+$/;
 
 /** Parses a secret key file: `<name>:<base 64 of seed and public key>`. Errors never show the key. */
 export function parseSecretKey(text: string): SecretKey {
@@ -59,7 +60,7 @@ export function renderPublicKey({ name, bytes }: PublicKey): string {
 export function checkKeyName(name: string): void {
   if (KEY_NAME.test(name)) return;
   throw new CarportError('E_USAGE', `\`${name}\` cannot be the name of a key`, {
-    hint: 'use a name such as `cache.example.org-1`, without white space and colons',
+    hint: 'use a name such as `cache.example.org-1`: ASCII without spaces and colons',
   });
 }
 

@@ -28,7 +28,7 @@ export async function openStoreForReading(selection: string | undefined, env: No
 /** carport's own store at a root, or at its default root. */
 export function openStoreForWriting(selection: string | undefined, env: NodeJS.ProcessEnv): OwnStore {
   if (selection === NIX) {
-    throw new CarportError('E_USAGE', "carport does not write to the system's Nix store", {
+    throw new CarportError('E_USAGE', "`--store nix`: this command is for carport's own store", {
       hint: 'leave `--store` out, or name a root: `--store ROOT`',
     });
   }

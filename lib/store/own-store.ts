@@ -126,6 +126,9 @@ export async function createStoreWriter(
   return {
     temporaryName,
     async place(temporary, info) {
+      const registered = await readInfo(layout, hashPartOf(info.path)).catch(() => undefined);
+      // Another process was faster; with other signed content even, what is registered stays.
+      if (registered?.path === info.path && (await isWhole(registered))) return removeTree(temporary);
       await moveIntoPlace(temporary, info);
       await register(info);
     },

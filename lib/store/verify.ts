@@ -6,6 +6,8 @@ import { formatHash, hashesEqual } from '../nix/hash.js';
 import type { PathInfo } from '../nix/narinfo.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { OwnStore } from './own-store.js';
+import type { Store } from './store.js';
+import { missingReferences } from './walk-references.js';
 
 /** What is wrong with a path of a store. */
 export interface StoreProblem {
@@ -21,18 +23,24 @@ export interface VerifyResult {
   readonly unregistered: readonly string[];
 }
 
-/** Hashes paths of a store again, and checks that their references are valid. All paths when none are given. */
+/**
+ * Hashes paths of a store again, and checks that their references are valid: there or in one of the stores `known`, which
+ * `addToStore` counted on. All paths when none are given.
+ */
 export async function verifyStore(
   store: OwnStore,
+  known: Store,
   pool: WorkerPool,
   only?: readonly string[],
   onChecked?: (path: string) => void,
 ): Promise<VerifyResult> {
   const all = await store.queryAll();
   const checked = only ? await store.queryInfos(only) : all;
+  const outside = missingReferences(checked).map(({ path }) => path);
+  const valid = new Set([...all.keys(), ...(await known.queryInfos([...new Set(outside)])).keys()]);
   const problems = await Promise.all(
     [...checked.values()].map(async (info) => {
-      const found = [...(await contentProblems(store, pool, info)), ...referenceProblems(info, all)];
+      const found = [...(await contentProblems(store, pool, info)), ...referenceProblems(info, valid)];
       onChecked?.(info.path);
       return found;
     }),
@@ -54,7 +62,7 @@ async function contentProblems(store: OwnStore, pool: WorkerPool, info: PathInfo
   }
 }
 
-function referenceProblems({ path, references }: PathInfo, valid: PathGraph): readonly StoreProblem[] {
+function referenceProblems({ path, references }: PathInfo, valid: ReadonlySet<string>): readonly StoreProblem[] {
   return references
     .filter((reference) => !valid.has(reference))
     .map((reference) => ({ path, problem: 'incomplete', detail: `it refers to \`${reference}\`, which is not valid` }));

@@ -15,7 +15,7 @@ const MAX_TAG = 32;
 
 /** A NAR taken in pieces, as they arrive. */
 export interface NarDecoder {
-  /** The events that these bytes complete. The events must be consumed before the next call. */
+  /** The events that these bytes complete, to be consumed before the next call. The bytes are free after that. */
   push(bytes: Uint8Array): Iterable<NarEvent>;
   /** Throws unless the NAR is complete. */
   end(): void;
@@ -35,7 +35,7 @@ export function createNarDecoder(): NarDecoder {
       while (!done) {
         const step = grammar.next();
         if (step.done) done = true;
-        else if (step.value === NEED_MORE) return;
+        else if (step.value === NEED_MORE) return input.keep();
         else yield step.value;
       }
       if (input.available() > 0) throw formatError('NAR', 'has bytes after its end');
@@ -175,6 +175,11 @@ function createInput() {
     available: () => bytes.length - position,
     give(more: Uint8Array) {
       bytes = position === bytes.length ? more : Buffer.concat([bytes.subarray(position), more]);
+      position = 0;
+    },
+    /** Copies what is left: the caller may use its memory again. */
+    keep() {
+      bytes = Uint8Array.from(bytes.subarray(position));
       position = 0;
     },
     takeUpTo(size: number): Uint8Array {

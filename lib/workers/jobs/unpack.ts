@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { readVerifiedNar } from '../../compression/verified-nar.js';
 import { CarportError, isErrno } from '../../errors.js';
 import { createUnpacker } from '../../filesystem/unpack.js';
@@ -33,31 +33,43 @@ export async function unpackPath(job: UnpackJob, { source, progress }: JobContex
   return { fileSize };
 }
 
+/** Most NARs are smaller than this: they are read in one go. */
+const SMALL_SIZE = 16 * 1024;
+
+/** What goes wrong with the file is the cache's fault, and becomes a `CarportError`; the rest is this machine's. */
 function* readFileInPieces(path: string): Generator<Uint8Array> {
   const file = openFile(path);
   try {
     // Each piece has memory of its own: the decompressor may still hold the one before.
-    let size = SMALL_SIZE;
-    for (;;) {
+    for (let size = SMALL_SIZE; ; size = READ_SIZE) {
       const buffer = Buffer.allocUnsafe(size);
-      const read = readSync(file, buffer);
+      const read = readPiece(file, buffer, path);
       if (read === 0) return;
       yield buffer.subarray(0, read);
-      size = READ_SIZE;
     }
   } finally {
     closeSync(file);
   }
 }
 
-/** Most NARs are smaller than this: they are read in one go. */
-const SMALL_SIZE = 16 * 1024;
-
-function openFile(path: string): number {
+function readPiece(file: number, buffer: Buffer, path: string): number {
   try {
-    return openSync(path, 'r');
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-    throw new CarportError('E_NOT_FOUND', `\`${path}\` is missing`, { cause: error });
+    return readSync(file, buffer);
+  } catch (cause) {
+    throw new CarportError('E_IO', `\`${path}\` cannot be read`, { cause });
   }
+}
+
+/** Not blocking: a pipe in place of the file would hold the thread for ever. */
+function openFile(path: string): number {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT')) throw new CarportError('E_NOT_FOUND', `\`${path}\` is missing`, { cause });
+    throw new CarportError('E_IO', `\`${path}\` cannot be read`, { cause });
+  }
+  if (fstatSync(file).isFile()) return file;
+  closeSync(file);
+  throw new CarportError('E_FORMAT', `\`${path}\` is not a plain file`);
 }
