@@ -52,15 +52,14 @@ describe('carport store', () => {
     expect(stdout).toMatch(/-odd\n$/);
   });
 
-  it.each(['with space', 'a/b', '.', '..', '.-x', '..-x', 'n'.repeat(212), ''])(
-    'add refuses the name %j',
-    async (name) => {
-      await tree('tree', { file: 'x' });
+  it('add refuses names that no store path has', async () => {
+    await tree('tree', { file: 'x' });
+    for (const name of ['with space', 'a/b', '.', '..', '.-x', '..-x', 'n'.repeat(212), '']) {
       const { exitCode, stdout, stderr } = await box().carport(['store', 'add', 'tree', '--name', name]);
       expect([exitCode, stdout], stderr).toEqual([2, '']);
-      expect((await box().succeed(['store', 'ls'])).stdout).toBe('');
-    },
-  );
+    }
+    expect((await box().succeed(['store', 'ls'])).stdout).toBe('');
+  });
 
   it('add refuses pipes and sockets', async () => {
     await tree('tree', { file: 'x' });

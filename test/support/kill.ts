@@ -7,7 +7,7 @@ export function killCount(usual: number): number {
 }
 
 /** Runs carport and kills it after a delay, unless it has ended before. Tells whether it was killed. */
-export async function runAndKill(box: Sandbox, args: readonly string[], delayMs: number): Promise<boolean> {
+async function runAndKill(box: Sandbox, args: readonly string[], delayMs: number): Promise<boolean> {
   // Its children die with it only if they notice: what matters is what they leave.
   const child = spawn(process.execPath, [CARPORT, ...args], { env: box.env, cwd: box.path('work'), stdio: 'ignore' });
   const ended = new Promise<NodeJS.Signals | null>((resolve, reject) => {
@@ -20,9 +20,24 @@ export async function runAndKill(box: Sandbox, args: readonly string[], delayMs:
   return signal === 'SIGKILL';
 }
 
-/** How long carport takes for what will be killed. */
-export async function timeOf(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now();
-  await work();
-  return performance.now() - start;
+/**
+ * Runs carport and kills it at a random instant, again and again, until it was killed `kills` times; `look` is called
+ * after each run. What a run takes is learnt as it goes: a busy machine is slower at one time than at another.
+ */
+export async function killOften(
+  box: Sandbox,
+  args: () => readonly string[],
+  kills: number,
+  look: (wasKilled: boolean, at: string) => Promise<void>,
+): Promise<void> {
+  let duration = 400;
+  for (let killed = 0; killed < kills; ) {
+    const start = performance.now();
+    const delay = duration * (0.1 + Math.random());
+    const wasKilled = await runAndKill(box, args(), delay);
+    if (wasKilled) killed++;
+    // Half of the way to what it took, or a little more than what it was not enough for.
+    duration = wasKilled ? duration * 1.02 : (duration + performance.now() - start) / 2;
+    await look(wasKilled, `${wasKilled ? 'killed' : 'ended'} after ${Math.round(delay)} ms`);
+  }
 }

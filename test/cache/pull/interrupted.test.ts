@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { renderPublicKey } from '#lib/signing/key.js';
-import { killCount, runAndKill, timeOf } from '../../support/kill.js';
+import { killCount, killOften } from '../../support/kill.js';
 import { createLargeStore, sampleKey, snapshot } from '../../support/samples.js';
 import { CARPORT, removeAll, useSandbox } from '../../support/sandbox.js';
 import { createTransfers, type Transfers } from '../../support/transfers.js';
 
-const SIZES = Array.from({ length: 30 }, (_, index) => (index % 8 === 0 ? 1_500_000 : 1500 * index));
+const SIZES = Array.from({ length: 24 }, (_, index) => (index % 6 === 0 ? 1_500_000 : 1500 * index));
 const KEY = sampleKey('test-1');
 
 describe('a pull', () => {
@@ -33,47 +33,51 @@ describe('a pull', () => {
   };
 
   it('that is killed at any instant registers only what is whole, and the next one completes it', async () => {
-    const kills = killCount(12);
-    const store = box().path('killed');
-    const duration = await timeOf(() => box().succeed(pullInto(store)));
-    await removeAll(store);
+    let generation = 0;
+    const store = () => box().path(`killed-${generation}`);
+    let runs = 0;
     let partial = 0;
-    for (let attempt = 0; attempt < kills; attempt++) {
-      const delay = duration * (0.1 + Math.random());
-      await runAndKill(box(), pullInto(store), delay);
-      const verified = await box().carport(['store', 'verify', '--store', store]);
-      expect(verified.exitCode, `killed after ${delay} of ${duration} ms: ${verified.stdout}`).toBe(0);
-      const { lines } = await box().succeed(['store', 'ls', '--store', store]);
-      if (lines.length > 0 && lines.length < large.paths.length) partial++;
-      if (attempt % 2 === 1) {
-        await box().succeed(pullInto(store));
-        await expectWhole(store);
-        await removeAll(store);
-      }
-    }
+    await killOften(
+      box(),
+      () => pullInto(store()),
+      killCount(10),
+      async (wasKilled, at) => {
+        const verified = await box().carport(['store', 'verify', '--store', store()]);
+        expect(verified.exitCode, `${at}: ${verified.stdout}`).toBe(0);
+        const registered = await readdir(`${store()}/nix/var/carport/info`).catch(() => []);
+        const count = registered.filter((name) => !name.startsWith('.')).length;
+        if (count > 0 && count < large.paths.length) partial++;
+        if (wasKilled && runs++ % 2 === 0) return;
+        await box().succeed(pullInto(store()));
+        await expectWhole(store());
+        await removeAll(store());
+        generation++;
+      },
+    );
     expect(partial).toBeGreaterThan(0);
   });
 
   it('beside another one of the same closure into the same store is as good as alone', async () => {
-    const contents = await snapshot(`${large.root}/nix/store`);
+    const contents = Object.keys(await snapshot(`${large.root}/nix/store`)).length;
     for (let round = 0; round < 10; round++) {
       const store = box().path(`both-${round}`);
       const pulls = await Promise.all([box().carport(pullInto(store)), box().carport(pullInto(store))]);
-      for (const { exitCode, stderr } of pulls) expect(exitCode, stderr).toBe(0);
-      for (const { lines } of pulls) expect([...lines].sort()).toEqual([...large.paths].sort());
-      if (round % 3 === 0) await expectWhole(store);
+      for (const { exitCode, stderr, lines } of pulls) {
+        expect(exitCode, stderr).toBe(0);
+        expect([...lines].sort()).toEqual([...large.paths].sort());
+      }
+      if (round % 5 === 0) await expectWhole(store);
       expect((await readdir(`${store}/nix/store`)).sort()).toEqual(large.paths.map((path) => path.slice(11)).sort());
-      expect(Object.keys(await snapshot(`${store}/nix/store`)).length).toBe(Object.keys(contents).length);
+      expect(Object.keys(await snapshot(`${store}/nix/store`)).length).toBe(contents);
       await removeAll(store);
     }
   });
 
   it('stops at an interrupt, says so, and leaves nothing half done', async () => {
     const store = box().path('interrupted');
-    const duration = await timeOf(() => box().succeed(pullInto(store)));
-    const seen = new Set<number | null>();
-    for (const part of [0.5, 0.6, 0.7, 0.8]) {
-      await removeAll(store);
+    let interrupted = 0;
+    // Where it hits is chance: now and then before the work begins, or when it is done.
+    for (let delay = 0; interrupted < 3; delay = (delay + 5) % 60) {
       const child = spawn(process.execPath, [CARPORT, ...pullInto(store)], {
         env: box().env,
         stdio: ['ignore', 'ignore', 'pipe'],
@@ -82,18 +86,18 @@ describe('a pull', () => {
       child.stderr.on('data', (bytes: Buffer) => {
         stderr += bytes;
         // Once it has begun, wait a little.
-        if (stderr.includes('to fetch')) setTimeout(() => child.kill('SIGINT'), (duration * part) / 4);
+        if (stderr.includes('to fetch')) setTimeout(() => child.kill('SIGINT'), delay);
       });
       const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-      seen.add(code);
-      expect([0, 130]).toContain(code);
+      expect([0, 130, null]).toContain(code);
       if (code === 130) {
         expect(stderr).toContain('error[E_INTERRUPTED]: stopped by SIGINT');
+        interrupted++;
         const temporary = (await readdir(`${store}/nix/store`)).filter((name) => name.startsWith('.'));
         expect(temporary).toEqual([]);
       }
       await box().succeed(['store', 'verify', '--store', store]);
+      await removeAll(store);
     }
-    expect(seen).toContain(130);
   });
 });

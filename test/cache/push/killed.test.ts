@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { killCount, runAndKill, timeOf } from '../../support/kill.js';
+import { killCount, killOften } from '../../support/kill.js';
 import { createLargeStore } from '../../support/samples.js';
 import { type KeyFile, useSandbox } from '../../support/sandbox.js';
 import { faultsOf, narInfosOf } from '../../support/transfers.js';
@@ -26,31 +26,33 @@ describe('a push that is killed at any instant', () => {
     const cache = box().path(`cache-${compression}`);
     const args = ['push', store.paths[root]!, '--store', store.root, '--to', cache, '--compression', compression];
     args.push('--secret-key', key.file, '--level', compression === 'none' ? '0' : '1');
-    let paths: readonly string[] = [];
-    const duration = await timeOf(async () => {
-      paths = (await box().succeed(args)).lines;
-    });
+    const { lines: paths } = await box().succeed(args);
     expect(paths.length).toBeGreaterThan(5);
     await rm(cache, { recursive: true });
 
-    let killed = 0;
+    let runs = 0;
     let partial = 0;
-    for (let attempt = 0; attempt < kills; attempt++) {
-      // Most begin on what others left. A push that could finish says nothing: then begin anew.
-      const delay = duration * (0.05 + 1.05 * Math.random());
-      const wasKilled = await runAndKill(box(), args, delay);
-      const visible = (await narInfosOf(cache)).size;
-      expect(await faultsOf(cache), `killed after ${delay} of ${duration} ms`).toEqual([]);
-      if (wasKilled) killed++;
-      if (visible > 0 && visible < paths.length) partial++;
-      if (!wasKilled || visible === paths.length || attempt % 3 === 2)
-        await rm(cache, { recursive: true, force: true });
-    }
+    await killOften(
+      box(),
+      () => args,
+      kills,
+      async (wasKilled, at) => {
+        const visible = (await narInfosOf(cache)).size;
+        expect(await faultsOf(cache), at).toEqual([]);
+        if (visible > 0 && visible < paths.length) partial++;
+        // Most begin on what others left. A push that could finish says nothing: then begin anew.
+        if (!wasKilled || visible === paths.length || runs++ % 3 === 2)
+          await rm(cache, { recursive: true, force: true });
+      },
+    );
     // Otherwise this has tested little.
-    expect(killed).toBeGreaterThan(kills / 2);
     if (kills >= 20) expect(partial).toBeGreaterThan(0);
-
-    await runAndKill(box(), args, duration / 2);
+    await killOften(
+      box(),
+      () => args,
+      1,
+      async () => undefined,
+    );
     await box().succeed(args);
     expect([...(await narInfosOf(cache)).keys()].sort()).toEqual([...paths].sort());
     expect(await faultsOf(cache)).toEqual([]);
