@@ -98,7 +98,7 @@ describe('settings', () => {
     ['trusted-keys = ["evil:AAAA"]', 'trusted-keys'],
     ['store = "/"', 'store'],
     ['to = "file:///c?secret-key=/home/me/key"', 'secret-key'],
-    ['from = ["/a", "file:///c?x=1&secret-keys=/a,/b"]', 'secret-key'],
+    ['from = ["/a", "file:///c?compression=xz&secret-keys=/a,/b"]', 'secret-key'],
   ])('of a project may not be %s', async (line, key) => {
     await write(project(), `${line}\n`);
     for (const args of [

@@ -32,7 +32,7 @@ describe('a wrong command line', () => {
     ['completion tcsh', 'Allowed choices are bash, zsh, fish', '`carport completion --help`'],
     ['cache init /c --priority much', 'number from 0', '`carport cache --help`'],
     ['closure x --tree --sizes', 'exclude each other', undefined],
-    ['store ls --store nix', "does not write to the system's Nix store", '--store ROOT'],
+    ['store ls --store nix', '`--store nix`', '--store ROOT'],
   ])('`%s` exits with 2, and says what is wrong and what to type', async (line, message, hint) => {
     const { exitCode, stdout, stderr } = await box().carport(line.split(' '));
     expect([exitCode, stdout]).toEqual([2, '']);
