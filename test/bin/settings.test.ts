@@ -97,7 +97,7 @@ describe('settings', () => {
     ['secret-key-files = "/k.sec"', 'secret-key-files'],
     ['trusted-keys = ["evil:AAAA"]', 'trusted-keys'],
     ['store = "/"', 'store'],
-    ['to = "file:///c?secret-key=/home/me/key"', 'secret-key'],
+    ['to = "file:///c?secret-key=/keys/mine.sec"', 'secret-key'],
     ['from = ["/a", "file:///c?compression=xz&secret-keys=/a,/b"]', 'secret-key'],
   ])('of a project may not be %s', async (line, key) => {
     await write(project(), `${line}\n`);

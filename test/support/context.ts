@@ -2,9 +2,9 @@ import { Readable, Writable } from 'node:stream';
 import type { Context, Output } from '#bin/context.js';
 
 /** A stream that keeps what is written to it. */
-export type Recorder = Output & { text(): string };
+type Recorder = Output & { text(): string };
 
-export function createRecorder(terminal: { readonly columns: number } | undefined = undefined): Recorder {
+function createRecorder(terminal: { readonly columns: number } | undefined = undefined): Recorder {
   let text = '';
   const stream = new Writable({
     write(bytes: Buffer, _encoding, done) {

@@ -15,7 +15,7 @@ const TEXT = { contentType: 'text/plain' };
 const LIMIT = 1024 * 1024;
 
 /** Keys that must never reach a file system or a server. */
-export const HOSTILE_KEYS = [
+const HOSTILE_KEYS = [
   ...['', '/', '/etc/passwd', '..', '.', '../x', 'nar/../../x', 'nar/./x', 'nar//x', 'nar/', 'a/..', 'x\\..\\y'],
   ...['x\0y', 'x\ny', 'x\ry', '\x7f'],
 ];
