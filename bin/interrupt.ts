@@ -19,7 +19,7 @@ export async function interruptible<T>(stop: () => void, work: () => Promise<T>)
   } catch (cause) {
     if (!interrupted) throw cause;
     throw new CarportError('E_INTERRUPTED', `stopped by ${interrupted}`, {
-      hint: 'run it again: what was finished is kept',
+      hint: 'run it again: paths that were finished are not done again',
     });
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);

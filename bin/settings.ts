@@ -1,7 +1,6 @@
 import { lstat, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parseCacheUrl } from '../cache/cache-url.js';
 import { CarportError, isErrno } from '../lib/errors.js';
 import { suggestion } from '../lib/suggestion.js';
 
@@ -10,6 +9,7 @@ export interface SettingSpec {
   readonly env: string;
   readonly option: string;
   readonly list: boolean;
+  readonly number?: boolean;
   /** Kept out of a project's file: whoever writes that must not choose whom its users trust or what they sign with. */
   readonly personal: boolean;
   readonly description: string;
@@ -46,8 +46,22 @@ export const SETTINGS = {
     personal: false,
     description: 'compression of NARs: zstd, xz or none',
   },
-  level: { env: 'CARPORT_LEVEL', option: '--level', list: false, personal: false, description: 'level of compression' },
-  jobs: { env: 'CARPORT_JOBS', option: '--jobs', list: false, personal: false, description: 'worker threads' },
+  level: {
+    env: 'CARPORT_LEVEL',
+    option: '--level',
+    list: false,
+    number: true,
+    personal: false,
+    description: 'level of compression',
+  },
+  jobs: {
+    env: 'CARPORT_JOBS',
+    option: '--jobs',
+    list: false,
+    number: true,
+    personal: false,
+    description: 'worker threads',
+  },
 } as const satisfies Record<string, SettingSpec>;
 
 export type SettingKey = keyof typeof SETTINGS;
@@ -126,6 +140,12 @@ async function projectDirectories(directory: string): Promise<readonly string[]>
   }
 }
 
+/** By the names of the parameters as the URL's reader decodes them. */
+function namesSecretKey(url: string): boolean {
+  const parameters = new URLSearchParams(url.slice(url.indexOf('?') + 1));
+  return parameters.has('secret-key') || parameters.has('secret-keys');
+}
+
 /** As git does: a file of somebody else above the directory was not put there for its owner. */
 async function checkOwner(file: string, directory: string): Promise<void> {
   const [{ uid }, { uid: directoryOwner }] = await Promise.all([stat(file), stat(directory)]);
@@ -136,7 +156,7 @@ async function checkOwner(file: string, directory: string): Promise<void> {
 }
 
 function checkProjectSetting(file: string, key: SettingKey, { values }: Setting): void {
-  const naming = (key === 'to' || key === 'from') && values.some((url) => parseCacheUrl(url).secretKeyFiles.length > 0);
+  const naming = (key === 'to' || key === 'from') && values.some(namesSecretKey);
   if (!SETTINGS[key].personal && !naming) return;
   throw new CarportError('E_USAGE', `\`${file}\` may not set \`${naming ? 'secret-key' : key}\``, {
     hint: `a project must not choose whom you trust, what you sign with, or your store: use \`${SETTINGS[key].option}\`, ${SETTINGS[key].env} or your own config.toml`,
@@ -169,10 +189,11 @@ function checkKey(file: string, key: string): SettingKey {
 }
 
 function parseValue(file: string, key: string, value: unknown): Setting {
-  const values = Array.isArray(value) && SETTINGS[key as SettingKey].list ? value : [value];
-  if (values.every((item) => typeof item === 'string' || typeof item === 'number' || typeof item === 'bigint')) {
+  const { list, number }: SettingSpec = SETTINGS[key as SettingKey];
+  const values = Array.isArray(value) && list ? value : [value];
+  if (values.every((item) => typeof item === (number ? 'number' : 'string'))) {
     return { values: values.map(String), origin: file };
   }
-  const wanted = SETTINGS[key as SettingKey].list ? 'a text or a list of texts' : 'one text or number';
+  const wanted = number ? 'a number' : list ? 'a text or a list of texts' : 'a text';
   throw new CarportError('E_USAGE', `\`${key}\` in \`${file}\` is not ${wanted}`);
 }

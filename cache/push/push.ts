@@ -58,7 +58,7 @@ export async function push(plan: PushPlan, options: PushOptions): Promise<PushTo
   let fileSize = 0;
 
   const uploads = new Map<string, Promise<NarInfo>>();
-  for (const info of [...plan.upload].sort((a, b) => b.narSize - a.narSize)) {
+  for (const info of packingOrder(plan.upload)) {
     const upload = limit(() => {
       failure.signal.throwIfAborted();
       return uploadNar(info, options);
@@ -89,6 +89,15 @@ export async function push(plan: PushPlan, options: PushOptions): Promise<PushTo
   await Promise.allSettled(published.values());
   failure.signal.throwIfAborted();
   return { fileSize };
+}
+
+/** Bytes from which a path is packed early: begun last, it would keep one thread busy while the others are done. */
+const LARGE = 32 * 1024 * 1024;
+
+/** The large ones first; the rest dependencies first, so that narinfos appear, and a push that is stopped has done part. */
+function packingOrder(upload: readonly PathInfo[]): readonly PathInfo[] {
+  const large = upload.filter(({ narSize }) => narSize >= LARGE).sort((a, b) => b.narSize - a.narSize);
+  return [...large, ...upload.filter(({ narSize }) => narSize < LARGE)];
 }
 
 /** Packs a path and stores its NAR and listing; its narinfo is not visible yet. */

@@ -10,7 +10,10 @@ const NOT_OWNER = 0o077;
 /** Reads a file with a secret. Refuses one that others can read, as ssh does. Errors name the file, never its content. */
 export async function readSecretFile(path: string): Promise<string> {
   try {
-    const { mode, size } = await stat(path);
+    const stats = await stat(path);
+    const { mode, size } = stats;
+    if (!stats.isFile())
+      throw new CarportError('E_CREDENTIALS', `\`${path}\` is not a file`, { hint: 'name the key file itself' });
     if ((mode & NOT_OWNER) !== 0) {
       throw new CarportError('E_CREDENTIALS', `the secret file \`${path}\` can be read by others`, {
         cause: new Error(`its mode is ${(mode & 0o777).toString(8).padStart(4, '0')}`),

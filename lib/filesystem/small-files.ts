@@ -86,11 +86,13 @@ function start(): Worker {
     });
     sendBatch();
   });
-  worker.on('error', failBatch);
-  worker.on('exit', () => {
+  const end = (error: unknown) => {
+    if (thread !== worker) return;
     thread = undefined;
-    failBatch(new Error('the thread for small files ended'));
-  });
+    failBatch(error);
+  };
+  worker.on('error', end);
+  worker.on('exit', () => end(new Error('the thread for small files ended')));
   return worker;
 }
 

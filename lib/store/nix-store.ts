@@ -1,14 +1,18 @@
 import { readdir } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { CarportError, isErrno } from '../errors.js';
 import type { PathGraph } from '../nix/closure.js';
 import { isDerivationPath } from '../nix/derivation/derivation.js';
 import type { PathInfo } from '../nix/narinfo.js';
 import { DEFAULT_STORE_DIR, hashPartOf, isStoreBaseName } from '../nix/store-path.js';
-import { parsePathInfoJson } from './path-info-json.js';
+import { pathInfosIn } from './path-info-json.js';
 import type { Store } from './store.js';
 
 /** Paths for one command line: Linux takes 2 MiB of arguments. */
 const PATHS_A_CALL = 4000;
+
+/** Path infos that are read before others have their turn: the first thousand take 20 ms. */
+const INFOS_A_TURN = 200;
 
 /** `--offline`: whether a path is valid here is no question for a substituter. */
 const PATH_INFO = ['--extra-experimental-features', 'nix-command', 'path-info', '--json', '--offline'];
@@ -21,7 +25,13 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
 
   const pathInfo = async (paths: readonly string[], flags: readonly string[]): Promise<readonly PathInfo[]> => {
     const outputs = await inBatches(paths, (some) => runNix('nix', [...PATH_INFO, ...flags, ...some], env));
-    return outputs.flatMap((output) => parsePathInfoJson(output, storeDir));
+    const infos: PathInfo[] = [];
+    for (const output of outputs) {
+      for (const info of pathInfosIn(output, storeDir)) {
+        if (infos.push(info) % INFOS_A_TURN === 0) await setImmediate();
+      }
+    }
+    return infos;
   };
   /** A bare derivation would stand for its outputs; with `--derivation` an output would stand for its derivation. */
   const pathInfos = async (paths: readonly string[], flags: readonly string[]): Promise<PathGraph> => {

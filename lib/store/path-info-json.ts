@@ -27,33 +27,42 @@ const InfoJson = v.object({
 });
 type InfoJson = v.InferOutput<typeof InfoJson>;
 
-const PathInfoJson = v.union([
-  v.array(InfoJson),
-  v.object({ info: v.record(v.string(), v.nullable(InfoJson)), storeDir: v.string() }),
-  v.record(v.string(), v.nullable(InfoJson)),
-]);
-
 /**
  * Reads what `nix path-info --json` prints: a list (Nix 2.8 to 2.18), an object by path (2.19 on), and the versioned
  * forms with base names and structured hashes (2.32 on). Paths that are not valid are left out.
  */
 export function parsePathInfoJson(text: string, storeDir: string): readonly PathInfo[] {
-  const json = v.safeParse(PathInfoJson, parseJson(text));
-  if (!json.success) {
-    throw new CarportError('E_PROGRAM', '`nix path-info --json` printed a shape that carport does not know', {
-      cause: new Error(v.summarize(json.issues)),
-      hint: 'report it with the output of `nix --version`',
-    });
-  }
-  return entries(json.output)
-    .filter(([, info]) => info !== null && info.valid !== false && info.narHash !== undefined)
-    .map(([path, info]) => toPathInfo(path, info!, storeDir));
+  return [...pathInfosIn(text, storeDir)];
 }
 
-function entries(json: v.InferOutput<typeof PathInfoJson>): readonly (readonly [string, InfoJson | null])[] {
-  if (Array.isArray(json)) return json.map((info) => [info.path ?? '', info]);
-  const byPath = 'info' in json && 'storeDir' in json ? json.info : json;
-  return Object.entries(byPath as Record<string, InfoJson | null>);
+/** The same, one at a time: reading thousands takes a while, in which the caller may let others have the thread. */
+export function* pathInfosIn(text: string, storeDir: string): Generator<PathInfo> {
+  for (const [key, value] of entries(parseJson(text))) {
+    const json = v.safeParse(v.nullable(InfoJson), value);
+    if (!json.success) throw unknownShape(new Error(v.summarize(json.issues)));
+    const info = json.output;
+    if (info === null || info.valid === false || info.narHash === undefined) continue;
+    yield toPathInfo(key ?? info.path ?? '', info, storeDir);
+  }
+}
+
+function entries(json: unknown): readonly (readonly [string | undefined, unknown])[] {
+  if (Array.isArray(json)) return json.map((info) => [undefined, info]);
+  if (!isRecord(json)) throw unknownShape(new Error('it is neither a list nor an object'));
+  const versioned = 'info' in json && typeof json.storeDir === 'string';
+  if (versioned && !isRecord(json.info)) throw unknownShape(new Error('`info` is not an object'));
+  return Object.entries(versioned ? (json.info as Record<string, unknown>) : json);
+}
+
+function isRecord(json: unknown): json is Record<string, unknown> {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
+}
+
+function unknownShape(cause: Error): CarportError {
+  return new CarportError('E_PROGRAM', '`nix path-info --json` printed a shape that carport does not know', {
+    cause,
+    hint: 'report it with the output of `nix --version`',
+  });
 }
 
 function toPathInfo(key: string, json: InfoJson, storeDir: string): PathInfo {

@@ -17,11 +17,18 @@ export function uniteStores(stores: readonly [Store, ...Store[]]): Store {
   const gather = async (paths: readonly string[], query: 'queryInfos' | 'queryClosure'): Promise<PathGraph> => {
     const graph = new Map<string, PathInfo>();
     let missing = paths;
+    let failure: { readonly error: unknown } | undefined;
     for (const store of stores) {
       if (missing.length === 0) break;
-      note(store, await store[query](missing), graph);
+      try {
+        note(store, await store[query](missing), graph);
+      } catch (error) {
+        failure ??= { error };
+      }
       missing = paths.filter((path) => !graph.has(path));
     }
+    // A store that cannot be asked matters when the others do not have it all.
+    if (failure && missing.length > 0) throw failure.error;
     return graph;
   };
   return {

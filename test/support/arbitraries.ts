@@ -34,6 +34,9 @@ export const printable = (minLength = 0, maxLength = 30): fc.Arbitrary<string> =
     maxLength,
   });
 
+/** What a known field of a narinfo may hold. */
+const ascii = (): fc.Arbitrary<string> => printable(1).map((text) => text.replace(/[^ -~]/g, '~'));
+
 /** Text of one character a byte, whichever bytes. */
 export const byteString = (maxLength = 30): fc.Arbitrary<string> =>
   fc.string({ unit: fc.integer({ min: 0, max: 255 }).map(toChar), maxLength });
@@ -46,7 +49,7 @@ export const pathInfo = (): fc.Arbitrary<PathInfo> =>
       narSize: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
       references: fc.uniqueArray(storePath(), { maxLength: 5 }),
       deriver: optional(storePath().map((path) => `${path}.drv`)),
-      signatures: fc.array(printable(1), { maxLength: 3 }),
+      signatures: fc.array(ascii(), { maxLength: 3 }),
       ca: optional(hash().map((value) => `fixed:${value.algorithm}`)),
     })
     .map(withoutUndefined);
@@ -56,8 +59,8 @@ export const narInfo = (): fc.Arbitrary<NarInfo> =>
   fc
     .record({
       info: pathInfo(),
-      url: printable(1),
-      compression: printable(1),
+      url: ascii(),
+      compression: ascii(),
       fileHash: optional(hash('sha256')),
       fileSize: optional(fc.integer({ min: 1 })),
       unknownFields: fc.array(

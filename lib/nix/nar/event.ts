@@ -55,5 +55,6 @@ export function checkEntryOrder(previous: Uint8Array | undefined, name: Uint8Arr
 
 /** Checks that a node at `depth` (the root is 0) may exist. */
 export function checkDepth(depth: number): void {
-  if (depth >= NAR_LIMITS.depth) throw formatError('NAR', `is nested ${depth} levels deep, over ${NAR_LIMITS.depth}`);
+  if (depth >= NAR_LIMITS.depth)
+    throw formatError('NAR', `is nested deeper than the ${NAR_LIMITS.depth} levels that Nix allows`);
 }

@@ -58,13 +58,13 @@ describe('a directory of objects', () => {
     // The name of a process that has ended: its own, with the number of one that is no more.
     const { pid } = spawnSync('true');
     const dead = mine.replace(`-${process.pid}-`, `-${pid}-`);
-    const [young, old] = ['0', '1'].map((digit) => mine.replace(/\.carport-.{12}/, `.carport-${digit.repeat(12)}`));
-    const names = { mine, dead, young: young!, old: old!, foreign: join(spool, 'notes.txt') };
+    const elsewhere = mine.replace(/\.carport-.{12}/, `.carport-${'0'.repeat(12)}`);
+    const names = { mine, dead, elsewhere, foreign: join(spool, 'notes.txt') };
     for (const name of Object.values(names)) await writeFile(name, 'x');
-    await utimes(names.old, 1, 1);
+    await utimes(names.elsewhere, 1, 1);
     await openFileStore(root).put('x', Buffer.from('x'), TEXT);
     const left = (await readdir(spool)).map((name) => join(spool, name)).sort();
-    expect(left).toEqual([names.mine, names.young, names.foreign].sort());
+    expect(left).toEqual([names.mine, names.elsewhere, names.foreign].sort());
   });
 
   it('removes what a killed process left of an xz compression', async () => {

@@ -162,8 +162,9 @@ describe('rendering a narinfo', () => {
   it.each(INJECTIONS)('refuses every control character in %s', (_, change) => {
     for (const char of CONTROL) {
       const info = { ...INFO, ...change(`${char}Sig: k:v`) };
-      expectFormatError(/has a control character|is not a hash part|is not an unknown field/, () =>
-        renderNarInfo(info),
+      expectFormatError(
+        /has a control character|is not printable ASCII|is not a hash part|is not an unknown field/,
+        () => renderNarInfo(info),
       );
     }
   });

@@ -180,6 +180,6 @@ describe('without Nix', () => {
   });
 
   it('the system’s Nix is never written to', () => {
-    expectError('E_USAGE', 'carport does not write to the system', () => openStoreForWriting('nix', env()));
+    expectError('E_USAGE', 'this command is for carport', () => openStoreForWriting('nix', env()));
   });
 });

@@ -41,7 +41,7 @@ describe('an own store', () => {
     expect([...(await store.queryAll()).keys()]).toEqual([info.path]);
     expect(await store.queryHashParts()).toEqual(new Map([[hashPartOf(info.path), info.path]]));
     expect(store.realPath(info)).toBe(at('root', info.path));
-    expect(await verifyStore(store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+    expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
   });
 
   it('keeps its metadata in narinfos, and nothing beside', async () => {
@@ -91,7 +91,7 @@ describe('an own store', () => {
     writeTree(store.realPath(info), fileOf('x'));
     expect((await store.queryInfos([info.path])).size).toBe(0);
     expect((await store.queryHashParts()).size).toBe(0);
-    expect((await verifyStore(store, pool)).unregistered).toEqual([baseNameOf(info.path)]);
+    expect((await verifyStore(store, store, pool)).unregistered).toEqual([baseNameOf(info.path)]);
   });
 
   it.each([
@@ -124,9 +124,9 @@ describe('placing a path where something was left', () => {
     expect(writer.hasLeft(info.path)).toBe(true);
     expect(await writer.isWhole(info)).toBe(true);
     await writer.register(info);
-    expect((await verifyStore(store, pool)).problems).toEqual([]);
+    expect((await verifyStore(store, store, pool)).problems).toEqual([]);
     await placeTree(store, pool, 'thing', tree);
-    expect(await verifyStore(store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+    expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
   });
 
   it.each(OBSTACLES.flatMap(([obstacle, was]) => SHAPES.map(([shape, tree]) => ({ obstacle, shape, was, tree }))))(
@@ -140,7 +140,7 @@ describe('placing a path where something was left', () => {
       // One of the obstacles is one of the shapes, and then it is whole.
       if (JSON.stringify(was) !== JSON.stringify(tree)) expect(await writer.isWhole(info)).toBe(false);
       await placeTree(store, pool, 'thing', tree);
-      expect(await verifyStore(store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+      expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
       expect(readdirSync(store.layout.realStoreDir)).toHaveLength(1);
     },
   );
@@ -171,7 +171,7 @@ describe('placing a path where something was left', () => {
     await writerOf(store, pool);
     // Of another machine, and young.
     expect(readdirSync(store.layout.realStoreDir).sort()).toEqual([dead, baseNameOf(own)].sort());
-    expect((await verifyStore(store, pool)).unregistered).toEqual([]);
+    expect((await verifyStore(store, store, pool)).unregistered).toEqual([]);
   });
 });
 
@@ -184,7 +184,7 @@ describe('the same path, placed at the same time', () => {
       mkdirSync(store.layout.realStoreDir, { recursive: true });
       if (was) writeTree(store.realPath(infoOf('thing', tree)), was);
       await Promise.all(Array.from({ length: 8 }, () => placeTree(store, pool, 'thing', tree)));
-      expect(await verifyStore(store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+      expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
       expect(readdirSync(store.layout.realStoreDir)).toHaveLength(1);
     },
   );
@@ -199,7 +199,7 @@ describe('the same path, placed at the same time', () => {
     const paths = outputs[0]!.trim().split('\n');
     expect(paths).toHaveLength(10);
     expect([...(await store.queryInfos(paths)).keys()].sort()).toEqual([...paths].sort());
-    expect(await verifyStore(store, pool)).toEqual({ checked: 10, problems: [], unregistered: [] });
+    expect(await verifyStore(store, store, pool)).toEqual({ checked: 10, problems: [], unregistered: [] });
     expect(readdirSync(store.layout.realStoreDir)).toHaveLength(10);
     expect(readdirSync(store.layout.infoDir)).toHaveLength(10);
   });

@@ -26,13 +26,13 @@ describe('verifying a store', () => {
   it('finds nothing wrong where nothing is', async () => {
     const { store, a, b, c } = await chain();
     const checked: string[] = [];
-    const result = await verifyStore(store, pool, undefined, (path) => checked.push(path));
+    const result = await verifyStore(store, store, pool, undefined, (path) => checked.push(path));
     expect(result).toEqual({ checked: 3, problems: [], unregistered: [] });
     expect(checked.sort()).toEqual([a, b, c].map(({ path }) => path).sort());
   });
 
   it('of an empty store finds nothing', async () => {
-    expect(await verifyStore(open(), pool)).toEqual({ checked: 0, problems: [], unregistered: [] });
+    expect(await verifyStore(open(), open(), pool)).toEqual({ checked: 0, problems: [], unregistered: [] });
   });
 
   it.each<[string, (tree: string) => void]>([
@@ -48,7 +48,7 @@ describe('verifying a store', () => {
     const { store, b } = await chain();
     chmodSync(store.realPath(b), 0o755);
     damage(store.realPath(b));
-    const { problems } = await verifyStore(store, pool);
+    const { problems } = await verifyStore(store, store, pool);
     expect(problems).toEqual([
       { path: b.path, problem: 'damaged', detail: expect.stringMatching(/^its hash is sha256-.*=, not sha256-.*=$/) },
     ]);
@@ -57,7 +57,7 @@ describe('verifying a store', () => {
   it('finds a path whose files are gone', async () => {
     const { store, a } = await chain();
     removeAll(store.realPath(a));
-    const { problems, checked } = await verifyStore(store, pool);
+    const { problems, checked } = await verifyStore(store, store, pool);
     expect(problems).toEqual([{ path: a.path, problem: 'missing', detail: 'its files are gone' }]);
     expect(checked).toBe(3);
   });
@@ -65,7 +65,7 @@ describe('verifying a store', () => {
   it('finds a path whose references are not valid, and what was left of them', async () => {
     const { store, a, b } = await chain();
     rmSync(metadataOf(store, a));
-    expect(await verifyStore(store, pool)).toEqual({
+    expect(await verifyStore(store, store, pool)).toEqual({
       checked: 2,
       problems: [{ path: b.path, problem: 'incomplete', detail: `it refers to \`${a.path}\`, which is not valid` }],
       unregistered: [baseNameOf(a.path)],
@@ -79,7 +79,7 @@ describe('verifying a store', () => {
     const temporary = writer.temporaryName();
     writeTree(temporary, TREE);
     await writer.place(temporary, { ...info, references: [info.path] });
-    expect(await verifyStore(store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+    expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
   });
 
   it('looks only at the paths that it is given, and at all for their references', async () => {
@@ -87,12 +87,12 @@ describe('verifying a store', () => {
     removeAll(store.realPath(a));
     writeFileSync(join(store.layout.realStoreDir, 'stray'), 'x');
     const checked: string[] = [];
-    const result = await verifyStore(store, pool, [b.path, c.path], (path) => checked.push(path));
+    const result = await verifyStore(store, store, pool, [b.path, c.path], (path) => checked.push(path));
     expect(result).toEqual({ checked: 2, problems: [], unregistered: [] });
     expect(checked.sort()).toEqual([b.path, c.path].sort());
-    expect((await verifyStore(store, pool, [a.path])).problems).toHaveLength(1);
+    expect((await verifyStore(store, store, pool, [a.path])).problems).toHaveLength(1);
     expect(readdirSync(store.layout.realStoreDir)).toContain('stray');
-    expect((await verifyStore(store, pool)).unregistered).toEqual(['stray']);
+    expect((await verifyStore(store, store, pool)).unregistered).toEqual(['stray']);
   });
 });
 

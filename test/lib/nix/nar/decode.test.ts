@@ -157,8 +157,8 @@ describe('the NAR decoder refuses', () => {
   });
 
   it('nesting of 64 levels', () => {
-    expectFormatError('nested 64 levels deep', () => decodeAll(narOf(...nestedTokens(64))));
-    expectFormatError('nested 64 levels deep', () => decodeAll(narOf(...nestedTokens(300))));
+    expectFormatError('nested deeper than the 64 levels', () => decodeAll(narOf(...nestedTokens(64))));
+    expectFormatError('nested deeper than the 64 levels', () => decodeAll(narOf(...nestedTokens(300))));
     expect(decodeAll(narOf(...nestedTokens(63))).filter((type) => type === 'directory')).toHaveLength(63);
   });
 

@@ -41,7 +41,7 @@ describe('the NAR encoder refuses', () => {
     ['an empty target', [link('')], 'an empty target'],
     ['a target with a NUL', [link('a\0')], 'has a NUL byte'],
     ['a target of 4096 bytes', [link('t'.repeat(4096))], 'over 4095'],
-    ['nesting of 64 levels', nested(64), 'nested 64 levels deep'],
+    ['nesting of 64 levels', nested(64), 'nested deeper than the 64 levels'],
     ['no events', [], 'ends in the middle of a node'],
     ['an open directory', [DIRECTORY], 'ends in the middle of a node'],
     ['an open file', [file(0)], 'ends in the middle of a node'],
