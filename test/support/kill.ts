@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { expect } from 'vitest';
 import { CARPORT, type Sandbox } from './sandbox.js';
 
 /** How often a test kills carport. More by hand: `CARPORT_TEST_KILLS=100`. */
@@ -20,24 +21,31 @@ async function runAndKill(box: Sandbox, args: readonly string[], delayMs: number
   return signal === 'SIGKILL';
 }
 
+/** What a run that was killed, or not, left to see. */
+export type Progress = 'nothing' | 'a part' | 'all';
+
 /**
- * Runs carport and kills it at a random instant, again and again, until it was killed `kills` times; `look` is called
- * after each run. What a run takes is learnt as it goes: a busy machine is slower at one time than at another.
+ * Runs carport and kills it at a random instant, again and again, until it was killed `kills` times and was once in the
+ * midst of its work. `look` is called after each run. How long a run takes is learnt as it goes, as machines are busy.
  */
 export async function killOften(
   box: Sandbox,
   args: () => readonly string[],
   kills: number,
-  look: (wasKilled: boolean, at: string) => Promise<void>,
+  look: (wasKilled: boolean, at: string) => Promise<Progress>,
 ): Promise<void> {
   let duration = 400;
-  for (let killed = 0; killed < kills; ) {
+  let partial = 0;
+  for (let killed = 0, runs = 0; killed < kills || (partial === 0 && runs < 200); runs++) {
     const start = performance.now();
     const delay = duration * (0.1 + Math.random());
     const wasKilled = await runAndKill(box, args(), delay);
+    const took = performance.now() - start;
+    const progress = await look(wasKilled, `${wasKilled ? 'killed' : 'ended'} after ${Math.round(took)} ms`);
     if (wasKilled) killed++;
-    // Half of the way to what it took, or a little more than what it was not enough for.
-    duration = wasKilled ? duration * 1.02 : (duration + performance.now() - start) / 2;
-    await look(wasKilled, `${wasKilled ? 'killed' : 'ended'} after ${Math.round(delay)} ms`);
+    if (wasKilled && progress === 'a part') partial++;
+    if (!wasKilled) duration = (duration + took) / 2;
+    else if (progress === 'nothing') duration *= 1.1;
   }
+  if (kills > 1) expect(partial, 'it was never killed in the midst of its work').toBeGreaterThan(0);
 }

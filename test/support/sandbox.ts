@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -115,7 +116,7 @@ export function useSandbox(scope: 'each' | 'all' = 'each'): () => Sandbox {
 
 /** Removes a tree of which parts may be read-only. */
 export async function removeAll(path: string): Promise<void> {
-  await makeWritable(path);
+  if (existsSync(path)) await makeWritable(path);
   await rm(path, { recursive: true, force: true });
 }
 

@@ -1,6 +1,6 @@
 import { readdir, rm } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { killCount, killOften } from '../../support/kill.js';
+import { killCount, killOften, type Progress } from '../../support/kill.js';
 import { createLargeStore } from '../../support/samples.js';
 import { type KeyFile, useSandbox } from '../../support/sandbox.js';
 import { faultsOf, narInfosOf } from '../../support/transfers.js';
@@ -31,27 +31,20 @@ describe('a push that is killed at any instant', () => {
     await rm(cache, { recursive: true });
 
     let runs = 0;
-    let partial = 0;
-    await killOften(
-      box(),
-      () => args,
-      kills,
-      async (wasKilled, at) => {
-        const visible = (await narInfosOf(cache)).size;
-        expect(await faultsOf(cache), at).toEqual([]);
-        if (visible > 0 && visible < paths.length) partial++;
-        // Most begin on what others left. A push that could finish says nothing: then begin anew.
-        if (!wasKilled || visible === paths.length || runs++ % 3 === 2)
-          await rm(cache, { recursive: true, force: true });
-      },
-    );
-    // Otherwise this has tested little.
-    if (kills >= 20) expect(partial).toBeGreaterThan(0);
+    const look = async (wasKilled: boolean, at: string): Promise<Progress> => {
+      const visible = (await narInfosOf(cache)).size;
+      expect(await faultsOf(cache), at).toEqual([]);
+      const progress = visible === 0 ? 'nothing' : visible < paths.length ? 'a part' : 'all';
+      // Most begin on what others left. A push that could finish says nothing: then begin anew.
+      if (!wasKilled || progress === 'all' || runs++ % 3 === 2) await rm(cache, { recursive: true, force: true });
+      return progress;
+    };
+    await killOften(box(), () => args, kills, look);
     await killOften(
       box(),
       () => args,
       1,
-      async () => undefined,
+      async () => 'a part',
     );
     await box().succeed(args);
     expect([...(await narInfosOf(cache)).keys()].sort()).toEqual([...paths].sort());
