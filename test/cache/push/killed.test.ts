@@ -18,10 +18,10 @@ describe('a push that is killed at any instant', () => {
   });
 
   it.each([
-    ['zstd', killCount(24), SIZES.length],
-    ['none', killCount(8), SIZES.length],
+    ['zstd', killCount(20), SIZES.length],
+    ['none', killCount(6), SIZES.length],
     // xz takes its time: a closure of fewer paths.
-    ['xz', killCount(6), SIZES.length - 12],
+    ['xz', killCount(4), SIZES.length - 12],
   ] as const)('leaves a cache whose every narinfo is complete (%s, %i times)', async (compression, kills, root) => {
     const cache = box().path(`cache-${compression}`);
     const args = ['push', store.paths[root]!, '--store', store.root, '--to', cache, '--compression', compression];
