@@ -8,6 +8,7 @@ export const EXIT_CODES = {
   4: 'a key or credential is missing, unreadable or refused',
   5: 'not found',
   6: 'integrity: wrong hash, signature or format',
+  75: 'try again: a server does not answer; what was finished is kept',
   130: 'interrupted',
 } as const;
 
@@ -18,6 +19,8 @@ const BY_ERROR: Readonly<Record<ErrorCode, keyof typeof EXIT_CODES>> = {
   E_SIGNATURE: 6,
   E_NOT_FOUND: 5,
   E_CREDENTIALS: 4,
+  E_UNAVAILABLE: 75,
+  E_REMOTE: 1,
   E_PROGRAM: 1,
   E_UNSUPPORTED: 1,
   E_INTERRUPTED: 130,

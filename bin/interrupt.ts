@@ -17,7 +17,7 @@ export async function interruptible<T>(stop: () => void, work: () => Promise<T>)
   try {
     return await work();
   } catch (cause) {
-    if (!interrupted) throw cause;
+    if (!interrupted || (cause instanceof CarportError && cause.code === 'E_INTERRUPTED')) throw cause;
     throw new CarportError('E_INTERRUPTED', `stopped by ${interrupted}`, {
       hint: 'run it again: paths that were finished are not done again',
     });

@@ -62,6 +62,21 @@ export const SETTINGS = {
     personal: false,
     description: 'worker threads',
   },
+  'skip-signed-by': {
+    env: 'CARPORT_SKIP_SIGNED_BY',
+    option: '--skip-signed-by',
+    list: true,
+    personal: false,
+    description: 'leave out paths that a key of this name has signed: another cache has them',
+  },
+  'retry-seconds': {
+    env: 'CARPORT_RETRY_SECONDS',
+    option: '--retry-seconds',
+    list: false,
+    number: true,
+    personal: false,
+    description: 'how long a server may be gone before it is given up',
+  },
 } as const satisfies Record<string, SettingSpec>;
 
 export type SettingKey = keyof typeof SETTINGS;

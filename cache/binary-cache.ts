@@ -3,16 +3,22 @@ import { CarportError } from '../lib/errors.js';
 import { type CacheInfo, parseCacheInfo, renderCacheInfo } from '../lib/nix/cache-info.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf, isHashPart } from '../lib/nix/store-path.js';
-import { checkKey, type ObjectStore, type StoredObject } from './object-store/object-store.js';
+import {
+  checkKey,
+  listObjects,
+  type ObjectMetadata,
+  type ObjectStore,
+  type StoredObject,
+} from './object-store/object-store.js';
 
-/** Keys and content types, as Nix lays out a binary cache. */
+/** Keys and content types, as Nix lays out a binary cache. A NAR's key names its content; the others may change. */
 const CACHE_INFO_KEY = 'nix-cache-info';
-const CONTENT_TYPES = {
-  cacheInfo: 'text/x-nix-cache-info',
-  narInfo: 'text/x-nix-narinfo',
-  nar: 'application/x-nix-nar',
-  listing: 'application/json',
-} as const;
+const METADATA = {
+  cacheInfo: { contentType: 'text/x-nix-cache-info', cacheControl: 'public, max-age=300' },
+  narInfo: { contentType: 'text/x-nix-narinfo', cacheControl: 'public, max-age=300' },
+  nar: { contentType: 'application/x-nix-nar', cacheControl: 'public, max-age=31536000, immutable' },
+  listing: { contentType: 'application/json', cacheControl: 'public, max-age=3600' },
+} as const satisfies Record<string, ObjectMetadata>;
 
 const SMALL_OBJECT_LIMIT = 4 * 1024 * 1024;
 const LISTING_LIMIT = 256 * 1024 * 1024;
@@ -24,7 +30,7 @@ export async function readCacheInfo(objects: ObjectStore): Promise<CacheInfo | u
 }
 
 export async function writeCacheInfo(objects: ObjectStore, info: CacheInfo): Promise<void> {
-  await objects.put(CACHE_INFO_KEY, Buffer.from(renderCacheInfo(info)), { contentType: CONTENT_TYPES.cacheInfo });
+  await objects.put(CACHE_INFO_KEY, Buffer.from(renderCacheInfo(info)), METADATA.cacheInfo);
 }
 
 /** The cache's description; throws where there is no cache. */
@@ -33,7 +39,7 @@ export async function requireCacheInfo(objects: ObjectStore): Promise<CacheInfo>
   if (info) return info;
   throw new CarportError('E_NOT_FOUND', `there is no binary cache at \`${objects.url}\``, {
     cause: new Error(`it has no \`${CACHE_INFO_KEY}\``),
-    hint: 'check the URL; `carport push` and `carport cache init` make a cache',
+    hint: 'check the URL, and whether you may read there; `carport push` and `carport cache init` make a cache',
   });
 }
 
@@ -64,11 +70,11 @@ export async function readNarInfo(objects: ObjectStore, hashPart: string): Promi
 
 export async function writeNarInfo(objects: ObjectStore, info: NarInfo): Promise<void> {
   const text = Buffer.from(renderNarInfo(info), 'latin1');
-  await objects.put(narInfoKey(hashPartOf(info.path)), text, { contentType: CONTENT_TYPES.narInfo });
+  await objects.put(narInfoKey(hashPartOf(info.path)), text, METADATA.narInfo);
 }
 
 export async function writeListing(objects: ObjectStore, hashPart: string, listing: string): Promise<void> {
-  await objects.put(`${hashPart}.ls`, Buffer.from(listing), { contentType: CONTENT_TYPES.listing });
+  await objects.put(`${hashPart}.ls`, Buffer.from(listing), METADATA.listing);
 }
 
 /** The text of a path's `.ls`, or `undefined`. */
@@ -81,7 +87,7 @@ export async function writeNar(
   key: string,
   body: Uint8Array | { readonly path: string; readonly size: number },
 ): Promise<void> {
-  await objects.put(key, body, { contentType: CONTENT_TYPES.nar });
+  await objects.put(key, body, METADATA.nar);
 }
 
 /** The NAR that a narinfo points to. Its URL is not signed: it must lie inside the cache. */
@@ -103,12 +109,23 @@ export function promiseOf({ compression, narHash, narSize, fileHash, fileSize }:
   };
 }
 
-/** Hash parts of all narinfos. */
+/** The size of the NAR that a narinfo points to, if it is there. */
+export function narSizeIn(objects: ObjectStore, info: NarInfo): Promise<number | undefined> {
+  return objects.size(narKey(info));
+}
+
+/** Hash parts of all narinfos, in order. */
 export async function* listHashParts(objects: ObjectStore): AsyncGenerator<string> {
-  for await (const key of objects.list('.narinfo')) {
-    const hashPart = key.slice(0, -'.narinfo'.length);
-    if (isHashPart(hashPart)) yield hashPart;
+  for await (const { key } of listObjects(objects)) {
+    const hashPart = hashPartOfKey(key);
+    if (hashPart !== undefined) yield hashPart;
   }
+}
+
+/** The hash part that a key is the narinfo of. */
+export function hashPartOfKey(key: string): string | undefined {
+  const hashPart = key.endsWith('.narinfo') ? key.slice(0, -'.narinfo'.length) : '';
+  return isHashPart(hashPart) ? hashPart : undefined;
 }
 
 function narInfoKey(hashPart: string): string {

@@ -1,14 +1,40 @@
-import { type CacheUrl, parseCacheUrl } from './cache-url.js';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type CacheUrl, parseCacheUrl, parseEndpoint } from './cache-url.js';
 import { openFileStore } from './object-store/file.js';
+import { createHttpClient, type HttpClientOptions } from './object-store/http/client.js';
+import { openHttpStore } from './object-store/http.js';
 import type { ObjectStore } from './object-store/object-store.js';
+import type { Bucket } from './object-store/s3/bucket.js';
+import { openUploadRecords } from './object-store/s3/upload-records.js';
+import { openS3Store } from './object-store/s3.js';
+
+export interface OpenOptions extends HttpClientOptions {
+  /** Credentials, proxies and directories are named there. */
+  readonly env: NodeJS.ProcessEnv;
+}
 
 export interface OpenCache {
   readonly url: CacheUrl;
   readonly objects: ObjectStore;
+  /** Of an `s3://` cache: for the settings of the bucket itself. */
+  readonly bucket?: Bucket;
 }
 
-/** Opens what a cache's URL names. Nothing is read yet. */
-export function openCache(text: string): OpenCache {
+/** Opens what a cache's URL names. Nothing is read yet. Close the objects when done. */
+export function openCache(text: string, { env, ...options }: OpenOptions): OpenCache {
   const url = parseCacheUrl(text);
-  return { url, objects: openFileStore(url.root) };
+  const { location } = url;
+  if (location.kind === 'file') return { url, objects: openFileStore(location.root) };
+  const http = createHttpClient(options);
+  if (location.kind === 'http') return { url, objects: openHttpStore({ base: location.url, env, http }) };
+  const endpoint = location.endpoint ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
+  const placed = { ...location, ...(endpoint && { endpoint: parseEndpoint(endpoint) }) };
+  const records = openUploadRecords(join(stateDirectory(env), 'carport/uploads'));
+  const objects = openS3Store({ location: placed, env, http, records });
+  return { url, objects, bucket: objects.bucket };
+}
+
+function stateDirectory(env: NodeJS.ProcessEnv): string {
+  return env.XDG_STATE_HOME?.startsWith('/') ? env.XDG_STATE_HOME : join(env.HOME ?? homedir(), '.local/state');
 }

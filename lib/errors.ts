@@ -6,6 +6,8 @@ export type ErrorCode =
   | 'E_SIGNATURE' // no valid signature by a trusted key
   | 'E_NOT_FOUND' // a path, object, file or key that is not there
   | 'E_CREDENTIALS' // a key or credential that is missing, unreadable or refused
+  | 'E_UNAVAILABLE' // a server does not answer, or asks to come back later
+  | 'E_REMOTE' // a server refused, and trying again would not help
   | 'E_PROGRAM' // a program that carport runs failed
   | 'E_UNSUPPORTED' // a valid thing that this version does not handle
   | 'E_INTERRUPTED' // the user or the system stopped it

@@ -8,6 +8,8 @@ export type WorkEvent =
       readonly paths: number;
       /** Paths that are there already. */
       readonly present: number;
+      /** Paths that were left out because another cache has them. */
+      readonly skipped: number;
       /** Paths to transfer, and their uncompressed size. */
       readonly transfer: number;
       readonly narSize: number;
@@ -29,6 +31,8 @@ export type WorkEvent =
       readonly verb: Verb;
       readonly paths: number;
       readonly present: number;
+      /** Paths that were left out because another cache has them. */
+      readonly skipped: number;
       readonly transferred: number;
       /** Signatures that were added to paths that were there. */
       readonly signed: number;

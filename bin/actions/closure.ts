@@ -1,6 +1,5 @@
 import { checkStoreDir, requireCacheInfo } from '../../cache/binary-cache.js';
 import { cacheClosure } from '../../cache/closure.js';
-import { openCache } from '../../cache/open.js';
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, referencesIn, shortestChain, topologicalOrder } from '../../lib/nix/closure.js';
 import { closureSizes } from '../../lib/nix/closure-sizes.js';
@@ -14,6 +13,7 @@ import { type CommonOptions, type Context, note, writeJson, writeLines } from '.
 import { resolveHashParts, resolvePaths } from '../paths.js';
 import { singleValue } from '../settings.js';
 import { formatBytes } from '../terminal.js';
+import { withCache } from '../with-caches.js';
 
 export interface ClosureCommandOptions extends CommonOptions {
   readonly build?: boolean;
@@ -58,13 +58,16 @@ async function findInStore(whats: readonly string[], options: ClosureCommandOpti
 
 async function findInCache(whats: readonly string[], options: ClosureCommandOptions, context: Context): Promise<Found> {
   if (options.build) throw new CarportError('E_UNSUPPORTED', '`--build` works on a store, not with `--from`');
-  const { objects } = openCache(options.from![0]!);
-  const { storeDir } = await requireCacheInfo(objects);
-  checkStoreDir(objects, storeDir, DEFAULT_STORE_DIR);
-  const store = { storeDir, realStoreDirs: [] };
-  const hashParts = await resolveHashParts(whats, store, context);
-  const { graph, roots } = await cacheClosure(objects, hashParts);
-  return { graph, roots, missingOutputs: [], resolve: (what) => resolveStorePath(what, store) };
+  const settings = await settingsOf({ ...options, from: undefined }, context);
+  const warn = (message: string) => note(context, options, `warning: ${message}`);
+  return withCache(options.from![0]!, { context, settings, warn }, async ({ objects }) => {
+    const { storeDir } = await requireCacheInfo(objects);
+    checkStoreDir(objects, storeDir, DEFAULT_STORE_DIR);
+    const store = { storeDir, realStoreDirs: [] };
+    const hashParts = await resolveHashParts(whats, store, context);
+    const { graph, roots } = await cacheClosure(objects, hashParts);
+    return { graph, roots, missingOutputs: [], resolve: (what) => resolveStorePath(what, store) };
+  });
 }
 
 function missingText({ derivation, output, path }: MissingOutput): string {

@@ -1,4 +1,4 @@
-import { openCache } from '../../cache/open.js';
+import type { ObjectStore } from '../../cache/object-store/object-store.js';
 import { orderCaches, planPull } from '../../cache/pull/plan.js';
 import { pull } from '../../cache/pull/pull.js';
 import { CarportError } from '../../lib/errors.js';
@@ -11,8 +11,9 @@ import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { parseTrustedKeys } from '../keys.js';
 import { resolveHashParts } from '../paths.js';
-import { createReporter } from '../reporters/reporter.js';
-import { singleValue } from '../settings.js';
+import { createReporter, type Reporter } from '../reporters/reporter.js';
+import { type Settings, singleValue } from '../settings.js';
+import { withCaches } from '../with-caches.js';
 import { withPool } from '../with-pool.js';
 
 export interface PullCommandOptions extends CommonOptions {
@@ -25,43 +26,63 @@ export async function run(whats: readonly string[], options: PullCommandOptions,
   const settings = await settingsOf({ ...options }, context);
   if (settings.from.values.length === 0) {
     throw new CarportError('E_USAGE', 'it is not said where to pull from', {
-      hint: 'give `--from file:///path/of/cache`, or set CARPORT_FROM',
+      hint: 'give `--from https://host` or `--from file:///path/of/cache`, or set CARPORT_FROM',
     });
   }
+  const reporter = createReporter(context, options);
+  const warn = (message: string) => reporter.emit({ type: 'warning', message });
+  try {
+    await withCaches(settings.from.values, { context, settings, warn }, (caches) =>
+      pullFrom(
+        caches.map(({ objects }) => objects),
+        whats,
+        options,
+        settings,
+        reporter,
+        context,
+      ),
+    );
+  } finally {
+    reporter.stop();
+  }
+}
+
+async function pullFrom(
+  given: readonly ObjectStore[],
+  whats: readonly string[],
+  options: PullCommandOptions,
+  settings: Settings,
+  { emit }: Reporter,
+  context: Context,
+): Promise<void> {
   const store = openStoreForWriting(singleValue(settings.store), context.env);
   const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
-  const objects = settings.from.values.map((from) => openCache(from).objects);
   const hashParts = await resolveHashParts(whats, store, context);
   const links = outLinks(options.outLink, hashParts.length);
   for (const link of links) await checkReplaceable(link);
 
-  const reporter = createReporter(context, options);
-  const { emit } = reporter;
-  try {
-    const caches = await orderCaches(objects, store.storeDir);
-    const plan = await planPull(caches, store, hashParts, trust, emit);
-    const fetchPaths = plan.fetch.map(({ info }) => info.path);
-    const narSize = plan.fetch.reduce((sum, { info }) => sum + info.narSize, 0);
-    const totals = { verb: 'pull', paths: plan.fetch.length + plan.present, present: plan.present } as const;
-    emit({ type: 'plan', ...totals, transfer: plan.fetch.length, narSize, storePaths: fetchPaths });
-    if (options.dryRun) {
-      if (!options.json) await writeLines(context.stdout, fetchPaths);
-      return;
-    }
-    const { fileSize } = await withPool(settings.jobs, async (pool) => {
-      const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
-      return pull(plan, { caches, store, writer, pool, trust, emit });
-    });
-    await linkRoots(store, plan.roots, links);
-    const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);
-    emit({
-      ...{ type: 'summary', ...totals, transferred: plan.fetch.length, signed: 0, narSize, fileSize },
-      storePaths,
-    });
-    if (!options.json) await writeLines(context.stdout, storePaths);
-  } finally {
-    reporter.stop();
+  const caches = await orderCaches(given, store.storeDir, emit);
+  const plan = await planPull(caches, store, hashParts, trust, emit);
+  const fetchPaths = plan.fetch.map(({ info }) => info.path);
+  const narSize = plan.fetch.reduce((sum, { info }) => sum + info.narSize, 0);
+  const paths = plan.fetch.length + plan.present;
+  const totals = { verb: 'pull', paths, present: plan.present, skipped: 0 } as const;
+  emit({ type: 'plan', ...totals, transfer: plan.fetch.length, narSize, storePaths: fetchPaths });
+  if (options.dryRun) {
+    if (!options.json) await writeLines(context.stdout, fetchPaths);
+    return;
   }
+  const { fileSize } = await withPool(settings.jobs, async (pool) => {
+    const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
+    return pull(plan, { caches, store, writer, pool, trust, emit });
+  });
+  await linkRoots(store, plan.roots, links);
+  const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);
+  emit({
+    ...{ type: 'summary', ...totals, transferred: plan.fetch.length, signed: 0, narSize, fileSize },
+    storePaths,
+  });
+  if (!options.json) await writeLines(context.stdout, storePaths);
 }
 
 /** `result`, `result-2`, …, as Nix names them. */

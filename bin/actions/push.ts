@@ -1,4 +1,4 @@
-import { openCache } from '../../cache/open.js';
+import type { OpenCache } from '../../cache/open.js';
 import { planPush } from '../../cache/push/plan.js';
 import { prepareCache, push } from '../../cache/push/push.js';
 import {
@@ -15,8 +15,9 @@ import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { loadSecretKeys } from '../keys.js';
 import { resolvePaths } from '../paths.js';
-import { createReporter } from '../reporters/reporter.js';
-import { type Setting, singleValue } from '../settings.js';
+import { createReporter, type Reporter } from '../reporters/reporter.js';
+import { type Setting, type Settings, singleValue } from '../settings.js';
+import { withCache } from '../with-caches.js';
 import { withPool } from '../with-pool.js';
 
 export interface PushCommandOptions extends CommonOptions {
@@ -31,10 +32,28 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
   const to = singleValue(settings.to);
   if (to === undefined) {
     throw new CarportError('E_USAGE', 'it is not said where to push to', {
-      hint: 'give `--to file:///path/of/cache`, or set CARPORT_TO',
+      hint: 'give `--to s3://bucket?endpoint=…` or `--to file:///path/of/cache`, or set CARPORT_TO',
     });
   }
-  const { url, objects } = openCache(to);
+  const reporter = createReporter(context, options);
+  const warn = (message: string) => reporter.emit({ type: 'warning', message });
+  try {
+    await withCache(to, { context, settings, warn }, (cache) =>
+      pushTo(cache, whats, options, settings, reporter, context),
+    );
+  } finally {
+    reporter.stop();
+  }
+}
+
+async function pushTo(
+  { url, objects }: OpenCache,
+  whats: readonly string[],
+  options: PushCommandOptions,
+  settings: Settings,
+  { emit }: Reporter,
+  context: Context,
+): Promise<void> {
   const compression = compressionOf(settings.compression, url.compression);
   const level = levelOf(compression, settings.level, url.level);
   if (compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
@@ -42,38 +61,34 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
   const store = await openStoreForReading(singleValue(settings.store), context.env);
   const roots = await resolvePaths(whats, store, context);
 
-  const reporter = createReporter(context, options);
-  try {
-    const { graph, missingOutputs } = await closureOf(options.closure, store, roots);
-    reportMissing(missingOutputs, reporter.emit);
-    await prepareCache(objects, store.storeDir, !options.dryRun);
-    const plan = await planPush(objects, { graph, roots, keys, checkAll: options.checkAll === true });
-    const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
-    const uploadPaths = plan.upload.map(({ path }) => path);
-    const present = plan.order.length - plan.upload.length;
-    const totals = { verb: 'push', paths: plan.order.length, present } as const;
-    reporter.emit({ type: 'plan', ...totals, transfer: plan.upload.length, narSize, storePaths: uploadPaths });
-    if (keys.length === 0 && plan.upload.some(({ signatures }) => signatures.length === 0)) {
-      reporter.emit({ type: 'warning', message: 'nothing is signed: give `--secret-key`, or readers will refuse it' });
-    }
-    for (const path of plan.different) {
-      const message = `\`${path}\` is in the cache with other content, and stays so: its build is not reproducible`;
-      reporter.emit({ type: 'warning', message });
-    }
-    if (options.dryRun) return await printPaths(uploadPaths, options, context);
-    const listing = options.listing && url.writeListing !== false;
-    const { fileSize } = await withPool(settings.jobs, (pool) =>
-      push(plan, { objects, store, pool, keys, compression, level, listing, emit: reporter.emit }),
-    );
-    const storePaths = plan.order.map(({ path }) => path);
-    reporter.emit({
-      ...{ type: 'summary', ...totals, transferred: plan.upload.length, narSize, fileSize },
-      ...{ signed: plan.sign.length, storePaths },
-    });
-    await printPaths(storePaths, options, context);
-  } finally {
-    reporter.stop();
+  const { graph, missingOutputs } = await closureOf(options.closure, store, roots);
+  reportMissing(missingOutputs, emit);
+  await prepareCache(objects, store.storeDir, !options.dryRun);
+  const skipSignedBy = settings['skip-signed-by'].values;
+  const plan = await planPush(objects, { graph, roots, keys, checkAll: options.checkAll === true, skipSignedBy });
+  const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
+  const uploadPaths = plan.upload.map(({ path }) => path);
+  const [paths, skipped] = [plan.order.length, plan.skipped.length];
+  const totals = { verb: 'push', paths, present: paths - skipped - plan.upload.length, skipped } as const;
+  emit({ type: 'plan', ...totals, transfer: plan.upload.length, narSize, storePaths: uploadPaths });
+  if (keys.length === 0 && plan.upload.some(({ signatures }) => signatures.length === 0)) {
+    emit({ type: 'warning', message: 'nothing is signed: give `--secret-key`, or readers will refuse it' });
   }
+  for (const path of plan.different) {
+    const message = `\`${path}\` is in the cache with other content, and stays so: its build is not reproducible`;
+    emit({ type: 'warning', message });
+  }
+  if (options.dryRun) return printPaths(uploadPaths, options, context);
+  const listing = options.listing && url.writeListing !== false;
+  const { fileSize } = await withPool(settings.jobs, (pool) =>
+    push(plan, { objects, store, pool, keys, compression, level, listing, emit }),
+  );
+  const storePaths = plan.order.map(({ path }) => path);
+  emit({
+    ...{ type: 'summary', ...totals, transferred: plan.upload.length, narSize, fileSize },
+    ...{ signed: plan.sign.length, storePaths },
+  });
+  await printPaths(storePaths, options, context);
 }
 
 async function closureOf(

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { CatOptions, InitOptions } from '../actions/cache.js';
+import type { CacheCommandOptions, CatOptions, EraseOptions } from '../actions/cache.js';
 import { describeCommand, integerBetween, settingOption } from '../command.js';
 import type { CommonOptions, Context } from '../context.js';
 
@@ -8,22 +8,32 @@ const actions = () => import('../actions/cache.js');
 
 export function configure(command: Command, context: Context): void {
   command.description('Binary caches: what Nix and carport push to and pull from.');
-  describeCommand(
+  const init = describeCommand(
     command.command('init'),
-    'Makes a cache, or changes the settings of one. Prints the lines for `nix.conf`.',
+    'Makes a cache, and its bucket where that is not there, or changes the settings of one. Prints the lines for `nix.conf`.',
     'carport cache init file:///srv/cache --priority 30 --want-mass-query',
+    "carport cache init 's3://nix?endpoint=https://garage.example.org&region=garage' --secret-key cache.sec",
   )
-    .argument('<cache>', 'such as file:///srv/cache')
-    .option('--priority <number>', 'lower is asked first', integerBetween(0, 1_000_000))
-    .option('--want-mass-query', 'let Nix ask for many paths at once')
-    .addOption(settingOption('secret-key-files', '<file>'))
-    .action(async (url: string, options: InitOptions) => (await actions()).init(url, options, context));
+    .argument('<cache>', 'such as s3://bucket?endpoint=… or file:///srv/cache')
+    .addOption(settingOption('secret-key-files', '<file>'));
+  settingsOptions(init).action(async (url: string, options: CacheCommandOptions) =>
+    (await actions()).init(url, options, context),
+  );
+  const config = describeCommand(
+    command.command('config'),
+    'Shows the settings of a cache and of its bucket, and changes those that are given.',
+    "carport cache config 's3://nix?endpoint=https://garage.example.org&region=garage'",
+    'carport cache config file:///srv/cache --priority 50 --no-want-mass-query',
+  ).argument('<cache>', 'such as s3://bucket?endpoint=… or file:///srv/cache');
+  settingsOptions(config).action(async (url: string, options: CacheCommandOptions) =>
+    (await actions()).config(url, options, context),
+  );
   describeCommand(
     command.command('info'),
     'Shows what a cache is and how much it holds.',
     'carport cache info file:///srv/cache',
   )
-    .argument('<cache>', 'such as file:///srv/cache')
+    .argument('<cache>', 'such as s3://bucket?endpoint=…, https://host or file:///srv/cache')
     .action(async (url: string, options: CommonOptions) => (await actions()).showInfo(url, options, context));
   describeCommand(
     command.command('ls'),
@@ -31,7 +41,7 @@ export function configure(command: Command, context: Context): void {
     'carport cache ls file:///srv/cache',
     'carport cache ls file:///srv/cache /nix/store/HASH-NAME/bin',
   )
-    .argument('<cache>', 'such as file:///srv/cache')
+    .argument('<cache>', 'such as s3://bucket?endpoint=…, https://host or file:///srv/cache')
     .argument('[path]', 'a store path, or a directory in one')
     .action(async (url: string, path: string | undefined, options: CommonOptions) =>
       path === undefined
@@ -43,11 +53,32 @@ export function configure(command: Command, context: Context): void {
     'Prints a file of a cached store path. The signature and the whole NAR are checked.',
     'carport cache cat file:///srv/cache /nix/store/HASH-NAME/share/doc/README',
   )
-    .argument('<cache>', 'such as file:///srv/cache')
+    .argument('<cache>', 'such as s3://bucket?endpoint=…, https://host or file:///srv/cache')
     .argument('<path>', 'a file in a store path')
     .addOption(settingOption('trusted-keys', '<name:base64>'))
     .option('--allow-unsigned', 'print it even if no trusted key has signed the store path')
     .action(async (url: string, path: string, options: CatOptions) =>
       (await actions()).cat(url, path, options, context),
     );
+  describeCommand(
+    command.command('erase'),
+    'Removes a cache: its nix-cache-info, narinfos, NARs and what carport keeps beside them. Other objects stay, and so does the bucket. Asks for the name of the bucket or directory first.',
+    "carport cache erase 's3://nix?endpoint=https://garage.example.org&region=garage'",
+    'carport cache erase file:///srv/cache --dry-run',
+  )
+    .argument('<cache>', 'such as s3://bucket?endpoint=… or file:///srv/cache')
+    .option('--yes', 'do not ask; needed where there is no terminal')
+    .option('--dry-run', 'print what would be removed; change nothing')
+    .addOption(settingOption('retry-seconds', '<number>'))
+    .action(async (url: string, options: EraseOptions) => (await actions()).eraseCache(url, options, context));
+}
+
+function settingsOptions(command: Command): Command {
+  return command
+    .option('--priority <number>', 'lower is asked first', integerBetween(0, 1_000_000))
+    .option('--want-mass-query', 'let Nix ask for many paths at once')
+    .option('--no-want-mass-query', 'do not')
+    .option('--public', 'serve the bucket as a website: everybody who reaches the server can read it')
+    .option('--no-public', 'do not')
+    .addOption(settingOption('retry-seconds', '<number>'));
 }

@@ -20,6 +20,7 @@ export function configure(command: Command, context: Context): void {
     .option('--out-link <path>', 'make a link to the path, which is also kept from garbage collection')
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))
+    .addOption(settingOption('retry-seconds', '<number>'))
     .option('--dry-run', 'print the plan and what would be fetched; change nothing')
     .action(async (whats: readonly string[], options: PullCommandOptions) =>
       (await actions()).run(whats, options, context),

@@ -23,6 +23,8 @@ export function configure(command: Command, context: Context): void {
     .addOption(settingOption('compression', '<name>'))
     .addOption(settingOption('level', '<number>'))
     .addOption(settingOption('jobs', '<number>'))
+    .addOption(settingOption('skip-signed-by', '<keyname>'))
+    .addOption(settingOption('retry-seconds', '<number>'))
     .addOption(settingOption('store', '<root>'))
     .option('--check-all', 'ask the cache for every path and its NAR, and mend what is missing')
     .option('--no-listing', 'write no `.ls` listings')

@@ -76,10 +76,11 @@ function startOf(plan: Extract<WorkEvent, { type: 'plan' }>): ProgressState {
   return { verb, paths: transfer, pathsDone: 0, bytes: narSize, bytesDone: 0, startedAt: performance.now() };
 }
 
-function planText({ verb, paths, present, transfer, narSize }: Extract<WorkEvent, { type: 'plan' }>): string {
+function planText({ verb, paths, present, skipped, transfer, narSize }: Extract<WorkEvent, { type: 'plan' }>): string {
   const where = verb === 'push' ? 'already cached' : 'already here';
   const what = verb === 'push' ? 'to upload' : 'to fetch';
-  return `${count(paths, 'path')}: ${present} ${where}, ${transfer} ${what} (${formatBytes(narSize)})`;
+  const elsewhere = skipped > 0 ? `${skipped} in another cache, ` : '';
+  return `${count(paths, 'path')}: ${present} ${where}, ${elsewhere}${transfer} ${what} (${formatBytes(narSize)})`;
 }
 
 function summaryText(event: Extract<WorkEvent, { type: 'summary' }>): string {

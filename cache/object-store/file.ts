@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, opendir, stat } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CarportError, isErrno } from '../../lib/errors.js';
 import { moveFile, readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
-import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
-import { checkKey, type ObjectStore } from './object-store.js';
+import { createTemporaryNames, isTemporaryName, removeLeftovers } from '../../lib/filesystem/temporary.js';
+import { checkKey, isKey, type ListedObject, type ListOptions, type ObjectStore } from './object-store.js';
 
 const READ_SIZE = 256 * 1024;
 
@@ -25,6 +25,7 @@ export function openFileStore(root: string): ObjectStore {
     spoolName,
     localPath,
     read: (key, limit) => readSmallFile(localPath(key), limit),
+    size: (key) => fileSize(localPath(key)),
     async get(key) {
       const path = localPath(key);
       const size = await fileSize(path);
@@ -35,15 +36,11 @@ export function openFileStore(root: string): ObjectStore {
       if ('path' in body) await moveFile(body.path, localPath(key));
       else await writeFileAtomic(localPath(key), await spoolName(), body);
     },
-    async *list(suffix) {
-      try {
-        for await (const entry of await opendir(root)) {
-          if (entry.name.endsWith(suffix)) yield entry.name;
-        }
-      } catch (error) {
-        if (!isErrno(error, 'ENOENT')) throw error;
-      }
+    list: (options) => listDirectory(root, options),
+    async remove(keys) {
+      for (const key of keys) await rm(localPath(key), { force: true });
     },
+    async close() {},
   };
 }
 
@@ -51,6 +48,34 @@ async function prepareSpool(directory: string): Promise<() => string> {
   await mkdir(directory, { recursive: true });
   await removeLeftovers(directory);
   return createTemporaryNames(directory);
+}
+
+/** In the order of a bucket, where a directory's name goes on with a slash. */
+async function* listDirectory(
+  root: string,
+  { prefix = '', recursive = false }: ListOptions,
+  directory = '',
+): AsyncGenerator<ListedObject> {
+  const entries = await readdir(join(root, directory), { withFileTypes: true }).catch((error) => {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw error;
+  });
+  const keys = entries
+    .filter(({ name }) => isKey(name) && !isTemporaryName(name))
+    .map((entry) => directory + entry.name + (entry.isDirectory() ? '/' : ''));
+  for (const key of keys.sort(byBytes)) {
+    const below = key.endsWith('/');
+    if (below && (prefix.startsWith(key) || (recursive && key.startsWith(prefix)))) {
+      yield* listDirectory(root, { prefix, recursive }, key);
+    } else if (!below && key.startsWith(prefix)) {
+      const size = await fileSize(join(root, key)).catch(() => undefined);
+      if (size !== undefined) yield { key, size };
+    }
+  }
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** The size of a plain file; `undefined` when there is nothing. A pipe or device would block or never end. */

@@ -1,9 +1,9 @@
-import { formatError } from '../../lib/errors.js';
+import { CarportError, formatError } from '../../lib/errors.js';
 
 /** An object that is there. */
 export interface StoredObject {
   readonly size: number;
-  /** Its bytes, in pieces; each call reads from the beginning. */
+  /** Its bytes, in pieces. Read them once, at once, and to their end or the iterator's `return`. */
   bytes(): AsyncIterable<Uint8Array>;
 }
 
@@ -12,33 +12,81 @@ export type ObjectBody = Uint8Array | { readonly path: string; readonly size: nu
 
 export interface ObjectMetadata {
   readonly contentType: string;
+  /** How long readers and proxies may keep it, as `Cache-Control` says. */
+  readonly cacheControl?: string;
+}
+
+export interface ListedObject {
+  readonly key: string;
+  readonly size: number;
+}
+
+export interface ListOptions {
+  /** Only keys that begin so. */
+  readonly prefix?: string;
+  /** Also keys that have a `/` after the prefix. */
+  readonly recursive?: boolean;
 }
 
 /** Objects by key, such as a directory or a bucket. Keys are relative paths without `.`, `..` and empty parts. */
 export interface ObjectStore {
   /** For messages; without credentials. */
   readonly url: string;
-  /** A path that is free, for a file that `put` will take. The caller removes what it did not put. */
+  /** A path that is free, for a file that `put` will take. The caller removes it; that `put` may have moved it is fine. */
   spoolName(): Promise<string>;
   /** A small object whole, or `undefined` when there is none. More than `limit` bytes are an error. */
   read(key: string, limit: number): Promise<Buffer | undefined>;
+  /** The size of an object, or `undefined` when there is none. */
+  size(key: string): Promise<number | undefined>;
   /** An object of any size, or `undefined` when there is none. */
   get(key: string): Promise<StoredObject | undefined>;
   /** Where the object would be if it is a plain file of this machine: workers read it there. */
   localPath?(key: string): string;
   /** Makes the object visible whole or not at all, in place of an older one. */
   put(key: string, body: ObjectBody, metadata: ObjectMetadata): Promise<void>;
-  /** Keys at the top that end with `suffix`, in no order. */
-  list(suffix: string): AsyncIterable<string>;
+  /** Objects in the order of their keys' bytes. Web servers cannot list. */
+  list?(options: ListOptions): AsyncIterable<ListedObject>;
+  /** Removes objects; what is not there is fine. */
+  remove?(keys: readonly string[]): Promise<void>;
+  /** Lets go of connections and of files that were spooled. */
+  close(): Promise<void>;
+}
+
+/** Keys come in pages of about so many, each of which is one request of a bucket. */
+export const LIST_PAGE = 1000;
+
+/** The listing of a store that has one. */
+export function listObjects(objects: ObjectStore, options: ListOptions = {}): AsyncIterable<ListedObject> {
+  if (objects.list) return objects.list(options);
+  throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` cannot be listed`, {
+    hint: "a web server has no listing: use the cache's `s3://` or `file://` URL",
+  });
 }
 
 /** Returns `key` when it names an object inside the store and nothing outside of it. */
 export function checkKey(key: string): string {
-  const parts = key.split('/');
-  const safe = parts.every((part) => part !== '' && part !== '.' && part !== '..');
-  if (safe && !/[\x00-\x1f\x7f\\]/.test(key)) return key;
+  if (isKey(key)) return key;
   throw formatError(
     `object key \`${JSON.stringify(key).slice(1, -1)}\``,
     'leads outside the cache or is not a plain relative path',
   );
+}
+
+/** True for a plain relative path. */
+export function isKey(key: string): boolean {
+  const parts = key.split('/');
+  return parts.every((part) => part !== '' && part !== '.' && part !== '..') && !/[\x00-\x1f\x7f\\]/.test(key);
+}
+
+/** Gathers a small object; more than `limit` bytes are refused. `name` is for the message. */
+export async function collectSmall(pieces: AsyncIterable<Uint8Array>, limit: number, name: string): Promise<Buffer> {
+  const held: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of pieces) {
+    size += piece.length;
+    if (size > limit)
+      throw formatError(`\`${name}\``, `it has more than the ${limit} bytes that are read of such an object`);
+    held.push(piece);
+  }
+  return Buffer.concat(held);
 }

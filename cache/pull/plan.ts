@@ -37,16 +37,29 @@ export interface PullPlan {
   readonly present: number;
 }
 
-/** Caches in the order in which they are asked: by priority, the lower first, then as given. */
-export async function orderCaches(caches: readonly ObjectStore[], storeDir: string): Promise<readonly ObjectStore[]> {
-  const infos = await Promise.all(
+/**
+ * Caches in the order in which they are asked: by priority, the lower first, then as given. One that does not answer, or
+ * is no cache, is passed over with a warning while there is another.
+ */
+export async function orderCaches(
+  caches: readonly ObjectStore[],
+  storeDir: string,
+  emit: Emit,
+): Promise<readonly ObjectStore[]> {
+  const asked = await Promise.allSettled(
     caches.map(async (objects) => {
       const info = await requireCacheInfo(objects);
       checkStoreDir(objects, info.storeDir, storeDir);
       return { objects, priority: info.priority ?? 0 };
     }),
   );
-  return infos.sort((a, b) => a.priority - b.priority).map(({ objects }) => objects);
+  const good = asked.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
+  const failed = asked.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
+  for (const reason of failed) {
+    if (good.length === 0 || !(reason instanceof CarportError) || reason.code === 'E_USAGE') throw reason;
+    emit({ type: 'warning', message: `${reason.message}; going on without it` });
+  }
+  return good.sort((a, b) => a.priority - b.priority).map(({ objects }) => objects);
 }
 
 /**
@@ -101,9 +114,8 @@ export async function findPath(
   let refusal: CarportError | undefined;
   for (const objects of caches) {
     try {
-      const info = await readNarInfo(objects, wanted.hashPart);
-      if (info === undefined) continue;
-      const accepted = accept(info, objects, wanted, trust);
+      const accepted = await readAccepted(objects, wanted, trust);
+      if (accepted === undefined) continue;
       if (refusal) emit({ type: 'warning', message: refusal.message });
       return { info: accepted, objects };
     } catch (error) {
@@ -117,6 +129,20 @@ export async function findPath(
   throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls || 'any cache'}`, {
     hint: 'check the path, or name the cache that has it with `--from`',
   });
+}
+
+async function readAccepted(objects: ObjectStore, wanted: Wanted, trust: TrustPolicy): Promise<NarInfo | undefined> {
+  const read = async () => {
+    const info = await readNarInfo(objects, wanted.hashPart);
+    return info && accept(info, objects, wanted, trust);
+  };
+  try {
+    return await read();
+  } catch (error) {
+    // What was damaged on the way is whole at the next try.
+    if (error instanceof CarportError && ['E_SIGNATURE', 'E_INTEGRITY'].includes(error.code)) return read();
+    throw error;
+  }
 }
 
 function accept(info: NarInfo, objects: ObjectStore, { path, storeDir }: Wanted, trust: TrustPolicy): NarInfo {

@@ -34,13 +34,14 @@ export async function pull(plan: PullPlan, options: PullOptions): Promise<PullTo
   const { pool, writer, emit } = options;
   const failure = new AbortController();
   const limit = pLimit(pool.capacity + 2);
+  const ahead = pLimit(SMALL_FETCHES_AT_ONCE);
   let fileSize = 0;
 
   const registered = new Map<string, Promise<void>>();
   const fetchAndRegister = async (planned: PlannedPath): Promise<void> => {
     const { path, narSize } = planned.info;
     const references = planned.info.references.filter((reference) => reference !== path);
-    const fetched = await limit(() => {
+    const fetched = await (isSmall(planned) ? ahead : limit)(() => {
       failure.signal.throwIfAborted();
       return fetchPath(planned, options);
     });
@@ -64,6 +65,16 @@ export async function pull(plan: PullPlan, options: PullOptions): Promise<PullTo
   await Promise.allSettled(registered.values());
   failure.signal.throwIfAborted();
   return { fileSize };
+}
+
+/** A compressed NAR up to this size is read whole and then unpacked, so that no thread waits for the network. */
+const SMALL_FILE = 512 * 1024;
+
+/** Small NARs that are on their way at a time: a server far away answers late, but many at once. */
+const SMALL_FETCHES_AT_ONCE = 96;
+
+function isSmall({ info, objects }: PlannedPath): boolean {
+  return objects.localPath === undefined && info.fileSize !== undefined && info.fileSize <= SMALL_FILE;
 }
 
 interface Fetched {
@@ -96,7 +107,25 @@ async function fetchPath(planned: PlannedPath, options: PullOptions): Promise<Fe
   }
 }
 
-async function fetchFrom({ info, objects }: PlannedPath, options: PullOptions): Promise<Fetched> {
+async function fetchFrom(planned: PlannedPath, options: PullOptions): Promise<Fetched> {
+  const { info, objects } = planned;
+  try {
+    return await unpackFrom(planned, options).catch((error) => {
+      // What was damaged on the way is whole at the next try; a file of this machine stays as it is.
+      if (objects.localPath === undefined && isDamage(error)) return unpackFrom(planned, options);
+      throw error;
+    });
+  } catch (cause) {
+    if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(info, objects, cause);
+    if (!isDamage(cause)) throw cause;
+    throw new CarportError('E_INTEGRITY', `the NAR of \`${info.path}\` in \`${objects.url}\` is damaged`, {
+      cause,
+      hint: `nothing of it was kept; remove \`${info.url}\` from the cache and push the path again with \`--check-all\``,
+    });
+  }
+}
+
+async function unpackFrom({ info, objects }: PlannedPath, options: PullOptions): Promise<Fetched> {
   const { pool, writer, emit } = options;
   const temporary = writer.temporaryName();
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
@@ -106,18 +135,24 @@ async function fetchFrom({ info, objects }: PlannedPath, options: PullOptions): 
     const file = objects.localPath?.(narKey(info));
     const { fileSize } =
       file === undefined
-        ? await pool.run(job, { source: (await requireNar(info, objects)).bytes(), onProgress, weight })
+        ? await pool.run(job, { source: await openSource(info, objects), onProgress, weight })
         : await pool.run({ ...job, file }, { onProgress, weight });
     return { info: registrationOf(info), temporary, fileSize };
-  } catch (cause) {
+  } catch (error) {
     await removeTree(temporary);
-    if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(info, objects, cause);
-    if (!isFaultOfCache(cause) || cause.code === 'E_UNSUPPORTED' || cause.code === 'E_IO') throw cause;
-    throw new CarportError('E_INTEGRITY', `the NAR of \`${info.path}\` in \`${objects.url}\` is damaged`, {
-      cause,
-      hint: `nothing of it was kept; remove \`${info.url}\` from the cache and push the path again with \`--check-all\``,
-    });
+    throw error;
   }
+}
+
+async function openSource(info: NarInfo, objects: ObjectStore): Promise<AsyncIterable<Uint8Array>> {
+  if (!isSmall({ info, objects })) return (await requireNar(info, objects)).bytes();
+  const bytes = await objects.read(narKey(info), SMALL_FILE);
+  if (bytes) return oneAfterAnother([bytes]);
+  throw missingNar(info, objects, new Error(`\`${info.url}\` is missing`));
+}
+
+async function* oneAfterAnother(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  yield* pieces;
 }
 
 async function requireNar(info: NarInfo, objects: ObjectStore): Promise<StoredObject> {
@@ -142,8 +177,22 @@ function registrationOf({ path, narHash, narSize, references, deriver, signature
   };
 }
 
+/** The bytes are not what was promised. */
+function isDamage(error: unknown): boolean {
+  return error instanceof CarportError && ['E_INTEGRITY', 'E_FORMAT'].includes(error.code);
+}
+
 /** Another cache may do better. Errors of the store that is written to are no `CarportError`. */
 function isFaultOfCache(error: unknown): error is CarportError {
-  const codes = ['E_INTEGRITY', 'E_FORMAT', 'E_NOT_FOUND', 'E_SIGNATURE', 'E_UNSUPPORTED', 'E_IO'];
+  const codes = [
+    'E_INTEGRITY',
+    'E_FORMAT',
+    'E_NOT_FOUND',
+    'E_SIGNATURE',
+    'E_UNSUPPORTED',
+    'E_IO',
+    'E_UNAVAILABLE',
+    'E_REMOTE',
+  ];
   return error instanceof CarportError && codes.includes(error.code);
 }

@@ -5,9 +5,10 @@ import { hashesEqual } from '../../lib/nix/hash.js';
 import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { SecretKey } from '../../lib/signing/key.js';
-import { verifyPath } from '../../lib/signing/signature.js';
-import { openNar, readNarInfo } from '../binary-cache.js';
+import { signatureKeyName, verifyPath } from '../../lib/signing/signature.js';
+import { narSizeIn, readNarInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
+import { listIfCheaper } from './presence.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
@@ -21,6 +22,8 @@ export interface PushPlan {
   readonly sign: readonly NarInfo[];
   /** Paths that the cache has with other content: their builds are not reproducible. */
   readonly different: readonly string[];
+  /** Paths that are left out because another cache has them. */
+  readonly skipped: readonly string[];
 }
 
 export interface PushRequest {
@@ -29,29 +32,30 @@ export interface PushRequest {
   readonly keys: readonly SecretKey[];
   /** Ask for each path and its NAR, instead of trusting that what is there is complete. */
   readonly checkAll: boolean;
+  /** Names of keys: paths that one of them signed are in another cache, and are left out. */
+  readonly skipSignedBy: readonly string[];
 }
 
 /**
  * Asks the cache what it has. A narinfo is written after those of its references, so one that is there and that our keys
- * signed vouches for its closure: when the roots are there, nothing else is asked.
+ * signed vouches for its closure, and nothing of that is asked for. So the roots are asked for first, then what the
+ * missing ones refer to, and so on; where a listing takes fewer requests, it tells what is missing.
  */
 export async function planPush(objects: ObjectStore, request: PushRequest): Promise<PushPlan> {
-  const { graph, roots, keys, checkAll } = request;
+  const { graph, roots, keys, checkAll, skipSignedBy } = request;
   const order = topologicalOrder(graph);
-  const limit = pLimit(QUERIES_AT_ONCE);
-  const ask = (paths: Iterable<PathInfo>) =>
-    Promise.all([...paths].map((info) => limit(() => lookUp(objects, info, keys, checkAll))));
+  const skipped = new Set(order.filter((info) => isSignedByOneOf(info, skipSignedBy)).map(({ path }) => path));
+  const wanted = new Map(order.filter(({ path }) => !skipped.has(path)).map((info) => [info.path, info]));
+  const answers = checkAll
+    ? await askForAll(objects, [...wanted.values()], keys)
+    : await askFromRoots(objects, wanted, roots, graph, keys);
 
-  const atRoots = checkAll ? [] : await ask(roots.map((root) => graph.get(root)!));
-  const vouching = atRoots.filter(({ state }) => state === 'present').map(({ info }) => info.path);
-  const vouched = reachableFrom(graph, vouching);
-  const open = order.filter(({ path }) => !vouched.has(path));
-  const answers = new Map((await ask(open)).map((answer) => [answer.info.path, answer]));
-  const upload = open.map(({ path }) => answers.get(path)!).filter(({ state }) => state === 'absent');
-  const sign = open.flatMap(({ path }) => answers.get(path)?.unsigned ?? []);
-  const different = open.map(({ path }) => path).filter((path) => answers.get(path)?.state === 'different');
-  await checkReferences(objects, graph, [...upload.map(({ info }) => info), ...sign], keys);
-  return { order, upload: upload.map(({ info }) => info), sign, different };
+  const found = order.map(({ path }) => answers.get(path)).filter((answer) => answer !== undefined);
+  const upload = found.filter(({ state }) => state === 'absent').map(({ info }) => info);
+  const sign = found.flatMap(({ unsigned }) => unsigned ?? []);
+  const different = found.filter(({ state }) => state === 'different').map(({ info }) => info.path);
+  await checkReferences(objects, graph, [...upload, ...sign], keys);
+  return { order, upload, sign, different, skipped: [...skipped] };
 }
 
 interface Answer {
@@ -60,6 +64,66 @@ interface Answer {
   readonly state: 'absent' | 'present' | 'unsigned' | 'different';
   /** The narinfo to sign. */
   readonly unsigned?: NarInfo;
+}
+
+type Answers = ReadonlyMap<string, Answer>;
+
+async function askForAll(
+  objects: ObjectStore,
+  infos: readonly PathInfo[],
+  keys: readonly SecretKey[],
+): Promise<Answers> {
+  const limit = pLimit(QUERIES_AT_ONCE);
+  const answers = await Promise.all(infos.map((info) => limit(() => lookUp(objects, info, keys, true))));
+  return new Map(answers.map((answer) => [answer.info.path, answer]));
+}
+
+async function askFromRoots(
+  objects: ObjectStore,
+  wanted: ReadonlyMap<string, PathInfo>,
+  roots: readonly string[],
+  graph: PathGraph,
+  keys: readonly SecretKey[],
+): Promise<Answers> {
+  const limit = pLimit(QUERIES_AT_ONCE);
+  const answers = new Map<string, Answer>();
+  const seen = new Set<string>();
+  // What another root needs is vouched for by that.
+  let level = withoutReachable(graph, roots);
+  let listed: ReadonlySet<string> | undefined;
+  for (let isFirst = true; level.length > 0; isFirst = false) {
+    // The whole rest may be missing: that is what a listing would save asking for.
+    if (!isFirst && listed === undefined) listed = await listIfCheaper(objects, reachableFrom(graph, level).size);
+    const ask = async (path: string): Promise<Answer | undefined> => {
+      const info = wanted.get(path);
+      if (info === undefined) return undefined;
+      if (listed && !listed.has(hashPartOf(path))) return { info, state: 'absent' };
+      return limit(() => lookUp(objects, info, keys, false));
+    };
+    const answered = await Promise.all(level.map(async (path) => [path, await ask(path)] as const));
+    for (const [path, answer] of answered) {
+      seen.add(path);
+      if (answer) answers.set(path, answer);
+    }
+    const open = answered.filter(([, answer]) => answer?.state !== 'present').map(([path]) => path);
+    const references = new Set(open.flatMap((path) => graph.get(path)!.references));
+    level = [...references].filter((path) => graph.has(path) && !seen.has(path));
+  }
+  return answers;
+}
+
+/** Of `roots`, those that no other of them refers to. */
+function withoutReachable(graph: PathGraph, roots: readonly string[]): readonly string[] {
+  const below = new Set<string>();
+  for (const root of new Set(roots)) {
+    if (below.has(root)) continue;
+    for (const path of reachableFrom(graph, [root])) if (path !== root) below.add(path);
+  }
+  return [...new Set(roots)].filter((root) => !below.has(root));
+}
+
+function isSignedByOneOf({ signatures }: PathInfo, names: readonly string[]): boolean {
+  return names.length > 0 && signatures.some((signature) => names.includes(signatureKeyName(signature)));
 }
 
 async function lookUp(
@@ -86,9 +150,9 @@ async function lookUp(
 
 /** By its size: whether the bytes are right only reading them would tell. */
 async function hasWholeNar(objects: ObjectStore, info: NarInfo): Promise<boolean> {
-  const nar = await openNar(objects, info);
-  const size = info.fileSize ?? (info.compression === 'none' ? info.narSize : nar?.size);
-  return nar !== undefined && nar.size === size;
+  const there = await narSizeIn(objects, info);
+  const size = info.fileSize ?? (info.compression === 'none' ? info.narSize : there);
+  return there !== undefined && there === size;
 }
 
 function hasAllSignatures(info: NarInfo, keys: readonly SecretKey[]): boolean {

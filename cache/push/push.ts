@@ -53,13 +53,15 @@ export async function prepareCache(objects: ObjectStore, storeDir: string, creat
 export async function push(plan: PushPlan, options: PushOptions): Promise<PushTotals> {
   const { objects, pool, keys, emit } = options;
   const failure = new AbortController();
-  // A little more than the threads have room for, so that they never wait for a result to be written.
-  const limit = pLimit(pool.capacity + 2);
+  // More than the threads have room for, so that they never wait for a result to be written.
+  const small = pLimit(Math.max(pool.capacity + 2, UPLOADS_AT_ONCE));
+  // Each may be a large file that waits for the network.
+  const large = pLimit(pool.size + 1);
   let fileSize = 0;
 
   const uploads = new Map<string, Promise<NarInfo>>();
   for (const info of packingOrder(plan.upload)) {
-    const upload = limit(() => {
+    const upload = (info.narSize >= LARGE ? large : small)(() => {
       failure.signal.throwIfAborted();
       return uploadNar(info, options);
     });
@@ -74,7 +76,7 @@ export async function push(plan: PushPlan, options: PushOptions): Promise<PushTo
     );
     failure.signal.throwIfAborted();
     const old = unsigned.get(path);
-    if (old) await limit(() => addSignatures(objects, old, keys));
+    if (old) await small(() => addSignatures(objects, old, keys));
     if (uploaded === undefined) return;
     await writeNarInfo(objects, uploaded);
     const uploadedSize = uploaded.fileSize ?? 0;
@@ -90,6 +92,9 @@ export async function push(plan: PushPlan, options: PushOptions): Promise<PushTo
   failure.signal.throwIfAborted();
   return { fileSize };
 }
+
+/** Paths that are packed or sent at a time: a server far away answers late, but many at once. */
+const UPLOADS_AT_ONCE = 64;
 
 /** Bytes from which a path is packed early: begun last, it would keep one thread busy while the others are done. */
 const LARGE = 32 * 1024 * 1024;

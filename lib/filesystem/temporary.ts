@@ -34,6 +34,12 @@ export async function removeLeftovers(directory: string, now = Date.now()): Prom
   }
 }
 
+/** True for a name that a process of this machine gave, and that still runs. */
+export async function isNameOfLivingProcess(name: string): Promise<boolean> {
+  const match = NAME.exec(name);
+  return match !== null && match[1] === (await processSpace()) && isAlive(Number(match[2]));
+}
+
 /** True for a name that `createTemporaryNames` gives. */
 export function isTemporaryName(name: string): boolean {
   return NAME.test(name);

@@ -1,0 +1,53 @@
+import { CarportError } from '../lib/errors.js';
+import { hashPartOfKey } from './binary-cache.js';
+import { LIST_PAGE, listObjects, type ObjectStore } from './object-store/object-store.js';
+
+export interface ErasePlan {
+  /** What belongs to the cache, in the order in which it is removed. */
+  readonly keys: readonly string[];
+  readonly size: number;
+  /** Objects that are no part of a cache, and stay. */
+  readonly others: number;
+}
+
+/** Directories of a binary cache, and of what carport keeps beside it. Releases are not part of the cache. */
+const DIRECTORIES =
+  /^(nar|log|debuginfo|realisations|build-trace-v2|carport\/(pins|leases|sweeps|stats|tmp))\/|^[^/]{32}\.ls$/;
+
+/**
+ * Finds what a cache consists of. `nix-cache-info` goes first, so that readers see no cache rather than part of one; then
+ * the narinfos, then what they point to.
+ */
+export async function planErase(objects: ObjectStore): Promise<ErasePlan> {
+  const [info, narInfos, rest]: [string[], string[], string[]] = [[], [], []];
+  let [size, others] = [0, 0];
+  for await (const object of listObjects(objects, { recursive: true })) {
+    const { key } = object;
+    if (key === 'nix-cache-info') info.push(key);
+    else if (hashPartOfKey(key) !== undefined) narInfos.push(key);
+    else if (DIRECTORIES.test(key)) rest.push(key);
+    else {
+      others++;
+      continue;
+    }
+    size += object.size;
+  }
+  return { keys: [...info, ...narInfos, ...rest], size, others };
+}
+
+/** Removes what was planned; `onRemoved` is told how many objects are gone. */
+export async function erase(
+  objects: ObjectStore,
+  { keys }: ErasePlan,
+  onRemoved: (number: number) => void,
+): Promise<void> {
+  if (objects.remove === undefined) {
+    throw new CarportError('E_UNSUPPORTED', `nothing can be removed from \`${objects.url}\``, {
+      hint: "use the cache's `s3://` or `file://` URL",
+    });
+  }
+  for (let at = 0; at < keys.length; at += LIST_PAGE) {
+    await objects.remove(keys.slice(at, at + LIST_PAGE));
+    onRemoved(Math.min(at + LIST_PAGE, keys.length));
+  }
+}

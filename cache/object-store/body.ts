@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import type { RequestBody } from './http/transport.js';
+import type { ObjectBody } from './object-store.js';
+
+const READ_SIZE = 256 * 1024;
+
+/** A body that can be sent again after a try that failed. */
+export function restartable(body: ObjectBody): RequestBody {
+  return body instanceof Uint8Array ? body : restartableRange(body.path, 0, body.size);
+}
+
+/** The same of a part of a file. */
+export function restartableRange(path: string, start: number, size: number): RequestBody {
+  return { size, open: () => fileRange(path, start, size) };
+}
+
+export function md5Of(body: ObjectBody): Promise<Buffer> {
+  return body instanceof Uint8Array
+    ? Promise.resolve(createHash('md5').update(body).digest())
+    : md5OfRange(body.path, 0, body.size);
+}
+
+/** In small pieces, so that the main thread is not held up. */
+export async function md5OfRange(path: string, start: number, size: number): Promise<Buffer> {
+  const hasher = createHash('md5');
+  let read = 0;
+  for await (const bytes of fileRange(path, start, size)) {
+    hasher.update(bytes);
+    read += bytes.length;
+  }
+  if (read === size) return hasher.digest();
+  throw new Error(`\`${path}\` has fewer bytes than it should`);
+}
+
+function fileRange(path: string, start: number, size: number): AsyncIterable<Uint8Array> {
+  // A stream cannot end before its first byte.
+  return size === 0 ? nothing() : createReadStream(path, { start, end: start + size - 1, highWaterMark: READ_SIZE });
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -1,0 +1,116 @@
+import { CarportError } from '../../lib/errors.js';
+import { restartable } from './body.js';
+import type { HttpClient } from './http/client.js';
+import { downloadOf } from './http/download.js';
+import { encodePath } from './http/encode.js';
+import { statusError } from './http/failure.js';
+import { createNetrc } from './http/netrc.js';
+import type { HttpRequest, HttpResponse } from './http/transport.js';
+import { checkKey, collectSmall, type ObjectStore } from './object-store.js';
+import { createSpool } from './spool.js';
+
+export interface HttpStoreOptions {
+  /** Its path ends with `/`. */
+  readonly base: URL;
+  readonly env: NodeJS.ProcessEnv;
+  readonly http: HttpClient;
+}
+
+/** What a web server answers about an object that is not there; 403 is what a bucket says that hides its listing. */
+const MISSING = [403, 404, 410];
+const REDIRECTS = [301, 302, 303, 307, 308];
+const MAX_REDIRECTS = 5;
+
+/** Objects of a web server. Reading needs nothing; for writing the server has to take PUT, as Nix wants it, too. */
+export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStore {
+  const url = base.href.replace(/\/$/, '');
+  const spool = createSpool();
+  const netrc = createNetrc(env);
+  const send = http.transport();
+
+  const request = async (method: HttpRequest['method'], key: string): Promise<HttpRequest> => {
+    const target = new URL(base);
+    target.pathname += encodePath(checkKey(key));
+    const authorization = await netrc(target.hostname);
+    return { method, url: target, headers: { ...(authorization && { authorization }) }, fresh: key.startsWith('nar/') };
+  };
+  const ask = async (method: 'GET' | 'HEAD', key: string) => {
+    let asked = await request(method, key);
+    for (let redirects = 0; ; redirects++) {
+      const response = await send(asked);
+      if (response.status < 300) return { asked, response };
+      response.discard();
+      if (MISSING.includes(response.status)) return undefined;
+      if (!REDIRECTS.includes(response.status)) throw refused(asked, response);
+      if (redirects === MAX_REDIRECTS) throw refused(asked, response);
+      asked = redirected(asked, response);
+    }
+  };
+  const open = async (key: string) => {
+    const answer = await ask('GET', key);
+    return answer && downloadOf(answer.response, answer.asked, send);
+  };
+  return {
+    url,
+    spoolName: () => spool.name(),
+    async read(key, limit) {
+      const object = await open(key);
+      return object && collectSmall(object.bytes(), limit, key);
+    },
+    async size(key) {
+      const answer = await ask('HEAD', key);
+      answer?.response.discard();
+      return answer && Number(answer.response.headers['content-length']);
+    },
+    get: (key) => open(key),
+    async put(key, body, { contentType, cacheControl }) {
+      const { headers, ...rest } = await request('PUT', key);
+      const response = await send({
+        ...rest,
+        headers: { ...headers, 'content-type': contentType, ...(cacheControl && { 'cache-control': cacheControl }) },
+        body: restartable(body),
+      });
+      response.discard();
+      if (response.status >= 300) throw refused({ ...rest, headers }, response);
+    },
+    async close() {
+      http.close();
+      await spool.remove();
+    },
+  };
+}
+
+/** Never from TLS to no TLS, and with a password only to the same server. */
+function redirected({ method, url, headers, fresh }: HttpRequest, response: HttpResponse): HttpRequest {
+  const location = response.headers.location ?? '';
+  const target = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
+  const safe = target && (target.protocol === 'https:' || (target.protocol === 'http:' && url.protocol === 'http:'));
+  if (!safe) throw refused({ method, url, headers }, response);
+  return { method, url: target, headers: target.host === url.host ? headers : {}, ...(fresh && { fresh }) };
+}
+
+function refused({ method, url }: HttpRequest, response: HttpResponse): CarportError {
+  const { status } = response;
+  const cause = new Error(`${method} ${url.pathname}: ${statusError(response).message}`);
+  const server = `${url.protocol}//${url.host}`;
+  if (status === 401 || status === 407) {
+    return new CarportError('E_CREDENTIALS', `\`${server}\` wants a user name and password`, {
+      cause,
+      hint: `put a line \`machine ${url.hostname} login NAME password PASSWORD\` into \`~/.netrc\`, or check the one that is there`,
+    });
+  }
+  if (method === 'PUT' && [403, 404, 405, 501].includes(status)) {
+    return new CarportError('E_REMOTE', `\`${server}\` does not take uploads`, {
+      cause,
+      hint: "push to the cache's `s3://` URL, or to a server that takes PUT",
+    });
+  }
+  if (REDIRECTS.includes(status)) {
+    const to = response.headers.location ?? 'nowhere';
+    return new CarportError('E_REMOTE', `\`${url.href}\` is redirected to \`${to}\`, and that is not followed`, {
+      cause,
+      hint: "use the URL that the server means, if it is the cache's",
+    });
+  }
+  return new CarportError('E_REMOTE', `\`${server}\` refused`, { cause, hint: 'check the URL' });
+}

@@ -1,0 +1,52 @@
+import { createBudget } from './budget.js';
+import { openConnections } from './connections.js';
+import { createRetry, type RetryNotice } from './retry.js';
+import type { Transport, TransportDecorator } from './transport.js';
+
+export interface HttpClientOptions {
+  /** Stops what is under way. */
+  readonly signal: AbortSignal;
+  /** Milliseconds that a server may be gone before work with it fails. */
+  readonly patienceMs?: number;
+  /** Milliseconds without a byte after which a connection is given up. */
+  readonly stallMs?: number;
+  /** Requests that are under way at most. */
+  readonly requests?: number;
+  readonly onRetry?: (notice: RetryNotice) => void;
+  /** Stands between the retries and the network, as tests want it. */
+  readonly decorate?: TransportDecorator;
+}
+
+/** Requests to one cache: they share connections, the budget, and the patience with the server. */
+export interface HttpClient {
+  /** With retries and the budget; `sign` comes below both, so each try is signed anew. */
+  transport(sign?: TransportDecorator): Transport;
+  /** For tidying up when the work was interrupted: one try, for a few seconds. */
+  cleanupTransport(): Transport;
+  close(): void;
+}
+
+export const DEFAULT_PATIENCE_MS = 60_000;
+const DEFAULT_STALL_MS = 20_000;
+const CLEANUP_MS = 5_000;
+
+/** Garage answers small objects over 32 connections 700 times a second, over 128 as fast as it can. */
+const DEFAULT_REQUESTS = 128;
+
+export function createHttpClient(options: HttpClientOptions): HttpClient {
+  const { signal, requests = DEFAULT_REQUESTS, onRetry, decorate = unchanged } = options;
+  const { patienceMs = DEFAULT_PATIENCE_MS, stallMs = Math.min(DEFAULT_STALL_MS, patienceMs) } = options;
+  const connections = openConnections({ connections: requests, stallMs, signal });
+  const retry = createRetry({ patienceMs, signal, ...(onRetry && { onRetry }) });
+  const budget = createBudget(requests);
+  return {
+    transport: (sign = unchanged) => retry(budget(sign(decorate(connections.send)))),
+    cleanupTransport: () =>
+      decorate(openConnections({ connections: 1, stallMs: CLEANUP_MS, signal: AbortSignal.timeout(CLEANUP_MS) }).send),
+    close: () => connections.close(),
+  };
+}
+
+function unchanged(send: Transport): Transport {
+  return send;
+}

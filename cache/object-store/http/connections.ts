@@ -1,0 +1,128 @@
+import { setMaxListeners } from 'node:events';
+import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps, Agent as TlsAgent } from 'node:https';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { HttpRequest, HttpResponse, Transport } from './transport.js';
+
+export interface ConnectionOptions {
+  /** Connections to one server. */
+  readonly connections: number;
+  /** Milliseconds without a byte in either direction after which a connection is given up. */
+  readonly stallMs: number;
+  /** Stops every request that is under way. */
+  readonly signal: AbortSignal;
+}
+
+export interface Connections {
+  readonly send: Transport;
+  close(): void;
+}
+
+/** Of a refusal, so much is read. */
+const REFUSAL_LIMIT = 64 * 1024;
+
+/** Requests over kept-alive connections of Node's own client. */
+export function openConnections({ connections, stallMs, signal }: ConnectionOptions): Connections {
+  const kept = { keepAlive: true, maxSockets: connections, scheduling: 'lifo' } as const;
+  const single = { keepAlive: false, maxSockets: connections } as const;
+  setMaxListeners(0, signal);
+  const [agent, tlsAgent, freshAgent] = [new Agent(kept), new TlsAgent(kept), new Agent(single)];
+
+  const open = ({ method, url, headers, body, fresh }: HttpRequest): ClientRequest => {
+    const size = body === undefined ? undefined : body instanceof Uint8Array ? body.length : body.size;
+    const options = {
+      ...{ method, signal },
+      headers: { 'accept-encoding': 'identity', ...headers, ...(size !== undefined && { 'content-length': size }) },
+    };
+    if (url.protocol === 'https:') return requestHttps(url, { ...options, agent: tlsAgent });
+    return requestHttp(url, { ...options, agent: fresh ? freshAgent : agent });
+  };
+
+  const send: Transport = async (request) => {
+    signal.throwIfAborted();
+    const outgoing = open(request);
+    // Covers connecting, sending and waiting; the body has a timer of its own.
+    outgoing.setTimeout(stallMs, () => outgoing.destroy(stalled(request.url, stallMs)));
+    const answered = new Promise<IncomingMessage>((resolve, reject) => {
+      outgoing.once('response', resolve);
+      outgoing.once('error', reject);
+    });
+    // An answer may come before the body is sent, and the rest of it is then not wanted any more.
+    const sent = sendBody(outgoing, request);
+    const response = await Promise.race([answered, sent.then(() => answered)]);
+    // What goes wrong with the connection from now on is told by the body.
+    outgoing.on('error', () => undefined);
+    outgoing.setTimeout(0);
+    const result = await toResponse(response, request.url, stallMs);
+    if (!outgoing.writableFinished) outgoing.destroy();
+    return result;
+  };
+  return {
+    send,
+    close() {
+      for (const each of [agent, tlsAgent, freshAgent]) each.destroy();
+    },
+  };
+}
+
+async function sendBody(outgoing: ClientRequest, { body }: HttpRequest): Promise<void> {
+  if (body === undefined || body instanceof Uint8Array) {
+    outgoing.end(body);
+    return;
+  }
+  await pipeline(Readable.from(body.open(), { objectMode: false }), outgoing);
+}
+
+async function toResponse(message: IncomingMessage, url: URL, stallMs: number): Promise<HttpResponse> {
+  const body = bodyOf(message, url, stallMs);
+  const response = {
+    ...{ status: message.statusCode!, headers: message.headers, body },
+    // Reading a small rest keeps the connection.
+    discard: () => void (hasSmallBody(message) ? message.resume() : message.destroy()),
+    closed: new Promise<void>((resolve) => message.once('close', resolve)),
+  };
+  return response.status >= 300 ? { ...response, refusal: await readRefusal(body) } : response;
+}
+
+function hasSmallBody({ headers, complete }: IncomingMessage): boolean {
+  return complete || Number(headers['content-length'] ?? Number.NaN) <= REFUSAL_LIMIT;
+}
+
+async function* bodyOf(message: IncomingMessage, url: URL, stallMs: number): AsyncGenerator<Uint8Array> {
+  const wait = () => setTimeout(() => message.destroy(stalled(url, stallMs)), stallMs);
+  let timer = wait();
+  try {
+    for await (const piece of message) {
+      // A slow reader is not the server's fault.
+      clearTimeout(timer);
+      yield piece;
+      timer = wait();
+    }
+  } finally {
+    clearTimeout(timer);
+    message.destroy();
+  }
+}
+
+/** Never fails: the status has said what matters. */
+async function readRefusal(body: AsyncIterable<Uint8Array>): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const piece of body) {
+      pieces.push(piece);
+      size += piece.length;
+      if (size >= REFUSAL_LIMIT) break;
+    }
+  } catch {
+    // What came until then is enough.
+  }
+  return Buffer.concat(pieces).toString('utf8', 0, REFUSAL_LIMIT);
+}
+
+function stalled(url: URL, stallMs: number): Error {
+  return Object.assign(new Error(`\`${url.host}\` sent nothing for ${Math.round(stallMs / 1000)} seconds`), {
+    code: 'ETIMEDOUT',
+  });
+}

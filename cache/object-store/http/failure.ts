@@ -1,0 +1,80 @@
+import { CarportError, isErrno } from '../../../lib/errors.js';
+import type { HttpResponse } from './transport.js';
+
+/** Failures that may be gone at the next try. */
+const TRANSIENT_ERRORS = [
+  ...['ECONNRESET', 'ECONNREFUSED', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'EAI_AGAIN'],
+  ...['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EHOSTDOWN', 'EADDRNOTAVAIL', 'ERR_STREAM_PREMATURE_CLOSE'],
+];
+
+const TRANSIENT_STATUSES = [408, 425, 429, 500, 502, 503, 504, 507, 509];
+
+/** S3's codes beside other statuses: what was sent did not arrive as it was. */
+const TRANSIENT_CODES = /<Code>(BadDigest|IncompleteBody|RequestTimeout|XAmzContentSHA256Mismatch)<\/Code>/;
+
+export function isTransientError(error: unknown): error is NodeJS.ErrnoException {
+  return isErrno(error, ...TRANSIENT_ERRORS) || (isErrno(error, 'ECONNRESET') && error.message === 'aborted');
+}
+
+export function isTransientResponse({ status, refusal }: HttpResponse): boolean {
+  return TRANSIENT_STATUSES.includes(status) || (status === 400 && TRANSIENT_CODES.test(refusal ?? ''));
+}
+
+/** That nobody answers, in words. `url` is where it was tried. */
+export function explainNetworkError(error: unknown, url: URL): unknown {
+  if (error instanceof CarportError || !(error instanceof Error) || !('code' in error)) return error;
+  const server = `${url.protocol}//${url.host}`;
+  const code = String(error.code);
+  if (isTransientError(error)) return unavailable(url, error);
+  if (code === 'ENOTFOUND') {
+    return new CarportError('E_NOT_FOUND', `there is no host \`${url.hostname}\``, {
+      cause: error,
+      hint: 'check the URL and the network',
+    });
+  }
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_')) {
+    return new CarportError('E_USAGE', `\`${server}\` does not speak TLS`, {
+      cause: error,
+      hint: 'if it is a plain HTTP server, write `http://` (for `s3://` caches: `endpoint=http://…`, or `scheme=http`)',
+    });
+  }
+  if (code.startsWith('HPE_')) {
+    return new CarportError('E_USAGE', `\`${server}\` does not answer as a web server`, {
+      cause: error,
+      hint: 'check the port; if the server wants TLS, write `https://`',
+    });
+  }
+  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) {
+    return new CarportError('E_REMOTE', `the certificate of \`${url.host}\` is not trusted`, {
+      cause: error,
+      hint: 'for a certificate authority of your own set NODE_EXTRA_CA_CERTS to its file',
+    });
+  }
+  return error;
+}
+
+/** The error that is worth trying again later. */
+export function unavailable(url: URL, cause: unknown): CarportError {
+  const words: Readonly<Record<string, string>> = {
+    ECONNREFUSED: 'refuses connections',
+    EAI_AGAIN: 'cannot be looked up',
+    ENETUNREACH: 'cannot be reached',
+    EHOSTUNREACH: 'cannot be reached',
+  };
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return new CarportError(
+    'E_UNAVAILABLE',
+    `\`${url.protocol}//${url.host}\` ${words[code] ?? 'does not answer as it should'}`,
+    {
+      cause,
+      hint: 'check that the server runs and the URL is right, then run it again: what was finished is kept',
+    },
+  );
+}
+
+/** A status, with what the server says to it. */
+export function statusError({ status, refusal = '' }: HttpResponse): Error {
+  const code = /<Code>([^<]*)<\/Code>/.exec(refusal)?.[1];
+  const message = /<Message>([^<]*)<\/Message>/.exec(refusal)?.[1];
+  return new Error(['status', status, code, message && `(${message})`].filter((part) => part !== undefined).join(' '));
+}

@@ -1,0 +1,46 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/** Tells the `Authorization` for a host, from the netrc file: `$NETRC`, else `~/.netrc`, as curl and Nix read it. */
+export function createNetrc(env: NodeJS.ProcessEnv): (hostname: string) => Promise<string | undefined> {
+  let text: Promise<string> | undefined;
+  return async (hostname) => {
+    text ??= readFile(env.NETRC ?? join(env.HOME ?? homedir(), '.netrc'), 'utf8').catch(() => '');
+    const login = findLogin(await text, hostname);
+    return login && `Basic ${Buffer.from(`${login.name}:${login.password}`).toString('base64')}`;
+  };
+}
+
+interface Login {
+  readonly name: string;
+  readonly password: string;
+}
+
+/** The first entry of the host, or the `default` one. Macros are passed over. */
+export function findLogin(text: string, hostname: string): Login | undefined {
+  const words =
+    text
+      .replace(/^\s*#.*$/gm, '')
+      .replace(/^\s*macdef[\s\S]*?(\n\s*\n|$)/gm, '')
+      .match(/"(?:\\.|[^"\\])*"|\S+/g) ?? [];
+  let matches = false;
+  let [name, password]: (string | undefined)[] = [];
+  for (let at = 0; at < words.length; at++) {
+    const word = words[at]!;
+    if (word === 'machine' || word === 'default') {
+      if (matches && password !== undefined) break;
+      matches = word === 'default' || unquote(words[++at] ?? '') === hostname;
+      [name, password] = [undefined, undefined];
+    } else if (['login', 'password', 'account'].includes(word)) {
+      const value = unquote(words[++at] ?? '');
+      if (matches && word === 'login') name = value;
+      if (matches && word === 'password') password = value;
+    }
+  }
+  return matches && password !== undefined ? { name: name ?? '', password } : undefined;
+}
+
+function unquote(word: string): string {
+  return word.startsWith('"') ? word.slice(1, -1).replace(/\\(.)/g, '$1') : word;
+}

@@ -1,0 +1,36 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** A body that can be sent several times: a try that fails leaves nothing behind. */
+export type RequestBody = Uint8Array | { readonly size: number; open(): AsyncIterable<Uint8Array> };
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+  readonly url: URL;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: RequestBody;
+  /** Asks for a connection that was not used before. */
+  readonly fresh?: boolean;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** What a refusal (a status of 300 or more) says, at most 64 KiB of it. */
+  readonly refusal?: string;
+  /** Must be read or discarded. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Lets the connection go. */
+  discard(): void;
+  /** Settles when the body was read or discarded. */
+  readonly closed: Promise<void>;
+}
+
+/**
+ * Sends one request. Decorators add one concern each: signatures, a budget of requests under way, retries. Statuses are
+ * answers; what throws is that there was none.
+ */
+export type Transport = (request: HttpRequest) => Promise<HttpResponse>;
+
+/** Adds a concern to a transport. What it knows is shared by all transports that it decorates. */
+export type TransportDecorator = (send: Transport) => Transport;

@@ -1,0 +1,140 @@
+import { CarportError } from '../../lib/errors.js';
+import type { S3Location } from '../cache-url.js';
+import { md5Of, restartable } from './body.js';
+import type { HttpClient } from './http/client.js';
+import { downloadOf } from './http/download.js';
+import {
+  checkKey,
+  collectSmall,
+  isKey,
+  LIST_PAGE,
+  type ListedObject,
+  type ListOptions,
+  type ObjectMetadata,
+  type ObjectStore,
+} from './object-store.js';
+import { type Bucket, openBucket } from './s3/bucket.js';
+import type { UploadRecords } from './s3/upload-records.js';
+import { createSpool } from './spool.js';
+
+export interface S3StoreOptions {
+  readonly location: S3Location;
+  readonly env: NodeJS.ProcessEnv;
+  readonly http: HttpClient;
+  readonly records: UploadRecords;
+}
+
+/** Objects in a bucket. */
+export interface S3Store extends ObjectStore {
+  readonly bucket: Bucket;
+}
+
+/** Opens a bucket, or a directory in one. Nothing is asked before it is used. */
+export function openS3Store({ location, env, http, records }: S3StoreOptions): S3Store {
+  const url = renderS3Url(location);
+  const bucket = openBucket({ location, url, env, http });
+  const spool = createSpool();
+  const prefix = location.prefix === '' ? '' : `${location.prefix}/`;
+  const whole = (key: string): string => prefix + checkKey(key);
+  const open = async (key: string) => {
+    const answer = await bucket.ask('GET', whole(key), { fresh: isNar(key) });
+    return answer && downloadOf(answer.response, answer.request, answer.send);
+  };
+  return {
+    url,
+    bucket,
+    spoolName: () => spool.name(),
+    async read(key, limit) {
+      const object = await open(key);
+      return object && collectSmall(object.bytes(), limit, key);
+    },
+    async size(key) {
+      const answer = await bucket.ask('HEAD', whole(key));
+      answer?.response.discard();
+      return answer && Number(answer.response.headers['content-length']);
+    },
+    get: (key) => open(key),
+    async put(key, body, metadata) {
+      const { storageClass, multipartThreshold, partSize } = location;
+      if (!(body instanceof Uint8Array) && body.size >= multipartThreshold) {
+        const { uploadInParts } = await import('./s3/multipart.js');
+        const upload = { key: whole(key), file: body, partSize, metadata, storageClass };
+        return uploadInParts(bucket, records, upload);
+      }
+      const headers = {
+        ...metadataHeaders(metadata),
+        ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+        'content-md5': (await md5Of(body)).toString('base64'),
+      };
+      await bucket.put({ key: whole(key), headers, body: restartable(body) });
+    },
+    list: (options) => listBucket(bucket, prefix, options),
+    async remove(keys) {
+      for (let at = 0; at < keys.length; at += LIST_PAGE) {
+        await removeBatch(bucket, keys.slice(at, at + LIST_PAGE).map(whole));
+      }
+    },
+    async close() {
+      http.close();
+      await spool.remove();
+    },
+  };
+}
+
+/** The URL for messages and for `nix.conf`: what says where it is, and nothing else. */
+function renderS3Url({ bucket, prefix, endpoint, region, profile }: S3Location): string {
+  const parameters = new URLSearchParams({
+    ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, '') }),
+    ...(region !== undefined && { region }),
+    ...(profile !== undefined && { profile }),
+  });
+  const query = decodeURIComponent(parameters.toString());
+  return `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}${query === '' ? '' : `?${query}`}`;
+}
+
+/** NARs are of the sizes at which Garage stalls on a connection that was used before. */
+function isNar(key: string): boolean {
+  return key.startsWith('nar/');
+}
+
+function metadataHeaders({ contentType, cacheControl }: ObjectMetadata): Record<string, string> {
+  return { 'content-type': contentType, ...(cacheControl !== undefined && { 'cache-control': cacheControl }) };
+}
+
+async function* listBucket(
+  bucket: Bucket,
+  root: string,
+  { prefix = '', recursive = false }: ListOptions,
+): AsyncGenerator<ListedObject> {
+  const { ListObjectsV2Command } = await import('@aws-sdk/client-s3');
+  for (let token: string | undefined; ; ) {
+    const page = await bucket.run('LIST', (client, Bucket) =>
+      client.send(
+        new ListObjectsV2Command({
+          ...{ Bucket, Prefix: root + prefix, EncodingType: 'url', ContinuationToken: token },
+          ...(!recursive && { Delimiter: '/' }),
+        }),
+      ),
+    );
+    for (const { Key, Size } of page.Contents ?? []) {
+      const key = decodeURIComponent(Key!.replaceAll('+', ' ')).slice(root.length);
+      // Others may have put there what no cache has.
+      if (isKey(key)) yield { key, size: Size ?? 0 };
+    }
+    if (!page.IsTruncated) return;
+    token = page.NextContinuationToken;
+  }
+}
+
+async function removeBatch(bucket: Bucket, keys: readonly string[]): Promise<void> {
+  const { DeleteObjectsCommand } = await import('@aws-sdk/client-s3');
+  const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
+  const { Errors = [] } = await bucket.run('DELETE', (client, Bucket) =>
+    client.send(new DeleteObjectsCommand({ Bucket, Delete })),
+  );
+  const [failed] = Errors;
+  if (!failed) return;
+  throw new CarportError('E_REMOTE', `\`${failed.Key}\` in the bucket \`${bucket.name}\` cannot be removed`, {
+    cause: new Error(`${failed.Code}: ${failed.Message}`),
+  });
+}

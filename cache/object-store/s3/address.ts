@@ -1,0 +1,32 @@
+import type { S3Location } from '../../cache-url.js';
+import { canonicalQuery, encodePath } from '../http/encode.js';
+
+/** Where a bucket is. */
+export interface S3Address {
+  /** As it was given, without the bucket. */
+  readonly endpoint: URL;
+  /** Scheme, host and port, and a path if the API has one. Virtual-hosted buckets are in the host already. */
+  readonly base: URL;
+  readonly bucket: string;
+  readonly region: string;
+}
+
+/** The address of a location; a bucket without an endpoint is Amazon's. */
+export function addressOf({ bucket, endpoint, style }: S3Location, region: string): S3Address {
+  const server = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`);
+  const base = new URL(server);
+  // A certificate for `*.s3.example.org` does not cover a bucket with dots.
+  const isVirtual = style === 'virtual' || (style === 'auto' && endpoint === undefined && !bucket.includes('.'));
+  const path = base.pathname.replace(/\/+$/, '');
+  if (isVirtual) base.hostname = `${bucket}.${base.hostname}`;
+  base.pathname = isVirtual ? `${path}/` : `${path}/${encodePath(bucket)}/`;
+  return { endpoint: server, base, bucket, region };
+}
+
+/** The URL of an object by its whole key. */
+export function objectUrl({ base }: S3Address, key: string, query: Readonly<Record<string, string>> = {}): URL {
+  const url = new URL(base);
+  url.pathname += encodePath(key);
+  url.search = canonicalQuery(Object.entries(query));
+  return url;
+}

@@ -1,0 +1,138 @@
+import type { S3Client } from '@aws-sdk/client-s3';
+import { CarportError } from '../../../lib/errors.js';
+import type { S3Location } from '../../cache-url.js';
+import type { HttpClient } from '../http/client.js';
+import type { HttpRequest, HttpResponse, RequestBody, Transport } from '../http/transport.js';
+import { addressOf, objectUrl, type S3Address } from './address.js';
+import { type Identity, resolveIdentity } from './credentials.js';
+import { isMissing, parseRefusal, type Refusal, refusalError } from './refusal.js';
+import { withSignature } from './sign.js';
+
+export interface BucketOptions {
+  readonly location: S3Location;
+  /** For messages. */
+  readonly url: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly http: HttpClient;
+}
+
+/** An answer to a GET or HEAD, and what is needed to ask for the rest of it. */
+export interface Answer {
+  readonly request: HttpRequest;
+  readonly response: HttpResponse;
+  readonly send: Transport;
+}
+
+/**
+ * Requests to one bucket. What is frequent is signed by hand, which costs a seventh of the SDK's time; the rest is the
+ * SDK's. Both go through the same transport. Refusals become errors that say what to do. Keys are whole keys.
+ */
+export interface Bucket {
+  readonly name: string;
+  address(): Promise<S3Address>;
+  /** Sends a GET or HEAD for an object; `undefined` when it is not there. */
+  ask(method: 'GET' | 'HEAD', key: string, options?: { readonly fresh?: boolean }): Promise<Answer | undefined>;
+  put(request: PutRequest): Promise<void>;
+  /** Runs a request of the SDK. `action` is for the message. */
+  run<T>(action: string, request: (client: S3Client, bucket: string) => Promise<T>): Promise<T>;
+  /** The same when the work was interrupted: one try, for a few seconds. */
+  cleanUp<T>(action: string, request: (client: S3Client, bucket: string) => Promise<T>): Promise<T>;
+}
+
+export interface PutRequest {
+  readonly key: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: RequestBody;
+}
+
+/** What is known when the credentials are. */
+interface Session {
+  readonly address: S3Address;
+  readonly identity: Identity;
+  readonly send: Transport;
+}
+
+/** Nothing is asked, and no credentials are looked for, before the bucket is used. */
+export function openBucket({ location, url, env, http }: BucketOptions): Bucket {
+  const session = once(async (): Promise<Session> => {
+    const { profile, region } = location;
+    const identity = await resolveIdentity({ cache: url, profile, region, env });
+    const send = http.transport((below) => withSignature(below, identity.region, identity.credentials));
+    return { address: addressOf(location, identity.region), identity, send };
+  });
+  const clientWith = async (transport: Transport): Promise<S3Client> => {
+    const [{ address, identity }, { createS3Client }] = await Promise.all([session(), import('./sdk.js')]);
+    return createS3Client(address, identity, transport);
+  };
+  const client = once(() => clientWith(http.transport()));
+
+  const refuse = async (action: string, refusal: Refusal): Promise<CarportError> => {
+    const { address } = await session();
+    return refusalError(refusal, { ...address, action });
+  };
+  const run = async <T>(action: string, request: (bucket: string) => Promise<T>): Promise<T> => {
+    try {
+      return await request(location.bucket);
+    } catch (error) {
+      throw isSdkRefusal(error) ? await refuse(action, refusalOf(error)) : error;
+    }
+  };
+  return {
+    name: location.bucket,
+    address: async () => (await session()).address,
+    async ask(method, key, { fresh = false } = {}) {
+      const { address, send } = await session();
+      const request: HttpRequest = { method, url: objectUrl(address, key), headers: {}, fresh };
+      const response = await send(request);
+      if (response.status < 300) return { request, response, send };
+      response.discard();
+      // An answer to HEAD has no body that would tell why.
+      if (method === 'HEAD' && [403, 404].includes(response.status)) return undefined;
+      const refusal = toRefusal(response);
+      if (isMissing(refusal)) return undefined;
+      throw await refuse(`${method} ${key}`, refusal);
+    },
+    async put({ key, query = {}, headers, body }) {
+      const { address, send } = await session();
+      const response = await send({ method: 'PUT', url: objectUrl(address, key, query), headers, body });
+      response.discard();
+      if (response.status >= 300) throw await refuse(`PUT ${key}`, toRefusal(response));
+    },
+    run: async (action, request) => {
+      const sdk = await client();
+      return run(action, (bucket) => request(sdk, bucket));
+    },
+    cleanUp: async (action, request) => {
+      const sdk = await clientWith(http.cleanupTransport());
+      return run(action, (bucket) => request(sdk, bucket));
+    },
+  };
+}
+
+/** The object that the last of several equal calls waits for, too. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+function toRefusal({ status, refusal = '', headers }: HttpResponse): Refusal {
+  return parseRefusal(status, refusal, headers.date);
+}
+
+interface SdkRefusal extends Error {
+  readonly $metadata: { readonly httpStatusCode?: number };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
+}
+
+function isSdkRefusal(error: unknown): error is SdkRefusal {
+  return error instanceof Error && !(error instanceof CarportError) && '$metadata' in error;
+}
+
+function refusalOf({ name, message, $metadata, $response }: SdkRefusal): Refusal {
+  const code = name === 'UnknownError' || name === 'Error' ? undefined : name;
+  return { status: $metadata.httpStatusCode ?? 0, code, message, date: $response?.headers?.date };
+}
