@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type Import, type Module, parseModule, readModule, resolveImport } from '../support/modules.js';
 
 const TOP = fileURLToPath(new URL('../..', import.meta.url));
-const FOLDERS = ['lib', 'cache', 'release', 'index-generator', 'bin'];
+const FOLDERS = ['lib', 'cache', 'release', 'index-generator', 'bin', 'dev'];
 
 /** The rule itself is in docs/architecture.md: folders, the upper first; those of one line do not know each other. */
 const LAYERS = layersOf(readFileSync(join(TOP, 'docs/architecture.md'), 'utf8'));
@@ -50,6 +50,13 @@ describe('the layers', () => {
 
   it('opens no sockets in lib', () => {
     expect(modules.filter(({ path }) => path.startsWith('lib/')).flatMap(sockets)).toEqual([]);
+  });
+
+  it('needs lib only in dev', () => {
+    const outside = ({ path, imports }: Module) =>
+      imports.filter(({ specifier }) => !/^(dev|lib)\//.test(resolveImport(path, specifier) ?? 'lib/'));
+    const found = modules.filter(({ path }) => path.startsWith('dev/'));
+    expect(found.flatMap((module) => outside(module).map((each) => describeImport(module, each)))).toEqual([]);
   });
 
   it('blocks on the file system only where threads run', () => {

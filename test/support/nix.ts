@@ -4,13 +4,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { describe, it } from 'vitest';
+import { describeWithPeer } from './peers.js';
 
 /** What was found of the system's Nix. */
 export type NixFound = { readonly version: string } | { readonly missing: string };
-
-/** In CI every peer must be there: a missing one fails instead of being skipped. */
-export const PEERS_REQUIRED = process.env.CARPORT_REQUIRE_PEERS === '1';
 
 /** Asks `nix-store` on PATH for its version. */
 function findNix(): NixFound {
@@ -26,18 +23,7 @@ export const nix = findNix();
  * skipped and its title says why; with `CARPORT_REQUIRE_PEERS=1` it fails.
  */
 export function describeWithNix(title: string, body: () => void, unfit?: string): void {
-  const reason = 'missing' in nix ? nix.missing : unfit;
-  if (reason === undefined) {
-    describe(title, body);
-  } else if (PEERS_REQUIRED) {
-    describe(title, () => {
-      it('finds its peer', () => {
-        throw new Error(reason);
-      });
-    });
-  } else {
-    describe.skip(`${title}: skipped, ${reason}`, body);
-  }
+  describeWithPeer('missing' in nix ? nix.missing : unfit, title, body);
 }
 
 /** An isolated Nix store in a temporary directory. Nothing of the system's Nix is read or written. */

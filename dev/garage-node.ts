@@ -1,0 +1,171 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** One server of a Garage cluster. */
+export interface GarageNode {
+  readonly s3Endpoint: string;
+  readonly websitePort: number;
+  /** `undefined` while it does not run. */
+  readonly pid: number | undefined;
+  /** Sends a signal that ends it, SIGKILL if none is given, and waits until it is gone. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  /** Starts it again after `kill`, with its data and ports; waits until it listens. */
+  start(): Promise<void>;
+}
+
+/** What only the cluster needs of its node. */
+export interface ManagedNode extends GarageNode {
+  readonly adminEndpoint: string;
+  /** The configuration file. */
+  readonly config: string;
+  /** `<id>@<address>`, once it has run. */
+  address(): Promise<string>;
+  /** The end of its log. */
+  logTail(): Promise<string>;
+}
+
+export interface NodePorts {
+  readonly s3: number;
+  readonly rpc: number;
+  readonly website: number;
+  readonly admin: number;
+}
+
+export interface NodeOptions {
+  readonly program: string;
+  /** For its configuration, log and data. */
+  readonly directory: string;
+  readonly ports: NodePorts;
+  readonly replicationFactor: number;
+  readonly rpcSecret: string;
+  readonly adminToken: string;
+}
+
+export const REGION = 'garage';
+
+/** The environment of Garage's programs: nothing of the user's, of which GARAGE_… would override the configuration. */
+export const GARAGE_ENV = { PATH: process.env.PATH ?? '/usr/bin:/bin', NO_COLOR: '1' };
+
+/** Thrown by `start` when another process has one of the ports. */
+export class PortTakenError extends Error {
+  override readonly name = 'PortTakenError';
+}
+
+/** How long a start may take on a busy machine. */
+const DEADLINE_MS = 60_000;
+
+/** Writes the configuration of a node; does not start it. `changed` is called when its process came or went. */
+export async function createNode(options: NodeOptions, changed: () => void): Promise<ManagedNode> {
+  const { program, directory, ports } = options;
+  const [config, log] = [join(directory, 'garage.toml'), join(directory, 'garage.log')];
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await writeFile(config, renderConfig(options), { mode: 0o600 });
+  let running: ChildProcess | undefined;
+
+  return {
+    s3Endpoint: `http://127.0.0.1:${ports.s3}`,
+    websitePort: ports.website,
+    adminEndpoint: `http://127.0.0.1:${ports.admin}`,
+    config,
+    get pid() {
+      return running?.pid;
+    },
+    async kill(signal = 'SIGKILL') {
+      if (running) await end(running, signal);
+    },
+    async start() {
+      if (running) throw new Error('the node is running');
+      const child = await launch(program, config, log);
+      running = child;
+      changed();
+      child.once('exit', () => {
+        running = undefined;
+        changed();
+      });
+      try {
+        await waitUntilListening(child, log, ports);
+      } catch (error) {
+        await end(child, 'SIGKILL');
+        running = undefined;
+        throw error;
+      }
+    },
+    async address() {
+      const id = await readFile(join(directory, 'meta', 'node_key.pub'));
+      return `${id.toString('hex')}@127.0.0.1:${ports.rpc}`;
+    },
+    logTail: async () => tail(await readFile(log, 'utf8')),
+  };
+}
+
+function renderConfig({ directory, ports, replicationFactor, rpcSecret, adminToken }: NodeOptions): string {
+  const address = (port: number) => JSON.stringify(`127.0.0.1:${port}`);
+  // NARs are compressed already.
+  return `metadata_dir = ${JSON.stringify(join(directory, 'meta'))}
+data_dir = ${JSON.stringify(join(directory, 'data'))}
+db_engine = "lmdb"
+replication_factor = ${replicationFactor}
+compression_level = "none"
+rpc_bind_addr = ${address(ports.rpc)}
+rpc_public_addr = ${address(ports.rpc)}
+rpc_secret = "${rpcSecret}"
+[s3_api]
+s3_region = "${REGION}"
+api_bind_addr = ${address(ports.s3)}
+root_domain = ".s3.localhost"
+[s3_web]
+bind_addr = ${address(ports.website)}
+root_domain = ".web.localhost"
+[admin]
+api_bind_addr = ${address(ports.admin)}
+admin_token = "${adminToken}"
+`;
+}
+
+async function launch(program: string, config: string, log: string): Promise<ChildProcess> {
+  const output = await open(log, 'w', 0o600);
+  try {
+    // In a session of its own: Ctrl-C is for whom started it, who ends it in order.
+    const child = spawn(program, ['-c', config, 'server'], {
+      cwd: '/',
+      env: GARAGE_ENV,
+      detached: true,
+      stdio: ['ignore', output.fd, output.fd],
+    });
+    child.unref();
+    return child.on('error', () => {});
+  } finally {
+    await output.close();
+  }
+}
+
+/** By the log: a port that answers may be another's, and Garage goes on without the port that it did not get. */
+async function waitUntilListening(child: ChildProcess, log: string, ports: NodePorts): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  for (;;) {
+    const gone = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+    const text = await readFile(log, 'utf8');
+    const taken = /^.*Address already in use.*$/m.exec(text)?.[0];
+    if (taken) throw new PortTakenError(`a port of Garage is taken: ${taken}`);
+    if (gone) throw new Error(`Garage ended instead of starting:\n${tail(text)}`);
+    const listening = new Set([...text.matchAll(/istening on \S*:(\d+)$/gm)].map(([, port]) => Number(port)));
+    if (Object.values(ports).every((port) => listening.has(port))) return;
+    if (performance.now() > deadline) throw new Error(`Garage did not start within a minute:\n${tail(text)}`);
+    await sleep(20);
+  }
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.ref();
+  child.kill(signal);
+  await gone;
+}
+
+function tail(log: string): string {
+  return log.trimEnd().split('\n').slice(-20).join('\n');
+}
