@@ -1,12 +1,12 @@
 import { CarportError } from '../../lib/errors.js';
 import { restartable } from './body.js';
 import type { HttpClient } from './http/client.js';
-import { downloadOf } from './http/download.js';
+import { downloadOf, readWhole } from './http/download.js';
 import { encodePath } from './http/encode.js';
 import { statusError } from './http/failure.js';
 import { createNetrc } from './http/netrc.js';
 import type { HttpRequest, HttpResponse } from './http/transport.js';
-import { checkKey, collectSmall, type ObjectStore } from './object-store.js';
+import { checkKey, type ObjectStore } from './object-store.js';
 import { createSpool } from './spool.js';
 
 export interface HttpStoreOptions {
@@ -32,7 +32,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
     const target = new URL(base);
     target.pathname += encodePath(checkKey(key));
     const authorization = await netrc(target.hostname);
-    return { method, url: target, headers: { ...(authorization && { authorization }) }, fresh: key.startsWith('nar/') };
+    return { method, url: target, headers: { ...(authorization && { authorization }) } };
   };
   const ask = async (method: 'GET' | 'HEAD', key: string) => {
     let asked = await request(method, key);
@@ -53,10 +53,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
   return {
     url,
     spoolName: () => spool.name(),
-    async read(key, limit) {
-      const object = await open(key);
-      return object && collectSmall(object.bytes(), limit, key);
-    },
+    read: (key, limit) => readWhole(() => open(key), limit, key),
     async size(key) {
       const answer = await ask('HEAD', key);
       answer?.response.discard();
@@ -81,12 +78,12 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
 }
 
 /** Never from TLS to no TLS, and with a password only to the same server. */
-function redirected({ method, url, headers, fresh }: HttpRequest, response: HttpResponse): HttpRequest {
+function redirected({ method, url, headers }: HttpRequest, response: HttpResponse): HttpRequest {
   const location = response.headers.location ?? '';
   const target = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
   const safe = target && (target.protocol === 'https:' || (target.protocol === 'http:' && url.protocol === 'http:'));
   if (!safe) throw refused({ method, url, headers }, response);
-  return { method, url: target, headers: target.host === url.host ? headers : {}, ...(fresh && { fresh }) };
+  return { method, url: target, headers: target.host === url.host ? headers : {} };
 }
 
 function refused({ method, url }: HttpRequest, response: HttpResponse): CarportError {

@@ -2,10 +2,9 @@ import { CarportError } from '../../lib/errors.js';
 import type { S3Location } from '../cache-url.js';
 import { md5Of, restartable } from './body.js';
 import type { HttpClient } from './http/client.js';
-import { downloadOf } from './http/download.js';
+import { downloadOf, readWhole } from './http/download.js';
 import {
   checkKey,
-  collectSmall,
   isKey,
   LIST_PAGE,
   type ListedObject,
@@ -37,17 +36,14 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
   const prefix = location.prefix === '' ? '' : `${location.prefix}/`;
   const whole = (key: string): string => prefix + checkKey(key);
   const open = async (key: string) => {
-    const answer = await bucket.ask('GET', whole(key), { fresh: isNar(key) });
+    const answer = await bucket.ask('GET', whole(key));
     return answer && downloadOf(answer.response, answer.request, answer.send);
   };
   return {
     url,
     bucket,
     spoolName: () => spool.name(),
-    async read(key, limit) {
-      const object = await open(key);
-      return object && collectSmall(object.bytes(), limit, key);
-    },
+    read: (key, limit) => readWhole(() => open(key), limit, key),
     async size(key) {
       const answer = await bucket.ask('HEAD', whole(key));
       answer?.response.discard();
@@ -90,11 +86,6 @@ function renderS3Url({ bucket, prefix, endpoint, region, profile }: S3Location):
   });
   const query = decodeURIComponent(parameters.toString());
   return `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}${query === '' ? '' : `?${query}`}`;
-}
-
-/** NARs are of the sizes at which Garage stalls on a connection that was used before. */
-function isNar(key: string): boolean {
-  return key.startsWith('nar/');
 }
 
 function metadataHeaders({ contentType, cacheControl }: ObjectMetadata): Record<string, string> {

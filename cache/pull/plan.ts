@@ -114,8 +114,9 @@ export async function findPath(
   let refusal: CarportError | undefined;
   for (const objects of caches) {
     try {
-      const accepted = await readAccepted(objects, wanted, trust);
-      if (accepted === undefined) continue;
+      const info = await readNarInfo(objects, wanted.hashPart);
+      if (info === undefined) continue;
+      const accepted = accept(info, objects, wanted, trust);
       if (refusal) emit({ type: 'warning', message: refusal.message });
       return { info: accepted, objects };
     } catch (error) {
@@ -129,20 +130,6 @@ export async function findPath(
   throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls || 'any cache'}`, {
     hint: 'check the path, or name the cache that has it with `--from`',
   });
-}
-
-async function readAccepted(objects: ObjectStore, wanted: Wanted, trust: TrustPolicy): Promise<NarInfo | undefined> {
-  const read = async () => {
-    const info = await readNarInfo(objects, wanted.hashPart);
-    return info && accept(info, objects, wanted, trust);
-  };
-  try {
-    return await read();
-  } catch (error) {
-    // What was damaged on the way is whole at the next try.
-    if (error instanceof CarportError && ['E_SIGNATURE', 'E_INTEGRITY'].includes(error.code)) return read();
-    throw error;
-  }
 }
 
 function accept(info: NarInfo, objects: ObjectStore, { path, storeDir }: Wanted, trust: TrustPolicy): NarInfo {

@@ -70,8 +70,11 @@ export async function pull(plan: PullPlan, options: PullOptions): Promise<PullTo
 /** A compressed NAR up to this size is read whole and then unpacked, so that no thread waits for the network. */
 const SMALL_FILE = 512 * 1024;
 
-/** Small NARs that are on their way at a time: a server far away answers late, but many at once. */
-const SMALL_FETCHES_AT_ONCE = 96;
+/**
+ * Small NARs that are on their way at a time. A server far away answers late, but many at once; and Garage stalls an
+ * answer of 3 to 64 KiB for 44 ms on a connection that was used before.
+ */
+const SMALL_FETCHES_AT_ONCE = 128;
 
 function isSmall({ info, objects }: PlannedPath): boolean {
   return objects.localPath === undefined && info.fileSize !== undefined && info.fileSize <= SMALL_FILE;

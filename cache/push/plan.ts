@@ -8,7 +8,7 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import { signatureKeyName, verifyPath } from '../../lib/signing/signature.js';
 import { narSizeIn, readNarInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
-import { listIfCheaper } from './presence.js';
+import { listNarInfosIfCheaper } from './presence.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
@@ -93,7 +93,8 @@ async function askFromRoots(
   let listed: ReadonlySet<string> | undefined;
   for (let isFirst = true; level.length > 0; isFirst = false) {
     // The whole rest may be missing: that is what a listing would save asking for.
-    if (!isFirst && listed === undefined) listed = await listIfCheaper(objects, reachableFrom(graph, level).size);
+    if (!isFirst && listed === undefined)
+      listed = await listNarInfosIfCheaper(objects, reachableFrom(graph, level).size);
     const ask = async (path: string): Promise<Answer | undefined> => {
       const info = wanted.get(path);
       if (info === undefined) return undefined;

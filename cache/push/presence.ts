@@ -8,25 +8,46 @@ const NIX32 = '0123456789abcdfghijklmnpqrsvwxyz';
 
 /**
  * The hash parts of all narinfos of a cache, when listing them costs less than asking for `paths` narinfos one by one;
- * otherwise `undefined`. The first page tells how large the cache is: hash parts are spread evenly.
+ * otherwise `undefined`.
  */
-export async function listIfCheaper(objects: ObjectStore, paths: number): Promise<ReadonlySet<string> | undefined> {
-  if (objects.list === undefined || paths <= PAGE_COST) return undefined;
-  const hashParts = new Set<string>();
-  let keys = 0;
-  for await (const { key } of listObjects(objects)) {
-    const hashPart = hashPartOfKey(key);
-    if (hashPart !== undefined) hashParts.add(hashPart);
-    if (++keys % LIST_PAGE !== 0) continue;
-    const pagesLeft = (keys / LIST_PAGE) * (1 / Math.max(positionOf(key), Number.EPSILON) - 1);
-    if (pagesLeft * PAGE_COST > paths) return undefined;
-  }
-  return hashParts;
+export async function listNarInfosIfCheaper(
+  objects: ObjectStore,
+  paths: number,
+): Promise<ReadonlySet<string> | undefined> {
+  const sizes = await listIfCheaper(objects, '', paths);
+  return sizes && new Set([...sizes.keys()].map(hashPartOfKey).filter((hashPart) => hashPart !== undefined));
 }
 
-/** How far into the space of hash parts a key is, from 0 to 1. Keys that do not begin like one tell nothing. */
+/** The sizes of the NARs of a cache by their keys, under the same condition. */
+export function listNarsIfCheaper(
+  objects: ObjectStore,
+  nars: number,
+): Promise<ReadonlyMap<string, number> | undefined> {
+  return listIfCheaper(objects, 'nar/', nars);
+}
+
+/** The first page tells how many there are: keys are hashes, which are spread evenly. */
+async function listIfCheaper(
+  objects: ObjectStore,
+  prefix: string,
+  questions: number,
+): Promise<ReadonlyMap<string, number> | undefined> {
+  // A directory of this machine answers at once.
+  if (objects.list === undefined || objects.localPath !== undefined || questions <= PAGE_COST) return undefined;
+  const sizes = new Map<string, number>();
+  let keys = 0;
+  for await (const { key, size } of listObjects(objects, { prefix })) {
+    sizes.set(key, size);
+    if (++keys % LIST_PAGE !== 0) continue;
+    const pagesLeft = (keys / LIST_PAGE) * (1 / positionOf(key.slice(prefix.length)) - 1);
+    if (pagesLeft * PAGE_COST > questions) return undefined;
+  }
+  return sizes;
+}
+
+/** How far into the space of hashes a key is, from 0 to 1. Keys that do not begin like one tell nothing. */
 function positionOf(key: string): number {
   const digits = [...key.slice(0, 4)].map((digit) => NIX32.indexOf(digit));
   if (digits.length < 4 || digits.includes(-1)) return 1;
-  return digits.reduce((position, digit) => position * 32 + digit, 0) / 32 ** 4;
+  return digits.reduce((position, digit) => position * 32 + digit, 1) / 32 ** 4;
 }

@@ -22,6 +22,7 @@ import {
 } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 import type { PushPlan } from './plan.js';
+import { listNarsIfCheaper } from './presence.js';
 
 export interface PushOptions {
   readonly objects: ObjectStore;
@@ -59,11 +60,12 @@ export async function push(plan: PushPlan, options: PushOptions): Promise<PushTo
   const large = pLimit(pool.size + 1);
   let fileSize = 0;
 
+  const nars = await listNarsIfCheaper(objects, plan.upload.length);
   const uploads = new Map<string, Promise<NarInfo>>();
   for (const info of packingOrder(plan.upload)) {
     const upload = (info.narSize >= LARGE ? large : small)(() => {
       failure.signal.throwIfAborted();
-      return uploadNar(info, options);
+      return uploadNar(info, nars, options);
     });
     uploads.set(info.path, upload);
   }
@@ -106,7 +108,11 @@ function packingOrder(upload: readonly PathInfo[]): readonly PathInfo[] {
 }
 
 /** Packs a path and stores its NAR and listing; its narinfo is not visible yet. */
-async function uploadNar(info: PathInfo, options: PushOptions): Promise<NarInfo> {
+async function uploadNar(
+  info: PathInfo,
+  nars: ReadonlyMap<string, number> | undefined,
+  options: PushOptions,
+): Promise<NarInfo> {
   const { objects, store, pool, keys, compression, level, listing, emit } = options;
   const spoolPath = await objects.spoolName();
   emit({ type: 'path-started', path: info.path, narSize: info.narSize });
@@ -121,14 +127,28 @@ async function uploadNar(info: PathInfo, options: PushOptions): Promise<NarInfo>
     spooled = packed.bytes === undefined;
     const url = `nar/${formatHash(packed.fileHash, 'nix32')}.nar${WRITABLE_COMPRESSIONS[compression]}`;
     const nar = packed.bytes ?? { path: spoolPath, size: packed.fileSize };
+    const sent = await isThere(objects, url, packed, nars);
     await Promise.all([
-      writeNar(objects, url, nar),
+      sent || writeNar(objects, url, nar),
       packed.listing !== undefined && writeListing(objects, hashPartOf(info.path), packed.listing),
     ]);
     return toNarInfo(info, packed, url, compression, keys);
   } finally {
     if (spooled) await removeSpool(spoolPath);
   }
+}
+
+/** A push that ended early may have sent it. The key is the content's hash, so the size tells enough. */
+async function isThere(
+  objects: ObjectStore,
+  key: string,
+  { fileSize, bytes }: PackResult,
+  nars: ReadonlyMap<string, number> | undefined,
+): Promise<boolean> {
+  if (nars) return nars.get(key) === fileSize;
+  // Small ones are sent again sooner than asked for; a rename in a directory costs nothing.
+  if (bytes !== undefined || objects.localPath !== undefined) return false;
+  return (await objects.size(key)) === fileSize;
 }
 
 /** With what a job that was stopped leaves beside it. */

@@ -23,6 +23,8 @@ export interface HttpClient {
   transport(sign?: TransportDecorator): Transport;
   /** For tidying up when the work was interrupted: one try, for a few seconds. */
   cleanupTransport(): Transport;
+  /** How many requests were sent again so far: the first may have done its work although nobody heard of it. */
+  retries(): number;
   close(): void;
 }
 
@@ -37,12 +39,18 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { signal, requests = DEFAULT_REQUESTS, onRetry, decorate = unchanged } = options;
   const { patienceMs = DEFAULT_PATIENCE_MS, stallMs = Math.min(DEFAULT_STALL_MS, patienceMs) } = options;
   const connections = openConnections({ connections: requests, stallMs, signal });
-  const retry = createRetry({ patienceMs, signal, ...(onRetry && { onRetry }) });
+  let retries = 0;
+  const noteRetry = (notice: RetryNotice) => {
+    retries++;
+    onRetry?.(notice);
+  };
+  const retry = createRetry({ patienceMs, signal, onRetry: noteRetry });
   const budget = createBudget(requests);
   return {
     transport: (sign = unchanged) => retry(budget(sign(decorate(connections.send)))),
     cleanupTransport: () =>
       decorate(openConnections({ connections: 1, stallMs: CLEANUP_MS, signal: AbortSignal.timeout(CLEANUP_MS) }).send),
+    retries: () => retries,
     close: () => connections.close(),
   };
 }

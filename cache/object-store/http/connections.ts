@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps, Agent as TlsAgent } from 'node:https';
 import { Readable } from 'node:stream';
@@ -25,23 +24,29 @@ const REFUSAL_LIMIT = 64 * 1024;
 /** Requests over kept-alive connections of Node's own client. */
 export function openConnections({ connections, stallMs, signal }: ConnectionOptions): Connections {
   const kept = { keepAlive: true, maxSockets: connections, scheduling: 'lifo' } as const;
-  const single = { keepAlive: false, maxSockets: connections } as const;
-  setMaxListeners(0, signal);
-  const [agent, tlsAgent, freshAgent] = [new Agent(kept), new TlsAgent(kept), new Agent(single)];
+  const [agent, tlsAgent] = [new Agent(kept), new TlsAgent(kept)];
+  // One listener for all of them: as an option of each request the signal costs more than signing it.
+  const underWay = new Set<ClientRequest>();
+  const stop = () => {
+    for (const request of underWay) request.destroy(signal.reason as Error);
+  };
+  signal.addEventListener('abort', stop);
 
-  const open = ({ method, url, headers, body, fresh }: HttpRequest): ClientRequest => {
+  const open = ({ method, url, headers, body }: HttpRequest): ClientRequest => {
     const size = body === undefined ? undefined : body instanceof Uint8Array ? body.length : body.size;
     const options = {
-      ...{ method, signal },
+      method,
       headers: { 'accept-encoding': 'identity', ...headers, ...(size !== undefined && { 'content-length': size }) },
     };
     if (url.protocol === 'https:') return requestHttps(url, { ...options, agent: tlsAgent });
-    return requestHttp(url, { ...options, agent: fresh ? freshAgent : agent });
+    return requestHttp(url, { ...options, agent });
   };
 
   const send: Transport = async (request) => {
     signal.throwIfAborted();
     const outgoing = open(request);
+    underWay.add(outgoing);
+    outgoing.once('close', () => underWay.delete(outgoing));
     // Covers connecting, sending and waiting; the body has a timer of its own.
     outgoing.setTimeout(stallMs, () => outgoing.destroy(stalled(request.url, stallMs)));
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
@@ -61,7 +66,8 @@ export function openConnections({ connections, stallMs, signal }: ConnectionOpti
   return {
     send,
     close() {
-      for (const each of [agent, tlsAgent, freshAgent]) each.destroy();
+      signal.removeEventListener('abort', stop);
+      for (const each of [agent, tlsAgent]) each.destroy();
     },
   };
 }

@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CarportError } from '../../../lib/errors.js';
-import type { StoredObject } from '../object-store.js';
+import { collectSmall, type StoredObject } from '../object-store.js';
 import { explainNetworkError, isTransientError } from './failure.js';
 import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 
@@ -8,10 +9,42 @@ import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 const BARREN_TRIES = 6;
 const PAUSE_MS = 200;
 
+/** A download, and the ETag that came with it. */
+export interface Download extends StoredObject {
+  readonly etag: string | undefined;
+}
+
 /** The object that a good answer to a GET brings. A body that breaks off is gone on with by Range. */
-export function downloadOf(response: HttpResponse, request: HttpRequest, send: Transport): StoredObject {
+export function downloadOf(response: HttpResponse, request: HttpRequest, send: Transport): Download {
   const size = Number(response.headers['content-length'] ?? Number.NaN);
-  return { size, bytes: () => resumed(response, request, send) };
+  return { size, etag: response.headers.etag, bytes: () => resumed(response, request, send) };
+}
+
+/** Reads of an object whose bytes are not what its ETag says. */
+const READS = 3;
+
+/**
+ * A small object whole. What was damaged on the way is read again: an ETag that looks like an MD5 mostly is the
+ * content's. Where it is not (encrypted objects, some web servers), two equal reads in a row are taken for the content.
+ */
+export async function readWhole(
+  open: () => Promise<Download | undefined>,
+  limit: number,
+  key: string,
+): Promise<Buffer | undefined> {
+  let last: Buffer | undefined;
+  for (let reads = 1; ; reads++) {
+    const object = await open();
+    if (object === undefined) return undefined;
+    const bytes = await collectSmall(object.bytes(), limit, key);
+    if (!contradicts(bytes, object.etag) || last?.equals(bytes) || reads === READS) return bytes;
+    last = bytes;
+  }
+}
+
+function contradicts(bytes: Uint8Array, etag = ''): boolean {
+  const md5 = /^"([0-9a-f]{32})"$/.exec(etag)?.[1];
+  return md5 !== undefined && createHash('md5').update(bytes).digest('hex') !== md5;
 }
 
 async function* resumed(first: HttpResponse, request: HttpRequest, send: Transport): AsyncGenerator<Uint8Array> {

@@ -9,8 +9,6 @@ export interface HttpRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: RequestBody;
-  /** Asks for a connection that was not used before. */
-  readonly fresh?: boolean;
 }
 
 export interface HttpResponse {

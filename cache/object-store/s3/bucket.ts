@@ -31,8 +31,10 @@ export interface Bucket {
   readonly name: string;
   address(): Promise<S3Address>;
   /** Sends a GET or HEAD for an object; `undefined` when it is not there. */
-  ask(method: 'GET' | 'HEAD', key: string, options?: { readonly fresh?: boolean }): Promise<Answer | undefined>;
+  ask(method: 'GET' | 'HEAD', key: string): Promise<Answer | undefined>;
   put(request: PutRequest): Promise<void>;
+  /** As of the HTTP client. */
+  retries(): number;
   /** Runs a request of the SDK. `action` is for the message. */
   run<T>(action: string, request: (client: S3Client, bucket: string) => Promise<T>): Promise<T>;
   /** The same when the work was interrupted: one try, for a few seconds. */
@@ -80,10 +82,11 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
   };
   return {
     name: location.bucket,
+    retries: () => http.retries(),
     address: async () => (await session()).address,
-    async ask(method, key, { fresh = false } = {}) {
+    async ask(method, key) {
       const { address, send } = await session();
-      const request: HttpRequest = { method, url: objectUrl(address, key), headers: {}, fresh };
+      const request: HttpRequest = { method, url: objectUrl(address, key), headers: {} };
       const response = await send(request);
       if (response.status < 300) return { request, response, send };
       response.discard();

@@ -2,6 +2,7 @@ import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  ListMultipartUploadsCommand,
   ListPartsCommand,
   type StorageClass,
 } from '@aws-sdk/client-s3';
@@ -44,7 +45,9 @@ export async function uploadInParts(bucket: Bucket, records: UploadRecords, uplo
   for (let lost = false; ; lost = true) {
     try {
       await sendParts(bucket, begun, upload.file);
-      return await records.forget(begun.kept);
+      await records.forget(begun.kept);
+      if (begun.twins) await removeTwins(bucket, begun);
+      return;
     } catch (error) {
       if (!isNoSuchUpload(error)) {
         if (!isUnavailable(error)) await abortUpload(all, begun.kept);
@@ -68,6 +71,8 @@ interface BegunUpload {
   readonly kept: KeptRecord;
   /** MD5 in hex by number, of the parts that are there. */
   readonly parts: ReadonlyMap<number, string>;
+  /** When a try to begin it was made of which no answer came: it may have begun another. */
+  readonly twins?: { readonly since: number; readonly until: number };
 }
 
 async function storeOf(bucket: Bucket): Promise<string> {
@@ -81,12 +86,34 @@ async function beginUpload(
 ): Promise<BegunUpload> {
   const { contentType: ContentType, cacheControl: CacheControl } = metadata;
   const StorageClass = storageClass as StorageClass | undefined;
+  const [since, retries] = [Date.now(), bucket.retries()];
   const { UploadId: uploadId } = await bucket.run(`upload of ${key}`, (client, Bucket) =>
     client.send(new CreateMultipartUploadCommand({ Bucket, Key: key, ContentType, CacheControl, StorageClass })),
   );
+  const again = bucket.retries() > retries;
   const fitting = Math.max(partSize, Math.ceil(size / MAX_PARTS));
   const record = { store, key, uploadId: uploadId!, size, partSize: fitting, begun: Date.now() };
-  return { kept: await records.keep(record), parts: new Map() };
+  const twins = again && { twins: { since, until: Date.now() } };
+  return { kept: await records.keep(record), parts: new Map(), ...twins };
+}
+
+/** Clocks of this machine and the server may differ by so much. */
+const CLOCK_MARGIN_MS = 60_000;
+
+/** Removes the uploads of this key that tries without an answer began. */
+async function removeTwins(bucket: Bucket, { kept, twins }: BegunUpload): Promise<void> {
+  const { key, uploadId } = kept.record;
+  const { Uploads = [] } = await bucket.run(`upload of ${key}`, (client, Bucket) =>
+    client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: key })),
+  );
+  for (const { Key, UploadId, Initiated } of Uploads) {
+    const begun = Initiated?.getTime() ?? 0;
+    const ours = begun >= twins!.since - CLOCK_MARGIN_MS && begun <= twins!.until + CLOCK_MARGIN_MS;
+    if (Key !== key || UploadId === uploadId || !ours) continue;
+    await bucket.run(`upload of ${key}`, (client, Bucket) =>
+      client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
+    );
+  }
 }
 
 /** The upload that a process that is gone left of this file. What else was left of the key is removed. */
