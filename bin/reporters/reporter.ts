@@ -22,6 +22,7 @@ export function createReporter(context: Context, options: CommonOptions): Report
   if (options.json)
     return { emit: (event) => void context.stdout.write(`${JSON.stringify({ version: 1, ...event })}\n`), stop() {} };
   const progress = createProgress(context, options);
+  const warnings = new Set<string>();
   let state: ProgressState | undefined;
   const print = (text: string) => {
     progress?.stop();
@@ -49,7 +50,9 @@ export function createReporter(context: Context, options: CommonOptions): Report
         progress?.finished(event);
         break;
       case 'warning':
-        print(`warning: ${event.message}`);
+        // A cache that is gone is so for every path.
+        if (!warnings.has(event.message)) print(`warning: ${event.message}`);
+        warnings.add(event.message);
         break;
       case 'summary':
         if (!options.quiet) print(summaryText(event));

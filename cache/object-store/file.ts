@@ -63,15 +63,28 @@ async function* listDirectory(
   const keys = entries
     .filter(({ name }) => isKey(name) && !isTemporaryName(name))
     .map((entry) => directory + entry.name + (entry.isDirectory() ? '/' : ''));
+  let files: string[] = [];
   for (const key of keys.sort(byBytes)) {
     const below = key.endsWith('/');
+    if (!below && key.startsWith(prefix)) files.push(key);
+    if (below || files.length === SIZES_AT_ONCE) {
+      yield* await sized(root, files);
+      files = [];
+    }
     if (below && (prefix.startsWith(key) || (recursive && key.startsWith(prefix)))) {
       yield* listDirectory(root, { prefix, recursive }, key);
-    } else if (!below && key.startsWith(prefix)) {
-      const size = await fileSize(join(root, key)).catch(() => undefined);
-      if (size !== undefined) yield { key, size };
     }
   }
+  yield* await sized(root, files);
+}
+
+/** Files whose sizes are asked for at a time. */
+const SIZES_AT_ONCE = 256;
+
+/** Without what is no file, or not there any more. */
+async function sized(root: string, keys: readonly string[]): Promise<readonly ListedObject[]> {
+  const sizes = await Promise.all(keys.map((key) => fileSize(join(root, key)).catch(() => undefined)));
+  return keys.flatMap((key, at) => (sizes[at] === undefined ? [] : [{ key, size: sizes[at] }]));
 }
 
 function byBytes(a: string, b: string): number {

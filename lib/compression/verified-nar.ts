@@ -43,7 +43,8 @@ export async function* readVerifiedNar(
 }
 
 /** Passes a file's bytes through and compares them with what the narinfo says of it. */
-function checkFile({ fileHash, fileSize }: NarPromise, source: AsyncIterable<Uint8Array>) {
+function checkFile({ fileHash, fileSize, narSize }: NarPromise, source: AsyncIterable<Uint8Array>) {
+  const limit = fileSize ?? largestFile(narSize);
   const hasher = createHash(fileHash?.algorithm ?? 'sha256');
   let size = 0;
   const pieces = source[Symbol.asyncIterator]();
@@ -51,7 +52,7 @@ function checkFile({ fileHash, fileSize }: NarPromise, source: AsyncIterable<Uin
     const { value, done } = await pieces.next();
     if (done) return undefined;
     size += value.length;
-    if (fileSize !== undefined && size > fileSize) throw mismatch(`the file is larger than its ${fileSize} bytes`);
+    if (size > limit) throw mismatch(`the file is larger than its ${limit} bytes`);
     hasher.update(value);
     return value;
   };
@@ -72,6 +73,11 @@ function checkFile({ fileHash, fileSize }: NarPromise, source: AsyncIterable<Uin
       pieces.return?.().catch(() => undefined);
     },
   };
+}
+
+/** Where nothing is promised of the file: no compressor makes that much more of a NAR, and a source may never end. */
+function largestFile(narSize: number): number {
+  return Math.ceil(narSize * 1.25) + 1024 * 1024;
 }
 
 function mismatch(message: string): CarportError {

@@ -30,6 +30,7 @@ export interface HttpClient {
 
 export const DEFAULT_PATIENCE_MS = 60_000;
 const DEFAULT_STALL_MS = 20_000;
+const MIN_STALL_MS = 1_000;
 const CLEANUP_MS = 5_000;
 
 /** Garage answers small objects over 32 connections 700 times a second, over 128 as fast as it can. */
@@ -37,7 +38,8 @@ const DEFAULT_REQUESTS = 128;
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { signal, requests = DEFAULT_REQUESTS, onRetry, decorate = unchanged } = options;
-  const { patienceMs = DEFAULT_PATIENCE_MS, stallMs = Math.min(DEFAULT_STALL_MS, patienceMs) } = options;
+  const { patienceMs = DEFAULT_PATIENCE_MS } = options;
+  const { stallMs = Math.max(MIN_STALL_MS, Math.min(DEFAULT_STALL_MS, patienceMs)) } = options;
   const connections = openConnections({ connections: requests, stallMs, signal });
   let retries = 0;
   const noteRetry = (notice: RetryNotice) => {
