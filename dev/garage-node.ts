@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -142,24 +143,42 @@ async function launch(program: string, config: string, log: string): Promise<Chi
   }
 }
 
-/** By the log: a port that answers may be another's, and Garage goes on without the port that it did not get. */
+/** Looks at the log, too: a port that answers may be another's. Garage then goes on without, and for two it does not say. */
 async function waitUntilListening(child: ChildProcess, log: string, ports: NodePorts): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
-    const gone = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+    // Not the RPC port, where a visitor who says nothing is an error in the log.
+    const answered = await Promise.all([ports.s3, ports.website, ports.admin].map(answers));
     const text = await readFile(log, 'utf8');
     const taken = /^.*Address already in use.*$/m.exec(text)?.[0];
     if (taken) throw new PortTakenError(`a port of Garage is taken: ${taken}`);
-    if (gone) throw new Error(`Garage ended instead of starting:\n${tail(text)}`);
-    const listening = new Set([...text.matchAll(/istening on \S*:(\d+)$/gm)].map(([, port]) => Number(port)));
-    if (Object.values(ports).every((port) => listening.has(port))) return;
+    if (hasEnded(child)) throw new Error(`Garage ended instead of starting:\n${tail(text)}`);
+    // It tells of a port just before it tries it, and at once when it fails.
+    const told = Object.values(ports).every((port) => text.includes(`127.0.0.1:${port}\n`));
+    if (told && answered.every(Boolean)) return;
     if (performance.now() > deadline) throw new Error(`Garage did not start within a minute:\n${tail(text)}`);
     await sleep(20);
   }
 }
 
+async function answers(port: number): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
+function hasEnded({ pid, exitCode, signalCode }: ChildProcess): boolean {
+  return pid === undefined || exitCode !== null || signalCode !== null;
+}
+
 async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  if (hasEnded(child)) return;
   const gone = once(child, 'exit');
   child.ref();
   child.kill(signal);

@@ -121,16 +121,16 @@ async function createPlan(nodes: number): Promise<Plan> {
 }
 
 /**
- * Four in a row for each node. Two Garages share a website port without an error, but not an RPC port: as their ports
- * are all the same or all different, it is noticed.
+ * Four in a row for each node, so that two Garages have all or none in common: one that does not get its website or
+ * administration port does not say so, but for the others it does.
  */
 async function findPorts(nodes: number): Promise<readonly NodePorts[]> {
-  const found: NodePorts[] = [];
-  while (found.length < nodes) {
+  const found = new Map<number, NodePorts>();
+  while (found.size < nodes) {
     const [s3, rpc, website, admin] = (await findFreePorts(4)) as [number, number, number, number];
-    if (!found.some((ports) => ports.s3 === s3)) found.push({ s3, rpc, website, admin });
+    found.set(s3, { s3, rpc, website, admin });
   }
-  return found;
+  return [...found.values()];
 }
 
 async function startNodes(
