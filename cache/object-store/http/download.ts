@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CarportError } from '../../../lib/errors.js';
 import { collectSmall, type StoredObject } from '../object-store.js';
@@ -40,6 +41,17 @@ export async function readWhole(
     if (!contradicts(bytes, object.etag) || last?.equals(bytes) || reads === READS) return bytes;
     last = bytes;
   }
+}
+
+/** Reads answers to their end, as only short ones should be: one that breaks off is a try that failed. */
+export function withWholeBody(send: Transport): Transport {
+  return async (request) => {
+    const response = await send(request);
+    if (response.status >= 300) return response;
+    const pieces: Uint8Array[] = [];
+    for await (const piece of response.body) pieces.push(piece);
+    return { ...response, body: Readable.from(pieces) };
+  };
 }
 
 function contradicts(bytes: Uint8Array, etag = ''): boolean {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { explainNetworkError, isTransientError, isTransientResponse, statusError, unavailable } from './failure.js';
 import type { HttpRequest, HttpResponse, Transport, TransportDecorator } from './transport.js';
@@ -18,7 +19,7 @@ export interface RetryNotice {
   readonly attempt: number;
 }
 
-/** Tries of one request while others succeed. */
+/** Tries of one request that fail while others succeed; a server that fails all of them has its patience. */
 const ATTEMPTS = 12;
 
 /** The longest pause before the first retry; it doubles, up to the maximum. */
@@ -37,6 +38,8 @@ export function createRetry(options: RetryOptions): TransportDecorator {
   const { patienceMs, onRetry, signal, random = Math.random } = options;
   let answered = false;
   let failingSince: number | undefined;
+  // As many pauses at a time as requests.
+  setMaxListeners(0, signal);
 
   const once = async (send: Transport, request: HttpRequest): Promise<HttpResponse | Failure> => {
     try {
@@ -51,13 +54,16 @@ export function createRetry(options: RetryOptions): TransportDecorator {
     }
   };
   return (send) => async (request) => {
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1, alone = 0; ; attempt++) {
+      const started = performance.now();
       const result = await once(send, request);
       if (!('cause' in result)) return result;
       const now = performance.now();
       failingSince ??= now;
+      // Others were answered since this was sent.
+      if (failingSince >= started) alone++;
       const left = failingSince + (answered ? patienceMs : Math.min(patienceMs, FIRST_CONTACT_MS)) - now;
-      if (attempt >= ATTEMPTS || left <= 0) throw unavailable(request.url, result.cause);
+      if (alone >= ATTEMPTS || left <= 0) throw unavailable(request.url, result.cause);
       onRetry?.({ url: request.url, reason: result.cause.message, attempt });
       const pause = result.retryAfterMs ?? random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1));
       await sleep(Math.min(pause, left), undefined, { signal });

@@ -2,6 +2,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { CarportError } from '../../../lib/errors.js';
 import type { S3Location } from '../../cache-url.js';
 import type { HttpClient } from '../http/client.js';
+import { withWholeBody } from '../http/download.js';
 import type { HttpRequest, HttpResponse, RequestBody, Transport } from '../http/transport.js';
 import { addressOf, objectUrl, type S3Address } from './address.js';
 import { type Identity, resolveIdentity } from './credentials.js';
@@ -67,7 +68,7 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
     const [{ address, identity }, { createS3Client }] = await Promise.all([session(), import('./sdk.js')]);
     return createS3Client(address, identity, transport);
   };
-  const client = once(() => clientWith(http.transport()));
+  const client = once(() => clientWith(http.transport(withWholeBody)));
 
   const refuse = async (action: string, refusal: Refusal): Promise<CarportError> => {
     const { address } = await session();
