@@ -3,7 +3,7 @@ import { restartable } from './body.js';
 import type { HttpClient } from './http/client.js';
 import { downloadOf, readWhole } from './http/download.js';
 import { encodePath } from './http/encode.js';
-import { statusError } from './http/failure.js';
+import { explainMissingTls, statusError } from './http/failure.js';
 import { createNetrc } from './http/netrc.js';
 import type { HttpRequest, HttpResponse } from './http/transport.js';
 import { checkKey, type ObjectStore } from './object-store.js';
@@ -28,22 +28,25 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
   const netrc = createNetrc(env);
   const send = http.transport();
 
+  const netrcFile = env.NETRC ?? '~/.netrc';
+
   const request = async (method: HttpRequest['method'], key: string): Promise<HttpRequest> => {
     const target = new URL(base);
     target.pathname += encodePath(checkKey(key));
     const authorization = await netrc(target.hostname);
     return { method, url: target, headers: { ...(authorization && { authorization }) } };
   };
+  const fail = (asked: HttpRequest, response: HttpResponse) => refused(asked, response, { base, netrcFile });
   const ask = async (method: 'GET' | 'HEAD', key: string) => {
     let asked = await request(method, key);
     for (let redirects = 0; ; redirects++) {
       const response = await send(asked);
       if (response.status < 300) return { asked, response };
       response.discard();
-      if (MISSING.includes(response.status)) return undefined;
-      if (!REDIRECTS.includes(response.status)) throw refused(asked, response);
-      if (redirects === MAX_REDIRECTS) throw refused(asked, response);
-      asked = redirected(asked, response);
+      if (MISSING.includes(response.status) && !isSigningApi(response)) return undefined;
+      const next = redirects < MAX_REDIRECTS ? redirected(asked, response) : undefined;
+      if (next === undefined) throw fail(asked, response);
+      asked = next;
     }
   };
   const open = async (key: string) => {
@@ -68,7 +71,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
         body: restartable(body),
       });
       response.discard();
-      if (response.status >= 300) throw refused({ ...rest, headers }, response);
+      if (response.status >= 300) throw fail({ ...rest, headers }, response);
     },
     async close() {
       http.close();
@@ -77,25 +80,50 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
   };
 }
 
-/** Never from TLS to no TLS, and with a password only to the same server. */
-function redirected({ method, url, headers }: HttpRequest, response: HttpResponse): HttpRequest {
-  const location = response.headers.location ?? '';
-  const target = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
-  const safe = target && (target.protocol === 'https:' || (target.protocol === 'http:' && url.protocol === 'http:'));
-  if (!safe) throw refused({ method, url, headers }, response);
-  return { method, url: target, headers: target.host === url.host ? headers : {} };
+/** Where a redirect leads; never from TLS to no TLS, and with a password only to the same server. */
+function redirected({ method, url, headers }: HttpRequest, response: HttpResponse): HttpRequest | undefined {
+  const location = REDIRECTS.includes(response.status) ? (response.headers.location ?? '') : '';
+  const target = location !== '' && URL.canParse(location, url.href) ? new URL(location, url) : undefined;
+  const isSafe = target && (target.protocol === 'https:' || (target.protocol === 'http:' && url.protocol === 'http:'));
+  return isSafe ? { method, url: target, headers: target.host === url.host ? headers : {} } : undefined;
 }
 
-function refused({ method, url }: HttpRequest, response: HttpResponse): CarportError {
-  const { status } = response;
+/** An S3 API that answers to nobody without a signature, as Garage's does. */
+function isSigningApi({ refusal = '' }: HttpResponse): boolean {
+  return /<Error\b[\s\S]*anonymous access/i.test(refusal);
+}
+
+interface RefusedStore {
+  readonly base: URL;
+  readonly netrcFile: string;
+}
+
+function refused({ method, url, headers }: HttpRequest, response: HttpResponse, store: RefusedStore): CarportError {
+  const { status, refusal = '' } = response;
   const cause = new Error(`${method} ${url.pathname}: ${statusError(response).message}`);
   const server = `${url.protocol}//${url.host}`;
   if (status === 401 || status === 407) {
-    return new CarportError('E_CREDENTIALS', `\`${server}\` wants a user name and password`, {
+    const { netrcFile } = store;
+    const message = headers.authorization
+      ? `\`${server}\` refuses the user name and password that \`${netrcFile}\` has for it`
+      : `\`${server}\` wants a user name and password`;
+    const line = `\`machine ${url.hostname} login NAME password PASSWORD\``;
+    const hint = headers.authorization ? `check the line ${line} there` : `put a line ${line} into \`${netrcFile}\``;
+    // A password of one server is not for those that it names.
+    const isElsewhere = url.host !== store.base.host;
+    return new CarportError('E_CREDENTIALS', message, {
       cause,
-      hint: `put a line \`machine ${url.hostname} login NAME password PASSWORD\` into \`~/.netrc\`, or check the one that is there`,
+      hint: isElsewhere ? `\`${store.base.host}\` redirects there: use a URL of \`${server}\` itself` : hint,
     });
   }
+  if (isSigningApi(response)) {
+    return new CarportError('E_USAGE', `\`${server}\` is an S3 API, and not a web server`, {
+      cause,
+      hint: `write \`s3://BUCKET?endpoint=${server}\` and have an access key, or use the website of the bucket (port 3902 of Garage)`,
+    });
+  }
+  const missingTls = explainMissingTls(url, refusal);
+  if (missingTls) return missingTls;
   if (method === 'PUT' && [403, 404, 405, 501].includes(status)) {
     return new CarportError('E_REMOTE', `\`${server}\` does not take uploads`, {
       cause,
@@ -103,7 +131,8 @@ function refused({ method, url }: HttpRequest, response: HttpResponse): CarportE
     });
   }
   if (REDIRECTS.includes(status)) {
-    const to = response.headers.location ?? 'nowhere';
+    // What comes after `?` may be a signature.
+    const to = response.headers.location?.replace(/\?.*/, '').replace(/\/\/[^/]*@/, '//') ?? 'nowhere';
     return new CarportError('E_REMOTE', `\`${url.href}\` is redirected to \`${to}\`, and that is not followed`, {
       cause,
       hint: "use the URL that the server means, if it is the cache's",

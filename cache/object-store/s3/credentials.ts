@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { CarportError } from '../../../lib/errors.js';
+import { CarportError, isErrno } from '../../../lib/errors.js';
 import type { Credentials } from './sign.js';
 
 export interface Identity {
@@ -46,7 +46,7 @@ export async function resolveIdentity(request: IdentityRequest): Promise<Identit
     };
     return { credentials, region: region ?? (await sdk.config.region().catch(() => DEFAULT_REGION)) };
   } catch (cause) {
-    throw noCredentials(request, cause);
+    throw await noCredentials(request, cause);
   } finally {
     sdk.destroy();
   }
@@ -67,51 +67,75 @@ async function fromEnvironment(env: NodeJS.ProcessEnv): Promise<Credentials | un
 async function fromVariable(name: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const file = env[`${name}_FILE`];
   if (env[name] || !file) return env[name] || undefined;
+  let value: string;
   try {
-    return (await readFile(file, 'utf8')).trim();
+    value = (await readFile(file, 'utf8')).trim();
   } catch (cause) {
     throw new CarportError('E_CREDENTIALS', `the file \`${file}\` of ${name}_FILE cannot be read`, {
       cause,
       hint: 'check the path and its permissions',
     });
   }
+  if (value !== '') return value;
+  throw new CarportError('E_CREDENTIALS', `the file \`${file}\` of ${name}_FILE is empty`, {
+    hint: `write ${name} into it, or unset ${name}_FILE`,
+  });
 }
 
-function noCredentials({ cache, profile, env }: IdentityRequest, cause: unknown): CarportError {
-  const state = (name: string) => `${name} (${env[name] ? 'set' : 'not set'})`;
+/** What the SDK says when it has found nothing: the places tell more. */
+const NOTHING_FOUND = /^Could not load credentials from any providers/;
+
+/** Each place that was looked at is a cause of its own, in their order. */
+async function noCredentials({ cache, profile, env }: IdentityRequest, cause: unknown): Promise<CarportError> {
+  const home = env.HOME ?? homedir();
   const files = [
-    env.AWS_SHARED_CREDENTIALS_FILE ?? join(env.HOME ?? homedir(), '.aws/credentials'),
-    env.AWS_CONFIG_FILE ?? join(env.HOME ?? homedir(), '.aws/config'),
-  ];
-  const fromEnv = [
-    'AWS_ACCESS_KEY_ID',
-    'AWS_ACCESS_KEY_ID_FILE',
-    'AWS_SECRET_ACCESS_KEY',
-    'AWS_SECRET_ACCESS_KEY_FILE',
-  ];
-  const fromRoles = [
-    ...['AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI', 'AWS_CONTAINER_CREDENTIALS_FULL_URI'],
+    env.AWS_SHARED_CREDENTIALS_FILE ?? join(home, '.aws/credentials'),
+    env.AWS_CONFIG_FILE ?? join(home, '.aws/config'),
   ];
   const name = profile ?? env.AWS_PROFILE ?? 'default';
-  const places = [
-    ...(profile === undefined ? fromEnv.map(state) : []),
-    `the profile \`${name}\` in ${files.map((file) => `\`${file}\``).join(' and ')}`,
-    ...(profile === undefined ? fromRoles.map(state) : []),
-    ...(profile === undefined
-      ? [
-          asksMetadata(env)
-            ? 'the metadata address of the machine'
-            : 'not the metadata address of the machine (AWS_EC2_METADATA_DISABLED=false asks it)',
-        ]
-      : []),
-  ];
+  const profiles = await Promise.all(files.map((file) => lookForProfile(name, file)));
+  const others = profile === undefined ? otherPlaces(env) : [];
+  const reason = cause instanceof Error && !NOTHING_FOUND.test(cause.message) ? [cause.message.split('\n')[0]!] : [];
+  const places = [...(profile === undefined ? [NOT_IN_ENVIRONMENT] : []), ...profiles, ...others, ...reason];
   return new CarportError('E_CREDENTIALS', `there are no credentials for \`${cache}\``, {
-    cause: new Error(`looked at: ${places.join(', ')}`, { cause }),
+    cause: places.reduceRight<Error | undefined>(placeError, undefined),
     hint:
       profile === undefined
         ? 'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or make a profile with `aws configure`'
         : `make the profile with \`aws configure --profile ${profile}\`, or leave \`profile=\` out`,
   });
+}
+
+const NOT_IN_ENVIRONMENT =
+  'AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, nor AWS_ACCESS_KEY_ID_FILE and AWS_SECRET_ACCESS_KEY_FILE';
+
+/** Where it was thrown says nothing. */
+function placeError(next: Error | undefined, text: string): Error {
+  return Object.assign(new Error(text, next && { cause: next }), { stack: text });
+}
+
+async function lookForProfile(profile: string, file: string): Promise<string> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    return `\`${file}\` ${isErrno(error, 'ENOENT', 'ENOTDIR') ? 'is not there' : 'cannot be read'}`;
+  }
+  const sections = [...text.matchAll(/^\s*\[\s*(?:profile\s+)?["']?([^\]"']*?)["']?\s*\]/gm)].map(([, name]) => name);
+  const lacks = sections.includes(profile) ? 'no whole credentials in the' : 'no';
+  return `\`${file}\` has ${lacks} profile \`${profile}\``;
+}
+
+function otherPlaces(env: NodeJS.ProcessEnv): readonly string[] {
+  const variables = [
+    ...['AWS_WEB_IDENTITY_TOKEN_FILE', 'AWS_CONTAINER_CREDENTIALS_RELATIVE_URI', 'AWS_CONTAINER_CREDENTIALS_FULL_URI'],
+  ];
+  return [
+    ...variables.map((name) => `${name} ${env[name] ? 'is set, and gives none' : 'is not set'}`),
+    asksMetadata(env)
+      ? 'the metadata address of the machine gives none'
+      : 'the metadata address of the machine is not asked (AWS_EC2_METADATA_DISABLED=false asks it)',
+  ];
 }
 
 /** Elsewhere than on Amazon's machines nobody answers there, after seconds. */

@@ -1,4 +1,5 @@
-import { CarportError } from '../../../lib/errors.js';
+import { CarportError, type ErrorCode } from '../../../lib/errors.js';
+import { explainMissingTls } from '../http/failure.js';
 
 /** What an S3 server says when it refuses. */
 export interface Refusal {
@@ -36,11 +37,12 @@ export interface RefusedAt {
   readonly action: string;
 }
 
-/** Reads the XML of an S3 error. */
+/** Reads the XML of an S3 error. Of the page of another server its title is the message. */
 export function parseRefusal(status: number, text: string, date: string | undefined): Refusal {
-  const field = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
-  const code = /<Error\b/.test(text) ? field('Code') : undefined;
-  return { status, code, message: unescapeXml(field('Message') ?? ''), date };
+  const field = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`, 'i').exec(text)?.[1];
+  if (/<Error\b/.test(text)) return { status, code: field('Code'), message: unescapeXml(field('Message') ?? ''), date };
+  const message = unescapeXml(field('title') ?? (/[<>\n]/.test(text.trim()) ? '' : text.trim())).slice(0, 200);
+  return { status, code: undefined, message, date };
 }
 
 /** True when the object is not there. A bucket that hides its listing says so with a plain `AccessDenied`. */
@@ -49,105 +51,127 @@ export function isMissing({ status, code, message }: Refusal): boolean {
   return status === 403 && code === 'AccessDenied' && !/^Forbidden: /.test(message);
 }
 
-/** Beyond this, servers refuse a signature (Amazon at 15 minutes, Garage at two hours). */
-const CLOCK_SKEW_MS = 15 * 60 * 1000;
-
 /** The refusal as an error that says what to do. */
-export function refusalError(refusal: Refusal, at: RefusedAt): CarportError {
-  const { status, code, message } = refusal;
-  const { endpoint, bucket, region } = at;
+export function refusalError(given: Refusal, at: RefusedAt): CarportError {
+  const refusal = withoutSdkWords(given);
   const cause = new RefusalError(at.action, refusal);
-  const error = (kind: ConstructorParameters<typeof CarportError>[0], text: string, hint: string) =>
-    new CarportError(kind, text, { cause, hint });
-  const server = `${endpoint.protocol}//${endpoint.host}`;
-
-  const skew = clockSkew(refusal);
-  if (skew !== undefined && (code === 'RequestTimeTooSkewed' || /date is too|expired|skew/i.test(message))) {
-    const [amount, direction] = [duration(Math.abs(skew)), skew > 0 ? 'ahead of' : 'behind'];
-    return error(
-      'E_REMOTE',
-      `this machine's clock is ${amount} ${direction} that of \`${server}\``,
-      'set the clock and run it again',
-    );
+  for (const rule of RULES) {
+    const [code, message, hint] = rule(refusal, at) ?? [];
+    if (code !== undefined) return new CarportError(code, message!, { cause, hint: hint! });
   }
-  const wanted = expectedRegion(message);
-  if (code === 'AuthorizationHeaderMalformed' && wanted !== undefined) {
-    return error(
-      'E_USAGE',
-      `the bucket is in the region \`${wanted}\`, not in \`${region}\``,
-      `write \`region=${wanted}\` into the cache's URL`,
-    );
-  }
-  if (code === 'PermanentRedirect' || code === 'TemporaryRedirect' || status === 301) {
-    return error(
-      'E_USAGE',
-      `\`${bucket}\` is in another region than \`${region}\``,
-      "write the bucket's `region=` into the cache's URL",
-    );
-  }
-  if (code === 'NoSuchBucket' && endpoint.pathname !== '/') {
-    const text = `\`${endpoint.href}\` has a path, which the server takes for a bucket`;
-    return error('E_USAGE', text, `write \`endpoint=${server}\`: the bucket is the host of \`s3://${bucket}\``);
-  }
-  if (code === 'NoSuchBucket') {
-    return error(
-      'E_NOT_FOUND',
-      `there is no bucket \`${bucket}\` at \`${server}\``,
-      'check the name; `carport cache init` makes a bucket where your key may',
-    );
-  }
-  if (code === 'NoSuchUpload') {
-    return error('E_NOT_FOUND', `an upload to \`${bucket}\` is gone`, 'somebody else removed it: run it again');
-  }
-  if (code === 'InvalidAccessKeyId' || /no such key/i.test(message)) {
-    return error(
-      'E_CREDENTIALS',
-      `\`${server}\` does not know the access key`,
-      'check AWS_ACCESS_KEY_ID or the profile, and that the endpoint is the one of that key',
-    );
-  }
-  if (code === 'SignatureDoesNotMatch' || /invalid signature/i.test(message)) {
-    return error(
-      'E_CREDENTIALS',
-      `\`${server}\` says that the secret key is wrong`,
-      'check AWS_SECRET_ACCESS_KEY or the profile: it is not the secret of that access key',
-    );
-  }
-  if (code === 'ExpiredToken' || code === 'InvalidToken') {
-    return error(
-      'E_CREDENTIALS',
-      `\`${server}\` says that the session token is not valid any more`,
-      'get new credentials and run it again',
-    );
-  }
-  if (status === 401 || status === 403) {
-    return error(
-      'E_CREDENTIALS',
-      `the access key may not do this in \`${bucket}\` (${at.action})`,
-      `let it: \`garage bucket allow --read --write ${bucket} --key KEY\`, or the policy of the bucket`,
-    );
-  }
-  if (code === undefined) {
-    return error(
-      'E_USAGE',
-      `\`${server}\` does not answer as an S3 API`,
-      'the endpoint is the S3 API (port 3900 of Garage), not the website (port 3902), which is for `http://` caches',
-    );
-  }
-  if (status === 501 || code === 'NotImplemented') {
-    return error(
-      'E_UNSUPPORTED',
-      `\`${server}\` does not have what was asked for (${at.action})`,
-      'the server lacks a part of the S3 API',
-    );
-  }
-  return error('E_REMOTE', `\`${server}\` refused: ${code}`, 'the cause has what the server says');
+  const message = `\`${serverOf(at)}\` refused: ${refusal.code ?? `status ${refusal.status}`}`;
+  return new CarportError('E_REMOTE', message, { cause, hint: 'the cause has what the server says' });
 }
 
-/** `undefined` when the clocks agree or the server does not tell. */
-function clockSkew({ date }: Refusal): number | undefined {
+type Rule = (refusal: Refusal, at: RefusedAt) => readonly [code: ErrorCode, message: string, hint: string] | undefined;
+
+/** The first that knows what a refusal is about explains it. */
+const RULES: readonly Rule[] = [
+  (refusal, at) => {
+    const { code, message } = refusal;
+    if (code !== 'RequestTimeTooSkewed' && !/date is too|request has expired|skewed/i.test(message)) return undefined;
+    const text = `this machine's clock is ${clockDifference(refusal)} that of \`${serverOf(at)}\``;
+    return ['E_REMOTE', text, 'set the clock and run it again'];
+  },
+  ({ code, message }, { region }) => {
+    const wanted = expectedRegion(message);
+    if (code !== 'AuthorizationHeaderMalformed' || wanted === undefined) return undefined;
+    const text = `the bucket is in the region \`${wanted}\`, not in \`${region}\``;
+    return ['E_USAGE', text, `write \`region=${wanted}\` into the cache's URL`];
+  },
+  ({ code, status }, { bucket, region }) => {
+    if (code !== 'PermanentRedirect' && code !== 'TemporaryRedirect' && status !== 301) return undefined;
+    const text = `\`${bucket}\` is in another region than \`${region}\``;
+    return ['E_USAGE', text, "write the bucket's `region=` into the cache's URL"];
+  },
+  ({ code, status }, at) => {
+    const { endpoint, bucket } = at;
+    const misled = code === undefined || ['NoSuchBucket', 'NoSuchKey', 'InvalidRequest'].includes(code);
+    if (endpoint.pathname === '/' || !misled || ![400, 404, 405].includes(status)) return undefined;
+    const text = `\`${endpoint.href}\` has a path, which the server takes for a bucket`;
+    return ['E_USAGE', text, `write \`endpoint=${serverOf(at)}\`: the bucket is the host of \`s3://${bucket}\``];
+  },
+  ({ code }, at) => {
+    if (code !== 'NoSuchBucket') return undefined;
+    const text = `there is no bucket \`${at.bucket}\` at \`${serverOf(at)}\``;
+    return ['E_NOT_FOUND', text, 'check the name; `carport cache init` makes a bucket where your key may'];
+  },
+  ({ code }, { bucket }) => {
+    if (code !== 'NoSuchUpload') return undefined;
+    return ['E_NOT_FOUND', `an upload to \`${bucket}\` is gone`, 'somebody else removed it: run it again'];
+  },
+  ({ code, message }, at) => {
+    if (code !== 'InvalidAccessKeyId' && !/no such key: /i.test(message)) return undefined;
+    const text = `\`${serverOf(at)}\` does not know the access key`;
+    return ['E_CREDENTIALS', text, 'check AWS_ACCESS_KEY_ID or the profile, and that the key is one of that server'];
+  },
+  ({ code, message }, at) => {
+    if (code !== 'SignatureDoesNotMatch' && !/invalid signature/i.test(message)) return undefined;
+    const text = `\`${serverOf(at)}\` says that the secret key is wrong`;
+    return [
+      ...(['E_CREDENTIALS', text] as const),
+      'check AWS_SECRET_ACCESS_KEY or the profile; if it is right, a proxy changes requests, such as their Host',
+    ];
+  },
+  ({ code }, at) => {
+    if (code !== 'ExpiredToken' && code !== 'InvalidToken') return undefined;
+    const text = `\`${serverOf(at)}\` says that the session token is not valid any more`;
+    return ['E_CREDENTIALS', text, 'get new credentials and run it again'];
+  },
+  ({ code, message }, at) => {
+    // An answer to HEAD has no body that would tell.
+    if (code !== undefined || at.action.startsWith('HEAD ')) return undefined;
+    const missingTls = explainMissingTls(at.endpoint, message);
+    if (missingTls) return [missingTls.code, missingTls.message, missingTls.hint!];
+    return [
+      ...(['E_USAGE', `\`${serverOf(at)}\` does not answer as an S3 API`] as const),
+      'the endpoint is the S3 API (port 3900 of Garage), not the website (port 3902), which is for `http://` caches',
+    ];
+  },
+  ({ status }, { bucket, action }) => {
+    if (status !== 401 && status !== 403) return undefined;
+    const [what, permissions] = neededPermission(action, bucket);
+    const allow = `\`garage bucket allow ${permissions} ${bucket} --key KEY\``;
+    const hint =
+      action === 'CREATE'
+        ? `on Garage: \`garage bucket create ${bucket}\`, then ${allow}`
+        : `on Garage: ${allow}; elsewhere: the policy of the bucket`;
+    return ['E_CREDENTIALS', `the access key may not ${what}`, hint];
+  },
+  ({ code, status }, at) => {
+    if (status !== 501 && code !== 'NotImplemented') return undefined;
+    const text = `\`${serverOf(at)}\` does not have what was asked for (${at.action})`;
+    return ['E_UNSUPPORTED', text, 'the server lacks a part of the S3 API'];
+  },
+];
+
+/** What the key lacks, and Garage's names for it. */
+function neededPermission(action: string, bucket: string): readonly [what: string, permissions: string] {
+  if (action === 'CREATE') return [`make the bucket \`${bucket}\``, '--read --write --owner'];
+  if (/ (lifecycle|website)$/.test(action))
+    return [`see or change the settings of the bucket \`${bucket}\``, '--owner'];
+  if (/^(GET|HEAD|LIST|parts of)\b/.test(action)) return [`read the bucket \`${bucket}\``, '--read'];
+  return [`write to the bucket \`${bucket}\``, '--write'];
+}
+
+function serverOf({ endpoint }: RefusedAt): string {
+  return `${endpoint.protocol}//${endpoint.host}`;
+}
+
+/** The SDK has words of its own for answers that are not of an S3 API. */
+function withoutSdkWords(refusal: Refusal): Refusal {
+  if (!/^(UnknownError|UnknownError: .*)$|@aws-sdk|Deserialization error/.test(refusal.message)) return refusal;
+  return { ...refusal, code: undefined, message: '' };
+}
+
+/** Beyond this, clocks are said to differ (Amazon refuses a signature at 15 minutes, Garage at some hours). */
+const CLOCK_SKEW_MS = 15 * 60 * 1000;
+
+function clockDifference({ date }: Refusal): string {
   const skew = Date.now() - Date.parse(date ?? '');
-  return Math.abs(skew) > CLOCK_SKEW_MS ? skew : undefined;
+  // The server, or a proxy before it, does not tell its time.
+  if (!(Math.abs(skew) > CLOCK_SKEW_MS)) return 'not';
+  return `${duration(Math.abs(skew))} ${skew > 0 ? 'ahead of' : 'behind'}`;
 }
 
 function duration(ms: number): string {
