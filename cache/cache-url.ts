@@ -183,10 +183,14 @@ function parseRoot(base: string): string {
   try {
     return fileURLToPath(base);
   } catch (cause) {
-    throw new CarportError('E_USAGE', `\`${base}\` is not the URL of a directory`, {
-      cause,
-      hint: 'a `file://` URL has three slashes before an absolute path: `file:///srv/cache`',
-    });
+    throw new CarportError(
+      'E_USAGE',
+      `\`${base.replace(/^(file:\/\/)[^/]*@/i, '$1')}\` is not the URL of a directory`,
+      {
+        cause,
+        hint: 'a `file://` URL has three slashes before an absolute path: `file:///srv/cache`',
+      },
+    );
   }
 }
 
@@ -210,6 +214,12 @@ function parseServerUrl(text: string, what: string): URL {
 
 function parseS3(base: string, { s3, scheme }: Settings): S3Location {
   const [bucket = '', ...rest] = base.slice('s3://'.length).split('/');
+  if (bucket.includes('@')) {
+    throw usage(
+      "a cache's URL must not hold a user name or password: others can see command lines",
+      'put an access key into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or into a profile',
+    );
+  }
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(bucket)) {
     throw usage(
       `\`${bucket}\` is not the name of a bucket`,
