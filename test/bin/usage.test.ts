@@ -27,7 +27,7 @@ describe('a wrong command line', () => {
     ['push x --to /c --level 30', "level 30 is not one of zstd's", '1 to 19'],
     ['push x --to /c --compression none --level 3', "level 3 is not one of none's", 'leave `--level` out'],
     ['push x --to /c?compresion=xz', '`compresion` is not a parameter', '`compression`'],
-    ['push x --to s3://bucket', '`s3://` caches are not supported', 'file:///path'],
+    ['push x --to ssh://host', '`ssh://` caches are not supported', 's3://bucket'],
     ['hash path . --format sha', 'Allowed choices are sri, nix32, base16, base64', '`carport hash --help`'],
     ['completion tcsh', 'Allowed choices are bash, zsh, fish', '`carport completion --help`'],
     ['cache init /c --priority much', 'number from 0', '`carport cache --help`'],
@@ -42,12 +42,12 @@ describe('a wrong command line', () => {
   });
 
   it('is one JSON line on stderr with --json', async () => {
-    const { exitCode, stdout, stderr } = await box().carport(['push', '/nix/store/x', '--to', 's3://b', '--json']);
+    const { exitCode, stdout, stderr } = await box().carport(['push', '/nix/store/x', '--to', 'ssh://b', '--json']);
     expect([exitCode, stdout]).toEqual([2, '']);
     expect(JSON.parse(stderr)).toEqual({
       type: 'error',
       code: 'E_USAGE',
-      message: expect.stringContaining('s3://'),
+      message: expect.stringContaining('ssh://'),
       causes: [],
       hint: expect.stringContaining('file:///'),
       exitCode: 2,
@@ -62,7 +62,7 @@ describe('a wrong command line', () => {
   });
 
   it('shows a stack only when asked twice', async () => {
-    const args = ['push', 'x', '--to', 's3://b'];
+    const args = ['push', 'x', '--to', 'ssh://b'];
     for (const more of [[], ['-v']]) expect((await box().carport([...args, ...more])).stderr).not.toContain('    at ');
     for (const more of [['-vv'], ['-v', '--verbose']]) {
       expect((await box().carport([...args, ...more])).stderr).toMatch(/\n {4}at .*cache-url/);

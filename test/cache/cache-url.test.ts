@@ -1,8 +1,13 @@
 import { resolve } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseCacheUrl } from '#cache/cache-url.js';
 import { openCache } from '#cache/open.js';
+import { CarportError } from '#lib/errors.js';
 import { expectError } from '../support/errors.js';
+
+const MIB = 1024 * 1024;
+const S3 = { kind: 's3', bucket: 'nix', prefix: '', style: 'auto', multipartThreshold: 16 * MIB, partSize: 8 * MIB };
 
 describe('the URL of a cache', () => {
   it('may be a file:// URL, with escapes, or a plain path', () => {
@@ -16,7 +21,7 @@ describe('the URL of a cache', () => {
       ['relative/cache', resolve('relative/cache')],
       ['.', resolve('.')],
     ] as const) {
-      expect(parseCacheUrl(text), text).toEqual({ root, secretKeyFiles: [] });
+      expect(parseCacheUrl(text), text).toEqual({ location: { kind: 'file', root }, secretKeyFiles: [] });
     }
   });
 
@@ -25,7 +30,7 @@ describe('the URL of a cache', () => {
       'file:///c?compression=xz&compression-level=9&secret-key=/a.sec&secret-keys=/b.sec,/c.sec&write-nar-listing=true&priority=-3&want-mass-query=1',
     );
     expect(url).toEqual({
-      root: '/c',
+      location: { kind: 'file', root: '/c' },
       compression: 'xz',
       level: 9,
       secretKeyFiles: ['/a.sec', '/b.sec', '/c.sec'],
@@ -37,7 +42,11 @@ describe('the URL of a cache', () => {
 
   it('takes escaped values, and settings beside a plain path', () => {
     const url = parseCacheUrl('/srv/cache?secret-key=/keys/a%26b.sec&write-nar-listing=false');
-    expect(url).toEqual({ root: '/srv/cache', secretKeyFiles: ['/keys/a&b.sec'], writeListing: false });
+    expect(url).toEqual({
+      location: { kind: 'file', root: '/srv/cache' },
+      secretKeyFiles: ['/keys/a&b.sec'],
+      writeListing: false,
+    });
   });
 
   it("reads -1 as the compression's own level, as Nix does", () => {
@@ -50,7 +59,7 @@ describe('the URL of a cache', () => {
     expect(parseCacheUrl('file:///c?secret-keys=/a,,/b,').secretKeyFiles).toEqual(['/a', '/b']);
   });
 
-  it.each([
+  it.each<readonly [string, string, string | undefined]>([
     ['file:///c?compresion=zstd', '`compresion` is not a parameter', 'did you mean `compression`?'],
     ['file:///c?secret_key=/a', '`secret_key` is not a parameter', '`secret-key`'],
     ['/c?secret-kye=/a', '`secret-kye` is not a parameter', '`secret-key`'],
@@ -65,9 +74,41 @@ describe('the URL of a cache', () => {
     ['file:///c?write-nar-listing=', 'neither true nor false', undefined],
     ['', 'is empty', 'file:///srv/cache'],
     ['?compression=zstd', 'is empty', 'file:///srv/cache'],
-    ['s3://bucket', '`s3://` caches are not supported', 'file:///path'],
-    ['https://cache.example.org', '`https://` caches are not supported', 'file:///path'],
-    ['daemon://', '`daemon://` caches are not supported', undefined],
+    ['daemon://', '`daemon://` caches are not supported', 's3://bucket'],
+    ['ssh://host?x=1', '`x` is not a parameter', undefined],
+    ['file:///c?parallel-compression=maybe', 'neither true nor false', undefined],
+    ...['endpoint=https://h', 'region=garage', 'profile=x', 'scheme=http', 'addressing-style=path'].flatMap(
+      (parameter) =>
+        ['file:///c', '/c', 'https://h/c'].map(
+          (base) => [`${base}?${parameter}`, 'is a parameter of `s3://` caches only', 'out'] as const,
+        ),
+    ),
+    ['s3://nix?endpiont=h', '`endpiont` is not a parameter', '`endpoint`'],
+    ['s3://nix?adressing-style=path', '`adressing-style` is not a parameter', '`addressing-style`'],
+    ['s3://nix?multipart_threshold=1', '`multipart_threshold` is not a parameter', '`multipart-threshold`'],
+    ['s3://nix?Region=x', '`Region` is not a parameter', '`region`'],
+    ['s3://', '`` is not the name of a bucket', 's3://bucket?'],
+    ['s3:///prefix', '`` is not the name of a bucket', undefined],
+    ['s3://-nix', '`-nix` is not the name of a bucket', undefined],
+    ['s3://ni x', 'is not the name of a bucket', undefined],
+    ['s3://nix/a//b', '`a//b` is not a directory in a bucket', undefined],
+    ['s3://nix/../x', '`../x` is not a directory in a bucket', undefined],
+    ['s3://nix?scheme=ftp', '`scheme=ftp` is none of http, https', undefined],
+    ['s3://nix?addressing-style=vhost', 'is none of auto, path, virtual', undefined],
+    ['s3://nix?endpoint=ftp://host', 'neither `http://` nor `https://`', undefined],
+    ['s3://nix?endpoint=http://', 'the endpoint is not a URL', 'https://host:port'],
+    ['s3://nix?endpoint=host:port', 'the endpoint is not a URL', undefined],
+    ['s3://nix?region=', '`region` is empty', 'leave `region=` out'],
+    ['s3://nix?profile=', '`profile` is empty', undefined],
+    ['s3://nix?storage-class=', '`storage-class` is empty', undefined],
+    ['s3://nix?multipart-upload=2', 'neither true nor false', undefined],
+    ['s3://nix?multipart-threshold=1000', 'is not a number of bytes from 1048576', undefined],
+    ['s3://nix?multipart-chunk-size=8M', '`multipart-chunk-size=8M` is not a number of bytes', undefined],
+    ['s3://nix?multipart-chunk-size=99999999999', 'is not a number of bytes', undefined],
+    ['s3://nix?buffer-size=-1', '`buffer-size=-1` is not a number of bytes', undefined],
+    ['https://', "a cache's URL is not a URL", undefined],
+    ['http://host:port/', "a cache's URL is not a URL", undefined],
+    ['https://host/?x=1', '`x` is not a parameter', undefined],
     ['file://relative/path', 'is not the URL of a directory', 'three slashes'],
     ['file:///a%2Fb', 'is not the URL of a directory', undefined],
   ])('%s is refused', (text, reason, hint) => {
@@ -76,6 +117,102 @@ describe('the URL of a cache', () => {
   });
 
   it('is shown without its parameters: one names a secret', () => {
-    expect(openCache('file:///c?secret-key=/a.sec').objects.url).toBe('file:///c');
+    const shown = (text: string) => openCache(text, { env: {}, signal: new AbortController().signal }).objects.url;
+    expect(shown('file:///c?secret-key=/a.sec')).toBe('file:///c');
+    expect(shown('https://host/c/?secret-key=/a.sec')).toBe('https://host/c');
+    expect(shown('s3://nix/a?region=garage&secret-key=/a.sec&priority=3&endpoint=http://h:3900')).toBe(
+      's3://nix/a?endpoint=http://h:3900&region=garage',
+    );
+  });
+
+  it('names a bucket, with where it is', () => {
+    const locationOf = (text: string) => parseCacheUrl(text).location;
+    expect(locationOf('s3://nix')).toEqual(S3);
+    expect(locationOf('S3://nix')).toEqual(S3);
+    expect(locationOf('s3://nix/')).toEqual(S3);
+    expect(locationOf('s3://nix/some/where/')).toEqual({ ...S3, prefix: 'some/where' });
+    expect(locationOf('s3://my.bucket-1_2')).toEqual({ ...S3, bucket: 'my.bucket-1_2' });
+    expect(locationOf('s3://nix?endpoint=garage.deuxfleurs.fr&region=garage')).toEqual({
+      ...S3,
+      endpoint: 'https://garage.deuxfleurs.fr/',
+      region: 'garage',
+    });
+    expect(locationOf('s3://nix?endpoint=localhost:3900&scheme=http')).toMatchObject({
+      endpoint: 'http://localhost:3900/',
+    });
+    expect(locationOf('s3://nix?scheme=http&endpoint=https://[::1]:3900/api')).toMatchObject({
+      endpoint: 'https://[::1]:3900/api',
+    });
+    expect(locationOf('s3://nix?endpoint=')).toEqual(S3);
+  });
+
+  it("takes each of Nix's settings for buckets", () => {
+    const location = (query: string) => parseCacheUrl(`s3://nix?${query}`).location;
+    expect(location('profile=ci&storage-class=STANDARD_IA&addressing-style=virtual')).toEqual({
+      ...S3,
+      ...{ profile: 'ci', storageClass: 'STANDARD_IA', style: 'virtual' },
+    });
+    expect(location('multipart-threshold=104857600&multipart-chunk-size=10485760')).toEqual({
+      ...S3,
+      ...{ multipartThreshold: 100 * MIB, partSize: 10 * MIB },
+    });
+    expect(location('buffer-size=1048576')).toEqual({ ...S3, partSize: MIB });
+    expect(location('multipart-upload=true')).toEqual(S3);
+    expect(location('multipart-upload=false')).toEqual({ ...S3, multipartThreshold: Number.POSITIVE_INFINITY });
+    const all = 'compression=none&parallel-compression=true&secret-key=/a&priority=40&want-mass-query=true';
+    expect(parseCacheUrl(`s3://nix?${all}&write-nar-listing=1`)).toEqual({
+      location: S3,
+      ...{ compression: 'none', secretKeyFiles: ['/a'], priority: 40, wantMassQuery: true, writeListing: true },
+    });
+  });
+
+  it('names a web server, and the directory of nix-cache-info on it', () => {
+    for (const [text, href] of [
+      ['https://cache.example.org', 'https://cache.example.org/'],
+      ['HTTPS://cache.example.org/', 'https://cache.example.org/'],
+      ['http://localhost:3902/a/b?priority=10', 'http://localhost:3902/a/b/'],
+      ['http://[::1]:80/x%20y/', 'http://[::1]/x%20y/'],
+    ] as const) {
+      const { location } = parseCacheUrl(text);
+      expect(location.kind).toBe('http');
+      expect((location as { readonly url: URL }).url.href).toBe(href);
+    }
+  });
+
+  it.each([
+    'https://user:geheim@host/c',
+    'http://geheim@host/c',
+    's3://nix?endpoint=https://user:geheim@host',
+    's3://nix?endpoint=user:geheim@host',
+    's3://nix?endpoint=ftp://user:geheim@host',
+    's3://user:geheim@nix',
+    'https://user:geheim@host:port/c',
+    's3://nix?endpoint=https://user:geheim@ho st',
+    'file://user:geheim@host/c',
+    'https://user:geheim@host/c?compresion=xz',
+  ])('%s is refused without a word of the password', (text) => {
+    const error = expectError('E_USAGE', '', () => parseCacheUrl(text));
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+      expect(`${cause.message} ${cause.stack}`).not.toContain('geheim');
+    }
+    expect(error.hint ?? '').not.toContain('geheim');
+  });
+
+  it('is a location or an error of ours, whatever is written', () => {
+    const names = ['endpoint', 'region', 'scheme', 'addressing-style', 'buffer-size', 'priority', 'compression', 'x'];
+    const query = fc.array(fc.tuple(fc.constantFrom(...names), fc.string({ unit: 'grapheme' })), { maxLength: 4 });
+    const scheme = fc.constantFrom('', 's3://', 'http://', 'https://', 'file://', 'file:///', 's3://nix/', 'x://');
+    const rest = fc.oneof(fc.string({ unit: 'grapheme' }), fc.webPath(), fc.webAuthority({ withUserInfo: true }));
+    fc.assert(
+      fc.property(scheme, rest, query, (start, middle, parameters) => {
+        const text = `${start}${middle}?${parameters.map(([name, value]) => `${name}=${value}`).join('&')}`;
+        try {
+          expect(parseCacheUrl(text).location.kind).toMatch(/^(file|http|s3)$/);
+        } catch (error) {
+          expect(error).toBeInstanceOf(CarportError);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
   });
 });

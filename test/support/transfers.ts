@@ -25,6 +25,7 @@ export interface PushOfSamples {
   readonly keys?: readonly SecretKey[];
   readonly compression?: WritableCompression;
   readonly checkAll?: boolean;
+  readonly skipSignedBy?: readonly string[];
 }
 
 export interface PullOfSamples {
@@ -40,13 +41,15 @@ export interface PullOfSamples {
 export function createTransfers() {
   const pool = createWorkerPool(1);
   return {
-    async push({ store: root, roots, cache, keys = [], compression = 'zstd', checkAll = false }: PushOfSamples) {
+    async push(samples: PushOfSamples) {
+      const { store: root, roots, cache, keys = [], compression = 'zstd' } = samples;
+      const { checkAll = false, skipSignedBy = [] } = samples;
       const events: WorkEvent[] = [];
       const objects = openFileStore(cache);
       const store = openOwnStore(root);
       const { graph } = await runtimeClosure(store, roots);
       await prepareCache(objects, store.storeDir, true);
-      const plan = await planPush(objects, { graph, roots, keys, checkAll });
+      const plan = await planPush(objects, { graph, roots, keys, checkAll, skipSignedBy });
       const level = COMPRESSION_LEVELS[compression].default;
       const emit = (event: WorkEvent) => void events.push(event);
       await push(plan, { objects, store, pool, keys, compression, level, listing: true, emit });
@@ -57,7 +60,7 @@ export function createTransfers() {
       const emit = (event: WorkEvent) => void events.push(event);
       const store = openOwnStore(root);
       const trust = { keys, allowUnsigned };
-      const ordered = await orderCaches(caches.map(openFileStore), store.storeDir);
+      const ordered = await orderCaches(caches.map(openFileStore), store.storeDir, emit);
       const plan = await planPull(ordered, store, roots.map(hashPartOf), trust, emit);
       const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
       await pull(plan, { caches: ordered, store, writer, pool, trust, emit });

@@ -8,11 +8,11 @@ import { expectError } from '../../support/errors.js';
 const MiB = 1024 * 1024;
 const [SMALL, LARGE] = [nodePath('small'), nodePath('large')];
 const PLAN: WorkEvent = {
-  ...{ type: 'plan', verb: 'push', paths: 3, present: 1, transfer: 2 },
+  ...{ type: 'plan', verb: 'push', paths: 3, present: 1, skipped: 0, transfer: 2 },
   ...{ narSize: 101 * MiB, storePaths: [SMALL, LARGE] },
 };
 const SUMMARY: WorkEvent = {
-  ...{ type: 'summary', verb: 'push', paths: 3, present: 1, transferred: 2, signed: 0 },
+  ...{ type: 'summary', verb: 'push', paths: 3, present: 1, skipped: 0, transferred: 2, signed: 0 },
   ...{ narSize: 101 * MiB, fileSize: 30 * MiB, storePaths: [SMALL, LARGE] },
 };
 const WORK: readonly WorkEvent[] = [
@@ -144,12 +144,13 @@ describe('the reporter', () => {
       verb: 'pull',
       paths: 1,
       present: 0,
+      skipped: 0,
       transfer: 1,
       narSize: 500,
       storePaths: [],
     };
     const none: WorkEvent = {
-      ...{ type: 'summary', verb: 'pull', paths: 2, present: 2, transferred: 0, signed: 0 },
+      ...{ type: 'summary', verb: 'pull', paths: 2, present: 2, skipped: 0, transferred: 0, signed: 0 },
       ...{ narSize: 0, fileSize: 0, storePaths: [] },
     };
     const signed: WorkEvent = { ...none, verb: 'push', signed: 2 } as WorkEvent;

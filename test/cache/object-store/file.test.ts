@@ -38,7 +38,7 @@ describe('a directory of objects', () => {
     const objects = openFileStore(box().path('objects'));
     await writeFile(await objects.spoolName(), 'half');
     const keys: string[] = [];
-    for await (const key of objects.list('')) keys.push(key);
+    for await (const { key } of objects.list!({ recursive: true })) keys.push(key);
     expect(keys.filter((key) => key.startsWith('.'))).toEqual([]);
   });
 

@@ -1,0 +1,66 @@
+import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { describe } from 'vitest';
+import { describeWithGarage, useGarage } from '../../support/garage.js';
+import { startProxy } from '../../support/proxy.js';
+import type { Chaos, Fault } from '../../support/proxy-faults.js';
+import { createStores } from '../../support/stores.js';
+import { describeObjectStore, type StoreUnderTest } from './conformance.js';
+
+const MIB = String(1024 * 1024);
+const PARTS = { 'multipart-threshold': MIB, 'multipart-chunk-size': MIB };
+
+describeWithGarage('on a real Garage', () => {
+  const garage = useGarage();
+
+  const create = async (params: Readonly<Record<string, string>>, prefix = ''): Promise<StoreUnderTest> => {
+    const bucket = await garage().freshBucket();
+    const stores = await createStores();
+    const url = garage().url(bucket, params).replace('?', `${prefix}?`);
+    const open = () => stores.open(url, { env: garage().env }).objects;
+    return {
+      objects: open(),
+      reopen: open,
+      metadataOf: (key) => headOf(bucket, `${prefix.slice(1)}${prefix && '/'}${key}`),
+      remove: () => stores.remove(),
+    };
+  };
+  const headOf = async (Bucket: string, Key: string) => {
+    const { region, credentials, nodes } = garage();
+    const client = new S3Client({ region, credentials, endpoint: nodes[0]!.s3Endpoint, forcePathStyle: true });
+    const { ContentType, CacheControl } = await client.send(new HeadObjectCommand({ Bucket, Key }));
+    client.destroy();
+    return { contentType: ContentType!, ...(CacheControl !== undefined && { cacheControl: CacheControl }) };
+  };
+
+  /** A server that fails often, in ways that a retry mends. */
+  const createFailing = async (chaos: Chaos, params: Readonly<Record<string, string>>): Promise<StoreUnderTest> => {
+    const proxy = await startProxy(garage().nodes[0]!.s3Endpoint);
+    proxy.chaos(chaos);
+    const test = await create({ endpoint: proxy.url, ...params });
+    return { ...test, remove: () => test.remove().finally(() => proxy.close()) };
+  };
+
+  describeObjectStore('a bucket', () => create({}));
+  describeObjectStore('a directory of a bucket', () => create({}, '/some/where'));
+  describeObjectStore('a bucket with uploads in parts', () => create(PARTS));
+
+  describe('behind a server that fails', () => {
+    const refusals: Fault[] = [
+      ...[{ status: 500 }, { status: 503, retryAfter: 0, readBody: true }, { status: 429, readBody: true }],
+      { status: 502, body: '<html>Bad Gateway</html>', readBody: true },
+    ];
+    const breaks: Fault[] = ['reset-before', 'reset-after', 'reset-midway', 'truncate'];
+    const flips: Fault[] = [0, 99, 99_999].map((flip) => ({ flip, direction: 'up' }));
+    const common = { probability: 0.15, timesEach: 3 };
+    describeObjectStore('a bucket that refuses', () => createFailing({ seed: 1, faults: refusals, ...common }, {}));
+    describeObjectStore('a bucket whose connections break', () =>
+      createFailing({ seed: 2, faults: breaks, ...common }, {}),
+    );
+    describeObjectStore('a bucket that is sent wrong bytes', () =>
+      createFailing({ seed: 3, faults: flips, ...common }, {}),
+    );
+    describeObjectStore('a bucket that fails in every way, with uploads in parts', () =>
+      createFailing({ seed: 4, faults: [...refusals, ...breaks, ...flips], ...common }, PARTS),
+    );
+  });
+});
