@@ -9,10 +9,8 @@ import type { Bucket } from './object-store/s3/bucket.js';
 import { openUploadRecords } from './object-store/s3/upload-records.js';
 import { openS3Store } from './object-store/s3.js';
 
-export interface OpenOptions extends HttpClientOptions {
-  /** Credentials, proxies and directories are named there. */
-  readonly env: NodeJS.ProcessEnv;
-}
+/** Directories of this machine have no use for them, but a URL does not tell before it is parsed. */
+export type OpenOptions = HttpClientOptions;
 
 export interface OpenCache {
   readonly url: CacheUrl;
@@ -22,7 +20,8 @@ export interface OpenCache {
 }
 
 /** Opens what a cache's URL names. Nothing is read yet. Close the objects when done. */
-export function openCache(text: string, { env, ...options }: OpenOptions): OpenCache {
+export function openCache(text: string, options: OpenOptions): OpenCache {
+  const { env } = options;
   const url = parseCacheUrl(text);
   const { location } = url;
   if (location.kind === 'file') return { url, objects: openFileStore(location.root) };

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { RequestBody } from './http/transport.js';
 import type { ObjectBody } from './object-store.js';
@@ -17,7 +17,7 @@ export function restartableRange(path: string, start: number, size: number): Req
 
 export function md5Of(body: ObjectBody): Promise<Buffer> {
   return body instanceof Uint8Array
-    ? Promise.resolve(createHash('md5').update(body).digest())
+    ? Promise.resolve(hash('md5', body, 'buffer'))
     : md5OfRange(body.path, 0, body.size);
 }
 

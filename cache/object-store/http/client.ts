@@ -1,9 +1,12 @@
 import { createBudget } from './budget.js';
+import { readAuthorities } from './certificates.js';
 import { openConnections } from './connections.js';
 import { createRetry, type RetryNotice } from './retry.js';
 import type { Transport, TransportDecorator } from './transport.js';
 
 export interface HttpClientOptions {
+  /** Names files of certificates. */
+  readonly env: NodeJS.ProcessEnv;
   /** Stops what is under way. */
   readonly signal: AbortSignal;
   /** Milliseconds that a server may be gone before work with it fails. */
@@ -37,10 +40,11 @@ const CLEANUP_MS = 5_000;
 const DEFAULT_REQUESTS = 128;
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const { signal, requests = DEFAULT_REQUESTS, onRetry, decorate = unchanged } = options;
+  const { env, signal, requests = DEFAULT_REQUESTS, onRetry, decorate = unchanged } = options;
   const { patienceMs = DEFAULT_PATIENCE_MS } = options;
   const { stallMs = Math.max(MIN_STALL_MS, Math.min(DEFAULT_STALL_MS, patienceMs)) } = options;
-  const connections = openConnections({ connections: requests, stallMs, signal });
+  const authorities = () => readAuthorities(env);
+  const connections = openConnections({ connections: requests, stallMs, authorities, signal });
   let retries = 0;
   const noteRetry = (notice: RetryNotice) => {
     retries++;
@@ -48,10 +52,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   };
   const retry = createRetry({ patienceMs, signal, onRetry: noteRetry });
   const budget = createBudget(requests);
+  const brief = { connections: 1, stallMs: CLEANUP_MS };
   return {
     transport: (sign = unchanged) => retry(budget(sign(decorate(connections.send)))),
     cleanupTransport: () =>
-      decorate(openConnections({ connections: 1, stallMs: CLEANUP_MS, signal: AbortSignal.timeout(CLEANUP_MS) }).send),
+      decorate(openConnections({ ...brief, authorities, signal: AbortSignal.timeout(CLEANUP_MS) }).send),
     retries: () => retries,
     close: () => connections.close(),
   };

@@ -9,6 +9,8 @@ export interface ConnectionOptions {
   readonly connections: number;
   /** Milliseconds without a byte in either direction after which a connection is given up. */
   readonly stallMs: number;
+  /** Certificate authorities to trust in place of Node's. Asked for when TLS is first used. */
+  authorities(): Promise<readonly string[] | undefined>;
   /** Stops every request that is under way. */
   readonly signal: AbortSignal;
 }
@@ -22,9 +24,10 @@ export interface Connections {
 const REFUSAL_LIMIT = 64 * 1024;
 
 /** Requests over kept-alive connections of Node's own client. */
-export function openConnections({ connections, stallMs, signal }: ConnectionOptions): Connections {
+export function openConnections({ connections, stallMs, authorities, signal }: ConnectionOptions): Connections {
   const kept = { keepAlive: true, maxSockets: connections, scheduling: 'lifo' } as const;
-  const [agent, tlsAgent] = [new Agent(kept), new TlsAgent(kept)];
+  const agent = new Agent(kept);
+  let tlsAgent: TlsAgent | undefined;
   // One listener for all of them: as an option of each request the signal costs more than signing it.
   const underWay = new Set<ClientRequest>();
   const stop = () => {
@@ -36,14 +39,23 @@ export function openConnections({ connections, stallMs, signal }: ConnectionOpti
     const size = body === undefined ? undefined : body instanceof Uint8Array ? body.length : body.size;
     const options = {
       method,
+      // Parsed already: given the URL, Node would do it again.
+      hostname: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port,
+      path: url.pathname + url.search,
       headers: { 'accept-encoding': 'identity', ...headers, ...(size !== undefined && { 'content-length': size }) },
     };
-    if (url.protocol === 'https:') return requestHttps(url, { ...options, agent: tlsAgent });
-    return requestHttp(url, { ...options, agent });
+    return url.protocol === 'https:'
+      ? requestHttps({ ...options, agent: tlsAgent })
+      : requestHttp({ ...options, agent });
   };
 
   const send: Transport = async (request) => {
     signal.throwIfAborted();
+    if (request.url.protocol === 'https:' && tlsAgent === undefined) {
+      const ca = await authorities();
+      tlsAgent ??= new TlsAgent({ ...kept, ...(ca && { ca: [...ca] }) });
+    }
     const outgoing = open(request);
     underWay.add(outgoing);
     outgoing.once('close', () => underWay.delete(outgoing));
@@ -67,7 +79,8 @@ export function openConnections({ connections, stallMs, signal }: ConnectionOpti
     send,
     close() {
       signal.removeEventListener('abort', stop);
-      for (const each of [agent, tlsAgent]) each.destroy();
+      agent.destroy();
+      tlsAgent?.destroy();
     },
   };
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CarportError } from '../../../lib/errors.js';
@@ -56,7 +56,7 @@ export function withWholeBody(send: Transport): Transport {
 
 function contradicts(bytes: Uint8Array, etag = ''): boolean {
   const md5 = /^"([0-9a-f]{32})"$/.exec(etag)?.[1];
-  return md5 !== undefined && createHash('md5').update(bytes).digest('hex') !== md5;
+  return md5 !== undefined && hash('md5', bytes, 'hex') !== md5;
 }
 
 async function* resumed(first: HttpResponse, request: HttpRequest, send: Transport): AsyncGenerator<Uint8Array> {

@@ -10,7 +10,8 @@ const TRANSIENT_ERRORS = [
 const TRANSIENT_STATUSES = [408, 425, 429, 500, 502, 503, 504, 507, 509];
 
 /** S3's codes beside other statuses: what was sent did not arrive as it was. */
-const TRANSIENT_CODES = /<Code>(BadDigest|InvalidDigest|IncompleteBody|RequestTimeout|XAmzContentSHA256Mismatch)<\/Code>/;
+const TRANSIENT_CODES =
+  /<Code>(BadDigest|InvalidDigest|IncompleteBody|RequestTimeout|XAmzContentSHA256Mismatch)<\/Code>/;
 
 export function isTransientError(error: unknown): error is NodeJS.ErrnoException {
   return isErrno(error, ...TRANSIENT_ERRORS) || (isErrno(error, 'ECONNRESET') && error.message === 'aborted');

@@ -25,8 +25,6 @@ export function addressOf({ bucket, endpoint, style }: S3Location, region: strin
 
 /** The URL of an object by its whole key. */
 export function objectUrl({ base }: S3Address, key: string, query: Readonly<Record<string, string>> = {}): URL {
-  const url = new URL(base);
-  url.pathname += encodePath(key);
-  url.search = canonicalQuery(Object.entries(query));
-  return url;
+  const search = canonicalQuery(Object.entries(query));
+  return new URL(base.href + encodePath(key) + (search === '' ? '' : `?${search}`));
 }
