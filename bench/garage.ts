@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -53,7 +52,7 @@ async function measure({ title, root }: BenchClosure, keyFile: string, publicKey
   const copied = await seconds(() =>
     nix(['copy', root, '--to', `file://${files}?compression=zstd&secret-key=${keyFile}`]),
   );
-  const carried = hasProgram('rclone') ? await seconds(() => rclone(files, `${bucket}-peer`)) : 0;
+  const carried = (await hasProgram('rclone')) ? await seconds(() => rclone(files, `${bucket}-peer`)) : 0;
   const way = carried > 0 ? 'nix copy to files, rclone' : 'nix copy to files';
   rows.push({
     job: `push ${title}`,
@@ -151,6 +150,10 @@ async function seconds(work: () => Promise<unknown>): Promise<number> {
   return (performance.now() - start) / 1000;
 }
 
-function hasProgram(name: string): boolean {
-  return (process.env.PATH ?? '').split(delimiter).some((path) => existsSync(join(path, name)));
+async function hasProgram(name: string): Promise<boolean> {
+  const paths = (process.env.PATH ?? '').split(delimiter).map((path) => access(join(path, name)));
+  return Promise.any(paths).then(
+    () => true,
+    () => false,
+  );
 }
