@@ -11,13 +11,16 @@ import {
   type StoredObject,
 } from './object-store/object-store.js';
 
-/** Keys and content types, as Nix lays out a binary cache. A NAR's key names its content; the others may change. */
+/**
+ * Keys and content types, as Nix lays out a binary cache. A NAR's key names its content; the others may change. Nothing is
+ * `public`: a proxy must not keep for everybody what a private bucket gave to one.
+ */
 const CACHE_INFO_KEY = 'nix-cache-info';
 const METADATA = {
-  cacheInfo: { contentType: 'text/x-nix-cache-info', cacheControl: 'public, max-age=300' },
-  narInfo: { contentType: 'text/x-nix-narinfo', cacheControl: 'public, max-age=300' },
-  nar: { contentType: 'application/x-nix-nar', cacheControl: 'public, max-age=31536000, immutable' },
-  listing: { contentType: 'application/json', cacheControl: 'public, max-age=3600' },
+  cacheInfo: { contentType: 'text/x-nix-cache-info', cacheControl: 'max-age=300' },
+  narInfo: { contentType: 'text/x-nix-narinfo', cacheControl: 'max-age=300' },
+  nar: { contentType: 'application/x-nix-nar', cacheControl: 'max-age=31536000, immutable' },
+  listing: { contentType: 'application/json', cacheControl: 'max-age=3600' },
 } as const satisfies Record<string, ObjectMetadata>;
 
 const SMALL_OBJECT_LIMIT = 4 * 1024 * 1024;

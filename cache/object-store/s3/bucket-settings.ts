@@ -45,10 +45,10 @@ export async function readBucketSettings(bucket: Bucket): Promise<BucketSettings
 /** Makes the bucket when it is not there; true when it was made. */
 export async function ensureBucket(bucket: Bucket): Promise<boolean> {
   try {
-    // A listing of nothing, since an answer to HEAD cannot say what is wrong.
-    await bucket.run('LIST', (client, Bucket) => client.send(new HeadBucketCommand({ Bucket })));
+    await bucket.run('HEAD', (client, Bucket) => client.send(new HeadBucketCommand({ Bucket })));
     return false;
   } catch (error) {
+    // An answer to HEAD does not tell why: the next one does.
     if (!(error instanceof CarportError)) throw error;
   }
   try {
@@ -92,15 +92,18 @@ export async function setPublic(bucket: Bucket, isPublic: boolean): Promise<void
 
 /** Removes the uploads below a prefix that nobody has finished; the number of them. */
 export async function removeUploads(bucket: Bucket, prefix: string): Promise<number> {
-  const { Uploads = [] } = await bucket.run('LIST uploads', (client, Bucket) =>
-    client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix })),
-  );
-  for (const { Key, UploadId } of Uploads) {
-    await bucket.run('DELETE upload', (client, Bucket) =>
-      client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
+  for (let removed = 0; ; ) {
+    const { Uploads = [] } = await bucket.run('LIST uploads', (client, Bucket) =>
+      client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix })),
     );
+    if (Uploads.length === 0) return removed;
+    for (const { Key, UploadId } of Uploads) {
+      await bucket.run('DELETE upload', (client, Bucket) =>
+        client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
+      );
+      removed++;
+    }
   }
-  return Uploads.length;
 }
 
 async function readRules(bucket: Bucket): Promise<readonly LifecycleRule[]> {
