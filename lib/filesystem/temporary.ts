@@ -29,7 +29,7 @@ export async function removeLeftovers(directory: string, now = Date.now()): Prom
     const match = NAME.exec(name);
     if (!match) continue;
     const path = join(directory, name);
-    const gone = match[1] === tag ? !isAlive(Number(match[2])) : await wasLeftBefore(path, now - FOREIGN_AGE_MS);
+    const gone = match[1] === tag ? !(await isAlive(Number(match[2]))) : await wasLeftBefore(path, now - FOREIGN_AGE_MS);
     if (gone) await removeTree(path).catch(() => undefined);
   }
 }
@@ -37,7 +37,7 @@ export async function removeLeftovers(directory: string, now = Date.now()): Prom
 /** True for a name that a process of this machine gave, and that still runs. */
 export async function isNameOfLivingProcess(name: string): Promise<boolean> {
   const match = NAME.exec(name);
-  return match !== null && match[1] === (await processSpace()) && isAlive(Number(match[2]));
+  return match !== null && match[1] === (await processSpace()) && (await isAlive(Number(match[2])));
 }
 
 /** True for a name that `createTemporaryNames` gives. */
@@ -71,13 +71,15 @@ async function processSpace(): Promise<string> {
   return createHash('sha256').update(`${hostname()}\n${boot}\n${namespace}`).digest('hex').slice(0, 12);
 }
 
-function isAlive(pid: number): boolean {
+async function isAlive(pid: number): Promise<boolean> {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return isErrno(error, 'EPERM');
   }
+  // A killed process that nobody has waited for is still listed.
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  return !/\) Z /.test(stat);
 }
 
 /** By the time of the last change of the inode: a store path's own time is 1970. */
