@@ -124,7 +124,7 @@ function refused({ method, url, headers }: HttpRequest, response: HttpResponse, 
   }
   const missingTls = explainMissingTls(url, refusal);
   if (missingTls) return missingTls;
-  if (method === 'PUT' && [403, 404, 405, 501].includes(status)) {
+  if (method === 'PUT' && [400, 403, 404, 405, 501].includes(status)) {
     return new CarportError('E_REMOTE', `\`${server}\` does not take uploads`, {
       cause,
       hint: "push to the cache's `s3://` URL, or to a server that takes PUT",

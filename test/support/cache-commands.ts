@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server as RawServer } from 'node:net';
 import { expect, onTestFinished } from 'vitest';
 import type { SampleStore } from './samples.js';
 import type { Ran, Sandbox } from './sandbox.js';
@@ -68,10 +68,10 @@ function matching(wanted: string | RegExp): string {
 }
 
 /** Listens until the test ends; gives the port. */
-export async function listen(server: Server): Promise<number> {
+export async function listen(server: Server | RawServer): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, resolve));
   onTestFinished(() => {
-    server.closeAllConnections();
+    if ('closeAllConnections' in server) server.closeAllConnections();
     server.close();
   });
   return (server.address() as AddressInfo).port;
