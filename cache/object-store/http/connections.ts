@@ -39,6 +39,8 @@ export function openConnections({ connections, stallMs, authorities, signal }: C
     const size = body === undefined ? undefined : body instanceof Uint8Array ? body.length : body.size;
     const options = {
       method,
+      // Set by `setTimeout` later, it would not cover connecting.
+      timeout: stallMs,
       // Parsed already: given the URL, Node would do it again.
       hostname: url.hostname.replace(/^\[|\]$/g, ''),
       port: url.port,
@@ -60,7 +62,7 @@ export function openConnections({ connections, stallMs, authorities, signal }: C
     underWay.add(outgoing);
     outgoing.once('close', () => underWay.delete(outgoing));
     // Covers connecting, sending and waiting; the body has a timer of its own.
-    outgoing.setTimeout(stallMs, () => outgoing.destroy(stalled(request.url, stallMs)));
+    outgoing.once('timeout', () => outgoing.destroy(stalled(request.url, stallMs)));
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       outgoing.once('response', resolve);
       outgoing.once('error', reject);
@@ -71,7 +73,8 @@ export function openConnections({ connections, stallMs, authorities, signal }: C
     // What goes wrong with the connection from now on is told by the body.
     outgoing.on('error', () => undefined);
     outgoing.setTimeout(0);
-    const result = await toResponse(response, request.url, stallMs);
+    // A server that refuses before it has read everything may close before it was heard to the end.
+    const result = await toResponse(response, { url: request.url, stallMs, mayBreakOff: !outgoing.writableFinished });
     if (!outgoing.writableFinished) outgoing.destroy();
     return result;
   };
@@ -93,7 +96,15 @@ async function sendBody(outgoing: ClientRequest, { body }: HttpRequest): Promise
   await pipeline(Readable.from(body.open(), { objectMode: false }), outgoing);
 }
 
-async function toResponse(message: IncomingMessage, url: URL, stallMs: number): Promise<HttpResponse> {
+interface ResponseOptions {
+  readonly url: URL;
+  readonly stallMs: number;
+  /** What a refusal says may break off: the status is enough. */
+  readonly mayBreakOff: boolean;
+}
+
+async function toResponse(message: IncomingMessage, options: ResponseOptions): Promise<HttpResponse> {
+  const { url, stallMs } = options;
   const body = bodyOf(message, url, stallMs);
   const response = {
     ...{ status: message.statusCode!, headers: message.headers, body },
@@ -101,7 +112,8 @@ async function toResponse(message: IncomingMessage, url: URL, stallMs: number): 
     discard: () => void (hasSmallBody(message) ? message.resume() : message.destroy()),
     closed: new Promise<void>((resolve) => message.once('close', resolve)),
   };
-  return response.status >= 300 ? { ...response, refusal: await readRefusal(body) } : response;
+  if (response.status < 300) return response;
+  return { ...response, refusal: await readRefusal(body, options.mayBreakOff || response.status >= 500) };
 }
 
 function hasSmallBody({ headers, complete }: IncomingMessage): boolean {
@@ -124,8 +136,7 @@ async function* bodyOf(message: IncomingMessage, url: URL, stallMs: number): Asy
   }
 }
 
-/** Never fails: the status has said what matters. */
-async function readRefusal(body: AsyncIterable<Uint8Array>): Promise<string> {
+async function readRefusal(body: AsyncIterable<Uint8Array>, mayBreakOff: boolean): Promise<string> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   try {
@@ -134,8 +145,8 @@ async function readRefusal(body: AsyncIterable<Uint8Array>): Promise<string> {
       size += piece.length;
       if (size >= REFUSAL_LIMIT) break;
     }
-  } catch {
-    // What came until then is enough.
+  } catch (error) {
+    if (!mayBreakOff) throw error;
   }
   return Buffer.concat(pieces).toString('utf8', 0, REFUSAL_LIMIT);
 }

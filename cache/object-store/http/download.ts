@@ -43,15 +43,25 @@ export async function readWhole(
   }
 }
 
-/** Reads answers to their end, as only short ones should be: one that breaks off is a try that failed. */
+/** Reads answers to their end, as only short ones should be: one that breaks off, or half an XML, is a try that failed. */
 export function withWholeBody(send: Transport): Transport {
   return async (request) => {
     const response = await send(request);
     if (response.status >= 300) return response;
     const pieces: Uint8Array[] = [];
     for await (const piece of response.body) pieces.push(piece);
+    if (isHalfXml(Buffer.concat(pieces).toString())) {
+      throw Object.assign(new Error(`the answer to ${request.method} is not whole`), { code: 'ECONNRESET' });
+    }
     return { ...response, body: Readable.from(pieces) };
   };
+}
+
+/** True for what begins as XML and does not end with the end of its first element. */
+function isHalfXml(text: string): boolean {
+  if (!text.startsWith('<?xml')) return false;
+  const name = /<([A-Za-z]\w*)/.exec(text)?.[1];
+  return name === undefined || !(text.trimEnd().endsWith(`</${name}>`) || /^[^>]*>\s*<[^>]*\/>\s*$/.test(text));
 }
 
 function contradicts(bytes: Uint8Array, etag = ''): boolean {
@@ -73,7 +83,9 @@ async function* resumed(first: HttpResponse, request: HttpRequest, send: Transpo
         barren = 0;
         yield rest;
       }
-      return;
+      if (total === undefined || String(offset) === total) return;
+      // A server may send less of a range than it was asked for.
+      throw Object.assign(new Error('the answer ends early'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
     } catch (error) {
       if (!isTransientError(error) || ++barren > BARREN_TRIES) throw explainNetworkError(error, request.url);
     }
