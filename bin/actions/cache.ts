@@ -51,7 +51,8 @@ export async function init(text: string, options: CacheCommandOptions, context: 
     const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
     if (bucket) {
       const { abortOldUploads, ensureBucket } = await bucketSettings();
-      if (await ensureBucket(bucket)) note(context, options, `made the bucket \`${bucket.name}\``);
+      if (await ensureBucket(bucket))
+        note(context, options, `made the bucket \`${bucket.name}\`; on Garage only this key knows it by that name`);
       if (!(await abortOldUploads(bucket))) {
         note(
           context,
