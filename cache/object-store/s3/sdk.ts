@@ -26,7 +26,8 @@ export function createS3Client(address: S3Address, identity: Identity, send: Tra
   return new S3Client({
     endpoint: address.endpoint.href,
     region: identity.region,
-    credentials: () => identity.credentials(),
+    // A copy: the SDK writes into it.
+    credentials: async () => ({ ...(await identity.credentials()) }),
     forcePathStyle: address.base.hostname === address.endpoint.hostname,
     maxAttempts: 1,
     // Older Garage refuses the SDK's own checksums.
