@@ -55,7 +55,7 @@ export function explainNetworkError(error: unknown, url: URL): unknown {
   if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) {
     return new CarportError('E_REMOTE', `the certificate of \`${url.host}\` is not trusted`, {
       cause: error,
-      hint: 'for a certificate authority of your own set NODE_EXTRA_CA_CERTS to its file',
+      hint: 'for a certificate authority of your own set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its file',
     });
   }
   return error;
