@@ -22,7 +22,7 @@ export function findLogin(text: string, hostname: string): Login | undefined {
   const words =
     text
       .replace(/^\s*#.*$/gm, '')
-      .replace(/^\s*macdef[\s\S]*?(\n\s*\n|$)/gm, '')
+      .replace(/^\s*macdef[\s\S]*?(\n[^\S\n]*\n|(?![\s\S]))/gm, '')
       .match(/"(?:\\.|[^"\\])*"|\S+/g) ?? [];
   let matches = false;
   let [name, password]: (string | undefined)[] = [];

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { S3Location } from '../../cache-url.js';
 import { canonicalQuery, encodePath } from '../http/encode.js';
 
@@ -16,7 +17,10 @@ export function addressOf({ bucket, endpoint, style }: S3Location, region: strin
   const server = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`);
   const base = new URL(server);
   // A certificate for `*.s3.example.org` does not cover a bucket with dots.
-  const isVirtual = style === 'virtual' || (style === 'auto' && endpoint === undefined && !bucket.includes('.'));
+  const wanted = style === 'virtual' || (style === 'auto' && endpoint === undefined && !bucket.includes('.'));
+  const isAddress = isIP(server.hostname.replace(/^\[|\]$/g, '')) !== 0;
+  // Hosts have no capitals, and nothing goes before an address.
+  const isVirtual = wanted && bucket === bucket.toLowerCase() && !isAddress;
   const path = base.pathname.replace(/\/+$/, '');
   if (isVirtual) base.hostname = `${bucket}.${base.hostname}`;
   base.pathname = isVirtual ? `${path}/` : `${path}/${encodePath(bucket)}/`;
