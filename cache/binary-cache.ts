@@ -67,7 +67,10 @@ export async function readNarInfo(objects: ObjectStore, hashPart: string): Promi
     if (hashPartOf(info.path) !== hashPart) throw new Error(`it is about \`${info.path}\``);
     return info;
   } catch (cause) {
-    throw new CarportError('E_INTEGRITY', `\`${narInfoKey(hashPart)}\` in \`${objects.url}\` is damaged`, { cause });
+    throw new CarportError('E_INTEGRITY', `\`${narInfoKey(hashPart)}\` in \`${objects.url}\` is damaged`, {
+      cause,
+      hint: 'remove it from the cache and push the path again, or read from another cache',
+    });
   }
 }
 

@@ -137,6 +137,7 @@ function accept(info: NarInfo, objects: ObjectStore, { path, storeDir }: Wanted,
     throw new CarportError(
       'E_INTEGRITY',
       `\`${objects.url}\` answers with \`${info.path}\` to \`${path ?? storeDir}\``,
+      { hint: 'the cache is damaged or was tampered with: read from another one' },
     );
   }
   const verdict = verifyPath(info, trust.keys);

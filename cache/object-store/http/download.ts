@@ -47,10 +47,9 @@ export async function readWhole(
 export function withWholeBody(send: Transport): Transport {
   return async (request) => {
     const response = await send(request);
-    if (response.status >= 300) return response;
     const pieces: Uint8Array[] = [];
-    for await (const piece of response.body) pieces.push(piece);
-    if (isHalfXml(Buffer.concat(pieces).toString())) {
+    if (response.refusal === undefined) for await (const piece of response.body) pieces.push(piece);
+    if (response.status < 500 && isHalfXml(response.refusal ?? Buffer.concat(pieces).toString())) {
       throw Object.assign(new Error(`the answer to ${request.method} is not whole`), { code: 'ECONNRESET' });
     }
     return { ...response, body: Readable.from(pieces) };
