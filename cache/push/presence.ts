@@ -49,5 +49,5 @@ async function listIfCheaper(
 function positionOf(key: string): number {
   const digits = [...key.slice(0, 4)].map((digit) => NIX32.indexOf(digit));
   if (digits.length < 4 || digits.includes(-1)) return 1;
-  return digits.reduce((position, digit) => position * 32 + digit, 1) / 32 ** 4;
+  return (digits.reduce((position, digit) => position * 32 + digit, 0) + 1) / 32 ** 4;
 }
