@@ -1,0 +1,31 @@
+import type { ListOptions, ObjectStore } from '#cache/object-store/object-store.js';
+
+/** A store of keys that have no content, as a bucket would list them; tells how many pages were asked for. */
+export function createKeyStore(keys: readonly string[], pageSize = 1000) {
+  let left = [...keys].sort();
+  const calls = { pages: 0, removed: [] as number[] };
+  const objects: ObjectStore = {
+    url: 's3://keys',
+    spoolName: () => Promise.reject(new Error('it takes nothing')),
+    read: async () => undefined,
+    size: async () => undefined,
+    get: async () => undefined,
+    put: () => Promise.reject(new Error('it takes nothing')),
+    async *list({ prefix = '', recursive = false }: ListOptions) {
+      const found = left.filter(
+        (key) => key.startsWith(prefix) && (recursive || !key.slice(prefix.length).includes('/')),
+      );
+      calls.pages++;
+      for (const [at, key] of found.entries()) {
+        if (at > 0 && at % pageSize === 0) calls.pages++;
+        yield { key, size: key.length };
+      }
+    },
+    async remove(gone) {
+      calls.removed.push(gone.length);
+      left = left.filter((key) => !gone.includes(key));
+    },
+    async close() {},
+  };
+  return { objects, calls, keys: () => left };
+}
