@@ -115,7 +115,9 @@ async function readRules(bucket: Bucket): Promise<readonly LifecycleRule[]> {
 
 async function readIsPublic(bucket: Bucket): Promise<boolean> {
   const read = bucket.run('GET website', (client, Bucket) => client.send(new GetBucketWebsiteCommand({ Bucket })));
-  return (await unless('NoSuchWebsiteConfiguration', read)) !== undefined;
+  const website = await unless('NoSuchWebsiteConfiguration', read);
+  // Garage answers with nothing where Amazon refuses.
+  return website?.IndexDocument !== undefined || website?.RedirectAllRequestsTo !== undefined;
 }
 
 async function unless<T>(code: string, answer: Promise<T>): Promise<T | undefined> {
