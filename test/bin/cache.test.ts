@@ -72,8 +72,8 @@ describe('carport cache', () => {
       fileSize: expect.any(Number),
     });
     const { lines } = await box().succeed(['cache', 'info', cache]);
-    expect(lines).toContain('paths:         3');
-    expect(lines).toContain('priority:      -');
+    expect(lines).toContainEqual(expect.stringMatching(/^paths: +3$/));
+    expect(lines).toContainEqual(expect.stringMatching(/^priority: +-$/));
   });
 
   it('ls lists store paths', async () => {

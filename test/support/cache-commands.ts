@@ -29,7 +29,7 @@ export interface ExpectedError {
 }
 
 /** What must be in no output: signatures, headers, and the secrets of this environment. */
-export function expectNoSecrets(text: string, env: Readonly<Record<string, string>>): void {
+function expectNoSecrets(text: string, env: Readonly<Record<string, string>>): void {
   const secrets = [env.AWS_SECRET_ACCESS_KEY, env.AWS_SESSION_TOKEN].filter((secret) => secret !== undefined);
   for (const secret of secrets) expect(text.includes(secret), 'a secret was printed').toBe(false);
   expect(text).not.toMatch(/authorization:|Signature=|AWS4-HMAC|security-token|Basic [A-Za-z0-9+/=]{8}|SEKRET/i);
