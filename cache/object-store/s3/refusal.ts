@@ -190,6 +190,8 @@ function expectedRegion(message: string): string | undefined {
 function unescapeXml(text: string): string {
   const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
   return text
-    .replace(/&#(x[0-9a-f]+|[0-9]+);/gi, (_, number: string) => String.fromCodePoint(Number(`0${number}`) % 0x110000))
+    .replace(/&#(x[0-9a-f]+|[0-9]+);/gi, (_, number: string) =>
+      String.fromCodePoint(Number(`0${number}`) % 0x110000 || 0xfffd),
+    )
     .replace(/&(amp|lt|gt|quot|apos);/g, (_, name: string) => entities[name]!);
 }

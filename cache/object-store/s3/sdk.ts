@@ -12,12 +12,15 @@ export interface SdkClientOptions {
   readonly env: NodeJS.ProcessEnv;
 }
 
+/** The SDK would print a warning when the environment has a key, too, beside the profile that was asked for. */
+const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
+
 /** A client that is good for looking up credentials only. */
 export function createSdkClient({ profile, env }: SdkClientOptions): S3Client {
   // The SDK reads the process's environment: what it is to know has to be there.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   process.env.AWS_EC2_METADATA_DISABLED = asksMetadata(env) ? 'false' : 'true';
-  return new S3Client({ ...(profile !== undefined && { profile }) });
+  return new S3Client({ ...(profile !== undefined && { profile }), logger: SILENT });
 }
 
 /** A client whose requests go through our transport, so that retries and the budget are shared. */
