@@ -65,9 +65,12 @@ describe('credentials', () => {
     expect(await found()).toEqual(['default', 'default-secret', undefined, 'us-east-1']);
     expect(await found({ AWS_PROFILE: 'ci' })).toEqual(['ci', 'ci-secret', undefined, 'garage']);
     vi.stubEnv('AWS_PROFILE', undefined);
+    const warn = vi.spyOn(console, 'warn');
     expect(await found(KEYS, { profile: 'mine' }), 'before the environment').toEqual([
       ...['mine', 'mine-secret', undefined, 'mars'],
     ]);
+    expect(warn, 'that they are there, too').not.toHaveBeenCalled();
+    warn.mockRestore();
   });
 
   it('come from files of profiles elsewhere', async () => {

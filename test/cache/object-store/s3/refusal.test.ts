@@ -156,6 +156,9 @@ describe('a refusal', () => {
   it('keeps what the server says, unescaped', () => {
     const { message } = parseRefusal(400, amazon('X', 'a &lt;b&gt; &amp;amp; &quot;c&quot; &#228;&#xFC;'), undefined);
     expect(message).toBe('a <b> &amp; "c" äü');
+    for (const digits of ['9'.repeat(400), `x${'f'.repeat(400)}`, '1114112', 'xD800']) {
+      expect(parseRefusal(400, garage('X', `&#${digits};`), undefined).code).toBe('X');
+    }
   });
 
   it('says that an object is missing, also when a bucket hides its listing, but not when the key may not read', () => {
