@@ -1,6 +1,13 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { cacheCommands, type ExpectedError, expectFailure, preload, serve } from '../support/cache-commands.js';
+import {
+  cacheCommands,
+  type ExpectedError,
+  expectFailure,
+  expectSuccess,
+  preload,
+  serve,
+} from '../support/cache-commands.js';
 import { describeWithGarage, useGarage } from '../support/garage.js';
 import { createSampleStore, type SampleStore } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
@@ -16,10 +23,19 @@ describeWithGarage('credentials that Garage refuses', () => {
     const { init, push } = cacheCommands(garage().url(bucket), samples, box());
     for (const args of [init, push]) await box().succeed(args, { env: garage().env });
   });
+  const dryRun = (args: readonly string[]) => (args[1] === 'erase' ? ['--dry-run'] : []);
   const failAll = async (env: Readonly<Record<string, string>>, expected: ExpectedError) => {
     const commands = cacheCommands(garage().url(bucket), samples, box());
     await Promise.all(Object.values(commands).map((args) => expectFailure(box(), args, env, expected)));
   };
+
+  it('are in no output when they are accepted', async () => {
+    const env = { ...garage().env, AWS_SESSION_TOKEN: 'a-token-of-a-session' };
+    const { push, pull, ...others } = cacheCommands(garage().url(bucket), samples, box());
+    await expectSuccess(box(), [...push, '--check-all'], env);
+    await expectSuccess(box(), pull, env);
+    for (const args of Object.values(others)) await expectSuccess(box(), [...args, ...dryRun(args)], env);
+  });
 
   it('are a key that it does not know', async () => {
     await failAll(

@@ -63,6 +63,18 @@ export async function expectFailure(
   }
 }
 
+/** Runs a command that must succeed, however much it says. */
+export async function expectSuccess(
+  box: Sandbox,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const more of [['-vv'], ['--json'], ['-vv', '--json']]) {
+    const { stdout, stderr } = await box.succeed([...args, ...more], { env: { ...env, CARPORT_PROGRESS: 'plain' } });
+    expectNoSecrets(stdout + stderr, env);
+  }
+}
+
 function matching(wanted: string | RegExp): string {
   return typeof wanted === 'string' ? expect.stringContaining(wanted) : expect.stringMatching(wanted);
 }
