@@ -1,4 +1,5 @@
 import {
+  AbortMultipartUploadCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
@@ -23,6 +24,7 @@ export interface TestBucket {
   put(key: string, body: Uint8Array | string): Promise<void>;
   /** Uploads in parts that nobody finished. */
   uploads(): Promise<readonly TestUpload[]>;
+  abort(upload: TestUpload): Promise<void>;
 }
 
 export interface TestObject {
@@ -81,6 +83,9 @@ export function openBucket(garage: TestGarage, name: string, node = 0): TestBuck
           ...{ key: Key!, id: UploadId!, parts: await partsOf(Key!, UploadId!) },
         })),
       );
+    },
+    async abort({ key: Key, id: UploadId }) {
+      await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
     },
   };
 }
