@@ -86,8 +86,8 @@ describeWithGarage('an address at which Garage is something else', () => {
 
   // To be mended: what is hidden so is a bucket, and keys would be made below another key.
   it.fails('has the bucket as its path', async () => {
-    bucket = await garage().freshBucket();
-    const url = garage().url(bucket, { endpoint: `${endpoint()}/${bucket}` });
+    const own = await garage().freshBucket();
+    const url = garage().url(own, { endpoint: `${endpoint()}/${own}` });
     const expected = { code: 'E_USAGE', exitCode: 2, message: 'has a path', hint: `\`endpoint=${endpoint()}\`` };
     for (const name of ALL) await fail(url, expected, [name]);
   });
