@@ -95,6 +95,8 @@ async function askFromRoots(
     // The whole rest may be missing: that is what a listing would save asking for.
     if (!isFirst && listed === undefined)
       listed = await listNarInfosIfCheaper(objects, reachableFrom(graph, level).size);
+    // What is known to be missing is not asked for, and of the rest the uppermost vouch for the others.
+    if (listed) level = withoutReachable(graph, level);
     const ask = async (path: string): Promise<Answer | undefined> => {
       const info = wanted.get(path);
       if (info === undefined) return undefined;
