@@ -45,11 +45,13 @@ export async function startNginx({ root, directory, lines = '' }: NginxOptions):
   const child = spawn('nginx', ['-c', file, '-p', directory, '-e', join(directory, 'error.log')], { stdio: 'inherit' });
   const ended = once(child, 'exit');
   const url = `http://127.0.0.1:${port}`;
+  const kill = () => void child.kill();
   const stop = async () => {
+    process.off('exit', kill);
     child.kill('SIGTERM');
     await ended;
   };
-  process.once('exit', () => child.kill());
+  process.once('exit', kill);
   for (let tries = 0; ; tries++) {
     const answers = await fetch(url).then(
       () => true,
