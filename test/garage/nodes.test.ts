@@ -113,6 +113,8 @@ describeWithGarage('three nodes of Garage', () => {
     await Promise.all([kill(0), proxy().pause()]);
     await sleep(1000);
     await Promise.all([garage().nodes[0]!.start(), proxy().resume()]);
+    // Otherwise the others would look for it ten seconds later.
+    await garage().healthy();
     await Promise.all(runs.map(expectDone));
     await Promise.all([expectWholeCache(), expectWholeStore(store)]);
   });
