@@ -65,7 +65,7 @@ async function pushTo(
   reportMissing(missingOutputs, emit);
   await prepareCache(objects, store.storeDir, !options.dryRun);
   const skipSignedBy = settings['skip-signed-by'].values;
-  const plan = await planPush(objects, { graph, roots, keys, checkAll: options.checkAll === true, skipSignedBy });
+  const plan = await planPush(objects, { graph, keys, checkAll: options.checkAll === true, skipSignedBy });
   const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
   const uploadPaths = plan.upload.map(({ path }) => path);
   const [paths, skipped] = [plan.order.length, plan.skipped.length];

@@ -28,7 +28,6 @@ export interface PushPlan {
 
 export interface PushRequest {
   readonly graph: PathGraph;
-  readonly roots: readonly string[];
   readonly keys: readonly SecretKey[];
   /** Ask for each path and its NAR, instead of trusting that what is there is complete. */
   readonly checkAll: boolean;
@@ -42,13 +41,13 @@ export interface PushRequest {
  * missing ones refer to, and so on; where a listing takes fewer requests, it tells what is missing.
  */
 export async function planPush(objects: ObjectStore, request: PushRequest): Promise<PushPlan> {
-  const { graph, roots, keys, checkAll, skipSignedBy } = request;
+  const { graph, keys, checkAll, skipSignedBy } = request;
   const order = topologicalOrder(graph);
   const skipped = new Set(order.filter((info) => isSignedByOneOf(info, skipSignedBy)).map(({ path }) => path));
   const wanted = new Map(order.filter(({ path }) => !skipped.has(path)).map((info) => [info.path, info]));
   const answers = checkAll
     ? await askForAll(objects, [...wanted.values()], keys)
-    : await askFromRoots(objects, wanted, roots, graph, keys);
+    : await askFromRoots(objects, wanted, graph, keys);
 
   const found = order.map(({ path }) => answers.get(path)).filter((answer) => answer !== undefined);
   const upload = found.filter(({ state }) => state === 'absent').map(({ info }) => info);
@@ -81,7 +80,6 @@ async function askForAll(
 async function askFromRoots(
   objects: ObjectStore,
   wanted: ReadonlyMap<string, PathInfo>,
-  roots: readonly string[],
   graph: PathGraph,
   keys: readonly SecretKey[],
 ): Promise<Answers> {
@@ -89,7 +87,7 @@ async function askFromRoots(
   const answers = new Map<string, Answer>();
   const seen = new Set<string>();
   // What another root needs is vouched for by that.
-  let level = withoutReachable(graph, roots);
+  let level = uppermost(graph);
   let listed: ReadonlySet<string> | undefined;
   for (let isFirst = true; level.length > 0; isFirst = false) {
     // The whole rest may be missing: that is what a listing would save asking for.
@@ -113,6 +111,12 @@ async function askFromRoots(
     level = [...references].filter((path) => graph.has(path) && !seen.has(path));
   }
   return answers;
+}
+
+/** What no other path refers to: not only the roots, since derivations do not refer to their outputs. */
+function uppermost(graph: PathGraph): readonly string[] {
+  const below = new Set([...graph.values()].flatMap(({ path, references }) => references.filter((to) => to !== path)));
+  return [...graph.keys()].filter((path) => !below.has(path));
 }
 
 /** Of `roots`, those that no other of them refers to. */

@@ -49,7 +49,7 @@ export function createTransfers() {
       const store = openOwnStore(root);
       const { graph } = await runtimeClosure(store, roots);
       await prepareCache(objects, store.storeDir, true);
-      const plan = await planPush(objects, { graph, roots, keys, checkAll, skipSignedBy });
+      const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy });
       const level = COMPRESSION_LEVELS[compression].default;
       const emit = (event: WorkEvent) => void events.push(event);
       await push(plan, { objects, store, pool, keys, compression, level, listing: true, emit });
