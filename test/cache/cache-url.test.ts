@@ -96,8 +96,10 @@ describe('the URL of a cache', () => {
     ['s3://nix?scheme=ftp', '`scheme=ftp` is none of http, https', undefined],
     ['s3://nix?addressing-style=vhost', 'is none of auto, path, virtual', undefined],
     ['s3://nix?endpoint=ftp://host', 'neither `http://` nor `https://`', undefined],
+    ['s3://nix?endpoint=https://host/api', 'the endpoint has a path: `/api`', undefined],
     ['s3://nix?endpoint=http://', 'the endpoint is not a URL', 'https://host:port'],
     ['s3://nix?endpoint=host:port', 'the endpoint is not a URL', undefined],
+    ['s3://nix?endpoint=', '`endpoint` is empty', 'leave `endpoint=` out'],
     ['s3://nix?region=', '`region` is empty', 'leave `region=` out'],
     ['s3://nix?profile=', '`profile` is empty', undefined],
     ['s3://nix?storage-class=', '`storage-class` is empty', undefined],
@@ -134,16 +136,15 @@ describe('the URL of a cache', () => {
     expect(locationOf('s3://my.bucket-1_2')).toEqual({ ...S3, bucket: 'my.bucket-1_2' });
     expect(locationOf('s3://nix?endpoint=garage.deuxfleurs.fr&region=garage')).toEqual({
       ...S3,
-      endpoint: 'https://garage.deuxfleurs.fr/',
+      endpoint: 'https://garage.deuxfleurs.fr',
       region: 'garage',
     });
     expect(locationOf('s3://nix?endpoint=localhost:3900&scheme=http')).toMatchObject({
-      endpoint: 'http://localhost:3900/',
+      endpoint: 'http://localhost:3900',
     });
-    expect(locationOf('s3://nix?scheme=http&endpoint=https://[::1]:3900/api')).toMatchObject({
-      endpoint: 'https://[::1]:3900/api',
+    expect(locationOf('s3://nix?scheme=http&endpoint=https://[::1]:3900')).toMatchObject({
+      endpoint: 'https://[::1]:3900',
     });
-    expect(locationOf('s3://nix?endpoint=')).toEqual(S3);
   });
 
   it("takes each of Nix's settings for buckets", () => {

@@ -58,7 +58,11 @@ describe('a netrc file', () => {
 
     it('and need not be there', async () => {
       expect(await createNetrc({ HOME: directory() })('host')).toBeUndefined();
-      expect(await createNetrc({ NETRC: directory() })('host')).toBeUndefined();
+      expect(await createNetrc({ NETRC: `${directory()}/none` })('host')).toBeUndefined();
+    });
+
+    it('and must be a file that can be read', async () => {
+      await expect(createNetrc({ NETRC: directory() })('host')).rejects.toThrow('cannot be read');
     });
   });
 });
