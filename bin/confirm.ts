@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { CarportError } from '../lib/errors.js';
 import type { Context } from './context.js';
 
@@ -9,12 +9,20 @@ export async function confirmByName(name: string, context: Context): Promise<voi
       hint: 'look with `--dry-run` first; `--yes` does it without asking',
     });
   }
+  const answer = await ask(`This cannot be undone. Type \`${name}\` to remove it: `, context);
+  if (answer?.trim() !== name) throw new CarportError('E_USAGE', `that is not \`${name}\`: nothing was removed`);
+}
+
+/** `undefined` when the input ends. Ctrl-C is an interrupt. */
+async function ask(question: string, context: Context): Promise<string | undefined> {
   const lines = createInterface({ input: context.stdin, output: context.stderr });
   try {
-    const answer = await lines.question(`This cannot be undone. Type \`${name}\` to remove it: `);
-    if (answer.trim() === name) return;
+    return await new Promise((resolve, reject) => {
+      lines.on('SIGINT', () => reject(new CarportError('E_INTERRUPTED', 'stopped: nothing was removed')));
+      lines.on('close', () => resolve(undefined));
+      lines.question(question, resolve);
+    });
   } finally {
     lines.close();
   }
-  throw new CarportError('E_USAGE', `that is not \`${name}\`: nothing was removed`);
 }

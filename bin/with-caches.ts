@@ -3,6 +3,7 @@ import { CarportError } from '../lib/errors.js';
 import type { Context } from './context.js';
 import { interruptible } from './interrupt.js';
 import { type Settings, singleValue } from './settings.js';
+import { count } from './terminal.js';
 
 export interface CacheUse {
   readonly context: Context;
@@ -30,7 +31,9 @@ export async function withCaches<T>(
       onRetry({ url: { protocol, host }, reason, attempt }) {
         if (attempt < NOTICE_ATTEMPT || performance.now() - lastNotice < NOTICE_PAUSE_MS) return;
         lastNotice = performance.now();
-        use.warn(`\`${protocol}//${host}\` does not answer as it should (${reason}): trying again`);
+        use.warn(
+          `\`${protocol}//${host}\` does not answer as it should (${reason}): trying again for up to ${count(patienceMs / 1000, 'second')}`,
+        );
       },
     }),
   );

@@ -88,7 +88,7 @@ const COMMON_PARAMETERS: Parameters = {
 /** And those of libstore's s3-binary-cache-store settings. */
 const S3_PARAMETERS: Parameters = {
   endpoint: (value, { s3 }) => {
-    s3.endpoint = value;
+    s3.endpoint = notEmpty('endpoint', value);
   },
   scheme: (value, settings) => {
     settings.scheme = oneOf('scheme', value, ['http', 'https']);
@@ -235,8 +235,13 @@ function parseS3(base: string, { s3, scheme }: Settings): S3Location {
 /** A URL, or a host with the parameter `scheme`. */
 export function parseEndpoint(text: string, scheme = 'https'): string {
   const url = parseServerUrl(/^[a-z]+:\/\//i.test(text) ? text : `${scheme}://${text}`, 'the endpoint');
-  if (['http:', 'https:'].includes(url.protocol)) return url.href;
-  throw usage('the endpoint is neither `http://` nor `https://`');
+  if (!['http:', 'https:'].includes(url.protocol)) throw usage('the endpoint is neither `http://` nor `https://`');
+  if (url.pathname === '/' && url.search === '' && url.hash === '') return url.origin;
+  // A server would take it for a bucket, and write there.
+  throw usage(
+    `the endpoint has a path: \`${url.pathname}\``,
+    `write \`endpoint=${url.origin}\`; the bucket is the host of \`s3://bucket\``,
+  );
 }
 
 function parseNumber(name: string, value: string): number {

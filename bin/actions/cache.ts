@@ -10,6 +10,7 @@ import {
 import { listCachedPath, readCachedFile } from '../../cache/browse.js';
 import { erase, planErase } from '../../cache/erase.js';
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
+import type { Bucket } from '../../cache/object-store/s3/bucket.js';
 import type { OpenCache } from '../../cache/open.js';
 import { findPath } from '../../cache/pull/plan.js';
 import { CarportError } from '../../lib/errors.js';
@@ -49,6 +50,7 @@ export async function init(text: string, options: CacheCommandOptions, context: 
   await use(text, options, context, async (cache, settings) => {
     const { url, objects, bucket } = cache;
     const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
+    checkPublic(cache, options);
     if (bucket) {
       const { abortOldUploads, ensureBucket } = await bucketSettings();
       if (await ensureBucket(bucket))
@@ -72,18 +74,21 @@ export async function init(text: string, options: CacheCommandOptions, context: 
       `extra-substituters = ${objects.url}`,
       ...(publicKeys.length > 0 ? [`extra-trusted-public-keys = ${publicKeys.join(' ')}`] : []),
     ]);
-    if (bucket)
-      note(
-        context,
-        options,
-        'who has no access key, or a Nix without S3, reads the website of the bucket, if it has one',
-      );
+    if (bucket) note(context, options, await readersWithoutKey(bucket));
   });
+}
+
+async function readersWithoutKey(bucket: Bucket): Promise<string> {
+  const { isPublic } = await (await bucketSettings()).readBucketSettings(bucket);
+  return isPublic === false
+    ? 'who has no access key, or a Nix without S3, cannot read it: `--public` serves it as a website'
+    : "who has no access key, or a Nix without S3, reads the bucket's website over `https://`";
 }
 
 /** Shows what is set on a cache, after changing what the options say. */
 export async function config(text: string, options: CacheCommandOptions, context: Context): Promise<void> {
   await use(text, options, context, async (cache) => {
+    checkPublic(cache, options);
     const changes = [options.priority, options.wantMassQuery].some((value) => value !== undefined);
     const before = await requireCacheInfo(cache.objects);
     const info = changes ? (await changeCacheInfo(cache, options)).info : before;
@@ -148,9 +153,13 @@ async function changeCacheInfo({ url, objects }: OpenCache, options: CacheComman
   return { created: before === undefined, info };
 }
 
-async function changePublic({ objects, bucket }: OpenCache, options: CacheCommandOptions): Promise<void> {
-  if (options.public === undefined) return;
-  if (bucket) return (await bucketSettings()).setPublic(bucket, options.public);
+async function changePublic({ bucket }: OpenCache, options: CacheCommandOptions): Promise<void> {
+  if (bucket && options.public !== undefined) await (await bucketSettings()).setPublic(bucket, options.public);
+}
+
+/** Before anything is changed. */
+function checkPublic({ objects, bucket }: OpenCache, options: CacheCommandOptions): void {
+  if (bucket || options.public === undefined) return;
   throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` is not a bucket`, {
     hint: 'only `s3://` caches can be made public; leave `--public` out',
   });

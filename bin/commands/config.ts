@@ -17,7 +17,8 @@ export function configure(command: Command, context: Context): void {
 async function show(options: CommonOptions, context: Context): Promise<void> {
   const settings = await settingsOf({}, context);
   const rows = (Object.keys(SETTINGS) as SettingKey[]).map((key) => {
-    const { values, origin } = settings[key];
+    const { origin } = settings[key];
+    const values = settings[key].values.map(withoutPassword);
     const { list, env, option, description } = SETTINGS[key];
     return { key, value: list ? values : (values.at(-1) ?? null), origin, option, env, description };
   });
@@ -29,4 +30,11 @@ async function show(options: CommonOptions, context: Context): Promise<void> {
       printable(`${key.padEnd(width)}  ${[value ?? []].flat().join(' ') || '-'}  (${origin})`),
     ),
   );
+}
+
+/** A URL that holds one is refused when it is used, but is shown before. */
+function withoutPassword(value: string): string {
+  return value
+    .replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1…@')
+    .replace(/(endpoint=[a-z]+:\/\/)[^/?#&]*@/i, '$1…@');
 }

@@ -80,7 +80,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
 /** The URL for messages and for `nix.conf`: what says where it is, and nothing else. */
 function renderS3Url({ bucket, prefix, endpoint, region, profile }: S3Location): string {
   const parameters = new URLSearchParams({
-    ...(endpoint !== undefined && { endpoint: endpoint.replace(/\/$/, '') }),
+    ...(endpoint !== undefined && { endpoint }),
     ...(region !== undefined && { region }),
     ...(profile !== undefined && { profile }),
   });

@@ -56,7 +56,7 @@ export async function orderCaches(
   const good = asked.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
   const failed = asked.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
   for (const reason of failed) {
-    if (good.length === 0 || !(reason instanceof CarportError) || reason.code === 'E_USAGE') throw reason;
+    if (good.length === 0 || !(reason instanceof CarportError)) throw reason;
     emit({ type: 'warning', message: `${reason.message}; going on without it` });
   }
   return good.sort((a, b) => a.priority - b.priority).map(({ objects }) => objects);

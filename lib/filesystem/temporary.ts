@@ -29,7 +29,8 @@ export async function removeLeftovers(directory: string, now = Date.now()): Prom
     const match = NAME.exec(name);
     if (!match) continue;
     const path = join(directory, name);
-    const gone = match[1] === tag ? !(await isAlive(Number(match[2]))) : await wasLeftBefore(path, now - FOREIGN_AGE_MS);
+    const gone =
+      match[1] === tag ? !(await isAlive(Number(match[2]))) : await wasLeftBefore(path, now - FOREIGN_AGE_MS);
     if (gone) await removeTree(path).catch(() => undefined);
   }
 }

@@ -31,7 +31,7 @@ export interface HttpClient {
   close(): void;
 }
 
-export const DEFAULT_PATIENCE_MS = 60_000;
+const DEFAULT_PATIENCE_MS = 60_000;
 const DEFAULT_STALL_MS = 20_000;
 const MIN_STALL_MS = 1_000;
 const CLEANUP_MS = 5_000;

@@ -1,15 +1,25 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { CarportError, isErrno } from '../../../lib/errors.js';
 
 /** Tells the `Authorization` for a host, from the netrc file: `$NETRC`, else `~/.netrc`, as curl and Nix read it. */
 export function createNetrc(env: NodeJS.ProcessEnv): (hostname: string) => Promise<string | undefined> {
   let text: Promise<string> | undefined;
   return async (hostname) => {
-    text ??= readFile(env.NETRC ?? join(env.HOME ?? homedir(), '.netrc'), 'utf8').catch(() => '');
+    text ??= readNetrc(env.NETRC ?? join(env.HOME ?? homedir(), '.netrc'));
     const login = findLogin(await text, hostname);
     return login && `Basic ${Buffer.from(`${login.name}:${login.password}`).toString('base64')}`;
   };
+}
+
+async function readNetrc(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return '';
+    throw new CarportError('E_CREDENTIALS', `\`${file}\` cannot be read`, { cause, hint: 'check its permissions' });
+  }
 }
 
 interface Login {

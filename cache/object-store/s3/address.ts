@@ -6,7 +6,7 @@ import { canonicalQuery, encodePath } from '../http/encode.js';
 export interface S3Address {
   /** As it was given, without the bucket. */
   readonly endpoint: URL;
-  /** Scheme, host and port, and a path if the API has one. Virtual-hosted buckets are in the host already. */
+  /** What keys are added to: a bucket is in the host or the path. */
   readonly base: URL;
   readonly bucket: string;
   readonly region: string;
@@ -21,9 +21,8 @@ export function addressOf({ bucket, endpoint, style }: S3Location, region: strin
   const isAddress = isIP(server.hostname.replace(/^\[|\]$/g, '')) !== 0;
   // Hosts have no capitals, and nothing goes before an address.
   const isVirtual = wanted && bucket === bucket.toLowerCase() && !isAddress;
-  const path = base.pathname.replace(/\/+$/, '');
   if (isVirtual) base.hostname = `${bucket}.${base.hostname}`;
-  base.pathname = isVirtual ? `${path}/` : `${path}/${encodePath(bucket)}/`;
+  base.pathname = isVirtual ? '/' : `/${encodePath(bucket)}/`;
   return { endpoint: server, base, bucket, region };
 }
 

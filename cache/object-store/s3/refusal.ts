@@ -84,13 +84,6 @@ const RULES: readonly Rule[] = [
     const text = `\`${bucket}\` is in another region than \`${region}\``;
     return ['E_USAGE', text, "write the bucket's `region=` into the cache's URL"];
   },
-  ({ code, status }, at) => {
-    const { endpoint, bucket } = at;
-    const misled = code === undefined || ['NoSuchBucket', 'NoSuchKey', 'InvalidRequest'].includes(code);
-    if (endpoint.pathname === '/' || !misled || ![400, 404, 405].includes(status)) return undefined;
-    const text = `\`${endpoint.href}\` has a path, which the server takes for a bucket`;
-    return ['E_USAGE', text, `write \`endpoint=${serverOf(at)}\`: the bucket is the host of \`s3://${bucket}\``];
-  },
   ({ code }, at) => {
     if (code !== 'NoSuchBucket') return undefined;
     const text = `there is no bucket \`${at.bucket}\` at \`${serverOf(at)}\``;

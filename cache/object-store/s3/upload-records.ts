@@ -64,7 +64,10 @@ export function openUploadRecords(directory: string): UploadRecords {
       const taken: KeptRecord[] = [];
       for (const name of await readdir(directory).catch(() => [])) {
         const old = join(directory, name);
-        const record = (await isNameOfLivingProcess(name)) ? undefined : await readRecord(old);
+        if (await isNameOfLivingProcess(name)) continue;
+        const record = await readRecord(old);
+        // What a kill left half written is of no use.
+        if (record === undefined) await rm(old, { force: true }).catch(() => undefined);
         if (record === undefined || !wanted(record)) continue;
         const file = await nextName();
         // Of several processes that want it one can rename it.

@@ -65,11 +65,6 @@ const CASES: Readonly<Record<string, Case>> = {
     ...{ status: 404, text: amazon('NoSuchBucket', 'The specified bucket does not exist'), error: 'E_NOT_FOUND' },
     ...{ says: 'there is no bucket `nix`', hint: 'cache init' },
   },
-  'an endpoint with a path': {
-    ...{ status: 404, text: garage('NoSuchBucket', 'Bucket not found: api'), error: 'E_USAGE' },
-    ...{ says: '`https://s3.example/api` has a path', hint: 'endpoint=https://s3.example`' },
-    at: { endpoint: new URL('https://s3.example/api') },
-  },
   "Garage's idea of a clock that is behind": {
     ...{
       status: 400,
