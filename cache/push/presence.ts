@@ -1,3 +1,4 @@
+import { CarportError } from '../../lib/errors.js';
 import { hashPartOfKey } from '../binary-cache.js';
 import { LIST_PAGE, listObjects, type ObjectStore } from '../object-store/object-store.js';
 
@@ -36,14 +37,22 @@ async function listIfCheaper(
   if (objects.list === undefined || objects.localPath !== undefined || questions <= PAGE_COST) return undefined;
   const sizes = new Map<string, number>();
   let keys = 0;
-  for await (const { key, size } of listObjects(objects, { prefix })) {
-    sizes.set(key, size);
-    if (++keys % LIST_PAGE !== 0) continue;
-    const pagesLeft = (keys / LIST_PAGE) * (1 / positionOf(key.slice(prefix.length)) - 1);
-    if (pagesLeft * PAGE_COST > questions) return undefined;
+  try {
+    for await (const { key, size } of listObjects(objects, { prefix })) {
+      sizes.set(key, size);
+      if (++keys % LIST_PAGE !== 0) continue;
+      const pagesLeft = (keys / LIST_PAGE) * (1 / positionOf(key.slice(prefix.length)) - 1);
+      if (pagesLeft * PAGE_COST > questions) return undefined;
+    }
+    return sizes;
+  } catch (error) {
+    // A key that may read and write objects need not be one that may list them.
+    if (error instanceof CarportError && NO_LISTING.includes(error.code)) return undefined;
+    throw error;
   }
-  return sizes;
 }
+
+const NO_LISTING = ['E_CREDENTIALS', 'E_UNSUPPORTED'];
 
 /** How far into the space of hashes a key is, from 0 to 1. Keys that do not begin like one tell nothing. */
 function positionOf(key: string): number {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { listNarInfosIfCheaper, listNarsIfCheaper } from '#cache/push/presence.js';
+import { CarportError } from '#lib/errors.js';
 import { encodeNix32 } from '#lib/nix/base32.js';
 import { createKeyStore } from '../../support/memory-store.js';
 
@@ -69,5 +70,17 @@ describe('what a cache has', () => {
     expect(await listNarInfosIfCheaper(web, 1_000)).toBeUndefined();
     expect(await listNarInfosIfCheaper({ ...objects, localPath: (key) => key }, 1_000)).toBeUndefined();
     expect(calls.pages).toBe(0);
+  });
+
+  it('is not known where the key may not list, and where that fails the push does', async () => {
+    const refuse = (code: 'E_CREDENTIALS' | 'E_UNAVAILABLE') => ({
+      ...createKeyStore(narInfos(10)).objects,
+      // biome-ignore lint/correctness/useYield: it fails before
+      async *list(): AsyncGenerator<never> {
+        throw new CarportError(code, 'no listing');
+      },
+    });
+    expect(await listNarInfosIfCheaper(refuse('E_CREDENTIALS'), 100)).toBeUndefined();
+    await expect(listNarInfosIfCheaper(refuse('E_UNAVAILABLE'), 100)).rejects.toThrow('no listing');
   });
 });
