@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto';
-import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CarportError } from '../../../lib/errors.js';
 import { collectSmall, type StoredObject } from '../object-store.js';
@@ -41,26 +40,6 @@ export async function readWhole(
     if (!contradicts(bytes, object.etag) || last?.equals(bytes) || reads === READS) return bytes;
     last = bytes;
   }
-}
-
-/** Reads answers to their end, as only short ones should be: one that breaks off, or half an XML, is a try that failed. */
-export function withWholeBody(send: Transport): Transport {
-  return async (request) => {
-    const response = await send(request);
-    const pieces: Uint8Array[] = [];
-    if (response.refusal === undefined) for await (const piece of response.body) pieces.push(piece);
-    if (response.status < 500 && isHalfXml(response.refusal ?? Buffer.concat(pieces).toString())) {
-      throw Object.assign(new Error(`the answer to ${request.method} is not whole`), { code: 'ECONNRESET' });
-    }
-    return { ...response, body: Readable.from(pieces) };
-  };
-}
-
-/** True for what begins as XML and does not end with the end of its first element. */
-function isHalfXml(text: string): boolean {
-  if (!text.startsWith('<?xml')) return false;
-  const name = /<([A-Za-z]\w*)/.exec(text)?.[1];
-  return name === undefined || !(text.trimEnd().endsWith(`</${name}>`) || /^[^>]*>\s*<[^>]*\/>\s*$/.test(text));
 }
 
 function contradicts(bytes: Uint8Array, etag = ''): boolean {

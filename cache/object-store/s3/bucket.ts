@@ -2,12 +2,12 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { CarportError } from '../../../lib/errors.js';
 import type { S3Location } from '../../cache-url.js';
 import type { HttpClient } from '../http/client.js';
-import { withWholeBody } from '../http/download.js';
 import type { HttpRequest, HttpResponse, RequestBody, Transport } from '../http/transport.js';
 import { addressOf, objectUrl, type S3Address } from './address.js';
 import { type Identity, resolveIdentity } from './credentials.js';
 import { isMissing, parseRefusal, type Refusal, refusalError } from './refusal.js';
 import { withSignature } from './sign.js';
+import { withWholeBody } from './whole-body.js';
 
 export interface BucketOptions {
   readonly location: S3Location;

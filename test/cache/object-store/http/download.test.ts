@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openConnections } from '#cache/object-store/http/connections.js';
-import { downloadOf, readWhole, withWholeBody } from '#cache/object-store/http/download.js';
+import { downloadOf, readWhole } from '#cache/object-store/http/download.js';
 import type { Transport } from '#cache/object-store/http/transport.js';
 import { CarportError } from '#lib/errors.js';
 import { gather, noise } from '../../../support/files.js';
@@ -209,20 +209,6 @@ describe('a download', () => {
     it('is nothing when there is none, and refused when it is large', async () => {
       expect(await readWhole(async () => undefined, 10, 'x')).toBeUndefined();
       await expect(readFrom([{ body: 'x'.repeat(101) }])).rejects.toThrow('more than the 100 bytes');
-    });
-  });
-
-  describe('as a whole body', () => {
-    it('fails as a whole when it breaks off', async () => {
-      const { url } = await serveBroken({ after: [1_000] });
-      await expect(withWholeBody(connect())(getRequest(url))).rejects.toMatchObject({ code: 'ECONNRESET' });
-      const response = await withWholeBody(connect())(getRequest(url));
-      expect((await gather(response.body)).equals(CONTENT)).toBe(true);
-    });
-
-    it('leaves refusals as they are', async () => {
-      const { url } = await serve((_, response) => answerWith(response, 'no', { status: 404 }));
-      expect((await withWholeBody(connect())(getRequest(url))).refusal).toBe('no');
     });
   });
 });
