@@ -1,7 +1,8 @@
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
-import { orderCaches, planPull } from '../../cache/pull/plan.js';
+import { orderCaches, planPull, type TrustPolicy } from '../../cache/pull/plan.js';
 import { pull } from '../../cache/pull/pull.js';
 import { CarportError } from '../../lib/errors.js';
+import type { Emit } from '../../lib/events.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import { realPathIn } from '../../lib/store/layout.js';
 import { openStoreForWriting } from '../../lib/store/open.js';
@@ -11,7 +12,7 @@ import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { parseTrustedKeys } from '../keys.js';
 import { resolveHashParts } from '../paths.js';
-import { createReporter, type Reporter } from '../reporters/reporter.js';
+import { createReporter } from '../reporters/reporter.js';
 import { type Settings, singleValue } from '../settings.js';
 import { withCaches } from '../with-caches.js';
 import { withPool } from '../with-pool.js';
@@ -29,38 +30,45 @@ export async function run(whats: readonly string[], options: PullCommandOptions,
       hint: 'give `--from https://host` or `--from file:///path/of/cache`, or set CARPORT_FROM',
     });
   }
+  const store = openStoreForWriting(singleValue(settings.store), context.env);
+  const hashParts = await resolveHashParts(whats, store, context);
+  const links = outLinks(options.outLink, hashParts.length);
+  for (const link of links) await checkReplaceable(link);
+  const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
+  const request: PullRequest = { store, hashParts, links, trust };
+
   const reporter = createReporter(context, options);
   const warn = (message: string) => reporter.emit({ type: 'warning', message });
   try {
-    await withCaches(settings.from.values, { context, settings, warn }, (caches) =>
-      pullFrom(
-        caches.map(({ objects }) => objects),
-        whats,
-        options,
-        settings,
-        reporter,
-        context,
-      ),
-    );
+    await withCaches(settings.from.values, { context, settings, warn }, (caches) => {
+      const objects = caches.map((cache) => cache.objects);
+      return pullFrom(objects, request, { options, settings, context, emit: reporter.emit });
+    });
   } finally {
     reporter.stop();
   }
 }
 
+interface PullRequest {
+  readonly store: OwnStore;
+  readonly hashParts: readonly string[];
+  /** Out-links, one for each of `hashParts` or none. */
+  readonly links: readonly string[];
+  readonly trust: TrustPolicy;
+}
+
+interface CommandRun {
+  readonly options: PullCommandOptions;
+  readonly settings: Settings;
+  readonly context: Context;
+  readonly emit: Emit;
+}
+
 async function pullFrom(
   given: readonly ObjectStore[],
-  whats: readonly string[],
-  options: PullCommandOptions,
-  settings: Settings,
-  { emit }: Reporter,
-  context: Context,
+  { store, hashParts, links, trust }: PullRequest,
+  { options, settings, context, emit }: CommandRun,
 ): Promise<void> {
-  const store = openStoreForWriting(singleValue(settings.store), context.env);
-  const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
-  const hashParts = await resolveHashParts(whats, store, context);
-  const links = outLinks(options.outLink, hashParts.length);
-  for (const link of links) await checkReplaceable(link);
-
   const caches = await orderCaches(given, store.storeDir, emit);
   const plan = await planPull(caches, store, hashParts, trust, emit);
   const fetchPaths = plan.fetch.map(({ info }) => info.path);

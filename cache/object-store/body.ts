@@ -33,9 +33,8 @@ export async function md5OfRange(path: string, start: number, size: number): Pro
   throw new Error(`\`${path}\` has fewer bytes than it should`);
 }
 
-function fileRange(path: string, start: number, size: number): AsyncIterable<Uint8Array> {
+/** The file is opened when it is read, so that nobody misses its failure. */
+async function* fileRange(path: string, start: number, size: number): AsyncGenerator<Uint8Array> {
   // A stream cannot end before its first byte.
-  return size === 0 ? nothing() : createReadStream(path, { start, end: start + size - 1, highWaterMark: READ_SIZE });
+  if (size > 0) yield* createReadStream(path, { start, end: start + size - 1, highWaterMark: READ_SIZE });
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -90,7 +90,7 @@ function redirected({ method, url, headers }: HttpRequest, response: HttpRespons
 
 /** An S3 API that answers to nobody without a signature, as Garage's does. */
 function isSigningApi({ refusal = '' }: HttpResponse): boolean {
-  return /<Error\b[\s\S]*anonymous access/i.test(refusal);
+  return refusal.includes('<Error') && /anonymous access/i.test(refusal);
 }
 
 interface RefusedStore {
@@ -133,10 +133,14 @@ function refused({ method, url, headers }: HttpRequest, response: HttpResponse, 
   if (REDIRECTS.includes(status)) {
     // What comes after `?` may be a signature.
     const to = response.headers.location?.replace(/\?.*/, '').replace(/\/\/[^/]*@/, '//') ?? 'nowhere';
-    return new CarportError('E_REMOTE', `\`${url.href}\` is redirected to \`${to}\`, and that is not followed`, {
-      cause,
-      hint: "use the URL that the server means, if it is the cache's",
-    });
+    return new CarportError(
+      'E_REMOTE',
+      `\`${server}${url.pathname}\` is redirected to \`${to}\`, and that is not followed`,
+      {
+        cause,
+        hint: "use the URL that the server means, if it is the cache's",
+      },
+    );
   }
   return new CarportError('E_REMOTE', `\`${server}\` refused`, { cause, hint: 'check the URL' });
 }

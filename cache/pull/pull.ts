@@ -138,7 +138,7 @@ async function unpackFrom({ info, objects }: PlannedPath, options: PullOptions):
     const file = objects.localPath?.(narKey(info));
     const { fileSize } =
       file === undefined
-        ? await pool.run(job, { source: await openSource(info, objects), onProgress, weight })
+        ? await pool.run(job, { source: await sourceOf(info, objects), onProgress, weight })
         : await pool.run({ ...job, file }, { onProgress, weight });
     return { info: registrationOf(info), temporary, fileSize };
   } catch (error) {
@@ -147,11 +147,16 @@ async function unpackFrom({ info, objects }: PlannedPath, options: PullOptions):
   }
 }
 
-async function openSource(info: NarInfo, objects: ObjectStore): Promise<AsyncIterable<Uint8Array>> {
-  if (!isSmall({ info, objects })) return (await requireNar(info, objects)).bytes();
+/** A small NAR whole; a large one is asked for when a thread wants its first bytes, so that no answer waits for one. */
+async function sourceOf(info: NarInfo, objects: ObjectStore): Promise<AsyncIterable<Uint8Array>> {
+  if (!isSmall({ info, objects })) return openedLate(async () => (await requireNar(info, objects)).bytes());
   const bytes = await objects.read(narKey(info), SMALL_FILE);
   if (bytes) return oneAfterAnother([bytes]);
   throw missingNar(info, objects, new Error(`\`${info.url}\` is missing`));
+}
+
+async function* openedLate(open: () => Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
+  yield* await open();
 }
 
 async function* oneAfterAnother(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {

@@ -128,10 +128,13 @@ async function uploadNar(
     const url = `nar/${formatHash(packed.fileHash, 'nix32')}.nar${WRITABLE_COMPRESSIONS[compression]}`;
     const nar = packed.bytes ?? { path: spoolPath, size: packed.fileSize };
     const sent = await isThere(objects, url, packed, nars);
-    await Promise.all([
+    // Both to their end: the file is removed after that.
+    const written = await Promise.allSettled([
       sent || writeNar(objects, url, nar),
       packed.listing !== undefined && writeListing(objects, hashPartOf(info.path), packed.listing),
     ]);
+    const failed = written.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
     return toNarInfo(info, packed, url, compression, keys);
   } finally {
     if (spooled) await removeSpool(spoolPath);

@@ -22,18 +22,17 @@ export interface HttpClientOptions {
 
 /** Requests to one cache: they share connections, the budget, and the patience with the server. */
 export interface HttpClient {
-  /** With retries and the budget; `sign` comes below both, so each try is signed anew. */
-  transport(sign?: TransportDecorator): Transport;
+  /** With retries and the budget; `inner` comes below both, so that each try is signed anew. */
+  transport(inner?: TransportDecorator): Transport;
   /** For tidying up when the work was interrupted: one try, for a few seconds. */
   cleanupTransport(): Transport;
-  /** How many requests were sent again so far: the first may have done its work although nobody heard of it. */
-  retries(): number;
+  /** Stops what is under way, and lets connections go. */
   close(): void;
 }
 
 const DEFAULT_PATIENCE_MS = 60_000;
 const DEFAULT_STALL_MS = 20_000;
-const MIN_STALL_MS = 1_000;
+const MIN_STALL_MS = 3_000;
 const CLEANUP_MS = 5_000;
 
 /** Garage answers small objects over 32 connections 700 times a second, over 128 as fast as it can. */
@@ -43,22 +42,22 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { env, signal, requests = DEFAULT_REQUESTS, onRetry, decorate = unchanged } = options;
   const { patienceMs = DEFAULT_PATIENCE_MS } = options;
   const { stallMs = Math.max(MIN_STALL_MS, Math.min(DEFAULT_STALL_MS, patienceMs)) } = options;
+  const closing = new AbortController();
+  const stop = AbortSignal.any([signal, closing.signal]);
   const authorities = () => readAuthorities(env);
-  const connections = openConnections({ connections: requests, stallMs, authorities, signal });
-  let retries = 0;
-  const noteRetry = (notice: RetryNotice) => {
-    retries++;
-    onRetry?.(notice);
-  };
-  const retry = createRetry({ patienceMs, signal, onRetry: noteRetry });
+  const connections = openConnections({ connections: requests, stallMs, authorities, signal: stop });
+  const retry = createRetry({ patienceMs, signal: stop, ...(onRetry && { onRetry }) });
   const budget = createBudget(requests);
   const brief = { connections: 1, stallMs: CLEANUP_MS };
   return {
-    transport: (sign = unchanged) => retry(budget(sign(decorate(connections.send)))),
+    transport: (inner = unchanged) => retry(budget(inner(decorate(connections.send)))),
     cleanupTransport: () =>
       decorate(openConnections({ ...brief, authorities, signal: AbortSignal.timeout(CLEANUP_MS) }).send),
-    retries: () => retries,
-    close: () => connections.close(),
+    close() {
+      // What is still under way would otherwise try again.
+      closing.abort();
+      connections.close();
+    },
   };
 }
 

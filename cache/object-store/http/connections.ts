@@ -57,6 +57,7 @@ export function openConnections({ connections, stallMs, authorities, signal }: C
     if (request.url.protocol === 'https:' && tlsAgent === undefined) {
       const ca = await authorities();
       tlsAgent ??= new TlsAgent({ ...kept, ...(ca && { ca: [...ca] }) });
+      signal.throwIfAborted();
     }
     const outgoing = open(request);
     underWay.add(outgoing);
@@ -66,6 +67,8 @@ export function openConnections({ connections, stallMs, authorities, signal }: C
     const answered = new Promise<IncomingMessage>((resolve, reject) => {
       outgoing.once('response', resolve);
       outgoing.once('error', reject);
+      // Such as after an answer that wants another protocol.
+      outgoing.once('close', () => reject(brokenOff(request.url)));
     });
     // An answer may come before the body is sent, and the rest of it is then not wanted any more.
     const sent = sendBody(outgoing, request);
@@ -75,7 +78,10 @@ export function openConnections({ connections, stallMs, authorities, signal }: C
     outgoing.setTimeout(0);
     // A server that refuses before it has read everything may close before it was heard to the end.
     const result = await toResponse(response, { url: request.url, stallMs, mayBreakOff: !outgoing.writableFinished });
-    if (!outgoing.writableFinished) outgoing.destroy();
+    if (outgoing.writableFinished) return result;
+    outgoing.destroy();
+    // Nobody can have stored what was not sent.
+    if (result.status < 300) throw brokenOff(request.url);
     return result;
   };
   return {
@@ -109,15 +115,15 @@ async function toResponse(message: IncomingMessage, options: ResponseOptions): P
   const response = {
     ...{ status: message.statusCode!, headers: message.headers, body },
     // Reading a small rest keeps the connection.
-    discard: () => void (hasSmallBody(message) ? message.resume() : message.destroy()),
+    discard: () => void (isLarge(message) ? message.destroy() : readRefusal(body, true)),
     closed: new Promise<void>((resolve) => message.once('close', resolve)),
   };
   if (response.status < 300) return response;
   return { ...response, refusal: await readRefusal(body, options.mayBreakOff || response.status >= 500) };
 }
 
-function hasSmallBody({ headers, complete }: IncomingMessage): boolean {
-  return complete || Number(headers['content-length'] ?? Number.NaN) <= REFUSAL_LIMIT;
+function isLarge({ headers, complete }: IncomingMessage): boolean {
+  return !complete && Number(headers['content-length']) > REFUSAL_LIMIT;
 }
 
 async function* bodyOf(message: IncomingMessage, url: URL, stallMs: number): AsyncGenerator<Uint8Array> {
@@ -136,6 +142,7 @@ async function* bodyOf(message: IncomingMessage, url: URL, stallMs: number): Asy
   }
 }
 
+/** What a short body says; of a long one the beginning. */
 async function readRefusal(body: AsyncIterable<Uint8Array>, mayBreakOff: boolean): Promise<string> {
   const pieces: Uint8Array[] = [];
   let size = 0;
@@ -149,6 +156,10 @@ async function readRefusal(body: AsyncIterable<Uint8Array>, mayBreakOff: boolean
     if (!mayBreakOff) throw error;
   }
   return Buffer.concat(pieces).toString('utf8', 0, REFUSAL_LIMIT);
+}
+
+function brokenOff(url: URL): Error {
+  return Object.assign(new Error(`\`${url.host}\` closed the connection without an answer`), { code: 'ECONNRESET' });
 }
 
 function stalled(url: URL, stallMs: number): Error {

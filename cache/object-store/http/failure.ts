@@ -14,7 +14,12 @@ const TRANSIENT_CODES =
   /<Code>(BadDigest|InvalidDigest|IncompleteBody|RequestTimeout|XAmzContentSHA256Mismatch)<\/Code>/;
 
 export function isTransientError(error: unknown): error is NodeJS.ErrnoException {
-  return isErrno(error, ...TRANSIENT_ERRORS) || (isErrno(error, 'ECONNRESET') && error.message === 'aborted');
+  return isErrno(error, ...TRANSIENT_ERRORS);
+}
+
+/** Bytes that are none of HTTP or TLS: of a server that has answered well before, damage on the way. */
+export function isGarbled(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error && /^HPE_|BAD_RECORD_MAC|DECRYPTION_FAILED/.test(String(error.code));
 }
 
 export function isTransientResponse({ status, refusal }: HttpResponse): boolean {

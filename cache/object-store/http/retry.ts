@@ -1,6 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { explainNetworkError, isTransientError, isTransientResponse, statusError, unavailable } from './failure.js';
+import {
+  explainNetworkError,
+  isGarbled,
+  isTransientError,
+  isTransientResponse,
+  statusError,
+  unavailable,
+} from './failure.js';
 import type { HttpRequest, HttpResponse, Transport, TransportDecorator } from './transport.js';
 
 export interface RetryOptions {
@@ -29,15 +36,22 @@ const MAX_PAUSE_MS = 5_000;
 /** A server that has never answered is probably a wrong URL. */
 const FIRST_CONTACT_MS = 10_000;
 
+/** No server is believed that wants a longer pause. */
+const MAX_RETRY_AFTER_MS = 60_000;
+
+/** A server that was given up is asked by one request in so long. */
+const PROBE_PAUSE_MS = 5_000;
+
 /**
- * Sends a request again when that may help, after a random part of a growing pause (full jitter), or after what
- * `Retry-After` says. Ends with `E_UNAVAILABLE` in bounded time: all requests share the server's patience, so that a
- * server that is gone is found to be so once.
+ * Sends a request again when that may help, after a random part of a growing pause (full jitter), and not before what
+ * `Retry-After` says. Ends with `E_UNAVAILABLE` in bounded time: all requests share the server's patience, and what comes
+ * after it is over fails at once.
  */
 export function createRetry(options: RetryOptions): TransportDecorator {
   const { patienceMs, onRetry, signal, random = Math.random } = options;
   let answered = false;
   let failingSince: number | undefined;
+  let gaveUp: { at: number; readonly cause: Error } | undefined;
   // As many pauses at a time as requests.
   setMaxListeners(0, signal);
 
@@ -45,27 +59,32 @@ export function createRetry(options: RetryOptions): TransportDecorator {
     try {
       const response = await send(request);
       if (isTransientResponse(response)) return { cause: statusError(response), retryAfterMs: retryAfter(response) };
-      [answered, failingSince] = [true, undefined];
+      [answered, failingSince, gaveUp] = [true, undefined, undefined];
       return response;
     } catch (error) {
       signal.throwIfAborted();
-      if (isTransientError(error)) return { cause: error, retryAfterMs: undefined };
+      if (isTransientError(error) || (answered && isGarbled(error))) return { cause: error, retryAfterMs: undefined };
       throw explainNetworkError(error, request.url);
     }
   };
   return (send) => async (request) => {
+    if (gaveUp && performance.now() - gaveUp.at < PROBE_PAUSE_MS) throw unavailable(request.url, gaveUp.cause);
+    if (gaveUp) gaveUp.at = performance.now();
     for (let attempt = 1, alone = 0; ; attempt++) {
       const started = performance.now();
       const result = await once(send, request);
-      if (!('cause' in result)) return result;
+      if (!('cause' in result)) return { ...result, attempts: attempt };
       const now = performance.now();
       failingSince ??= now;
       // Others were answered since this was sent.
       if (failingSince >= started) alone++;
       const left = failingSince + (answered ? patienceMs : Math.min(patienceMs, FIRST_CONTACT_MS)) - now;
+      if (left <= 0) gaveUp = { at: now, cause: result.cause };
       if (alone >= ATTEMPTS || left <= 0) throw unavailable(request.url, result.cause);
       onRetry?.({ url: request.url, reason: result.cause.message, attempt });
-      const pause = result.retryAfterMs ?? random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1));
+      const jitter = random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1));
+      // Those that are told the same do not come back all at once.
+      const pause = jitter + Math.min(MAX_RETRY_AFTER_MS, result.retryAfterMs ?? 0);
       await sleep(Math.min(pause, left), undefined, { signal });
     }
   };

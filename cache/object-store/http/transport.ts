@@ -14,13 +14,15 @@ export interface HttpRequest {
 export interface HttpResponse {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
+  /** Tries that it took: with more than one, an earlier one may have done its work although nobody heard of it. */
+  readonly attempts?: number;
   /** What a refusal (a status of 300 or more) says, at most 64 KiB of it. */
   readonly refusal?: string;
   /** Must be read or discarded. */
   readonly body: AsyncIterable<Uint8Array>;
   /** Lets the connection go. */
   discard(): void;
-  /** Settles when the body was read or discarded. */
+  /** Settles when the body was read or discarded, or nothing came of it for too long. */
   readonly closed: Promise<void>;
 }
 
