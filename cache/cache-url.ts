@@ -8,6 +8,7 @@ import {
 import { CarportError } from '../lib/errors.js';
 import { suggestion } from '../lib/suggestion.js';
 import { isKey } from './object-store/object-store.js';
+import type { S3Location } from './object-store/s3/address.js';
 
 /** What a cache's URL says of it: Nix's store URL settings, as far as they concern what carport does. */
 export interface CacheUrl {
@@ -26,24 +27,6 @@ export type CacheLocation =
   /** The directory of `nix-cache-info`; its path ends with `/`. */
   | { readonly kind: 'http'; readonly url: URL }
   | S3Location;
-
-export interface S3Location {
-  readonly kind: 's3';
-  readonly bucket: string;
-  /** The directory in the bucket, without slashes around it; empty for the bucket itself. */
-  readonly prefix: string;
-  /** Scheme, host and port; `undefined` for Amazon's, or what the environment says. */
-  readonly endpoint?: string;
-  readonly region?: string;
-  readonly profile?: string;
-  readonly style: AddressingStyle;
-  readonly storageClass?: string;
-  /** Bytes from which an object goes in parts, and bytes of a part. */
-  readonly multipartThreshold: number;
-  readonly partSize: number;
-}
-
-export type AddressingStyle = 'auto' | 'path' | 'virtual';
 
 interface Settings {
   common: { -readonly [K in keyof Omit<CacheUrl, 'location' | 'secretKeyFiles'>]: CacheUrl[K] };

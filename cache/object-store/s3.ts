@@ -1,5 +1,4 @@
 import { CarportError } from '../../lib/errors.js';
-import type { S3Location } from '../cache-url.js';
 import { md5Of, restartable } from './body.js';
 import type { HttpClient } from './http/client.js';
 import { downloadOf, readWhole } from './http/download.js';
@@ -12,6 +11,7 @@ import {
   type ObjectMetadata,
   type ObjectStore,
 } from './object-store.js';
+import type { S3Location } from './s3/address.js';
 import { type Bucket, openBucket } from './s3/bucket.js';
 import type { UploadRecords } from './s3/upload-records.js';
 import { createSpool } from './spool.js';

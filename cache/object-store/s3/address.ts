@@ -1,6 +1,24 @@
 import { isIP } from 'node:net';
-import type { S3Location } from '../../cache-url.js';
 import { canonicalQuery, encodePath } from '../http/encode.js';
+
+/** What a cache's URL says of a bucket. */
+export interface S3Location {
+  readonly kind: 's3';
+  readonly bucket: string;
+  /** The directory in the bucket, without slashes around it; empty for the bucket itself. */
+  readonly prefix: string;
+  /** Scheme, host and port; `undefined` for Amazon's, or what the environment says. */
+  readonly endpoint?: string;
+  readonly region?: string;
+  readonly profile?: string;
+  readonly style: AddressingStyle;
+  readonly storageClass?: string;
+  /** Bytes from which an object goes in parts, and bytes of a part. */
+  readonly multipartThreshold: number;
+  readonly partSize: number;
+}
+
+export type AddressingStyle = 'auto' | 'path' | 'virtual';
 
 /** Where a bucket is. */
 export interface S3Address {

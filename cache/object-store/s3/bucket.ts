@@ -1,12 +1,11 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { CarportError } from '../../../lib/errors.js';
-import type { S3Location } from '../../cache-url.js';
 import type { HttpClient } from '../http/client.js';
-import type { HttpRequest, HttpResponse, RequestBody, Transport } from '../http/transport.js';
-import { addressOf, objectUrl, type S3Address } from './address.js';
-import { type Identity, resolveIdentity } from './credentials.js';
+import type { HttpRequest, HttpResponse, RequestBody, Transport, TransportDecorator } from '../http/transport.js';
+import { addressOf, objectUrl, type S3Address, type S3Location } from './address.js';
+import { resolveIdentity } from './credentials.js';
 import { isMissing, parseRefusal, type Refusal, refusalError } from './refusal.js';
-import { withSignature } from './sign.js';
+import { createSigner } from './sign.js';
 import { withWholeBody } from './whole-body.js';
 
 export interface BucketOptions {
@@ -34,8 +33,6 @@ export interface Bucket {
   /** Sends a GET or HEAD for an object; `undefined` when it is not there. */
   ask(method: 'GET' | 'HEAD', key: string): Promise<Answer | undefined>;
   put(request: PutRequest): Promise<void>;
-  /** As of the HTTP client. */
-  retries(): number;
   /** Runs a request of the SDK. `action` is for the message. */
   run<T>(action: string, request: (client: S3Client, bucket: string) => Promise<T>): Promise<T>;
   /** The same when the work was interrupted: one try, for a few seconds. */
@@ -52,7 +49,7 @@ export interface PutRequest {
 /** What is known when the credentials are. */
 interface Session {
   readonly address: S3Address;
-  readonly identity: Identity;
+  readonly sign: TransportDecorator;
   readonly send: Transport;
 }
 
@@ -61,14 +58,17 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
   const session = once(async (): Promise<Session> => {
     const { profile, region } = location;
     const identity = await resolveIdentity({ cache: url, profile, region, env });
-    const send = http.transport((below) => withSignature(below, identity.region, identity.credentials));
-    return { address: addressOf(location, identity.region), identity, send };
+    const sign = createSigner(identity.region, identity.credentials);
+    return { address: addressOf(location, identity.region), sign, send: http.transport(sign) };
   });
-  const clientWith = async (transport: Transport): Promise<S3Client> => {
-    const [{ address, identity }, { createS3Client }] = await Promise.all([session(), import('./sdk.js')]);
-    return createS3Client(address, identity, transport);
+  const clientWith = async (transportOf: (inner: TransportDecorator) => Transport): Promise<S3Client> => {
+    const [{ address, sign }, { createS3Client }] = await Promise.all([session(), import('./sdk.js')]);
+    return createS3Client(
+      address,
+      transportOf((below) => withWholeBody(sign(below))),
+    );
   };
-  const client = once(() => clientWith(http.transport(withWholeBody)));
+  const client = once(() => clientWith((inner) => http.transport(inner)));
 
   const refuse = async (action: string, refusal: Refusal): Promise<CarportError> => {
     const { address } = await session();
@@ -83,7 +83,6 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
   };
   return {
     name: location.bucket,
-    retries: () => http.retries(),
     address: async () => (await session()).address,
     async ask(method, key) {
       const { address, send } = await session();
@@ -108,7 +107,7 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
       return run(action, (bucket) => request(sdk, bucket));
     },
     cleanUp: async (action, request) => {
-      const sdk = await clientWith(http.cleanupTransport());
+      const sdk = await clientWith((inner) => inner(http.cleanupTransport()));
       return run(action, (bucket) => request(sdk, bucket));
     },
   };

@@ -36,7 +36,7 @@ export async function resolveIdentity(request: IdentityRequest): Promise<Identit
   if (fixed) return { credentials: async () => fixed, region: region ?? DEFAULT_REGION };
 
   const { createSdkClient } = await import('./sdk.js');
-  const sdk = createSdkClient({ profile, env });
+  const sdk = createSdkClient({ profile, metadata: asksMetadata(env) });
   try {
     let current = await sdk.config.credentials();
     const credentials = async () => {
@@ -139,6 +139,6 @@ function otherPlaces(env: NodeJS.ProcessEnv): readonly string[] {
 }
 
 /** Elsewhere than on Amazon's machines nobody answers there, after seconds. */
-export function asksMetadata(env: NodeJS.ProcessEnv): boolean {
+function asksMetadata(env: NodeJS.ProcessEnv): boolean {
   return env.AWS_EC2_METADATA_DISABLED === 'false' || env.AWS_EC2_METADATA_SERVICE_ENDPOINT !== undefined;
 }

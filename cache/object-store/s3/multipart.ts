@@ -86,11 +86,11 @@ async function beginUpload(
 ): Promise<BegunUpload> {
   const { contentType: ContentType, cacheControl: CacheControl } = metadata;
   const StorageClass = storageClass as StorageClass | undefined;
-  const [since, retries] = [Date.now(), bucket.retries()];
-  const { UploadId: uploadId } = await bucket.run(`upload of ${key}`, (client, Bucket) =>
+  const since = Date.now();
+  const { UploadId: uploadId, $metadata } = await bucket.run(`upload of ${key}`, (client, Bucket) =>
     client.send(new CreateMultipartUploadCommand({ Bucket, Key: key, ContentType, CacheControl, StorageClass })),
   );
-  const again = bucket.retries() > retries;
+  const again = ($metadata.attempts ?? 1) > 1;
   const fitting = Math.max(partSize, Math.ceil(size / MAX_PARTS));
   const record = { store, key, uploadId: uploadId!, size, partSize: fitting, begun: Date.now() };
   const twins = again && { twins: { since, until: Date.now() } };

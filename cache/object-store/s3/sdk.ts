@@ -3,34 +3,35 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { canonicalQuery } from '../http/encode.js';
 import type { HttpRequest, RequestBody, Transport } from '../http/transport.js';
 import type { S3Address } from './address.js';
-import { asksMetadata, type Identity } from './credentials.js';
 
 /** The AWS SDK takes a tenth of a second to load: only what is rare comes here, and loads it when it does. */
 
 export interface SdkClientOptions {
   readonly profile?: string | undefined;
-  readonly env: NodeJS.ProcessEnv;
+  /** Whether the metadata address of the machine is asked. */
+  readonly metadata: boolean;
 }
 
 /** The SDK would print a warning when the environment has a key, too, beside the profile that was asked for. */
 const SILENT = { trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /** A client that is good for looking up credentials only. */
-export function createSdkClient({ profile, env }: SdkClientOptions): S3Client {
+export function createSdkClient({ profile, metadata }: SdkClientOptions): S3Client {
   // The SDK reads the process's environment: what it is to know has to be there.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
-  process.env.AWS_EC2_METADATA_DISABLED = asksMetadata(env) ? 'false' : 'true';
+  process.env.AWS_EC2_METADATA_DISABLED = metadata ? 'false' : 'true';
   return new S3Client({ ...(profile !== undefined && { profile }), logger: SILENT });
 }
 
-/** A client whose requests go through our transport, so that retries and the budget are shared. */
-export function createS3Client(address: S3Address, identity: Identity, send: Transport): S3Client {
+/** A client whose requests go through our transport, so that retries and the budget are shared; that signs them, too. */
+export function createS3Client(address: S3Address, send: Transport): S3Client {
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
-  return new S3Client({
+  const client = new S3Client({
     endpoint: address.endpoint.href,
-    region: identity.region,
-    // A copy: the SDK writes into it.
-    credentials: async () => ({ ...(await identity.credentials()) }),
+    region: address.region,
+    // Signed here, later tries would have an old date.
+    credentials: { accessKeyId: 'of the transport', secretAccessKey: 'of the transport' },
+    signer: { sign: async (request) => request },
     forcePathStyle: address.base.hostname === address.endpoint.hostname,
     maxAttempts: 1,
     // Older Garage refuses the SDK's own checksums.
@@ -38,6 +39,16 @@ export function createS3Client(address: S3Address, identity: Identity, send: Tra
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: { handle: (request: unknown) => handle(request as SdkRequest, send) } as never,
   });
+  // The SDK knows of its one try only.
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      Object.assign(result.output.$metadata, { attempts: (result.response as SdkResponse).attempts });
+      return result;
+    },
+    { step: 'initialize', name: 'carportAttempts' },
+  );
+  return client;
 }
 
 interface SdkRequest {
@@ -49,6 +60,10 @@ interface SdkRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+}
+
+interface SdkResponse {
+  readonly attempts: number | undefined;
 }
 
 async function handle(request: SdkRequest, send: Transport) {
@@ -64,9 +79,9 @@ async function handle(request: SdkRequest, send: Transport) {
     ...{ method: method as HttpRequest['method'], url, headers },
     ...(bytes && { body: bytes }),
   });
-  const { status, refusal } = response;
+  const { status, headers: answered, refusal, attempts } = response;
   const text = refusal === undefined ? Readable.from(response.body) : Readable.from([Buffer.from(refusal)]);
-  return { response: { statusCode: status, headers: response.headers, body: text } } as never;
+  return { response: { statusCode: status, headers: answered, body: text, attempts } } as never;
 }
 
 function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,6 +1,6 @@
 import { createHmac, hash } from 'node:crypto';
 import { canonicalQuery } from '../http/encode.js';
-import type { HttpRequest, Transport } from '../http/transport.js';
+import type { HttpRequest, TransportDecorator } from '../http/transport.js';
 
 export interface Credentials {
   readonly accessKeyId: string;
@@ -8,22 +8,18 @@ export interface Credentials {
   readonly sessionToken?: string;
 }
 
-/** A body is guarded by its Content-MD5, which is signed: a second hash would cost both sides more than the request. */
+/** What its Content-MD5, which is signed, guards: a second hash would cost both sides more than the request. */
 const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD';
-const EMPTY_HASH = sha256('');
 const ALGORITHM = 'AWS4-HMAC-SHA256';
 
 /** Signs each request as it is sent: a later try has a later date. */
-export function withSignature(
-  send: Transport,
+export function createSigner(
   region: string,
   credentials: () => Promise<Credentials>,
   now: () => Date = () => new Date(),
-): Transport {
-  return async (request) => {
-    const headers = signedHeaders(request, await credentials(), region, now());
-    return send({ ...request, headers });
-  };
+): TransportDecorator {
+  return (send) => async (request) =>
+    send({ ...request, headers: signedHeaders(request, await credentials(), region, now()) });
 }
 
 /** The request's headers with those of AWS Signature Version 4 for S3. */
@@ -35,7 +31,7 @@ export function signedHeaders(
 ): Readonly<Record<string, string>> {
   const date = now.toISOString().replace(/[-:]|\.[0-9]{3}/g, '');
   const scope = `${date.slice(0, 8)}/${region}/s3/aws4_request`;
-  const payload = body === undefined ? EMPTY_HASH : UNSIGNED_PAYLOAD;
+  const payload = payloadHash(headers, body);
   const amz = {
     'x-amz-content-sha256': payload,
     'x-amz-date': date,
@@ -56,6 +52,13 @@ export function signedHeaders(
   };
 }
 
+const EMPTY_HASH = sha256('');
+
+function payloadHash(headers: HttpRequest['headers'], body: HttpRequest['body']): string {
+  if (body === undefined) return EMPTY_HASH;
+  return body instanceof Uint8Array && headers['content-md5'] === undefined ? sha256(body) : UNSIGNED_PAYLOAD;
+}
+
 /** The key of a day, a region and a secret; kept, since it is four hashes. */
 let lastKey: { readonly secret: string; readonly scope: string; readonly key: Buffer } | undefined;
 
@@ -70,6 +73,6 @@ function hmac(key: Buffer, text: string): Buffer {
   return createHmac('sha256', key).update(text).digest();
 }
 
-function sha256(text: string): string {
-  return hash('sha256', text, 'hex');
+function sha256(data: string | Uint8Array): string {
+  return hash('sha256', data, 'hex');
 }

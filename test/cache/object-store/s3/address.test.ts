@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type CacheLocation, parseCacheUrl, type S3Location } from '#cache/cache-url.js';
-import { addressOf, objectUrl } from '#cache/object-store/s3/address.js';
+import { type CacheLocation, parseCacheUrl } from '#cache/cache-url.js';
+import { addressOf, objectUrl, type S3Location } from '#cache/object-store/s3/address.js';
 
 function locationOf(text: string): S3Location {
   const location: CacheLocation = parseCacheUrl(text).location;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodePath } from '#cache/object-store/http/encode.js';
 import type { HttpRequest } from '#cache/object-store/http/transport.js';
-import { type Credentials, signedHeaders, withSignature } from '#cache/object-store/s3/sign.js';
+import { type Credentials, createSigner, signedHeaders } from '#cache/object-store/s3/sign.js';
 import { fakeTransport } from '../../../support/transports.js';
 
 /** Of the examples in Amazon's documentation. */
@@ -65,12 +65,12 @@ describe('a signature', () => {
     const { send, sent } = fakeTransport([{}]);
     const tokens = ['one', 'two'];
     const times = [new Date('2026-01-01T00:00:00Z'), new Date('2026-01-02T03:04:05.678Z')];
-    const signing = withSignature(
-      send,
+    const sign = createSigner(
       'garage',
       async () => ({ ...EXAMPLE, sessionToken: tokens.shift()! }),
       () => times.shift()!,
     );
+    const signing = sign(send);
     const request: HttpRequest = { method: 'GET', url: new URL('http://h/b/k'), headers: { range: 'bytes=1-' } };
     await signing(request);
     await signing(request);
@@ -80,6 +80,14 @@ describe('a signature', () => {
     ]);
     expect(request.headers).toEqual({ range: 'bytes=1-' });
     expect(sent[1]!.headers.authorization).toContain('/20260102/garage/s3/aws4_request');
+  });
+
+  it('guards a body that has no MD5 by its hash', () => {
+    const request: HttpRequest = { method: 'POST', url: new URL('http://h/'), headers: {}, body: Buffer.from('abc') };
+    const hashOf = (headers: Readonly<Record<string, string>>) =>
+      signedHeaders({ ...request, headers }, EXAMPLE, 'x', EXAMPLE_DATE)['x-amz-content-sha256'];
+    expect(hashOf({})).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+    expect(hashOf({ 'content-md5': 'kAFQmDzST7DWlj99KOF/cg==' })).toBe('UNSIGNED-PAYLOAD');
   });
 
   it('does not hold the secret', () => {
