@@ -51,8 +51,8 @@ export function createBudget(limit: number): TransportDecorator {
     window = Math.max(MIN_WINDOW, window / 2);
   };
   const learn = ({ status }: HttpResponse, size: number, tookMs: number): void => {
-    if (SLOW_DOWN.includes(status)) return cutRequests();
-    allowed = Math.min(limit, allowed + 1 / allowed);
+    if (SLOW_DOWN.includes(status)) cutRequests();
+    else allowed = Math.min(limit, allowed + 1 / allowed);
     if (tookMs > SLOW_MS) cutWindow();
     else if (tookMs < QUICK_MS) window = Math.min(MAX_WINDOW, window + size);
   };

@@ -147,4 +147,48 @@ describe('the budget of requests', () => {
     expect(Math.max(...sizes)).toBe(16);
     expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
   });
+
+  describe('of bodies', () => {
+    const MIB = 1024 * 1024;
+    const put = (size: number): HttpRequest => ({ ...REQUEST, method: 'PUT', body: Buffer.alloc(size) });
+    const sendBodies = async (server: ReturnType<typeof createServer>, many = 64) => {
+      for (let index = 0; index < many; index++) void server.send(put(MIB / 2)).catch(() => undefined);
+      await settle();
+    };
+
+    it('lets few bytes go at first, and more as answers are quick', async () => {
+      const server = createServer(100);
+      await sendBodies(server);
+      expect(server.waiting.length).toBe(4);
+      for (let index = 0; index < 4; index++) await server.answer();
+      expect(server.waiting.length).toBe(8);
+      for (let index = 0; index < 8; index++) await server.answer();
+      expect(server.waiting.length).toBe(16);
+    });
+
+    it('lets fewer go when answers are late', async () => {
+      const server = createServer(100);
+      await sendBodies(server);
+      vi.advanceTimersByTime(6_000);
+      for (let index = 0; index < 4; index++) await server.answer();
+      expect(server.waiting.length).toBe(2);
+    });
+
+    it('lets a body go that is larger than the window, alone', async () => {
+      const server = createServer(100);
+      for (let index = 0; index < 3; index++) void server.send(put(8 * MIB));
+      await settle();
+      expect(server.waiting.length).toBe(1);
+      await server.answer();
+      expect(server.waiting.length).toBe(1);
+    });
+
+    it('does not hold up requests without a body', async () => {
+      const server = createServer(100);
+      for (let index = 0; index < 3; index++) void server.send(put(8 * MIB));
+      void server.send(REQUEST);
+      await settle();
+      expect(server.waiting.length).toBe(2);
+    });
+  });
 });

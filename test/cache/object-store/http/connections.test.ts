@@ -36,6 +36,29 @@ describe('connections', () => {
     await response.closed;
   });
 
+  it('let an answer go whose body never comes', async () => {
+    const { url } = await serve((_, response) => void response.writeHead(200, { 'content-length': 5 }).flushHeaders());
+    const response = await connect(4, STALL).send({ method: 'PUT', url, headers: {}, body: Buffer.from('x') });
+    response.discard();
+    await response.closed;
+  });
+
+  it('fail when the connection is closed without an answer, or for another protocol', async () => {
+    const { url } = await serve((_, response) => {
+      response.socket!.end('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n');
+    });
+    await expect(connect().send(getRequest(url))).rejects.toMatchObject({ code: 'ECONNRESET' });
+  });
+
+  it('do not believe that what was not sent was stored', async () => {
+    const { url } = await serve((_, response) => answerWith(response));
+    const endless = async function* () {
+      for (let at = 0; at < 200; at++) yield Buffer.alloc(1024 * 1024);
+    };
+    const body = { size: 200 * 1024 * 1024, open: endless };
+    await expect(connect().send({ method: 'PUT', url, headers: {}, body })).rejects.toThrow();
+  });
+
   it('send a body of bytes or of a stream, with its length, and ask for no compression', async () => {
     const seen: (readonly [string | undefined, string | undefined, string])[] = [];
     const { url } = await serve(async (request, response) => {

@@ -114,16 +114,24 @@ describe('requests that fail', () => {
     );
   });
 
-  it('wait as long as `Retry-After` says, in seconds or until a date', async () => {
+  it('wait as long as `Retry-After` says and their own pause, in seconds or until a date', async () => {
     const waitFor = async (header: string) => {
       const { send } = fakeTransport([{ status: 503, headers: { 'retry-after': header } }, OK]);
-      return (await run(retryWith({ random: () => 0 })(send))).ms;
+      return (await run(retryWith({ random: () => 0.5 })(send))).ms;
     };
-    expect(Math.abs((await waitFor('3')) - 3_000)).toBeLessThan(20);
-    expect(await waitFor('0')).toBeLessThan(20);
-    expect(Math.abs((await waitFor(new Date(Date.now() + 4_000).toUTCString())) - 4_000)).toBeLessThan(1_020);
-    expect(await waitFor(new Date(Date.now() - 50_000).toUTCString())).toBeLessThan(20);
-    for (const nonsense of ['soon', '-5', '1.5', '']) expect(await waitFor(nonsense), nonsense).toBeLessThan(20);
+    const near = (ms: number, wanted: number, slack = 20) => expect(Math.abs(ms - wanted)).toBeLessThan(slack);
+    near(await waitFor('3'), 3_050);
+    near(await waitFor(new Date(Date.now() + 4_000).toUTCString()), 4_050, 1_020);
+    const past = new Date(Date.now() - 50_000).toUTCString();
+    // What says nothing does not take their own pause away.
+    for (const nothing of ['0', past, 'soon', '-5', '1.5', '']) near(await waitFor(nothing), 50);
+  });
+
+  it('believe no server that wants them to wait for more than a minute', async () => {
+    const { send } = fakeTransport([OK, { status: 503, headers: { 'retry-after': '86400' } }, OK]);
+    const retry = retryWith({ patienceMs: 10 * PATIENCE, random: () => 0 })(send);
+    await run(retry);
+    expect(Math.abs((await run(retry)).ms - 60_000)).toBeLessThan(20);
   });
 
   it('wait no longer than their patience, whatever `Retry-After` says', async () => {
@@ -168,6 +176,38 @@ describe('requests that fail', () => {
     expect(second.error!.code).toBe('E_UNAVAILABLE');
     expect(performance.now() - start).toBeLessThan(PATIENCE + 200);
     expect((await run(gone)).ms, 'after that').toBeLessThan(10);
+  });
+
+  it('fail at once when the server was given up, but for one in five seconds', async () => {
+    const hang = retryWith();
+    let tries = 0;
+    const send = hang(async () => {
+      tries++;
+      await vi.advanceTimersByTimeAsync(0);
+      await new Promise((resolve) => setTimeout(resolve, 20_000));
+      throw networkError('ETIMEDOUT');
+    });
+    await run(send);
+    tries = 0;
+    for (let index = 0; index < 50; index++) expect((await run(send)).ms).toBeLessThan(10);
+    expect(tries).toBe(0);
+    await vi.advanceTimersByTimeAsync(5_000);
+    const probes = Array.from({ length: 50 }, () => run(send));
+    await Promise.all(probes);
+    expect(tries).toBe(1);
+  });
+
+  it('tell how many tries they took', async () => {
+    const { send } = fakeTransport([BUSY, BUSY, OK]);
+    expect((await run(retryWith()(send))).response?.attempts).toBe(3);
+  });
+
+  it('are sent again after bytes that are no HTTP, when the server spoke HTTP before', async () => {
+    const garbled = networkError('HPE_INVALID_CONSTANT');
+    expect((await run(retryWith()(fakeTransport([garbled, OK]).send))).error?.code).toBe('E_USAGE');
+    const retry = retryWith()(fakeTransport([OK, garbled, OK]).send);
+    await run(retry);
+    expect((await run(retry)).response?.attempts).toBe(2);
   });
 
   it('have all of their patience again after a good answer', async () => {
