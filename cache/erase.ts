@@ -12,7 +12,7 @@ export interface ErasePlan {
 
 /** Directories of a binary cache, and of what carport keeps beside it. Releases are not part of the cache. */
 const DIRECTORIES =
-  /^(nar|log|debuginfo|realisations|build-trace-v2|carport\/(pins|leases|sweeps|stats|tmp))\/|^[^/]{32}\.ls$/;
+  /^(nar|log|debuginfo|realisations|build-trace-v2|carport\/(pins|leases|sweeps|skips|stats|tmp))\/|^[^/]{32}\.ls$/;
 
 /**
  * Finds what a cache consists of. `nix-cache-info` goes first, so that readers see no cache rather than part of one; then

@@ -13,6 +13,7 @@ import type { ObjectStore } from '../../cache/object-store/object-store.js';
 import type { Bucket } from '../../cache/object-store/s3/bucket.js';
 import type { OpenCache } from '../../cache/open.js';
 import { findPath } from '../../cache/pull/plan.js';
+import { refuseRemains } from '../../cache/push/presence.js';
 import { CarportError } from '../../lib/errors.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
 import { findInListing, renderListing } from '../../lib/nix/nar/listing.js';
@@ -142,6 +143,7 @@ function bucketSettings() {
 async function changeCacheInfo({ url, objects }: OpenCache, options: CacheCommandOptions) {
   const before = await readCacheInfo(objects);
   if (before) checkStoreDir(objects, before.storeDir, DEFAULT_STORE_DIR);
+  else await refuseRemains(objects);
   const priority = options.priority ?? url.priority ?? before?.priority;
   const wantMassQuery = options.wantMassQuery ?? url.wantMassQuery ?? before?.wantMassQuery;
   const info: CacheInfo = {

@@ -1,6 +1,7 @@
 import type { OpenCache } from '../../cache/open.js';
 import { planPush } from '../../cache/push/plan.js';
-import { prepareCache, push } from '../../cache/push/push.js';
+import { beginPush, checkCache, finishPush } from '../../cache/push/prepare.js';
+import { push } from '../../cache/push/push.js';
 import {
   COMPRESSION_LEVELS,
   isWritableCompression,
@@ -63,9 +64,9 @@ async function pushTo(
 
   const { graph, missingOutputs } = await closureOf(options.closure, store, roots);
   reportMissing(missingOutputs, emit);
-  await prepareCache(objects, store.storeDir, !options.dryRun);
-  const skipSignedBy = settings['skip-signed-by'].values;
-  const plan = await planPush(objects, { graph, keys, checkAll: options.checkAll === true, skipSignedBy });
+  const hasCache = await checkCache(objects, store.storeDir);
+  const [checkAll, skipSignedBy] = [options.checkAll === true, settings['skip-signed-by'].values];
+  const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
   const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
   const uploadPaths = plan.upload.map(({ path }) => path);
   const [paths, skipped] = [plan.order.length, plan.skipped.length];
@@ -80,9 +81,11 @@ async function pushTo(
   }
   if (options.dryRun) return printPaths(uploadPaths, options, context);
   const listing = options.listing && url.writeListing !== false;
+  await beginPush(objects, store.storeDir, plan);
   const { fileSize } = await withPool(settings.jobs, (pool) =>
     push(plan, { objects, store, pool, keys, compression, level, listing, emit }),
   );
+  await finishPush(objects, store.storeDir, plan);
   const storePaths = plan.order.map(({ path }) => path);
   emit({
     ...{ type: 'summary', ...totals, transferred: plan.upload.length, narSize, fileSize },

@@ -11,15 +11,7 @@ import { signPath } from '../../lib/signing/signature.js';
 import type { Store } from '../../lib/store/store.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import {
-  checkStoreDir,
-  readCacheInfo,
-  readNarInfo,
-  writeCacheInfo,
-  writeListing,
-  writeNar,
-  writeNarInfo,
-} from '../binary-cache.js';
+import { readNarInfo, writeListing, writeNar, writeNarInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 import type { PushPlan } from './plan.js';
 import { listNarsIfCheaper } from './presence.js';
@@ -38,13 +30,6 @@ export interface PushOptions {
 export interface PushTotals {
   /** Compressed bytes that were written. */
   readonly fileSize: number;
-}
-
-/** Makes sure that the objects are a cache for the store's paths. */
-export async function prepareCache(objects: ObjectStore, storeDir: string, create: boolean): Promise<void> {
-  const info = await readCacheInfo(objects);
-  if (info) checkStoreDir(objects, info.storeDir, storeDir);
-  else if (create) await writeCacheInfo(objects, { storeDir });
 }
 
 /**

@@ -48,6 +48,11 @@ export function signatureKeyName(signature: string): string {
   return splitSignature(signature).keyName;
 }
 
+/** Whether a signature of the path says that it was made with a key of one of these names. */
+export function isSignedByOneOf({ signatures }: PathInfo, names: readonly string[]): boolean {
+  return names.length > 0 && signatures.some((signature) => names.includes(signatureKeyName(signature)));
+}
+
 function splitSignature(text: string): { keyName: string; signature?: Uint8Array } {
   const colon = text.indexOf(':');
   const keyName = text.slice(0, Math.max(colon, 0));

@@ -4,8 +4,9 @@ import { createServer } from 'node:http';
 import { dirname } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { listen, preload, serve } from '../support/cache-commands.js';
-import { createSampleStore, type SampleStore } from '../support/samples.js';
+import { createSampleStore, type SampleStore, snapshot } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
+import { faultsOf, narInfosOf } from '../support/transfers.js';
 
 interface Shown {
   readonly key: string;
@@ -143,6 +144,23 @@ describe('--skip-signed-by', () => {
     expect(lines).toEqual(samples.paths);
     const there = (await box().succeed(['cache', 'ls', cache])).lines;
     expect(there).toEqual([samples.middle.path, samples.top.path].sort());
+  });
+
+  it('of a push is no reason for the next to leave anything out', async () => {
+    await writeFile(box().path('work/carport.toml'), '');
+    const cache = box().path('cache-in-two-steps');
+    const push = (...more: readonly string[]) => box().succeed([...args, '--to', cache, ...more]);
+    await push('--skip-signed-by', 'upstream-1');
+    expect(await faultsOf(cache)).toHaveLength(1);
+    expect((await push('--skip-signed-by', 'upstream-1')).stderr).toMatch(/^3 paths: 2 already .* 0 to upload/);
+    expect((await push('--dry-run')).lines).toEqual([samples.base.path]);
+    expect((await push()).stderr).toMatch(/^3 paths: 2 already cached, 1 to upload/);
+    expect(await faultsOf(cache)).toEqual([]);
+    const names = (await narInfosOf(cache)).get(samples.base.path)!.signatures.map((text) => text.split(':')[0]);
+    expect(names.sort()).toEqual(['own-1', 'upstream-1']);
+    expect((await push()).stderr).toMatch(/^3 paths: 3 already cached, 0 to upload/);
+    await box().succeed(['cache', 'erase', cache, '--yes']);
+    expect(Object.keys(await snapshot(cache))).toEqual([]);
   });
 
   it('with a name that signed nothing leaves nothing out', async () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
 import { beforeAll, expect, it } from 'vitest';
-import { writeNarInfo } from '#cache/binary-cache.js';
+import { writeCacheInfo, writeNarInfo } from '#cache/binary-cache.js';
 import { openCache } from '#cache/open.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
@@ -40,6 +40,7 @@ describeWithGarage('the requests', () => {
   const fill = async (name: string, count: number) => {
     const signal = new AbortController().signal;
     const { objects } = openCache(garage().url(name), { env: garage().env, signal });
+    await writeCacheInfo(objects, { storeDir: '/nix/store' });
     const limit = pLimit(96);
     const other = sampleKey('other-1');
     const puts = Array.from({ length: count }, (_, index) =>
@@ -78,7 +79,7 @@ describeWithGarage('the requests', () => {
     expect(firstPush.gets).toBeLessThanOrEqual(5);
     expect(firstPush.lists).toBeLessThanOrEqual(CACHE / 1000 + 3);
     // NAR, listing, narinfo.
-    expect(firstPush.puts).toBe(3 * CLOSURE + 1);
+    expect(firstPush.puts).toBe(3 * CLOSURE);
     const keys = [...(await openBucket(garage(), bucket).objects()).keys()];
     expect(keys.filter((each) => each.endsWith('.narinfo')).length).toBe(CACHE);
   });
@@ -150,12 +151,20 @@ describeWithGarage('paths that another cache has signed', () => {
     expect(theirs.length).toBeGreaterThan(1);
     expect(pushed.length).toBeGreaterThan(1);
 
+    const again = await carport.succeed([...args, ...skipping]);
+    expect(again.stderr).toContain(' 0 to upload');
+
     const pulled = box().path('pulled');
     const pull = ['pull', large.top, '--from', to, '--store', pulled, ...trusted];
     expect((await carport.run(pull)).exitCode).toBe(5);
     await carport.succeed([...pull, '--from', from]);
     const { stderr } = await box().succeed(['store', 'verify', '--store', pulled]);
     expect(stderr).toBe(`${large.paths.length} paths checked, all whole\n`);
+
+    // Without the option they are missed.
+    expect((await carport.succeed(args)).stderr).toContain(`${theirs.length} to upload`);
+    await carport.succeed([...pull.map((each) => (each === pulled ? box().path('pulled-from-one') : each))]);
+    expect((await carport.succeed(args)).stderr).toContain(' 0 to upload');
   });
 });
 

@@ -5,7 +5,8 @@ import { openFileStore } from '#cache/object-store/file.js';
 import { orderCaches, planPull } from '#cache/pull/plan.js';
 import { pull } from '#cache/pull/pull.js';
 import { planPush } from '#cache/push/plan.js';
-import { prepareCache, push } from '#cache/push/push.js';
+import { beginPush, checkCache, finishPush } from '#cache/push/prepare.js';
+import { push } from '#cache/push/push.js';
 import { COMPRESSION_LEVELS, type WritableCompression } from '#lib/compression/compressor.js';
 import type { WorkEvent } from '#lib/events.js';
 import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
@@ -48,11 +49,13 @@ export function createTransfers() {
       const objects = openFileStore(cache);
       const store = openOwnStore(root);
       const { graph } = await runtimeClosure(store, roots);
-      await prepareCache(objects, store.storeDir, true);
-      const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy });
+      const hasCache = await checkCache(objects, store.storeDir);
+      const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
       const level = COMPRESSION_LEVELS[compression].default;
       const emit = (event: WorkEvent) => void events.push(event);
+      await beginPush(objects, store.storeDir, plan);
       await push(plan, { objects, store, pool, keys, compression, level, listing: true, emit });
+      await finishPush(objects, store.storeDir, plan);
       return { plan, events };
     },
     async pull({ caches, store: root, roots, keys = [], allowUnsigned = false }: PullOfSamples) {

@@ -1,0 +1,60 @@
+import { CarportError } from '../../lib/errors.js';
+import { hashesEqual } from '../../lib/nix/hash.js';
+import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import { verifyPath } from '../../lib/signing/signature.js';
+import { narSizeIn, readNarInfo } from '../binary-cache.js';
+import type { ObjectStore } from '../object-store/object-store.js';
+
+/** What a cache has of a path. */
+export interface Answer {
+  /** As asked; when its NAR has to be mended, with the signatures that it had. */
+  readonly info: PathInfo;
+  readonly state: 'absent' | 'present' | 'unsigned' | 'different';
+  /** The narinfo to sign. */
+  readonly unsigned?: NarInfo;
+}
+
+/** Asks for a path's narinfo, and with `checkNar` whether its NAR is there. */
+export async function lookUp(
+  objects: ObjectStore,
+  info: PathInfo,
+  keys: readonly SecretKey[],
+  checkNar: boolean,
+): Promise<Answer> {
+  const there = await readNarInfo(objects, hashPartOf(info.path));
+  if (there === undefined) return { info, state: 'absent' };
+  if (there.path !== info.path) {
+    throw new CarportError('E_INTEGRITY', `\`${info.path}\` and \`${there.path}\` in the cache have one hash part`);
+  }
+  const same = sameContent(there, info);
+  if (checkNar && !(await hasWholeNar(objects, there))) {
+    const signatures = same ? mergeSignatures(info.signatures, there.signatures) : info.signatures;
+    return { info: { ...info, signatures }, state: 'absent' };
+  }
+  // A build that is not reproducible: what is there stays, and we cannot vouch for it.
+  if (!same) return { info, state: 'different' };
+  if (hasAllSignatures(there, keys)) return { info, state: 'present' };
+  return { info, state: 'unsigned', unsigned: there };
+}
+
+/** By its size: whether the bytes are right only reading them would tell. */
+async function hasWholeNar(objects: ObjectStore, info: NarInfo): Promise<boolean> {
+  const there = await narSizeIn(objects, info);
+  const size = info.fileSize ?? (info.compression === 'none' ? info.narSize : there);
+  return there !== undefined && there === size;
+}
+
+/** Whether each of our keys has signed it. */
+export function hasAllSignatures(info: NarInfo, keys: readonly SecretKey[]): boolean {
+  return keys.every(({ publicKey }) => verifyPath(info, [publicKey]).state === 'valid');
+}
+
+function sameContent(a: PathInfo, b: PathInfo): boolean {
+  return (
+    hashesEqual(a.narHash, b.narHash) &&
+    a.narSize === b.narSize &&
+    [...a.references].sort().join() === [...b.references].sort().join()
+  );
+}

@@ -1,0 +1,24 @@
+import { checkStoreDir, readCacheInfo, writeCacheInfo } from '../binary-cache.js';
+import type { ObjectStore } from '../object-store/object-store.js';
+import type { PushPlan } from './plan.js';
+import { recordSkips } from './skips.js';
+
+/** Makes sure that a cache is for the store's paths; false where there is no cache yet. */
+export async function checkCache(objects: ObjectStore, storeDir: string): Promise<boolean> {
+  const info = await readCacheInfo(objects);
+  if (info) checkStoreDir(objects, info.storeDir, storeDir);
+  return info !== undefined;
+}
+
+/** Before a push: makes the cache where there is nothing, and writes down what others must not take to be there. */
+export async function beginPush(objects: ObjectStore, storeDir: string, plan: PushPlan): Promise<void> {
+  if (plan.upload.length + plan.sign.length > 0) await recordSkips(objects, plan.skippedBy);
+  if (plan.description === 'first') await writeCacheInfo(objects, { storeDir });
+}
+
+/** After a push that succeeded: what was there before, and may have been incomplete, is now a cache. */
+export async function finishPush(objects: ObjectStore, storeDir: string, plan: PushPlan): Promise<void> {
+  if (plan.description !== 'last') return;
+  // Another push may have been faster, and its cache may have settings by now.
+  if (!(await readCacheInfo(objects))) await writeCacheInfo(objects, { storeDir });
+}

@@ -1,0 +1,26 @@
+import type { ObjectStore } from '../object-store/object-store.js';
+
+/**
+ * Names of keys whose paths some push has left out of this cache. A narinfo does not vouch for those paths. There is an
+ * object for each, so that two pushes do not overwrite each other's.
+ */
+const DIRECTORY = 'carport/skips';
+
+const METADATA = { contentType: 'application/json' } as const;
+
+export async function recordSkips(objects: ObjectStore, names: readonly string[]): Promise<void> {
+  await Promise.all(
+    names.map((name) => objects.put(skipKey(name), Buffer.from(`${JSON.stringify({ name })}\n`), METADATA)),
+  );
+}
+
+/** Those of the names that are on record. */
+export async function recordedSkips(objects: ObjectStore, names: readonly string[]): Promise<readonly string[]> {
+  const sizes = await Promise.all(names.map((name) => objects.size(skipKey(name))));
+  return names.filter((_, at) => sizes[at] !== undefined);
+}
+
+/** A name may hold any character. */
+function skipKey(name: string): string {
+  return `${DIRECTORY}/${Buffer.from(name).toString('hex')}.json`;
+}
