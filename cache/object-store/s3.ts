@@ -13,6 +13,7 @@ import {
 } from './object-store.js';
 import type { S3Location } from './s3/address.js';
 import { type Bucket, openBucket } from './s3/bucket.js';
+import { nextPage } from './s3/pages.js';
 import type { UploadRecords } from './s3/upload-records.js';
 import { createSpool } from './spool.js';
 
@@ -70,6 +71,10 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
         await removeBatch(bucket, keys.slice(at, at + LIST_PAGE).map(whole));
       }
     },
+    async removeUnfinished(below) {
+      const { removeUploads } = await import('./s3/bucket-settings.js');
+      return removeUploads(bucket, prefix + below);
+    },
     async close() {
       http.close();
       await spool.remove();
@@ -107,13 +112,23 @@ async function* listBucket(
         }),
       ),
     );
-    for (const { Key, Size } of page.Contents ?? []) {
-      const key = decodeURIComponent(Key!.replaceAll('+', ' ')).slice(root.length);
+    for (const { Key = '', Size } of page.Contents ?? []) {
+      const whole = decodeKey(Key);
+      const key = whole?.startsWith(root + prefix) ? whole.slice(root.length) : undefined;
       // Others may have put there what no cache has.
-      if (isKey(key)) yield { key, size: Size ?? 0 };
+      if (key !== undefined && isKey(key)) yield { key, size: Size ?? 0 };
     }
     if (!page.IsTruncated) return;
-    token = page.NextContinuationToken;
+    token = nextPage('objects', token, page.NextContinuationToken);
+  }
+}
+
+/** `undefined` for what is not percent-encoded as it should be. */
+function decodeKey(encoded: string): string | undefined {
+  try {
+    return decodeURIComponent(encoded.replaceAll('+', ' '));
+  } catch {
+    return undefined;
   }
 }
 

@@ -65,6 +65,11 @@ async function answer(exchange: Exchange): Promise<void> {
   } else if ('delay' in fault) {
     await sleep(fault.delay, line.client);
     await forward(exchange);
+  } else if ('until' in fault) {
+    const gone = closed(line.client).then(() => Promise.reject(new Error('the client is gone')));
+    await Promise.race([fault.until, gone]);
+    gone.catch(() => {});
+    await forward(exchange);
   } else {
     await answerItself(exchange, fault);
   }

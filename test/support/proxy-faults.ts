@@ -5,7 +5,7 @@ import type { IncomingHttpHeaders } from 'node:http';
  * What goes wrong with one exchange. An answer without a body is cut within its head; where there is no byte to flip and
  * no body to shorten, nothing happens.
  */
-export type Fault = Answer | Delay | Flip | (typeof PLAIN_FAULTS)[number];
+export type Fault = Answer | Delay | Gate | Flip | (typeof PLAIN_FAULTS)[number];
 
 export const PLAIN_FAULTS = [
   /** RST instead of an answer; the server sees nothing. */
@@ -41,6 +41,11 @@ export interface Answer {
 export interface Delay {
   /** Milliseconds until the request goes to the server. */
   readonly delay: number;
+}
+
+export interface Gate {
+  /** When the request goes to the server. */
+  readonly until: Promise<unknown>;
 }
 
 export interface Flip {

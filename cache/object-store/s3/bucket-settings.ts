@@ -12,6 +12,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { CarportError } from '../../../lib/errors.js';
 import type { Bucket } from './bucket.js';
+import { nextPage } from './pages.js';
 import { refusalCodeOf } from './refusal.js';
 
 /** What is set on a bucket itself; `null` where the server or the key does not let it be seen. */
@@ -32,14 +33,29 @@ const ABORT_AFTER_DAYS = 7;
 /** Answers for which there is nothing wrong with the bucket: the server or the key cannot do it. */
 const NOT_ALLOWED = ['E_CREDENTIALS', 'E_UNSUPPORTED'];
 
-export async function readBucketSettings(bucket: Bucket): Promise<BucketSettings> {
-  const [rules, isPublic] = await Promise.all([ifAllowed(readRules(bucket)), ifAllowed(readIsPublic(bucket))]);
-  const days = rules?.map((rule) => rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation ?? 0);
+/** `prefix` is the directory of the cache, with its slash: rules for others do not concern it. */
+export async function readBucketSettings(bucket: Bucket, prefix = ''): Promise<BucketSettings> {
+  const [rules, website] = await Promise.all([ifAllowed(readRules(bucket)), ifAllowed(hasWebsite(bucket))]);
+  const enabled = rules?.filter(({ Status }) => Status === 'Enabled');
   return {
-    abortUploadsAfterDays: days ? Math.max(0, ...days) : null,
-    expiresObjects: rules?.some(({ Expiration, Status }) => Expiration !== undefined && Status === 'Enabled') ?? null,
-    isPublic: isPublic ?? null,
+    abortUploadsAfterDays: enabled ? daysOfUploads(enabled, prefix) : null,
+    expiresObjects: enabled?.some(({ Expiration }) => Expiration !== undefined) ?? null,
+    isPublic: website ?? null,
   };
+}
+
+/** Of several rules the earliest counts. */
+function daysOfUploads(rules: readonly LifecycleRule[], prefix: string): number {
+  const days = rules
+    .filter((rule) => covers(rule, prefix))
+    .flatMap((rule) => rule.AbortIncompleteMultipartUpload?.DaysAfterInitiation ?? []);
+  return days.length === 0 ? 0 : Math.min(...days);
+}
+
+function covers({ Filter, Prefix }: LifecycleRule, prefix: string): boolean {
+  const { Prefix: filtered, ...others } = Filter ?? {};
+  const isNarrower = Object.values(others).some((value) => value !== undefined);
+  return !isNarrower && prefix.startsWith(filtered ?? Prefix ?? '');
 }
 
 /** Makes the bucket when it is not there; true when it was made. */
@@ -80,8 +96,12 @@ export async function abortOldUploads(bucket: Bucket): Promise<boolean> {
   return (await ifAllowed(set())) ?? false;
 }
 
-/** Serves the bucket as a website, to everybody who can reach the server, or stops that. */
+/**
+ * Serves the bucket as a website, to everybody who can reach the server, or stops that. A website that is there stays as
+ * it is.
+ */
 export async function setPublic(bucket: Bucket, isPublic: boolean): Promise<void> {
+  if (isPublic && (await hasWebsite(bucket))) return;
   const WebsiteConfiguration = { IndexDocument: { Suffix: 'index.html' } };
   await bucket.run('PUT website', (client, Bucket) =>
     isPublic
@@ -92,18 +112,32 @@ export async function setPublic(bucket: Bucket, isPublic: boolean): Promise<void
 
 /** Removes the uploads below a prefix that nobody has finished; the number of them. */
 export async function removeUploads(bucket: Bucket, prefix: string): Promise<number> {
-  for (let removed = 0; ; ) {
-    const { Uploads = [] } = await bucket.run('LIST uploads', (client, Bucket) =>
-      client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix })),
+  let removed = 0;
+  for (let at: UploadsMarker = {}; ; ) {
+    const page = await bucket.run('LIST uploads', (client, Bucket) =>
+      client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...at })),
     );
-    if (Uploads.length === 0) return removed;
-    for (const { Key, UploadId } of Uploads) {
-      await bucket.run('DELETE upload', (client, Bucket) =>
+    for (const { Key, UploadId } of page.Uploads ?? []) {
+      const abort = bucket.run('DELETE upload', (client, Bucket) =>
         client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
       );
-      removed++;
+      // Whose upload it is may have finished it.
+      if ((await unless('NoSuchUpload', abort)) !== undefined) removed++;
     }
+    if (!page.IsTruncated) return removed;
+    const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page;
+    nextPage('uploads', placeOf(at), placeOf({ KeyMarker, UploadIdMarker }));
+    at = { KeyMarker, UploadIdMarker };
   }
+}
+
+interface UploadsMarker {
+  readonly KeyMarker?: string | undefined;
+  readonly UploadIdMarker?: string | undefined;
+}
+
+function placeOf({ KeyMarker, UploadIdMarker = '' }: UploadsMarker): string | undefined {
+  return KeyMarker && `${KeyMarker}\n${UploadIdMarker}`;
 }
 
 async function readRules(bucket: Bucket): Promise<readonly LifecycleRule[]> {
@@ -113,7 +147,7 @@ async function readRules(bucket: Bucket): Promise<readonly LifecycleRule[]> {
   return (await unless('NoSuchLifecycleConfiguration', read))?.Rules ?? [];
 }
 
-async function readIsPublic(bucket: Bucket): Promise<boolean> {
+async function hasWebsite(bucket: Bucket): Promise<boolean> {
   const read = bucket.run('GET website', (client, Bucket) => client.send(new GetBucketWebsiteCommand({ Bucket })));
   const website = await unless('NoSuchWebsiteConfiguration', read);
   // Garage answers with nothing where Amazon refuses.

@@ -4,7 +4,7 @@ import type { HttpClient } from '../http/client.js';
 import type { HttpRequest, HttpResponse, RequestBody, Transport, TransportDecorator } from '../http/transport.js';
 import { addressOf, objectUrl, type S3Address, type S3Location } from './address.js';
 import { resolveIdentity } from './credentials.js';
-import { isMissing, parseRefusal, type Refusal, refusalError } from './refusal.js';
+import { isMissing, parseRefusal, type Refusal, type RefusalHeaders, refusalError, refusalHead } from './refusal.js';
 import { createSigner } from './sign.js';
 import { withWholeBody } from './whole-body.js';
 
@@ -32,7 +32,8 @@ export interface Bucket {
   address(): Promise<S3Address>;
   /** Sends a GET or HEAD for an object; `undefined` when it is not there. */
   ask(method: 'GET' | 'HEAD', key: string): Promise<Answer | undefined>;
-  put(request: PutRequest): Promise<void>;
+  /** Gives the ETag that the server answers with. */
+  put(request: PutRequest): Promise<string | undefined>;
   /** Runs a request of the SDK. `action` is for the message. */
   run<T>(action: string, request: (client: S3Client, bucket: string) => Promise<T>): Promise<T>;
   /** The same when the work was interrupted: one try, for a few seconds. */
@@ -101,6 +102,7 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
       const response = await send({ method: 'PUT', url: objectUrl(address, key, query), headers, body });
       response.discard();
       if (response.status >= 300) throw await refuse(`PUT ${key}`, toRefusal(response));
+      return response.headers.etag;
     },
     run: async (action, request) => {
       const sdk = await client();
@@ -123,19 +125,21 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 function toRefusal({ status, refusal = '', headers }: HttpResponse): Refusal {
-  return parseRefusal(status, refusal, headers.date);
+  return parseRefusal(status, refusal, headers);
 }
 
 interface SdkRefusal extends Error {
-  readonly $metadata: { readonly httpStatusCode?: number };
-  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
+  readonly $metadata: { readonly httpStatusCode: number };
+  readonly $response?: { readonly headers?: RefusalHeaders };
 }
 
+/** The SDK puts metadata on every error; only an answer has a status. */
 function isSdkRefusal(error: unknown): error is SdkRefusal {
-  return error instanceof Error && !(error instanceof CarportError) && '$metadata' in error;
+  if (!(error instanceof Error) || error instanceof CarportError || error.name === 'AbortError') return false;
+  return typeof (error as Partial<SdkRefusal>).$metadata?.httpStatusCode === 'number';
 }
 
 function refusalOf({ name, message, $metadata, $response }: SdkRefusal): Refusal {
   const code = name === 'UnknownError' || name === 'Error' ? undefined : name;
-  return { status: $metadata.httpStatusCode ?? 0, code, message, date: $response?.headers?.date };
+  return { status: $metadata.httpStatusCode, code, message, ...refusalHead($response?.headers ?? {}) };
 }

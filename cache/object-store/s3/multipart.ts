@@ -4,6 +4,7 @@ import {
   CreateMultipartUploadCommand,
   ListMultipartUploadsCommand,
   ListPartsCommand,
+  type S3Client,
   type StorageClass,
 } from '@aws-sdk/client-s3';
 import pLimit from 'p-limit';
@@ -11,7 +12,9 @@ import { CarportError } from '../../../lib/errors.js';
 import { md5OfRange, restartableRange } from '../body.js';
 import type { ObjectMetadata } from '../object-store.js';
 import type { Bucket } from './bucket.js';
+import { nextPage } from './pages.js';
 import { refusalCodeOf } from './refusal.js';
+import type { AnswerMetadata } from './sdk.js';
 import type { KeptRecord, UploadRecord, UploadRecords } from './upload-records.js';
 
 export interface Upload {
@@ -46,7 +49,6 @@ export async function uploadInParts(bucket: Bucket, records: UploadRecords, uplo
     try {
       await sendParts(bucket, begun, upload.file);
       await records.forget(begun.kept);
-      if (begun.twins) await removeTwins(bucket, begun);
       return;
     } catch (error) {
       if (!isNoSuchUpload(error)) {
@@ -57,8 +59,10 @@ export async function uploadInParts(bucket: Bucket, records: UploadRecords, uplo
       await records.forget(begun.kept);
       if ((await sizeOf(bucket, upload.key)) === upload.file.size) return;
       if (lost) throw error;
-      begun = await beginUpload(all, store, upload);
+    } finally {
+      if (begun.beginning) await removeTwins(bucket, begun.beginning);
     }
+    begun = await beginUpload(all, store, upload);
   }
 }
 
@@ -71,8 +75,17 @@ interface BegunUpload {
   readonly kept: KeptRecord;
   /** MD5 in hex by number, of the parts that are there. */
   readonly parts: ReadonlyMap<number, string>;
-  /** When a try to begin it was made of which no answer came: it may have begun another. */
-  readonly twins?: { readonly since: number; readonly until: number };
+  readonly beginning?: Beginning;
+}
+
+/** When it was tried to begin an upload. A try without an answer may have begun one that nobody has on record. */
+interface Beginning {
+  readonly key: string;
+  /** Of the upload that is known. */
+  readonly uploadId?: string;
+  /** By this machine's clock. */
+  readonly since: number;
+  readonly until: number;
 }
 
 async function storeOf(bucket: Bucket): Promise<string> {
@@ -87,33 +100,53 @@ async function beginUpload(
   const { contentType: ContentType, cacheControl: CacheControl } = metadata;
   const StorageClass = storageClass as StorageClass | undefined;
   const since = Date.now();
-  const { UploadId: uploadId, $metadata } = await bucket.run(`upload of ${key}`, (client, Bucket) =>
+  const begin = bucket.run(`upload of ${key}`, (client, Bucket) =>
     client.send(new CreateMultipartUploadCommand({ Bucket, Key: key, ContentType, CacheControl, StorageClass })),
   );
-  const again = ($metadata.attempts ?? 1) > 1;
+  const { UploadId: uploadId, $metadata } = await begin.catch(async (error) => {
+    await removeTwins(bucket, { key, since, until: Date.now() });
+    throw error;
+  });
+  const until = Date.now();
   const fitting = Math.max(partSize, Math.ceil(size / MAX_PARTS));
-  const record = { store, key, uploadId: uploadId!, size, partSize: fitting, begun: Date.now() };
-  const twins = again && { twins: { since, until: Date.now() } };
-  return { kept: await records.keep(record), parts: new Map(), ...twins };
+  const record = { store, key, uploadId: uploadId!, size, partSize: fitting, begun: until };
+  const wasTriedAgain = ($metadata.attempts ?? 1) > 1;
+  return {
+    ...{ kept: await records.keep(record), parts: new Map() },
+    ...(wasTriedAgain && { beginning: { key, uploadId: uploadId!, since, until } }),
+  };
 }
 
-/** Clocks of this machine and the server may differ by so much. */
+/** How far a server's times may be off: its `Date` has whole seconds, and comes over the network. */
+const DATE_MARGIN_MS = 3_000;
+
+/** The same where it does not tell its time. */
 const CLOCK_MARGIN_MS = 60_000;
 
-/** Removes the uploads of this key that tries without an answer began. */
-async function removeTwins(bucket: Bucket, { kept, twins }: BegunUpload): Promise<void> {
-  const { key, uploadId } = kept.record;
-  const { Uploads = [] } = await bucket.run(`upload of ${key}`, (client, Bucket) =>
-    client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: key })),
-  );
-  for (const { Key, UploadId, Initiated } of Uploads) {
-    const begun = Initiated?.getTime() ?? 0;
-    const ours = begun >= twins!.since - CLOCK_MARGIN_MS && begun <= twins!.until + CLOCK_MARGIN_MS;
-    if (Key !== key || UploadId === uploadId || !ours) continue;
-    await bucket.run(`upload of ${key}`, (client, Bucket) =>
-      client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
-    );
-  }
+/**
+ * Removes the uploads that tries without an answer began: those of this very key, begun in that time, that have no
+ * parts. One that another machine began in the same seconds and has sent no part of can be among them; it is told that
+ * its upload is gone, and begins again. Best effort, as `abortUpload`.
+ */
+async function removeTwins(bucket: Bucket, { key, uploadId, since, until }: Beginning): Promise<void> {
+  const remove = async (client: S3Client, Bucket: string) => {
+    const { Uploads = [], $metadata } = await client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: key }));
+    const serverNow = Date.parse(($metadata as Partial<AnswerMetadata>).date ?? '');
+    const [ahead, margin] = Number.isNaN(serverNow) ? [0, CLOCK_MARGIN_MS] : [serverNow - Date.now(), DATE_MARGIN_MS];
+    for (const { Key, UploadId, Initiated } of Uploads) {
+      const begun = (Initiated?.getTime() ?? 0) - ahead;
+      const fits = begun >= since - margin && begun <= until + margin;
+      if (Key !== key || UploadId === uploadId || !fits) continue;
+      const { Parts = [] } = await client.send(new ListPartsCommand({ Bucket, Key, UploadId, MaxParts: 1 }));
+      if (Parts.length === 0) await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
+    }
+  };
+  const action = `upload of ${key}`;
+  // After an interrupt only the first is possible; the second is patient with a server that fails now and then.
+  await bucket
+    .cleanUp(action, remove)
+    .catch(() => bucket.run(action, remove))
+    .catch(() => undefined);
 }
 
 /** The upload that a process that is gone left of this file. What else was left of the key is removed. */
@@ -145,9 +178,9 @@ async function listParts(
       const page = await bucket.run(`parts of ${key}`, (client, Bucket) =>
         client.send(new ListPartsCommand({ Bucket, Key: key, UploadId: uploadId, PartNumberMarker: marker })),
       );
-      for (const { PartNumber, ETag } of page.Parts ?? []) parts.set(PartNumber!, ETag!.replaceAll('"', ''));
+      for (const { PartNumber, ETag = '' } of page.Parts ?? []) parts.set(PartNumber!, ETag.replaceAll('"', ''));
       if (!page.IsTruncated) return parts;
-      marker = page.NextPartNumberMarker;
+      marker = nextPage('parts', marker, page.NextPartNumberMarker);
     }
   } catch (error) {
     if (isNoSuchUpload(error)) return undefined;
@@ -164,15 +197,16 @@ async function sendParts(bucket: Bucket, { kept, parts }: BegunUpload, file: Upl
     const start = (number - 1) * partSize;
     const length = Math.min(partSize, size - start);
     const md5 = await md5OfRange(file.path, start, length);
-    if (parts.get(number) !== md5.toString('hex')) {
-      await bucket.put({
-        key,
-        query: { partNumber: String(number), uploadId },
-        headers: { 'content-md5': md5.toString('base64') },
-        body: restartableRange(file.path, start, length),
-      });
-    }
-    return { PartNumber: number, ETag: `"${md5.toString('hex')}"` };
+    const ETag = `"${md5.toString('hex')}"`;
+    if (parts.get(number) === md5.toString('hex')) return { PartNumber: number, ETag };
+    const etag = await bucket.put({
+      key,
+      query: { partNumber: String(number), uploadId },
+      headers: { 'content-md5': md5.toString('base64') },
+      body: restartableRange(file.path, start, length),
+    });
+    // Of encrypted parts it is not the MD5.
+    return { PartNumber: number, ETag: etag ?? ETag };
   };
   const numbers = Array.from({ length: Math.max(1, Math.ceil(size / partSize)) }, (_, index) => index + 1);
   const sending = numbers.map((number) => limit(() => sendPart(number)));

@@ -1,6 +1,8 @@
 import { CarportError, type ErrorCode } from '../../../lib/errors.js';
 import { explainMissingTls } from '../http/failure.js';
 
+const REGION = /^[A-Za-z0-9_-]{1,64}$/;
+
 /** What an S3 server says when it refuses. */
 export interface Refusal {
   readonly status: number;
@@ -9,6 +11,14 @@ export interface Refusal {
   readonly message: string;
   /** The server's clock. */
   readonly date: string | undefined;
+  /** Where Amazon says that the bucket is. */
+  readonly region: string | undefined;
+}
+
+/** What of an answer's head matters. */
+export interface RefusalHeaders {
+  readonly date?: string | undefined;
+  readonly 'x-amz-bucket-region'?: string | string[] | undefined;
 }
 
 /** A refusal as the cause of an error. */
@@ -38,17 +48,28 @@ export interface RefusedAt {
 }
 
 /** Reads the XML of an S3 error. Of the page of another server its title is the message. */
-export function parseRefusal(status: number, text: string, date: string | undefined): Refusal {
+export function parseRefusal(status: number, text: string, headers: RefusalHeaders = {}): Refusal {
   const field = (name: string) => new RegExp(`<${name}>([^<]*)</${name}>`, 'i').exec(text)?.[1];
-  if (/<Error\b/.test(text)) return { status, code: field('Code'), message: unescapeXml(field('Message') ?? ''), date };
+  const head = { status, ...refusalHead(headers) };
+  if (/<Error\b/.test(text)) return { ...head, code: field('Code'), message: unescapeXml(field('Message') ?? '') };
   const message = unescapeXml(field('title') ?? (/[<>\n]/.test(text.trim()) ? '' : text.trim())).slice(0, 200);
-  return { status, code: undefined, message, date };
+  return { ...head, code: undefined, message };
 }
 
-/** True when the object is not there. A bucket that hides its listing says so with a plain `AccessDenied`. */
+export function refusalHead({ date, ...headers }: RefusalHeaders): Pick<Refusal, 'date' | 'region'> {
+  const region = String(headers['x-amz-bucket-region'] ?? '');
+  return { date, region: REGION.test(region) ? region : undefined };
+}
+
+/**
+ * True when the object is not there. Amazon says to whom may not list the bucket that it is the listing that is denied,
+ * or nothing but `Access Denied`.
+ */
 export function isMissing({ status, code, message }: Refusal): boolean {
   if (code === 'NoSuchKey') return true;
-  return status === 403 && code === 'AccessDenied' && !/^Forbidden: /.test(message);
+  if (status !== 403 || code !== 'AccessDenied') return false;
+  const denied = /not authorized to perform: (s3:[A-Za-z]+)/.exec(message)?.[1];
+  return denied === undefined ? !/^Forbidden: |explicit deny/.test(message) : denied === 's3:ListBucket';
 }
 
 /** The refusal as an error that says what to do. */
@@ -79,10 +100,16 @@ const RULES: readonly Rule[] = [
     const text = `the bucket is in the region \`${wanted}\`, not in \`${region}\``;
     return ['E_USAGE', text, `write \`region=${wanted}\` into the cache's URL`];
   },
-  ({ code, status }, { bucket, region }) => {
-    if (code !== 'PermanentRedirect' && code !== 'TemporaryRedirect' && status !== 301) return undefined;
+  ({ code, status, region: wanted }, { bucket, region }) => {
+    const isElsewhere = code === 'PermanentRedirect' || code === 'TemporaryRedirect' || [301, 307].includes(status);
+    // An answer to HEAD has no code.
+    if (!isElsewhere && !(status === 400 && code === undefined && wanted && wanted !== region)) return undefined;
     const text = `\`${bucket}\` is in another region than \`${region}\``;
-    return ['E_USAGE', text, "write the bucket's `region=` into the cache's URL"];
+    return [
+      'E_USAGE',
+      text,
+      `write ${wanted ? `\`region=${wanted}\`` : "the bucket's `region=`"} into the cache's URL`,
+    ];
   },
   ({ code }, at) => {
     if (code !== 'NoSuchBucket') return undefined;
@@ -177,14 +204,14 @@ function duration(ms: number): string {
 function expectedRegion(message: string): string | undefined {
   const expected = /expect(?:ing|ed):? '([^']*)'/.exec(message)?.[1];
   const region = expected?.includes('/') ? expected.split('/').at(-3) : expected;
-  return region !== undefined && /^[A-Za-z0-9_-]+$/.test(region) ? region : undefined;
+  return region !== undefined && REGION.test(region) ? region : undefined;
 }
 
 function unescapeXml(text: string): string {
   const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
   return text
     .replace(/&#(x[0-9a-f]+|[0-9]+);/gi, (_, number: string) =>
-      String.fromCodePoint(Number(`0${number}`) % 0x110000 || 0xfffd),
+      String.fromCodePoint(Number(`0${number}`) < 0x110000 ? Number(`0${number}`) : 0xfffd),
     )
     .replace(/&(amp|lt|gt|quot|apos);/g, (_, name: string) => entities[name]!);
 }

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';
 import { canonicalQuery } from '../http/encode.js';
@@ -39,16 +40,25 @@ export function createS3Client(address: S3Address, send: Transport): S3Client {
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: { handle: (request: unknown) => handle(request as SdkRequest, send) } as never,
   });
-  // The SDK knows of its one try only.
   client.middlewareStack.add(
     (next) => async (args) => {
       const result = await next(args);
-      Object.assign(result.output.$metadata, { attempts: (result.response as SdkResponse).attempts });
+      const { attempts, headers } = result.response as SdkResponse;
+      const known: AnswerMetadata = { attempts, date: headers.date };
+      Object.assign(result.output.$metadata, known);
       return result;
     },
-    { step: 'initialize', name: 'carportAttempts' },
+    { step: 'initialize', name: 'carportAnswerMetadata' },
   );
   return client;
+}
+
+/** What the `$metadata` of an answer has beside the SDK's own, which knows of its one try only. */
+export interface AnswerMetadata {
+  /** As of `HttpResponse`. */
+  readonly attempts: number | undefined;
+  /** The server's clock. */
+  readonly date: string | undefined;
 }
 
 interface SdkRequest {
@@ -64,6 +74,7 @@ interface SdkRequest {
 
 interface SdkResponse {
   readonly attempts: number | undefined;
+  readonly headers: IncomingHttpHeaders;
 }
 
 async function handle(request: SdkRequest, send: Transport) {

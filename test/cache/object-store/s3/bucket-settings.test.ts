@@ -1,5 +1,5 @@
 import { CreateMultipartUploadCommand, PutBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
   abortOldUploads,
   ensureBucket,
@@ -7,8 +7,79 @@ import {
   removeUploads,
   setPublic,
 } from '#cache/object-store/s3/bucket-settings.js';
+import { type Asked, errorReply, useFakeBucket, xml } from '../../../support/fake-bucket.js';
 import { describeWithGarage, useGarage } from '../../../support/garage.js';
 import { useStores } from '../../../support/stores.js';
+
+describe('the settings of a bucket, as servers answer', () => {
+  const open = useFakeBucket();
+  const isAbout = (what: string, { path }: Asked) => new URL(path, 'http://h').searchParams.has(what);
+
+  const readWith = async (rules: string, prefix?: string) => {
+    const lifecycle = xml(`<LifecycleConfiguration>${rules}</LifecycleConfiguration>`);
+    const { store } = await open((asked) =>
+      isAbout('lifecycle', asked) ? lifecycle : errorReply(404, 'NoSuchWebsiteConfiguration'),
+    );
+    return (await readBucketSettings(store.bucket, prefix)).abortUploadsAfterDays;
+  };
+  const rule = (days: number, filter = '<Filter><Prefix></Prefix></Filter>', status = 'Enabled') =>
+    `<Rule><ID>r${days}</ID><Status>${status}</Status>${filter}<AbortIncompleteMultipartUpload>` +
+    `<DaysAfterInitiation>${days}</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>`;
+  const under = (prefix: string) => `<Filter><Prefix>${prefix}</Prefix></Filter>`;
+
+  it.each([
+    ['the earliest rule', rule(7) + rule(3) + rule(9), 3],
+    ['no rule that is off', rule(7) + rule(3, undefined, 'Disabled'), 7],
+    ['no rule for a part of it', rule(7) + rule(3, under('tmp/')), 7],
+    ['an old rule', rule(7, '<Prefix></Prefix>') + rule(3, '<Prefix>tmp/</Prefix>'), 7],
+    ['a rule without a filter', rule(5, '<Filter></Filter>') + rule(7), 5],
+    [
+      'no rule for certain sizes',
+      rule(2, '<Filter><ObjectSizeGreaterThan>9</ObjectSizeGreaterThan></Filter>') + rule(7),
+      7,
+    ],
+    ['nothing', rule(3, under('tmp/')), 0],
+  ])('count %s for uploads', async (_, rules, days) => {
+    expect(await readWith(rules)).toBe(days);
+  });
+
+  it("count rules for the cache's own directory", async () => {
+    expect(await readWith(rule(7) + rule(3, under('a/')), 'a/b/')).toBe(3);
+    expect(await readWith(rule(7) + rule(3, under('a/b/c/')), 'a/b/')).toBe(7);
+  });
+
+  it('do not change a website that is there', async () => {
+    const website = xml(
+      '<WebsiteConfiguration><IndexDocument><Suffix>x.html</Suffix></IndexDocument></WebsiteConfiguration>',
+    );
+    const { store, asked } = await open(() => website);
+    await setPublic(store.bucket, true);
+    expect(asked.map(({ method }) => method)).toEqual(['GET']);
+  });
+
+  const uploads = (ids: readonly string[], next?: readonly [key: string, id: string]) => {
+    const each = ids.map((id) => `<Upload><Key>k</Key><UploadId>${id}</UploadId></Upload>`).join('');
+    const more = next && `<NextKeyMarker>${next[0]}</NextKeyMarker><NextUploadIdMarker>${next[1]}</NextUploadIdMarker>`;
+    return xml(
+      `<ListMultipartUploadsResult><IsTruncated>${next !== undefined}</IsTruncated>${more ?? ''}${each}</ListMultipartUploadsResult>`,
+    );
+  };
+
+  it('do not tell of uploads, of which some are gone before they are removed', async () => {
+    const pages = [uploads(['a', 'b'], ['k', 'b']), uploads(['c'])];
+    const { store, asked } = await open((each) => {
+      if (each.method === 'GET') return pages.shift()!;
+      return each.path.includes('uploadId=b') ? errorReply(404, 'NoSuchUpload') : { status: 204 };
+    });
+    expect(await removeUploads(store.bucket, '')).toBe(2);
+    expect(asked.filter(({ method }) => method === 'DELETE').length).toBe(3);
+  });
+
+  it('do not tell of uploads, of which the list has to end', async () => {
+    const { store } = await open(({ method }) => (method === 'GET' ? uploads([], ['k', 'x']) : { status: 204 }));
+    await expect(removeUploads(store.bucket, '')).rejects.toMatchObject({ code: 'E_REMOTE' });
+  });
+});
 
 describeWithGarage('the settings of a bucket', () => {
   const garage = useGarage();
@@ -38,6 +109,7 @@ describeWithGarage('the settings of a bucket', () => {
 
   it('make it public, and not', async () => {
     const bucket = await open(await garage().freshBucket());
+    await setPublic(bucket, true);
     await setPublic(bucket, true);
     expect((await readBucketSettings(bucket)).isPublic).toBe(true);
     await setPublic(bucket, false);

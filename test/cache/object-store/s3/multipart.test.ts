@@ -6,13 +6,14 @@ import {
   CreateMultipartUploadCommand,
   ListMultipartUploadsCommand,
   S3Client,
+  UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ObjectStore } from '#cache/object-store/object-store.js';
 import { gather, noise } from '../../../support/files.js';
 import { describeWithGarage, useGarage } from '../../../support/garage.js';
 import { useProxy } from '../../../support/proxy.js';
-import type { RequestHead } from '../../../support/proxy-faults.js';
+import type { Match, RequestHead } from '../../../support/proxy-faults.js';
 import { createStores, type OpenStores, type StoreOptions } from '../../../support/stores.js';
 
 const MIB = 1024 * 1024;
@@ -64,6 +65,15 @@ describeWithGarage('an upload in parts', () => {
       .filter(({ method, path, status }) => method === 'PUT' && path.includes('partNumber=') && status === 200)
       .map(({ path }) => Number(/partNumber=([0-9]+)/.exec(path)![1]))
       .sort((a, b) => a - b);
+  /** Keeps requests from the server until what it gives is called. */
+  const holdBack = (match: Match, times = 1) => {
+    let open = () => {};
+    const until = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    proxy().fail({ match, times, fault: { until } });
+    return open;
+  };
   const expectNothingLeft = async () => expect([await uploads(), await records()]).toEqual([[], []]);
 
   /** As if the process that has the records had been killed. */
@@ -146,30 +156,41 @@ describeWithGarage('an upload in parts', () => {
   });
 
   it('begins anew when somebody removes it while it goes on', async () => {
-    proxy().fail({ match: isPart(9), fault: { delay: 1_000 } });
+    const release = holdBack(isPart(9));
     const putting = put();
-    while (!partsSent().includes(8)) await sleep(10);
+    while (partsSent().length < 8) await sleep(10);
     for (const { Key, UploadId } of await uploads()) {
       await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
     }
+    release();
     await putting;
     expect((await contentOf()).equals(CONTENT)).toBe(true);
     await expectNothingLeft();
   });
 
   it('leaves uploads of others alone', async () => {
-    // Of the same key Garage itself drops those that were begun before an object that is whole.
-    const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key: `${KEY}.zst` }));
     proxy().fail({ match: isCreate, fault: 'reset-after' });
-    await put();
-    expect((await uploads()).map((upload) => upload.UploadId)).toEqual([UploadId]);
+    const release = holdBack(isComplete);
+    const putting = put();
+    // Garage itself drops those of the same key that were begun before an object that is whole.
+    while (partsSent().length < 9) await sleep(10);
+    const others = [KEY, `${KEY}.zst`].map(async (Key) => {
+      const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+      await client.send(new UploadPartCommand({ Bucket, Key, UploadId, PartNumber: 1, Body: 'x' }));
+      return UploadId!;
+    });
+    const ids = await Promise.all(others);
+    release();
+    await putting;
+    expect((await uploads()).map(({ UploadId }) => UploadId!).sort()).toEqual(ids.sort());
   });
 
   it('is not taken from a process that goes on with it', async () => {
-    proxy().fail({ match: isPart(9), fault: { delay: 1_500 } });
+    const release = holdBack(isPart(9));
     const first = put();
     while (partsSent().length < 8) await sleep(10);
     await put();
+    release();
     await first;
     // The first loses its upload to the second, and finds the object whole.
     expect(partsSent().length).toBeGreaterThanOrEqual(17);
@@ -179,7 +200,7 @@ describeWithGarage('an upload in parts', () => {
 
   it('removes its parts when it is interrupted', async () => {
     const stop = new AbortController();
-    proxy().fail({ match: isPart(7, 8, 9), times: 9, fault: { delay: 2_000 } });
+    holdBack(isPart(7, 8, 9), 9);
     const putting = put(open({ signal: stop.signal }));
     putting.catch(() => undefined);
     while (partsSent().length < 5) await sleep(10);

@@ -140,7 +140,7 @@ const CASES: Readonly<Record<string, Case>> = {
 describe('a refusal', () => {
   it.each(Object.entries(CASES))('is explained: %s', (_, { status, text, error, says, hint, at, behind = 0 }) => {
     const date = new Date(Date.now() - behind).toUTCString();
-    const explained = refusalError(parseRefusal(status, text, date), { ...AT, ...at });
+    const explained = refusalError(parseRefusal(status, text, { date }), { ...AT, ...at });
     expect(explained.code).toBe(error);
     expect(explained.message).toContain(says);
     expect(explained.hint).toContain(hint);
@@ -149,21 +149,29 @@ describe('a refusal', () => {
   });
 
   it('keeps what the server says, unescaped', () => {
-    const { message } = parseRefusal(400, amazon('X', 'a &lt;b&gt; &amp;amp; &quot;c&quot; &#228;&#xFC;'), undefined);
+    const { message } = parseRefusal(400, amazon('X', 'a &lt;b&gt; &amp;amp; &quot;c&quot; &#228;&#xFC;'));
     expect(message).toBe('a <b> &amp; "c" äü');
     for (const digits of ['9'.repeat(400), `x${'f'.repeat(400)}`, '1114112', 'xD800']) {
-      expect(parseRefusal(400, garage('X', `&#${digits};`), undefined).code).toBe('X');
+      expect(parseRefusal(400, garage('X', `&#${digits};`)).code).toBe('X');
     }
   });
 
   it('says that an object is missing, also when a bucket hides its listing, but not when the key may not read', () => {
-    const missing = (status: number, text: string) => isMissing(parseRefusal(status, text, undefined));
+    const missing = (status: number, text: string) => isMissing(parseRefusal(status, text));
     expect(missing(404, garage('NoSuchKey', 'Key not found'))).toBe(true);
     expect(missing(404, amazon('NoSuchKey', 'The specified key does not exist.', '<Key>x</Key>'))).toBe(true);
     expect(missing(403, amazon('AccessDenied', 'Access Denied'))).toBe(true);
     expect(missing(403, garage('AccessDenied', 'Forbidden: Operation is not allowed for this key.'))).toBe(false);
     expect(missing(403, garage('AccessDenied', 'Forbidden: No such key: GK00'))).toBe(false);
     expect(missing(403, amazon('SignatureDoesNotMatch', 'x'))).toBe(false);
+    const denied = (what: string, why: string) =>
+      amazon('AccessDenied', `User: arn:aws:iam::1:user/x is not authorized to perform: ${what} on resource: y ${why}`);
+    const [noPolicy, deny] = ['because no identity-based policy allows it', 'with an explicit deny in a policy'];
+    expect(missing(403, denied('s3:ListBucket', noPolicy))).toBe(true);
+    expect(missing(403, denied('s3:ListBucket', deny))).toBe(true);
+    expect(missing(403, denied('s3:GetObject', noPolicy))).toBe(false);
+    expect(missing(403, denied('s3:GetObject', deny))).toBe(false);
+    expect(missing(403, amazon('AccessDenied', 'Access denied by an explicit deny'))).toBe(false);
     expect(missing(404, garage('NoSuchBucket', 'Bucket not found: nix'))).toBe(false);
     expect(missing(404, '<title>404 Not Found</title>')).toBe(false);
     expect(missing(400, garage('AccessDenied', ''))).toBe(false);
@@ -171,9 +179,45 @@ describe('a refusal', () => {
 
   it('does not make a region of what is none', () => {
     for (const expected of ["expecting 'x y'", "expected: '20261121/&lt;b&gt;/s3/x'", "expecting ''", 'no']) {
-      const refusal = parseRefusal(400, garage('AuthorizationHeaderMalformed', expected), undefined);
+      const refusal = parseRefusal(400, garage('AuthorizationHeaderMalformed', expected));
       expect(refusalError(refusal, AT).message).toBe('`https://s3.example` refused: AuthorizationHeaderMalformed');
     }
+  });
+
+  it("names the bucket's region where the server tells it", () => {
+    const hintOf = (status: number, text: string, region: string) =>
+      refusalError(parseRefusal(status, text, { 'x-amz-bucket-region': region }), AT).hint;
+    const redirect = amazon('PermanentRedirect', 'The bucket you are attempting to access');
+    expect(hintOf(301, redirect, 'eu-north-1')).toContain('`region=eu-north-1`');
+    expect(hintOf(307, amazon('TemporaryRedirect', 'x'), 'eu-north-1')).toContain('`region=eu-north-1`');
+    expect(hintOf(400, '', 'eu-north-1'), 'of HEAD').toContain('`region=eu-north-1`');
+    expect(hintOf(400, '', 'us-east-1')).not.toContain('region=');
+    expect(hintOf(301, redirect, 'x y`\n')).toContain("the bucket's `region=`");
+  });
+
+  it('is read in a time that grows with its length, whatever it has', () => {
+    const started = performance.now();
+    const pieces = [
+      '<Message>',
+      '<Error><Code>',
+      '<title>',
+      '&#',
+      '&#x0',
+      '&#0',
+      '&amp',
+      "expected '",
+      'expecting',
+      ' \n',
+    ];
+    for (const piece of [...pieces, ' ', "'", 'UnknownError: ', 'not authorized to perform: s3:', '/']) {
+      const text = piece.repeat(64_000 / piece.length);
+      for (const body of [text, `<Error><Code>AuthorizationHeaderMalformed</Code><Message>${text}</Message></Error>`]) {
+        const refusal = parseRefusal(400, body);
+        isMissing({ ...refusal, status: 403, code: 'AccessDenied', message: text });
+        refusalError({ ...refusal, code: 'AuthorizationHeaderMalformed', message: text }, AT);
+      }
+    }
+    expect(performance.now() - started).toBeLessThan(2_000);
   });
 
   it('is an error of ours, whatever the server says', () => {
@@ -185,7 +229,7 @@ describe('a refusal', () => {
     const status = fc.integer({ min: 300, max: 599 });
     fc.assert(
       fc.property(status, text, fc.option(fc.string(), { nil: undefined }), (code, body, date) => {
-        const refusal = parseRefusal(code, body, date);
+        const refusal = parseRefusal(code, body, { date, 'x-amz-bucket-region': date });
         isMissing(refusal);
         expect(refusalError(refusal, AT)).toBeInstanceOf(CarportError);
       }),
