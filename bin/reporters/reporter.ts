@@ -17,12 +17,30 @@ export interface Reporter {
 const MODES = ['auto', 'tty', 'plain', 'none'] as const;
 type Mode = (typeof MODES)[number];
 
-/** JSON lines on stdout with `--json`; text on stderr otherwise: the plan, progress, warnings, the summary. */
+/**
+ * JSON lines on stdout with `--json`; text on stderr otherwise: the plan, progress, warnings, the summary. A warning is
+ * told once.
+ */
 export function createReporter(context: Context, options: CommonOptions): Reporter {
-  if (options.json)
-    return { emit: (event) => void context.stdout.write(`${JSON.stringify({ version: 1, ...event })}\n`), stop() {} };
-  const progress = createProgress(context, options);
+  const { emit, stop } = options.json ? createJsonReporter(context) : createTextReporter(context, options);
   const warnings = new Set<string>();
+  return {
+    stop,
+    emit(event) {
+      // A cache that is gone is so for every path.
+      if (event.type === 'warning' && warnings.has(event.message)) return;
+      if (event.type === 'warning') warnings.add(event.message);
+      emit(event);
+    },
+  };
+}
+
+function createJsonReporter({ stdout }: Context): Reporter {
+  return { emit: (event) => void stdout.write(`${JSON.stringify({ version: 1, ...event })}\n`), stop() {} };
+}
+
+function createTextReporter(context: Context, options: CommonOptions): Reporter {
+  const progress = createProgress(context, options);
   let state: ProgressState | undefined;
   const print = (text: string) => {
     progress?.stop();
@@ -50,9 +68,7 @@ export function createReporter(context: Context, options: CommonOptions): Report
         progress?.finished(event);
         break;
       case 'warning':
-        // A cache that is gone is so for every path.
-        if (!warnings.has(event.message)) print(`warning: ${event.message}`);
-        warnings.add(event.message);
+        print(`warning: ${event.message}`);
         break;
       case 'summary':
         if (!options.quiet) print(summaryText(event));

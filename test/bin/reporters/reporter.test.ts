@@ -117,6 +117,16 @@ describe('the reporter', () => {
     }
   });
 
+  it('tells a warning once, also as JSON', () => {
+    const [gone, other]: WorkEvent[] = ['is gone', 'is slow'].map((message) => ({ type: 'warning', message }));
+    const events = [PLAN, gone!, gone!, other!, gone!];
+    expect(report({ quiet: true }, { events }).stderr).toBe('warning: is gone\nwarning: is slow\n');
+    const lines = report({ json: true }, { events }).stdout.split('\n').slice(0, -1);
+    expect(lines.map((line) => JSON.parse(line))).toEqual(
+      [PLAN, gone, other].map((event) => ({ version: 1, ...event })),
+    );
+  });
+
   it('names each path when it shall be verbose, without a live line', () => {
     const { stderr } = report({ verbose: 1 }, { terminal: { columns: 80 } });
     expect(stderr).toBe(`${PLAN_TEXT}${LARGE} (100.0 MiB)\n${SMALL} (1.0 MiB)\n${SUMMARY_TEXT}`);
