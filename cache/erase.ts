@@ -19,6 +19,7 @@ const DIRECTORIES =
  * the narinfos, then what they point to.
  */
 export async function planErase(objects: ObjectStore): Promise<ErasePlan> {
+  checkErasable(objects);
   const [info, narInfos, rest]: [string[], string[], string[]] = [[], [], []];
   let [size, others] = [0, 0];
   for await (const object of listObjects(objects, { recursive: true })) {
@@ -35,19 +36,25 @@ export async function planErase(objects: ObjectStore): Promise<ErasePlan> {
   return { keys: [...info, ...narInfos, ...rest], size, others };
 }
 
-/** Removes what was planned; `onRemoved` is told how many objects are gone. */
+/** Removes what was planned, and uploads that nobody finished; `onRemoved` is told how many objects are gone. */
 export async function erase(
   objects: ObjectStore,
   { keys }: ErasePlan,
   onRemoved: (number: number) => void,
 ): Promise<void> {
-  if (objects.remove === undefined) {
-    throw new CarportError('E_UNSUPPORTED', `nothing can be removed from \`${objects.url}\``, {
-      hint: "use the cache's `s3://` or `file://` URL",
-    });
-  }
+  checkErasable(objects);
   for (let at = 0; at < keys.length; at += LIST_PAGE) {
     await objects.remove(keys.slice(at, at + LIST_PAGE));
     onRemoved(Math.min(at + LIST_PAGE, keys.length));
   }
+  await objects.removeUnfinished?.('nar/');
+}
+
+type Erasable = ObjectStore & Required<Pick<ObjectStore, 'remove'>>;
+
+function checkErasable(objects: ObjectStore): asserts objects is Erasable {
+  if (objects.remove) return;
+  throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` is a web server, whose cache cannot be erased`, {
+    hint: "use the cache's `s3://` or `file://` URL",
+  });
 }

@@ -1,10 +1,12 @@
 import type { Command } from 'commander';
-import type { CacheCommandOptions, CatOptions, EraseOptions } from '../actions/cache.js';
+import type { CatOptions } from '../actions/cache-browse.js';
+import type { CacheCommandOptions, EraseOptions } from '../actions/cache-settings.js';
 import { describeCommand, integerBetween, settingOption } from '../command.js';
 import type { CommonOptions, Context } from '../context.js';
 
-/** Loaded when it is used: help does not need it. */
-const actions = () => import('../actions/cache.js');
+/** Loaded when they are used: help does not need them. */
+const settings = () => import('../actions/cache-settings.js');
+const browsing = () => import('../actions/cache-browse.js');
 
 export function configure(command: Command, context: Context): void {
   command.description('Binary caches: what Nix and carport push to and pull from.');
@@ -17,7 +19,7 @@ export function configure(command: Command, context: Context): void {
     .argument('<cache>', 'such as s3://bucket?endpoint=… or file:///srv/cache')
     .addOption(settingOption('secret-key-files', '<file>'));
   settingsOptions(init).action(async (url: string, options: CacheCommandOptions) =>
-    (await actions()).init(url, options, context),
+    (await settings()).init(url, options, context),
   );
   const config = describeCommand(
     command.command('config'),
@@ -26,7 +28,7 @@ export function configure(command: Command, context: Context): void {
     'carport cache config file:///srv/cache --priority 50 --no-want-mass-query',
   ).argument('<cache>', 'such as s3://bucket?endpoint=… or file:///srv/cache');
   settingsOptions(config).action(async (url: string, options: CacheCommandOptions) =>
-    (await actions()).config(url, options, context),
+    (await settings()).config(url, options, context),
   );
   describeCommand(
     command.command('info'),
@@ -34,7 +36,8 @@ export function configure(command: Command, context: Context): void {
     'carport cache info file:///srv/cache',
   )
     .argument('<cache>', 'such as s3://bucket?endpoint=…, https://host or file:///srv/cache')
-    .action(async (url: string, options: CommonOptions) => (await actions()).showInfo(url, options, context));
+    .addOption(settingOption('retry-seconds', '<number>'))
+    .action(async (url: string, options: CommonOptions) => (await browsing()).showInfo(url, options, context));
   describeCommand(
     command.command('ls'),
     'Prints the store paths in a cache, or the files of one of them.',
@@ -43,10 +46,11 @@ export function configure(command: Command, context: Context): void {
   )
     .argument('<cache>', 'such as s3://bucket?endpoint=…, https://host or file:///srv/cache')
     .argument('[path]', 'a store path, or a directory in one')
+    .addOption(settingOption('retry-seconds', '<number>'))
     .action(async (url: string, path: string | undefined, options: CommonOptions) =>
       path === undefined
-        ? (await actions()).listPaths(url, options, context)
-        : (await actions()).listFiles(url, path, options, context),
+        ? (await browsing()).listPaths(url, options, context)
+        : (await browsing()).listFiles(url, path, options, context),
     );
   describeCommand(
     command.command('cat'),
@@ -57,8 +61,9 @@ export function configure(command: Command, context: Context): void {
     .argument('<path>', 'a file in a store path')
     .addOption(settingOption('trusted-keys', '<name:base64>'))
     .option('--allow-unsigned', 'print it even if no trusted key has signed the store path')
+    .addOption(settingOption('retry-seconds', '<number>'))
     .action(async (url: string, path: string, options: CatOptions) =>
-      (await actions()).cat(url, path, options, context),
+      (await browsing()).cat(url, path, options, context),
     );
   describeCommand(
     command.command('erase'),
@@ -70,7 +75,7 @@ export function configure(command: Command, context: Context): void {
     .option('--yes', 'do not ask; needed where there is no terminal')
     .option('--dry-run', 'print what would be removed; change nothing')
     .addOption(settingOption('retry-seconds', '<number>'))
-    .action(async (url: string, options: EraseOptions) => (await actions()).eraseCache(url, options, context));
+    .action(async (url: string, options: EraseOptions) => (await settings()).eraseCache(url, options, context));
 }
 
 function settingsOptions(command: Command): Command {

@@ -20,6 +20,7 @@ export function configure(command: Command, context: Context): void {
     .option('--tree', 'show who refers to whom')
     .option('--why <path>', 'show the shortest chain of references to a path')
     .option('--sizes', 'show for each path: its own size, the size of its closure, and what it alone adds')
+    .addOption(settingOption('retry-seconds', '<number>'))
     .addOption(settingOption('store', '<root>'))
     .action(async (whats: readonly string[], options: ClosureCommandOptions) =>
       (await actions()).run(whats, options, context),

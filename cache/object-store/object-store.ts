@@ -48,6 +48,8 @@ export interface ObjectStore {
   list?(options: ListOptions): AsyncIterable<ListedObject>;
   /** Removes objects; what is not there is fine. */
   remove?(keys: readonly string[]): Promise<void>;
+  /** Removes uploads to keys that begin so which nobody has finished, whoever began them; gives how many. */
+  removeUnfinished?(prefix: string): Promise<number>;
   /** Lets go of connections and of files that were spooled. */
   close(): Promise<void>;
 }

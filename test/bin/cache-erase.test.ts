@@ -3,6 +3,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { serve } from '../support/cache-commands.js';
 import { describeWithPeer } from '../support/peers.js';
 import { createSampleStore } from '../support/samples.js';
 import { CARPORT, useSandbox } from '../support/sandbox.js';
@@ -54,6 +55,21 @@ describe('carport cache erase', () => {
     expect(await names()).toEqual(expect.arrayContaining(['README', 'releases']));
     expect((await names()).filter((name) => /info$|\.ls$/.test(name))).toEqual([]);
     expect((await box().carport(['cache', 'info', cache()])).exitCode).toBe(5);
+  });
+
+  it('says of a web server at once that its cache cannot be erased, and asks it nothing', async () => {
+    const asked: string[] = [];
+    const url = await serve((request, response) => {
+      asked.push(request.url!);
+      response.end('StoreDir: /nix/store\n');
+    });
+    for (const more of [[], ['--yes'], ['--dry-run']]) {
+      const { exitCode, stdout, stderr } = await box().carport(['cache', 'erase', url, ...more]);
+      expect([exitCode, stdout]).toEqual([1, '']);
+      expect(stderr).toContain('is a web server, whose cache cannot be erased');
+      expect(stderr).toContain("hint: use the cache's `s3://` or `file://` URL");
+    }
+    expect(asked).toEqual([]);
   });
 
   describeWithPeer(scriptFile ? undefined : 'there is no `script` of util-linux', 'at a terminal', () => {

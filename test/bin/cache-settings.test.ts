@@ -84,6 +84,21 @@ describe('--retry-seconds', () => {
     }
   });
 
+  it.each([
+    [['cache', 'info', 'URL']],
+    [['cache', 'ls', 'URL']],
+    [['cache', 'ls', 'URL', '0'.repeat(32)]],
+    [['cache', 'cat', 'URL', `${'0'.repeat(32)}/x`, '--allow-unsigned']],
+    [['closure', '0'.repeat(32), '--from', 'URL']],
+  ])('is an option of what looks into a cache: %j', async (args) => {
+    const url = await serve((_, response) => void response.writeHead(503).end());
+    const begin = performance.now();
+    const line = [...args.map((each) => each.replace('URL', url)), '--retry-seconds', '1'];
+    expect((await box().carport(line)).exitCode).toBe(75);
+    // A server that has never answered gets ten seconds otherwise.
+    expect(performance.now() - begin).toBeLessThan(8000);
+  });
+
   it('of 0 still waits for an answer that takes a moment', async () => {
     const url = await serve((_, response) => {
       response.writeHead(200, { 'content-length': 21 });

@@ -48,9 +48,22 @@ describe('erasing a cache', () => {
     await erase(store.objects, await planErase(store.objects), () => expect.unreachable());
   });
 
+  it('removes unfinished NARs last', async () => {
+    const store = createKeyStore(CACHE);
+    const asked: (string | number)[] = [];
+    const removeUnfinished = async (prefix: string) => asked.push(prefix, store.keys().length);
+    const objects = { ...store.objects, removeUnfinished };
+    await erase(objects, await planErase(objects), () => undefined);
+    expect(asked).toEqual(['nar/', 0]);
+  });
+
   it('is not for web servers', async () => {
     const { list: _, remove: __, ...web } = createKeyStore(CACHE).objects;
-    await expect(planErase(web)).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
+    const wanted = {
+      code: 'E_UNSUPPORTED',
+      message: expect.stringContaining('is a web server, whose cache cannot be'),
+    };
+    await expect(planErase(web)).rejects.toMatchObject(wanted);
     const failed = erase(web, { keys: ['nix-cache-info'], size: 1, others: 0 }, () => undefined);
     await expect(failed).rejects.toBeInstanceOf(CarportError);
     await expect(failed).rejects.toMatchObject({ code: 'E_UNSUPPORTED', hint: expect.stringContaining('s3://') });
