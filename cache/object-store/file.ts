@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CarportError, isErrno } from '../../lib/errors.js';
+import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { moveFile, readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
 import { createTemporaryNames, isTemporaryName, removeLeftovers } from '../../lib/filesystem/temporary.js';
 import { checkKey, isKey, type ListedObject, type ListOptions, type ObjectStore } from './object-store.js';
@@ -45,7 +46,7 @@ export function openFileStore(root: string): ObjectStore {
 }
 
 async function prepareSpool(directory: string): Promise<() => string> {
-  await mkdir(directory, { recursive: true });
+  await makeDirectory(directory);
   await removeLeftovers(directory);
   return createTemporaryNames(directory);
 }

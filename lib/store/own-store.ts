@@ -1,6 +1,7 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../errors.js';
+import { makeDirectory } from '../filesystem/make-directory.js';
 import { moveFile, readSmallFile, writeFileAtomic } from '../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
 import type { PathGraph } from '../nix/closure.js';
@@ -80,8 +81,8 @@ export async function createStoreWriter(
   { layout }: OwnStore,
   hash: (path: string) => Promise<NarDigest>,
 ): Promise<StoreWriter> {
-  await mkdir(layout.realStoreDir, { recursive: true });
-  await mkdir(layout.infoDir, { recursive: true });
+  await makeDirectory(layout.realStoreDir);
+  await makeDirectory(layout.infoDir);
   await removeLeftovers(layout.realStoreDir);
   await removeLeftovers(layout.infoDir);
   const temporaryName = await createTemporaryNames(layout.realStoreDir);

@@ -31,7 +31,11 @@ export function openConnections({ connections, stallMs, authorities, signal }: C
   // One listener for all of them: as an option of each request the signal costs more than signing it.
   const underWay = new Set<ClientRequest>();
   const stop = () => {
-    for (const request of underWay) request.destroy(signal.reason as Error);
+    for (const request of underWay) {
+      // Node has taken its own listener off a socket whose answer is just done.
+      request.socket?.on('error', () => undefined);
+      request.destroy(signal.reason as Error);
+    }
   };
   signal.addEventListener('abort', stop);
 

@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { makeDirectory } from '../../../lib/filesystem/make-directory.js';
 import { createTemporaryNames, isNameOfLivingProcess } from '../../../lib/filesystem/temporary.js';
 
 /** An upload in parts that this machine began. */
@@ -50,7 +51,7 @@ export function openUploadRecords(directory: string): UploadRecords {
     async keep(record) {
       const file = await nextName();
       try {
-        await mkdir(directory, { recursive: true, mode: 0o700 });
+        await makeDirectory(directory, 0o700);
         await writeFile(file, JSON.stringify({ version: 1, ...record }), { mode: 0o600, flag: 'wx' });
       } catch {
         // The upload itself does not need it.

@@ -43,6 +43,16 @@ describe('connections', () => {
     await response.closed;
   });
 
+  it('are stopped without an error of nobody, just after an answer to HEAD', async () => {
+    const { url } = await serve((_, response) => response.writeHead(200, { 'content-length': 64 * 1024 * 1024 }).end());
+    for (let round = 0; round < 5; round++) {
+      const { send, stop } = connect();
+      (await send({ ...getRequest(url), method: 'HEAD' })).discard();
+      stop.abort();
+    }
+    await sleep(50);
+  });
+
   it('fail when the connection is closed without an answer, or for another protocol', async () => {
     const { url } = await serve((_, response) => {
       response.socket!.end('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n');
