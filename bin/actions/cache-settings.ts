@@ -73,7 +73,9 @@ export async function config(text: string, options: CacheCommandOptions, context
     const before = await requireCacheInfo(cache.objects);
     const info = changes ? (await changeCacheInfo(cache, options)).info : before;
     await changePublic(cache, options);
-    const ofBucket = cache.bucket && (await (await bucketSettings()).readBucketSettings(cache.bucket));
+    const { location } = cache.url;
+    const prefix = location.kind === 's3' && location.prefix !== '' ? `${location.prefix}/` : '';
+    const ofBucket = cache.bucket && (await (await bucketSettings()).readBucketSettings(cache.bucket, prefix));
     const shown = { url: cache.objects.url, ...infoJson(info), ...ofBucket };
     if (ofBucket?.expiresObjects) {
       note(
