@@ -67,6 +67,7 @@ async function pushTo(
   const hasCache = await checkCache(objects, store.storeDir);
   const [checkAll, skipSignedBy] = [options.checkAll === true, settings['skip-signed-by'].values];
   const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
+  if (!options.dryRun) await beginPush(objects, store.storeDir, plan);
   const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
   const uploadPaths = plan.upload.map(({ path }) => path);
   const [paths, skipped] = [plan.order.length, plan.skipped.length];
@@ -81,7 +82,6 @@ async function pushTo(
   }
   if (options.dryRun) return printPaths(uploadPaths, options, context);
   const listing = options.listing && url.writeListing !== false;
-  await beginPush(objects, store.storeDir, plan);
   const { fileSize } = await withPool(settings.jobs, (pool) =>
     push(plan, { objects, store, pool, keys, compression, level, listing, emit }),
   );

@@ -12,6 +12,8 @@ export interface Answer {
   /** As asked; when its NAR has to be mended, with the signatures that it had. */
   readonly info: PathInfo;
   readonly state: 'absent' | 'present' | 'unsigned' | 'different';
+  /** Its narinfo is there, but not its NAR. */
+  readonly lacksNar?: boolean;
   /** The narinfo to sign. */
   readonly unsigned?: NarInfo;
 }
@@ -31,7 +33,7 @@ export async function lookUp(
   const same = sameContent(there, info);
   if (checkNar && !(await hasWholeNar(objects, there))) {
     const signatures = same ? mergeSignatures(info.signatures, there.signatures) : info.signatures;
-    return { info: { ...info, signatures }, state: 'absent' };
+    return { info: { ...info, signatures }, state: 'absent', lacksNar: true };
   }
   // A build that is not reproducible: what is there stays, and we cannot vouch for it.
   if (!same) return { info, state: 'different' };

@@ -75,7 +75,9 @@ async function ask(
     throw remainsError(objects, strange);
   }
   const listed = strange === undefined ? remains?.hashParts : undefined;
-  return { answers: await askForAll(question, listed), description: listed?.size === 0 ? 'first' : 'last' };
+  const answers = await askForAll(question, listed);
+  const isEmpty = [...answers.values()].every(({ state, lacksNar }) => state === 'absent' && !lacksNar);
+  return { answers, description: isEmpty && strange === undefined ? 'first' : 'last' };
 }
 
 /**
