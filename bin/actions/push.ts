@@ -1,4 +1,5 @@
-import type { OpenCache } from '../../cache/open.js';
+import { parseCacheUrl } from '../../cache/cache-url.js';
+import type { ObjectStore } from '../../cache/object-store/object-store.js';
 import { planPush } from '../../cache/push/plan.js';
 import { beginPush, checkCache, finishPush } from '../../cache/push/prepare.js';
 import { push } from '../../cache/push/push.js';
@@ -9,6 +10,8 @@ import {
 } from '../../lib/compression/compressor.js';
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
+import type { PathGraph } from '../../lib/nix/closure.js';
+import type { SecretKey } from '../../lib/signing/key.js';
 import { buildClosure, type Closure, runtimeClosure } from '../../lib/store/closure.js';
 import { openStoreForReading } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
@@ -16,7 +19,7 @@ import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { loadSecretKeys } from '../keys.js';
 import { resolvePaths } from '../paths.js';
-import { createReporter, type Reporter } from '../reporters/reporter.js';
+import { createReporter } from '../reporters/reporter.js';
 import { type Setting, type Settings, singleValue } from '../settings.js';
 import { withCache } from '../with-caches.js';
 import { withPool } from '../with-pool.js';
@@ -36,25 +39,7 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
       hint: 'give `--to s3://bucket?endpoint=…` or `--to file:///path/of/cache`, or set CARPORT_TO',
     });
   }
-  const reporter = createReporter(context, options);
-  const warn = (message: string) => reporter.emit({ type: 'warning', message });
-  try {
-    await withCache(to, { context, settings, warn }, (cache) =>
-      pushTo(cache, whats, options, settings, reporter, context),
-    );
-  } finally {
-    reporter.stop();
-  }
-}
-
-async function pushTo(
-  { url, objects }: OpenCache,
-  whats: readonly string[],
-  options: PushCommandOptions,
-  settings: Settings,
-  { emit }: Reporter,
-  context: Context,
-): Promise<void> {
+  const url = parseCacheUrl(to);
   const compression = compressionOf(settings.compression, url.compression);
   const level = levelOf(compression, settings.level, url.level);
   if (compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
@@ -62,8 +47,44 @@ async function pushTo(
   const store = await openStoreForReading(singleValue(settings.store), context.env);
   const roots = await resolvePaths(whats, store, context);
 
-  const { graph, missingOutputs } = await closureOf(options.closure, store, roots);
-  reportMissing(missingOutputs, emit);
+  const reporter = createReporter(context, options);
+  const warn = (message: string) => reporter.emit({ type: 'warning', message });
+  try {
+    const { graph, missingOutputs } = await closureOf(options.closure, store, roots);
+    reportMissing(missingOutputs, reporter.emit);
+    const listing = options.listing && url.writeListing !== false;
+    const request: PushCommand = { store, graph, keys, compression, level, listing };
+    await withCache(to, { context, settings, warn }, ({ objects }) =>
+      pushTo(objects, request, { options, settings, context, emit: reporter.emit }),
+    );
+  } finally {
+    reporter.stop();
+  }
+}
+
+/** What is pushed, and how. */
+interface PushCommand {
+  readonly store: Store;
+  readonly graph: PathGraph;
+  readonly keys: readonly SecretKey[];
+  readonly compression: WritableCompression;
+  readonly level: number;
+  readonly listing: boolean;
+}
+
+interface CommandRun {
+  readonly options: PushCommandOptions;
+  readonly settings: Settings;
+  readonly context: Context;
+  readonly emit: Emit;
+}
+
+async function pushTo(
+  objects: ObjectStore,
+  { graph, keys, ...packing }: PushCommand,
+  { options, settings, context, emit }: CommandRun,
+): Promise<void> {
+  const { store } = packing;
   const hasCache = await checkCache(objects, store.storeDir);
   const [checkAll, skipSignedBy] = [options.checkAll === true, settings['skip-signed-by'].values];
   const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
@@ -81,10 +102,7 @@ async function pushTo(
     emit({ type: 'warning', message });
   }
   if (options.dryRun) return printPaths(uploadPaths, options, context);
-  const listing = options.listing && url.writeListing !== false;
-  const { fileSize } = await withPool(settings.jobs, (pool) =>
-    push(plan, { objects, store, pool, keys, compression, level, listing, emit }),
-  );
+  const { fileSize } = await withPool(settings.jobs, (pool) => push(plan, { ...packing, objects, pool, keys, emit }));
   await finishPush(objects, store.storeDir, plan);
   const storePaths = plan.order.map(({ path }) => path);
   emit({
