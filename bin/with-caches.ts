@@ -60,5 +60,8 @@ function retrySeconds(settings: Settings): number {
   const text = singleValue(setting);
   if (text === undefined) return DEFAULT_RETRY_SECONDS;
   if (/^[0-9]+$/.test(text) && Number(text) <= MAX_RETRY_SECONDS) return Number(text);
-  throw new CarportError('E_USAGE', `\`${text}\` (${setting.origin}) is not a number of seconds`);
+  throw new CarportError(
+    'E_USAGE',
+    `\`${text}\` (${setting.origin}) is not a number of seconds from 0 to ${MAX_RETRY_SECONDS}`,
+  );
 }

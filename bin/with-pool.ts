@@ -19,7 +19,8 @@ export async function withPool<T>(jobs: Setting, work: (pool: WorkerPool) => Pro
   }
 }
 
-function jobsOf(setting: Setting): number {
+/** How many threads a setting means; throws when it is none that can be. */
+export function jobsOf(setting: Setting): number {
   const text = singleValue(setting);
   if (text === undefined) return availableParallelism();
   const jobs = Number(text);

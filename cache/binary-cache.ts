@@ -29,7 +29,12 @@ const LISTING_LIMIT = 256 * 1024 * 1024;
 /** The cache's own description, or `undefined` where there is no cache yet. */
 export async function readCacheInfo(objects: ObjectStore): Promise<CacheInfo | undefined> {
   const bytes = await objects.read(CACHE_INFO_KEY, SMALL_OBJECT_LIMIT);
-  return bytes && parseCacheInfo(bytes.toString('latin1'));
+  if (bytes === undefined) return undefined;
+  try {
+    return parseCacheInfo(bytes.toString('latin1'));
+  } catch (cause) {
+    throw damaged(objects, CACHE_INFO_KEY, bytes, cause);
+  }
 }
 
 export async function writeCacheInfo(objects: ObjectStore, info: CacheInfo): Promise<void> {
@@ -67,11 +72,18 @@ export async function readNarInfo(objects: ObjectStore, hashPart: string): Promi
     if (hashPartOf(info.path) !== hashPart) throw new Error(`it is about \`${info.path}\``);
     return info;
   } catch (cause) {
-    throw new CarportError('E_INTEGRITY', `\`${narInfoKey(hashPart)}\` in \`${objects.url}\` is damaged`, {
-      cause,
-      hint: 'remove it from the cache and push the path again, or read from another cache',
-    });
+    throw damaged(objects, narInfoKey(hashPart), bytes, cause);
   }
+}
+
+/** A page of a proxy that wants a login comes in place of anything, and with a good status. */
+function damaged(objects: ObjectStore, key: string, bytes: Buffer, cause: unknown): CarportError {
+  const isPage = /^\s*<(!doctype|html|\?xml)/i.test(bytes.toString('latin1', 0, 200));
+  const message = isPage ? 'is a web page' : 'is damaged';
+  const hint = isPage
+    ? 'a proxy or a login page answers in place of the cache: check the URL and the network'
+    : 'if other paths fail too, what is on the way damages it; else remove it from the cache and push the path again';
+  return new CarportError('E_INTEGRITY', `\`${key}\` in \`${objects.url}\` ${message}`, { cause, hint });
 }
 
 export async function writeNarInfo(objects: ObjectStore, info: NarInfo): Promise<void> {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Garage, startGarage } from './garage.js';
 import { findGarage, howToInstallGarage } from './garage-program.js';
@@ -69,6 +70,9 @@ function readOptions(args: readonly string[]): Options | string {
   }
 }
 
+/** The program of this checkout. */
+const CARPORT = fileURLToPath(new URL('../bin/carport.js', import.meta.url));
+
 function describeGarage({ nodes, region, credentials, directory }: Garage, kept: boolean): string {
   const [first] = nodes;
   const cache = `'s3://${BUCKET}?endpoint=${first!.s3Endpoint}&region=${region}'`;
@@ -79,6 +83,7 @@ Its data are in ${directory}${kept ? '' : ', and are removed at the end'}.
 
 To write, in another terminal:
 
+carport() { node '${CARPORT}' "$@"; }
 export AWS_ACCESS_KEY_ID=${credentials.accessKeyId} AWS_SECRET_ACCESS_KEY=${credentials.secretAccessKey} AWS_EC2_METADATA_DISABLED=true
 carport key generate dev-1 --out cache.sec > cache.pub
 carport cache init ${cache} --secret-key cache.sec

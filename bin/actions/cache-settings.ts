@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo } from '../../cache/binary-cache.js';
+import type { CacheLocation } from '../../cache/cache-url.js';
 import { erase, planErase } from '../../cache/erase.js';
 import type { Bucket } from '../../cache/object-store/s3/bucket.js';
 import type { OpenCache } from '../../cache/open.js';
@@ -90,11 +91,11 @@ export async function config(text: string, options: CacheCommandOptions, context
 }
 
 export async function eraseCache(text: string, options: EraseOptions, context: Context): Promise<void> {
-  await useCache(text, options, context, async ({ url, objects, bucket }) => {
+  await useCache(text, options, context, async ({ url, objects }) => {
     const plan = await planErase(objects);
     const others =
       plan.others > 0
-        ? `; ${count(plan.others, 'object')} that ${plan.others === 1 ? 'is' : 'are'} no part of it stay`
+        ? `; ${count(plan.others, 'object')} that ${plan.others === 1 ? 'is no part of it stays' : 'are no part of it stay'}`
         : '';
     note(
       context,
@@ -104,12 +105,18 @@ export async function eraseCache(text: string, options: EraseOptions, context: C
     if (options.dryRun) {
       return options.json ? writeJson(context.stdout, { ...plan }) : writeLines(context.stdout, plan.keys);
     }
-    const name = bucket?.name ?? basename(url.location.kind === 'file' ? url.location.root : objects.url);
+    const name = nameOf(url.location);
     if (plan.keys.length > 0 && !options.yes) await confirmByName(name, context);
     await erase(objects, plan, (removed) => note(context, options, `removed ${removed} of ${plan.keys.length}`));
     if (options.json)
       await writeJson(context.stdout, { url: objects.url, removed: plan.keys.length, others: plan.others });
   });
+}
+
+/** What a person calls the place: the bucket with the directory in it, or the last part of a path. */
+function nameOf(location: CacheLocation): string {
+  if (location.kind === 's3') return [location.bucket, location.prefix].filter((part) => part !== '').join('/');
+  return location.kind === 'file' ? basename(location.root) : location.url.host;
 }
 
 /** Loads the AWS SDK. */

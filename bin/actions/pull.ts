@@ -15,7 +15,7 @@ import { resolveHashParts } from '../paths.js';
 import { createReporter } from '../reporters/reporter.js';
 import { type Settings, singleValue } from '../settings.js';
 import { withCaches } from '../with-caches.js';
-import { withPool } from '../with-pool.js';
+import { jobsOf, withPool } from '../with-pool.js';
 
 export interface PullCommandOptions extends CommonOptions {
   readonly allowUnsigned?: boolean;
@@ -30,6 +30,7 @@ export async function run(whats: readonly string[], options: PullCommandOptions,
       hint: 'give `--from https://host` or `--from file:///path/of/cache`, or set CARPORT_FROM',
     });
   }
+  jobsOf(settings.jobs);
   const store = openStoreForWriting(singleValue(settings.store), context.env);
   const hashParts = await resolveHashParts(whats, store, context);
   const links = outLinks(options.outLink, hashParts.length);

@@ -22,7 +22,7 @@ import { resolvePaths } from '../paths.js';
 import { createReporter } from '../reporters/reporter.js';
 import { type Setting, type Settings, singleValue } from '../settings.js';
 import { withCache } from '../with-caches.js';
-import { withPool } from '../with-pool.js';
+import { jobsOf, withPool } from '../with-pool.js';
 
 export interface PushCommandOptions extends CommonOptions {
   readonly closure: 'runtime' | 'build' | 'none';
@@ -42,6 +42,7 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
   const url = parseCacheUrl(to);
   const compression = compressionOf(settings.compression, url.compression);
   const level = levelOf(compression, settings.level, url.level);
+  jobsOf(settings.jobs);
   if (compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
   const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
   const store = await openStoreForReading(singleValue(settings.store), context.env);

@@ -110,22 +110,31 @@ async function fetchPath(planned: PlannedPath, options: PullOptions): Promise<Fe
   }
 }
 
+/** Times that a NAR is fetched from one server whose bytes are wrong: what was damaged on the way is whole at another try. */
+const FETCHES = 3;
+
 async function fetchFrom(planned: PlannedPath, options: PullOptions): Promise<Fetched> {
   const { info, objects } = planned;
-  try {
-    return await unpackFrom(planned, options).catch((error) => {
-      // What was damaged on the way is whole at the next try; a file of this machine stays as it is.
-      if (objects.localPath === undefined && isDamage(error)) return unpackFrom(planned, options);
-      throw error;
-    });
-  } catch (cause) {
-    if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(info, objects, cause);
-    if (!isDamage(cause)) throw cause;
-    throw new CarportError('E_INTEGRITY', `the NAR of \`${info.path}\` in \`${objects.url}\` is damaged`, {
-      cause,
-      hint: `nothing of it was kept; remove \`${info.url}\` from the cache and push the path again with \`--check-all\``,
-    });
+  // A file of this machine stays as it is.
+  const fetches = objects.localPath === undefined ? FETCHES : 1;
+  for (let fetch = 1; ; fetch++) {
+    try {
+      return await unpackFrom(planned, options);
+    } catch (cause) {
+      if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(info, objects, cause);
+      if (!isDamage(cause)) throw cause;
+      if (fetch === fetches) throw damagedNar(planned, cause);
+    }
   }
+}
+
+function damagedNar({ info, objects }: PlannedPath, cause: unknown): CarportError {
+  const mend = `remove \`${info.url}\` from the cache and push the path again with \`--check-all\``;
+  const elsewhere = objects.localPath ? '' : 'if other paths fail too, what is on the way damages it; else ';
+  return new CarportError('E_INTEGRITY', `the NAR of \`${info.path}\` in \`${objects.url}\` is damaged`, {
+    cause,
+    hint: `nothing of it was kept; ${elsewhere}${mend}`,
+  });
 }
 
 async function unpackFrom({ info, objects }: PlannedPath, options: PullOptions): Promise<Fetched> {

@@ -1,3 +1,4 @@
+import { CarportError } from '../../lib/errors.js';
 import { checkStoreDir, readCacheInfo, writeCacheInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 import type { PushPlan } from './plan.js';
@@ -18,7 +19,12 @@ export async function beginPush(objects: ObjectStore, storeDir: string, plan: Pu
 
 /** After a push that succeeded: what was there before, and may have been incomplete, is now a cache. */
 export async function finishPush(objects: ObjectStore, storeDir: string, plan: PushPlan): Promise<void> {
-  if (plan.description !== 'last') return;
+  if (plan.upload.length + plan.sign.length === 0 && plan.description !== 'last') return;
   // Another push may have been faster, and its cache may have settings by now.
-  if (!(await readCacheInfo(objects))) await writeCacheInfo(objects, { storeDir });
+  if (await readCacheInfo(objects)) return;
+  if (plan.description === 'last') return writeCacheInfo(objects, { storeDir });
+  throw new CarportError('E_INTEGRITY', `\`${objects.url}\` was erased during the push`, {
+    cause: new Error('its description is not there any more, and some of what was pushed may be gone with it'),
+    hint: 'when nobody erases it any more, push again with `--check-all`',
+  });
 }

@@ -7,14 +7,17 @@ import { isErrno } from '../errors.js';
  * such directory although there is, as `/proc` does.
  */
 export async function makeDirectory(path: string, mode = 0o777): Promise<void> {
-  try {
-    await mkdir(path, mode);
-  } catch (error) {
-    if (isErrno(error, 'EEXIST')) return;
-    const parent = dirname(path);
-    const parentIsThere = await stat(parent).catch(() => undefined);
-    if (!isErrno(error, 'ENOENT') || parent === path || parentIsThere) throw error;
-    await makeDirectory(parent, mode);
-    await makeDirectory(path, mode);
+  const parent = dirname(path);
+  const make = () => mkdir(path, mode).then(() => undefined, reasonOf);
+  let failure = await make();
+  if (isErrno(failure, 'ENOENT') && parent !== path) {
+    if (!(await stat(parent).catch(() => undefined))) await makeDirectory(parent, mode);
+    // Somebody else may have made the parent in the meantime.
+    failure = await make();
   }
+  if (failure !== undefined && !isErrno(failure, 'EEXIST')) throw failure;
+}
+
+function reasonOf(error: unknown): unknown {
+  return error;
 }

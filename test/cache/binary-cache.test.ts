@@ -88,6 +88,15 @@ describe('a binary cache', () => {
     expect(String(error)).toContain(`${HASH_PART}.narinfo`);
   });
 
+  it('says of a web page that it is one', async () => {
+    await plant('nix-cache-info', '\n<!DOCTYPE html>\n<title>Log in</title>');
+    await expect(readCacheInfo(objects())).rejects.toMatchObject({
+      code: 'E_INTEGRITY',
+      message: expect.stringContaining('is a web page'),
+      hint: expect.stringContaining('login page'),
+    });
+  });
+
   it('refuses a narinfo of more than 4 MiB unread', async () => {
     await plant(`${HASH_PART}.narinfo`, renderNarInfo(INFO) + 'X: y\n'.repeat(1_000_000));
     await expect(readNarInfo(objects(), HASH_PART)).rejects.toThrow('more than');

@@ -1,8 +1,10 @@
 import { cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { writeCacheInfo } from '#cache/binary-cache.js';
 import { planErase } from '#cache/erase.js';
 import { openFileStore } from '#cache/object-store/file.js';
 import { planPush } from '#cache/push/plan.js';
+import { finishPush } from '#cache/push/prepare.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { fakeGraph, recordingStore } from '../../support/recording-store.js';
 import { createAdder, createSampleStore, type SampleStore, sampleKey, snapshot } from '../../support/samples.js';
@@ -132,6 +134,24 @@ describe('what an erasure that was stopped has left', () => {
       await add.close();
     }
   };
+});
+
+describe('a push during which the cache is erased', () => {
+  const box = useSandbox();
+
+  it('fails at its end', async () => {
+    const objects = openFileStore(box().path('erased'));
+    const plan = await planPush(objects, {
+      graph: fakeGraph(3),
+      keys: [],
+      checkAll: false,
+      skipSignedBy: [],
+      hasCache: true,
+    });
+    await expect(finishPush(objects, '/nix/store', plan)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+    await writeCacheInfo(objects, { storeDir: '/nix/store' });
+    await finishPush(objects, '/nix/store', plan);
+  });
 });
 
 describe('a push that makes the cache', () => {

@@ -13,6 +13,14 @@ describe('a directory that is made', () => {
     expect((await stat(path)).mode & 0o777).toBe(0o700);
   });
 
+  it('is made by several at a time', async () => {
+    for (let round = 0; round < 20; round++) {
+      const path = box().path(`round-${round}`, 'a', 'b', 'c', 'd');
+      await Promise.all(Array.from({ length: 8 }, () => makeDirectory(path)));
+      expect((await stat(path)).isDirectory()).toBe(true);
+    }
+  });
+
   it('fails below a file, and where none can be made', async () => {
     await writeFile(box().path('file'), '');
     await expect(makeDirectory(box().path('file', 'below', 'deep'))).rejects.toThrow('ENOTDIR');
