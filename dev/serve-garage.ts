@@ -1,5 +1,5 @@
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type Garage, startGarage } from './garage.js';
 import { findGarage, howToInstallGarage } from './garage-program.js';
@@ -70,8 +70,8 @@ function readOptions(args: readonly string[]): Options | string {
   }
 }
 
-/** The program of this checkout. */
-const CARPORT = fileURLToPath(new URL('../bin/carport.js', import.meta.url));
+/** The program of this checkout, where npm runs its scripts. */
+const CARPORT = join(process.cwd(), 'dist/bin/carport.js');
 
 function describeGarage({ nodes, region, credentials, directory }: Garage, kept: boolean): string {
   const [first] = nodes;
