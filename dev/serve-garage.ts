@@ -18,6 +18,9 @@ Options:
 
 const BUCKET = 'nix';
 
+/** The program of this checkout, where npm runs its scripts. */
+const CARPORT = join(process.cwd(), 'dist/bin/carport.js');
+
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
@@ -69,9 +72,6 @@ function readOptions(args: readonly string[]): Options | string {
     return (error as Error).message;
   }
 }
-
-/** The program of this checkout, where npm runs its scripts. */
-const CARPORT = join(process.cwd(), 'dist/bin/carport.js');
 
 function describeGarage({ nodes, region, credentials, directory }: Garage, kept: boolean): string {
   const [first] = nodes;
