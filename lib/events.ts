@@ -25,7 +25,12 @@ export type WorkEvent =
       readonly narSize: number;
       readonly fileSize: number | null;
     }
-  | { readonly type: 'warning'; readonly message: string }
+  | {
+      readonly type: 'warning';
+      readonly message: string;
+      /** All outputs that are not here, of which the message may name a few. */
+      readonly missingOutputs?: readonly MissingOutput[];
+    }
   | {
       readonly type: 'summary';
       readonly verb: Verb;
@@ -42,6 +47,13 @@ export type WorkEvent =
       /** The whole closure, dependencies first. */
       readonly storePaths: readonly string[];
     };
+
+/** An output of a derivation of the closure that is not here; its path is `null` when only a build can tell it. */
+export interface MissingOutput {
+  readonly derivation: string;
+  readonly output: string;
+  readonly path: string | null;
+}
 
 export type Verb = 'push' | 'pull';
 export type Emit = (event: WorkEvent) => void;

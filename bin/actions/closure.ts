@@ -5,18 +5,21 @@ import { type PathGraph, referencesIn, shortestChain, topologicalOrder } from '.
 import { closureSizes } from '../../lib/nix/closure-sizes.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
-import { buildClosure, type Closure, type MissingOutput, runtimeClosure } from '../../lib/store/closure.js';
+import type { Closure, OutputOfDerivation } from '../../lib/store/closure.js';
 import { openStoreForReading } from '../../lib/store/open.js';
 import { resolveStorePath } from '../../lib/store/resolve.js';
+import { closureOf, closureWarnings } from '../closures.js';
 import { settingsOf } from '../command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
+import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../context.js';
 import { resolveHashParts, resolvePaths } from '../paths.js';
+import { printable } from '../printable.js';
 import { singleValue } from '../settings.js';
 import { formatBytes } from '../terminal.js';
 import { withCache } from '../with-caches.js';
 
 export interface ClosureCommandOptions extends CommonOptions {
   readonly build?: boolean;
+  readonly toolchainOnly?: boolean;
   readonly from?: readonly string[];
   readonly tree?: boolean;
   readonly why?: string;
@@ -24,7 +27,7 @@ export interface ClosureCommandOptions extends CommonOptions {
 }
 
 /** A closure, and how to read further path arguments. */
-interface Found extends Closure {
+interface Found extends Omit<Closure, 'pinned'> {
   readonly roots: readonly string[];
   resolve(what: string): Promise<string>;
 }
@@ -34,7 +37,7 @@ export async function run(whats: readonly string[], options: ClosureCommandOptio
     throw new CarportError('E_USAGE', '`--tree`, `--why` and `--sizes` exclude each other');
   }
   const found = await (options.from ? findInCache(whats, options, context) : findInStore(whats, options, context));
-  for (const missing of found.missingOutputs) note(context, options, missingText(missing));
+  for (const { message } of closureWarnings(found, options)) say(context, `${printable(`warning: ${message}`)}\n`);
   if (options.why !== undefined) return printChain(found, options.why, options, context);
   if (options.json) return printJson(found, context);
   if (options.tree) return writeLines(context.stdout, treeLines(found.graph, found.roots));
@@ -52,12 +55,15 @@ async function findInStore(whats: readonly string[], options: ClosureCommandOpti
   const settings = await settingsOf({ ...options, from: undefined }, context);
   const store = await openStoreForReading(singleValue(settings.store), context.env);
   const roots = await resolvePaths(whats, store, context);
-  const closure = await (options.build ? buildClosure(store, roots) : runtimeClosure(store, roots));
+  const kind = options.build || options.toolchainOnly ? 'build' : 'runtime';
+  const closure = await closureOf({ ...options, closure: kind }, store, roots);
   return { ...closure, roots, resolve: (what) => resolveStorePath(what, store) };
 }
 
 async function findInCache(whats: readonly string[], options: ClosureCommandOptions, context: Context): Promise<Found> {
-  if (options.build) throw new CarportError('E_UNSUPPORTED', '`--build` works on a store, not with `--from`');
+  if (options.build || options.toolchainOnly) {
+    throw new CarportError('E_UNSUPPORTED', 'build closures are those of a store: leave `--from` out');
+  }
   const settings = await settingsOf({ ...options, from: undefined }, context);
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   return withCache(options.from![0]!, { context, settings, warn }, async ({ objects }) => {
@@ -66,13 +72,11 @@ async function findInCache(whats: readonly string[], options: ClosureCommandOpti
     const store = { storeDir, realStoreDirs: [] };
     const hashParts = await resolveHashParts(whats, store, context);
     const { graph, roots } = await cacheClosure(objects, hashParts);
-    return { graph, roots, missingOutputs: [], resolve: (what) => resolveStorePath(what, store) };
+    return { graph, roots, ...NOTHING_MISSING, resolve: (what) => resolveStorePath(what, store) };
   });
 }
 
-function missingText({ derivation, output, path }: MissingOutput): string {
-  return `warning: the output \`${output}\` of \`${derivation}\` is not here: ${path ?? 'its path is not known'}`;
-}
+const NOTHING_MISSING = { missingOutputs: [], missingDerivers: [], neededOutputs: [] };
 
 async function printChain(found: Found, why: string, options: CommonOptions, context: Context): Promise<void> {
   const target = await found.resolve(why);
@@ -87,7 +91,7 @@ async function printChain(found: Found, why: string, options: CommonOptions, con
   }
 }
 
-async function printJson({ graph, roots, missingOutputs }: Found, context: Context): Promise<void> {
+async function printJson({ graph, roots, ...found }: Found, context: Context): Promise<void> {
   const sizes = new Map(closureSizes(graph, roots).map((size) => [size.path, size]));
   const paths = topologicalOrder(graph).map(({ path, narHash, narSize, references, deriver, signatures, ca }) => ({
     path,
@@ -100,8 +104,13 @@ async function printJson({ graph, roots, missingOutputs }: Found, context: Conte
     ca: ca ?? null,
     signatures,
   }));
-  const missing = missingOutputs.map(({ derivation, output, path }) => ({ derivation, output, path: path ?? null }));
-  await writeJson(context.stdout, { roots, paths, missingOutputs: missing });
+  const jsonOf = (outputs: readonly OutputOfDerivation[]) =>
+    outputs.map((each) => ({ ...each, path: each.path ?? null }));
+  await writeJson(context.stdout, {
+    ...{ roots, paths, missingOutputs: jsonOf(found.missingOutputs) },
+    missingDerivers: found.missingDerivers.map(({ path, deriver }) => ({ path, deriver: deriver ?? null })),
+    neededOutputs: jsonOf(found.neededOutputs),
+  });
 }
 
 /** Each path with what it refers to below it; what was shown before is marked and not shown again. */

@@ -10,11 +10,11 @@ import {
 } from '../../lib/compression/compressor.js';
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
-import type { PathGraph } from '../../lib/nix/closure.js';
 import type { SecretKey } from '../../lib/signing/key.js';
-import { buildClosure, type Closure, runtimeClosure } from '../../lib/store/closure.js';
+import type { Closure } from '../../lib/store/closure.js';
 import { openStoreForReading } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
+import { type ClosureOptions, closureOf, closureWarnings } from '../closures.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { loadSecretKeys } from '../keys.js';
@@ -24,14 +24,22 @@ import { type Setting, type Settings, singleValue } from '../settings.js';
 import { withCache } from '../with-caches.js';
 import { jobsOf, withPool } from '../with-pool.js';
 
-export interface PushCommandOptions extends CommonOptions {
-  readonly closure: 'runtime' | 'build' | 'none';
+export interface PushCommandOptions extends CommonOptions, ClosureOptions {
   readonly checkAll?: boolean;
   readonly dryRun?: boolean;
   readonly listing: boolean;
 }
 
 export async function run(whats: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {
+  await pushFrom((store) => resolvePaths(whats, store, context), options, context);
+}
+
+/** Pushes the closure of paths that are looked for, or made, once it is known that the rest of the command is right. */
+export async function pushFrom(
+  findRoots: (store: Store) => Promise<readonly string[]>,
+  options: PushCommandOptions,
+  context: Context,
+): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const to = singleValue(settings.to);
   if (to === undefined) {
@@ -46,15 +54,15 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
   if (compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
   const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
   const store = await openStoreForReading(singleValue(settings.store), context.env);
-  const roots = await resolvePaths(whats, store, context);
+  const roots = await findRoots(store);
 
   const reporter = createReporter(context, options);
   const warn = (message: string) => reporter.emit({ type: 'warning', message });
   try {
-    const { graph, missingOutputs } = await closureOf(options.closure, store, roots);
-    reportMissing(missingOutputs, reporter.emit);
+    const closure = await closureOf(options, store, roots);
+    for (const warning of closureWarnings(closure, options)) reporter.emit(warning);
     const listing = options.listing && url.writeListing !== false;
-    const request: PushCommand = { store, graph, keys, compression, level, listing };
+    const request: PushCommand = { store, closure, keys, compression, level, listing };
     await withCache(to, { context, settings, warn }, ({ objects }) =>
       pushTo(objects, request, { options, settings, context, emit: reporter.emit }),
     );
@@ -66,7 +74,7 @@ export async function run(whats: readonly string[], options: PushCommandOptions,
 /** What is pushed, and how. */
 interface PushCommand {
   readonly store: Store;
-  readonly graph: PathGraph;
+  readonly closure: Closure;
   readonly keys: readonly SecretKey[];
   readonly compression: WritableCompression;
   readonly level: number;
@@ -82,7 +90,7 @@ interface CommandRun {
 
 async function pushTo(
   objects: ObjectStore,
-  { graph, keys, ...packing }: PushCommand,
+  { closure: { graph }, keys, ...packing }: PushCommand,
   { options, settings, context, emit }: CommandRun,
 ): Promise<void> {
   const { store } = packing;
@@ -111,24 +119,6 @@ async function pushTo(
     ...{ signed: plan.sign.length, storePaths },
   });
   await printPaths(storePaths, options, context);
-}
-
-async function closureOf(
-  kind: PushCommandOptions['closure'],
-  store: Store,
-  roots: readonly string[],
-): Promise<Closure> {
-  if (kind === 'build') return buildClosure(store, roots);
-  if (kind === 'runtime') return runtimeClosure(store, roots);
-  const { graph } = await runtimeClosure(store, roots);
-  return { graph: new Map(roots.map((root) => [root, graph.get(root)!])), missingOutputs: [] };
-}
-
-function reportMissing(missing: Closure['missingOutputs'], emit: Emit): void {
-  for (const { derivation, output, path } of missing) {
-    const message = `the output \`${output}\` of \`${derivation}\` is not here and is left out: ${path ?? 'its path is not known'}`;
-    emit({ type: 'warning', message });
-  }
 }
 
 /** With `--json` the events have said it all. */

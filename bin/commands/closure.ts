@@ -16,6 +16,7 @@ export function configure(command: Command, context: Context): void {
   )
     .argument('<what...>', 'store paths, links to them, derivations; `-` reads a list from stdin')
     .option('--build', 'take along the outputs of every derivation: what it takes to build')
+    .option('--toolchain-only', 'the same without the outputs of what is named: what it takes to build them')
     .option('--from <cache>', 'look in a binary cache instead of the store', (url: string) => [url])
     .option('--tree', 'show who refers to whom')
     .option('--why <path>', 'show the shortest chain of references to a path')

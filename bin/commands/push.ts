@@ -12,6 +12,7 @@ export function configure(command: Command, context: Context): void {
     'Computes the closure of store paths, signs it, and copies what is missing to a binary cache. Prints the closure, dependencies first.',
     'carport push ./result --to file:///srv/cache --secret-key ./cache.sec',
     'carport push $(nix-instantiate default.nix) --closure build --to file:///srv/cache',
+    'carport push $(nix-instantiate default.nix) --toolchain-only --to file:///srv/cache',
     'nix-store -qR ./result | carport push - --closure none --to file:///srv/cache',
   )
     .argument('<what...>', 'store paths, links to them, derivations; `-` reads a list from stdin')
@@ -19,6 +20,12 @@ export function configure(command: Command, context: Context): void {
     .addOption(settingOption('secret-key-files', '<file>'))
     .addOption(
       new Option('--closure <kind>', 'what to take along').choices(['runtime', 'build', 'none']).default('runtime'),
+    )
+    .addOption(
+      new Option(
+        '--toolchain-only',
+        'the build closure without the outputs of what is named: what it takes to build them',
+      ).implies({ closure: 'build' }),
     )
     .addOption(settingOption('compression', '<name>'))
     .addOption(settingOption('level', '<number>'))

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildClosure, runtimeClosure } from '#lib/store/closure.js';
+import { buildClosure } from '#lib/store/build-closure.js';
+import { runtimeClosure } from '#lib/store/closure.js';
 import { openNixStore } from '#lib/store/nix-store.js';
 import type { Store } from '#lib/store/store.js';
 import { createNixStore, describeWithNix, type NixStore } from '../../support/nix.js';
@@ -82,9 +83,16 @@ describeWithNix('closures in the store of real Nix', () => {
     expect(closure.missingOutputs).toEqual([]);
   });
 
-  it('the build closure of several roots is Nix’s', async () => {
-    const roots = [drvOf.tool!, outOf.user!, drvOf.recursive!];
+  it('the build closure of several derivations is Nix’s', async () => {
+    const roots = [drvOf.tool!, drvOf.several!, drvOf.recursive!];
     expect(keysOf(await buildClosure(store, roots))).toEqual(await nixClosure('--include-outputs', ...roots));
+  });
+
+  it('the build closure of an output is that of its derivation', async () => {
+    const closure = await buildClosure(store, [outOf.user!]);
+    expect(keysOf(closure)).toEqual(await nixClosure('--include-outputs', drvOf.user!));
+    expect(closure.missingDerivers).toEqual([]);
+    expect(closure.pinned).toEqual({ storePaths: [outOf.user], derivations: [drvOf.user] });
   });
 
   it('the build closure of what is not built holds its inputs, and tells which outputs are missing', async () => {
@@ -108,8 +116,11 @@ describeWithNix('closures in the store of real Nix', () => {
     expect(keysOf(closure)).toEqual(
       (await nixClosure('--include-outputs', drv)).filter((path) => path !== outOf.floating),
     );
+    // The deriver of such an output is another: the derivation with its inputs resolved.
+    const deriver = await nix.run('nix-store', ['-q', '--deriver', outOf.floating!]);
+    expect(deriver).not.toBe(drv);
     const withOutput = await buildClosure(store, [drv, outOf.floating!]);
-    expect(keysOf(withOutput)).toEqual(await nixClosure('--include-outputs', drv, outOf.floating!));
+    expect(keysOf(withOutput)).toEqual(await nixClosure('--include-outputs', drv, deriver, outOf.floating!));
   });
 
   it('the build closure after some outputs were deleted tells exactly which', async () => {

@@ -1,0 +1,175 @@
+import { readFile } from 'node:fs/promises';
+import { CarportError } from '../errors.js';
+import type { PathGraph } from '../nix/closure.js';
+import { parseDerivation } from '../nix/derivation/aterm.js';
+import { type Derivation, isDerivationPath } from '../nix/derivation/derivation.js';
+import type { PathInfo } from '../nix/narinfo.js';
+import {
+  type Closure,
+  checkClosure,
+  checkValid,
+  type MissingDeriver,
+  type OutputOfDerivation,
+  type Pinned,
+} from './closure.js';
+import type { Store } from './store.js';
+
+export interface BuildClosureOptions {
+  /**
+   * Leave out the outputs of the derivations that were named, and what only they reach. An output that another
+   * derivation of the closure needs stays.
+   */
+  readonly toolchainOnly?: boolean;
+}
+
+/**
+ * What it takes to build `roots` without a network: the runtime closure, and for each derivation in it the closures of
+ * its valid outputs, until nothing is added (`nix-store -qR --include-outputs`). A root that is an output brings its
+ * derivation along; the derivers of other paths do not count.
+ */
+export async function buildClosure(
+  store: Store,
+  roots: readonly string[],
+  { toolchainOnly = false }: BuildClosureOptions = {},
+): Promise<Closure> {
+  const named = await nameDerivations(store, roots);
+  if (toolchainOnly) checkDerivers(named.missingDerivers);
+  const start = toolchainOnly ? named.derivations : [...new Set([...roots, ...named.derivations])];
+  const graph = new Map(checkClosure(store, await store.queryClosure(start), start));
+  const recipes = new Map<string, Recipe>();
+  const finals = new Set(toolchainOnly ? named.derivations : []);
+  for (;;) {
+    const unread = [...graph.values()].filter(({ path }) => isDerivationPath(path) && !recipes.has(path));
+    if (unread.length === 0) break;
+    const read = await Promise.all(unread.map((info) => readDerivation(store, info)));
+    for (const [at, { path }] of unread.entries()) recipes.set(path, recipeOf(read[at]!));
+    const outputs = wantedOutputs(recipes, finals).flatMap(({ path }) => path ?? []);
+    for (const [path, info] of await store.queryClosure(outputs.filter((path) => !graph.has(path)))) {
+      graph.set(path, info);
+    }
+    checkClosure(store, graph, []);
+  }
+  const isHere = ({ path }: OutputOfDerivation) => path !== undefined && graph.has(path);
+  return {
+    graph,
+    pinned: toolchainOnly ? pinToolchain(graph, recipes, named) : pinOutputs(graph, recipes, roots, named),
+    missingOutputs: wantedOutputs(recipes, finals).filter((output) => !isHere(output)),
+    missingDerivers: named.missingDerivers,
+    neededOutputs: [...finals].flatMap((path) => outputsOf(path, recipes)).filter(isHere),
+  };
+}
+
+/** Of a derivation what matters here: a closure may have thousands, and their environments are large. */
+type Recipe = Pick<Derivation, 'outputs' | 'inputDerivations'>;
+
+/** The derivations that roots mean: themselves, or those that made them. */
+interface Named {
+  readonly derivations: readonly string[];
+  readonly missingDerivers: readonly MissingDeriver[];
+}
+
+async function nameDerivations(store: Store, roots: readonly string[]): Promise<Named> {
+  const outputs = roots.filter((root) => !isDerivationPath(root));
+  const infos = await store.queryInfos(outputs);
+  checkValid(store, infos, outputs);
+  const claimed = [...infos.values()].flatMap(({ deriver }) => deriver ?? []).filter(isDerivationPath);
+  const derivers = await store.queryInfos([...new Set(claimed)]);
+  const derivations = new Set<string>();
+  const missingDerivers: MissingDeriver[] = [];
+  for (const root of roots) {
+    const deriver = isDerivationPath(root) ? root : infos.get(root)!.deriver;
+    const info = deriver === undefined ? undefined : derivers.get(deriver);
+    if (isDerivationPath(root)) derivations.add(root);
+    // Nobody signs a deriver: a cache may have named one that has nothing to do with the path.
+    else if (info && (await makes(store, info, root))) derivations.add(info.path);
+    else missingDerivers.push({ path: root, deriver });
+  }
+  return { derivations: [...derivations], missingDerivers };
+}
+
+async function makes(store: Store, deriver: PathInfo, output: string): Promise<boolean> {
+  const { outputs } = await readDerivation(store, deriver);
+  return [...outputs.values()].some(({ path }) => path === output || path === '');
+}
+
+function checkDerivers([missing]: readonly MissingDeriver[]): void {
+  if (missing === undefined) return;
+  const reason =
+    missing.deriver === undefined
+      ? 'it is not known which derivation made it'
+      : `the derivation that made it is not valid here: \`${missing.deriver}\``;
+  throw new CarportError('E_NOT_FOUND', `the toolchain of \`${missing.path}\` is not known`, {
+    cause: new Error(reason),
+    hint: 'name its derivation, which `nix-instantiate` prints',
+  });
+}
+
+/** The outputs that belong to the closure: of derivations in `finals` those that another derivation needs. */
+function wantedOutputs(
+  recipes: ReadonlyMap<string, Recipe>,
+  finals: ReadonlySet<string>,
+): readonly OutputOfDerivation[] {
+  const needed = new Set<string>();
+  if (finals.size > 0) {
+    for (const { inputDerivations } of recipes.values()) {
+      for (const [path, outputs] of inputDerivations) for (const output of outputs) needed.add(`${path}!${output}`);
+    }
+  }
+  return [...recipes.keys()].flatMap((path) =>
+    outputsOf(path, recipes).filter(({ output }) => !finals.has(path) || needed.has(`${path}!${output}`)),
+  );
+}
+
+function outputsOf(derivation: string, recipes: ReadonlyMap<string, Recipe>): readonly OutputOfDerivation[] {
+  const outputs = [...(recipes.get(derivation)?.outputs ?? [])];
+  return outputs.map(([output, { path }]) => ({ derivation, output, path: path || undefined }));
+}
+
+/** The outputs of each derivation that was named, or the derivation where none is here; and the paths that were named. */
+function pinOutputs(
+  graph: PathGraph,
+  recipes: ReadonlyMap<string, Recipe>,
+  roots: readonly string[],
+  { derivations }: Named,
+): Pinned {
+  const storePaths = roots.flatMap((root) => (isDerivationPath(root) ? outputsOrItself(graph, recipes, root) : [root]));
+  return { storePaths: [...new Set(storePaths)], derivations };
+}
+
+function outputsOrItself(
+  graph: PathGraph,
+  recipes: ReadonlyMap<string, Recipe>,
+  derivation: string,
+): readonly string[] {
+  const paths = validPaths(graph, outputsOf(derivation, recipes));
+  return paths.length > 0 ? paths : [derivation];
+}
+
+/** The outputs that the builds of the named derivations use directly. */
+function pinToolchain(graph: PathGraph, recipes: ReadonlyMap<string, Recipe>, { derivations }: Named): Pinned {
+  const storePaths = derivations.flatMap((derivation) => {
+    const inputs = [...recipes.get(derivation)!.inputDerivations].flatMap(([input, used]) =>
+      outputsOf(input, recipes).filter(({ output }) => used.includes(output)),
+    );
+    const paths = validPaths(graph, inputs);
+    return paths.length > 0 ? paths : [derivation];
+  });
+  return { storePaths: [...new Set(storePaths)], derivations };
+}
+
+function validPaths(graph: PathGraph, outputs: readonly OutputOfDerivation[]): readonly string[] {
+  return outputs.flatMap(({ path }) => (path !== undefined && graph.has(path) ? [path] : []));
+}
+
+function recipeOf({ outputs, inputDerivations }: Derivation): Recipe {
+  return { outputs, inputDerivations };
+}
+
+/** Reads a derivation of the store. */
+async function readDerivation(store: Store, info: PathInfo): Promise<Derivation> {
+  try {
+    return parseDerivation(await readFile(store.realPath(info), 'latin1'));
+  } catch (cause) {
+    throw new CarportError('E_FORMAT', `the derivation \`${info.path}\` cannot be read`, { cause });
+  }
+}
