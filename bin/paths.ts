@@ -26,7 +26,8 @@ export async function resolveHashParts(
   return [...new Set(await Promise.all(parts))];
 }
 
-async function expandStdin(whats: readonly string[], context: Context): Promise<readonly string[]> {
+/** Puts the lines of stdin in place of `-`. */
+export async function expandStdin(whats: readonly string[], context: Context): Promise<readonly string[]> {
   if (!whats.includes('-')) return whats;
   const lines = (await text(context.stdin)).split('\n').map((line) => line.trim());
   const listed = lines.filter((line) => line !== '');

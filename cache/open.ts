@@ -1,4 +1,3 @@
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type CacheUrl, parseCacheUrl, parseEndpoint } from './cache-url.js';
 import { openFileStore } from './object-store/file.js';
@@ -8,6 +7,7 @@ import type { ObjectStore } from './object-store/object-store.js';
 import type { Bucket } from './object-store/s3/bucket.js';
 import { openUploadRecords } from './object-store/s3/upload-records.js';
 import { openS3Store } from './object-store/s3.js';
+import { stateDirectory } from './state-directory.js';
 
 /** Directories of this machine have no use for them, but a URL does not tell before it is parsed. */
 export type OpenOptions = HttpClientOptions;
@@ -29,11 +29,7 @@ export function openCache(text: string, options: OpenOptions): OpenCache {
   if (location.kind === 'http') return { url, objects: openHttpStore({ base: location.url, env, http }) };
   const endpoint = location.endpoint ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
   const placed = { ...location, ...(endpoint && { endpoint: parseEndpoint(endpoint) }) };
-  const records = openUploadRecords(join(stateDirectory(env), 'carport/uploads'));
+  const records = openUploadRecords(join(stateDirectory(env), 'uploads'));
   const objects = openS3Store({ location: placed, env, http, records });
   return { url, objects, bucket: objects.bucket };
-}
-
-function stateDirectory(env: NodeJS.ProcessEnv): string {
-  return env.XDG_STATE_HOME?.startsWith('/') ? env.XDG_STATE_HOME : join(env.HOME ?? homedir(), '.local/state');
 }

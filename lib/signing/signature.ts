@@ -14,7 +14,15 @@ export function fingerprint(info: Pick<PathInfo, 'path' | 'narHash' | 'narSize' 
 
 /** `<key name>:<base 64>`, a detached ed25519 signature of the path's fingerprint. */
 export function signPath(info: PathInfo, key: SecretKey): string {
-  return `${key.name}:${toBase64(sign(null, Buffer.from(fingerprint(info)), key.privateKey))}`;
+  return signText(fingerprint(info), key);
+}
+
+/**
+ * `<key name>:<base 64>` of any text. A text must begin so that it cannot be one of another kind: fingerprints of paths begin
+ * with `1;`.
+ */
+export function signText(text: string, key: SecretKey): string {
+  return `${key.name}:${toBase64(sign(null, Buffer.from(text), key.privateKey))}`;
 }
 
 export type SignatureVerdict =
@@ -30,17 +38,38 @@ export type SignatureVerdict =
  * twice with different keys (a key that was replaced).
  */
 export function verifyPath(info: PathInfo, trustedKeys: readonly PublicKey[]): SignatureVerdict {
-  const message = Buffer.from(fingerprint(info));
+  return verifyText(fingerprint(info), info.signatures, trustedKeys);
+}
+
+/** The same for the signatures of any text. */
+export function verifyText(
+  text: string,
+  signatures: readonly string[],
+  trustedKeys: readonly PublicKey[],
+): SignatureVerdict {
   let failed: string | undefined;
-  for (const text of info.signatures) {
-    const { keyName, signature } = splitSignature(text);
-    for (const { name, key } of trustedKeys) {
-      if (name !== keyName) continue;
-      if (signature !== undefined && verify(null, message, key, signature)) return { state: 'valid', keyName };
-      failed = keyName;
-    }
+  for (const signature of signatures) {
+    const named = trustedKeys.filter(({ name }) => name === signatureKeyName(signature));
+    const [signer] = signersOf(text, [signature], named);
+    if (signer) return { state: 'valid', keyName: signer.name };
+    failed = named[0]?.name ?? failed;
   }
   return failed === undefined ? { state: 'unsigned' } : { state: 'invalid', keyName: failed };
+}
+
+/** Those of the keys that signed a text. */
+export function signersOf(
+  text: string,
+  signatures: readonly string[],
+  keys: readonly PublicKey[],
+): readonly PublicKey[] {
+  const message = Buffer.from(text);
+  return keys.filter(({ name, key }) =>
+    signatures.some((signed) => {
+      const { keyName, signature } = splitSignature(signed);
+      return keyName === name && signature !== undefined && verify(null, message, key, signature);
+    }),
+  );
 }
 
 /** The name of the key that a signature says it was made with. */

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type { PinPolicy } from '../cache/pins/check.js';
+import { openSeenPins, type SeenPins } from '../cache/pins/seen.js';
+import type { PinRequest } from '../cache/pins/set.js';
+import { stateDirectory } from '../cache/state-directory.js';
+import { CarportError } from '../lib/errors.js';
+import { integerBetween } from './command.js';
+import type { Context } from './context.js';
+import { parseTrustedKeys } from './keys.js';
+import type { Settings } from './settings.js';
+
+/** Options of commands that read pins. */
+export interface PinReadOptions {
+  readonly allowUnsigned?: boolean;
+  readonly allowRollback?: boolean;
+  readonly allowExpired?: boolean;
+}
+
+/** Options of commands that set a pin. */
+export interface PinWriteOptions {
+  readonly expires?: string;
+  readonly keepHistory: number;
+  readonly discardHistory?: boolean;
+}
+
+export function addPinReadOptions(command: Command): Command {
+  return command
+    .option('--allow-rollback', 'take a pin that is older than one that was seen before')
+    .option('--allow-expired', 'take a pin that has expired');
+}
+
+const DEFAULT_HISTORY = 30;
+const MAX_HISTORY = 1000;
+
+export function addPinWriteOptions(command: Command): Command {
+  return command
+    .option('--expires <when>', 'the pin is refused from then on: `90d`, `12h`, a day or a time')
+    .option(
+      '--keep-history <number>',
+      'previous values that the pin keeps',
+      integerBetween(0, MAX_HISTORY),
+      DEFAULT_HISTORY,
+    )
+    .option('--discard-history', 'begin anew instead of carrying on with the pin that is there');
+}
+
+/** Which pins are accepted. */
+export function pinPolicyOf(settings: Settings, options: PinReadOptions): PinPolicy {
+  const { allowUnsigned, allowRollback, allowExpired } = options;
+  return {
+    keys: parseTrustedKeys(settings['trusted-keys']),
+    allowUnsigned: allowUnsigned === true,
+    allowRollback: allowRollback === true,
+    allowExpired: allowExpired === true,
+    now: Date.now(),
+  };
+}
+
+/** What this user has seen of pins. */
+export function seenPinsOf({ env }: Context): SeenPins {
+  return openSeenPins(join(stateDirectory(env), 'pins'));
+}
+
+export function pinRequestOf(name: string, { expires, keepHistory, discardHistory }: PinWriteOptions): PinRequest {
+  const expiresAt = expires === undefined ? null : parseExpiry(expires, Date.now());
+  return { name, expiresAt, keep: keepHistory, discardHistory: discardHistory === true };
+}
+
+const UNITS = { h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
+
+/** `90d`, `12h`, `6w`, `2027-01-01` or `2027-01-01T12:00:00Z` as a time. */
+function parseExpiry(text: string, now: number): string {
+  const span = /^([1-9][0-9]{0,4})([hdw])$/.exec(text);
+  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$/.test(text);
+  const time = span ? now + Number(span[1]) * UNITS[span[2] as keyof typeof UNITS] : Date.parse(isTime ? text : '');
+  if (time > now) return new Date(time).toISOString();
+  throw new CarportError('E_USAGE', `\`--expires ${text}\`: ${time <= now ? 'that is past' : 'that is no time'}`, {
+    hint: 'use a span such as `90d`, `12h` or `6w`, a day such as `2027-01-31`, or a time such as `2027-01-31T12:00:00Z`',
+  });
+}

@@ -1,0 +1,100 @@
+import * as v from 'valibot';
+import { formatError } from '../../lib/errors.js';
+import { isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
+
+/** What a pin's name stood for from some time on. */
+export interface PinValue {
+  /** When the name began to stand for this; UTC with milliseconds, as `Date.toISOString` gives it. */
+  readonly since: string;
+  /** What `pull` fetches: at least one, in the order of whoever set them. */
+  readonly storePaths: readonly string[];
+  /** Derivations whose build closure was pushed with it, and is to be kept with it. */
+  readonly derivations: readonly string[];
+}
+
+/** A name for store paths of a cache, signed over every field but the signatures. */
+export interface Pin extends PinValue {
+  readonly name: string;
+  /** When it was written; a pin that is written again is always later than it was. */
+  readonly updatedAt: string;
+  /** From then on readers refuse it. */
+  readonly expiresAt: string | null;
+  /** What it stood for before, the newest first. */
+  readonly history: readonly PinValue[];
+  /** `<key name>:<base 64>`, of `pinMessage`. */
+  readonly signatures: readonly string[];
+}
+
+/** Bounds of what is read: a pin is a short document. */
+export const PIN_LIMITS = { bytes: 4 * 1024 * 1024, paths: 1000, history: 1000 } as const;
+
+const VERSION = 1;
+
+const Time = v.pipe(v.string(), v.check(isTime, 'is not a time as `2026-11-01T12:00:00.000Z`'));
+const StorePath = v.pipe(
+  v.string(),
+  v.check((text) => isStorePath(text, storeDirOf(text)), 'is not a store path'),
+);
+const VALUE = {
+  since: Time,
+  storePaths: v.pipe(v.array(StorePath), v.minLength(1), v.maxLength(PIN_LIMITS.paths)),
+  derivations: v.pipe(v.array(StorePath), v.maxLength(PIN_LIMITS.paths)),
+};
+/** Strict: what a signature does not cover must not be there. */
+const PinJson = v.strictObject({
+  version: v.literal(VERSION, `is not ${VERSION}, the only one that this carport knows`),
+  name: v.string(),
+  updatedAt: Time,
+  expiresAt: v.nullable(Time),
+  ...VALUE,
+  history: v.pipe(v.array(v.strictObject(VALUE)), v.maxLength(PIN_LIMITS.history)),
+  signatures: v.array(v.string()),
+});
+
+/** Parses the JSON of a pin. Whether it is signed, and is the one that was asked for, is for `checkPin` to say. */
+export function parsePin(text: string): Pin {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw formatError('pin', 'is not JSON', { cause });
+  }
+  const parsed = v.safeParse(PinJson, json, { abortEarly: true });
+  if (!parsed.success) {
+    const [{ message, ...issue }] = parsed.issues;
+    throw formatError('pin', `\`${v.getDotPath(issue as v.BaseIssue<unknown>) ?? ''}\`: ${message}`);
+  }
+  const { version: _, ...pin } = parsed.output;
+  if (!isPinName(pin.name)) throw formatError('pin', 'its name is not one that a pin may have');
+  return pin;
+}
+
+export function renderPin(pin: Pin): string {
+  return `${JSON.stringify({ ...signedFields(pin), signatures: pin.signatures }, undefined, 2)}\n`;
+}
+
+/** The text that is signed: every field but the signatures, in one fixed form. */
+export function pinMessage(pin: Omit<Pin, 'signatures'>): string {
+  return `carport-pin\n${JSON.stringify(signedFields(pin))}`;
+}
+
+function signedFields({ name, updatedAt, expiresAt, history, ...value }: Omit<Pin, 'signatures'>) {
+  return { version: VERSION, name, updatedAt, expiresAt, ...valueFields(value), history: history.map(valueFields) };
+}
+
+function valueFields({ since, storePaths, derivations }: PinValue): PinValue {
+  return { since, storePaths, derivations };
+}
+
+/**
+ * True for a name that a pin may have. It is part of a key and of file names, and is no store path's base name nor hash
+ * part, so that `pull` can tell them apart.
+ */
+export function isPinName(text: string): boolean {
+  return /^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/.test(text) && !/^[a-z0-9]{32}(-|$)/.test(text);
+}
+
+function isTime(text: string): boolean {
+  const time = new Date(text);
+  return !Number.isNaN(time.getTime()) && time.toISOString() === text;
+}

@@ -1,0 +1,102 @@
+import { CarportError } from '../../lib/errors.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import { signText } from '../../lib/signing/signature.js';
+import type { ObjectStore } from '../object-store/object-store.js';
+import { checkPin, type PinPolicy } from './check.js';
+import { isPinName, type Pin, type PinValue, pinMessage } from './pin.js';
+import { readPin, writePin } from './pins.js';
+import type { SeenPins } from './seen.js';
+
+/** What a pin is to stand for. */
+export interface PinRequest {
+  readonly name: string;
+  readonly expiresAt: string | null;
+  /** Previous values that are kept, at most. */
+  readonly keep: number;
+  /** Begin anew instead of carrying on with the pin that is there, which then may be anything. */
+  readonly discardHistory: boolean;
+}
+
+export interface PinSigning {
+  /** At least one. */
+  readonly keys: readonly SecretKey[];
+  readonly policy: PinPolicy;
+  readonly seen: SeenPins;
+}
+
+/**
+ * The pin that is there and that a new one carries on. It must be signed by a key that signs now or is trusted: its
+ * history is signed again. Ask before a long push, so that nothing is done in vain.
+ */
+export async function previousPin(
+  objects: ObjectStore,
+  { name, discardHistory }: PinRequest,
+  { keys, policy, seen }: PinSigning,
+): Promise<Pin | undefined> {
+  checkPinName(name);
+  if (keys.length === 0) {
+    throw new CarportError('E_CREDENTIALS', `the pin \`${name}\` cannot be signed: no key is given`, {
+      hint: 'give `--secret-key FILE`; `carport key generate NAME --out FILE` makes one. Readers refuse unsigned pins',
+    });
+  }
+  if (discardHistory) return undefined;
+  const pin = await readPin(objects, name);
+  if (pin === undefined) return undefined;
+  const known = { ...policy, keys: [...keys.map(({ publicKey }) => publicKey), ...policy.keys], allowExpired: true };
+  try {
+    await checkPin(pin, name, objects, known, seen);
+  } catch (cause) {
+    if (!(cause instanceof CarportError)) throw cause;
+    throw new CarportError(cause.code, `the pin \`${name}\` is there, and its history cannot be carried on`, {
+      cause,
+      hint: 'sign with the key that signed it, or trust that with `--trusted-key`; `--discard-history` begins anew',
+    });
+  }
+  return pin;
+}
+
+/** Makes a name stand for store paths, which the cache must have. Gives the pin that is now there. */
+export async function setPin(
+  objects: ObjectStore,
+  value: Omit<PinValue, 'since'>,
+  request: PinRequest,
+  signing: PinSigning,
+): Promise<Pin> {
+  const previous = await previousPin(objects, request, signing);
+  const { name, expiresAt, keep } = request;
+  const { keys, policy, seen } = signing;
+  const publicKeys = keys.map(({ publicKey }) => publicKey);
+  // Later than what is there and what was seen, whatever this machine's clock says: readers refuse what is older.
+  const before = [previous?.updatedAt, await seen.newest(name, publicKeys)].map((time) =>
+    time ? Date.parse(time) : 0,
+  );
+  const updatedAt = new Date(Math.max(policy.now, ...before.map((time) => time + 1))).toISOString();
+  const same = previous !== undefined && isSame(previous, value);
+  const history = previous ? [...(same ? [] : [toValue(previous)]), ...previous.history] : [];
+  const unsigned = {
+    ...{ name, updatedAt, expiresAt },
+    ...{ since: same ? previous.since : updatedAt, storePaths: value.storePaths, derivations: value.derivations },
+    history: history.slice(0, keep),
+  };
+  const signatures = keys.map((key) => signText(pinMessage(unsigned), key)).sort();
+  const pin = { ...unsigned, signatures };
+  await writePin(objects, pin);
+  await seen.note(name, publicKeys, updatedAt).catch(() => undefined);
+  return pin;
+}
+
+/** Throws unless a pin may have this name. */
+export function checkPinName(name: string): void {
+  if (isPinName(name)) return;
+  throw new CarportError('E_USAGE', `\`${name}\` cannot be the name of a pin`, {
+    hint: 'use letters, digits, `.`, `_`, `+` and `-`, at most 100, a letter or digit first, and nothing that looks like a store path',
+  });
+}
+
+function isSame(a: Omit<PinValue, 'since'>, b: Omit<PinValue, 'since'>): boolean {
+  return JSON.stringify([a.storePaths, a.derivations]) === JSON.stringify([b.storePaths, b.derivations]);
+}
+
+function toValue({ since, storePaths, derivations }: PinValue): PinValue {
+  return { since, storePaths, derivations };
+}
