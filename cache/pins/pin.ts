@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { formatError } from '../../lib/errors.js';
 import { isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
+import { isKey } from '../object-store/object-store.js';
 
 /** What a pin's name stood for from some time on. */
 export interface PinValue {
@@ -33,7 +34,7 @@ const VERSION = 1;
 const Time = v.pipe(v.string(), v.check(isTime, 'is not a time as `2026-11-01T12:00:00.000Z`'));
 const StorePath = v.pipe(
   v.string(),
-  v.check((text) => isStorePath(text, storeDirOf(text)), 'is not a store path'),
+  v.check((text) => isStorePath(text, storeDirOf(text)) && isPlain(storeDirOf(text)), 'is not a store path'),
 );
 const VALUE = {
   since: Time,
@@ -92,6 +93,11 @@ function valueFields({ since, storePaths, derivations }: PinValue): PinValue {
  */
 export function isPinName(text: string): boolean {
   return /^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/.test(text) && !/^[a-z0-9]{32}(-|$)/.test(text);
+}
+
+/** True for an absolute path without detours. */
+function isPlain(directory: string): boolean {
+  return directory.startsWith('/') && isKey(directory.slice(1));
 }
 
 function isTime(text: string): boolean {
