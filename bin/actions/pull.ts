@@ -1,15 +1,16 @@
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
-import { orderCaches, planPull, type TrustPolicy } from '../../cache/pull/plan.js';
-import { pull } from '../../cache/pull/pull.js';
+import { createNixTarget } from '../../cache/pull/nix-target.js';
+import { orderCaches, type PullPlan, planPull, type TrustPolicy } from '../../cache/pull/plan.js';
+import { type PullOptions, type PullTotals, pull } from '../../cache/pull/pull.js';
+import { createOwnTarget, type PullTarget } from '../../cache/pull/target.js';
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
-import { realPathIn } from '../../lib/store/layout.js';
-import { openStoreForWriting } from '../../lib/store/open.js';
-import { createStoreWriter, type OwnStore } from '../../lib/store/own-store.js';
-import { checkReplaceable, makeOutLink } from '../../lib/store/roots.js';
+import { NIX, openStoreForWriting, requireNixStore } from '../../lib/store/open.js';
+import { checkReplaceable } from '../../lib/store/roots.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
+import { interruptible } from '../interrupt.js';
 import { parseTrustedKeys } from '../keys.js';
 import { resolveHashParts } from '../paths.js';
 import { createReporter } from '../reporters/reporter.js';
@@ -31,30 +32,29 @@ export async function run(whats: readonly string[], options: PullCommandOptions,
     });
   }
   jobsOf(settings.jobs);
-  const store = openStoreForWriting(singleValue(settings.store), context.env);
-  const hashParts = await resolveHashParts(whats, store, context);
-  const links = outLinks(options.outLink, hashParts.length);
-  for (const link of links) await checkReplaceable(link);
   const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
-  const request: PullRequest = { store, hashParts, links, trust };
+  const target = await openTarget(singleValue(settings.store), trust, context);
 
   const reporter = createReporter(context, options);
   const warn = (message: string) => reporter.emit({ type: 'warning', message });
   try {
     await withCaches(settings.from.values, { context, settings, warn }, (caches) => {
       const objects = caches.map((cache) => cache.objects);
-      return pullFrom(objects, request, { options, settings, context, emit: reporter.emit });
+      return pullFrom(objects, { whats, target, trust }, { options, settings, context, emit: reporter.emit });
     });
   } finally {
     reporter.stop();
   }
 }
 
+async function openTarget(selection: string | undefined, trust: TrustPolicy, { env }: Context): Promise<PullTarget> {
+  if (selection === NIX) return createNixTarget(await requireNixStore(env), trust, env);
+  return createOwnTarget(openStoreForWriting(selection, env));
+}
+
 interface PullRequest {
-  readonly store: OwnStore;
-  readonly hashParts: readonly string[];
-  /** Out-links, one for each of `hashParts` or none. */
-  readonly links: readonly string[];
+  readonly whats: readonly string[];
+  readonly target: PullTarget;
   readonly trust: TrustPolicy;
 }
 
@@ -67,9 +67,13 @@ interface CommandRun {
 
 async function pullFrom(
   given: readonly ObjectStore[],
-  { store, hashParts, links, trust }: PullRequest,
+  { whats, target, trust }: PullRequest,
   { options, settings, context, emit }: CommandRun,
 ): Promise<void> {
+  const { store } = target;
+  const hashParts = await resolveHashParts(whats, store, context);
+  const links = outLinks(options.outLink, hashParts.length);
+  for (const link of links) await checkReplaceable(link);
   const caches = await orderCaches(given, store.storeDir, emit);
   const plan = await planPull(caches, store, hashParts, trust, emit);
   const fetchPaths = plan.fetch.map(({ info }) => info.path);
@@ -81,11 +85,8 @@ async function pullFrom(
     if (!options.json) await writeLines(context.stdout, fetchPaths);
     return;
   }
-  const { fileSize } = await withPool(settings.jobs, async (pool) => {
-    const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
-    return pull(plan, { caches, store, writer, pool, trust, emit });
-  });
-  await linkRoots(store, plan.roots, links);
+  const { fileSize } = await fetchAll(plan, target, { caches, trust, emit }, settings);
+  for (const [index, link] of links.entries()) await target.makeOutLink(link, plan.roots[index]!);
   const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);
   emit({
     ...{ type: 'summary', ...totals, transferred: plan.fetch.length, signed: 0, narSize, fileSize },
@@ -94,12 +95,24 @@ async function pullFrom(
   if (!options.json) await writeLines(context.stdout, storePaths);
 }
 
+/** Fetches what the plan says into the target. */
+async function fetchAll(
+  plan: PullPlan,
+  target: PullTarget,
+  from: Pick<PullOptions, 'caches' | 'trust' | 'emit'>,
+  settings: Settings,
+): Promise<PullTotals> {
+  const stop = new AbortController();
+  return withPool(settings.jobs, (pool) =>
+    interruptible(
+      () => stop.abort(),
+      () => target.receive(pool, stop.signal, (receiver) => pull(plan, { ...from, receiver, pool })),
+    ),
+  );
+}
+
 /** `result`, `result-2`, …, as Nix names them. */
 function outLinks(link: string | undefined, number: number): readonly string[] {
   if (link === undefined) return [];
   return Array.from({ length: number }, (_, index) => (index === 0 ? link : `${link}-${index + 1}`));
-}
-
-async function linkRoots(store: OwnStore, roots: readonly string[], links: readonly string[]): Promise<void> {
-  for (const [index, link] of links.entries()) await makeOutLink(store, link, realPathIn(store.layout, roots[index]!));
 }

@@ -6,7 +6,7 @@ import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
 import type { PublicKey } from '../../lib/signing/key.js';
 import { signatureKeyName, verifyPath } from '../../lib/signing/signature.js';
-import type { OwnStore } from '../../lib/store/own-store.js';
+import type { Store } from '../../lib/store/store.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
 import { checkStoreDir, readNarInfo, requireCacheInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
@@ -68,7 +68,7 @@ export async function orderCaches(
  */
 export async function planPull(
   caches: readonly ObjectStore[],
-  store: OwnStore,
+  store: Pick<Store, 'storeDir' | 'queryInfos' | 'queryHashParts'>,
   hashParts: readonly string[],
   trust: TrustPolicy,
   emit: Emit,
@@ -82,7 +82,7 @@ export async function planPull(
     return planned.info;
   };
 
-  const known = await store.queryHashParts();
+  const known = await knownPaths(store, hashParts);
   const roots = await Promise.all(
     hashParts.map(async (hashPart) => known.get(hashPart) ?? note(await find(hashPart)).path),
   );
@@ -95,6 +95,17 @@ export async function planPull(
     return new Map((await Promise.all(infos)).map((info) => [info.path, info]));
   });
   return { roots, fetch: topologicalOrder(graph).map(({ path }) => found.get(path)!), present };
+}
+
+/** The valid paths of these hash parts. What Nix's store dir holds need not be valid, or not be a store path even. */
+async function knownPaths(
+  store: Pick<Store, 'queryInfos' | 'queryHashParts'>,
+  hashParts: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const all = await store.queryHashParts();
+  const paths = hashParts.map((hashPart) => all.get(hashPart)).filter((path) => path !== undefined);
+  const valid = [...(await store.queryInfos(paths)).keys()];
+  return new Map(valid.map((path) => [hashPartOf(path), path]));
 }
 
 interface Wanted {

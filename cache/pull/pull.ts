@@ -4,18 +4,17 @@ import type { Emit } from '../../lib/events.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import { isContentAddressOf } from '../../lib/nix/content-address.js';
 import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
-import { hashPartOf } from '../../lib/nix/store-path.js';
-import type { OwnStore, StoreWriter } from '../../lib/store/own-store.js';
+import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { narKey, openNar, promiseOf } from '../binary-cache.js';
 import type { ObjectStore, StoredObject } from '../object-store/object-store.js';
 import { findPath, type PlannedPath, type PullPlan, type TrustPolicy } from './plan.js';
+import type { PathReceiver } from './target.js';
 
 export interface PullOptions {
   /** In the order in which they are asked. */
   readonly caches: readonly ObjectStore[];
-  readonly store: OwnStore;
-  readonly writer: StoreWriter;
+  readonly receiver: PathReceiver;
   readonly pool: WorkerPool;
   readonly trust: TrustPolicy;
   readonly emit: Emit;
@@ -31,7 +30,7 @@ export interface PullTotals {
  * its references, so every registered path is whole and so is its closure.
  */
 export async function pull(plan: PullPlan, options: PullOptions): Promise<PullTotals> {
-  const { pool, writer, emit } = options;
+  const { pool, receiver, emit } = options;
   const failure = new AbortController();
   const limit = pLimit(pool.capacity + 2);
   const ahead = pLimit(SMALL_FETCHES_AT_ONCE);
@@ -48,8 +47,8 @@ export async function pull(plan: PullPlan, options: PullOptions): Promise<PullTo
     try {
       await Promise.all(references.map((reference) => registered.get(reference)));
       failure.signal.throwIfAborted();
-      if (fetched.temporary !== undefined) await writer.place(fetched.temporary, fetched.info);
-      else await writer.register(fetched.info);
+      if (fetched.temporary !== undefined) await receiver.place(fetched.temporary, fetched.info);
+      else await receiver.register(fetched.info);
     } catch (error) {
       if (fetched.temporary !== undefined) await removeTree(fetched.temporary);
       throw error;
@@ -82,18 +81,16 @@ function isSmall({ info, objects }: PlannedPath): boolean {
 
 interface Fetched {
   readonly info: PathInfo;
-  /** Where the tree is; `undefined` when it is at its place already. */
+  /** Where the tree or NAR is; `undefined` when it is at its place already. */
   readonly temporary?: string;
   readonly fileSize: number;
 }
 
 /** Fetches from the first cache that has the path whole; one that fails is passed over with a warning. */
 async function fetchPath(planned: PlannedPath, options: PullOptions): Promise<Fetched> {
-  const { caches, store, writer, trust, emit } = options;
+  const { caches, receiver, trust, emit } = options;
   emit({ type: 'path-started', path: planned.info.path, narSize: planned.info.narSize });
-  if (writer.hasLeft(planned.info.path) && (await writer.isWhole(planned.info))) {
-    return { info: registrationOf(planned.info), fileSize: 0 };
-  }
+  if (await receiver.hasLeft(planned.info)) return { info: registrationOf(planned.info), fileSize: 0 };
   let rest = caches.slice(caches.indexOf(planned.objects) + 1);
   for (let from = planned; ; ) {
     try {
@@ -101,7 +98,8 @@ async function fetchPath(planned: PlannedPath, options: PullOptions): Promise<Fe
     } catch (error) {
       if (!isFaultOfCache(error) || rest.length === 0) throw error;
       emit({ type: 'warning', message: `${error.message}; trying the next cache` });
-      const wanted = { hashPart: hashPartOf(from.info.path), path: from.info.path, storeDir: store.storeDir };
+      const { path } = from.info;
+      const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
       from = await findPath(rest, wanted, trust, emit).catch(() => {
         throw error;
       });
@@ -119,7 +117,7 @@ async function fetchFrom(planned: PlannedPath, options: PullOptions): Promise<Fe
   const fetches = objects.localPath === undefined ? FETCHES : 1;
   for (let fetch = 1; ; fetch++) {
     try {
-      return await unpackFrom(planned, options);
+      return await fetchOnce(planned, options);
     } catch (cause) {
       if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(info, objects, cause);
       if (!isDamage(cause)) throw cause;
@@ -137,11 +135,11 @@ function damagedNar({ info, objects }: PlannedPath, cause: unknown): CarportErro
   });
 }
 
-async function unpackFrom({ info, objects }: PlannedPath, options: PullOptions): Promise<Fetched> {
-  const { pool, writer, emit } = options;
-  const temporary = writer.temporaryName();
+async function fetchOnce({ info, objects }: PlannedPath, options: PullOptions): Promise<Fetched> {
+  const { pool, receiver, emit } = options;
+  const temporary = receiver.temporaryName();
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
-  const job = { type: 'unpack', destination: temporary, promise: promiseOf(info) } as const;
+  const job = { type: receiver.job, destination: temporary, promise: promiseOf(info) } as const;
   const weight = info.narSize;
   try {
     const file = objects.localPath?.(narKey(info));

@@ -1,21 +1,18 @@
 import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { CarportError, isErrno } from '../errors.js';
 import type { PathGraph } from '../nix/closure.js';
 import { isDerivationPath } from '../nix/derivation/derivation.js';
 import type { PathInfo } from '../nix/narinfo.js';
 import { DEFAULT_STORE_DIR, hashPartOf, isStoreBaseName } from '../nix/store-path.js';
+import { NIX_COMMAND, PATHS_A_CALL, runNix } from './nix-program.js';
 import { pathInfosIn } from './path-info-json.js';
 import type { Store } from './store.js';
-
-/** Paths for one command line: Linux takes 2 MiB of arguments. */
-const PATHS_A_CALL = 4000;
 
 /** Path infos that are read before others have their turn: the first thousand take 20 ms. */
 const INFOS_A_TURN = 200;
 
 /** `--offline`: whether a path is valid here is no question for a substituter. */
-const PATH_INFO = ['--extra-experimental-features', 'nix-command', 'path-info', '--json', '--offline'];
+const PATH_INFO = [...NIX_COMMAND, 'path-info', '--json', '--offline'];
 
 /** The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. */
 export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | undefined> {
@@ -80,27 +77,6 @@ async function inBatches(
     if (output !== undefined) outputs.push(output);
   }
   return outputs;
-}
-
-/** Runs a program of Nix; its output, or `undefined` when it is not on PATH. */
-async function runNix(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const { execa } = await import('execa');
-  try {
-    const { stdout } = await execa(program, args, { env, extendEnv: false, maxBuffer: 1024 * 1024 * 1024 });
-    return stdout;
-  } catch (cause) {
-    if (isErrno(cause, 'ENOENT')) return undefined;
-    const verb = args.find((arg) => /^[a-z]/.test(arg) && arg !== 'nix-command') ?? args[0];
-    throw new CarportError('E_PROGRAM', `\`${program} ${verb}\` failed`, {
-      cause: new Error(lastLines(cause)),
-      hint: 'carport asks Nix about its store; check that `nix path-info` works by hand',
-    });
-  }
-}
-
-function lastLines(error: unknown): string {
-  const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : '';
-  return stderr.trim().split('\n').slice(-5).join('\n') || (error instanceof Error ? error.message : String(error));
 }
 
 /** The directory before `/nix/store` for `NIX_REMOTE=/root` and `NIX_REMOTE=local?root=/root`; empty for the rest. */

@@ -6,7 +6,7 @@ import type { Store } from './store.js';
 import { uniteStores } from './union-store.js';
 
 /** The name that stands for the system's Nix where a store's root is asked for. */
-const NIX = 'nix';
+export const NIX = 'nix';
 
 /**
  * The store to read from: the system's Nix (`nix`), carport's own at a root, or, when none is named, what the system's
@@ -14,15 +14,19 @@ const NIX = 'nix';
  */
 export async function openStoreForReading(selection: string | undefined, env: NodeJS.ProcessEnv): Promise<Store> {
   if (selection !== undefined && selection !== NIX) return openOwnStore(selection);
+  if (selection === NIX) return requireNixStore(env);
   const nix = await openNixStore(env);
-  if (selection === NIX) {
-    if (nix) return nix;
-    throw new CarportError('E_NOT_FOUND', '`--store nix`: the program `nix` is not on PATH', {
-      hint: "leave `--store` out to use carport's own store",
-    });
-  }
   const own = openOwnStore(defaultStoreRoot(env));
   return nix && nix.storeDir === own.storeDir ? uniteStores([nix, own]) : (nix ?? own);
+}
+
+/** The system's Nix; throws when it is not there. */
+export async function requireNixStore(env: NodeJS.ProcessEnv): Promise<Store> {
+  const nix = await openNixStore(env);
+  if (nix) return nix;
+  throw new CarportError('E_NOT_FOUND', '`--store nix`: the program `nix` is not on PATH', {
+    hint: "leave `--store` out to use carport's own store",
+  });
 }
 
 /** carport's own store at a root, or at its default root. */

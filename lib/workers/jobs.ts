@@ -41,6 +41,11 @@ export interface UnpackJob {
   readonly file?: string;
 }
 
+/** Makes a plain NAR, in a file, of a compressed one, and compares it with what was promised. */
+export interface SaveJob extends Omit<UnpackJob, 'type'> {
+  readonly type: 'save';
+}
+
 export interface UnpackResult {
   /** Bytes of the compressed NAR. */
   readonly fileSize: number;
@@ -82,11 +87,12 @@ export interface CopyJob {
   readonly rewrite?: { readonly from: string; readonly to: string };
 }
 
-export type Job = PackJob | UnpackJob | HashJob | ScanJob | CopyJob;
+export type Job = PackJob | UnpackJob | SaveJob | HashJob | ScanJob | CopyJob;
 
 export interface JobResults {
   readonly pack: PackResult;
   readonly unpack: UnpackResult;
+  readonly save: UnpackResult;
   readonly hash: NarDigest;
   readonly scan: ScanResult;
   readonly copy: NarDigest;
@@ -94,7 +100,7 @@ export interface JobResults {
 
 /** What a job is given beside its description. */
 export interface JobContext {
-  /** The bytes that the caller streams in (`unpack`). */
+  /** The bytes that the caller streams in (`unpack`, `save`). */
   readonly source: AsyncIterable<Uint8Array>;
   /** Reports bytes of NAR that were worked through since the last report. */
   progress(bytes: number): void;

@@ -2,6 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { copyPath } from './jobs/copy.js';
 import { hashPath } from './jobs/hash.js';
 import { packPath } from './jobs/pack.js';
+import { savePath } from './jobs/save.js';
 import { scanPath } from './jobs/scan.js';
 import { unpackPath } from './jobs/unpack.js';
 import type { Job, JobContext } from './jobs.js';
@@ -42,6 +43,8 @@ function runJob(job: Job, context: JobContext): unknown {
       return packPath(job, context);
     case 'unpack':
       return unpackPath(job, context);
+    case 'save':
+      return savePath(job, context);
     case 'hash':
       return hashPath(job, context);
     case 'scan':

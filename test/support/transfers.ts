@@ -4,6 +4,7 @@ import { listHashParts, narKey, readNarInfo } from '#cache/binary-cache.js';
 import { openFileStore } from '#cache/object-store/file.js';
 import { orderCaches, planPull } from '#cache/pull/plan.js';
 import { pull } from '#cache/pull/pull.js';
+import { createOwnTarget } from '#cache/pull/target.js';
 import { planPush } from '#cache/push/plan.js';
 import { beginPush, checkCache, finishPush } from '#cache/push/prepare.js';
 import { push } from '#cache/push/push.js';
@@ -14,7 +15,7 @@ import type { NarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import type { PublicKey, SecretKey } from '#lib/signing/key.js';
 import { runtimeClosure } from '#lib/store/closure.js';
-import { createStoreWriter, openOwnStore } from '#lib/store/own-store.js';
+import { openOwnStore } from '#lib/store/own-store.js';
 import { createWorkerPool } from '#lib/workers/pool.js';
 
 export interface PushOfSamples {
@@ -65,8 +66,10 @@ export function createTransfers() {
       const trust = { keys, allowUnsigned };
       const ordered = await orderCaches(caches.map(openFileStore), store.storeDir, emit);
       const plan = await planPull(ordered, store, roots.map(hashPartOf), trust, emit);
-      const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
-      await pull(plan, { caches: ordered, store, writer, pool, trust, emit });
+      const { signal } = new AbortController();
+      await createOwnTarget(store).receive(pool, signal, (receiver) =>
+        pull(plan, { caches: ordered, receiver, pool, trust, emit }),
+      );
       return { plan, events };
     },
     close: () => pool.close(),

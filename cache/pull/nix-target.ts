@@ -1,0 +1,96 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { writeFileAtomic } from '../../lib/filesystem/small-files.js';
+import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
+import { renderCacheInfo } from '../../lib/nix/cache-info.js';
+import { type NarInfo, type PathInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import { importIntoNix, makeNixRoot } from '../../lib/store/nix-import.js';
+import type { Store } from '../../lib/store/store.js';
+import type { TrustPolicy } from './plan.js';
+import type { PathReceiver, PullTarget } from './target.js';
+
+/** Bytes of NARs that wait for Nix, roughly: then it takes them in, so that temporary space is not needed for all. */
+const BATCH_SIZE = 512 * 1024 * 1024;
+
+/**
+ * The system's Nix. Checked NARs are put into a private binary cache, which Nix copies into its store: it checks the
+ * signatures and hashes itself, and keeps the signatures.
+ */
+export function createNixTarget(store: Store, trust: TrustPolicy, env: NodeJS.ProcessEnv): PullTarget {
+  return {
+    store,
+    async receive(_pool, signal, work) {
+      const directory = await makePrivateDirectory(env);
+      try {
+        await writeFileAtomic(
+          join(directory, 'nix-cache-info'),
+          join(directory, 'new-cache-info'),
+          renderCacheInfo({ storeDir: store.storeDir }),
+        );
+        const take = (infos: readonly PathInfo[]) =>
+          importIntoNix(infos, {
+            cache: directory,
+            keys: trust.keys,
+            checkSignatures: !trust.allowUnsigned,
+            env,
+            signal,
+          });
+        const { receiver, finish } = await createReceiver(directory, take);
+        const result = await work(receiver);
+        await finish();
+        return result;
+      } finally {
+        await rm(directory, { recursive: true, force: true });
+      }
+    },
+    makeOutLink: (link, path) => makeNixRoot(path, resolve(link), env),
+  };
+}
+
+async function makePrivateDirectory({ TMPDIR }: NodeJS.ProcessEnv): Promise<string> {
+  const parent = TMPDIR || tmpdir();
+  await removeLeftovers(parent);
+  const directory = (await createTemporaryNames(parent))();
+  await mkdir(directory, { mode: 0o700 });
+  return directory;
+}
+
+async function createReceiver(directory: string, take: (infos: readonly PathInfo[]) => Promise<void>) {
+  const temporaryName = await createTemporaryNames(directory);
+  let waiting: NarInfo[] = [];
+  let size = 0;
+  let taking: Promise<void> = Promise.resolve();
+  const narInfoFile = ({ path }: PathInfo) => join(directory, `${hashPartOf(path)}.narinfo`);
+
+  const takeAll = async (): Promise<void> => {
+    const infos = waiting;
+    waiting = [];
+    size = 0;
+    await take(infos);
+    for (const info of infos) {
+      for (const file of [narInfoFile(info), join(directory, info.url)]) await rm(file);
+    }
+  };
+  const receiver: PathReceiver = {
+    job: 'save',
+    temporaryName,
+    hasLeft: async () => false,
+    async place(temporary, info) {
+      const narInfo = toNarInfo(info, basename(temporary));
+      await writeFileAtomic(narInfoFile(info), temporaryName(), renderNarInfo(narInfo));
+      waiting.push(narInfo);
+      size += info.narSize;
+      if (size >= BATCH_SIZE) taking = taking.then(takeAll);
+      await taking;
+    },
+    register: () => Promise.resolve(),
+  };
+  return { receiver, finish: () => taking.then(takeAll) };
+}
+
+/** What was signed, the signatures, and hints that harm nobody: Nix itself keeps a content address only if it fits. */
+function toNarInfo(info: PathInfo, url: string): NarInfo {
+  return { ...info, url, compression: 'none', unknownFields: [] };
+}

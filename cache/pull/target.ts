@@ -1,0 +1,39 @@
+import type { PathInfo } from '../../lib/nix/narinfo.js';
+import { realPathIn } from '../../lib/store/layout.js';
+import { createStoreWriter, type OwnStore, type StoreWriter } from '../../lib/store/own-store.js';
+import { makeOutLink } from '../../lib/store/roots.js';
+import type { Store } from '../../lib/store/store.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+
+/** Where pulled paths go: carport's own store, or the system's Nix. */
+export interface PullTarget {
+  readonly store: Store;
+  /** Does work that hands paths over. What was handed over is in the store when this ends; `signal` stops it early. */
+  receive<T>(pool: WorkerPool, signal: AbortSignal, work: (receiver: PathReceiver) => Promise<T>): Promise<T>;
+  /** Makes a link to a path of the store, which keeps the path from garbage collection. */
+  makeOutLink(link: string, path: string): Promise<void>;
+}
+
+/** Takes paths in, one after another. */
+export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place' | 'register'> {
+  /** The worker's job that makes of a compressed NAR what `place` takes. */
+  readonly job: 'unpack' | 'save';
+  /** Whether a run that was killed has left the path whole, so that it only needs to be registered. */
+  hasLeft(info: PathInfo): Promise<boolean>;
+}
+
+/** carport's own store: each path is valid as soon as it is handed over. */
+export function createOwnTarget(store: OwnStore): PullTarget {
+  return {
+    store,
+    async receive(pool, _signal, work) {
+      const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
+      return work({
+        ...writer,
+        job: 'unpack',
+        hasLeft: async (info) => writer.hasLeft(info.path) && (await writer.isWhole(info)),
+      });
+    },
+    makeOutLink: (link, path) => makeOutLink(store, link, realPathIn(store.layout, path)),
+  };
+}

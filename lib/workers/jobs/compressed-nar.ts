@@ -1,0 +1,81 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { type NarPromise, readVerifiedNar } from '../../compression/verified-nar.js';
+import { CarportError, isErrno } from '../../errors.js';
+import { createNarDecoder } from '../../nix/nar/decode.js';
+import type { NarEvent } from '../../nix/nar/event.js';
+import type { JobContext } from '../jobs.js';
+
+const READ_SIZE = 256 * 1024;
+
+/** A compressed NAR: what was promised of it, and where it is. */
+interface CompressedNar {
+  readonly promise: NarPromise;
+  /** When it is a file of this machine; otherwise it comes from the job's source. */
+  readonly file?: string;
+}
+
+/**
+ * Reads a compressed NAR of an untrusted cache, and gives its bytes and their events to `take` as they come. Throws at the
+ * end unless all of it is as promised. Gives the bytes of the compressed NAR.
+ */
+export async function readCompressedNar(
+  { promise, file }: CompressedNar,
+  { source, progress }: JobContext,
+  take: (bytes: Uint8Array, events: Iterable<NarEvent>) => void,
+): Promise<number> {
+  const decoder = createNarDecoder();
+  let fileSize = 0;
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const bytes of file === undefined ? source : readFileInPieces(file)) {
+      fileSize += bytes.length;
+      yield bytes;
+    }
+  }
+  for await (const bytes of readVerifiedNar(promise, counted())) {
+    take(bytes, decoder.push(bytes));
+    progress(bytes.length);
+  }
+  decoder.end();
+  return fileSize;
+}
+
+/** Most NARs are smaller than this: they are read in one go. */
+const SMALL_SIZE = 16 * 1024;
+
+/** What goes wrong with the file is the cache's fault, and becomes a `CarportError`; the rest is this machine's. */
+function* readFileInPieces(path: string): Generator<Uint8Array> {
+  const file = openFile(path);
+  try {
+    // Each piece has memory of its own: the decompressor may still hold the one before.
+    for (let size = SMALL_SIZE; ; size = READ_SIZE) {
+      const buffer = Buffer.allocUnsafe(size);
+      const read = readPiece(file, buffer, path);
+      if (read === 0) return;
+      yield buffer.subarray(0, read);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readPiece(file: number, buffer: Buffer, path: string): number {
+  try {
+    return readSync(file, buffer);
+  } catch (cause) {
+    throw new CarportError('E_IO', `\`${path}\` cannot be read`, { cause });
+  }
+}
+
+/** Not blocking: a pipe in place of the file would hold the thread for ever. */
+function openFile(path: string): number {
+  let file: number;
+  try {
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT')) throw new CarportError('E_NOT_FOUND', `\`${path}\` is missing`, { cause });
+    throw new CarportError('E_IO', `\`${path}\` cannot be read`, { cause });
+  }
+  if (fstatSync(file).isFile()) return file;
+  closeSync(file);
+  throw new CarportError('E_FORMAT', `\`${path}\` is not a plain file`);
+}

@@ -1,0 +1,18 @@
+import { closeSync, openSync } from 'node:fs';
+import { writeWhole } from '../../filesystem/unpack.js';
+import type { JobContext, SaveJob, UnpackResult } from '../jobs.js';
+import { readCompressedNar } from './compressed-nar.js';
+
+/** Writes the NAR itself, for Nix. It is decoded all the same: Nix should not be given what is none. */
+export async function savePath(job: SaveJob, context: JobContext): Promise<UnpackResult> {
+  const file = openSync(job.destination, 'wx', 0o600);
+  try {
+    const fileSize = await readCompressedNar(job, context, (bytes, events) => {
+      for (const _ of events);
+      writeWhole(file, bytes);
+    });
+    return { fileSize };
+  } finally {
+    closeSync(file);
+  }
+}
