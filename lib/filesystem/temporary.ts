@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmod, lstat, readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isErrno } from '../errors.js';
 import { childPath } from './walk.js';
 
@@ -24,15 +24,27 @@ export async function createTemporaryNames(directory: string): Promise<() => str
 
 /** Removes what processes that are gone left in a directory. Never fails: it is only tidying. */
 export async function removeLeftovers(directory: string, now = Date.now()): Promise<void> {
-  const tag = await processSpace();
   for (const name of await readdir(directory).catch(() => [])) {
-    const match = NAME.exec(name);
-    if (!match) continue;
     const path = join(directory, name);
-    const gone =
-      match[1] === tag ? !(await isAlive(Number(match[2]))) : await wasLeftBefore(path, now - FOREIGN_AGE_MS);
-    if (gone) await removeTree(path).catch(() => undefined);
+    if (await isLeftover(path, now)) await removeTree(path).catch(() => undefined);
   }
+}
+
+/**
+ * True for what has a temporary name and was left by a process that is gone. A process that cannot be asked counts as
+ * gone a day after the last change.
+ */
+export async function isLeftover(path: string, now = Date.now()): Promise<boolean> {
+  const match = NAME.exec(basename(path));
+  if (match === null) return false;
+  if (match[1] === (await processSpace())) return !(await isAlive(Number(match[2])));
+  return wasLeftBefore(path, now - FOREIGN_AGE_MS);
+}
+
+/** The id of the process that gave a temporary name. */
+export function processIdOf(name: string): number | undefined {
+  const match = NAME.exec(name);
+  return match === null ? undefined : Number(match[2]);
 }
 
 /** True for a name that a process of this machine gave, and that still runs. */

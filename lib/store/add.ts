@@ -7,10 +7,11 @@ import type { PathInfo } from '../nix/narinfo.js';
 import { hashPartOf, isStoreBaseName } from '../nix/store-path.js';
 import type { NarDigest, ScanResult } from '../workers/jobs.js';
 import type { WorkerPool } from '../workers/pool.js';
+import { type ActivityOptions, withStoreWrite } from './activity.js';
 import { createStoreWriter, type OwnStore } from './own-store.js';
 import type { Store } from './store.js';
 
-export interface AddOptions {
+export interface AddOptions extends ActivityOptions {
   readonly path: string;
   readonly name: string;
   readonly store: OwnStore;
@@ -32,7 +33,12 @@ export interface Added {
  * paths, which are found by scanning, and whether it refers to itself. A tree can only refer to itself when it was built
  * for a store path; that is told by its base name, `<hash part>-<name>`, and its hash part is rewritten to the new one.
  */
-export async function addToStore({ path, name, store, known, pool }: AddOptions): Promise<Added> {
+export async function addToStore(options: AddOptions): Promise<Added> {
+  // What is referred to must not be collected before it is referred to.
+  return withStoreWrite(options.store, () => add(options), options);
+}
+
+async function add({ path, name, store, known, pool }: AddOptions): Promise<Added> {
   const hashParts = await known.queryHashParts();
   const scan = await scanTree(pool, path, hashParts, store.storeDir);
   const references = await validPaths(scan, hashParts, known);

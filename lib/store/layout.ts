@@ -13,6 +13,12 @@ export interface StoreLayout {
   readonly infoDir: string;
   /** Links to out-links, whose closures are in use. */
   readonly rootsDir: string;
+  /** What names stood for when they were pulled. */
+  readonly pinsDir: string;
+  /** Markers of processes that write, collect garbage, or run what is here. */
+  readonly activeDir: string;
+  /** Nix's own state: where it is, the store dir is Nix's, too. */
+  readonly nixStateDir: string;
 }
 
 export function storeLayout(root: string): StoreLayout {
@@ -23,6 +29,9 @@ export function storeLayout(root: string): StoreLayout {
     realStoreDir: join(absolute, DEFAULT_STORE_DIR),
     infoDir: join(absolute, 'nix/var/carport/info'),
     rootsDir: join(absolute, 'nix/var/carport/roots'),
+    pinsDir: join(absolute, 'nix/var/carport/pins'),
+    activeDir: join(absolute, 'nix/var/carport/active'),
+    nixStateDir: join(absolute, 'nix/var/nix'),
   };
 }
 

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../errors.js';
 import { makeDirectory } from '../filesystem/make-directory.js';
+import { namesIn } from '../filesystem/presence.js';
 import { moveFile, readSmallFile, writeFileAtomic } from '../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
 import type { PathGraph } from '../nix/closure.js';
@@ -45,7 +46,7 @@ export function openOwnStore(root: string): OwnStore {
     queryInfos,
     queryClosure: (paths) => walkReferences(paths, queryInfos),
     async queryAll() {
-      const files = (await namesIn(layout.infoDir)).filter((name) => name.endsWith('.narinfo')).sort();
+      const files = (await namesIn(layout.infoDir)).filter((name) => name.endsWith('.narinfo'));
       const infos = await Promise.all(files.map((name) => limit(() => readInfo(layout, name.replace('.narinfo', '')))));
       return new Map(infos.filter((info) => info !== undefined).map((info) => [info.path, info]));
     },
@@ -166,13 +167,4 @@ function toNarInfo(info: PathInfo): NarInfo {
     compression: 'none',
     unknownFields: [],
   };
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

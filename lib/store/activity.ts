@@ -1,0 +1,219 @@
+import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { CarportError, isErrno } from '../errors.js';
+import { makeDirectory } from '../filesystem/make-directory.js';
+import { namesIn } from '../filesystem/presence.js';
+import { createTemporaryNames, isLeftover, processIdOf, removeTree } from '../filesystem/temporary.js';
+import { isStorePath } from '../nix/store-path.js';
+import type { OwnStore } from './own-store.js';
+
+/*
+ * Who is at work in an own store, without a daemon and without locks: each process has a marker file, and its name tells
+ * the process. A killed one leaves its marker behind, and it counts for nothing.
+ *
+ * Everybody first makes its own marker and then looks for those of others; who finds one that it cannot work beside
+ * removes its own, waits and tries again. Of two that start at the same time, the one whose marker was there second looks
+ * after both are there, so they never both go on. (A directory is read as it is, or newer, when the reading begins.)
+ */
+
+/** `write`: paths are being added. `gc`: paths are being taken away. `use`: a program runs from paths. */
+type Activity = 'write' | 'gc' | 'use';
+
+/** What each cannot work beside. A collector keeps what is in use. */
+const CONFLICTS: Readonly<Record<Activity, readonly Activity[]>> = {
+  write: ['gc'],
+  gc: ['write', 'gc'],
+  use: ['gc'],
+};
+
+const DOING: Readonly<Record<Activity, string>> = {
+  write: 'adds to',
+  gc: 'collects garbage in',
+  use: 'runs a program from',
+};
+
+/** A collector is fast; of writers and collectors that follow one another, this one has its turn in this time or not. */
+const PATIENCE_MS = 60_000;
+const POLL_MS = 100;
+
+/** A process of elsewhere cannot be asked whether it lives: its marker counts while it is young, and is kept so. */
+const REFRESH_MS = 60 * 60 * 1000;
+
+/** Without these a marker cannot be made, and what only reads the store does without. */
+const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT'];
+
+export interface ActivityOptions {
+  /** Told once, with words for people, when another process is waited for. */
+  readonly onWait?: (message: string) => void;
+  readonly patienceMs?: number;
+}
+
+type ActiveStore = Pick<OwnStore, 'layout' | 'description'>;
+
+/**
+ * Does work that adds to a store, and keeps collectors away: from before what is there is looked at until what was added
+ * is linked or pinned. Within one process these may be nested, and count as one.
+ */
+export async function withStoreWrite<T>(
+  store: ActiveStore,
+  work: () => Promise<T>,
+  options: ActivityOptions = {},
+): Promise<T> {
+  const { activeDir } = store.layout;
+  const shared = writing.get(activeDir) ?? { holders: 0, lower: raise('write', store, '', options) };
+  writing.set(activeDir, shared);
+  shared.holders++;
+  try {
+    await shared.lower;
+    return await work();
+  } finally {
+    if (--shared.holders === 0) {
+      writing.delete(activeDir);
+      await shared.lower.then((lower) => lower()).catch(() => undefined);
+    }
+  }
+}
+
+/** Writers of this process by directory of markers: one that waits for a collector within another would wait for itself. */
+const writing = new Map<string, { holders: number; readonly lower: Promise<Lower> }>();
+
+/**
+ * Does work that needs paths of a store to stay, with their closures: for running programs from it. Throws when one is
+ * not registered (any more). A store that cannot be written to is used without a marker.
+ */
+export async function withStoreUse<T>(
+  store: ActiveStore & Pick<OwnStore, 'queryInfos'>,
+  storePaths: readonly string[],
+  work: () => Promise<T>,
+  options: ActivityOptions = {},
+): Promise<T> {
+  const lower = await raise('use', store, storePaths.map((path) => `${path}\n`).join(''), options).catch((error) => {
+    if (isErrno(error, ...NOT_WRITABLE)) return async () => {};
+    throw error;
+  });
+  try {
+    // A collector may have come and gone before the marker was there.
+    const infos = await store.queryInfos(storePaths);
+    const gone = storePaths.find((path) => !infos.has(path));
+    if (gone === undefined) return await work();
+    throw new CarportError('E_NOT_FOUND', `\`${gone}\` is not valid in ${store.description}`, {
+      hint: 'pull it again: a garbage collection may have removed it',
+    });
+  } finally {
+    await lower();
+  }
+}
+
+/** Does work that takes paths away, while nobody adds any. */
+export async function withStoreCollection<T>(
+  store: ActiveStore,
+  work: () => Promise<T>,
+  options: ActivityOptions = {},
+): Promise<T> {
+  const lower = await raise('gc', store, '', options);
+  try {
+    return await work();
+  } finally {
+    await lower();
+  }
+}
+
+/** Paths that a program runs from. */
+export interface RunningProgram {
+  readonly processId: number;
+  readonly storePaths: readonly string[];
+}
+
+/** What runs from a store now. */
+export async function runningPrograms({ layout, storeDir }: Pick<OwnStore, 'layout' | 'storeDir'>) {
+  const programs: RunningProgram[] = [];
+  for (const marker of await activeMarkers(layout.activeDir, ['use'])) {
+    const text = await readFile(marker, 'utf8').catch((error) => {
+      if (isErrno(error, 'ENOENT')) return '';
+      throw new CarportError('E_IO', `it cannot be read what a running program needs: \`${marker}\``, { cause: error });
+    });
+    // A line that is not whole is still being written, by a process that then looks for a collector.
+    const storePaths = text.split('\n').filter((line) => isStorePath(line, storeDir));
+    if (storePaths.length > 0) programs.push({ processId: processIdOf(basename(marker))!, storePaths });
+  }
+  return programs;
+}
+
+/** Whether somebody adds paths just now. */
+export async function isBeingWritten({ layout }: Pick<OwnStore, 'layout'>): Promise<boolean> {
+  return (await activeMarkers(layout.activeDir, ['write'])).length > 0;
+}
+
+type Lower = () => Promise<void>;
+
+/** Makes a marker when nobody is there whom it cannot work beside. Gives what removes it. */
+async function raise(
+  activity: Activity,
+  { layout: { activeDir }, description }: ActiveStore,
+  content: string,
+  { onWait, patienceMs = PATIENCE_MS }: ActivityOptions,
+): Promise<Lower> {
+  await makeDirectory(activeDir);
+  const nextName = await createTemporaryNames(activeDir);
+  const deadline = performance.now() + patienceMs;
+  for (let attempt = 0; ; attempt++) {
+    const marker = `${nextName()}.${activity}`;
+    const lower = await writeMarker(marker, content);
+    let other: string | undefined;
+    try {
+      [other] = (await activeMarkers(activeDir, CONFLICTS[activity])).filter((found) => found !== marker);
+    } catch (error) {
+      await lower();
+      throw error;
+    }
+    if (other === undefined) return lower;
+    await lower();
+    const who = `${describeMarker(other)} ${description}`;
+    if (performance.now() >= deadline) {
+      throw new CarportError('E_UNAVAILABLE', `${who}, and did not end in time`, {
+        hint: `try again when it has ended; if there is no such process, remove \`${other}\``,
+      });
+    }
+    if (attempt === 0) onWait?.(`waiting: ${who}`);
+    // Two that wait for each other must not go on doing so in step.
+    await setTimeout(POLL_MS * (0.5 + Math.random()));
+  }
+}
+
+async function writeMarker(marker: string, content: string): Promise<Lower> {
+  try {
+    await writeFile(marker, content, { flag: 'wx' });
+  } catch (error) {
+    await rm(marker, { force: true }).catch(() => undefined);
+    throw error;
+  }
+  const refresh = setInterval(() => {
+    const now = new Date();
+    utimes(marker, now, now).catch(() => undefined);
+  }, REFRESH_MS);
+  refresh.unref();
+  return async () => {
+    clearInterval(refresh);
+    // One that stays counts no longer than this process.
+    await rm(marker, { force: true }).catch(() => undefined);
+  };
+}
+
+/** Markers of processes that live; those of others are removed. */
+async function activeMarkers(activeDir: string, activities: readonly Activity[]): Promise<readonly string[]> {
+  const markers: string[] = [];
+  for (const name of await namesIn(activeDir)) {
+    if (!activities.some((activity) => name.endsWith(`.${activity}`)) || processIdOf(name) === undefined) continue;
+    const marker = join(activeDir, name);
+    if (!(await isLeftover(marker))) markers.push(marker);
+    else await removeTree(marker).catch(() => undefined);
+  }
+  return markers;
+}
+
+function describeMarker(marker: string): string {
+  const name = basename(marker);
+  const activity = name.slice(name.lastIndexOf('.') + 1) as Activity;
+  return `process ${processIdOf(name)} ${DOING[activity]}`;
+}
