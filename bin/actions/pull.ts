@@ -40,7 +40,9 @@ export async function run(whats: readonly string[], options: PullCommandOptions,
   try {
     await withCaches(settings.from.values, { context, settings, warn }, (caches) => {
       const objects = caches.map((cache) => cache.objects);
-      return pullFrom(objects, { whats, target, trust }, { options, settings, context, emit: reporter.emit });
+      const work = () =>
+        pullFrom(objects, { whats, target, trust }, { options, settings, context, emit: reporter.emit });
+      return options.dryRun ? work() : target.protect(work, warn);
     });
   } finally {
     reporter.stop();

@@ -1,12 +1,13 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { writeFileAtomic } from '../../lib/filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
 import { renderCacheInfo } from '../../lib/nix/cache-info.js';
 import { type NarInfo, type PathInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
-import { hashPartOf } from '../../lib/nix/store-path.js';
+import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
 import { importIntoNix, makeNixRoot } from '../../lib/store/nix-import.js';
+import { checkReplaceable } from '../../lib/store/roots.js';
 import type { Store } from '../../lib/store/store.js';
 import type { TrustPolicy } from './plan.js';
 import type { PathReceiver, PullTarget } from './target.js';
@@ -21,6 +22,8 @@ const BATCH_SIZE = 512 * 1024 * 1024;
 export function createNixTarget(store: Store, trust: TrustPolicy, env: NodeJS.ProcessEnv): PullTarget {
   return {
     store,
+    // Nix's own business: what it has just copied it keeps until the copying process ends.
+    protect: (work) => work(),
     async receive(_pool, signal, work) {
       const directory = await makePrivateDirectory(env);
       try {
@@ -45,8 +48,18 @@ export function createNixTarget(store: Store, trust: TrustPolicy, env: NodeJS.Pr
         await rm(directory, { recursive: true, force: true });
       }
     },
-    makeOutLink: (link, path) => makeNixRoot(path, resolve(link), env),
+    async makeOutLink(link, path) {
+      await removeForeignLink(link, store.storeDir);
+      await makeNixRoot(path, resolve(link), env);
+    },
   };
+}
+
+/** Nix replaces its own out-links, but not those of carport's own store. */
+async function removeForeignLink(link: string, storeDir: string): Promise<void> {
+  await checkReplaceable(link);
+  const target = await readlink(link).catch(() => undefined);
+  if (target !== undefined && !isStorePath(target, storeDir)) await rm(link);
 }
 
 async function makePrivateDirectory({ TMPDIR }: NodeJS.ProcessEnv): Promise<string> {

@@ -1,4 +1,5 @@
 import type { PathInfo } from '../../lib/nix/narinfo.js';
+import { withStoreWrite } from '../../lib/store/activity.js';
 import { realPathIn } from '../../lib/store/layout.js';
 import { createStoreWriter, type OwnStore, type StoreWriter } from '../../lib/store/own-store.js';
 import { makeOutLink } from '../../lib/store/roots.js';
@@ -8,6 +9,8 @@ import type { WorkerPool } from '../../lib/workers/pool.js';
 /** Where pulled paths go: carport's own store, or the system's Nix. */
 export interface PullTarget {
   readonly store: Store;
+  /** Does work, and keeps garbage collection away meanwhile; `onWait` is told when that must be waited for. */
+  protect<T>(work: () => Promise<T>, onWait: (message: string) => void): Promise<T>;
   /** Does work that hands paths over. What was handed over is in the store when this ends; `signal` stops it early. */
   receive<T>(pool: WorkerPool, signal: AbortSignal, work: (receiver: PathReceiver) => Promise<T>): Promise<T>;
   /** Makes a link to a path of the store, which keeps the path from garbage collection. */
@@ -26,6 +29,7 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
 export function createOwnTarget(store: OwnStore): PullTarget {
   return {
     store,
+    protect: (work, onWait) => withStoreWrite(store, work, { onWait }),
     async receive(pool, _signal, work) {
       const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
       return work({
