@@ -31,6 +31,14 @@ export type WorkEvent =
       /** All outputs that are not here, of which the message may name a few. */
       readonly missingOutputs?: readonly MissingOutput[];
     }
+  /** A pin was set. */
+  | {
+      readonly type: 'pin';
+      readonly name: string;
+      readonly updatedAt: string;
+      readonly storePaths: readonly string[];
+      readonly derivations: readonly string[];
+    }
   | {
       readonly type: 'summary';
       readonly verb: Verb;

@@ -7,7 +7,7 @@ import type { Pin, PinValue } from '../../cache/pins/pin.js';
 import { listPinNames, readPin, removePin } from '../../cache/pins/pins.js';
 import { parsePinReference } from '../../cache/pins/reference.js';
 import type { SeenPins } from '../../cache/pins/seen.js';
-import { checkPinName, previousPin, setPin } from '../../cache/pins/set.js';
+import { checkPinName, previousPin, requirePinKeys, setPin } from '../../cache/pins/set.js';
 import { CarportError } from '../../lib/errors.js';
 import { verifyPath } from '../../lib/signing/signature.js';
 import { openStoreForReading } from '../../lib/store/open.js';
@@ -38,7 +38,7 @@ export async function set(
   const to = requireCache(settings.to);
   const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...parseCacheUrl(to).secretKeyFiles]);
   const policy = pinPolicyOf(settings, {});
-  const signing = { keys, policy, seen: seenPinsOf(context) };
+  const signing = { keys: requirePinKeys(name, keys), policy, seen: seenPinsOf(context) };
   const request = pinRequestOf(name, options);
   const trusted = { ...policy, keys: [...keys.map(({ publicKey }) => publicKey), ...policy.keys] };
   await withCache(to, useOf(settings, options, context), async ({ objects }) => {

@@ -1,5 +1,13 @@
 import { parseCacheUrl } from '../../cache/cache-url.js';
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
+import {
+  checkPinName,
+  type PinRequest,
+  type PinSigning,
+  previousPin,
+  requirePinKeys,
+  setPin,
+} from '../../cache/pins/set.js';
 import { planPush } from '../../cache/push/plan.js';
 import { beginPush, checkCache, finishPush } from '../../cache/push/prepare.js';
 import { push } from '../../cache/push/push.js';
@@ -19,12 +27,14 @@ import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { loadSecretKeys } from '../keys.js';
 import { resolvePaths } from '../paths.js';
+import { type PinWriteOptions, pinPolicyOf, pinRequestOf, seenPinsOf } from '../pins.js';
 import { createReporter } from '../reporters/reporter.js';
 import { type Setting, type Settings, singleValue } from '../settings.js';
 import { withCache } from '../with-caches.js';
 import { jobsOf, withPool } from '../with-pool.js';
 
-export interface PushCommandOptions extends CommonOptions, ClosureOptions {
+export interface PushCommandOptions extends CommonOptions, ClosureOptions, PinWriteOptions {
+  readonly pin?: string;
   readonly checkAll?: boolean;
   readonly dryRun?: boolean;
   readonly listing: boolean;
@@ -53,6 +63,7 @@ export async function pushFrom(
   jobsOf(settings.jobs);
   if (compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
   const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
+  const pinning = pinningOf(options, keys, settings, context);
   const store = await openStoreForReading(singleValue(settings.store), context.env);
   const roots = await findRoots(store);
 
@@ -62,7 +73,7 @@ export async function pushFrom(
     const closure = await closureOf(options, store, roots);
     for (const warning of closureWarnings(closure, options)) reporter.emit(warning);
     const listing = options.listing && url.writeListing !== false;
-    const request: PushCommand = { store, closure, keys, compression, level, listing };
+    const request: PushCommand = { store, closure, keys, compression, level, listing, pinning };
     await withCache(to, { context, settings, warn }, ({ objects }) =>
       pushTo(objects, request, { options, settings, context, emit: reporter.emit }),
     );
@@ -79,6 +90,13 @@ interface PushCommand {
   readonly compression: WritableCompression;
   readonly level: number;
   readonly listing: boolean;
+  readonly pinning: Pinning | undefined;
+}
+
+/** The pin that is set when the push is done. */
+interface Pinning {
+  readonly request: PinRequest;
+  readonly signing: PinSigning;
 }
 
 interface CommandRun {
@@ -90,11 +108,13 @@ interface CommandRun {
 
 async function pushTo(
   objects: ObjectStore,
-  { closure: { graph }, keys, ...packing }: PushCommand,
+  { closure: { graph, pinned }, keys, pinning, ...packing }: PushCommand,
   { options, settings, context, emit }: CommandRun,
 ): Promise<void> {
   const { store } = packing;
   const hasCache = await checkCache(objects, store.storeDir);
+  // A pin that cannot be set is told before anything is sent.
+  if (pinning) await previousPin(objects, pinning.request, pinning.signing);
   const [checkAll, skipSignedBy] = [options.checkAll === true, settings['skip-signed-by'].values];
   const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
   if (!options.dryRun) await beginPush(objects, store.storeDir, plan);
@@ -113,12 +133,32 @@ async function pushTo(
   if (options.dryRun) return printPaths(uploadPaths, options, context);
   const { fileSize } = await withPool(settings.jobs, (pool) => push(plan, { ...packing, objects, pool, keys, emit }));
   await finishPush(objects, store.storeDir, plan);
+  if (pinning) {
+    const { name, updatedAt } = await setPin(objects, pinned, pinning.request, pinning.signing);
+    emit({ type: 'pin', name, updatedAt, ...pinned });
+  }
   const storePaths = plan.order.map(({ path }) => path);
   emit({
     ...{ type: 'summary', ...totals, transferred: plan.upload.length, narSize, fileSize },
     ...{ signed: plan.sign.length, storePaths },
   });
   await printPaths(storePaths, options, context);
+}
+
+function pinningOf(
+  options: PushCommandOptions,
+  keys: readonly SecretKey[],
+  settings: Settings,
+  context: Context,
+): Pinning | undefined {
+  if (options.pin === undefined) return undefined;
+  checkPinName(options.pin);
+  const signing = {
+    keys: requirePinKeys(options.pin, keys),
+    policy: pinPolicyOf(settings, {}),
+    seen: seenPinsOf(context),
+  };
+  return { request: pinRequestOf(options.pin, options), signing };
 }
 
 /** With `--json` the events have said it all. */

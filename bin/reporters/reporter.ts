@@ -70,6 +70,9 @@ function createTextReporter(context: Context, options: CommonOptions): Reporter 
       case 'warning':
         print(`warning: ${event.message}`);
         break;
+      case 'pin':
+        if (!options.quiet) print(`\`${event.name}\` stands for ${count(event.storePaths.length, 'path')} now`);
+        break;
       case 'summary':
         if (!options.quiet) print(summaryText(event));
         break;

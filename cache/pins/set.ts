@@ -3,7 +3,7 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import { signText } from '../../lib/signing/signature.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 import { checkPin, type PinPolicy } from './check.js';
-import { isPinName, type Pin, type PinValue, pinMessage } from './pin.js';
+import { isPinName, PIN_LIMITS, type Pin, type PinValue, pinMessage, renderPin } from './pin.js';
 import { readPin, writePin } from './pins.js';
 import type { SeenPins } from './seen.js';
 
@@ -33,12 +33,6 @@ export async function previousPin(
   { name, discardHistory }: PinRequest,
   { keys, policy, seen }: PinSigning,
 ): Promise<Pin | undefined> {
-  checkPinName(name);
-  if (keys.length === 0) {
-    throw new CarportError('E_CREDENTIALS', `the pin \`${name}\` cannot be signed: no key is given`, {
-      hint: 'give `--secret-key FILE`; `carport key generate NAME --out FILE` makes one. Readers refuse unsigned pins',
-    });
-  }
   if (discardHistory) return undefined;
   const pin = await readPin(objects, name);
   if (pin === undefined) return undefined;
@@ -49,7 +43,7 @@ export async function previousPin(
     if (!(cause instanceof CarportError)) throw cause;
     throw new CarportError(cause.code, `the pin \`${name}\` is there, and its history cannot be carried on`, {
       cause,
-      hint: 'sign with the key that signed it, or trust that with `--trusted-key`; `--discard-history` begins anew',
+      hint: 'sign with the key that signed it, or begin anew with `--discard-history`',
     });
   }
   return pin;
@@ -72,6 +66,7 @@ export async function setPin(
   );
   const updatedAt = new Date(Math.max(policy.now, ...before.map((time) => time + 1))).toISOString();
   const same = previous !== undefined && isSame(previous, value);
+  checkSize(name, value);
   const history = previous ? [...(same ? [] : [toValue(previous)]), ...previous.history] : [];
   const unsigned = {
     ...{ name, updatedAt, expiresAt },
@@ -80,9 +75,18 @@ export async function setPin(
   };
   const signatures = keys.map((key) => signText(pinMessage(unsigned), key)).sort();
   const pin = { ...unsigned, signatures };
+  if (renderPin(pin).length > PIN_LIMITS.bytes) throw tooLarge(name);
   await writePin(objects, pin);
   await seen.note(name, publicKeys, updatedAt).catch(() => undefined);
   return pin;
+}
+
+/** The keys, of which there must be one: readers refuse a pin that nobody signed. */
+export function requirePinKeys(name: string, keys: readonly SecretKey[]): readonly SecretKey[] {
+  if (keys.length > 0) return keys;
+  throw new CarportError('E_CREDENTIALS', `the pin \`${name}\` cannot be signed: no key is given`, {
+    hint: 'give `--secret-key FILE`; `carport key generate NAME --out FILE` makes one. Readers refuse unsigned pins',
+  });
 }
 
 /** Throws unless a pin may have this name. */
@@ -90,6 +94,16 @@ export function checkPinName(name: string): void {
   if (isPinName(name)) return;
   throw new CarportError('E_USAGE', `\`${name}\` cannot be the name of a pin`, {
     hint: 'use letters, digits, `.`, `_`, `+` and `-`, at most 100, a letter or digit first, and nothing that looks like a store path',
+  });
+}
+
+function checkSize(name: string, { storePaths, derivations }: Omit<PinValue, 'since'>): void {
+  if (Math.max(storePaths.length, derivations.length) > PIN_LIMITS.paths) throw tooLarge(name);
+}
+
+function tooLarge(name: string): CarportError {
+  return new CarportError('E_USAGE', `the pin \`${name}\` would be too large`, {
+    hint: `a pin is for at most ${PIN_LIMITS.paths} paths: pin the one that refers to them; \`--keep-history\` makes its history shorter`,
   });
 }
 
