@@ -1,12 +1,15 @@
 import type { Command } from 'commander';
 import type { CatOptions } from '../actions/cache-browse.js';
 import type { CacheCommandOptions, EraseOptions } from '../actions/cache-settings.js';
+import type { RefreshToolchainOptions } from '../actions/refresh-toolchain.js';
 import { describeCommand, integerBetween, settingOption } from '../command.js';
 import type { CommonOptions, Context } from '../context.js';
+import { addPushOptions, toolchainOnly } from './push.js';
 
 /** Loaded when they are used: help does not need them. */
 const settings = () => import('../actions/cache-settings.js');
 const browsing = () => import('../actions/cache-browse.js');
+const refreshing = () => import('../actions/refresh-toolchain.js');
 
 export function configure(command: Command, context: Context): void {
   command.description('Binary caches: what Nix and carport push to and pull from.');
@@ -64,6 +67,20 @@ export function configure(command: Command, context: Context): void {
     .addOption(settingOption('retry-seconds', '<number>'))
     .action(async (url: string, path: string, options: CatOptions) =>
       (await browsing()).cat(url, path, options, context),
+    );
+  const refresh = describeCommand(
+    command.command('refresh-toolchain'),
+    'Pushes what it takes to build: evaluates derivations with Nix, builds them and their inputs where they are not there, and pushes the build closure. Prints the closure, dependencies first.',
+    'carport cache refresh-toolchain --file toolchain.nix --to file:///srv/cache --secret-key ./cache.sec',
+    'carport cache refresh-toolchain hello release.linux --toolchain-only --to file:///srv/cache',
+    "carport cache refresh-toolchain '.#default' --to file:///srv/cache",
+  )
+    .argument('[what...]', 'attributes of the file (all of it without one), outputs of flakes, derivations')
+    .option('--file <file>', 'the Nix expression that has the attributes', 'default.nix');
+  addPushOptions(refresh)
+    .addOption(toolchainOnly())
+    .action(async (whats: readonly string[], options: RefreshToolchainOptions) =>
+      (await refreshing()).run(whats, options, context),
     );
   describeCommand(
     command.command('erase'),

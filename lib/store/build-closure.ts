@@ -166,7 +166,7 @@ function recipeOf({ outputs, inputDerivations }: Derivation): Recipe {
 }
 
 /** Reads a derivation of the store. */
-async function readDerivation(store: Store, info: PathInfo): Promise<Derivation> {
+export async function readDerivation(store: Store, info: PathInfo): Promise<Derivation> {
   try {
     return parseDerivation(await readFile(store.realPath(info), 'latin1'));
   } catch (cause) {
