@@ -22,8 +22,12 @@ export async function resolveHashParts(
   context: Context,
 ): Promise<readonly string[]> {
   const words = await expandStdin(whats, context);
-  const parts = words.map(async (what) => (isHashPart(what) ? what : hashPartOf(await resolveStorePath(what, store))));
-  return [...new Set(await Promise.all(parts))];
+  return [...new Set(await Promise.all(words.map((what) => resolveHashPart(what, store))))];
+}
+
+/** The hash part of what need not be here: a store path, its base name or hash part, or a link to it. */
+export async function resolveHashPart(what: string, store: Pick<Store, 'storeDir' | 'realStoreDirs'>): Promise<string> {
+  return isHashPart(what) ? what : hashPartOf(await resolveStorePath(what, store));
 }
 
 /** Puts the lines of stdin in place of `-`. */

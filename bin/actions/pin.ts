@@ -14,7 +14,7 @@ import { openStoreForReading } from '../../lib/store/open.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { loadSecretKeys } from '../keys.js';
-import { expandStdin, resolveHashParts } from '../paths.js';
+import { expandStdin, resolveHashPart } from '../paths.js';
 import { type PinWriteOptions, pinPolicyOf, pinRequestOf, seenPinsOf } from '../pins.js';
 import { printable } from '../printable.js';
 import { type Setting, type Settings, singleValue } from '../settings.js';
@@ -133,8 +133,7 @@ async function pathsOf(
   }
   const store = await openStoreForReading(singleValue(selected), context.env);
   checkStoreDir(objects, storeDir, store.storeDir);
-  const [hashPart] = await resolveHashParts([what], store, context);
-  const info = await readNarInfo(objects, hashPart!);
+  const info = await readNarInfo(objects, await resolveHashPart(what, store));
   if (info === undefined) {
     throw new CarportError('E_NOT_FOUND', `\`${what}\` is not in \`${objects.url}\``, {
       hint: 'a pin is for what the cache has: push it first, or in one go: `carport push … --pin NAME`',

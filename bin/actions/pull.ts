@@ -1,4 +1,5 @@
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
+import type { PinPolicy } from '../../cache/pins/check.js';
 import { createNixTarget } from '../../cache/pull/nix-target.js';
 import { orderCaches, type PullPlan, planPull, type TrustPolicy } from '../../cache/pull/plan.js';
 import { type PullOptions, type PullTotals, pull } from '../../cache/pull/pull.js';
@@ -11,20 +12,33 @@ import { checkReplaceable } from '../../lib/store/roots.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { interruptible } from '../interrupt.js';
-import { parseTrustedKeys } from '../keys.js';
-import { resolveHashParts } from '../paths.js';
+import { expandStdin } from '../paths.js';
+import { type PinReadOptions, pinPolicyOf, seenPinsOf } from '../pins.js';
 import { createReporter } from '../reporters/reporter.js';
 import { type Settings, singleValue } from '../settings.js';
+import { resolveWanted } from '../wanted.js';
 import { withCaches } from '../with-caches.js';
 import { jobsOf, withPool } from '../with-pool.js';
 
-export interface PullCommandOptions extends CommonOptions {
-  readonly allowUnsigned?: boolean;
+export interface PullCommandOptions extends CommonOptions, PinReadOptions {
   readonly outLink?: string;
   readonly dryRun?: boolean;
 }
 
 export async function run(whats: readonly string[], options: PullCommandOptions, context: Context): Promise<void> {
+  const storePaths = await pullPaths(whats, options, context);
+  if (!options.json) await writeLines(context.stdout, storePaths);
+}
+
+/**
+ * Pulls what the arguments mean, and keeps what its pins stand for now. Gives the closure, dependencies first; of a dry run
+ * what would be fetched.
+ */
+export async function pullPaths(
+  whats: readonly string[],
+  options: PullCommandOptions,
+  context: Context,
+): Promise<readonly string[]> {
   const settings = await settingsOf({ ...options }, context);
   if (settings.from.values.length === 0) {
     throw new CarportError('E_USAGE', 'it is not said where to pull from', {
@@ -32,13 +46,13 @@ export async function run(whats: readonly string[], options: PullCommandOptions,
     });
   }
   jobsOf(settings.jobs);
-  const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
+  const trust = pinPolicyOf(settings, options);
   const target = await openTarget(singleValue(settings.store), trust, context);
 
   const reporter = createReporter(context, options);
   const warn = (message: string) => reporter.emit({ type: 'warning', message });
   try {
-    await withCaches(settings.from.values, { context, settings, warn }, (caches) => {
+    return await withCaches(settings.from.values, { context, settings, warn }, (caches) => {
       const objects = caches.map((cache) => cache.objects);
       const work = () =>
         pullFrom(objects, { whats, target, trust }, { options, settings, context, emit: reporter.emit });
@@ -57,7 +71,7 @@ async function openTarget(selection: string | undefined, trust: TrustPolicy, { e
 interface PullRequest {
   readonly whats: readonly string[];
   readonly target: PullTarget;
-  readonly trust: TrustPolicy;
+  readonly trust: PinPolicy;
 }
 
 interface CommandRun {
@@ -71,30 +85,31 @@ async function pullFrom(
   given: readonly ObjectStore[],
   { whats, target, trust }: PullRequest,
   { options, settings, context, emit }: CommandRun,
-): Promise<void> {
+): Promise<readonly string[]> {
   const { store } = target;
-  const hashParts = await resolveHashParts(whats, store, context);
-  const links = outLinks(options.outLink, hashParts.length);
-  for (const link of links) await checkReplaceable(link);
+  const words = await expandStdin(whats, context);
+  if (options.outLink !== undefined) await checkReplaceable(options.outLink);
   const caches = await orderCaches(given, store.storeDir, emit);
-  const plan = await planPull(caches, store, hashParts, trust, emit);
+  const source = { caches, policy: trust, seen: seenPinsOf(context), emit };
+  const { roots, pins } = await resolveWanted(words, store, source);
+  const links = outLinks(options.outLink, roots.length);
+  for (const link of links) await checkReplaceable(link);
+  const plan = await planPull(caches, store, roots, trust, emit);
   const fetchPaths = plan.fetch.map(({ info }) => info.path);
   const narSize = plan.fetch.reduce((sum, { info }) => sum + info.narSize, 0);
   const paths = plan.fetch.length + plan.present;
   const totals = { verb: 'pull', paths, present: plan.present, skipped: 0 } as const;
   emit({ type: 'plan', ...totals, transfer: plan.fetch.length, narSize, storePaths: fetchPaths });
-  if (options.dryRun) {
-    if (!options.json) await writeLines(context.stdout, fetchPaths);
-    return;
-  }
+  if (options.dryRun) return fetchPaths;
   const { fileSize } = await fetchAll(plan, target, { caches, trust, emit }, settings);
   for (const [index, link] of links.entries()) await target.makeOutLink(link, plan.roots[index]!);
+  for (const pin of pins) await target.keepPin(pin);
   const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);
   emit({
     ...{ type: 'summary', ...totals, transferred: plan.fetch.length, signed: 0, narSize, fileSize },
     storePaths,
   });
-  if (!options.json) await writeLines(context.stdout, storePaths);
+  return storePaths;
 }
 
 /** Fetches what the plan says into the target. */

@@ -2,21 +2,25 @@ import type { Command } from 'commander';
 import type { PullCommandOptions } from '../actions/pull.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
+import { addPinReadOptions } from '../pins.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('../actions/pull.js');
 
 export function configure(command: Command, context: Context): void {
-  describeCommand(
+  const pull = describeCommand(
     command,
     "Fetches the closures of store paths from binary caches into carport's own store, which needs no Nix. Prints the closure, dependencies first.",
     'carport pull /nix/store/HASH-NAME --from file:///srv/cache --trusted-key "$(carport key public cache.sec)"',
+    'carport pull toolchain --from https://nix.example.org --trusted-key "$(cat cache.pub)"',
+    'carport pull toolchain@2026-11-01 --from file:///srv/cache --out-link ./toolchain',
     'carport pull HASH-NAME --from file:///srv/cache --out-link ./toolchain',
   )
-    .argument('<what...>', 'store paths, their base names or hash parts, links; `-` reads a list from stdin')
+    .argument('<what...>', 'pins, store paths, their base names or hash parts, links; `-` reads a list from stdin')
     .addOption(settingOption('from', '<cache>'))
     .addOption(settingOption('trusted-keys', '<name:base64>'))
-    .option('--allow-unsigned', 'take paths that no trusted key has signed; a wrong signature is refused all the same')
+    .option('--allow-unsigned', 'take paths that no trusted key has signed; a wrong signature is refused all the same');
+  addPinReadOptions(pull)
     .option('--out-link <path>', 'make a link to the path, which is also kept from garbage collection')
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))

@@ -6,7 +6,10 @@ import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temp
 import { renderCacheInfo } from '../../lib/nix/cache-info.js';
 import { type NarInfo, type PathInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
+import { withStoreWrite } from '../../lib/store/activity.js';
 import { importIntoNix, makeNixRoot } from '../../lib/store/nix-import.js';
+import { openStoreForWriting } from '../../lib/store/open.js';
+import { writePulledPin } from '../../lib/store/pulled-pins.js';
 import { checkReplaceable } from '../../lib/store/roots.js';
 import type { Store } from '../../lib/store/store.js';
 import type { TrustPolicy } from './plan.js';
@@ -51,6 +54,10 @@ export function createNixTarget(store: Store, trust: TrustPolicy, env: NodeJS.Pr
     async makeOutLink(link, path) {
       await removeForeignLink(link, store.storeDir);
       await makeNixRoot(path, resolve(link), env);
+    },
+    async keepPin(pin) {
+      const own = openStoreForWriting(undefined, env);
+      if (own.storeDir === store.storeDir) await withStoreWrite(own, () => writePulledPin(own, pin));
     },
   };
 }

@@ -28,6 +28,13 @@ export interface PlannedPath {
   readonly objects: ObjectStore;
 }
 
+/** What is asked for. */
+export interface WantedRoot {
+  readonly hashPart: string;
+  /** The whole path, where it is known: another name under its hash part is refused. */
+  readonly path?: string;
+}
+
 export interface PullPlan {
   /** Store paths that were asked for. */
   readonly roots: readonly string[];
@@ -63,13 +70,13 @@ export async function orderCaches(
 }
 
 /**
- * Walks the narinfos breadth first from `hashParts`, many at a time. Each must be signed as `trust` says. What the store
+ * Walks the narinfos breadth first from `wanted`, many at a time. Each must be signed as `trust` says. What the store
  * has is skipped with its closure.
  */
 export async function planPull(
   caches: readonly ObjectStore[],
   store: Pick<Store, 'storeDir' | 'queryInfos' | 'queryHashParts'>,
-  hashParts: readonly string[],
+  wanted: readonly WantedRoot[],
   trust: TrustPolicy,
   emit: Emit,
 ): Promise<PullPlan> {
@@ -82,9 +89,15 @@ export async function planPull(
     return planned.info;
   };
 
-  const known = await knownPaths(store, hashParts);
+  const known = await knownPaths(
+    store,
+    wanted.map(({ hashPart }) => hashPart),
+  );
   const roots = await Promise.all(
-    hashParts.map(async (hashPart) => known.get(hashPart) ?? note(await find(hashPart)).path),
+    wanted.map(async ({ hashPart, path }) => {
+      const there = known.get(hashPart);
+      return there !== undefined && (path ?? there) === there ? there : note(await find(hashPart, path)).path;
+    }),
   );
   let present = 0;
   const graph = await walkReferences(roots, async (paths) => {

@@ -2,6 +2,7 @@ import type { PathInfo } from '../../lib/nix/narinfo.js';
 import { withStoreWrite } from '../../lib/store/activity.js';
 import { realPathIn } from '../../lib/store/layout.js';
 import { createStoreWriter, type OwnStore, type StoreWriter } from '../../lib/store/own-store.js';
+import { type PulledPin, writePulledPin } from '../../lib/store/pulled-pins.js';
 import { makeOutLink } from '../../lib/store/roots.js';
 import type { Store } from '../../lib/store/store.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
@@ -15,6 +16,8 @@ export interface PullTarget {
   receive<T>(pool: WorkerPool, signal: AbortSignal, work: (receiver: PathReceiver) => Promise<T>): Promise<T>;
   /** Makes a link to a path of the store, which keeps the path from garbage collection. */
   makeOutLink(link: string, path: string): Promise<void>;
+  /** Notes what a pin stands for, so that its name works without a network. */
+  keepPin(pin: PulledPin): Promise<void>;
 }
 
 /** Takes paths in, one after another. */
@@ -39,5 +42,6 @@ export function createOwnTarget(store: OwnStore): PullTarget {
       });
     },
     makeOutLink: (link, path) => makeOutLink(store, link, realPathIn(store.layout, path)),
+    keepPin: (pin) => writePulledPin(store, pin),
   };
 }

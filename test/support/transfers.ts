@@ -65,7 +65,13 @@ export function createTransfers() {
       const store = openOwnStore(root);
       const trust = { keys, allowUnsigned };
       const ordered = await orderCaches(caches.map(openFileStore), store.storeDir, emit);
-      const plan = await planPull(ordered, store, roots.map(hashPartOf), trust, emit);
+      const plan = await planPull(
+        ordered,
+        store,
+        roots.map((path) => ({ hashPart: hashPartOf(path) })),
+        trust,
+        emit,
+      );
       const { signal } = new AbortController();
       await createOwnTarget(store).receive(pool, signal, (receiver) =>
         pull(plan, { caches: ordered, receiver, pool, trust, emit }),
