@@ -5,10 +5,10 @@ import { printDerivation } from '#lib/nix/derivation/aterm.js';
 import type { Derivation, DerivationOutput } from '#lib/nix/derivation/derivation.js';
 import type { PathInfo } from '#lib/nix/narinfo.js';
 import { buildClosure } from '#lib/store/build-closure.js';
-import { runtimeClosure } from '#lib/store/closure.js';
+import { noClosure, runtimeClosure } from '#lib/store/closure.js';
 import { type OwnStore, openOwnStore } from '#lib/store/own-store.js';
-import { fileOf, useDirectory } from '../../support/files.js';
-import { infoOf, metadataOf, placeTree } from '../../support/own-store.js';
+import { fileOf, useDirectory, writeTree } from '../../support/files.js';
+import { infoOf, metadataOf, placeTree, writerOf } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
 
 const pool = usePool(1);
@@ -25,14 +25,20 @@ const FLOATING: DerivationOutput = { path: '', hashAlgorithm: 'r:sha256', hash: 
 interface Recipe {
   readonly outputs: Readonly<Record<string, DerivationOutput>>;
   readonly inputs?: readonly PathInfo[];
+  /** Of the inputs; `out` of each where it is not said. */
+  readonly used?: readonly string[];
   readonly sources?: readonly PathInfo[];
 }
 
 /** Puts a derivation into a store. */
-function placeDerivation(store: OwnStore, name: string, { outputs, inputs = [], sources = [] }: Recipe) {
+function placeDerivation(
+  store: OwnStore,
+  name: string,
+  { outputs, inputs = [], used = ['out'], sources = [] }: Recipe,
+) {
   const derivation: Derivation = {
     outputs: new Map(Object.entries(outputs)),
-    inputDerivations: new Map(pathsOf(inputs).map((path) => [path, ['out']])),
+    inputDerivations: new Map(pathsOf(inputs).map((path) => [path, used])),
     inputSources: pathsOf(sources),
     system: 'x86_64-linux',
     builder: '/bin/sh',
@@ -41,6 +47,21 @@ function placeDerivation(store: OwnStore, name: string, { outputs, inputs = [], 
   };
   const text = printDerivation(derivation);
   return placeTree(store, pool, `${name}.drv`, fileOf(text), pathsOf([...inputs, ...sources]));
+}
+
+/** Puts a path into a store that claims to be made by a derivation. */
+async function placeMade(
+  store: OwnStore,
+  name: string,
+  deriver: string,
+  references: readonly PathInfo[] = [],
+): Promise<PathInfo> {
+  const info = { ...infoOf(name, fileOf(name), pathsOf(references)), deriver };
+  const writer = await writerOf(store, pool);
+  const temporary = writer.temporaryName();
+  writeTree(temporary, fileOf(name));
+  await writer.place(temporary, info);
+  return info;
 }
 
 describe('the runtime closure', () => {
@@ -54,6 +75,16 @@ describe('the runtime closure', () => {
     expect(keysOf(await runtimeClosure(store, [a.path, b.path]))).toEqual(pathsOf([a, b]));
     expect((await runtimeClosure(store, [c.path])).missingOutputs).toEqual([]);
     expect(keysOf(await runtimeClosure(store, []))).toEqual([]);
+  });
+
+  it('is pinned by the paths that were named, each once, in their order', async () => {
+    const store = open();
+    const a = await place(store, 'a');
+    const b = await place(store, 'b', [a]);
+    for (const closure of [runtimeClosure, noClosure]) {
+      const { pinned } = await closure(store, [b.path, a.path, b.path]);
+      expect(pinned).toEqual({ storePaths: [b.path, a.path], derivations: [] });
+    }
   });
 
   it('needs its roots to be valid', async () => {
@@ -79,11 +110,73 @@ describe('the runtime closure', () => {
 });
 
 describe('the build closure', () => {
-  it('of an output alone is its runtime closure', async () => {
+  it('of a path that nobody is known to have made is its runtime closure, and tells so', async () => {
     const store = open();
     const a = await place(store, 'a');
     const b = await place(store, 'b', [a]);
-    expect(keysOf(await buildClosure(store, [b.path]))).toEqual(pathsOf([a, b]));
+    const closure = await buildClosure(store, [b.path]);
+    expect(keysOf(closure)).toEqual(pathsOf([a, b]));
+    expect(closure.missingDerivers).toEqual([{ path: b.path, deriver: undefined }]);
+    expect(closure.pinned).toEqual({ storePaths: [b.path], derivations: [] });
+  });
+
+  it('of an output takes along its derivation, and what that needs', async () => {
+    const store = open();
+    const tool = await place(store, 'tool');
+    const toolDrv = await placeDerivation(store, 'tool', { outputs: { out: output(tool.path) } });
+    const thing = infoOf('thing', fileOf('thing'));
+    const doc = await place(store, 'doc');
+    const outputs = { doc: output(doc.path), out: output(thing.path) };
+    const drv = await placeDerivation(store, 'thing', { outputs, inputs: [toolDrv] });
+    await placeMade(store, 'thing', drv.path);
+    const closure = await buildClosure(store, [thing.path]);
+    expect(keysOf(closure)).toEqual(pathsOf([tool, toolDrv, thing, doc, drv]));
+    expect(closure.missingDerivers).toEqual([]);
+    expect(closure.pinned).toEqual({ storePaths: [thing.path], derivations: [drv.path] });
+  });
+
+  it('does not follow the derivers of paths that were not named', async () => {
+    const store = open();
+    const inner = infoOf('inner', fileOf('inner'));
+    const innerDrv = await placeDerivation(store, 'inner', { outputs: { out: output(inner.path) } });
+    await placeMade(store, 'inner', innerDrv.path);
+    const outer = infoOf('outer', fileOf('outer'));
+    const drv = await placeDerivation(store, 'outer', { outputs: { out: output(outer.path) }, sources: [inner] });
+    await placeMade(store, 'outer', drv.path);
+    expect(keysOf(await buildClosure(store, [outer.path]))).toEqual(pathsOf([inner, outer, drv]));
+  });
+
+  it('tells that a derivation is not here', async () => {
+    const store = open();
+    const deriver = infoOf('made.drv', fileOf('gone')).path;
+    const made = await placeMade(store, 'made', deriver);
+    const closure = await buildClosure(store, [made.path]);
+    expect(keysOf(closure)).toEqual([made.path]);
+    expect(closure.missingDerivers).toEqual([{ path: made.path, deriver }]);
+  });
+
+  it('takes no derivation along that did not make the output: who names it is not known', async () => {
+    const store = open();
+    const secret = await place(store, 'secret');
+    const drv = await placeDerivation(store, 'private', { outputs: { out: output(secret.path) } });
+    const claims = [await placeMade(store, 'claims', drv.path), await placeMade(store, 'claims-too', secret.path)];
+    const closure = await buildClosure(store, pathsOf(claims));
+    expect(keysOf(closure)).toEqual(pathsOf(claims));
+    expect(closure.missingDerivers).toHaveLength(2);
+  });
+
+  it('is pinned by the outputs of the derivations that were named, or by those without any', async () => {
+    const store = open();
+    const [out, dev, gone] = [await place(store, 'out'), await place(store, 'dev'), infoOf('gone', fileOf('gone'))];
+    const first = await placeDerivation(store, 'first', {
+      outputs: { dev: output(dev.path), gone: output(gone.path), out: output(out.path) },
+    });
+    const none = await placeDerivation(store, 'none', { outputs: { out: FLOATING } });
+    const { pinned } = await buildClosure(store, [none.path, first.path, dev.path, none.path]);
+    expect(pinned).toEqual({
+      storePaths: [none.path, dev.path, out.path],
+      derivations: [none.path, first.path],
+    });
   });
 
   it('takes the outputs of each derivation, and what those refer to', async () => {
@@ -148,5 +241,97 @@ describe('the build closure', () => {
     const error = await buildClosure(store, [info.path]).catch((reason) => reason);
     expect(error).toMatchObject({ code: 'E_FORMAT', message: `the derivation \`${info.path}\` cannot be read` });
     expect(error.cause.message).toContain('expected `Derive(`');
+  });
+});
+
+describe('the closure of a toolchain', () => {
+  const toolchain = (store: OwnStore, roots: readonly PathInfo[]) =>
+    buildClosure(
+      store,
+      roots.map(({ path }) => path),
+      { toolchainOnly: true },
+    );
+
+  /** `app` is built with the outputs `out` and `lib` of `compiler`, which has a third, and from a source. */
+  async function makeApp(store: OwnStore) {
+    const library = await place(store, 'library');
+    const libraryDrv = await placeDerivation(store, 'library', { outputs: { out: output(library.path) } });
+    const [compiler, lib, doc] = [
+      await place(store, 'compiler', [library]),
+      await place(store, 'lib'),
+      await place(store, 'doc'),
+    ];
+    const compilerDrv = await placeDerivation(store, 'compiler', {
+      outputs: { doc: output(doc.path), lib: output(lib.path), out: output(compiler.path) },
+      inputs: [libraryDrv],
+    });
+    const source = await place(store, 'source');
+    const onlyOfApp = await place(store, 'only-of-app');
+    const app = infoOf('app', fileOf('app'), [onlyOfApp.path, library.path]);
+    const drv = await placeDerivation(store, 'app', {
+      ...{ outputs: { out: output(app.path) }, inputs: [compilerDrv], used: ['lib', 'out'], sources: [source] },
+    });
+    await placeMade(store, 'app', drv.path, [onlyOfApp, library]);
+    const rest = [library, libraryDrv, compiler, lib, doc, compilerDrv, source, drv];
+    return { app, drv, compiler, lib, compilerDrv, rest };
+  }
+
+  it('leaves out what is built in the end, and what only that refers to', async () => {
+    const store = open();
+    const { app, drv, compiler, lib, rest } = await makeApp(store);
+    for (const root of [drv, app]) {
+      const closure = await toolchain(store, [root]);
+      expect(keysOf(closure)).toEqual(pathsOf(rest));
+      expect(closure.pinned).toEqual({ storePaths: [lib.path, compiler.path], derivations: [drv.path] });
+      expect([closure.missingOutputs, closure.neededOutputs, closure.missingDerivers]).toEqual([[], [], []]);
+    }
+  });
+
+  it('does not miss what it leaves out', async () => {
+    const store = open();
+    const app = infoOf('app', fileOf('never built'));
+    const drv = await placeDerivation(store, 'app', { outputs: { lib: FLOATING, out: output(app.path) } });
+    const closure = await toolchain(store, [drv]);
+    expect(keysOf(closure)).toEqual([drv.path]);
+    expect(closure.missingOutputs).toEqual([]);
+    // There is nothing to run: what is pinned is what it is about.
+    expect(closure.pinned).toEqual({ storePaths: [drv.path], derivations: [drv.path] });
+  });
+
+  it('keeps the outputs that another derivation needs, and tells which', async () => {
+    const store = open();
+    const { app, drv, compiler, lib, compilerDrv, rest } = await makeApp(store);
+    const closure = await toolchain(store, [drv, compilerDrv]);
+    const doc = rest.find(({ path }) => path.endsWith('-doc'))!;
+    expect(keysOf(closure)).toEqual(pathsOf(rest.filter((info) => info !== doc)));
+    expect(closure.neededOutputs).toEqual([
+      { derivation: compilerDrv.path, output: 'lib', path: lib.path },
+      { derivation: compilerDrv.path, output: 'out', path: compiler.path },
+    ]);
+    expect(closure.graph.has(app.path)).toBe(false);
+    expect(closure.pinned.derivations).toEqual([drv.path, compilerDrv.path]);
+  });
+
+  it('tells of a needed output that it is not here', async () => {
+    const store = open();
+    const { drv, lib, compilerDrv } = await makeApp(store);
+    rmSync(metadataOf(store, lib));
+    const closure = await toolchain(store, [compilerDrv, drv]);
+    expect(closure.missingOutputs).toEqual([{ derivation: compilerDrv.path, output: 'lib', path: lib.path }]);
+  });
+
+  it('is not known of a path of which the derivation is not known', async () => {
+    const store = open();
+    const stray = await place(store, 'stray');
+    const gone = await placeMade(store, 'made', infoOf('made.drv', fileOf('gone')).path);
+    for (const [path, reason] of [
+      [stray, 'not known which derivation'],
+      [gone, `not valid here: \`${gone.deriver}\``],
+    ] as const) {
+      const error = await toolchain(store, [path]).catch((failure) => failure);
+      expect(error).toMatchObject({ code: 'E_NOT_FOUND', message: expect.stringContaining(path.path) });
+      expect(error.cause.message).toContain(reason);
+      expect(error.hint).toContain('nix-instantiate');
+    }
   });
 });
