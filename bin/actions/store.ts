@@ -2,9 +2,12 @@ import { basename, resolve } from 'node:path';
 import { CarportError } from '../../lib/errors.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import type { PathInfo } from '../../lib/nix/narinfo.js';
+import { withStoreWrite } from '../../lib/store/activity.js';
 import { addToStore } from '../../lib/store/add.js';
 import { openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
-import { verifyStore } from '../../lib/store/verify.js';
+import { checkReplaceable, listRoots, makeOutLink, type Root } from '../../lib/store/roots.js';
+import { unregisterDamaged, verifyStore } from '../../lib/store/verify.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../context.js';
 import { resolvePaths } from '../paths.js';
@@ -15,6 +18,15 @@ import { withPool } from '../with-pool.js';
 
 export interface AddCommandOptions extends CommonOptions {
   readonly name?: string;
+  readonly outLink?: string;
+}
+
+export interface ListOptions extends CommonOptions {
+  readonly roots?: boolean;
+}
+
+export interface VerifyOptions extends CommonOptions {
+  readonly repair?: boolean;
 }
 
 export async function add(path: string, options: AddCommandOptions, context: Context): Promise<void> {
@@ -22,8 +34,16 @@ export async function add(path: string, options: AddCommandOptions, context: Con
   const selection = singleValue(settings.store);
   const { store, known } = await openOwnAndKnown(selection, context);
   const name = options.name ?? basename(resolve(path));
+  const { outLink } = options;
+  if (outLink !== undefined) await checkReplaceable(outLink);
+  const onWait = (message: string) => note(context, options, message);
+  const addAndLink = async (pool: WorkerPool) => {
+    const added = await addToStore({ path, name, store, known, pool });
+    if (outLink !== undefined) await makeOutLink(store, outLink, store.realPath(added.info));
+    return added;
+  };
   const { info, existed, unknownMentions } = await withPool(settings.jobs, (pool) =>
-    addToStore({ path, name, store, known, pool }),
+    withStoreWrite(store, () => addAndLink(pool), { onWait }),
   );
   for (const hashPart of unknownMentions) {
     note(context, options, `warning: it mentions \`${store.storeDir}/${hashPart}-…\`, which is not in the store`);
@@ -32,15 +52,24 @@ export async function add(path: string, options: AddCommandOptions, context: Con
   else await writeLines(context.stdout, [info.path]);
 }
 
-export async function list(options: CommonOptions, context: Context): Promise<void> {
+export async function list(options: ListOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const store = openStoreForWriting(singleValue(settings.store), context.env);
+  if (options.roots) return printRoots(await listRoots(store), options, context);
   const infos = [...(await store.queryAll()).values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   if (options.json) return writeJson(context.stdout, { paths: infos.map(toJson) });
   await writeLines(
     context.stdout,
     infos.map(({ path }) => path),
   );
+}
+
+async function printRoots(roots: readonly Root[], options: ListOptions, context: Context): Promise<void> {
+  if (options.json) return writeJson(context.stdout, { roots });
+  const lines = roots.flatMap(({ kind, name, storePaths }) =>
+    storePaths.map((path) => printable(`${kind.padEnd(8)}${name} -> ${path}`)),
+  );
+  await writeLines(context.stdout, lines);
 }
 
 export async function info(whats: readonly string[], options: CommonOptions, context: Context): Promise<void> {
@@ -59,7 +88,7 @@ export async function info(whats: readonly string[], options: CommonOptions, con
   await write(context.stdout, found.map(toText).join('\n'));
 }
 
-export async function verify(whats: readonly string[], options: CommonOptions, context: Context): Promise<void> {
+export async function verify(whats: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const { store, known } = await openOwnAndKnown(singleValue(settings.store), context);
   const paths = whats.length > 0 ? await resolvePaths(whats, store, context) : undefined;
@@ -70,7 +99,10 @@ export async function verify(whats: readonly string[], options: CommonOptions, c
   for (const name of result.unregistered) {
     note(context, options, `note: \`${name}\` is in the store dir but not registered: a killed run left it`);
   }
-  if (options.json) await writeJson(context.stdout, result);
+  const onWait = (message: string) => note(context, options, message);
+  const gaveUp =
+    options.repair && result.problems.length > 0 ? await unregisterDamaged(store, result.problems, { onWait }) : [];
+  if (options.json) await writeJson(context.stdout, { ...result, ...(options.repair && { gaveUp }) });
   else {
     await writeLines(
       context.stdout,
@@ -79,7 +111,9 @@ export async function verify(whats: readonly string[], options: CommonOptions, c
   }
   if (result.problems.length > 0) {
     throw new CarportError('E_INTEGRITY', `${count(result.problems.length, 'problem')} in ${store.description}`, {
-      hint: 'pull or add the damaged paths again after removing their metadata and files',
+      hint: options.repair
+        ? `${count(gaveUp.length, 'path')} given up, with what refers to them: pull or add them again`
+        : '`carport store verify --repair` gives the paths up, with what refers to them; then pull or add them again',
     });
   }
   note(context, options, `${count(result.checked, 'path')} checked, all whole`);

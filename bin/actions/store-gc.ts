@@ -1,0 +1,67 @@
+import { CarportError } from '../../lib/errors.js';
+import { collectGarbage, findGarbage, type Garbage } from '../../lib/store/collect-garbage.js';
+import { openStoreForWriting } from '../../lib/store/open.js';
+import { removePulledPin } from '../../lib/store/pulled-pins.js';
+import { settingsOf } from '../command.js';
+import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../context.js';
+import { printable } from '../printable.js';
+import { singleValue } from '../settings.js';
+import { count, formatBytes } from '../terminal.js';
+
+export interface CollectOptions extends CommonOptions {
+  readonly dryRun?: boolean;
+}
+
+export async function collect(options: CollectOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const store = openStoreForWriting(singleValue(settings.store), context.env);
+  const tell = (message: string) => note(context, options, message);
+  const dryRun = options.dryRun === true;
+  const garbage = dryRun ? await findGarbage(store) : await collectGarbage(store, { onWait: tell });
+  const { storePaths, narSize, kept, unregistered, incompleteRoots } = garbage;
+  for (const warning of warningsOf(garbage, dryRun)) say(context, `${printable(`warning: ${warning}`)}\n`);
+  if (options.json) {
+    await writeJson(context.stdout, { dryRun, storePaths, narSize, kept, unregistered, incompleteRoots });
+  } else await writeLines(context.stdout, storePaths);
+  for (const line of summaryOf(garbage, dryRun)) tell(line);
+}
+
+export async function forget(pins: readonly string[], options: CommonOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const store = openStoreForWriting(singleValue(settings.store), context.env);
+  const forgotten: string[] = [];
+  const unknown: string[] = [];
+  for (const pin of new Set(pins)) ((await removePulledPin(store, pin)) ? forgotten : unknown).push(pin);
+  if (options.json) await writeJson(context.stdout, { forgotten, unknown });
+  else await writeLines(context.stdout, forgotten);
+  if (unknown.length > 0) {
+    const names = unknown.map((pin) => `\`${pin}\``).join(', ');
+    throw new CarportError('E_NOT_FOUND', `no pin was pulled into ${store.description} as ${names}`, {
+      hint: '`carport store ls --roots` prints pulled pins; an out-link is dropped by removing the link',
+    });
+  }
+}
+
+function warningsOf({ incompleteRoots, beingWritten }: Garbage, dryRun: boolean): readonly string[] {
+  const incomplete = incompleteRoots.flatMap(({ root, missing }) =>
+    missing.map((path) => `the ${WORDS[root.kind]} \`${root.name}\` needs \`${path}\`, which is not valid here`),
+  );
+  const busy = 'somebody adds paths just now: those that are not linked or pinned yet are listed, too';
+  return [...incomplete, ...(dryRun && beingWritten ? [busy] : [])];
+}
+
+const WORDS = { link: 'out-link', pin: 'pin', running: 'running' } as const;
+
+function summaryOf({ storePaths, narSize, unregistered, sharedWithNix }: Garbage, dryRun: boolean): readonly string[] {
+  const paths = count(storePaths.length, 'path');
+  const left = unregistered.length === 1 ? '1 entry' : `${unregistered.length} entries`;
+  const leftovers = unregistered.length > 0 ? [`${left} of the store dir that killed runs left`] : [];
+  if (sharedWithNix) {
+    return [
+      `${paths} ${dryRun ? 'to forget' : 'forgotten'}; the files stay, since Nix keeps its own paths in the same ` +
+        'directory: `nix-collect-garbage` removes what Nix does not need either',
+    ];
+  }
+  if (dryRun) return [`${paths}, ${formatBytes(narSize)} to free`, ...leftovers.map((text) => `${text} to remove`)];
+  return [`${paths}, ${formatBytes(narSize)} freed`, ...leftovers.map((text) => `${text} removed`)];
+}
