@@ -10,6 +10,8 @@ export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
   readonly load: () => Promise<CommandModule>;
+  /** Runs another program: what comes after `--` is that one's command line. */
+  readonly runsProgram?: boolean;
 }
 
 /** The commands by group, as `carport --help` lists them. A module is loaded when its command is used. */
@@ -17,6 +19,16 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
   'Main commands': [
     { name: 'push', summary: 'push closures to a binary cache', load: () => import('./commands/push.js') },
     { name: 'pull', summary: 'pull closures from binary caches', load: () => import('./commands/pull.js') },
+    {
+      ...{ name: 'run', summary: 'run a command with the store at /nix/store', runsProgram: true },
+      load: () => import('./commands/run.js'),
+    },
+    {
+      ...{ name: 'shell', summary: 'the same with a shell', runsProgram: true },
+      load: () => import('./commands/shell.js'),
+    },
+    { name: 'export', summary: 'closures as one file', load: () => import('./commands/export.js') },
+    { name: 'import', summary: 'take such a file in', load: () => import('./commands/import.js') },
     { name: 'closure', summary: 'show what paths need', load: () => import('./commands/closure.js') },
   ],
   'Stores, caches and keys': [

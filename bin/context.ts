@@ -13,6 +13,8 @@ export interface Context {
   readonly stdout: Output;
   /** Words for people. */
   readonly stderr: Output;
+  /** What comes after `--`, for commands that run another. */
+  readonly operands?: readonly string[];
 }
 
 /** Options that every command has. */

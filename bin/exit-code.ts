@@ -30,3 +30,10 @@ const BY_ERROR: Readonly<Record<ErrorCode, keyof typeof EXIT_CODES>> = {
 export function exitCodeOf(code: ErrorCode): number {
   return BY_ERROR[code];
 }
+
+/** The end of a command that ends as another program did: nothing has gone wrong here. */
+export class ExitWith extends Error {
+  constructor(readonly exitCode: number) {
+    super(`exit code ${exitCode}`);
+  }
+}

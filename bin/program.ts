@@ -5,22 +5,32 @@ import { formatHelp, section } from './command.js';
 import { COMMAND_GROUPS, COMMANDS, type CommandEntry } from './commands.js';
 import { type Context, flush, OutputClosed, write, writeJson } from './context.js';
 import { reportError } from './error-output.js';
-import { EXIT_CODES } from './exit-code.js';
+import { EXIT_CODES, ExitWith } from './exit-code.js';
 import { versions } from './versions.js';
 
 /** Runs one command line and returns its exit code. */
-export async function runCommandLine(args: readonly string[], context: Context): Promise<number> {
+export async function runCommandLine(words: readonly string[], context: Context): Promise<number> {
+  const { args, operands } = splitCommandLine(words);
   try {
-    await runCommand(args, context);
+    await runCommand(args, operands ? { ...context, operands } : context);
     await flush(context.stdout);
     return 0;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     if (error instanceof OutputClosed) return 0;
+    if (error instanceof ExitWith) return error.exitCode;
     const verbosity = args.filter((arg) => /^-v+$/.test(arg) || arg === '--verbose');
     const level = verbosity.reduce((sum, arg) => sum + (arg === '--verbose' ? 1 : arg.length - 1), 0);
     return reportError(usageError(error, args), context, args.includes('--json'), level);
   }
+}
+
+/** Takes off what is another program's command line. */
+function splitCommandLine(words: readonly string[]): Pick<Context, 'operands'> & { readonly args: readonly string[] } {
+  const at = words.indexOf('--');
+  const entry = COMMANDS.find(({ name }) => name === words[0]);
+  if (at < 0 || !entry?.runsProgram) return { args: words };
+  return { args: words.slice(0, at), operands: words.slice(at + 1) };
 }
 
 async function runCommand(args: readonly string[], context: Context): Promise<void> {

@@ -1,0 +1,150 @@
+import { stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { CarportError, isErrno } from '../../lib/errors.js';
+import { bubblewrapCall, findBubblewrap, parseStatus } from '../../lib/namespace/bubblewrap.js';
+import { cannotExecute, explainNotStarted } from '../../lib/namespace/failure.js';
+import { isProgram } from '../../lib/namespace/find-program.js';
+import { makeMounts } from '../../lib/namespace/mounts.js';
+import { areInPlace, type PlacedPath } from '../../lib/namespace/placed-path.js';
+import { withStoreUse } from '../../lib/store/activity.js';
+import { settingsOf } from '../command.js';
+import type { CommonOptions, Context } from '../context.js';
+import { ExitWith } from '../exit-code.js';
+import { type Ended, runInForeground } from '../foreground.js';
+import { checkCommand, environmentWith } from '../run-environment.js';
+import { type RunTargets, resolveForRun } from '../run-targets.js';
+
+export interface RunCommandOptions extends CommonOptions {
+  readonly allowUnsigned?: boolean;
+}
+
+/** Runs a command with the store at `/nix/store`, and ends as that does. */
+export async function run(whats: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
+  const command = commandOf(whats, context);
+  await runWith(whats, { ...options }, context, { command, variable: 'CARPORT_RUN' });
+}
+
+/** The same with the user's shell. */
+export async function shell(whats: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
+  const command = [await shellOf(context.env), ...(context.operands ?? [])];
+  await runWith(whats, { ...options }, context, { command, variable: 'CARPORT_SHELL' });
+}
+
+function commandOf(whats: readonly string[], { operands }: Context): readonly [string, ...string[]] {
+  const [command, ...args] = operands ?? [];
+  if (command !== undefined) return [command, ...args];
+  const [what, word, ...more] = whats;
+  if (operands === undefined && word !== undefined) {
+    throw new CarportError('E_USAGE', 'there is no `--` before the command', {
+      hint: `try \`carport run ${what} -- ${word}${more.length > 0 ? ' …' : ''}\``,
+    });
+  }
+  throw new CarportError('E_USAGE', 'there is no command to run', {
+    hint: `try \`carport run ${whats.join(' ')} -- COMMAND\`, or \`carport shell ${whats.join(' ')}\` for a shell`,
+  });
+}
+
+/** `$SHELL`, unless that is one that lets nobody in. */
+async function shellOf({ SHELL = '' }: NodeJS.ProcessEnv): Promise<string> {
+  const fits = SHELL.startsWith('/') && !/\/(nologin|false)$/.test(SHELL) && (await isProgram(SHELL));
+  return fits ? SHELL : '/bin/sh';
+}
+
+interface CommandLine {
+  readonly command: readonly string[];
+  /** The environment variable that tells the command what it is run with. */
+  readonly variable: string;
+}
+
+interface Call {
+  readonly command: readonly string[];
+  readonly directory: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly placed: readonly PlacedPath[];
+}
+
+async function runWith(
+  whats: readonly string[],
+  options: Record<string, unknown>,
+  context: Context,
+  { command, variable }: CommandLine,
+): Promise<never> {
+  const directory = await workingDirectory(context.env);
+  const targets = await resolveForRun(whats, await settingsOf(options, context), context);
+  const place = ({ path }: { readonly path: string }) => targets.realPathOf(path);
+  const placed = targets.closure.map((info) => ({ path: info.path, realPath: place(info) }));
+  const roots = placed.slice(0, targets.roots.length);
+  const env = { ...(await environmentWith(roots, context.env)), [variable]: whats.join(' ') };
+  await checkCommand(command[0]!, placed, env);
+  const ended = await keepingStore(targets, () => runCall({ command, directory, env, placed }, context));
+  // A shell that waits for this process must see that the user wants no more.
+  if (ended.interrupted && ended.exitCode === 130) process.kill(process.pid, 'SIGINT');
+  throw new ExitWith(ended.exitCode);
+}
+
+/** While the work is done nothing is removed that it needs. What Nix has, Nix keeps while it is in an environment. */
+function keepingStore<T>({ own, roots, realPathOf }: RunTargets, work: () => Promise<T>): Promise<T> {
+  if (own === undefined) return work();
+  const ours = roots.map(({ path }) => path).filter((path) => realPathOf(path).startsWith(own.layout.realStoreDir));
+  return ours.length === 0 ? work() : withStoreUse(own, ours, work);
+}
+
+async function runCall(call: Call, context: Context): Promise<Ended> {
+  if (await areInPlace(call.placed)) return runDirectly(call);
+  return runInNamespace(call, context);
+}
+
+async function runDirectly({ command: [program, ...args], env }: Call): Promise<Ended> {
+  try {
+    return await runInForeground({ program: program!, arguments: args, env });
+  } catch (error) {
+    throw isErrno(error, 'ENOENT', 'EACCES', 'ENOEXEC', 'ENOTDIR') ? cannotExecute(program!, error) : tooLong(error);
+  }
+}
+
+async function runInNamespace({ command, directory, env, placed }: Call, context: Context): Promise<Ended> {
+  const program = await findBubblewrap(context.env);
+  const mounts = await makeMounts(placed, temporaryDirectories(context.env));
+  try {
+    const { options, ...call } = await bubblewrapCall(program, mounts.options, directory, command);
+    const processIdIn = (status: string) => parseStatus(status).processId;
+    const ended = await runInForeground({ ...call, env, input: options, processIdIn }).catch((error) => {
+      throw tooLong(error);
+    });
+    const started = parseStatus(ended.status).exitCode !== undefined || ended.signal !== undefined;
+    if (!started && ended.exitCode !== 0) throw await explainNotStarted(program, mounts.options, command);
+    return ended;
+  } finally {
+    await mounts.remove();
+  }
+}
+
+function tooLong(error: unknown): unknown {
+  if (!isErrno(error, 'E2BIG')) return error;
+  return new CarportError('E_USAGE', 'the arguments and the environment are longer than the system takes', {
+    cause: error,
+    hint: 'give the command fewer arguments at a time, or a file with them',
+  });
+}
+
+/** Where a directory for this run may be: in memory, if there is such a place. */
+function temporaryDirectories({ XDG_RUNTIME_DIR, TMPDIR }: NodeJS.ProcessEnv): readonly string[] {
+  const runtime = XDG_RUNTIME_DIR?.startsWith('/') ? [XDG_RUNTIME_DIR] : [];
+  return [...runtime, '/dev/shm', TMPDIR ?? tmpdir()];
+}
+
+/** As the shell names it, which may be through a link. */
+async function workingDirectory({ PWD }: NodeJS.ProcessEnv): Promise<string> {
+  let directory: string;
+  try {
+    directory = process.cwd();
+  } catch (cause) {
+    throw new CarportError('E_NOT_FOUND', 'the working directory does not exist any more', {
+      cause,
+      hint: 'change to another one with `cd`',
+    });
+  }
+  if (!PWD?.startsWith('/')) return directory;
+  const [named, real] = await Promise.all([PWD, directory].map((path) => stat(path).catch(() => undefined)));
+  return named && named.ino === real?.ino && named.dev === real.dev ? PWD : directory;
+}

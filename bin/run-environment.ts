@@ -1,0 +1,49 @@
+import { lstat } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { CarportError } from '../lib/errors.js';
+import { isProgram } from '../lib/namespace/find-program.js';
+import type { PlacedPath } from '../lib/namespace/placed-path.js';
+
+/** The environment with the programs of store paths first on PATH. */
+export async function environmentWith(
+  roots: readonly PlacedPath[],
+  env: NodeJS.ProcessEnv,
+): Promise<NodeJS.ProcessEnv> {
+  const found = await Promise.all(
+    roots.map(async ({ path, realPath }) => ({ path, has: await hasPrograms(realPath) })),
+  );
+  const directories = found.filter(({ has }) => has).map(({ path }) => `${path}/bin`);
+  return { ...env, PATH: [...directories, ...(env.PATH ? [env.PATH] : [])].join(delimiter) };
+}
+
+/** A link counts: it leads to another store path, which is not in its place yet. */
+async function hasPrograms(realPath: string): Promise<boolean> {
+  const stats = await lstat(join(realPath, 'bin')).catch(() => undefined);
+  return stats !== undefined && (stats.isDirectory() || stats.isSymbolicLink());
+}
+
+/** Throws when a command is not on PATH. One with a slash is left to the system. */
+export async function checkCommand(
+  command: string,
+  placed: readonly PlacedPath[],
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  if (command.includes('/')) return;
+  const realPaths = new Map(placed.map(({ path, realPath }) => [path, realPath]));
+  for (const directory of (env.PATH ?? '').split(delimiter)) {
+    const realPath = directory.endsWith('/bin') ? realPaths.get(directory.slice(0, -'/bin'.length)) : undefined;
+    const candidate = join(realPath === undefined ? directory || '.' : join(realPath, 'bin'), command);
+    if (realPath === undefined ? await isProgram(candidate) : await mayBeProgram(candidate)) return;
+  }
+  throw new CarportError('E_NOT_FOUND', `the command \`${command}\` is not on PATH`, {
+    hint: 'PATH has the `bin` directories of the paths that were named, and then your own: name the path that has it',
+  });
+}
+
+/** Links within a store lead to places that are not there before the store is. */
+async function mayBeProgram(path: string): Promise<boolean> {
+  const stats = await lstat(path).catch(() => undefined);
+  // A directory above may be such a link, too.
+  if (stats === undefined) return (await lstat(join(path, '..')).catch(() => undefined))?.isSymbolicLink() ?? false;
+  return stats.isSymbolicLink() || isProgram(path);
+}

@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises';
+import { CarportError } from '../errors.js';
+import { findProgram } from './find-program.js';
+import { withFewArguments } from './many-arguments.js';
+
+/** How to start bubblewrap: options go through a file descriptor, since a command line is shown to everybody. */
+export interface Bubblewrap {
+  readonly program: string;
+  readonly arguments: readonly string[];
+  /** For the file descriptor `OPTIONS_FD`. */
+  readonly options: Uint8Array;
+}
+
+/** Where bubblewrap reads options. */
+export const OPTIONS_FD = 3;
+/** Where bubblewrap tells, as JSON, the command's process id and, if it was started, its exit code. */
+export const STATUS_FD = 4;
+
+/** CAP_SYS_ADMIN, which makes mounts without a user namespace. */
+const CAN_MOUNT = 1n << 21n;
+
+/** Where the program is. `env` must be that of the user: a store's programs have no say in it. */
+export async function findBubblewrap(env: NodeJS.ProcessEnv): Promise<string> {
+  const found = await findProgram('bwrap', env.PATH);
+  if (found !== undefined) return found;
+  throw new CarportError(
+    'E_PROGRAM',
+    'to run programs from a store that is not at `/nix/store` takes the program `bwrap`, which is not on PATH',
+    { hint: 'install bubblewrap: `apt install bubblewrap`, `dnf install bubblewrap` or `apk add bubblewrap`' },
+  );
+}
+
+/** A command that sees the mounts, in a directory. It ends when this process is killed. */
+export async function bubblewrapCall(
+  program: string,
+  mountOptions: readonly string[],
+  directory: string,
+  command: readonly string[],
+): Promise<Bubblewrap> {
+  const namespace = (await isPowerlessRoot()) ? ['--unshare-user'] : [];
+  const options = [...namespace, ...mountOptions, '--chdir', directory, '--die-with-parent'];
+  return {
+    program,
+    arguments: ['--args', `${OPTIONS_FD}`, '--json-status-fd', `${STATUS_FD}`, '--', ...withFewArguments(command)],
+    options: Buffer.from(options.map((option) => `${option}\0`).join('')),
+  };
+}
+
+/** Root in a container may make no mounts, and bubblewrap does not expect that. */
+async function isPowerlessRoot(): Promise<boolean> {
+  if (process.getuid?.() !== 0) return false;
+  const status = await readFile('/proc/self/status', 'latin1').catch(() => '');
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  return effective !== undefined && (BigInt(`0x${effective}`) & CAN_MOUNT) === 0n;
+}
+
+/** What bubblewrap told, whole lines of it. */
+export function parseStatus(text: string): { readonly processId?: number; readonly exitCode?: number } {
+  const processId = /"child-pid": *([0-9]+)/.exec(text)?.[1];
+  const exitCode = /"exit-code": *([0-9]+)/.exec(text)?.[1];
+  return {
+    ...(processId !== undefined && { processId: Number(processId) }),
+    ...(exitCode !== undefined && { exitCode: Number(exitCode) }),
+  };
+}

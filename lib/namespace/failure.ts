@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { CarportError } from '../errors.js';
+import { type Bubblewrap, bubblewrapCall } from './bubblewrap.js';
+
+/** Settings of the kernel that forbid user namespaces, and what helps. */
+const SETTINGS: readonly { readonly file: string; readonly forbids: string; readonly hint: string }[] = [
+  {
+    file: 'user/max_user_namespaces',
+    forbids: '0',
+    hint: 'let the administrator run `sysctl user.max_user_namespaces=10000`',
+  },
+  {
+    file: 'kernel/unprivileged_userns_clone',
+    forbids: '0',
+    hint: 'let the administrator run `sysctl kernel.unprivileged_userns_clone=1`',
+  },
+  {
+    file: 'kernel/apparmor_restrict_unprivileged_userns',
+    forbids: '1',
+    hint: "let the administrator load AppArmor's profile `bwrap-userns-restrict` (Ubuntu: package `apparmor-profiles`), or run `sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+  },
+];
+
+const IN_CONTAINER =
+  'in a container, start that with `--security-opt seccomp=unconfined`, or with `--privileged`; elsewhere ask the administrator for user namespaces';
+
+/** Why a command was not started, found out by trying again with less: bubblewrap has no codes for it. */
+export async function explainNotStarted(
+  program: string,
+  mountOptions: readonly string[],
+  command: readonly string[],
+): Promise<CarportError> {
+  // Any program that is surely there.
+  const harmless = [process.execPath, '--version'];
+  const namespace = await failureOf(await bubblewrapCall(program, ['--dev-bind', '/', '/'], '/', harmless));
+  if (namespace !== undefined) {
+    const found = await forbiddenBy();
+    const by = found === undefined ? '' : ` (\`${found.file.replace('/', '.')}\` is ${found.forbids})`;
+    return new CarportError('E_PROGRAM', `user namespaces are not allowed here${by}`, {
+      cause: new Error(namespace),
+      hint: found?.hint ?? IN_CONTAINER,
+    });
+  }
+  const mounts = await failureOf(await bubblewrapCall(program, mountOptions, '/', harmless));
+  if (mounts !== undefined) {
+    return new CarportError('E_PROGRAM', '`bwrap` cannot mount the store at `/nix/store`', {
+      cause: new Error(mounts),
+      hint: 'check that the store, the working directory and the entries of `/` can be read',
+    });
+  }
+  return cannotExecute(command[0]!);
+}
+
+/** The kernel has refused to execute a file. */
+export function cannotExecute(command: string, cause?: unknown): CarportError {
+  return new CarportError('E_PROGRAM', `\`${command}\` cannot be executed`, {
+    cause,
+    hint: 'check that it is a program for this machine, and that what the first line of a script names is there',
+  });
+}
+
+async function forbiddenBy(): Promise<(typeof SETTINGS)[number] | undefined> {
+  for (const setting of SETTINGS) {
+    const value = await readFile(`/proc/sys/${setting.file}`, 'utf8').catch(() => '');
+    if (value.trim() === setting.forbids) return setting;
+  }
+  return undefined;
+}
+
+/** What bubblewrap says when it fails. */
+async function failureOf(call: Bubblewrap): Promise<string | undefined> {
+  const child = spawn(call.program, call.arguments, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'ignore'] });
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('error', () => resolve(null));
+    child.once('close', resolve);
+  });
+  const options = child.stdio[3] as NodeJS.WritableStream;
+  options.on('error', () => undefined);
+  options.end(call.options);
+  const said = await text(child.stderr!);
+  return (await ended) === 0 ? undefined : said.trim() || '`bwrap` failed';
+}

@@ -1,0 +1,59 @@
+import { dirname } from 'node:path';
+import { baseNameOf, DEFAULT_STORE_DIR } from '../nix/store-path.js';
+import { type Forest, makeForest } from './forest.js';
+import { type Host, type HostEntry, lookAtHost } from './host.js';
+import type { PlacedPath } from './placed-path.js';
+
+/** The options of bubblewrap that put paths where they say, beside all that the machine has. */
+export interface Mounts {
+  readonly options: readonly string[];
+  /** Removes what was made for it; nothing may use it any more. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Makes the mounts for paths, the most important first. `temporaryDirectories` are places for what a machine with a store
+ * of its own needs, the best first.
+ */
+export async function makeMounts(
+  paths: readonly PlacedPath[],
+  temporaryDirectories: readonly string[],
+): Promise<Mounts> {
+  const host = await lookAtHost();
+  const whole = host.storeNames.length === 0 ? commonDirectory(paths) : undefined;
+  if (whole !== undefined) return { options: mountOptions(host, wholeStore(whole)), remove: async () => {} };
+  const forest = await makeForest(paths, host.storeNames, temporaryDirectories);
+  return { options: mountOptions(host, forestStore(forest)), remove: forest.remove };
+}
+
+/** The directory that holds all paths under their own names. */
+function commonDirectory(paths: readonly PlacedPath[]): string | undefined {
+  const directories = new Set(paths.map(({ realPath }) => dirname(realPath)));
+  const named = paths.every(({ path, realPath }) => baseNameOf(path) === baseNameOf(realPath));
+  return named && directories.size === 1 ? [...directories][0] : undefined;
+}
+
+function wholeStore(directory: string): readonly string[] {
+  return ['--ro-bind', directory, DEFAULT_STORE_DIR];
+}
+
+function forestStore({ directory, stores, binds }: Forest): readonly string[] {
+  return [
+    ...stores.flatMap(({ source, place }) => ['--ro-bind', source, place]),
+    ...['--ro-bind', directory, DEFAULT_STORE_DIR],
+    ...binds.flatMap(({ path, realPath }) => ['--ro-bind', realPath, path]),
+  ];
+}
+
+/** Where there is no `/nix` to mount over, each entry of `/` is put into a new root beside one. */
+function mountOptions({ top, nix }: Host, store: readonly string[]): readonly string[] {
+  if (nix === undefined) return [...top.flatMap((entry) => entryOptions('/', entry)), ...store, '--remount-ro', '/'];
+  const others = nix.flatMap((entry) => entryOptions('/nix/', entry));
+  return ['--dev-bind', '/', '/', '--tmpfs', '/nix', ...others, ...store, '--remount-ro', '/nix'];
+}
+
+/** An entry may be gone by now. */
+function entryOptions(prefix: string, { name, target }: HostEntry): readonly string[] {
+  const path = prefix + name;
+  return target === undefined ? ['--dev-bind-try', path, path] : ['--symlink', target, path];
+}
