@@ -1,8 +1,8 @@
 import { CarportError } from '../../lib/errors.js';
 import type { PublicKey } from '../../lib/signing/key.js';
 import { signatureKeyName, signersOf, verifyText } from '../../lib/signing/signature.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { ObjectStore } from '../object-store/object-store.js';
-import type { TrustPolicy } from '../pull/plan.js';
 import { type Pin, pinMessage } from './pin.js';
 import type { SeenPins } from './seen.js';
 

@@ -6,13 +6,13 @@ import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temp
 import { renderCacheInfo } from '../../lib/nix/cache-info.js';
 import { type NarInfo, type PathInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { withStoreWrite } from '../../lib/store/activity.js';
 import { importIntoNix, makeNixRoot } from '../../lib/store/nix-import.js';
 import { openStoreForWriting } from '../../lib/store/open.js';
 import { writePulledPin } from '../../lib/store/pulled-pins.js';
 import { checkReplaceable } from '../../lib/store/roots.js';
 import type { Store } from '../../lib/store/store.js';
-import type { TrustPolicy } from './plan.js';
 import type { PathReceiver, PullTarget } from './target.js';
 
 /** Bytes of NARs that wait for Nix, roughly: then it takes them in, so that temporary space is not needed for all. */

@@ -4,22 +4,16 @@ import type { Emit } from '../../lib/events.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
-import type { PublicKey } from '../../lib/signing/key.js';
-import { signatureKeyName, verifyPath } from '../../lib/signing/signature.js';
+import { requireTrusted, type TrustPolicy } from '../../lib/signing/trust.js';
 import type { Store } from '../../lib/store/store.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
 import { checkStoreDir, readNarInfo, requireCacheInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 
+export type { TrustPolicy };
+
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
-
-/** What is accepted from a cache. */
-export interface TrustPolicy {
-  readonly keys: readonly PublicKey[];
-  /** Take paths that no trusted key has signed. A signature that is wrong is refused all the same. */
-  readonly allowUnsigned: boolean;
-}
 
 /** A path to fetch, and the caches that may have it. */
 export interface PlannedPath {
@@ -164,17 +158,6 @@ function accept(info: NarInfo, objects: ObjectStore, { path, storeDir }: Wanted,
       { hint: 'the cache is damaged or was tampered with: read from another one' },
     );
   }
-  const verdict = verifyPath(info, trust.keys);
-  if (verdict.state === 'valid' || (verdict.state === 'unsigned' && trust.allowUnsigned)) return info;
-  if (verdict.state === 'invalid') {
-    throw new CarportError('E_SIGNATURE', `the signature of \`${info.path}\` by \`${verdict.keyName}\` is wrong`, {
-      cause: new Error(`what \`${objects.url}\` says of the path is not what was signed`),
-      hint: 'the cache is damaged or was tampered with, or the trusted key of that name is another one',
-    });
-  }
-  const names = info.signatures.map(signatureKeyName).map((name) => `\`${name}\``);
-  throw new CarportError('E_SIGNATURE', `\`${info.path}\` is not signed by a trusted key`, {
-    cause: new Error(names.length > 0 ? `it is signed by ${names.join(', ')}` : 'it has no signature'),
-    hint: 'trust a key with `--trusted-key NAME:BASE64`, or take what nobody vouches for with `--allow-unsigned`',
-  });
+  requireTrusted(info, trust, `\`${objects.url}\``);
+  return info;
 }

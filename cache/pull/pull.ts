@@ -5,10 +5,11 @@ import { removeTree } from '../../lib/filesystem/temporary.js';
 import { isContentAddressOf } from '../../lib/nix/content-address.js';
 import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { narKey, openNar, promiseOf } from '../binary-cache.js';
 import type { ObjectStore, StoredObject } from '../object-store/object-store.js';
-import { findPath, type PlannedPath, type PullPlan, type TrustPolicy } from './plan.js';
+import { findPath, type PlannedPath, type PullPlan } from './plan.js';
 import type { PathReceiver } from './target.js';
 
 export interface PullOptions {

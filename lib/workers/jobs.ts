@@ -51,6 +51,13 @@ export interface UnpackResult {
   readonly fileSize: number;
 }
 
+/** Makes a tree of a plain NAR that the caller streams in, and of which nothing is known yet. */
+export interface UnpackUnknownJob {
+  readonly type: 'unpack-unknown';
+  /** As in `UnpackJob`. */
+  readonly destination: string;
+}
+
 /** Hashes a path's NAR. */
 export interface HashJob {
   readonly type: 'hash';
@@ -87,12 +94,13 @@ export interface CopyJob {
   readonly rewrite?: { readonly from: string; readonly to: string };
 }
 
-export type Job = PackJob | UnpackJob | SaveJob | HashJob | ScanJob | CopyJob;
+export type Job = PackJob | UnpackJob | SaveJob | UnpackUnknownJob | HashJob | ScanJob | CopyJob;
 
 export interface JobResults {
   readonly pack: PackResult;
   readonly unpack: UnpackResult;
   readonly save: UnpackResult;
+  readonly 'unpack-unknown': NarDigest;
   readonly hash: NarDigest;
   readonly scan: ScanResult;
   readonly copy: NarDigest;
@@ -100,7 +108,7 @@ export interface JobResults {
 
 /** What a job is given beside its description. */
 export interface JobContext {
-  /** The bytes that the caller streams in (`unpack`, `save`). */
+  /** The bytes that the caller streams in (`unpack`, `save`, `unpack-unknown`). */
   readonly source: AsyncIterable<Uint8Array>;
   /** Reports bytes of NAR that were worked through since the last report. */
   progress(bytes: number): void;

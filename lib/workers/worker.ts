@@ -5,6 +5,7 @@ import { packPath } from './jobs/pack.js';
 import { savePath } from './jobs/save.js';
 import { scanPath } from './jobs/scan.js';
 import { unpackPath } from './jobs/unpack.js';
+import { unpackUnknown } from './jobs/unpack-unknown.js';
 import type { Job, JobContext } from './jobs.js';
 import { type FromWorker, serializeError, type ToWorker } from './protocol.js';
 
@@ -45,6 +46,8 @@ function runJob(job: Job, context: JobContext): unknown {
       return unpackPath(job, context);
     case 'save':
       return savePath(job, context);
+    case 'unpack-unknown':
+      return unpackUnknown(job, context);
     case 'hash':
       return hashPath(job, context);
     case 'scan':

@@ -19,13 +19,20 @@ export interface NarDecoder {
   push(bytes: Uint8Array): Iterable<NarEvent>;
   /** Throws unless the NAR is complete. */
   end(): void;
+  /** With `mayGoOn`: how many bytes of the last `push` come after the NAR's end; `undefined` until it is reached. */
+  bytesAfterEnd(): number | undefined;
+}
+
+export interface NarDecoderOptions {
+  /** The NAR is a part of a longer stream: bytes after its end are the caller's. */
+  readonly mayGoOn?: boolean;
 }
 
 /**
  * Reads a NAR of an untrusted source (libutil/archive.cc): strict field order, zero padding, sorted names, Nix's
  * newest limits, and no bytes after the end. Nothing is allocated for a length before its bytes have arrived.
  */
-export function createNarDecoder(): NarDecoder {
+export function createNarDecoder({ mayGoOn = false }: NarDecoderOptions = {}): NarDecoder {
   const input = createInput();
   const grammar = readArchive(input);
   let done = false;
@@ -38,11 +45,12 @@ export function createNarDecoder(): NarDecoder {
         else if (step.value === NEED_MORE) return input.keep();
         else yield step.value;
       }
-      if (input.available() > 0) throw formatError('NAR', 'has bytes after its end');
+      if (input.available() > 0 && !mayGoOn) throw formatError('NAR', 'has bytes after its end');
     },
     end() {
       if (!done) throw formatError('NAR', 'is truncated');
     },
+    bytesAfterEnd: () => (done ? input.available() : undefined),
   };
 }
 

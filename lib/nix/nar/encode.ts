@@ -2,7 +2,7 @@ import { formatError } from '../../errors.js';
 import { checkDepth, checkEntryName, checkEntryOrder, checkSymlinkTarget, NAR_MAGIC, type NarEvent } from './event.js';
 
 /** A string as the wire has it: length in 8 bytes, little endian, the bytes, zeros up to a multiple of 8. */
-function wireString(bytes: Uint8Array): Buffer {
+export function wireString(bytes: Uint8Array): Buffer {
   const wire = Buffer.alloc(8 + paddedLength(bytes.length));
   wire.writeUInt32LE(bytes.length, 0);
   wire.set(bytes, 8);
@@ -108,7 +108,7 @@ function* encodeEvents(events: Iterable<NarEvent>): Generator<Uint8Array> {
         if (event.executable) yield EXECUTABLE;
         if (event.withoutContents && event.size === 0) break;
         yield CONTENTS;
-        yield lengthPrefix(event.size);
+        yield wireNumber(event.size);
         break;
       case 'symlink':
         beginNode(parent, open.length);
@@ -159,7 +159,8 @@ function beginNode(parent: OpenNode | undefined, depth: number): void {
   parent.awaitsNode = false;
 }
 
-function lengthPrefix(size: number): Buffer {
+/** A number as the wire has it: 8 bytes, little endian. */
+export function wireNumber(size: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64LE(BigInt(size));
   return bytes;

@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+import type { ImportCommandOptions } from '../actions/import.js';
+import { describeCommand, settingOption } from '../command.js';
+import type { Context } from '../context.js';
+
+/** Loaded when it is used: help does not need it. */
+const actions = () => import('../actions/import.js');
+
+export function configure(command: Command, context: Context): void {
+  describeCommand(
+    command,
+    "Takes the paths of an export into carport's own store, after a check of their signatures. Prints them.",
+    'carport import closure.export --trusted-key "$(cat cache.pub)"',
+    'ssh host carport export HASH-NAME | carport import --allow-unsigned --out-link ./toolchain',
+  )
+    .argument('[file]', 'what `carport export` or `nix-store --export` wrote; `-` is stdin', '-')
+    .addOption(settingOption('trusted-keys', '<name:base64>'))
+    .option('--allow-unsigned', 'take paths that no trusted key has signed; a wrong signature is refused all the same')
+    .option('--out-link <path>', 'make a link to the path that no other refers to, which keeps it from `store gc`')
+    .addOption(settingOption('store', '<root>'))
+    .addOption(settingOption('jobs', '<number>'))
+    .action(async (file: string, options: ImportCommandOptions) => (await actions()).run(file, options, context));
+}

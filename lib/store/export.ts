@@ -1,0 +1,55 @@
+import { setImmediate } from 'node:timers/promises';
+import { CarportError } from '../errors.js';
+import { walkTree } from '../filesystem/walk.js';
+import { EXPORT_END, EXPORT_NEXT, encodeExportedInfo } from '../nix/export.js';
+import { formatHash, hashesEqual } from '../nix/hash.js';
+import { encodeNar } from '../nix/nar/encode.js';
+import { mergeSignatures, type PathInfo } from '../nix/narinfo.js';
+import type { SecretKey } from '../signing/key.js';
+import { signPath } from '../signing/signature.js';
+import { createNarHasher } from '../workers/jobs/nar-hasher.js';
+import type { Store } from './store.js';
+
+/** Bytes that are read before an interrupt has its turn. */
+const TURN_SIZE = 4 * 1024 * 1024;
+
+/**
+ * Paths of a store as one stream, in the order given, which must have references first. A path that is not what the store
+ * has on record ends it with `E_INTEGRITY`. Each piece has memory of its own.
+ */
+export async function* exportPaths(
+  store: Store,
+  infos: readonly PathInfo[],
+  keys: readonly SecretKey[],
+): AsyncGenerator<Uint8Array> {
+  for (const info of infos) {
+    yield EXPORT_NEXT;
+    yield* checkedNar(store, info);
+    const signatures = mergeSignatures(
+      info.signatures,
+      keys.map((key) => signPath(info, key)),
+    );
+    yield encodeExportedInfo({ ...info, signatures });
+  }
+  yield EXPORT_END;
+}
+
+async function* checkedNar(store: Store, info: PathInfo): AsyncGenerator<Uint8Array> {
+  const hasher = createNarHasher();
+  let turn = 0;
+  for (const bytes of encodeNar(walkTree(store.realPath(info)))) {
+    hasher.push(bytes);
+    yield Uint8Array.from(bytes);
+    turn += bytes.length;
+    if (turn >= TURN_SIZE) {
+      turn = 0;
+      await setImmediate();
+    }
+  }
+  const { narHash, narSize } = hasher.finish();
+  if (hashesEqual(narHash, info.narHash) && narSize === info.narSize) return;
+  throw new CarportError('E_INTEGRITY', `\`${info.path}\` is damaged in the store: the export is no good`, {
+    cause: new Error(`its NAR hash is ${formatHash(narHash, 'sri')}, not ${formatHash(info.narHash, 'sri')}`),
+    hint: '`nix-store --verify --check-contents --repair` or `carport store verify` tell more',
+  });
+}
