@@ -47,6 +47,7 @@ export async function pullPaths(
   }
   jobsOf(settings.jobs);
   const trust = pinPolicyOf(settings, options);
+  if (options.outLink !== undefined) await checkReplaceable(options.outLink);
   const target = await openTarget(singleValue(settings.store), trust, context);
 
   const reporter = createReporter(context, options);
@@ -88,7 +89,6 @@ async function pullFrom(
 ): Promise<readonly string[]> {
   const { store } = target;
   const words = await expandStdin(whats, context);
-  if (options.outLink !== undefined) await checkReplaceable(options.outLink);
   const caches = await orderCaches(given, store.storeDir, emit);
   const source = { caches, policy: trust, seen: seenPinsOf(context), emit };
   const { roots, pins } = await resolveWanted(words, store, source);
