@@ -10,11 +10,11 @@ const METADATA = { contentType: 'application/json', cacheControl: 'no-cache' } a
 
 /** The pin of a name as the cache has it, unchecked but for its form; `undefined` when there is none. */
 export async function readPin(objects: ObjectStore, name: string): Promise<Pin | undefined> {
-  const bytes = await objects.read(pinKey(name), PIN_LIMITS.bytes);
-  if (bytes === undefined) return undefined;
   try {
-    return parsePin(bytes.toString('utf8'));
+    const bytes = await objects.read(pinKey(name), PIN_LIMITS.bytes);
+    return bytes && parsePin(bytes.toString('utf8'));
   } catch (cause) {
+    if (!(cause instanceof CarportError) || cause.code !== 'E_FORMAT') throw cause;
     throw new CarportError('E_INTEGRITY', `the pin \`${name}\` in \`${objects.url}\` is damaged`, {
       cause,
       hint: `whoever may write there can set it anew: \`carport pin set ${name} … --discard-history\``,
