@@ -1,17 +1,19 @@
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
 import type { PinPolicy } from '../../cache/pins/check.js';
 import { createNixTarget } from '../../cache/pull/nix-target.js';
-import { orderCaches, type PullPlan, planPull, type TrustPolicy } from '../../cache/pull/plan.js';
+import { orderCaches, type PullPlan, planPull } from '../../cache/pull/plan.js';
 import { type PullOptions, type PullTotals, pull } from '../../cache/pull/pull.js';
 import { createOwnTarget, type PullTarget } from '../../cache/pull/target.js';
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { NIX, openStoreForWriting, requireNixStore } from '../../lib/store/open.js';
 import { checkReplaceable } from '../../lib/store/roots.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { interruptible } from '../interrupt.js';
+import { outLinks } from '../out-links.js';
 import { expandStdin } from '../paths.js';
 import { type PinReadOptions, pinPolicyOf, seenPinsOf } from '../pins.js';
 import { createReporter } from '../reporters/reporter.js';
@@ -126,10 +128,4 @@ async function fetchAll(
       () => target.receive(pool, stop.signal, (receiver) => pull(plan, { ...from, receiver, pool })),
     ),
   );
-}
-
-/** `result`, `result-2`, …, as Nix names them. */
-function outLinks(link: string | undefined, number: number): readonly string[] {
-  if (link === undefined) return [];
-  return Array.from({ length: number }, (_, index) => (index === 0 ? link : `${link}-${index + 1}`));
 }

@@ -10,8 +10,6 @@ import { walkReferences } from '../../lib/store/walk-references.js';
 import { checkStoreDir, readNarInfo, requireCacheInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 
-export type { TrustPolicy };
-
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
 
