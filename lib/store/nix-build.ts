@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { CarportError } from '../errors.js';
 import { readDerivation } from './build-closure.js';
 import { checkValid } from './closure.js';
-import { NIX_COMMAND, runNix } from './nix-program.js';
+import { runNix } from './nix-program.js';
 import type { Store } from './store.js';
 
 export interface NixBuild {
@@ -36,9 +36,9 @@ let links = 0;
 
 /** Evaluates outputs of flakes (`flake#attribute`) to derivations. */
 export async function instantiateFlakes(references: readonly string[], build: NixBuild): Promise<readonly string[]> {
-  const features = [...NIX_COMMAND, '--extra-experimental-features', 'flakes'];
   const hint = `try it by hand: \`nix path-info --derivation ${references.join(' ')}\``;
-  return run('nix', [...features, 'path-info', '--derivation', '--', ...references], hint, build);
+  const flags = ['--derivation', '--extra-experimental-features', 'nix-command flakes'];
+  return run('nix', ['path-info', ...flags, '--', ...references], hint, build);
 }
 
 /** What of derivations to build, or to fetch: `inputs` is the outputs that their builds use directly. */
