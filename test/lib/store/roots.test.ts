@@ -1,11 +1,26 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { withStoreUse } from '#lib/store/activity.js';
 import { openOwnStore } from '#lib/store/own-store.js';
-import { checkReplaceable, makeOutLink } from '#lib/store/roots.js';
-import { useDirectory } from '../../support/files.js';
-import { infoOf } from '../../support/own-store.js';
+import { writePulledPin } from '#lib/store/pulled-pins.js';
+import { checkReplaceable, listRoots, makeOutLink, staleRoots } from '#lib/store/roots.js';
+import { asOrdinaryUser, fileOf, useDirectory } from '../../support/files.js';
+import { infoOf, placeTree } from '../../support/own-store.js';
+import { usePool } from '../../support/pool.js';
 
+const pool = usePool(1);
 const directory = useDirectory();
 const at = (...names: string[]): string => join(directory(), ...names);
 const open = () => openOwnStore(at('root'));
@@ -71,5 +86,119 @@ describe('an out-link', () => {
     const error = await checkReplaceable(at('file', 'below')).catch((reason) => reason);
     expect(error).toMatchObject({ code: 'E_USAGE', message: expect.stringContaining('cannot be made') });
     expect(error.cause).toMatchObject({ code: 'ENOTDIR' });
+  });
+});
+
+describe('the roots of a store', () => {
+  const place = (content: string) => placeTree(open(), pool, 'thing', fileOf(content));
+  const linked = async (name: string, content: string) => {
+    const info = await place(content);
+    await makeOutLink(open(), at(name), open().realPath(info));
+    return info.path;
+  };
+  const link = (name: string, path: string) => ({ kind: 'link', name: at(name), storePaths: [path] });
+  /** Notes, by what they say. */
+  const stale = async () => (await staleRoots(open())).map((note) => readlinkSync(note));
+
+  it('are out-links, pulled pins and running programs', async () => {
+    const one = await linked('result', 'one');
+    const { path: two } = await place('two');
+    await writePulledPin(open(), {
+      ...{ reference: 'toolchain@previous', storePaths: [one, two], from: '/cache' },
+      updatedAt: '2026-11-01T12:00:00Z',
+    });
+    await withStoreUse(open(), [two], async () => {
+      expect(await listRoots(open())).toEqual([
+        link('result', one),
+        { kind: 'pin', name: 'toolchain@previous', storePaths: [one, two] },
+        { kind: 'running', name: `process ${process.pid}`, storePaths: [two] },
+      ]);
+    });
+    expect(await listRoots(open())).toHaveLength(2);
+    expect(await stale()).toEqual([]);
+  });
+
+  it('are none in a store that is not there, or new', async () => {
+    expect(await listRoots(open())).toEqual([]);
+    expect(readdirSync(directory())).toEqual([]);
+    await place('one');
+    expect(await listRoots(open())).toEqual([]);
+  });
+
+  it.each<[string, (name: string) => void]>([
+    ['is gone', () => {}],
+    ['was replaced by a file', (name) => writeFileSync(name, 'x')],
+    ['was replaced by a directory', (name) => mkdirSync(name)],
+    ['points elsewhere', (name) => symlinkSync('/usr/bin', name)],
+    ['points to nothing', (name) => symlinkSync('gone', name)],
+    ['points to the store as a whole', (name) => symlinkSync(open().layout.realStoreDir, name)],
+    ['points to itself', (name) => symlinkSync(name, name)],
+    ['points to another store', (name) => symlinkSync(`/elsewhere/nix/store/${'0'.repeat(32)}-x`, name)],
+  ])('are not what an out-link stood for that %s', async (_, replace) => {
+    await linked('result', 'one');
+    rmSync(at('result'));
+    replace(at('result'));
+    expect(await listRoots(open())).toEqual([]);
+    expect(await stale()).toEqual([at('result')]);
+  });
+
+  it.each<[string, (path: string) => string]>([
+    ['moved, with a link in its place', () => 'old'],
+    ['made by hand, by the name in the store dir', (path) => path],
+    ['pointed into the path', (path) => `${at('root')}${path}/bin`],
+  ])('are kept by an out-link that was %s', async (_, targetOf) => {
+    const path = await linked('result', 'one');
+    renameSync(at('result'), at('old'));
+    symlinkSync(targetOf(path), at('result'));
+    expect(await listRoots(open())).toEqual([link('result', path)]);
+  });
+
+  it('are the same by whatever name the store is called', async () => {
+    symlinkSync(at('root'), at('alias'));
+    const path = await linked('result', 'one');
+    const alias = openOwnStore(at('alias'));
+    expect(await listRoots(alias)).toEqual([link('result', path)]);
+    await makeOutLink(alias, at('result'), at('alias', path));
+    expect(await listRoots(open())).toEqual([link('result', path)]);
+  });
+
+  it('name paths that are not registered, too', async () => {
+    await makeOutLink(open(), at('result'), realPath('one'));
+    const { path } = infoOf('thing', fileOf('one'));
+    expect(await listRoots(open())).toEqual([link('result', path)]);
+  });
+
+  it('cannot be told when an out-link is in a directory that cannot be read', async () => {
+    mkdirSync(at('private'));
+    await linked('private/result', 'one');
+    const failure = await asOrdinaryUser(directory(), async () => {
+      chmodSync(at('private'), 0);
+      return listRoots(open())
+        .catch((error) => error)
+        .finally(() => chmodSync(at('private'), 0o700));
+    });
+    expect(failure).toMatchObject({
+      code: 'E_IO',
+      message: `the out-link \`${at('private/result')}\` cannot be read, and what it points to may be in use`,
+      cause: { code: 'EACCES' },
+    });
+  });
+
+  it('cannot be told when the way to an out-link is a circle', async () => {
+    mkdirSync(at('sub'));
+    await linked('sub/result', 'one');
+    renameSync(at('sub'), at('old'));
+    symlinkSync('sub', at('sub'));
+    await expect(listRoots(open())).rejects.toMatchObject({ code: 'E_IO', cause: { code: 'ELOOP' } });
+  });
+
+  it('cannot be told when a note of one is no link', async () => {
+    await linked('result', 'one');
+    const note = join(open().layout.rootsDir, 'note');
+    writeFileSync(note, 'x');
+    await expect(listRoots(open())).rejects.toMatchObject({
+      code: 'E_INTEGRITY',
+      message: expect.stringContaining(note),
+    });
   });
 });

@@ -2,8 +2,9 @@ import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { baseNameOf } from '#lib/nix/store-path.js';
+import { collectGarbage } from '#lib/store/collect-garbage.js';
 import { openOwnStore } from '#lib/store/own-store.js';
-import { verifyStore } from '#lib/store/verify.js';
+import { unregisterDamaged, verifyStore } from '#lib/store/verify.js';
 import { directoryOf, fileOf, linkTo, removeAll, useDirectory, writeTree } from '../../support/files.js';
 import { infoOf, metadataOf, placeTree, writerOf } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
@@ -94,6 +95,55 @@ describe('verifying a store', () => {
     expect(readdirSync(store.layout.realStoreDir)).toContain('stray');
     expect((await verifyStore(store, store, pool)).unregistered).toEqual(['stray']);
   });
+});
+
+describe('giving up what is damaged', () => {
+  it('takes the registration of the path and of all that refers to it, and of nothing else', async () => {
+    const { store, a, b, c } = await chain();
+    const other = await placeTree(store, pool, 'other', TREE, [a.path]);
+    removeAll(store.realPath(b));
+    const { problems } = await verifyStore(store, store, pool);
+    expect(await unregisterDamaged(store, problems)).toEqual([b.path, c.path].sort());
+    expect([...(await store.queryAll()).keys()].sort()).toEqual([a.path, other.path].sort());
+    expect((await verifyStore(store, store, pool)).problems).toEqual([]);
+  });
+
+  it('lets the paths be added again, in the place of the damaged files', async () => {
+    const { store, a, b } = await chain();
+    chmodSync(store.realPath(a), 0o755);
+    rewrite(join(store.realPath(a), 'file'), 'damaged');
+    await unregisterDamaged(store, (await verifyStore(store, store, pool)).problems);
+    expect((await store.queryAll()).size).toBe(0);
+    expect(await placeTree(store, pool, 'a', TREE)).toEqual(a);
+    expect(await placeTree(store, pool, 'b', TREE, [a.path])).toEqual(b);
+    expect(await verifyStore(store, store, pool)).toMatchObject({ checked: 2, problems: [] });
+  });
+
+  it('does nothing when nothing is, or when the path is gone already', async () => {
+    const { store, a } = await chain();
+    expect(await unregisterDamaged(store, [])).toEqual([]);
+    const gone = infoOf('gone', TREE).path;
+    expect(await unregisterDamaged(store, [{ path: gone, problem: 'missing', detail: '' }])).toEqual([]);
+    expect((await store.queryAll()).size).toBe(3);
+    expect((await store.queryInfos([a.path])).size).toBe(1);
+  });
+});
+
+it('a path that is collected while it is verified is no problem', async () => {
+  const { store, a, b, c } = await chain();
+  let collected: Promise<unknown> | undefined;
+  const late: typeof pool = {
+    ...pool,
+    async run(job, options) {
+      collected ??= collectGarbage(store);
+      await collected;
+      return pool.run(job, options);
+    },
+  };
+  const { problems, checked } = await verifyStore(store, store, late);
+  expect(checked).toBe(3);
+  expect(problems).toEqual([]);
+  expect((await store.queryInfos([a.path, b.path, c.path])).size).toBe(0);
 });
 
 function rewrite(path: string, content: string): void {
