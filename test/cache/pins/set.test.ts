@@ -109,11 +109,6 @@ describe('pins of a cache', () => {
     expect((await find()).name).toBe('one');
   });
 
-  it('need a key', async () => {
-    await expect(set('one', { keys: [] })).rejects.toMatchObject({ code: 'E_CREDENTIALS' });
-    await expect(readdir(join(directory(), 'cache'))).rejects.toThrow();
-  });
-
   it('expire', async () => {
     await set('one', { expiresAt: new Date(NOON + 1000).toISOString() });
     expect((await find()).name).toBe('one');
