@@ -2,13 +2,15 @@ import { CarportError } from '../lib/errors.js';
 import type { PathInfo } from '../lib/nix/narinfo.js';
 import { isHashPart } from '../lib/nix/store-path.js';
 import { runtimeClosure } from '../lib/store/closure.js';
-import { openStoreForReading, openStoreForWriting } from '../lib/store/open.js';
+import { NIX, openStoreForReading, openStoreForWriting } from '../lib/store/open.js';
 import type { OwnStore } from '../lib/store/own-store.js';
 import { isPinReference, readPulledPin } from '../lib/store/pulled-pins.js';
 import { resolveStorePath } from '../lib/store/resolve.js';
 import type { Store } from '../lib/store/store.js';
+import type { PullCommandOptions } from './actions/pull.js';
+import { settingsOf } from './command.js';
 import type { Context } from './context.js';
-import { type Settings, singleValue } from './settings.js';
+import { singleValue } from './settings.js';
 
 /** What a command is run with. */
 export interface RunTargets {
@@ -22,16 +24,23 @@ export interface RunTargets {
   readonly own: OwnStore | undefined;
 }
 
-/** The store paths that arguments mean, and their closures, which must be here. */
+/**
+ * The store paths that arguments mean, and their closures. What is not here is fetched first where it is said from which
+ * caches; what is here stays as it is.
+ */
 export async function resolveForRun(
   whats: readonly string[],
-  settings: Settings,
+  options: PullCommandOptions,
   context: Context,
 ): Promise<RunTargets> {
+  const settings = await settingsOf({ ...options }, context);
   const selection = singleValue(settings.store);
   const store = await openStoreForReading(selection, context.env);
-  const own = selection === 'nix' ? undefined : openStoreForWriting(selection, context.env);
-  await fetchMissing(whats, settings, context);
+  const own = selection === NIX ? undefined : openStoreForWriting(selection, context.env);
+  if (settings.from.values.length > 0) {
+    const missing = await missingOf(whats, store, own);
+    if (missing.length > 0) await (await import('./actions/pull.js')).pullPaths(missing, options, context);
+  }
   const found = await Promise.all(whats.map((what) => storePathsOf(what, store, own)));
   const rootPaths = [...new Set(found.flat())];
   const { graph } = await runtimeClosure(store, rootPaths).catch((error) => {
@@ -42,9 +51,23 @@ export async function resolveForRun(
   return { roots, closure, realPathOf: (path) => store.realPath(graph.get(path)!), own };
 }
 
-/** Fetches what is not here yet, with `--from`. */
-async function fetchMissing(_whats: readonly string[], _settings: Settings, _context: Context): Promise<void> {
-  // To come.
+/** Those of the arguments that mean nothing here, or something that is not whole. */
+async function missingOf(
+  whats: readonly string[],
+  store: Store,
+  own: OwnStore | undefined,
+): Promise<readonly string[]> {
+  const areHere = whats.map(async (what) => {
+    try {
+      await runtimeClosure(store, await storePathsOf(what, store, own));
+      return true;
+    } catch (error) {
+      if (isNotThere(error)) return false;
+      throw error;
+    }
+  });
+  const here = await Promise.all(areHere);
+  return whats.filter((_, index) => !here[index]);
 }
 
 /** A pin that was pulled, a hash part, a store path or the base name of one, a link to one: the first of these. */
@@ -58,7 +81,8 @@ async function storePathsOf(what: string, store: Store, own: OwnStore | undefine
   try {
     return [await resolveStorePath(what, store)];
   } catch (error) {
-    if (!isNotThere(error)) throw error;
+    // A file of that name here says nothing of a pin.
+    if (!isNotThere(error) && !isPinReference(what)) throw error;
     const kind = isPinReference(what) ? 'neither a pin that was pulled, nor a store path or a link to one' : 'not here';
     throw withPullHint(new CarportError('E_NOT_FOUND', `\`${what}\` is ${kind}`), [what]);
   }

@@ -7,27 +7,26 @@ import { isProgram } from '../../lib/namespace/find-program.js';
 import { makeMounts } from '../../lib/namespace/mounts.js';
 import { areInPlace, type PlacedPath } from '../../lib/namespace/placed-path.js';
 import { withStoreUse } from '../../lib/store/activity.js';
-import { settingsOf } from '../command.js';
 import type { CommonOptions, Context } from '../context.js';
 import { ExitWith } from '../exit-code.js';
 import { type Ended, runInForeground } from '../foreground.js';
+import type { PinReadOptions } from '../pins.js';
 import { checkCommand, environmentWith } from '../run-environment.js';
 import { type RunTargets, resolveForRun } from '../run-targets.js';
 
-export interface RunCommandOptions extends CommonOptions {
-  readonly allowUnsigned?: boolean;
-}
+/** Those of a pull, for what is not here yet. */
+export type RunCommandOptions = CommonOptions & PinReadOptions;
 
 /** Runs a command with the store at `/nix/store`, and ends as that does. */
 export async function run(whats: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
   const command = commandOf(whats, context);
-  await runWith(whats, { ...options }, context, { command, variable: 'CARPORT_RUN' });
+  await runWith(whats, options, context, { command, variable: 'CARPORT_RUN' });
 }
 
 /** The same with the user's shell. */
 export async function shell(whats: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
   const command = [await shellOf(context.env), ...(context.operands ?? [])];
-  await runWith(whats, { ...options }, context, { command, variable: 'CARPORT_SHELL' });
+  await runWith(whats, options, context, { command, variable: 'CARPORT_SHELL' });
 }
 
 function commandOf(whats: readonly string[], { operands }: Context): readonly [string, ...string[]] {
@@ -65,12 +64,12 @@ interface Call {
 
 async function runWith(
   whats: readonly string[],
-  options: Record<string, unknown>,
+  options: RunCommandOptions,
   context: Context,
   { command, variable }: CommandLine,
 ): Promise<never> {
   const directory = await workingDirectory(context.env);
-  const targets = await resolveForRun(whats, await settingsOf(options, context), context);
+  const targets = await resolveForRun(whats, options, context);
   const place = ({ path }: { readonly path: string }) => targets.realPathOf(path);
   const placed = targets.closure.map((info) => ({ path: info.path, realPath: place(info) }));
   const roots = placed.slice(0, targets.roots.length);

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { RunCommandOptions } from '../actions/run.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
+import { addPinReadOptions } from '../pins.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('../actions/run.js');
@@ -29,7 +30,9 @@ export function addTargetOptions(command: Command): void {
   command
     .addOption(settingOption('from', '<cache>'))
     .addOption(settingOption('trusted-keys', '<name:base64>'))
-    .option('--allow-unsigned', 'take paths that no trusted key has signed; a wrong signature is refused all the same')
+    .option('--allow-unsigned', 'take paths that no trusted key has signed; a wrong signature is refused all the same');
+  addPinReadOptions(command)
+    .addOption(settingOption('jobs', '<number>'))
     .addOption(settingOption('retry-seconds', '<number>'))
     .addOption(settingOption('store', '<root>'));
 }
