@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
@@ -19,7 +18,8 @@ export interface RefreshToolchainOptions extends Omit<PushCommandOptions, 'closu
 
 /** Evaluates, builds what is not there, and pushes the build closure: as `push --closure build` does, since it is that. */
 export async function run(whats: readonly string[], options: RefreshToolchainOptions, context: Context): Promise<void> {
-  const groups = groupsOf(whats, options.file);
+  const groups = groupsOf(whats);
+  if (groups.some(({ kind }) => kind === 'attributes')) await checkFile(options.file);
   if ((await openNixStore(context.env)) === undefined) {
     throw new CarportError('E_PROGRAM', 'this needs Nix, and `nix` is not on PATH', {
       hint: 'run it where Nix is; machines without Nix can pull what it pushes',
@@ -40,7 +40,7 @@ interface Group {
   readonly whats: string[];
 }
 
-function groupsOf(whats: readonly string[], file: string): readonly Group[] {
+function groupsOf(whats: readonly string[]): readonly Group[] {
   const groups: Group[] = [];
   for (const what of whats) {
     const kind = kindOf(what);
@@ -49,14 +49,18 @@ function groupsOf(whats: readonly string[], file: string): readonly Group[] {
     else groups.push({ kind, whats: [what] });
   }
   if (whats.length === 0) groups.push({ kind: 'attributes', whats: [] });
-  // Not a file of this machine: `<nixpkgs>`, `https://…`.
-  const isLocal = !/^<.*>$|^[a-z+]+:/.test(file);
-  if (isLocal && groups.some(({ kind }) => kind === 'attributes') && !existsSync(file)) {
+  return groups;
+}
+
+async function checkFile(file: string): Promise<void> {
+  // Those that Nix looks up or fetches: `<nixpkgs>`, `https://…`.
+  if (/^<.*>$|^[a-z+]+:/.test(file)) return;
+  await access(file).catch((cause) => {
     throw new CarportError('E_NOT_FOUND', `\`${file}\` does not exist`, {
+      cause,
       hint: 'name the file that has the attributes: `--file FILE`; outputs of flakes are named as `.#NAME`',
     });
-  }
-  return groups;
+  });
 }
 
 function kindOf(what: string): Group['kind'] {

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createNixStore, describeWithNix, type NixStore, nix } from '../support/nix.js';
-import { type KeyFile, useSandbox } from '../support/sandbox.js';
+import { CARPORT, type KeyFile, useSandbox } from '../support/sandbox.js';
 import { narInfosOf } from '../support/transfers.js';
 
 /** A toolchain as small as can be: an archive with a known hash, a library of it, a compiler with that, an app. */
@@ -25,6 +25,7 @@ const EXPRESSION = `
     inherit compiler;
     app = run { name = "app"; args = [ script ]; inputs = [ compiler compiler.lib ]; };
     lone = run { name = "lone"; args = [ script ]; inputs = [ ]; };
+    slow = run { name = "slow"; args = [ "-c" "echo it sleeps >&2; sleep 977" ]; };
     broken = run { name = "broken"; args = [ "-c" "echo I am broken >&2; exit 1" ]; };
     many = builtins.genList (n: run { name = "many-\${toString n}"; args = [ script ]; }) 10;
   }
@@ -312,6 +313,22 @@ describeWithNix('a build closure', () => {
       expect(existsSync(marker)).toBe(false);
     });
 
+    it('ends Nix and its build when it is interrupted', async () => {
+      const args = ['cache', 'refresh-toolchain', 'slow', '--file', file, '--to', each().path('cache')];
+      const env = { ...each().env, ...builder.env };
+      const running = execa(process.execPath, [CARPORT, ...args], { env, extendEnv: false, reject: false });
+      let said = '';
+      for await (const text of running.stderr.setEncoding('utf8')) {
+        said += text;
+        if (said.includes('it sleeps')) break;
+      }
+      await expect.poll(commandLines).toContain('sleep 977');
+      running.kill('SIGTERM');
+      expect((await running).exitCode).toBe(130);
+      await expect.poll(commandLines).not.toContain('sleep 977');
+      expect(existsSync(each().path('cache'))).toBe(false);
+    });
+
     it('leaves no links of its own behind', async () => {
       await refresh(['lone']);
       await refresh(['broken']);
@@ -336,4 +353,11 @@ describeWithNix('a build closure', () => {
 /** What is behind the hash part. */
 function namesOf(paths: readonly string[]): readonly string[] {
   return paths.map((path) => path.replace(/^(\/nix\/store\/)?[a-z0-9]{32}-/, '')).sort();
+}
+
+/** Of all processes of this machine. */
+async function commandLines(): Promise<string> {
+  const ids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = ids.map((id) => readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => ''));
+  return (await Promise.all(lines)).map((line) => line.replaceAll('\0', ' ')).join('\n');
 }
