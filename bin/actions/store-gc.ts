@@ -55,13 +55,13 @@ const WORDS = { link: 'out-link', pin: 'pin', running: 'running' } as const;
 function summaryOf({ storePaths, narSize, unregistered, sharedWithNix }: Garbage, dryRun: boolean): readonly string[] {
   const paths = count(storePaths.length, 'path');
   const left = unregistered.length === 1 ? '1 entry' : `${unregistered.length} entries`;
-  const leftovers = unregistered.length > 0 ? [`${left} of the store dir that killed runs left`] : [];
+  const verb = dryRun ? 'to remove' : 'removed';
+  const leftovers = unregistered.length > 0 ? [`${left} ${verb} that killed runs left in the store dir`] : [];
   if (sharedWithNix) {
     return [
       `${paths} ${dryRun ? 'to forget' : 'forgotten'}; the files stay, since Nix keeps its own paths in the same ` +
         'directory: `nix-collect-garbage` removes what Nix does not need either',
     ];
   }
-  if (dryRun) return [`${paths}, ${formatBytes(narSize)} to free`, ...leftovers.map((text) => `${text} to remove`)];
-  return [`${paths}, ${formatBytes(narSize)} freed`, ...leftovers.map((text) => `${text} removed`)];
+  return [`${paths}, ${formatBytes(narSize)} ${dryRun ? 'to free' : 'freed'}`, ...leftovers];
 }
