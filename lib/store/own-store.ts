@@ -129,6 +129,7 @@ export async function createStoreWriter(
     temporaryName,
     async place(temporary, info) {
       const registered = await readInfo(layout, hashPartOf(info.path)).catch(() => undefined);
+      if (registered !== undefined && registered.path !== info.path) throw sameHashPart(registered.path, info.path);
       // Another process was faster; with other signed content even, what is registered stays.
       if (registered?.path === info.path && (await isWhole(registered))) return removeTree(temporary);
       await moveIntoPlace(temporary, info);
@@ -138,6 +139,13 @@ export async function createStoreWriter(
     isWhole,
     register,
   };
+}
+
+/** Metadata are by hash part: whoever makes up a path must not take another's place. */
+function sameHashPart(registered: string, path: string): CarportError {
+  return new CarportError('E_INTEGRITY', `\`${path}\` has the hash part of \`${registered}\`, which is here`, {
+    hint: 'no two store paths share one: where it is from is damaged or was tampered with',
+  });
 }
 
 async function readInfo(layout: StoreLayout, hashPart: string): Promise<PathInfo | undefined> {

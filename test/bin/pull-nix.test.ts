@@ -1,0 +1,220 @@
+import { spawn } from 'node:child_process';
+import { chmod, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { createNixStore, describeWithNix, type NixStore } from '../support/nix.js';
+import { CARPORT, type KeyFile, type Ran, useSandbox } from '../support/sandbox.js';
+
+const EXPRESSION = `
+  let
+    make = name: attributes: script: derivation ({
+      inherit name; system = builtins.currentSystem; builder = "/bin/sh"; PATH = "/bin:/usr/bin";
+      args = [ "-c" script ];
+    } // attributes);
+    text = builtins.toFile "text" "some text";
+    tools = make "tools" { inherit text; } ''
+      mkdir -p $out/bin; echo "#!$out $text" > $out/bin/tool; chmod +x $out/bin/tool; ln -s bin/tool $out/tool
+    '';
+  in make "everything" { inherit tools; } "echo $tools > $out; seq 1 200000 >> $out"
+`;
+
+interface PathInfoOfNix {
+  readonly path: string;
+  readonly narHash: string;
+  readonly narSize: number;
+  readonly references: readonly string[];
+  readonly deriver?: string;
+  readonly signatures?: readonly string[];
+}
+
+describeWithNix('`pull --store nix`', () => {
+  const box = useSandbox('all');
+  let origin: NixStore;
+  let nix: NixStore;
+  let out: string;
+  let drv: string;
+  let closure: readonly string[];
+  let key: KeyFile;
+  let cache: string;
+  beforeAll(async () => {
+    origin = await createNixStore();
+    [out] = (await origin.build(EXPRESSION)) as [string];
+    drv = await origin.run('nix-store', ['-q', '--deriver', out]);
+    closure = (await origin.run('nix-store', ['-qR', out])).split('\n').sort();
+    key = await box().makeKey('test-1');
+    cache = box().path('cache');
+    const push = ['push', drv, '--closure', 'build', '--to', cache, '--secret-key', key.file, '--store', 'nix'];
+    await box().succeed(push, { env: origin.env });
+  });
+  afterAll(() => origin.remove());
+  beforeEach(async () => {
+    nix = await createNixStore();
+  });
+  afterEach(() => nix.remove());
+
+  const pull = (what: string, ...more: readonly string[]) =>
+    box().carport(['pull', what, '--from', cache, '--store', 'nix', ...more], { env: nix.env });
+  const trusted = () => ['--trusted-key', key.publicKey];
+  const infos = async (store: NixStore, ...args: readonly string[]): Promise<readonly PathInfoOfNix[]> => {
+    const json = JSON.parse(await store.run('nix', ['path-info', '--json', ...args])) as PathInfoOfNix[];
+    return json.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  };
+  const expectNothingTemporary = async () => expect(await readdir(join(nix.root, 'tmp'))).toEqual([]);
+  const expectNothing = async () => {
+    expect(await nix.run('nix-store', ['--dump-db'])).toBe('');
+    await expectNothingTemporary();
+  };
+  const expectFailure = ({ exitCode, stdout, stderr }: Ran, code: number, ...texts: readonly string[]) => {
+    expect([exitCode, stdout], stderr).toEqual([code, '']);
+    for (const text of texts) expect(stderr).toContain(text);
+  };
+
+  it('gives Nix the closure with its signatures, as it was where it was built', async () => {
+    const { exitCode, lines, stderr } = await pull(out, ...trusted());
+    expect([exitCode, lines.toSorted()], stderr).toEqual([0, closure]);
+    const [got, wanted] = [await infos(nix, '-r', out), await infos(origin, '-r', out)];
+    const facts = (info: PathInfoOfNix) => [info.path, info.narHash, info.narSize, [...info.references].sort()];
+    expect(got.map(facts)).toEqual(wanted.map(facts));
+    for (const { signatures } of got) expect(signatures).toEqual([expect.stringMatching(/^test-1:/)]);
+    expect(await nix.run('nix-store', ['-q', '--deriver', out])).toBe(drv);
+    expect(await nix.run('nix-store', ['--verify', '--check-contents'])).toBe('');
+    expect(await readFile(nix.realPath(out), 'utf8')).toBe(await readFile(origin.realPath(out), 'utf8'));
+    await expectNothingTemporary();
+  });
+
+  it('takes derivations among other paths, so that nothing is left to build', async () => {
+    const all = (await origin.run('nix-store', ['-qR', '--include-outputs', drv])).split('\n');
+    const { exitCode, stderr } = await pull(drv, ...all, ...trusted());
+    expect([exitCode, stderr]).toEqual([0, expect.stringContaining(`pulled ${all.length} paths`)]);
+    expect(await nix.run('nix-store', ['--realise', drv])).toBe(out);
+    expect(await nix.run('nix-store', ['--verify', '--check-contents'])).toBe('');
+    expect((await infos(nix, '--derivation', drv))[0]!.signatures).toEqual([expect.stringMatching(/^test-1:/)]);
+  });
+
+  it('fetches only what is not there', async () => {
+    const text = closure.find((path) => path.endsWith('-text'))!;
+    expect((await pull(text, ...trusted())).exitCode).toBe(0);
+    expect((await pull(out, ...trusted())).stderr).toContain(`${closure.length} paths: 1 already here, 2 to fetch`);
+    const again = await pull(out, ...trusted());
+    expect(again.stderr).toContain('0 to fetch');
+    expect(again.lines.toSorted()).toEqual(closure);
+  });
+
+  it('makes out-links that Nix’s garbage collector knows, of derivations, too', async () => {
+    const links = join(nix.root, 'links');
+    await mkdir(links);
+    const elsewhere = join(box().root, 'own/nix/store', out.slice('/nix/store/'.length));
+    await symlink(elsewhere, join(links, 'result'));
+    expect((await pull(out, drv, ...trusted(), '--out-link', join(links, 'result'))).exitCode).toBe(0);
+    expect(await readlink(join(links, 'result'))).toBe(out);
+    expect(await readlink(join(links, 'result-2'))).toBe(drv);
+    await nix.run('nix-store', ['--gc', '--quiet']);
+    const kept = [...closure, ...(await origin.run('nix-store', ['-qR', drv])).split('\n')];
+    for (const path of kept) expect(await nix.run('nix-store', ['-q', '--hash', path])).toMatch(/^sha256:/);
+    await rm(join(links, 'result'));
+    await rm(join(links, 'result-2'));
+    await nix.run('nix-store', ['--gc', '--quiet']);
+    await expectNothing();
+    await writeFile(join(links, 'mine'), 'text');
+    expectFailure(await pull(out, ...trusted(), '--out-link', join(links, 'mine')), 2, 'is no out-link');
+  });
+
+  it('takes nothing that carport does not trust, and with --allow-unsigned what Nix would not', async () => {
+    const other = await box().makeKey('other-1');
+    expectFailure(await pull(out), 6, 'error[E_SIGNATURE]', 'is not signed by a trusted key');
+    expectFailure(await pull(out, '--trusted-key', other.publicKey), 6, 'is not signed by a trusted key');
+    await expectNothing();
+    const { exitCode, lines } = await pull(out, '--allow-unsigned');
+    expect([exitCode, lines.toSorted()]).toEqual([0, closure]);
+    expect(await nix.run('nix-store', ['--verify', '--check-contents'])).toBe('');
+  });
+
+  it('gives Nix nothing when a NAR is damaged', async () => {
+    const damaged = join(nix.root, 'damaged');
+    await box().succeed(['push', out, '--to', damaged, '--secret-key', key.file], { env: origin.env });
+    const narInfo = await readFile(join(damaged, `${out.slice(11, 43)}.narinfo`), 'utf8');
+    const nar = join(damaged, /^URL: (.*)$/m.exec(narInfo)![1]!);
+    const bytes = await readFile(nar);
+    bytes[20]! ^= 1;
+    await writeFile(nar, bytes);
+    const args = ['pull', out, '--store', 'nix', ...trusted()];
+    expectFailure(await box().carport([...args, '--from', damaged], { env: nix.env }), 6, 'E_INTEGRITY', 'is damaged');
+    await expectNothing();
+    // A cache that has it whole helps.
+    const { exitCode, stderr } = await box().carport([...args, '--from', damaged, '--from', cache], { env: nix.env });
+    expect([exitCode, stderr]).toEqual([0, expect.stringContaining('trying the next cache')]);
+    expect(await nix.run('nix-store', ['--verify', '--check-contents'])).toBe('');
+    await expectNothingTemporary();
+  });
+
+  it('says what to do when Nix does not take the key, and leaves nothing', async () => {
+    // As a daemon does for users whom it does not trust.
+    const stubs = join(nix.root, 'stubs');
+    await mkdir(stubs);
+    await writeFile(
+      join(stubs, 'nix'),
+      `#!/bin/sh\nfor arg do shift; case "$arg" in extra-trusted-public-keys) arg=extra-platforms;; esac; set -- "$@" "$arg"; done\nPATH="\${PATH#*:}" exec nix "$@"\n`,
+    );
+    await chmod(join(stubs, 'nix'), 0o755);
+    const env = { ...nix.env, PATH: `${stubs}:${nix.env.PATH}` };
+    const ran = await box().carport(['pull', out, '--from', cache, '--store', 'nix', ...trusted()], { env });
+    expectFailure(ran, 6, 'error[E_SIGNATURE]: Nix does not take the signatures', 'because cannot add path');
+    expect(ran.stderr).toContain('`trusted-public-keys`');
+    await expectNothingTemporary();
+    expect(ran.stderr.split('\n').length).toBeLessThan(8);
+  });
+
+  it('ends Nix at an interrupt, and leaves nothing temporary', async () => {
+    const stubs = join(nix.root, 'stubs');
+    await mkdir(stubs);
+    // Slow, once it is to copy.
+    await writeFile(
+      join(stubs, 'nix'),
+      `#!/bin/sh\ncase "$*" in *" copy "*) echo $$ > ${nix.root}/pid.new; mv ${nix.root}/pid.new ${nix.root}/pid; exec sleep 60;; esac\nPATH="\${PATH#*:}" exec nix "$@"\n`,
+    );
+    await chmod(join(stubs, 'nix'), 0o755);
+    const env = { ...box().env, ...nix.env, PATH: `${stubs}:${nix.env.PATH}` };
+    const args = [CARPORT, 'pull', out, '--from', cache, '--store', 'nix', ...trusted()];
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (bytes: Buffer) => {
+      stderr += bytes;
+    });
+    const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+    const pid = async () => readFile(join(nix.root, 'pid'), 'utf8').catch(() => '');
+    while ((await pid()) === '') await new Promise((resolve) => setTimeout(resolve, 10));
+    const processId = Number.parseInt(await pid(), 10);
+    child.kill('SIGINT');
+    expect(await ended, stderr).toBe(130);
+    expect(stderr).toContain('error[E_INTERRUPTED]: stopped by SIGINT');
+    expect(() => process.kill(processId, 0)).toThrow('ESRCH');
+    await expectNothing();
+  });
+
+  it('is for machines with Nix, and says so elsewhere', async () => {
+    const ran = await box().carport(['pull', out, '--from', cache, '--store', 'nix', ...trusted()]);
+    expectFailure(ran, 5, 'the program `nix` is not on PATH', "leave `--store` out to use carport's own store");
+  });
+});
+
+describeWithNix('`pull --store nix` with another store dir', () => {
+  const box = useSandbox();
+
+  it('works from a cache for that store dir', async () => {
+    const store = await createNixStore({ ownStoreDir: true });
+    try {
+      const [out] = await store.build(
+        'derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo $out > $out" ]; }',
+      );
+      const cache = ['--allow-unsigned', '--from', box().path('cache')];
+      await box().succeed(['push', out!, '--to', box().path('cache')], { env: store.env });
+      await store.run('nix-store', ['--delete', out!]);
+      const { lines } = await box().succeed(['pull', out!, ...cache, '--store', 'nix'], { env: store.env });
+      expect(lines).toEqual([out]);
+      expect(await readFile(out!, 'utf8')).toBe(`${out}\n`);
+      expect(await store.run('nix-store', ['--verify', '--check-contents'])).toBe('');
+    } finally {
+      await store.remove();
+    }
+  });
+});
