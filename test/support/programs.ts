@@ -16,3 +16,9 @@ export function runOnBytes(program: string, args: readonly string[], input: Uint
   if (status !== 0) throw error ?? new Error(`\`${program} ${args.join(' ')}\` failed: ${stderr}`);
   return stdout;
 }
+
+/** Why a suite cannot run here: the first of these programs that is not on PATH. */
+export function missingProgram(...programs: readonly string[]): string | undefined {
+  const missing = programs.find((program) => spawnSync(program, ['--version']).status !== 0);
+  return missing && `\`${missing}\` is not on PATH`;
+}
