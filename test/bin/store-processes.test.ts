@@ -126,7 +126,7 @@ describe('a store that several processes use', () => {
     await expectNoMarkers(store);
   });
 
-  it('is collected by one process at a time', async () => {
+  it('is collected by several processes at once as by one', async () => {
     const store = box().path('collectors');
     await box().succeed(pullOf('one', store));
     await unlink(store);
