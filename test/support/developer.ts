@@ -19,6 +19,8 @@ export interface Developer {
 export interface DeveloperOptions {
   /** Directories of this machine by their place on the other, in `/srv`, where they can be read only. */
   readonly shared?: Readonly<Record<string, string>>;
+  /** The same, where the user may write. */
+  readonly writable?: Readonly<Record<string, string>>;
   /** Programs on PATH beside carport and bubblewrap. */
   readonly programs?: readonly string[];
 }
@@ -42,7 +44,8 @@ export async function createDeveloper(box: Sandbox, name: string, options: Devel
   await writeFile(join(programs, 'carport'), carport);
   await chmod(join(programs, 'carport'), 0o755);
   const asRoot = process.getuid?.() === 0;
-  if (asRoot) await chown(home, NOBODY, NOBODY);
+  const writable = Object.entries({ ...options.writable, '/home/developer': home });
+  if (asRoot) await Promise.all(writable.map(([, directory]) => chown(directory, NOBODY, NOBODY)));
 
   const machine = [
     // Root makes the machine, whatever the directories' modes are, and is nobody on it.
@@ -65,7 +68,8 @@ export async function createDeveloper(box: Sandbox, name: string, options: Devel
     ...COMPILER.flatMap((directory) => ['--tmpfs', directory]),
     ...['/opt', '/home', '/srv'].flatMap((directory) => ['--dir', directory]),
     ...['--ro-bind', process.execPath, '/opt/node', '--ro-bind', TOP, '/opt/carport'],
-    ...['--ro-bind', programs, '/opt/bin', '--bind', home, '/home/developer'],
+    ...['--ro-bind', programs, '/opt/bin'],
+    ...writable.flatMap(([place, directory]) => ['--bind', directory, place]),
     ...Object.entries(options.shared ?? {}).flatMap(([place, directory]) => ['--ro-bind', directory, place]),
     ...['--remount-ro', '/', '--chdir', '/home/developer'],
   ];
