@@ -22,7 +22,12 @@ const BATCH_SIZE = 512 * 1024 * 1024;
  * The system's Nix. Checked NARs are put into a private binary cache, which Nix copies into its store: it checks the
  * signatures and hashes itself, and keeps the signatures.
  */
-export function createNixTarget(store: Store, trust: TrustPolicy, env: NodeJS.ProcessEnv): PullTarget {
+export function createNixTarget(
+  store: Store,
+  trust: TrustPolicy,
+  env: NodeJS.ProcessEnv,
+  batchSize = BATCH_SIZE,
+): PullTarget {
   return {
     store,
     // Nix's own business: what it has just copied it keeps until the copying process ends.
@@ -43,7 +48,7 @@ export function createNixTarget(store: Store, trust: TrustPolicy, env: NodeJS.Pr
             env,
             signal,
           });
-        const { receiver, finish } = await createReceiver(directory, take);
+        const { receiver, finish } = await createReceiver(directory, take, batchSize);
         const result = await work(receiver);
         await finish();
         return result;
@@ -77,7 +82,11 @@ async function makePrivateDirectory({ TMPDIR }: NodeJS.ProcessEnv): Promise<stri
   return directory;
 }
 
-async function createReceiver(directory: string, take: (infos: readonly PathInfo[]) => Promise<void>) {
+async function createReceiver(
+  directory: string,
+  take: (infos: readonly PathInfo[]) => Promise<void>,
+  batchSize: number,
+) {
   const temporaryName = await createTemporaryNames(directory);
   let waiting: NarInfo[] = [];
   let size = 0;
@@ -102,7 +111,7 @@ async function createReceiver(directory: string, take: (infos: readonly PathInfo
       await writeFileAtomic(narInfoFile(info), temporaryName(), renderNarInfo(narInfo));
       waiting.push(narInfo);
       size += info.narSize;
-      if (size >= BATCH_SIZE) taking = taking.then(takeAll);
+      if (size >= batchSize) taking = taking.then(takeAll);
       await taking;
     },
     register: () => Promise.resolve(),

@@ -65,6 +65,21 @@ describe('a full disk', () => {
     clear();
   });
 
+  it('stops an export to a file, and an import, and leaves nothing', async () => {
+    if (!mounted) return;
+    const args = ['export', ...paths, '--store', box().path('store'), '--out'];
+    expectFull(await box().carport([...args, box().path('small/closure')]));
+    expect(await readdir(box().path('small'))).toEqual([]);
+    await box().succeed([...args, box().path('closure')]);
+    const store = box().path('small/store');
+    expectFull(await box().carport(['import', box().path('closure'), '--allow-unsigned', '--store', store]));
+    const { lines } = await box().succeed(['store', 'ls', '--store', store]);
+    expect(lines.length).toBeLessThan(paths.length);
+    await box().succeed(['store', 'verify', '--store', store]);
+    expect((await readdir(`${store}/nix/store`)).filter((name) => name.startsWith('.carport-'))).toEqual([]);
+    clear();
+  });
+
   it('stops adding to a store, and unpacking, and leaves nothing', async () => {
     if (!mounted) return;
     const store = box().path('small/store');

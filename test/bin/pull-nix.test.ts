@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
@@ -147,23 +148,6 @@ describeWithNix('`pull --store nix`', () => {
     await expectNothingTemporary();
   });
 
-  it('says what to do when Nix does not take the key, and leaves nothing', async () => {
-    // As a daemon does for users whom it does not trust.
-    const stubs = join(nix.root, 'stubs');
-    await mkdir(stubs);
-    await writeFile(
-      join(stubs, 'nix'),
-      `#!/bin/sh\nfor arg do shift; case "$arg" in extra-trusted-public-keys) arg=extra-platforms;; esac; set -- "$@" "$arg"; done\nPATH="\${PATH#*:}" exec nix "$@"\n`,
-    );
-    await chmod(join(stubs, 'nix'), 0o755);
-    const env = { ...nix.env, PATH: `${stubs}:${nix.env.PATH}` };
-    const ran = await box().carport(['pull', out, '--from', cache, '--store', 'nix', ...trusted()], { env });
-    expectFailure(ran, 6, 'error[E_SIGNATURE]: Nix does not take the signatures', 'because cannot add path');
-    expect(ran.stderr).toContain('`trusted-public-keys`');
-    await expectNothingTemporary();
-    expect(ran.stderr.split('\n').length).toBeLessThan(8);
-  });
-
   it('ends Nix at an interrupt, and leaves nothing temporary', async () => {
     const stubs = join(nix.root, 'stubs');
     await mkdir(stubs);
@@ -216,5 +200,64 @@ describeWithNix('`pull --store nix` with another store dir', () => {
     } finally {
       await store.remove();
     }
+  });
+});
+
+describeWithNix('`pull --store nix` beside a daemon that does not trust the user', () => {
+  const box = useSandbox('all');
+  let store: NixStore;
+  let out: string;
+  let key: KeyFile;
+  const daemons: ChildProcess[] = [];
+  beforeAll(async () => {
+    store = await createNixStore({ ownStoreDir: true, settings: { 'trusted-users': 'nobody' } });
+    key = await box().makeKey('test-1');
+    [out] = (await store.build(
+      'derivation { name = "x"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo $out > $out" ]; }',
+    )) as [string];
+    await box().succeed(['push', out, '--to', box().path('cache'), '--secret-key', key.file], { env: store.env });
+    await store.run('nix-store', ['--delete', out]);
+  });
+  afterAll(async () => {
+    for (const daemon of daemons) daemon.kill();
+    await store.remove();
+  });
+
+  /** Gives the environment of its clients. */
+  const startDaemon = async (settings = '') => {
+    const socket = join(store.root, `socket-${daemons.length}`);
+    const directory = join(store.root, `conf-${daemons.length}`);
+    const text = await readFile(join(store.root, 'conf/nix.conf'), 'utf8');
+    await mkdir(directory);
+    await writeFile(join(directory, 'nix.conf'), `${text}${settings}\n`);
+    const env = { ...store.env, NIX_DAEMON_SOCKET_PATH: socket };
+    daemons.push(spawn('nix-daemon', [], { env: { ...env, NIX_CONF_DIR: directory }, stdio: 'ignore' }));
+    while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 10));
+    return { ...env, NIX_REMOTE: 'daemon' };
+  };
+  const pull = (env: Readonly<Record<string, string>>, ...more: readonly string[]) =>
+    box().carport(['pull', out, '--from', box().path('cache'), '--store', 'nix', ...more], { env });
+
+  it('says that the daemon must be told of the key, and leaves nothing', async () => {
+    const env = await startDaemon();
+    for (const [trust, setting] of [
+      [['--trusted-key', key.publicKey], '`trusted-public-keys`'],
+      [['--allow-unsigned'], '`trusted-users`'],
+    ] as const) {
+      const { exitCode, stdout, stderr } = await pull(env, ...trust);
+      expect([exitCode, stdout]).toEqual([6, '']);
+      expect(stderr).toContain('error[E_SIGNATURE]: Nix does not take the signatures\n  because cannot add path');
+      expect(stderr.split('hint: ')[1]).toContain(setting);
+      expect(await readdir(join(store.root, 'tmp'))).toEqual([]);
+    }
+  });
+
+  it('works when the daemon knows the key', async () => {
+    const env = await startDaemon(`trusted-public-keys = ${key.publicKey}`);
+    const link = join(store.root, 'result');
+    const { exitCode, stdout, stderr } = await pull(env, '--trusted-key', key.publicKey, '--out-link', link);
+    expect([exitCode, stdout], stderr).toEqual([0, `${out}\n`]);
+    expect(await store.run('nix-store', ['-q', '--roots', out])).toBe(`${link} -> ${out}`);
+    expect(await store.run('nix', ['path-info', '--sigs', out])).toContain('test-1:');
   });
 });
