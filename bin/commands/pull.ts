@@ -10,11 +10,12 @@ const actions = () => import('../actions/pull.js');
 export function configure(command: Command, context: Context): void {
   const pull = describeCommand(
     command,
-    "Fetches the closures of store paths from binary caches into carport's own store, which needs no Nix. Prints the closure, dependencies first.",
+    "Fetches the closures of store paths from binary caches into carport's own store, which needs no Nix, or with `--store nix` into the system's Nix. Prints the closure, dependencies first.",
     'carport pull /nix/store/HASH-NAME --from file:///srv/cache --trusted-key "$(carport key public cache.sec)"',
     'carport pull toolchain --from https://nix.example.org --trusted-key "$(cat cache.pub)"',
     'carport pull toolchain@2026-11-01 --from file:///srv/cache --out-link ./toolchain',
     'carport pull HASH-NAME --from file:///srv/cache --out-link ./toolchain',
+    'carport pull HASH-NAME --from file:///srv/cache --store nix',
   )
     .argument('<what...>', 'pins, store paths, their base names or hash parts, links; `-` reads a list from stdin')
     .addOption(settingOption('from', '<cache>'))
