@@ -44,6 +44,8 @@ describe('the checks of documents', () => {
     expect(mistakes('carport push ./result --to file:///srv/cache')).toBe(0);
     expect(mistakes('carport --version --json')).toBe(0);
     expect(mistakes('x=$(carport store add out --name "$(carport hash path out --format nix32)")')).toBe(0);
+    expect(mistakes('carport run toolchain -- gcc --no-such-option')).toBe(0);
+    expect(mistakes('carport run toolchain --no-such-option -- gcc')).toBe(1);
     expect(mistakes('carport publish ./result')).toBe(1);
     expect(mistakes('carport store')).toBe(1);
     expect(mistakes('carport store remove')).toBe(1);
@@ -104,7 +106,9 @@ function simpleCommands(line: string): readonly string[] {
 const NESTED = /[$<]\(([^()]*)\)/;
 
 function mistakesIn(line: string): readonly string[] {
-  const words = line.split(/\s+/).slice(1);
+  // What comes after `--` is another program's.
+  const [own = ''] = line.split(/\s--(?:\s|$)/);
+  const words = own.split(/\s+/).slice(1);
   if (words[0]!.startsWith('--version') || /^[A-Z]/.test(words[0]!)) return [];
   let command: Command = program;
   for (let word = words.shift(); word !== undefined; word = words.shift()) {
