@@ -1,6 +1,6 @@
-import { lstat } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
-import { CarportError } from '../lib/errors.js';
+import { lstat, realpath } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { CarportError, isErrno } from '../lib/errors.js';
 import { isProgram } from '../lib/namespace/find-program.js';
 import type { PlacedPath } from '../lib/namespace/placed-path.js';
 
@@ -22,13 +22,13 @@ async function hasPrograms(realPath: string): Promise<boolean> {
   return stats !== undefined && (stats.isDirectory() || stats.isSymbolicLink());
 }
 
-/** Throws when a command is not on PATH. One with a slash is left to the system. */
+/** Throws when a command is not there. What links hide until the store is in its place is left to the system. */
 export async function checkCommand(
   command: string,
   placed: readonly PlacedPath[],
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  if (command.includes('/')) return;
+  if (command.includes('/')) return checkFile(command, placed);
   const realPaths = new Map(placed.map(({ path, realPath }) => [path, realPath]));
   for (const directory of (env.PATH ?? '').split(delimiter)) {
     const realPath = directory.endsWith('/bin') ? realPaths.get(directory.slice(0, -'/bin'.length)) : undefined;
@@ -38,6 +38,18 @@ export async function checkCommand(
   throw new CarportError('E_NOT_FOUND', `the command \`${command}\` is not on PATH`, {
     hint: 'PATH has the `bin` directories of the paths that were named, and then your own: name the path that has it',
   });
+}
+
+async function checkFile(command: string, placed: readonly PlacedPath[]): Promise<void> {
+  const path = placed.find(({ path }) => command.startsWith(`${path}/`));
+  const file = path ? path.realPath + command.slice(path.path.length) : command;
+  const isThere = (at: string) =>
+    lstat(at).then(
+      () => true,
+      (error) => !isErrno(error, 'ENOENT'),
+    );
+  if ((await isThere(file)) || !(await realpath(dirname(file)).catch(() => undefined))) return;
+  throw new CarportError('E_NOT_FOUND', `the command \`${command}\` does not exist`, { hint: 'check the path' });
 }
 
 /** Links within a store lead to places that are not there before the store is. */

@@ -6,6 +6,7 @@ import { cannotExecute, explainNotStarted } from '../../lib/namespace/failure.js
 import { isProgram } from '../../lib/namespace/find-program.js';
 import { makeMounts } from '../../lib/namespace/mounts.js';
 import { areInPlace, type PlacedPath } from '../../lib/namespace/placed-path.js';
+import { findShield } from '../../lib/namespace/shield.js';
 import { withStoreUse } from '../../lib/store/activity.js';
 import type { CommonOptions, Context } from '../context.js';
 import { ExitWith } from '../exit-code.js';
@@ -103,9 +104,12 @@ async function runDirectly({ command: [program, ...args], env }: Call): Promise<
 
 async function runInNamespace({ command, directory, env, placed }: Call, context: Context): Promise<Ended> {
   const program = await findBubblewrap(context.env);
-  const mounts = await makeMounts(placed, temporaryDirectories(context.env));
+  const [shield, mounts] = await Promise.all([
+    findShield(context.env),
+    makeMounts(placed, temporaryDirectories(context.env)),
+  ]);
   try {
-    const { options, ...call } = await bubblewrapCall(program, mounts.options, directory, command);
+    const { options, ...call } = await bubblewrapCall(program, mounts.options, directory, command, shield);
     const processIdIn = (status: string) => parseStatus(status).processId;
     const ended = await runInForeground({ ...call, env, input: options, processIdIn }).catch((error) => {
       throw tooLong(error);

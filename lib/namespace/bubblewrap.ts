@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { CarportError } from '../errors.js';
 import { findProgram } from './find-program.js';
 import { withFewArguments } from './many-arguments.js';
+import { NO_SHIELD, type Shield } from './shield.js';
 
 /** How to start bubblewrap: options go through a file descriptor, since a command line is shown to everybody. */
 export interface Bubblewrap {
@@ -36,12 +37,15 @@ export async function bubblewrapCall(
   mountOptions: readonly string[],
   directory: string,
   command: readonly string[],
+  { ignore, restore }: Shield = NO_SHIELD,
 ): Promise<Bubblewrap> {
   const namespace = (await isPowerlessRoot()) ? ['--unshare-user'] : [];
   const options = [...namespace, ...mountOptions, '--chdir', directory, '--die-with-parent'];
+  const given = ['--args', `${OPTIONS_FD}`, '--json-status-fd', `${STATUS_FD}`, '--'];
+  const [first, ...rest] = [...ignore, program, ...given, ...restore, ...withFewArguments(command)];
   return {
-    program,
-    arguments: ['--args', `${OPTIONS_FD}`, '--json-status-fd', `${STATUS_FD}`, '--', ...withFewArguments(command)],
+    program: first!,
+    arguments: rest,
     options: Buffer.from(options.map((option) => `${option}\0`).join('')),
   };
 }

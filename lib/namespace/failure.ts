@@ -71,7 +71,7 @@ async function forbiddenBy(): Promise<(typeof SETTINGS)[number] | undefined> {
 
 /** What bubblewrap says when it fails. */
 async function failureOf(call: Bubblewrap): Promise<string | undefined> {
-  const child = spawn(call.program, call.arguments, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'ignore'] });
+  const child = spawn(call.program, call.arguments, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
   const ended = new Promise<number | null>((resolve) => {
     child.once('error', () => resolve(null));
     child.once('close', resolve);
@@ -79,6 +79,7 @@ async function failureOf(call: Bubblewrap): Promise<string | undefined> {
   const options = child.stdio[3] as NodeJS.WritableStream;
   options.on('error', () => undefined);
   options.end(call.options);
+  (child.stdio[4] as NodeJS.ReadableStream).resume();
   const said = await text(child.stderr!);
   return (await ended) === 0 ? undefined : said.trim() || '`bwrap` failed';
 }

@@ -1,4 +1,4 @@
-import { lstat, mkdir, readlink, symlink, unlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readlink, symlink, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
 import { baseNameOf, DEFAULT_STORE_DIR } from '../nix/store-path.js';
@@ -70,6 +70,8 @@ async function plant(parent: string, paths: readonly PlacedPath[], hostNames: re
       else if (binds.length >= MAX_BINDS) addLink(name, placed.realPath);
     }
     await forEach([...links], ([name, target]) => symlink(target, join(directory, name)));
+    // As a store is: the command may go on as another user.
+    await chmod(directory, 0o755);
     return { directory, stores: stores.filter(({ source }) => isNeeded(source, hostNames)), binds, remove };
   } catch (error) {
     await remove().catch(() => undefined);

@@ -7,9 +7,12 @@ const PIECE = /[\s\S]{1,30000}/gu;
 /** Joins its arguments, which are one line of shell in pieces, and becomes the command. */
 const SCRIPT = 'IFS=; eval "exec $*"';
 
-/** The same command with few arguments: a shell gets the rest as text, and becomes the command. */
+/**
+ * The same command with few arguments: a shell gets all as text, and becomes the command. So does one that `env` would take
+ * for a variable.
+ */
 export function withFewArguments(command: readonly string[]): readonly string[] {
-  if (command.length <= MAX_ARGUMENTS) return command;
+  if (command.length <= MAX_ARGUMENTS && !command[0]?.includes('=')) return command;
   const text = command.map((word) => ` ${quote(word)}`).join('');
   return ['/bin/sh', '-c', SCRIPT, 'sh', ...text.match(PIECE)!];
 }

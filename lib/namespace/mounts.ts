@@ -47,7 +47,10 @@ function forestStore({ directory, stores, binds }: Forest): readonly string[] {
 
 /** Where there is no `/nix` to mount over, each entry of `/` is put into a new root beside one. */
 function mountOptions({ top, nix }: Host, store: readonly string[]): readonly string[] {
-  if (nix === undefined) return [...top.flatMap((entry) => entryOptions('/', entry)), ...store, '--remount-ro', '/'];
+  if (nix === undefined) {
+    const others = top.flatMap((entry) => entryOptions('/', entry));
+    return [...others, '--dir', '/nix', ...store, '--remount-ro', '/'];
+  }
   const others = nix.flatMap((entry) => entryOptions('/nix/', entry));
   return ['--dev-bind', '/', '/', '--tmpfs', '/nix', ...others, ...store, '--remount-ro', '/nix'];
 }
