@@ -53,7 +53,7 @@ describeWithProgram('bwrap', "Faasm's downloads, without Nix", () => {
   };
 
   const publish = async (args: string, more: Readonly<Record<string, string>> = {}) => {
-    const env = { CARPORT_TO: 'file:///srv/cache', CARPORT_SECRET_KEY_FILES: '/home/developer/cache.sec', ...more };
+    const env = { CARPORT_TO: 'file:///srv/cache', CARPORT_SECRET_KEY_FILES: 'cache.sec', ...more };
     return maintainer.shell(`${SCRIPTS}/publish.sh ${args}`, env);
   };
   const download = async (args: string, more: Readonly<Record<string, string>> = {}) => {
