@@ -39,7 +39,8 @@ export async function listPinNames(objects: ObjectStore): Promise<readonly strin
   for await (const { key } of listObjects(objects, { prefix: DIRECTORY })) {
     if (key.endsWith(ENDING)) names.push(key.slice(DIRECTORY.length, -ENDING.length));
   }
-  return names;
+  // Keys are sorted with their ending: `a-b.json` stands before `a.json`.
+  return names.sort();
 }
 
 function pinKey(name: string): string {
