@@ -43,9 +43,13 @@ export async function runInForeground(request: ForegroundProgram): Promise<Ended
     if (processId === undefined) waiting.push(name);
     else sendSignal(processId, name);
   };
-  const onTerminal = async (name: NodeJS.Signals) => {
+  let asking: Promise<void> = Promise.resolve();
+  const askTerminal = async (name: NodeJS.Signals) => {
     if (!(await isInForeground())) return passOn(name);
     interrupted ||= name === 'SIGINT';
+  };
+  const onTerminal = (name: NodeJS.Signals) => {
+    asking = asking.then(() => askTerminal(name));
   };
   const setProcessId = (id: number | undefined) => {
     processId ??= id;
@@ -63,6 +67,8 @@ export async function runInForeground(request: ForegroundProgram): Promise<Ended
       setProcessId(request.processIdIn?.(status));
     });
     const end = await ended;
+    // The program may have ended of it sooner than it was known where it came from.
+    await asking;
     return { ...end, signal: end.signal ?? signal, status, interrupted };
   } finally {
     for (const name of PASSED_ON) process.off(name, passOn);

@@ -1,0 +1,583 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { execa, type Options } from 'execa';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openOwnStore } from '#lib/store/own-store.js';
+import { writePulledPin } from '#lib/store/pulled-pins.js';
+import {
+  createHostNix,
+  createToolStore,
+  HOST_NAME,
+  linkPrograms,
+  type Machine,
+  machineWith,
+  type ToolStore,
+  WIDE,
+} from '../support/machines.js';
+import { describeWithPeer } from '../support/peers.js';
+import { describeWithProgram } from '../support/programs.js';
+import { CARPORT, useSandbox } from '../support/sandbox.js';
+
+const PROGRAMS = [
+  'bwrap',
+  'sh',
+  'cat',
+  'ls',
+  'head',
+  'sleep',
+  'env',
+  'readlink',
+  'stat',
+  'bash',
+  'script',
+  'id',
+  'wc',
+  'touch',
+  'timeout',
+  'mkdir',
+  'rmdir',
+];
+
+const NOBODY = { uid: 65534, gid: 65534 };
+
+describeWithProgram('bwrap', 'carport run', () => {
+  const shared = useSandbox('all');
+  let tools: ToolStore;
+  let withoutNix: Machine;
+  let withEmptyNix: Machine;
+  let withHostStore: Machine;
+  beforeAll(async () => {
+    const box = shared();
+    await linkPrograms(box.path('bin'), PROGRAMS);
+    tools = await createToolStore(box.root);
+    await mkdir(box.path('empty-nix'));
+    withoutNix = machineWith();
+    withEmptyNix = machineWith(box.path('empty-nix'));
+    withHostStore = machineWith(await createHostNix(box.path('host-nix')));
+    // For another user, too.
+    execFileSync('chmod', ['-R', 'go+rX', box.root]);
+  });
+
+  /** Runs a command line of carport on a machine; gives what it printed. */
+  const carport = async (machine: Machine, args: readonly string[], options: Options = {}) => {
+    const [program, ...before] = [...machine, process.execPath, CARPORT];
+    const { env, cwd, ...rest } = options;
+    const { exitCode, stdout, stderr } = await execa(program!, [...before, ...args], {
+      ...{ cwd: cwd ?? shared().path('work'), reject: false, stripFinalNewline: false, extendEnv: false, input: '' },
+      ...rest,
+      env: { ...shared().env, ...env },
+    });
+    return { exitCode, stdout: String(stdout), stderr: String(stderr) };
+  };
+  /** Runs a command with the greeter on PATH, where there is no `/nix`. */
+  const run = (command: readonly string[], options?: Options) =>
+    carport(withoutNix, ['run', tools.greeter, '--store', tools.root, '--', ...command], options);
+  const succeed = async (command: readonly string[], options?: Options): Promise<string> => {
+    const { exitCode, stdout, stderr } = await run(command, options);
+    expect([exitCode, stderr], command.join(' ')).toEqual([0, '']);
+    return stdout;
+  };
+
+  describe.each([
+    ['without /nix', () => withoutNix],
+    ['with an empty /nix', () => withEmptyNix],
+    ['with a store of its own', () => withHostStore],
+  ])('on a machine %s', (_, machine) => {
+    const runWith = (whats: readonly string[], command: readonly string[], options?: Options) =>
+      carport(machine(), ['run', ...whats, '--store', tools.root, '--', ...command], options);
+
+    it('runs a script whose interpreter is in the store', async () => {
+      const ran = await runWith(
+        [tools.greeter],
+        ['greet', 'a b', '', '*', "it's", 'two\nlines', '--', '-v', '--json', 'ü'],
+      );
+      expect(ran).toEqual({ exitCode: 0, stdout: "hello<a b><><*><it's><two\nlines><--><-v><--json><ü>", stderr: '' });
+    });
+
+    it('runs a program with the loader and the libraries of the store', async () => {
+      const ran = await runWith([tools.cat], ['own-cat', '-'], { input: 'piped' });
+      expect(ran).toEqual({ exitCode: 0, stdout: 'piped', stderr: '' });
+    });
+
+    it('finds commands through links to other paths', async () => {
+      expect((await runWith([tools.environment], ['linked-greet'])).stdout).toBe('hello');
+    });
+
+    it('has every path of a closure, each as what it is', async () => {
+      const script = `cat $(cat ${tools.wide}/references) && readlink ${tools.link} && stat -c %F ${tools.link} ${tools.wide}`;
+      const { stdout, stderr } = await runWith([tools.wide], ['sh', '-c', script]);
+      expect(stderr).toBe('');
+      const numbers = Array.from({ length: WIDE }, (_, index) => `${index}\n`).join('');
+      expect(stdout).toBe(`a file\n${numbers}${tools.file}\nsymbolic link\ndirectory\n`);
+    });
+
+    it('shows paths that were named under their own names', async () => {
+      const { stdout } = await runWith([tools.greeter], ['sh', '-c', `cd -P ${tools.greeter}/bin && pwd`]);
+      expect(stdout).toBe(`${tools.greeter}/bin\n`);
+    });
+
+    it('lets nobody write to the store, nor beside it', async () => {
+      const script = `for p in ${tools.greeter}/x /nix/store/x /nix/x; do touch $p 2>/dev/null && echo wrote $p; done; true`;
+      expect(await runWith([tools.greeter], ['sh', '-c', script])).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+    });
+
+    it('leaves nothing behind', async () => {
+      const before = await temporaryNames();
+      await runWith([tools.wide], ['sh', '-c', 'exit 3']);
+      expect((await temporaryNames()).filter((name) => !before.includes(name))).toEqual([]);
+    });
+
+    const temporaryNames = async () => {
+      const names = [...(await readdir('/dev/shm')), ...(await readdir(shared().path('tmp')))];
+      return names.filter((name) => name.startsWith('.carport-'));
+    };
+  });
+
+  describe('what a command sees', () => {
+    it('is the machine as it is', async () => {
+      await writeFile(shared().path('home/file'), 'of home');
+      const script = `echo "$MARK|$HOME|$PWD|$(pwd)"; cat "$HOME/file"; echo x > /dev/null; echo written > made; ls -d /proc/self /sys/kernel /etc/passwd`;
+      const stdout = await succeed(['sh', '-c', script], { env: { MARK: 'of the environment' } });
+      const work = shared().path('work');
+      expect(stdout).toBe(
+        `of the environment|${shared().path('home')}|${work}|${work}\nof home/etc/passwd\n/proc/self\n/sys/kernel\n`,
+      );
+      expect(await readFile(shared().path('work/made'), 'utf8')).toBe('written\n');
+    });
+
+    it('is the environment, and two things more', async () => {
+      const lines = (await succeed(['env'])).trimEnd().split('\n').sort();
+      const { PATH, ...env } = shared().env;
+      const expected = {
+        ...env,
+        PATH: `${tools.greeter}/bin:${PATH}`,
+        CARPORT_RUN: tools.greeter,
+        PWD: shared().path('work'),
+      };
+      expect(lines).toEqual(
+        Object.entries(expected)
+          .map(([name, value]) => `${name}=${value}`)
+          .sort(),
+      );
+    });
+
+    it('is the working directory as the shell names it', async () => {
+      await symlink('work', shared().path('link-to-work'));
+      const link = shared().path('link-to-work');
+      const args = ['run', tools.greeter, '--store', tools.root, '--', 'sh', '-c', 'echo "$PWD"'];
+      const pwd = async (options: Options) => (await carport([], args, options)).stdout;
+      expect(await pwd({ cwd: link, env: { PWD: link } })).toBe(`${link}\n`);
+      expect(await pwd({ env: { PWD: '/etc' } })).toBe(`${shared().path('work')}\n`);
+    });
+
+    it('is a working directory inside of the store, too', async () => {
+      const cwd = `${tools.root}/nix/store`;
+      expect(await succeed(['sh', '-c', 'pwd; greet'], { cwd })).toBe(`${cwd}\nhello`);
+    });
+
+    it('is what the machine has in /nix', async () => {
+      const script = `cat /nix/var/state; /nix/store/${HOST_NAME}/bin/host-program; host-program; greet`;
+      const args = ['run', tools.greeter, '--store', tools.root, '--', 'sh', '-c', script];
+      const PATH = `/nix/store/${HOST_NAME}/bin:${shared().env.PATH}`;
+      const { stdout, stderr } = await carport(withHostStore, args, { env: { PATH } });
+      expect(stderr).toBe('');
+      expect(stdout).toBe('state of the host\na program of the host\na program of the host\nhello');
+    });
+
+    it('is no open file but input, output and errors', async () => {
+      const alone = spawnSync('ls', ['/proc/self/fd'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).stdout;
+      expect(await succeed(['ls', '/proc/self/fd'])).toBe(alone);
+    });
+
+    it('is input of which carport has read nothing', async () => {
+      const [program, ...before] = withoutNix;
+      const line = [program!, ...before, process.execPath, CARPORT, 'run', tools.greeter, '--store', tools.root, '--'];
+      const script = `printf 'abcdef' | { "$@" head -c 2; echo; cat; }`;
+      const { stdout } = await execa('sh', ['-c', script, 'sh', ...line], { env: shared().env, extendEnv: false });
+      expect(stdout).toBe('ab\ncdef');
+    });
+  });
+
+  describe('the arguments of a command', () => {
+    it('may be more than bubblewrap takes', async () => {
+      const special = ["it's", '', 'two\nlines', '$x `y` "z" \\', '💡'.repeat(30_000)];
+      const many = [...special, ...Array.from({ length: 10_000 }, (_, index) => `${index}`)];
+      // Not on another machine: that is bubblewrap's work here, too.
+      const args = ['run', tools.greeter, '--store', tools.root, '--', 'greet', ...many];
+      const { exitCode, stdout, stderr } = await carport([], args);
+      expect([exitCode, stderr]).toEqual([0, '']);
+      expect(stdout === `hello${many.map((arg) => `<${arg}>`).join('')}`).toBe(true);
+    });
+
+    it('may begin with what looks like a variable', async () => {
+      await writeFile(shared().path('work/a=b'), '#!/bin/sh\necho "$0 $1"\n', { mode: 0o755 });
+      expect(await succeed(['./a=b', 'c'])).toBe('./a=b c\n');
+    });
+
+    it('may be too many for the system', async () => {
+      // What is run with is in one variable, and Linux takes 128 KiB in one.
+      const whats = Array.from({ length: 3000 }, () => tools.greeter);
+      const { exitCode, stderr } = await carport(withoutNix, ['run', ...whats, '--store', tools.root, '--', 'greet']);
+      expect(exitCode, stderr).toBe(2);
+      expect(stderr).toContain('longer than the system takes');
+    });
+  });
+
+  describe('the end of a command', () => {
+    it.each([
+      ['exit 0', 0],
+      ['exit 1', 1],
+      ['exit 7', 7],
+      ['exit 127', 127],
+      ['exit 255', 255],
+      ['kill -9 $$', 137],
+      ['kill -TERM $$', 143],
+      ['kill -INT $$', 130],
+    ])('`%s` is %i, and nothing is said', async (script, exitCode) => {
+      expect(await run(['sh', '-c', script])).toEqual({ exitCode, stdout: '', stderr: '' });
+    });
+  });
+
+  describe('signals', () => {
+    /** Starts a command that tells when it is ready; gives carport's process id. */
+    const start = async (trap: string, script: string) => {
+      const [program, ...before] = withoutNix;
+      const args = [...before, process.execPath, CARPORT, 'run', tools.greeter, '--store', tools.root, '--'];
+      const child = execa(program!, [...args, 'sh', '-c', `${trap} echo $$ $PPID; ${script}`], {
+        ...{ env: shared().env, extendEnv: false, cwd: shared().path('work'), reject: false, stdin: 'ignore' },
+      });
+      const first = await new Promise<string>((resolve) =>
+        child.stdout!.once('data', (bytes) => resolve(String(bytes))),
+      );
+      const [command, monitor] = first.trim().split(' ').map(Number) as [number, number];
+      return { child, command, carport: await parentOf(monitor) };
+    };
+    const parentOf = async (processId: number) =>
+      Number(/^PPid:\s*([0-9]+)$/m.exec(await readFile(`/proc/${processId}/status`, 'utf8'))![1]);
+    const isAlive = async (processId: number) => {
+      const stat = await readFile(`/proc/${processId}/stat`, 'latin1').catch(() => undefined);
+      return stat !== undefined && !/\) Z /.test(stat);
+    };
+
+    it.each(['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGINT', 'SIGQUIT'] as const)(
+      'passes %s on to the command, whose trap ends it as it likes',
+      async (signal) => {
+        const name = signal.slice(3);
+        const trap = `trap 'echo got ${name}; exit 9' ${name};`;
+        const { child, carport: processId } = await start(trap, 'while :; do sleep 0.05; done');
+        process.kill(processId, signal);
+        const { exitCode, stdout, stderr } = await child;
+        expect([exitCode, stdout.split('\n').at(-1), stderr]).toEqual([9, `got ${name}`, '']);
+      },
+    );
+
+    it('goes on with a command that a signal does not end', async () => {
+      const { child, carport: processId } = await start(
+        "trap 'echo again' TERM;",
+        'while [ ! -e go ]; do sleep 0.05; done; exit 4',
+      );
+      for (const _ of [1, 2]) {
+        process.kill(processId, 'SIGTERM');
+        await new Promise((resolve) => child.stdout!.once('data', resolve));
+      }
+      await writeFile(shared().path('work/go'), '');
+      expect((await child).exitCode).toBe(4);
+    });
+
+    it('is 143 when SIGTERM has ended the command', async () => {
+      const { child, carport: processId } = await start('', 'exec sleep 60');
+      process.kill(processId, 'SIGTERM');
+      expect((await child).exitCode).toBe(143);
+    });
+
+    it('lets the command end as it likes when all processes of a group get one', async () => {
+      const args = [...['--kill-after=20', '1'], ...withoutNix, process.execPath, CARPORT];
+      const trap = "trap 'echo in peace; exit 4' TERM; echo ready; while :; do sleep 0.05; done";
+      const run = [...['run', tools.greeter, '--store', tools.root], '--', 'sh', '-c', trap];
+      const { exitCode, stdout } = await execa(shared().path('bin/timeout'), [...args, ...run], {
+        ...{ env: shared().env, extendEnv: false, cwd: shared().path('work'), reject: false },
+      });
+      expect([exitCode, stdout]).toEqual([124, 'ready\nin peace']);
+    });
+
+    it('takes the command along when it is killed', async () => {
+      const { child, command, carport: processId } = await start('', 'exec sleep 60');
+      process.kill(processId, 'SIGKILL');
+      await child;
+      await expect.poll(() => isAlive(command)).toBe(false);
+    });
+
+    it('keeps the paths from being collected meanwhile', async () => {
+      const { child, carport: processId } = await start('', 'exec sleep 60');
+      const active = `${tools.root}/nix/var/carport/active`;
+      const markers = async () => (await readdir(active)).filter((name) => name.includes(`-${processId}-`));
+      const [marker] = await markers();
+      expect(marker).toMatch(/\.use$/);
+      expect(await readFile(`${active}/${marker}`, 'utf8')).toBe(`${tools.greeter}\n`);
+      process.kill(processId, 'SIGTERM');
+      await child;
+      expect(await markers()).toEqual([]);
+    });
+  });
+
+  describe('a terminal', () => {
+    // On this machine: another one is bubblewrap's, which a terminal interrupts, too.
+    const line = () => [process.execPath, CARPORT, 'run', tools.greeter, '--store', tools.root, '--'].join(' ');
+    /** Types at a terminal where a program runs, when what is waited for has been seen. */
+    const type = async (program: string, wait: RegExp, text: string) => {
+      const child = execa(shared().path('bin/script'), ['-qec', program, '/dev/null'], {
+        ...{ env: { ...shared().env, SHELL: '/bin/sh', TERM: 'dumb' }, extendEnv: false },
+        ...{ cwd: shared().path('work'), reject: false, timeout: 30_000, stdin: 'pipe' },
+      });
+      let seen = '';
+      child.stdout!.on('data', (bytes) => {
+        seen += bytes;
+      });
+      await expect.poll(() => seen, { timeout: 20_000 }).toMatch(wait);
+      child.stdin!.write(text);
+      const { exitCode } = await child;
+      return { exitCode, seen: seen.replaceAll('\r', '') };
+    };
+
+    it('is the terminal of the command', async () => {
+      const program = `exec ${line()} sh -c '[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo ready; read x; echo got $x; exit 3'`;
+      const { exitCode, seen } = await type(program, /^ready/m, 'a line\n');
+      expect([exitCode, seen]).toEqual([3, expect.stringContaining('got a line')]);
+    });
+
+    it('interrupts the command and not carport', async () => {
+      const trap = `trap "echo trapped; exit 5" INT; echo ready; while :; do sleep 0.05; done`;
+      const { exitCode, seen } = await type(`exec ${line()} sh -c '${trap}'`, /^ready/m, '\x03');
+      expect([exitCode, seen]).toEqual([5, expect.stringContaining('trapped')]);
+    });
+
+    it('interrupts a loop of the shell around carport', async () => {
+      await writeFile(
+        shared().path('work/loop'),
+        `for i in 1 2; do ${line()} sh -c "echo ready $i; exec sleep 5"; done; echo after`,
+      );
+      const { seen } = await type('bash loop', /^ready 1/m, '\x03');
+      expect(seen).toContain('ready 1');
+      expect(seen).not.toMatch(/ready 2|after/);
+    });
+
+    it('stops the command and carport, and both go on', async () => {
+      const script = 'echo ready; while [ ! -e continued ]; do sleep 0.05; done; echo done; exit 6';
+      await writeFile(
+        shared().path('work/stop'),
+        `set -m; ${line()} sh -c '${script}'; echo "stopped with $?"; touch continued; fg; echo "ended with $?"`,
+      );
+      const { seen } = await type('bash stop', /^ready/m, '\x1a');
+      expect(seen).toMatch(/stopped with 148\n(.|\n)*done\nended with 6\n/);
+    });
+  });
+
+  describe('what is run with', () => {
+    const runDefault = (whats: readonly string[], command: readonly string[]) =>
+      carport(withoutNix, ['run', ...whats, '--', ...command], { env: { XDG_DATA_HOME: shared().path('data') } });
+    beforeAll(async () => {
+      await mkdir(shared().path('data'), { recursive: true });
+      await symlink(tools.root, shared().path('data/carport'));
+    });
+    beforeEach(async () => {
+      const pin = { from: 'file:///cache', updatedAt: '2026-01-01T00:00:00Z' };
+      const storePaths = [tools.greeter, tools.cat];
+      await writePulledPin(openOwnStore(tools.root), { ...pin, reference: 'toolchain', storePaths });
+    });
+
+    it('is a pin that was pulled, with several paths', async () => {
+      const { stdout, stderr } = await runDefault(
+        ['toolchain'],
+        ['sh', '-c', 'greet | own-cat; echo; echo "$CARPORT_RUN"; echo "$PATH"'],
+      );
+      expect(stderr).toBe('');
+      expect(stdout.split('\n')).toEqual([
+        'hello',
+        'toolchain',
+        `${tools.greeter}/bin:${tools.cat}/bin:${shared().env.PATH}`,
+        '',
+      ]);
+    });
+
+    it('is a pin rather than a link of that name', async () => {
+      await symlink(tools.file, shared().path('work/toolchain'));
+      expect((await runDefault(['toolchain'], ['greet'])).stdout).toBe('hello');
+      await rm(shared().path('work/toolchain'));
+    });
+
+    it.each([
+      ['a hash part', () => tools.greeter.slice('/nix/store/'.length).slice(0, 32)],
+      ['a base name', () => tools.greeter.slice('/nix/store/'.length)],
+      ['a file of a path', () => `${tools.greeter}/bin/greet`],
+      ['a link', () => './result'],
+    ])('is %s', async (_, what) => {
+      await symlink(shared().path('data/carport', tools.greeter), shared().path('work/result')).catch(() => undefined);
+      expect((await runDefault([what()], ['greet'])).stdout).toBe('hello');
+    });
+
+    it('must be here', async () => {
+      for (const what of ['other-pin', `/nix/store/${HOST_NAME}`, HOST_NAME, HOST_NAME.slice(0, 32)]) {
+        const { exitCode, stderr } = await runDefault([what], ['greet']);
+        expect([exitCode, stderr]).toEqual([5, expect.stringContaining(`carport pull ${what} --from`)]);
+      }
+    });
+
+    it('may be in place already, and needs no bubblewrap then', async () => {
+      const inPlace = machineWith(`${tools.root}/nix`);
+      const args = ['run', tools.greeter, '--store', '/', '--', 'sh', '-c', 'greet; echo $PPID; exit 6'];
+      const { exitCode, stdout, stderr } = await carport(inPlace, args, { env: { PATH: await pathWithout('bwrap') } });
+      expect([exitCode, stdout, stderr]).toEqual([6, expect.stringMatching(/^hello[0-9]+\n$/), '']);
+    });
+
+    it('works within another run', async () => {
+      const inner = [
+        process.execPath,
+        CARPORT,
+        'run',
+        tools.cat,
+        '--store',
+        tools.root,
+        '--',
+        'sh',
+        '-c',
+        'greet | own-cat',
+      ];
+      expect(await succeed(inner)).toBe('hello');
+    });
+  });
+
+  describe('errors', () => {
+    it('names a command that is not there', async () => {
+      const { exitCode, stdout, stderr } = await run(['greeet']);
+      expect([exitCode, stdout]).toEqual([5, '']);
+      expect(stderr).toMatch(/^error\[E_NOT_FOUND\]: the command `greeet` is not on PATH\n/);
+    });
+
+    it('names a file that is not there', async () => {
+      for (const command of ['./missing', `${tools.greeter}/bin/missing`]) {
+        const { exitCode, stderr } = await run([command]);
+        expect([exitCode, stderr]).toEqual([5, expect.stringContaining(`the command \`${command}\` does not exist`)]);
+      }
+    });
+
+    it('leaves it to the system to say why a file cannot be executed', async () => {
+      await writeFile(shared().path('work/bad'), '#!/no/such/interpreter\n', { mode: 0o755 });
+      expect(await run(['./bad'])).toEqual({ exitCode: 127, stdout: '', stderr: expect.stringContaining('./bad') });
+      const alone = await run(['./bad'], { env: { PATH: await pathWithout('env') } });
+      expect([alone.exitCode, alone.stderr]).toEqual([1, expect.stringContaining('`./bad` cannot be executed')]);
+    });
+
+    it.each([
+      [['x', 'gcc', 'a.c'], 'carport run x -- gcc …'],
+      [['x', 'gcc'], 'carport run x -- gcc`'],
+      [['x', 'gcc', '--version'], 'carport run x -- gcc …'],
+      [['x'], 'carport shell x'],
+      [['x', 'y', '--'], 'carport shell x y'],
+    ])('`carport run %j` tells how it is called', async (args, hint) => {
+      const { exitCode, stderr } = await carport(withoutNix, ['run', ...args]);
+      expect(exitCode).toBe(2);
+      expect(stderr.split('hint: ')[1]).toContain(hint);
+    });
+
+    it('says how to get bubblewrap', async () => {
+      const { exitCode, stderr } = await run(['greet'], { env: { PATH: await pathWithout('bwrap') } });
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining('apt install bubblewrap')]);
+    });
+
+    it('does not take the bubblewrap of what is run', async () => {
+      const box = shared();
+      await mkdir(box.path('trap/bin'), { recursive: true });
+      await writeFile(box.path('trap/bin/bwrap'), '#!/bin/sh\necho trapped\n', { mode: 0o755 });
+      const added = await box.succeed([
+        'store',
+        'add',
+        box.path('trap'),
+        '--name',
+        'trap',
+        '--store',
+        box.path('trap-store'),
+      ]);
+      const args = ['run', added.stdout.trim(), '--store', box.path('trap-store'), '--', 'sh', '-c', 'echo fine'];
+      expect(await carport(withoutNix, args)).toEqual({ exitCode: 0, stdout: 'fine\n', stderr: '' });
+    });
+
+    it('says that user namespaces are not allowed', async () => {
+      const forbidden = [...withoutNix.slice(0, -1), '--unshare-user', '--disable-userns', '--'];
+      const { exitCode, stdout, stderr } = await carport(
+        forbidden,
+        [...['run', tools.greeter, '--store', tools.root, '--', 'greet']],
+        ordinaryUser(),
+      );
+      expect([exitCode, stdout]).toEqual([1, '']);
+      expect(stderr).toContain('error[E_PROGRAM]: user namespaces are not allowed here');
+      expect(stderr).toMatch(/because bwrap: .*\n\nhint: /);
+    });
+
+    it('says that the working directory is gone', async () => {
+      const script = `mkdir gone && cd gone && rmdir "$PWD" && exec "$@"`;
+      const { exitCode, stderr } = await carport(
+        ['/bin/sh', '-c', script, 'sh'],
+        [...['run', tools.greeter, '--store', tools.root, '--', 'greet']],
+      );
+      expect([exitCode, stderr]).toEqual([5, expect.stringContaining('the working directory does not exist any more')]);
+    });
+  });
+
+  describe('carport shell', () => {
+    const shell = (args: readonly string[], options?: Options) =>
+      carport(withoutNix, ['shell', tools.greeter, '--store', tools.root, ...args], options);
+
+    it('reads commands, and ends as the last of them', async () => {
+      const ran = await shell([], { input: 'greet; echo; echo "$CARPORT_SHELL"; exit 3\n' });
+      expect(ran).toEqual({ exitCode: 3, stdout: `hello\n${tools.greeter}\n`, stderr: '' });
+    });
+
+    it('is the shell of the user', async () => {
+      const SHELL = shared().path('work/my-shell');
+      await writeFile(SHELL, '#!/bin/sh\necho my shell "$@"\n', { mode: 0o755 });
+      expect((await shell(['--', '-c', 'x'], { env: { SHELL } })).stdout).toBe('my shell -c x\n');
+    });
+
+    it.each(['/usr/sbin/nologin', '/bin/false', '/no/such/shell', 'relative'])(
+      'is /bin/sh in place of %s',
+      async (SHELL) => {
+        expect((await shell(['--', '-c', 'echo $0'], { env: { SHELL } })).stdout).toBe('/bin/sh\n');
+      },
+    );
+  });
+
+  const someoneElse =
+    process.getuid?.() === 0 && spawnSync(process.execPath, [CARPORT, '--version'], NOBODY).status === 0;
+  describeWithPeer(
+    someoneElse ? undefined : 'it takes root, and a checkout that others may read',
+    'an ordinary user',
+    () => {
+      it.each([
+        ['without /nix', () => withoutNix],
+        ['with a store of its own', () => withHostStore],
+      ])('with a home of their own runs commands on a machine %s', async (_, machine) => {
+        const home = shared().path('their-home');
+        await mkdir(home, { recursive: true, mode: 0o700 });
+        execFileSync('chown', ['65534:65534', home]);
+        const options = { ...NOBODY, cwd: home, env: { HOME: home, XDG_DATA_HOME: home, TMPDIR: '/tmp' } };
+        const script = 'greet; echo; id -u; echo text > "$HOME/made"; cat made; [ -t 0 ] || echo no terminal';
+        const args = ['run', tools.greeter, '--store', tools.root, '--', 'sh', '-c', script];
+        expect(await carport(machine(), args, options)).toEqual({
+          ...{ exitCode: 0, stdout: 'hello\n65534\ntext\nno terminal\n', stderr: '' },
+        });
+        expect(await readFile(`${home}/made`, 'utf8')).toBe('text\n');
+      });
+    },
+  );
+
+  /** The PATH of the sandbox without one of its programs. */
+  const pathWithout = async (name: string): Promise<string> => {
+    const directory = shared().path(`bin-without-${name}`);
+    await mkdir(directory, { recursive: true });
+    const missing = PROGRAMS.filter((program) => program !== name);
+    await linkPrograms(directory, missing).catch(() => undefined);
+    return directory;
+  };
+
+  const ordinaryUser = () => (someoneElse ? { ...NOBODY, env: { TMPDIR: '/tmp' } } : {});
+});
