@@ -8,14 +8,14 @@ import { NO_SHIELD, type Shield } from './shield.js';
 export interface Bubblewrap {
   readonly program: string;
   readonly arguments: readonly string[];
-  /** For the file descriptor `OPTIONS_FD`. */
+  /** For file descriptor 3; through 4 it tells what `parseStatus` reads. */
   readonly options: Uint8Array;
 }
 
 /** Where bubblewrap reads options. */
-export const OPTIONS_FD = 3;
+const OPTIONS_FD = 3;
 /** Where bubblewrap tells, as JSON, the command's process id and, if it was started, its exit code. */
-export const STATUS_FD = 4;
+const STATUS_FD = 4;
 
 /** CAP_SYS_ADMIN, which makes mounts without a user namespace. */
 const CAN_MOUNT = 1n << 21n;
