@@ -77,9 +77,11 @@ export async function remove(names: readonly string[], options: PinRemoveOptions
 export async function list(names: readonly string[], options: PinListOptions, context: Context): Promise<void> {
   for (const name of names) checkPinName(name);
   const settings = await settingsOf({ ...options }, context);
-  const from = settings.from.values[0] ?? requireCache(settings.to);
+  const from = settings.from.values[0] ?? requireCache(settings.to, 'from');
   const [policy, seen] = [pinPolicyOf(settings, {}), seenPinsOf(context)];
   await withCache(from, useOf(settings, options, context), async ({ objects }) => {
+    // A typing error in the URL would look like a cache without pins.
+    await requireCacheInfo(objects);
     const all = names.length > 0 ? names : await listPinNames(objects);
     const listed = await Promise.all(all.map((name) => look(objects, name, policy, seen)));
     const missing = listed.find(({ state }) => state === 'missing');
@@ -149,11 +151,11 @@ function pinJson({ name, updatedAt, expiresAt, since, storePaths, derivations, h
   return { name, updatedAt, expiresAt, since, storePaths, derivations, history, signatures };
 }
 
-function requireCache(setting: Setting): string {
+function requireCache(setting: Setting, option: 'to' | 'from' = 'to'): string {
   const url = singleValue(setting);
   if (url !== undefined) return url;
   throw new CarportError('E_USAGE', 'it is not said which cache', {
-    hint: 'give `--to s3://bucket?endpoint=…` or `--to file:///path/of/cache`, or set CARPORT_TO',
+    hint: `give \`--${option} s3://bucket?endpoint=…\` or \`--${option} file:///path/of/cache\`, or set CARPORT_${option.toUpperCase()}`,
   });
 }
 

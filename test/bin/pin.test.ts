@@ -71,6 +71,18 @@ describe('carport pin', () => {
     expect(JSON.parse(removed.stdout)).toEqual({ version: 1, removed: ['tool'] });
   });
 
+  it('tells that there is no cache to list, and how one is named', async () => {
+    const wrong = await box().carport(['pin', 'ls', '--from', box().path('nowhere')]);
+    expect(wrong).toMatchObject({ exitCode: 5, stderr: expect.stringContaining('there is no binary cache') });
+    const none = await box().carport(['pin', 'ls']);
+    expect(none).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--from file:///') });
+  });
+
+  it('lists by name', async () => {
+    for (const name of ['tool-b', 'tool', 'tool.a', 'b']) await set(name, samples.base.path);
+    expect((await list()).map((line) => line.split(' ')[0])).toEqual(['b', 'tool', 'tool-b', 'tool.a']);
+  });
+
   it('tells in a list what cannot be trusted', async () => {
     await set('tool', samples.base.path);
     const { lines } = await box().succeed(['pin', 'ls', '--from', cache]);
