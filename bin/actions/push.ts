@@ -18,6 +18,7 @@ import {
 } from '../../lib/compression/compressor.js';
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
+import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { Closure } from '../../lib/store/closure.js';
 import { openStoreForReading } from '../../lib/store/open.js';
@@ -115,6 +116,11 @@ async function pushTo(
   const hasCache = await checkCache(objects, store.storeDir);
   // A pin that cannot be set is told before anything is sent.
   if (pinning) await previousPin(objects, pinning.request, pinning.signing);
+  for (const path of pinning ? pinned.storePaths.filter(isDerivationPath) : []) {
+    const { name } = pinning!.request;
+    const message = `\`${name}\` is to stand for the derivation \`${path}\`, and not for what it builds: build that first, and push it with \`--closure build\``;
+    emit({ type: 'warning', message });
+  }
   const [checkAll, skipSignedBy] = [options.checkAll === true, settings['skip-signed-by'].values];
   const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
   if (!options.dryRun) await beginPush(objects, store.storeDir, plan);

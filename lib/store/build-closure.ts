@@ -60,7 +60,10 @@ export async function buildClosure(
 }
 
 /** Of a derivation what matters here: a closure may have thousands, and their environments are large. */
-type Recipe = Pick<Derivation, 'outputs' | 'inputDerivations'>;
+interface Recipe extends Pick<Derivation, 'outputs' | 'inputDerivations'> {
+  /** The outputs as the expression has them, the default first; the `.drv` sorts them. */
+  readonly order: readonly string[];
+}
 
 /** The derivations that roots mean: themselves, or those that made them. */
 interface Named {
@@ -141,7 +144,7 @@ function outputsOrItself(
   recipes: ReadonlyMap<string, Recipe>,
   derivation: string,
 ): readonly string[] {
-  const paths = validPaths(graph, outputsOf(derivation, recipes));
+  const paths = validPaths(graph, inOrder(outputsOf(derivation, recipes), recipes));
   return paths.length > 0 ? paths : [derivation];
 }
 
@@ -149,7 +152,7 @@ function outputsOrItself(
 function pinToolchain(graph: PathGraph, recipes: ReadonlyMap<string, Recipe>, { derivations }: Named): Pinned {
   const storePaths = derivations.flatMap((derivation) => {
     const inputs = [...recipes.get(derivation)!.inputDerivations].flatMap(([input, used]) =>
-      outputsOf(input, recipes).filter(({ output }) => used.includes(output)),
+      inOrder(outputsOf(input, recipes), recipes).filter(({ output }) => used.includes(output)),
     );
     const paths = validPaths(graph, inputs);
     return paths.length > 0 ? paths : [derivation];
@@ -157,12 +160,24 @@ function pinToolchain(graph: PathGraph, recipes: ReadonlyMap<string, Recipe>, { 
   return { storePaths: [...new Set(storePaths)], derivations };
 }
 
+/** The default output of a derivation first: it is what the first out-link of a pin leads to. */
+function inOrder(
+  outputs: readonly OutputOfDerivation[],
+  recipes: ReadonlyMap<string, Recipe>,
+): readonly OutputOfDerivation[] {
+  const rank = ({ derivation, output }: OutputOfDerivation) => {
+    const { order } = recipes.get(derivation)!;
+    return order.includes(output) ? order.indexOf(output) : order.length;
+  };
+  return [...outputs].sort((a, b) => rank(a) - rank(b));
+}
+
 function validPaths(graph: PathGraph, outputs: readonly OutputOfDerivation[]): readonly string[] {
   return outputs.flatMap(({ path }) => (path !== undefined && graph.has(path) ? [path] : []));
 }
 
-function recipeOf({ outputs, inputDerivations }: Derivation): Recipe {
-  return { outputs, inputDerivations };
+function recipeOf({ outputs, inputDerivations, env }: Derivation): Recipe {
+  return { outputs, inputDerivations, order: (env.get('outputs') ?? 'out').split(' ') };
 }
 
 /** Reads a derivation of the store. */

@@ -42,7 +42,7 @@ describeWithNix(
 
     /** A machine where the cache is mounted, with settings for it. */
     const developerWith = async (name: string, from: string, shared: Readonly<Record<string, string>> = {}) => {
-      const developer = await createDeveloper(box(), name, { shared });
+      const developer = await createDeveloper(box(), name, { shared, programs: ['rm'] });
       await mkdir(join(developer.directory, '.config/carport'), { recursive: true });
       const settings = `from = ["${from}"]\ntrusted-keys = ["${key.publicKey}"]\n`;
       await writeFile(join(developer.directory, '.config/carport/config.toml'), settings);
@@ -55,6 +55,16 @@ describeWithNix(
       const ran = await developer.shell('carport run toolchain -- cc hello.c && ./a.out');
       expect(ran).toMatchObject({ exitCode: 0, stdout: 'hello, world\n', stderr: '' });
     };
+
+    it('is not built yet: who pins it is told that nobody could run it', async () => {
+      const derivation = await builder.run('nix-instantiate', [EXPRESSION, '--argstr', 'revision', 'new']);
+      const to = ['--to', box().path('cache'), '--secret-key', key.file];
+      const push = ['push', derivation, '--closure', 'build', '--pin', 'toolchain', '--dry-run', ...to];
+      const { stderr } = await box().succeed(push, { env: builder.env });
+      expect(stderr).toContain(`\`toolchain\` is to stand for the derivation \`${derivation}\``);
+      const [pin] = (await box().succeed(['pin', 'ls', '--from', box().path('cache')])).lines;
+      expect(pin).toMatch(/ \/nix\/store\/\w{32}-cc-1 \/nix\/store\/\w{32}-cc-1-doc$/);
+    });
 
     describe('on a machine without Nix', () => {
       let developer: Developer;
@@ -73,6 +83,15 @@ describeWithNix(
       it('compiles, after a pull of its name', async () => {
         await expectHello(developer);
         expect(await developer.succeed('carport store verify')).toBe('');
+      });
+
+      it('has the compiler behind an out-link, and what else was built beside it', async () => {
+        await developer.succeed('carport pull toolchain --out-link ./toolchain');
+        expect(await developer.succeed('ls ./toolchain/bin ./toolchain-2/share/doc')).toContain('bin:\ncc');
+        expect(await developer.succeed('carport run ./toolchain -- cc hello.c -o linked && ./linked')).toBe(
+          'hello, world',
+        );
+        await developer.succeed('rm toolchain toolchain-2');
       });
 
       it('compiles in a shell, and runs what it compiled there', async () => {

@@ -28,13 +28,14 @@ interface Recipe {
   /** Of the inputs; `out` of each where it is not said. */
   readonly used?: readonly string[];
   readonly sources?: readonly PathInfo[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Puts a derivation into a store. */
 function placeDerivation(
   store: OwnStore,
   name: string,
-  { outputs, inputs = [], used = ['out'], sources = [] }: Recipe,
+  { outputs, inputs = [], used = ['out'], sources = [], env = {} }: Recipe,
 ) {
   const derivation: Derivation = {
     outputs: new Map(Object.entries(outputs)),
@@ -43,7 +44,7 @@ function placeDerivation(
     system: 'x86_64-linux',
     builder: '/bin/sh',
     args: [],
-    env: new Map(),
+    env: new Map(Object.entries(env)),
   };
   const text = printDerivation(derivation);
   return placeTree(store, pool, `${name}.drv`, fileOf(text), pathsOf([...inputs, ...sources]));
@@ -174,9 +175,20 @@ describe('the build closure', () => {
     const none = await placeDerivation(store, 'none', { outputs: { out: FLOATING } });
     const { pinned } = await buildClosure(store, [none.path, first.path, dev.path, none.path]);
     expect(pinned).toEqual({
-      storePaths: [none.path, dev.path, out.path],
+      storePaths: [none.path, out.path, dev.path],
       derivations: [none.path, first.path],
     });
+  });
+
+  it('is pinned by outputs in the order of the expression: the default first', async () => {
+    const store = open();
+    const [out, bin, dev] = [await place(store, 'out'), await place(store, 'bin'), await place(store, 'dev')];
+    const drv = await placeDerivation(store, 'tool', {
+      outputs: { bin: output(bin.path), dev: output(dev.path), out: output(out.path) },
+      env: { outputs: 'dev out bin' },
+    });
+    const { pinned } = await buildClosure(store, [drv.path]);
+    expect(pinned.storePaths).toEqual([dev.path, out.path, bin.path]);
   });
 
   it('takes the outputs of each derivation, and what those refer to', async () => {
@@ -282,7 +294,7 @@ describe('the closure of a toolchain', () => {
     for (const root of [drv, app]) {
       const closure = await toolchain(store, [root]);
       expect(keysOf(closure)).toEqual(pathsOf(rest));
-      expect(closure.pinned).toEqual({ storePaths: [lib.path, compiler.path], derivations: [drv.path] });
+      expect(closure.pinned).toEqual({ storePaths: [compiler.path, lib.path], derivations: [drv.path] });
       expect([closure.missingOutputs, closure.neededOutputs, closure.missingDerivers]).toEqual([[], [], []]);
     }
   });
