@@ -12,18 +12,6 @@ const blocks = codeBlocks(readDocument('docs/toolchains.md')).filter(({ language
 const withNix = blocks.filter(({ heading }) => heading === 'With Nix');
 const withoutNix = blocks.filter((block) => !withNix.includes(block));
 
-/** What the lines print that need no Nix. */
-function expectGreetings(output: string): void {
-  expect(output.match(/^hello, world$/gm)).toHaveLength(4);
-  expect(output.match(/^hello again$/gm)).toHaveLength(1);
-  expect(output).toContain('2 paths: 0 already cached, 2 to upload');
-  expect(output).toMatch(/^toolchain@\S+ {2}\S+ {2}good {2}\/nix\/store\/[0-9a-z]{32}-greeting-tool-1$/m);
-  expect(output).toMatch(/^pin +toolchain@previous -> \S+-greeting-tool-1$/m);
-  expect(output).toMatch(/^link +\S+\/toolchain -> \S+-greeting-tool-1$/m);
-  expect(output).toMatch(/^2 paths, \S+ B freed$/m);
-  expect(output).not.toMatch(/^(error|warning)/im);
-}
-
 describeWithProgram('bwrap', 'docs/toolchains.md on a machine without Nix', () => {
   const box = useSandbox();
 
@@ -31,7 +19,15 @@ describeWithProgram('bwrap', 'docs/toolchains.md on a machine without Nix', () =
     const programs = ['chmod', 'mkdir', 'rm'];
     const machine = await createDeveloper(box(), 'newcomer', { programs });
     const script = `set -eu\nexec 2>&1\n${withoutNix.map(({ text }) => text).join('')}`;
-    expectGreetings(await machine.succeed(script));
+    const output = await machine.succeed(script);
+    expect(output.match(/^hello, world$/gm)).toHaveLength(4);
+    expect(output.match(/^hello again$/gm)).toHaveLength(1);
+    expect(output).toContain('2 paths: 0 already cached, 2 to upload');
+    expect(output).toMatch(/^toolchain@\S+ {2}\S+ {2}good {2}\/nix\/store\/[0-9a-z]{32}-greeting-tool-1$/m);
+    expect(output).toMatch(/^pin +toolchain@previous -> \S+-greeting-tool-1$/m);
+    expect(output).toMatch(/^link +\S+\/toolchain -> \S+-greeting-tool-1$/m);
+    expect(output).toMatch(/^2 paths, \S+ B freed$/m);
+    expect(output).not.toMatch(/^(error|warning)/im);
   });
 });
 
@@ -49,7 +45,8 @@ describeWithNix(
       await mkdir(box().path('programs'));
       await writeFile(box().path('programs/carport'), `#!/bin/sh\nexec ${process.execPath} ${CARPORT} "$@"\n`);
       await chmod(box().path('programs/carport'), 0o755);
-      const { all } = await execa('bash', ['-euo', 'pipefail', '-c', blocks.map(({ text }) => text).join('')], {
+      const chosen = blocks.filter(({ heading }) => ['Publish', 'Use', 'With Nix'].includes(heading));
+      const { all } = await execa('bash', ['-euo', 'pipefail', '-c', chosen.map(({ text }) => text).join('')], {
         cwd: box().path('work'),
         env: {
           ...{ ...nix.env, HOME: box().path('home'), TMPDIR: box().path('tmp') },
@@ -59,9 +56,10 @@ describeWithNix(
         extendEnv: false,
         all: true,
       });
-      expectGreetings(all);
+      expect(all.match(/^hello, world$/gm)).toHaveLength(2);
       expect(all).toMatch(/^hello from C$/m);
       expect(all).toMatch(/: \d+ already cached, 0 to upload /m);
+      expect(all).not.toMatch(/^(error|warning):/im);
       expect(await nix.run('nix-store', ['--verify', '--check-contents'])).toBe('');
     });
   },
