@@ -33,7 +33,7 @@ export function parseTrustedKeys({ values, origin }: Setting): readonly PublicKe
     } catch (cause) {
       throw new CarportError('E_USAGE', `a trusted key (${origin}) is not \`NAME:BASE64\``, {
         cause,
-        hint: '`carport key public FILE` prints a key in that form',
+        hint: 'give the key and not a file of it: `"$(cat cache.pub)"`; `carport key public SECRET-KEY-FILE` prints it, too',
       });
     }
   });
