@@ -1,7 +1,13 @@
 import { CarportError } from '../lib/errors.js';
 import type { WorkEvent } from '../lib/events.js';
-import { buildClosure } from '../lib/store/build-closure.js';
-import { type Closure, noClosure, type OutputOfDerivation, runtimeClosure } from '../lib/store/closure.js';
+import {
+  type BuildClosure,
+  type BuildClosureGaps,
+  buildClosure,
+  describeMissingDeriver,
+  type OutputOfDerivation,
+} from '../lib/store/build-closure.js';
+import { type Closure, noClosure, runtimeClosure } from '../lib/store/closure.js';
 import type { Store } from '../lib/store/store.js';
 import { count } from './terminal.js';
 
@@ -16,14 +22,12 @@ export function closureOf(
   { closure, toolchainOnly = false }: ClosureOptions,
   store: Store,
   roots: readonly string[],
-): Promise<Closure> {
+): Promise<Closure | BuildClosure> {
   if (toolchainOnly && closure !== 'build') {
     throw new CarportError(
       'E_USAGE',
       `\`--toolchain-only\` is for build closures, and not for \`--closure ${closure}\``,
-      {
-        hint: 'leave `--closure` out',
-      },
+      { hint: 'leave `--closure` out' },
     );
   }
   if (closure === 'build') return buildClosure(store, roots, { toolchainOnly });
@@ -37,14 +41,12 @@ const MOST_SHOWN = 3;
 
 /** What is to be said of a closure: what is not in it that should be, and the other way round. */
 export function closureWarnings(
-  closure: Omit<Closure, 'graph' | 'pinned'>,
+  { missingOutputs = [], missingDerivers = [], neededOutputs = [] }: Pick<Closure, 'graph'> & Partial<BuildClosureGaps>,
   { verbose = 0 }: { readonly verbose?: number },
 ): readonly Warning[] {
-  const { missingOutputs, missingDerivers, neededOutputs } = closure;
-  const derivers = missingDerivers.map(({ path, deriver }) =>
-    deriver === undefined
-      ? `it is not known which derivation made \`${path}\`: what it takes to build it is left out; name its \`.drv\`, which \`nix-instantiate\` prints`
-      : `the derivation that made \`${path}\` is not here: what it takes to build it is left out; name a \`.drv\`, which \`nix-instantiate\` prints (it was \`${deriver}\`)`,
+  const derivers = missingDerivers.map(
+    (missing) =>
+      `what it takes to build \`${missing.path}\` is left out: ${describeMissingDeriver(missing)}; name its \`.drv\`, which \`nix-instantiate\` prints`,
   );
   const needed = neededOutputs.map(
     (output) => `${nameOf(output)} is not left out: another derivation of the closure needs it: ${output.path}`,

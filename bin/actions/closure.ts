@@ -5,7 +5,7 @@ import { type PathGraph, referencesIn, shortestChain, topologicalOrder } from '.
 import { closureSizes } from '../../lib/nix/closure-sizes.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
-import type { Closure, OutputOfDerivation } from '../../lib/store/closure.js';
+import type { BuildClosureGaps, OutputOfDerivation } from '../../lib/store/build-closure.js';
 import { openStoreForReading } from '../../lib/store/open.js';
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import { closureOf, closureWarnings } from '../closures.js';
@@ -27,7 +27,8 @@ export interface ClosureCommandOptions extends CommonOptions {
 }
 
 /** A closure, and how to read further path arguments. */
-interface Found extends Omit<Closure, 'pinned'> {
+interface Found extends Partial<BuildClosureGaps> {
+  readonly graph: PathGraph;
   readonly roots: readonly string[];
   resolve(what: string): Promise<string>;
 }
@@ -72,11 +73,9 @@ async function findInCache(whats: readonly string[], options: ClosureCommandOpti
     const store = { storeDir, realStoreDirs: [] };
     const hashParts = await resolveHashParts(whats, store, context);
     const { graph, roots } = await cacheClosure(objects, hashParts);
-    return { graph, roots, ...NOTHING_MISSING, resolve: (what) => resolveStorePath(what, store) };
+    return { graph, roots, resolve: (what) => resolveStorePath(what, store) };
   });
 }
-
-const NOTHING_MISSING = { missingOutputs: [], missingDerivers: [], neededOutputs: [] };
 
 async function printChain(found: Found, why: string, options: CommonOptions, context: Context): Promise<void> {
   const target = await found.resolve(why);
@@ -91,7 +90,10 @@ async function printChain(found: Found, why: string, options: CommonOptions, con
   }
 }
 
-async function printJson({ graph, roots, ...found }: Found, context: Context): Promise<void> {
+async function printJson(
+  { graph, roots, missingOutputs = [], missingDerivers = [], neededOutputs = [] }: Found,
+  context: Context,
+): Promise<void> {
   const sizes = new Map(closureSizes(graph, roots).map((size) => [size.path, size]));
   const paths = topologicalOrder(graph).map(({ path, narHash, narSize, references, deriver, signatures, ca }) => ({
     path,
@@ -107,9 +109,9 @@ async function printJson({ graph, roots, ...found }: Found, context: Context): P
   const jsonOf = (outputs: readonly OutputOfDerivation[]) =>
     outputs.map((each) => ({ ...each, path: each.path ?? null }));
   await writeJson(context.stdout, {
-    ...{ roots, paths, missingOutputs: jsonOf(found.missingOutputs) },
-    missingDerivers: found.missingDerivers.map(({ path, deriver }) => ({ path, deriver: deriver ?? null })),
-    neededOutputs: jsonOf(found.neededOutputs),
+    ...{ roots, paths, missingOutputs: jsonOf(missingOutputs) },
+    missingDerivers: missingDerivers.map((missing) => ({ ...missing, deriver: missing.deriver ?? null })),
+    neededOutputs: jsonOf(neededOutputs),
   });
 }
 

@@ -4,15 +4,39 @@ import type { PathGraph } from '../nix/closure.js';
 import { parseDerivation } from '../nix/derivation/aterm.js';
 import { type Derivation, isDerivationPath } from '../nix/derivation/derivation.js';
 import type { PathInfo } from '../nix/narinfo.js';
-import {
-  type Closure,
-  checkClosure,
-  checkValid,
-  type MissingDeriver,
-  type OutputOfDerivation,
-  type Pinned,
-} from './closure.js';
+import { type Closure, checkClosure, checkValid, type Pinned } from './closure.js';
 import type { Store } from './store.js';
+
+export interface BuildClosure extends Closure, BuildClosureGaps {}
+
+/** How the paths of a build closure differ from what was asked for. */
+export interface BuildClosureGaps {
+  /** Outputs that are not valid here and could not be taken along. */
+  readonly missingOutputs: readonly OutputOfDerivation[];
+  /** Outputs that were named, and whose derivation is not taken along. */
+  readonly missingDerivers: readonly MissingDeriver[];
+  /** Of a toolchain: outputs of the derivations that were named, which others need. */
+  readonly neededOutputs: readonly OutputOfDerivation[];
+}
+
+/** An output of a derivation. */
+export interface OutputOfDerivation {
+  readonly derivation: string;
+  readonly output: string;
+  /** `undefined` when it is known only after the build. */
+  readonly path: string | undefined;
+}
+
+export interface MissingDeriver {
+  readonly path: string;
+  /** The derivation that is said to have made it. */
+  readonly deriver: string | undefined;
+  /**
+   * Why that one is not taken along: nothing is said, or it is not valid here, or it makes other paths, or it does not
+   * tell what it makes (floating outputs).
+   */
+  readonly reason: 'unknown' | 'not-here' | 'makes-others' | 'does-not-tell';
+}
 
 export interface BuildClosureOptions {
   /**
@@ -31,7 +55,7 @@ export async function buildClosure(
   store: Store,
   roots: readonly string[],
   { toolchainOnly = false }: BuildClosureOptions = {},
-): Promise<Closure> {
+): Promise<BuildClosure> {
   const named = await nameDerivations(store, roots);
   if (toolchainOnly) checkDerivers(named.missingDerivers);
   const start = toolchainOnly ? named.derivations : [...new Set([...roots, ...named.derivations])];
@@ -79,30 +103,54 @@ async function nameDerivations(store: Store, roots: readonly string[]): Promise<
   const derivers = await store.queryInfos([...new Set(claimed)]);
   const derivations = new Set<string>();
   const missingDerivers: MissingDeriver[] = [];
-  for (const root of roots) {
+  for (const root of new Set(roots)) {
     const deriver = isDerivationPath(root) ? root : infos.get(root)!.deriver;
-    const info = deriver === undefined ? undefined : derivers.get(deriver);
-    if (isDerivationPath(root)) derivations.add(root);
-    // Nobody signs a deriver: a cache may have named one that has nothing to do with the path.
-    else if (info && (await makes(store, info, root))) derivations.add(info.path);
-    else missingDerivers.push({ path: root, deriver });
+    const verdict = isDerivationPath(root) ? 'makes-it' : await judgeDeriver(store, deriver, derivers, root);
+    if (verdict === 'makes-it') derivations.add(deriver!);
+    // What was named along with its output is taken along whatever it tells.
+    else if (verdict !== 'does-not-tell' || !roots.includes(deriver!)) {
+      missingDerivers.push({ path: root, deriver, reason: verdict });
+    }
   }
   return { derivations: [...derivations], missingDerivers };
 }
 
-async function makes(store: Store, deriver: PathInfo, output: string): Promise<boolean> {
-  const { outputs } = await readDerivation(store, deriver);
-  return [...outputs.values()].some(({ path }) => path === output || path === '');
+/**
+ * Nobody signs a deriver: a cache may have named one that has nothing to do with the path. So the derivation itself must
+ * say that it makes the path; one with floating outputs cannot say so.
+ */
+async function judgeDeriver(
+  store: Store,
+  deriver: string | undefined,
+  derivers: PathGraph,
+  path: string,
+): Promise<'makes-it' | MissingDeriver['reason']> {
+  if (deriver === undefined || !isDerivationPath(deriver)) return 'unknown';
+  const info = derivers.get(deriver);
+  if (info === undefined) return 'not-here';
+  const outputs = [...(await readDerivation(store, info)).outputs.values()];
+  if (outputs.some((output) => output.path === path)) return 'makes-it';
+  return outputs.some((output) => output.path === '') ? 'does-not-tell' : 'makes-others';
+}
+
+/** Why the derivation of a path is not known, in words. */
+export function describeMissingDeriver({ deriver, reason }: MissingDeriver): string {
+  switch (reason) {
+    case 'unknown':
+      return 'it is not known which derivation made it';
+    case 'not-here':
+      return `the derivation that made it is not valid here: \`${deriver}\``;
+    case 'makes-others':
+      return `the derivation that is said to have made it makes other paths: \`${deriver}\``;
+    case 'does-not-tell':
+      return `the derivation that is said to have made it does not tell what it makes, since its outputs are content-addressed: \`${deriver}\``;
+  }
 }
 
 function checkDerivers([missing]: readonly MissingDeriver[]): void {
   if (missing === undefined) return;
-  const reason =
-    missing.deriver === undefined
-      ? 'it is not known which derivation made it'
-      : `the derivation that made it is not valid here: \`${missing.deriver}\``;
   throw new CarportError('E_NOT_FOUND', `the toolchain of \`${missing.path}\` is not known`, {
-    cause: new Error(reason),
+    cause: new Error(describeMissingDeriver(missing)),
     hint: 'name its derivation, which `nix-instantiate` prints',
   });
 }

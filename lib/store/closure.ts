@@ -3,14 +3,6 @@ import type { PathGraph } from '../nix/closure.js';
 import type { Store } from './store.js';
 import { missingReferences } from './walk-references.js';
 
-/** An output of a derivation. */
-export interface OutputOfDerivation {
-  readonly derivation: string;
-  readonly output: string;
-  /** `undefined` when it is known only after the build. */
-  readonly path: string | undefined;
-}
-
 /** What a pin of a pushed closure stands for; each path once, in the order in which it was named. */
 export interface Pinned {
   /** What is pulled and run. */
@@ -22,26 +14,12 @@ export interface Pinned {
 export interface Closure {
   readonly graph: PathGraph;
   readonly pinned: Pinned;
-  /** Of a build closure: outputs that are not valid here and could not be taken along. */
-  readonly missingOutputs: readonly OutputOfDerivation[];
-  /** Of a build closure: outputs that were named, and whose derivation is not known or not valid here. */
-  readonly missingDerivers: readonly MissingDeriver[];
-  /** Of the closure of a toolchain: outputs of the derivations that were named, which others need. */
-  readonly neededOutputs: readonly OutputOfDerivation[];
-}
-
-export interface MissingDeriver {
-  readonly path: string;
-  readonly deriver: string | undefined;
 }
 
 /** Everything that `roots` refer to, directly or not (`nix-store -qR`). Throws when a path is not valid here. */
 export async function runtimeClosure(store: Store, roots: readonly string[]): Promise<Closure> {
   const graph = checkClosure(store, await store.queryClosure(roots), roots);
-  return {
-    ...{ graph, pinned: { storePaths: [...new Set(roots)], derivations: [] } },
-    ...{ missingOutputs: [], missingDerivers: [], neededOutputs: [] },
-  };
+  return { graph, pinned: { storePaths: [...new Set(roots)], derivations: [] } };
 }
 
 /** `roots` alone, of which the closure must be valid all the same. */

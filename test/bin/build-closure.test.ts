@@ -178,8 +178,8 @@ describeWithNix('a build closure', () => {
         const args = [lone, '--to', each().path('cache')];
         const { exitCode, stderr, lines } = await carport(['push', ...args, '--closure', 'build'], store);
         expect([exitCode, namesOf(lines)]).toEqual([0, ['lone']]);
-        expect(stderr).toContain(`warning: the derivation that made \`${lone}\` is not here`);
-        expect(stderr).toContain(deriver);
+        expect(stderr).toContain(`warning: what it takes to build \`${lone}\` is left out: `);
+        expect(stderr).toContain(`not valid here: \`${deriver}\``);
         const failed = await carport(['push', ...args, '--toolchain-only'], store);
         expect(failed.exitCode).toBe(5);
         expect(failed.stderr).toContain('nix-instantiate');

@@ -120,7 +120,8 @@ describeWithNix('closures in the store of real Nix', () => {
     const deriver = await nix.run('nix-store', ['-q', '--deriver', outOf.floating!]);
     expect(deriver).not.toBe(drv);
     const withOutput = await buildClosure(store, [drv, outOf.floating!]);
-    expect(keysOf(withOutput)).toEqual(await nixClosure('--include-outputs', drv, deriver, outOf.floating!));
+    expect(keysOf(withOutput)).toEqual(await nixClosure('--include-outputs', drv, outOf.floating!));
+    expect(withOutput.missingDerivers).toEqual([{ path: outOf.floating, deriver, reason: 'does-not-tell' }]);
   });
 
   it('the build closure after some outputs were deleted tells exactly which', async () => {

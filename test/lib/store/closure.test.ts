@@ -74,7 +74,6 @@ describe('the runtime closure', () => {
     await place(store, 'other', [c]);
     expect(keysOf(await runtimeClosure(store, [c.path]))).toEqual(pathsOf([a, b, c]));
     expect(keysOf(await runtimeClosure(store, [a.path, b.path]))).toEqual(pathsOf([a, b]));
-    expect((await runtimeClosure(store, [c.path])).missingOutputs).toEqual([]);
     expect(keysOf(await runtimeClosure(store, []))).toEqual([]);
   });
 
@@ -117,7 +116,7 @@ describe('the build closure', () => {
     const b = await place(store, 'b', [a]);
     const closure = await buildClosure(store, [b.path]);
     expect(keysOf(closure)).toEqual(pathsOf([a, b]));
-    expect(closure.missingDerivers).toEqual([{ path: b.path, deriver: undefined }]);
+    expect(closure.missingDerivers).toEqual([{ path: b.path, deriver: undefined, reason: 'unknown' }]);
     expect(closure.pinned).toEqual({ storePaths: [b.path], derivations: [] });
   });
 
@@ -153,17 +152,37 @@ describe('the build closure', () => {
     const made = await placeMade(store, 'made', deriver);
     const closure = await buildClosure(store, [made.path]);
     expect(keysOf(closure)).toEqual([made.path]);
-    expect(closure.missingDerivers).toEqual([{ path: made.path, deriver }]);
+    expect(closure.missingDerivers).toEqual([{ path: made.path, deriver, reason: 'not-here' }]);
   });
 
-  it('takes no derivation along that did not make the output: who names it is not known', async () => {
+  it('takes no derivation along that does not say that it makes the output, since nobody signs who made it', async () => {
     const store = open();
     const secret = await place(store, 'secret');
     const drv = await placeDerivation(store, 'private', { outputs: { out: output(secret.path) } });
-    const claims = [await placeMade(store, 'claims', drv.path), await placeMade(store, 'claims-too', secret.path)];
-    const closure = await buildClosure(store, pathsOf(claims));
-    expect(keysOf(closure)).toEqual(pathsOf(claims));
-    expect(closure.missingDerivers).toHaveLength(2);
+    const floating = await placeDerivation(store, 'floating', { outputs: { out: FLOATING }, sources: [secret] });
+    const mixed = await placeDerivation(store, 'mixed', { outputs: { lib: output(secret.path), out: FLOATING } });
+    for (const [deriver, reason] of [
+      [drv, 'makes-others'],
+      [floating, 'does-not-tell'],
+      [mixed, 'does-not-tell'],
+      [secret, 'unknown'],
+    ] as const) {
+      const made = await placeMade(store, `of-${deriver.path.slice(44)}-output`, deriver.path);
+      const closure = await buildClosure(store, [made.path]);
+      expect(keysOf(closure)).toEqual([made.path]);
+      expect(closure.missingDerivers).toEqual([{ path: made.path, deriver: deriver.path, reason }]);
+      expect(closure.pinned).toEqual({ storePaths: [made.path], derivations: [] });
+    }
+  });
+
+  it('misses no derivation that was named beside its output, whatever it tells', async () => {
+    const store = open();
+    const floating = await placeDerivation(store, 'floating', { outputs: { out: FLOATING } });
+    const made = await placeMade(store, 'made', floating.path);
+    const closure = await buildClosure(store, [made.path, floating.path]);
+    expect(keysOf(closure)).toEqual(pathsOf([made, floating]));
+    expect(closure.missingDerivers).toEqual([]);
+    expect(closure.pinned.derivations).toEqual([floating.path]);
   });
 
   it('is pinned by the outputs of the derivations that were named, or by those without any', async () => {
@@ -336,9 +355,15 @@ describe('the closure of a toolchain', () => {
     const store = open();
     const stray = await place(store, 'stray');
     const gone = await placeMade(store, 'made', infoOf('made.drv', fileOf('gone')).path);
+    const drv = await placeDerivation(store, 'other', { outputs: { out: output(stray.path) } });
+    const other = await placeMade(store, 'other', drv.path);
+    const floating = await placeDerivation(store, 'floating', { outputs: { out: FLOATING } });
+    const untold = await placeMade(store, 'untold', floating.path);
     for (const [path, reason] of [
       [stray, 'not known which derivation'],
       [gone, `not valid here: \`${gone.deriver}\``],
+      [other, `makes other paths: \`${drv.path}\``],
+      [untold, `does not tell what it makes, since its outputs are content-addressed: \`${floating.path}\``],
     ] as const) {
       const error = await toolchain(store, [path]).catch((failure) => failure);
       expect(error).toMatchObject({ code: 'E_NOT_FOUND', message: expect.stringContaining(path.path) });
