@@ -1,7 +1,16 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Context } from './context.js';
+import type { Emit } from '../lib/events.js';
+import type { CommonOptions, Context } from './context.js';
 import { EXIT_CODES } from './exit-code.js';
 import { readSettings, SETTINGS, type SettingKey, type Settings } from './settings.js';
+
+/** A command that moves paths, while it runs. */
+export interface CommandRun<Options extends CommonOptions> {
+  readonly options: Options;
+  readonly settings: Settings;
+  readonly context: Context;
+  readonly emit: Emit;
+}
 
 /** Examples by command: help shows them before the options. */
 const examples = new WeakMap<Command, readonly string[]>();

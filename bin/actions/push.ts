@@ -8,7 +8,7 @@ import {
   requirePinKeys,
   setPin,
 } from '../../cache/pins/set.js';
-import { planPush } from '../../cache/push/plan.js';
+import { type PushPlan, planPush } from '../../cache/push/plan.js';
 import { beginPush, checkCache, finishPush } from '../../cache/push/prepare.js';
 import { push } from '../../cache/push/push.js';
 import {
@@ -17,20 +17,19 @@ import {
   type WritableCompression,
 } from '../../lib/compression/compressor.js';
 import { CarportError } from '../../lib/errors.js';
-import type { Emit } from '../../lib/events.js';
 import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
 import type { SecretKey } from '../../lib/signing/key.js';
-import type { Closure } from '../../lib/store/closure.js';
+import type { Closure, Pinned } from '../../lib/store/closure.js';
 import { openStoreForReading } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
 import { type ClosureOptions, closureOf, closureWarnings } from '../closures.js';
-import { settingsOf } from '../command.js';
+import { type CommandRun, settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { loadSecretKeys } from '../keys.js';
 import { resolvePaths } from '../paths.js';
 import { type PinWriteOptions, pinPolicyOf, pinRequestOf, seenPinsOf } from '../pins.js';
 import { createReporter } from '../reporters/reporter.js';
-import { type Setting, type Settings, singleValue } from '../settings.js';
+import { requireCache, type Setting, type Settings, singleValue } from '../settings.js';
 import { withCache } from '../with-caches.js';
 import { jobsOf, withPool } from '../with-pool.js';
 
@@ -42,22 +41,25 @@ export interface PushCommandOptions extends CommonOptions, ClosureOptions, PinWr
 }
 
 export async function run(whats: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {
-  await pushFrom((store) => resolvePaths(whats, store, context), options, context);
+  await pushFrom({ find: (store) => resolvePaths(whats, store, context), takesLong: false }, options, context);
 }
 
-/** Pushes the closure of paths that are looked for, or made, once it is known that the rest of the command is right. */
+/** The paths whose closure is pushed. */
+export interface PushRoots {
+  /** Called once it is known that the rest of the command is right. */
+  find(store: Store): Promise<readonly string[]>;
+  /** What would make the push fail is then looked for first, in the cache, too. */
+  readonly takesLong: boolean;
+}
+
+/** Pushes the closure of paths that are looked for, or made. */
 export async function pushFrom(
-  findRoots: (store: Store) => Promise<readonly string[]>,
+  { find, takesLong }: PushRoots,
   options: PushCommandOptions,
   context: Context,
 ): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const to = singleValue(settings.to);
-  if (to === undefined) {
-    throw new CarportError('E_USAGE', 'it is not said where to push to', {
-      hint: 'give `--to s3://bucket?endpoint=…` or `--to file:///path/of/cache`, or set CARPORT_TO',
-    });
-  }
+  const to = requireCache(settings.to);
   const url = parseCacheUrl(to);
   const compression = compressionOf(settings.compression, url.compression);
   const level = levelOf(compression, settings.level, url.level);
@@ -66,16 +68,17 @@ export async function pushFrom(
   const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
   const pinning = pinningOf(options, keys, settings, context);
   const store = await openStoreForReading(singleValue(settings.store), context.env);
-  const roots = await findRoots(store);
 
   const reporter = createReporter(context, options);
   const warn = (message: string) => reporter.emit({ type: 'warning', message });
+  const use = { context, settings, warn };
   try {
-    const closure = await closureOf(options, store, roots);
+    if (takesLong) await withCache(to, use, ({ objects }) => checkTarget(objects, store, pinning));
+    const closure = await closureOf(options, store, await find(store));
     for (const warning of closureWarnings(closure, options)) reporter.emit(warning);
     const listing = options.listing && url.writeListing !== false;
     const request: PushCommand = { store, closure, keys, compression, level, listing, pinning };
-    await withCache(to, { context, settings, warn }, ({ objects }) =>
+    await withCache(to, use, ({ objects }) =>
       pushTo(objects, request, { options, settings, context, emit: reporter.emit }),
     );
   } finally {
@@ -100,22 +103,13 @@ interface Pinning {
   readonly signing: PinSigning;
 }
 
-interface CommandRun {
-  readonly options: PushCommandOptions;
-  readonly settings: Settings;
-  readonly context: Context;
-  readonly emit: Emit;
-}
-
 async function pushTo(
   objects: ObjectStore,
   { closure: { graph, pinned }, keys, pinning, ...packing }: PushCommand,
-  { options, settings, context, emit }: CommandRun,
+  { options, settings, context, emit }: CommandRun<PushCommandOptions>,
 ): Promise<void> {
   const { store } = packing;
-  const hasCache = await checkCache(objects, store.storeDir);
-  // A pin that cannot be set is told before anything is sent.
-  if (pinning) await previousPin(objects, pinning.request, pinning.signing);
+  const hasCache = await checkTarget(objects, store, pinning);
   for (const path of pinning ? pinned.storePaths.filter(isDerivationPath) : []) {
     const { name } = pinning!.request;
     const message = `\`${name}\` is to stand for the derivation \`${path}\`, and not for what it builds: build that first, and push it with \`--closure build\``;
@@ -123,6 +117,7 @@ async function pushTo(
   }
   const [checkAll, skipSignedBy] = [options.checkAll === true, settings['skip-signed-by'].values];
   const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
+  if (pinning) checkPinned(pinning.request.name, pinned, plan, settings['skip-signed-by']);
   if (!options.dryRun) await beginPush(objects, store.storeDir, plan);
   const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
   const uploadPaths = plan.upload.map(({ path }) => path);
@@ -149,6 +144,24 @@ async function pushTo(
     ...{ signed: plan.sign.length, storePaths },
   });
   await printPaths(storePaths, options, context);
+}
+
+/** Whether there is a cache; throws when it is for other paths, or the pin cannot be set there. */
+async function checkTarget(objects: ObjectStore, store: Store, pinning: Pinning | undefined): Promise<boolean> {
+  const hasCache = await checkCache(objects, store.storeDir);
+  if (pinning) await previousPin(objects, pinning.request, pinning.signing);
+  return hasCache;
+}
+
+/** A pin is for what its cache has. */
+function checkPinned(name: string, pinned: Pinned, { skipped }: PushPlan, { origin }: Setting): void {
+  const left = new Set(skipped);
+  const path = [...pinned.storePaths, ...pinned.derivations].find((one) => left.has(one));
+  if (path === undefined) return;
+  throw new CarportError('E_USAGE', `\`${name}\` cannot stand for \`${path}\`, which is left out`, {
+    cause: new Error(`a key of \`skip-signed-by\` (${origin}) has signed it: it is another cache's`),
+    hint: 'push without `--skip-signed-by`, or set the pin where the path is: `carport pin set NAME PATH --to CACHE`',
+  });
 }
 
 function pinningOf(

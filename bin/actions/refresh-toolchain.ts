@@ -26,9 +26,9 @@ export async function run(whats: readonly string[], options: RefreshToolchainOpt
     });
   }
   const roots = await mkdtemp(join(tmpdir(), 'carport-roots-'));
-  const findRoots = (store: Store) => buildAll(store, groups, options, { roots, context });
+  const find = (store: Store) => buildAll(store, groups, options, { roots, context });
   try {
-    await pushFrom(findRoots, { ...options, closure: 'build', ...{ store: ['nix'] } }, context);
+    await pushFrom({ find, takesLong: true }, { ...options, closure: 'build', ...{ store: ['nix'] } }, context);
   } finally {
     await rm(roots, { recursive: true, force: true });
   }

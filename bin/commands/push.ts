@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander';
+import { CarportError } from '../../lib/errors.js';
 import type { PushCommandOptions } from '../actions/push.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
-import { addPinWriteOptions } from '../pins.js';
+import { addPinWriteOptions, type PinWriteOptions } from '../pins.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('../actions/push.js');
@@ -35,6 +36,7 @@ export function addPushOptions(command: Command): Command {
     .addOption(settingOption('secret-key-files', '<file>'))
     .option('--pin <name>', 'then make a name stand for what was pushed, which `pull` and `run` take');
   return addPinWriteOptions(command)
+    .hook('preAction', () => checkPinOptions(command))
     .addOption(settingOption('compression', '<name>'))
     .addOption(settingOption('level', '<number>'))
     .addOption(settingOption('jobs', '<number>'))
@@ -43,6 +45,21 @@ export function addPushOptions(command: Command): Command {
     .option('--check-all', 'ask the cache for every path and its NAR, and mend what is missing')
     .option('--no-listing', 'write no `.ls` listings')
     .option('--dry-run', 'print the plan and what would be uploaded; change nothing');
+}
+
+const PIN_OPTIONS: readonly string[] = ['expires', 'keepHistory', 'discardHistory'] satisfies (keyof PinWriteOptions)[];
+
+/** Options of a pin would do nothing without one. */
+function checkPinOptions(command: Command): void {
+  if (command.getOptionValue('pin') !== undefined) return;
+  const given = command.options.find((option) => {
+    const name = option.attributeName();
+    return PIN_OPTIONS.includes(name) && command.getOptionValueSource(name) === 'cli';
+  });
+  if (given === undefined) return;
+  throw new CarportError('E_USAGE', `\`${given.long}\` is for a pin, and none is to be set`, {
+    hint: 'name the pin, `--pin NAME`, or leave it out',
+  });
 }
 
 /** The option that leaves out of a build closure what is built in the end. */

@@ -148,6 +148,19 @@ describe('carport pin', () => {
       expect(events[1]).toMatchObject({ name: 'tool', storePaths: [samples.top.path], derivations: [] });
     });
 
+    it('that would stand for what `--skip-signed-by` leaves out is told before anything is sent', async () => {
+      await box().succeed(['pull', samples.top.path, '--from', cache, '--trusted-key', key.publicKey]);
+      const other = await box().makeKey('other-1');
+      const args = ['push', samples.top.path, '--to', box().path('fresh'), '--secret-key', other.file];
+      for (const more of [[], ['--dry-run']]) {
+        const refused = await box().carport([...args, '--pin', 'tool', '--skip-signed-by', 'test-1', ...more]);
+        expect([refused.exitCode, refused.stdout]).toEqual([2, '']);
+        expect(refused.stderr).toContain(`\`tool\` cannot stand for \`${samples.top.path}\`, which is left out`);
+        expect(await readdir(box().path('fresh')).catch(() => [])).toEqual([]);
+      }
+      await box().succeed([...args, '--pin', 'tool', '--skip-signed-by', 'another-1']);
+    });
+
     it('that cannot be set is told before anything is sent, and a dry run sets none', async () => {
       const fresh = box().path('fresh');
       const to = ['--store', samples.root, '--to', fresh];
