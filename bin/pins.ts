@@ -3,8 +3,9 @@ import type { Command } from 'commander';
 import type { PinPolicy } from '../cache/pins/check.js';
 import { openSeenPins, type SeenPins } from '../cache/pins/seen.js';
 import type { PinRequest } from '../cache/pins/set.js';
-import { stateDirectory } from '../cache/state-directory.js';
+import { parseTime } from '../cache/pins/time.js';
 import { CarportError } from '../lib/errors.js';
+import { stateDirectory } from '../lib/state-directory.js';
 import { integerBetween } from './command.js';
 import type { Context } from './context.js';
 import { parseTrustedKeys } from './keys.js';
@@ -53,7 +54,7 @@ export function pinPolicyOf(settings: Settings, options: PinReadOptions): PinPol
     allowUnsigned: allowUnsigned === true,
     allowRollback: allowRollback === true,
     allowExpired: allowExpired === true,
-    now: Date.now(),
+    now: Date.now,
   };
 }
 
@@ -67,15 +68,19 @@ export function pinRequestOf(name: string, { expires, keepHistory, discardHistor
   return { name, expiresAt, keep: keepHistory, discardHistory: discardHistory === true };
 }
 
+const START_OF_DAY = '00:00:00';
 const UNITS = { h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 
 /** `90d`, `12h`, `6w`, `2027-01-01` or `2027-01-01T12:00:00Z` as a time. */
 function parseExpiry(text: string, now: number): string {
   const span = /^([1-9][0-9]{0,4})([hdw])$/.exec(text);
-  const isTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d))?$/.test(text);
-  const time = span ? now + Number(span[1]) * UNITS[span[2] as keyof typeof UNITS] : Date.parse(isTime ? text : '');
-  if (time > now) return new Date(time).toISOString();
-  throw new CarportError('E_USAGE', `\`--expires ${text}\`: ${time <= now ? 'that is past' : 'that is no time'}`, {
-    hint: 'use a span such as `90d`, `12h` or `6w`, a day such as `2027-01-31`, or a time such as `2027-01-31T12:00:00Z`',
-  });
+  const time = span ? now + Number(span[1]) * UNITS[span[2] as keyof typeof UNITS] : parseTime(text, START_OF_DAY);
+  if (time !== undefined && time > now) return new Date(time).toISOString();
+  throw new CarportError(
+    'E_USAGE',
+    `\`--expires ${text}\`: ${time === undefined ? 'that is no time' : 'that is past'}`,
+    {
+      hint: 'use a span such as `90d`, `12h` or `6w`, a day such as `2027-01-31`, or a time such as `2027-01-31T12:00:00Z`',
+    },
+  );
 }

@@ -1,15 +1,14 @@
+import { lstat } from 'node:fs/promises';
+import { parsePinReference } from '../cache/pins/reference.js';
 import { CarportError } from '../lib/errors.js';
 import type { PathInfo } from '../lib/nix/narinfo.js';
-import { isHashPart } from '../lib/nix/store-path.js';
 import { runtimeClosure } from '../lib/store/closure.js';
-import { NIX, openStoreForReading, openStoreForWriting } from '../lib/store/open.js';
+import { NIX, openStoreForWriting } from '../lib/store/open.js';
 import type { OwnStore } from '../lib/store/own-store.js';
-import { isPinReference, readPulledPin } from '../lib/store/pulled-pins.js';
-import { resolveStorePath } from '../lib/store/resolve.js';
-import type { Store } from '../lib/store/store.js';
 import type { PullCommandOptions } from './actions/pull.js';
 import { settingsOf } from './command.js';
 import type { Context } from './context.js';
+import { type LocalPaths, openLocalPaths, pulledPaths, resolveLocalPath } from './local-paths.js';
 import { singleValue } from './settings.js';
 
 /** What a command is run with. */
@@ -34,66 +33,79 @@ export async function resolveForRun(
   context: Context,
 ): Promise<RunTargets> {
   const settings = await settingsOf({ ...options }, context);
-  const selection = singleValue(settings.store);
-  const store = await openStoreForReading(selection, context.env);
-  const own = selection === NIX ? undefined : openStoreForWriting(selection, context.env);
-  if (settings.from.values.length > 0) {
-    const missing = await missingOf(whats, store, own);
+  const here = await openLocalPaths(settings, context);
+  const { store } = here;
+  const urls = settings.from.values;
+  const caches = urls.length > 0 ? await namesOfCaches(urls, context) : undefined;
+  if (caches) {
+    const missing = await missingOf(whats, here, caches);
     if (missing.length > 0) await (await import('./actions/pull.js')).pullPaths(missing, options, context);
   }
-  const found = await Promise.all(whats.map((what) => storePathsOf(what, store, own)));
+  const found = await Promise.all(whats.map((what) => storePathsOf(what, here, caches)));
   const rootPaths = [...new Set(found.flat())];
   const { graph } = await runtimeClosure(store, rootPaths).catch((error) => {
     throw withPullHint(error, whats);
   });
   const roots = rootPaths.map((path) => graph.get(path)!);
   const closure = [...new Set([...roots, ...graph.values()])];
+  const selection = singleValue(settings.store);
+  const own = selection === NIX ? undefined : openStoreForWriting(selection, context.env);
   return { roots, closure, realPathOf: (path) => store.realPath(graph.get(path)!), own };
+}
+
+/** As records of pulled pins name them. */
+async function namesOfCaches(urls: readonly string[], { env }: Context): Promise<readonly string[]> {
+  const { openCache } = await import('../cache/open.js');
+  const opened = urls.map((url) => openCache(url, { env, signal: new AbortController().signal }));
+  await Promise.all(opened.map(({ objects }) => objects.close()));
+  return opened.map(({ objects }) => objects.url);
 }
 
 /** Those of the arguments that mean nothing here, or something that is not whole. */
 async function missingOf(
   whats: readonly string[],
-  store: Store,
-  own: OwnStore | undefined,
+  here: LocalPaths,
+  caches: readonly string[],
 ): Promise<readonly string[]> {
   const areHere = whats.map(async (what) => {
     try {
-      await runtimeClosure(store, await storePathsOf(what, store, own));
+      await runtimeClosure(here.store, await storePathsOf(what, here, caches));
       return true;
     } catch (error) {
       if (isNotThere(error)) return false;
       throw error;
     }
   });
-  const here = await Promise.all(areHere);
-  return whats.filter((_, index) => !here[index]);
+  const found = await Promise.all(areHere);
+  return whats.filter((_, index) => !found[index]);
 }
 
-/** A pin that was pulled, a hash part, a store path or the base name of one, a link to one: the first of these. */
-async function storePathsOf(what: string, store: Store, own: OwnStore | undefined): Promise<readonly string[]> {
-  const pin = own && (await readPulledPin(own, what));
-  if (pin) return pin.storePaths;
-  if (isHashPart(what)) {
-    const path = (await store.queryHashParts()).get(what);
-    if (path !== undefined) return [path];
+/** A bare word is a pin that was pulled; from one of the caches, if they are named. A link has a `/`. */
+async function storePathsOf(
+  what: string,
+  here: LocalPaths,
+  caches: readonly string[] | undefined,
+): Promise<readonly string[]> {
+  if (parsePinReference(what)) {
+    const paths = await pulledPaths(what, here, caches);
+    if (paths) return paths;
+    const isFile = (await lstat(what).catch(() => undefined)) !== undefined;
+    const link = isFile ? `; if you mean what lies here, type \`./${what}\`` : '';
+    throw withPullHint(new CarportError('E_NOT_FOUND', `the pin \`${what}\` was not pulled`), [what], link);
   }
   try {
-    return [await resolveStorePath(what, store)];
+    return [await resolveLocalPath(what, here)];
   } catch (error) {
-    // A file of that name here says nothing of a pin.
-    if (!isNotThere(error) && !isPinReference(what)) throw error;
-    const kind = isPinReference(what) ? 'neither a pin that was pulled, nor a store path or a link to one' : 'not here';
-    throw withPullHint(new CarportError('E_NOT_FOUND', `\`${what}\` is ${kind}`), [what]);
+    throw withPullHint(error, [what]);
   }
 }
 
 /** Says how to get it here. */
-function withPullHint(error: unknown, whats: readonly string[]): unknown {
+function withPullHint(error: unknown, whats: readonly string[], more = ''): unknown {
   if (!isNotThere(error)) return error;
   return new CarportError('E_NOT_FOUND', error.message, {
     cause: error.cause,
-    hint: `fetch it first: \`carport pull ${whats.join(' ')} --from CACHE\``,
+    hint: `fetch it first: \`carport pull ${whats.join(' ')} --from CACHE\`${more}`,
   });
 }
 

@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import type { ObjectStore } from '../cache/object-store/object-store.js';
 import type { PinPolicy } from '../cache/pins/check.js';
 import { findPin } from '../cache/pins/find.js';
@@ -26,7 +27,7 @@ interface PinSource {
   readonly emit: Emit;
 }
 
-/** Resolves arguments: a bare word is a pin of the caches if they have it, and otherwise a path or a link to one. */
+/** Resolves arguments: a bare word is a pin, which the caches must have; a link has a `/`. */
 export async function resolveWanted(
   words: readonly string[],
   store: Pick<Store, 'storeDir' | 'realStoreDirs'>,
@@ -36,8 +37,7 @@ export async function resolveWanted(
     words.map(async (word): Promise<Wanted> => {
       const reference = parsePinReference(word);
       if (reference === undefined) return { roots: [{ hashPart: await resolveHashPart(word, store) }], pins: [] };
-      const pin = await pulledPin(reference, source);
-      if (pin === undefined) return { roots: [{ hashPart: await linkedPart(reference, store, source) }], pins: [] };
+      const pin = await requirePin(reference, source);
       return { roots: pin.storePaths.map((path) => ({ path, hashPart: hashPartOf(path) })), pins: [pin] };
     }),
   );
@@ -45,29 +45,25 @@ export async function resolveWanted(
   return { roots: [...roots.values()], pins: found.flatMap(({ pins }) => pins) };
 }
 
-async function pulledPin(
-  reference: PinReference,
-  { caches, policy, seen, emit }: PinSource,
-): Promise<PulledPin | undefined> {
+async function requirePin(reference: PinReference, { caches, policy, seen, emit }: PinSource): Promise<PulledPin> {
+  const { text, name } = reference;
   const found = await findPin(caches, reference, policy, seen, emit);
-  if (found === undefined) return undefined;
+  if (found === undefined) throw await noSuchPin(name, caches);
   const { pin, value, objects } = found;
-  return { reference: reference.text, storePaths: value.storePaths, from: objects.url, updatedAt: pin.updatedAt };
+  return { reference: text, storePaths: value.storePaths, from: objects.url, updatedAt: pin.updatedAt };
 }
 
-/** `result` may be a link here. */
-async function linkedPart(
-  { text, name }: PinReference,
-  store: Pick<Store, 'storeDir' | 'realStoreDirs'>,
-  { caches }: PinSource,
-): Promise<string> {
-  try {
-    return await resolveHashPart(text, store);
-  } catch (cause) {
-    const urls = caches.map(({ url }) => `\`${url}\``).join(', ');
-    throw new CarportError('E_NOT_FOUND', `there is no pin \`${name}\` in ${urls}, and no link of that name here`, {
-      cause,
-      hint: '`carport pin ls --from CACHE` prints the pins of a cache',
-    });
-  }
+/** Who types `result` may mean the link. */
+export async function noSuchPin(
+  name: string,
+  caches: readonly Pick<ObjectStore, 'url' | 'list'>[],
+): Promise<CarportError> {
+  const urls = caches.map(({ url }) => `\`${url}\``).join(', ');
+  const isFile = (await lstat(name).catch(() => undefined)) !== undefined;
+  const hint = isFile
+    ? `a bare word is a pin; if you mean what lies here, type \`./${name}\``
+    : caches.some(({ list }) => list)
+      ? '`carport pin ls --from CACHE` prints the pins of a cache'
+      : 'check the name; the pins of a web server cannot be listed';
+  return new CarportError('E_NOT_FOUND', `there is no pin \`${name}\` in ${urls}`, { hint });
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { stateDirectory } from '../lib/state-directory.js';
 import { type CacheUrl, parseCacheUrl, parseEndpoint } from './cache-url.js';
 import { openFileStore } from './object-store/file.js';
 import { createHttpClient, type HttpClientOptions } from './object-store/http/client.js';
@@ -7,7 +8,6 @@ import type { ObjectStore } from './object-store/object-store.js';
 import type { Bucket } from './object-store/s3/bucket.js';
 import { openUploadRecords } from './object-store/s3/upload-records.js';
 import { openS3Store } from './object-store/s3.js';
-import { stateDirectory } from './state-directory.js';
 
 /** Directories of this machine have no use for them, but a URL does not tell before it is parsed. */
 export type OpenOptions = HttpClientOptions;

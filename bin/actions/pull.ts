@@ -5,12 +5,12 @@ import { orderCaches, type PullPlan, planPull } from '../../cache/pull/plan.js';
 import { type PullOptions, type PullTotals, pull } from '../../cache/pull/pull.js';
 import { createOwnTarget, type PullTarget } from '../../cache/pull/target.js';
 import { CarportError } from '../../lib/errors.js';
-import type { Emit } from '../../lib/events.js';
+import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { NIX, openStoreForWriting, requireNixStore } from '../../lib/store/open.js';
 import { checkReplaceable } from '../../lib/store/roots.js';
-import { settingsOf } from '../command.js';
+import { type CommandRun, settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { interruptible } from '../interrupt.js';
 import { outLinks } from '../out-links.js';
@@ -51,6 +51,8 @@ export async function pullPaths(
   const trust = pinPolicyOf(settings, options);
   if (options.outLink !== undefined) await checkReplaceable(options.outLink);
   const target = await openTarget(singleValue(settings.store), trust, context);
+  // Here, since stdin is read once and a pull may be planned again.
+  const words = await expandStdin(whats, context);
 
   const reporter = createReporter(context, options);
   const warn = (message: string) => reporter.emit({ type: 'warning', message });
@@ -58,7 +60,7 @@ export async function pullPaths(
     return await withCaches(settings.from.values, { context, settings, warn }, (caches) => {
       const objects = caches.map((cache) => cache.objects);
       const work = () =>
-        pullFrom(objects, { whats, target, trust }, { options, settings, context, emit: reporter.emit });
+        pullFrom(objects, { words, target, trust }, { options, settings, context, emit: reporter.emit });
       return options.dryRun ? work() : target.protect(work, warn);
     });
   } finally {
@@ -72,28 +74,22 @@ async function openTarget(selection: string | undefined, trust: TrustPolicy, { e
 }
 
 interface PullRequest {
-  readonly whats: readonly string[];
+  readonly words: readonly string[];
   readonly target: PullTarget;
   readonly trust: PinPolicy;
 }
 
-interface CommandRun {
-  readonly options: PullCommandOptions;
-  readonly settings: Settings;
-  readonly context: Context;
-  readonly emit: Emit;
-}
-
 async function pullFrom(
   given: readonly ObjectStore[],
-  { whats, target, trust }: PullRequest,
-  { options, settings, context, emit }: CommandRun,
+  { words, target, trust }: PullRequest,
+  { options, settings, context, emit }: CommandRun<PullCommandOptions>,
 ): Promise<readonly string[]> {
   const { store } = target;
-  const words = await expandStdin(whats, context);
   const caches = await orderCaches(given, store.storeDir, emit);
   const source = { caches, policy: trust, seen: seenPinsOf(context), emit };
   const { roots, pins } = await resolveWanted(words, store, source);
+  // What cannot be kept is told before it is fetched.
+  if (pins.length > 0 && !options.dryRun) await makeDirectory(target.pinsDir);
   const links = outLinks(options.outLink, roots.length);
   for (const link of links) await checkReplaceable(link);
   const plan = await planPull(caches, store, roots, trust, emit);

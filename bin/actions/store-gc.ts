@@ -1,6 +1,7 @@
 import { CarportError } from '../../lib/errors.js';
 import { collectGarbage, findGarbage, type Garbage } from '../../lib/store/collect-garbage.js';
-import { openStoreForWriting } from '../../lib/store/open.js';
+import { forgetNixPin } from '../../lib/store/nix-pins.js';
+import { NIX, openStoreForWriting } from '../../lib/store/open.js';
 import { removePulledPin } from '../../lib/store/pulled-pins.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../context.js';
@@ -28,17 +29,27 @@ export async function collect(options: CollectOptions, context: Context): Promis
 
 export async function forget(pins: readonly string[], options: CommonOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const store = openStoreForWriting(singleValue(settings.store), context.env);
+  const selection = singleValue(settings.store);
+  const own = selection === NIX ? undefined : openStoreForWriting(selection, context.env);
+  const forgetOne = async (pin: string): Promise<boolean> => {
+    const here = own !== undefined && (await removePulledPin(own, pin));
+    const inNix = (selection === undefined || selection === NIX) && (await forgetNixPin(pin, context.env));
+    return here || inNix;
+  };
   const forgotten: string[] = [];
   const unknown: string[] = [];
-  for (const pin of new Set(pins)) ((await removePulledPin(store, pin)) ? forgotten : unknown).push(pin);
+  for (const pin of new Set(pins)) ((await forgetOne(pin)) ? forgotten : unknown).push(pin);
   if (options.json) await writeJson(context.stdout, { forgotten, unknown });
   else await writeLines(context.stdout, forgotten);
   if (unknown.length > 0) {
     const names = unknown.map((pin) => `\`${pin}\``).join(', ');
-    throw new CarportError('E_NOT_FOUND', `no pin was pulled into ${store.description} as ${names}`, {
-      hint: '`carport store ls --roots` prints pulled pins; an out-link is dropped by removing the link',
-    });
+    throw new CarportError(
+      'E_NOT_FOUND',
+      `no pin was pulled into ${own?.description ?? "the system's Nix store"} as ${names}`,
+      {
+        hint: '`carport store ls --roots` prints pulled pins; an out-link is dropped by removing the link',
+      },
+    );
   }
 }
 

@@ -1,8 +1,6 @@
 import { CarportError } from '../../lib/errors.js';
-import type { PublicKey } from '../../lib/signing/key.js';
-import { signatureKeyName, signersOf, verifyText } from '../../lib/signing/signature.js';
+import { signatureKeyName, verifyText } from '../../lib/signing/signature.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
-import type { ObjectStore } from '../object-store/object-store.js';
 import { type Pin, pinMessage } from './pin.js';
 import type { SeenPins } from './seen.js';
 
@@ -12,12 +10,11 @@ export interface PinPolicy extends TrustPolicy {
   readonly allowRollback: boolean;
   readonly allowExpired: boolean;
   /** Milliseconds since 1970. */
-  readonly now: number;
+  now(): number;
 }
 
-export type PinVerdict =
-  /** `signers` are the trusted keys that signed it; none where unsigned pins are accepted. */
-  | { readonly state: 'good'; readonly signers: readonly PublicKey[] }
+/** Why a pin is not taken. */
+export type PinRefusal =
   /** It is another pin, under this name. */
   | { readonly state: 'renamed' }
   /** Carries the name of a trusted key, which did not sign this. */
@@ -27,44 +24,46 @@ export type PinVerdict =
   | { readonly state: 'older'; readonly newest: string }
   | { readonly state: 'expired'; readonly expiresAt: string };
 
-/** Whether a pin is the one of that name, signed by a trusted key, not older than one that was seen, and not expired. */
-export async function judgePin(pin: Pin, name: string, policy: PinPolicy, seen: SeenPins): Promise<PinVerdict> {
+/** Whether somebody who may has made this pin, for this name. */
+export function judgeOrigin(pin: Pin, name: string, policy: TrustPolicy): PinRefusal | undefined {
   if (pin.name !== name) return { state: 'renamed' };
-  const message = pinMessage(pin);
-  const verdict = verifyText(message, pin.signatures, policy.keys);
+  const verdict = verifyText(pinMessage(pin), pin.signatures, policy.keys);
   if (verdict.state === 'invalid') return { state: 'wrong-signature', keyName: verdict.keyName };
   if (verdict.state === 'unsigned' && !policy.allowUnsigned) return { state: 'untrusted' };
-  const signers = signersOf(message, pin.signatures, policy.keys);
-  const newest = await seen.newest(name, signers);
-  if (newest !== undefined && pin.updatedAt < newest && !policy.allowRollback) return { state: 'older', newest };
-  const { expiresAt } = pin;
-  if (expiresAt !== null && Date.parse(expiresAt) <= policy.now && !policy.allowExpired) {
-    return { state: 'expired', expiresAt };
-  }
-  return { state: 'good', signers };
+  return undefined;
 }
 
-/** The same, but throws unless the pin is good. Gives the trusted keys that signed it. */
-export async function checkPin(
+/** Whether a trusted key has signed it. */
+export function isSigned(pin: Pin, { keys }: TrustPolicy): boolean {
+  return verifyText(pinMessage(pin), pin.signatures, keys).state === 'valid';
+}
+
+/** Whether nothing newer than a pin was seen, of its line or in this cache, and it has not expired. */
+export async function judgeAge(
   pin: Pin,
-  name: string,
-  objects: Pick<ObjectStore, 'url'>,
+  cache: string,
   policy: PinPolicy,
   seen: SeenPins,
-): Promise<readonly PublicKey[]> {
-  const verdict = await judgePin(pin, name, policy, seen);
-  if (verdict.state === 'good') return verdict.signers;
-  throw refusal(verdict, pin, `the pin \`${name}\` in \`${objects.url}\``);
+): Promise<PinRefusal | undefined> {
+  const newest = await seen.newest(pin, cache);
+  if (newest !== undefined && pin.updatedAt < newest && !policy.allowRollback) return { state: 'older', newest };
+  const { expiresAt } = pin;
+  if (expiresAt !== null && Date.parse(expiresAt) <= policy.now() && !policy.allowExpired) {
+    return { state: 'expired', expiresAt };
+  }
+  return undefined;
 }
 
-function refusal(verdict: Exclude<PinVerdict, { state: 'good' }>, pin: Pin, what: string): CarportError {
-  switch (verdict.state) {
+/** A refusal as an error; `url` is the cache that has the pin. */
+export function refusalError(refusal: PinRefusal, pin: Pin, name: string, url: string): CarportError {
+  const what = `the pin \`${name}\` in \`${url}\``;
+  switch (refusal.state) {
     case 'renamed':
       return new CarportError('E_INTEGRITY', `${what} is the pin \`${pin.name}\` under another name`, {
         hint: 'somebody has moved it: the cache was tampered with',
       });
     case 'wrong-signature':
-      return new CarportError('E_SIGNATURE', `the signature of ${what} by \`${verdict.keyName}\` is wrong`, {
+      return new CarportError('E_SIGNATURE', `the signature of ${what} by \`${refusal.keyName}\` is wrong`, {
         cause: new Error('what the pin says is not what was signed'),
         hint: 'the cache was tampered with, or the trusted key of that name is another one',
       });
@@ -77,11 +76,11 @@ function refusal(verdict: Exclude<PinVerdict, { state: 'good' }>, pin: Pin, what
     }
     case 'older':
       return new CarportError('E_INTEGRITY', `${what} is older than the one that was seen before`, {
-        cause: new Error(`it was written on ${pin.updatedAt}, and one of ${verdict.newest} was seen`),
-        hint: 'somebody serves what was replaced; if you know why, take it with `--allow-rollback`',
+        cause: new Error(`it was written on ${pin.updatedAt}, and one of ${refusal.newest} was seen`),
+        hint: 'somebody serves what was replaced, or the cache was restored: if you know why, take it with `--allow-rollback`',
       });
     case 'expired':
-      return new CarportError('E_INTEGRITY', `${what} expired on ${verdict.expiresAt}`, {
+      return new CarportError('E_INTEGRITY', `${what} expired on ${refusal.expiresAt}`, {
         hint: 'ask for it to be set again; if the old one will do, take it with `--allow-expired`',
       });
   }

@@ -1,7 +1,7 @@
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import type { ObjectStore } from '../object-store/object-store.js';
-import { checkPin, type PinPolicy } from './check.js';
+import { isSigned, judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
 import type { Pin, PinValue } from './pin.js';
 import { readPin } from './pins.js';
 import { type PinReference, selectValue } from './reference.js';
@@ -16,8 +16,9 @@ export interface FoundPin {
 }
 
 /**
- * What a reference means: of the pins of that name in all caches the newest that is acceptable, so that a mirror that
- * lags behind does no harm. `undefined` when no cache has one. What was accepted is noted in `seen`.
+ * What a reference means: of the pins of that name that a trusted key signed the newest, whichever cache has it, so that
+ * a mirror that lags behind does no harm. That one must not be older than what was seen, nor expired. `undefined` when
+ * no cache has one.
  */
 export async function findPin(
   caches: readonly ObjectStore[],
@@ -27,29 +28,38 @@ export async function findPin(
   emit: Emit,
 ): Promise<FoundPin | undefined> {
   const { name } = reference;
-  const answers = await Promise.allSettled(
-    caches.map(async (objects) => {
-      const pin = await readPin(objects, name);
-      return pin && { pin, objects, signers: await checkPin(pin, name, objects, policy, seen) };
-    }),
-  );
-  const refusals = answers.filter((answer) => answer.status === 'rejected').map(({ reason }) => reason as unknown);
+  const answers = await Promise.allSettled(caches.map((objects) => readGoodPin(objects, name, policy)));
   const found = answers.flatMap((answer) => (answer.status === 'fulfilled' && answer.value ? [answer.value] : []));
   const [newest] = found.sort((a, b) => (a.pin.updatedAt < b.pin.updatedAt ? 1 : -1));
-  for (const refusal of refusals) {
-    if (newest === undefined || !(refusal instanceof CarportError)) throw refusal;
-    emit({ type: 'warning', message: `${refusal.message}; taking the pin of \`${newest.objects.url}\`` });
+  for (const answer of answers) {
+    if (answer.status === 'fulfilled') continue;
+    if (newest === undefined || !(answer.reason instanceof CarportError)) throw answer.reason;
+    emit({ type: 'warning', message: `${answer.reason.message}; taking the pin of \`${newest.objects.url}\`` });
   }
   if (newest === undefined) return undefined;
-  const { pin, objects, signers } = newest;
-  const value = selectValue(pin, reference);
-  await seen.note(name, signers, pin.updatedAt).catch((cause: unknown) => {
-    const message = `it cannot be noted how new \`${name}\` is, so an older one will not be noticed: ${messageOf(cause)}`;
-    emit({ type: 'warning', message });
-  });
-  return { pin, value, objects };
+  const { pin, objects } = newest;
+  const refusal = await judgeAge(pin, objects.url, policy, seen);
+  // One that has expired is noted, too: it tells that older ones are not to be taken.
+  if (isSigned(pin, policy)) await note(pin, objects.url, seen, emit);
+  if (refusal) throw refusalError(refusal, pin, name, objects.url);
+  return { pin, value: selectValue(pin, reference), objects };
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** The pin that a cache has, when somebody who may has made it. */
+async function readGoodPin(objects: ObjectStore, name: string, policy: PinPolicy) {
+  const pin = await readPin(objects, name);
+  if (pin === undefined) return undefined;
+  const refusal = judgeOrigin(pin, name, policy);
+  if (refusal) throw refusalError(refusal, pin, name, objects.url);
+  return { pin, objects };
+}
+
+async function note(pin: Pin, cache: string, seen: SeenPins, emit: Emit): Promise<void> {
+  try {
+    await seen.note(pin, cache);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const message = `it cannot be noted how new \`${pin.name}\` is, so an older one will not be noticed: ${why}`;
+    emit({ type: 'warning', message });
+  }
 }

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { formatError } from '../../lib/errors.js';
-import { isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
+import { isHashPart, isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
 import { isKey } from '../object-store/object-store.js';
 
 /** What a pin's name stood for from some time on. */
@@ -16,6 +16,8 @@ export interface PinValue {
 /** A name for store paths of a cache, signed over every field but the signatures. */
 export interface Pin extends PinValue {
   readonly name: string;
+  /** Which line of pins it is in: drawn at random for the first, and carried on. 32 characters of nix32. */
+  readonly id: string;
   /** When it was written; a pin that is written again is always later than it was. */
   readonly updatedAt: string;
   /** From then on readers refuse it. */
@@ -27,11 +29,11 @@ export interface Pin extends PinValue {
 }
 
 /** Bounds of what is read: a pin is a short document. */
-export const PIN_LIMITS = { bytes: 4 * 1024 * 1024, paths: 1000, history: 1000 } as const;
+export const PIN_LIMITS = { bytes: 4 * 1024 * 1024, paths: 1000, history: 1000, signatures: 16 } as const;
 
 const VERSION = 1;
 
-const Time = v.pipe(v.string(), v.check(isTime, 'is not a time as `2026-11-01T12:00:00.000Z`'));
+const Time = v.pipe(v.string(), v.check(isPinTime, 'is not a time as `2026-11-01T12:00:00.000Z`'));
 const StorePath = v.pipe(
   v.string(),
   v.check((text) => isStorePath(text, storeDirOf(text)) && isPlain(storeDirOf(text)), 'is not a store path'),
@@ -44,12 +46,13 @@ const VALUE = {
 /** Strict: what a signature does not cover must not be there. */
 const PinJson = v.strictObject({
   version: v.literal(VERSION, `is not ${VERSION}, the only one that this carport knows`),
-  name: v.string(),
+  name: v.pipe(v.string(), v.check(isPinName, 'is not one that a pin may have')),
+  id: v.pipe(v.string(), v.check(isHashPart, 'is not 32 characters of nix32')),
   updatedAt: Time,
   expiresAt: v.nullable(Time),
   ...VALUE,
   history: v.pipe(v.array(v.strictObject(VALUE)), v.maxLength(PIN_LIMITS.history)),
-  signatures: v.array(v.string()),
+  signatures: v.pipe(v.array(v.string()), v.maxLength(PIN_LIMITS.signatures)),
 });
 
 /** Parses the JSON of a pin. Whether it is signed, and is the one that was asked for, is for `checkPin` to say. */
@@ -66,7 +69,6 @@ export function parsePin(text: string): Pin {
     throw formatError('pin', `\`${v.getDotPath(issue as v.BaseIssue<unknown>) ?? ''}\`: ${message}`);
   }
   const { version: _, ...pin } = parsed.output;
-  if (!isPinName(pin.name)) throw formatError('pin', 'its name is not one that a pin may have');
   return pin;
 }
 
@@ -79,11 +81,12 @@ export function pinMessage(pin: Omit<Pin, 'signatures'>): string {
   return `carport-pin\n${JSON.stringify(signedFields(pin))}`;
 }
 
-function signedFields({ name, updatedAt, expiresAt, history, ...value }: Omit<Pin, 'signatures'>) {
-  return { version: VERSION, name, updatedAt, expiresAt, ...valueFields(value), history: history.map(valueFields) };
+function signedFields({ name, id, updatedAt, expiresAt, history, ...value }: Omit<Pin, 'signatures'>) {
+  return { version: VERSION, name, id, updatedAt, expiresAt, ...toValue(value), history: history.map(toValue) };
 }
 
-function valueFields({ since, storePaths, derivations }: PinValue): PinValue {
+/** The value alone, its fields in their order. */
+export function toValue({ since, storePaths, derivations }: PinValue): PinValue {
   return { since, storePaths, derivations };
 }
 
@@ -100,7 +103,8 @@ function isPlain(directory: string): boolean {
   return directory.startsWith('/') && isKey(directory.slice(1));
 }
 
-function isTime(text: string): boolean {
+/** True for a time as pins have it: UTC with milliseconds. */
+export function isPinTime(text: string): boolean {
   const time = new Date(text);
   return !Number.isNaN(time.getTime()) && time.toISOString() === text;
 }

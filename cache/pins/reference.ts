@@ -1,5 +1,6 @@
 import { CarportError } from '../../lib/errors.js';
 import { isPinName, type Pin, type PinValue } from './pin.js';
+import { parseTime } from './time.js';
 
 /** How a pin is asked for: `toolchain`, `toolchain@previous`, `toolchain@2026-11-01`. */
 export interface PinReference {
@@ -10,10 +11,7 @@ export interface PinReference {
   readonly at?: 'previous' | number;
 }
 
-/** A day (its end counts, in UTC), or a time with its zone. */
-const DAY = /^\d{4}-\d\d-\d\d$/;
-const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/;
-const END_OF_DAY = 'T23:59:59.999Z';
+const END_OF_DAY = '23:59:59.999';
 
 /** Reads a pin's name and what may follow it; `undefined` when `text` is no such thing. A wrong selector throws. */
 export function parsePinReference(text: string): PinReference | undefined {
@@ -23,8 +21,8 @@ export function parsePinReference(text: string): PinReference | undefined {
   if (at < 0) return { text, name };
   const selector = text.slice(at + 1);
   if (selector === 'previous') return { text, name, at: 'previous' };
-  const time = DAY.test(selector) ? Date.parse(selector + END_OF_DAY) : Date.parse(TIME.test(selector) ? selector : '');
-  if (!Number.isNaN(time)) return { text, name, at: time };
+  const time = parseTime(selector, END_OF_DAY);
+  if (time !== undefined) return { text, name, at: time };
   throw new CarportError('E_USAGE', `\`${text}\`: \`${selector}\` is not a value of a pin that can be asked for`, {
     hint: `use \`${name}@previous\`, a day such as \`${name}@2026-11-01\`, or a time such as \`${name}@2026-11-01T12:00:00Z\``,
   });

@@ -1,64 +1,54 @@
 import { createHash } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as v from 'valibot';
-import { CarportError } from '../../lib/errors.js';
+import { isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
-import { readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
-import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
+import { namesIn } from '../../lib/filesystem/presence.js';
 import { encodeNix32 } from '../../lib/nix/base32.js';
-import type { PublicKey } from '../../lib/signing/key.js';
+import { isPinTime, type Pin } from './pin.js';
 
 /**
- * When the newest pin of a name and a key that this machine has seen was written. Whoever serves an older one hides what
- * came after, such as the repair of a compiler, though its signature is right.
+ * How new the pins were that this machine has seen. Whoever serves an older one hides what came after, such as the repair
+ * of a compiler, though its signature is right.
  */
 export interface SeenPins {
-  /** `updatedAt` of the newest pin of this name by one of these keys. */
-  newest(name: string, keys: readonly PublicKey[]): Promise<string | undefined>;
-  /** Notes what was accepted, be it newer or older. */
-  note(name: string, keys: readonly PublicKey[], updatedAt: string): Promise<void>;
+  /** When the newest pin was written that was seen of the same line, in any cache, or of the same name in this cache. */
+  newest(pin: Pick<Pin, 'id' | 'name'>, cache: string): Promise<string | undefined>;
+  /** Notes a pin of a cache that a trusted key has signed. What is noted never becomes older. */
+  note(pin: Pick<Pin, 'id' | 'name' | 'updatedAt'>, cache: string): Promise<void>;
 }
 
-const MAX_SIZE = 64 * 1024;
-const SeenJson = v.object({ version: v.literal(1), updatedAt: v.pipe(v.string(), v.isoTimestamp()) });
-
-/** Keeps one small file for each key and name in a directory. */
+/**
+ * Keeps a directory for each line of a pin and for each cache and name, with one file in it that is named by the time. The
+ * newest name counts, and only older ones are ever removed, so that runs at the same time cannot set it back.
+ */
 export function openSeenPins(directory: string): SeenPins {
-  const fileOf = (name: string, key: PublicKey) => join(directory, keyId(key), `${name}.json`);
-  const read = async (file: string): Promise<string | undefined> => {
-    const bytes = await readSmallFile(file, MAX_SIZE);
-    if (bytes === undefined) return undefined;
-    try {
-      return v.parse(SeenJson, JSON.parse(bytes.toString('utf8'))).updatedAt;
-    } catch (cause) {
-      throw new CarportError('E_INTEGRITY', `\`${file}\`, which tells how old a pin may be, is damaged`, {
-        cause,
-        hint: 'remove it: the next pin of that name is then taken as if it was the first',
-      });
-    }
-  };
+  const placesOf = ({ id, name }: Pick<Pin, 'id' | 'name'>, cache: string) =>
+    [`line ${id}`, `${name} in ${cache}`].map((what) => ({
+      what,
+      place: join(directory, encodeNix32(createHash('sha256').update(what).digest().subarray(0, 20))),
+    }));
   return {
-    async newest(name, keys) {
-      const times = await Promise.all(keys.map((key) => read(fileOf(name, key))));
-      return times
-        .filter((time) => time !== undefined)
-        .sort()
-        .at(-1);
+    async newest(pin, cache) {
+      const times = await Promise.all(placesOf(pin, cache).map(({ place }) => timesIn(place)));
+      return times.flat().sort().at(-1);
     },
-    async note(name, keys, updatedAt) {
-      for (const key of keys) {
-        const file = fileOf(name, key);
-        const parent = join(directory, keyId(key));
-        await makeDirectory(parent);
-        await removeLeftovers(parent);
-        const text = `${JSON.stringify({ version: 1, name, keyName: key.name, updatedAt })}\n`;
-        await writeFileAtomic(file, (await createTemporaryNames(parent))(), text);
+    async note(pin, cache) {
+      for (const { what, place } of placesOf(pin, cache)) {
+        await makeDirectory(place);
+        await writeFile(join(place, pin.updatedAt), `${what}\n`);
+        const older = (await timesIn(place)).filter((time, _, all) => all.some((other) => other > time));
+        for (const time of older) await rm(join(place, time), { force: true });
       }
     },
   };
 }
 
-/** Names a key by its bytes: another key of the same name is another authority. */
-function keyId({ bytes }: PublicKey): string {
-  return encodeNix32(createHash('sha256').update(bytes).digest().subarray(0, 20));
+async function timesIn(place: string): Promise<readonly string[]> {
+  try {
+    return (await namesIn(place)).filter(isPinTime);
+  } catch (error) {
+    if (isErrno(error, 'ENOTDIR')) return [];
+    throw error;
+  }
 }

@@ -1,9 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { CarportError } from '../../lib/errors.js';
+import { encodeNix32 } from '../../lib/nix/base32.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { signText } from '../../lib/signing/signature.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { ObjectStore } from '../object-store/object-store.js';
-import { checkPin, type PinPolicy } from './check.js';
-import { isPinName, PIN_LIMITS, type Pin, type PinValue, pinMessage, renderPin } from './pin.js';
+import { judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
+import { isPinName, PIN_LIMITS, type Pin, type PinValue, pinMessage, renderPin, toValue } from './pin.js';
 import { readPin, writePin } from './pins.js';
 import type { SeenPins } from './seen.js';
 
@@ -20,6 +23,7 @@ export interface PinRequest {
 export interface PinSigning {
   /** At least one. */
   readonly keys: readonly SecretKey[];
+  /** Of whoever sets the pin: its keys may have signed the pin that is there, besides `keys`. */
   readonly policy: PinPolicy;
   readonly seen: SeenPins;
 }
@@ -33,20 +37,31 @@ export async function previousPin(
   { name, discardHistory }: PinRequest,
   { keys, policy, seen }: PinSigning,
 ): Promise<Pin | undefined> {
-  if (discardHistory) return undefined;
-  const pin = await readPin(objects, name);
-  if (pin === undefined) return undefined;
-  const known = { ...policy, keys: [...keys.map(({ publicKey }) => publicKey), ...policy.keys], allowExpired: true };
   try {
-    await checkPin(pin, name, objects, known, seen);
+    const pin = await readPin(objects, name);
+    if (pin === undefined) return undefined;
+    const known = { ...withOwnKeys(policy, keys), allowExpired: true };
+    const refusal = judgeOrigin(pin, name, known) ?? (await judgeAge(pin, objects.url, known, seen));
+    if (refusal) throw refusalError(refusal, pin, name, objects.url);
+    return pin;
   } catch (cause) {
-    if (!(cause instanceof CarportError)) throw cause;
+    const refused = cause instanceof CarportError && ['E_INTEGRITY', 'E_SIGNATURE'].includes(cause.code);
+    if (!refused) throw cause;
+    if (discardHistory) return undefined;
     throw new CarportError(cause.code, `the pin \`${name}\` is there, and its history cannot be carried on`, {
       cause,
-      hint: 'sign with the key that signed it, or begin anew with `--discard-history`',
+      hint: `${HINTS[cause.code] ?? 'find out who changed it'}; \`--discard-history\` begins anew`,
     });
   }
-  return pin;
+}
+
+const HINTS: Partial<Record<string, string>> = {
+  E_SIGNATURE: 'sign with the key that signed it, or trust that in CARPORT_TRUSTED_KEYS',
+};
+
+/** What is trusted by whoever signs with these keys. */
+export function withOwnKeys<T extends TrustPolicy>(policy: T, keys: readonly SecretKey[]): T {
+  return { ...policy, keys: [...keys.map(({ publicKey }) => publicKey), ...policy.keys] };
 }
 
 /** Makes a name stand for store paths, which the cache must have. Gives the pin that is now there. */
@@ -56,28 +71,28 @@ export async function setPin(
   request: PinRequest,
   signing: PinSigning,
 ): Promise<Pin> {
-  const previous = await previousPin(objects, request, signing);
-  const { name, expiresAt, keep } = request;
-  const { keys, policy, seen } = signing;
-  const publicKeys = keys.map(({ publicKey }) => publicKey);
-  // Later than what is there and what was seen, whatever this machine's clock says: readers refuse what is older.
-  const before = [previous?.updatedAt, await seen.newest(name, publicKeys)].map((time) =>
-    time ? Date.parse(time) : 0,
-  );
-  const updatedAt = new Date(Math.max(policy.now, ...before.map((time) => time + 1))).toISOString();
-  const same = previous !== undefined && isSame(previous, value);
+  const { name, expiresAt, keep, discardHistory } = request;
   checkSize(name, value);
-  const history = previous ? [...(same ? [] : [toValue(previous)]), ...previous.history] : [];
+  const previous = await previousPin(objects, request, signing);
+  const { keys, policy, seen } = signing;
+  const id = previous?.id ?? encodeNix32(randomBytes(20));
+  // Later than what is there and what was seen, whatever this machine's clock says: readers refuse what is older.
+  const before = [previous?.updatedAt, await seen.newest({ id, name }, objects.url)];
+  const times = before.map((time) => (time === undefined ? 0 : Date.parse(time) + 1));
+  const updatedAt = new Date(Math.max(policy.now(), ...times)).toISOString();
+  const carried = discardHistory ? undefined : previous;
+  const same = carried !== undefined && isSame(carried, value);
+  const history = carried ? [...(same ? [] : [toValue(carried)]), ...carried.history] : [];
+  const { storePaths, derivations } = value;
   const unsigned = {
-    ...{ name, updatedAt, expiresAt },
-    ...{ since: same ? previous.since : updatedAt, storePaths: value.storePaths, derivations: value.derivations },
+    ...{ name, id, updatedAt, expiresAt, since: same ? carried.since : updatedAt, storePaths, derivations },
     history: history.slice(0, keep),
   };
   const signatures = keys.map((key) => signText(pinMessage(unsigned), key)).sort();
   const pin = { ...unsigned, signatures };
   if (renderPin(pin).length > PIN_LIMITS.bytes) throw tooLarge(name);
   await writePin(objects, pin);
-  await seen.note(name, publicKeys, updatedAt).catch(() => undefined);
+  await seen.note(pin, objects.url).catch(() => undefined);
   return pin;
 }
 
@@ -109,8 +124,4 @@ function tooLarge(name: string): CarportError {
 
 function isSame(a: Omit<PinValue, 'since'>, b: Omit<PinValue, 'since'>): boolean {
   return JSON.stringify([a.storePaths, a.derivations]) === JSON.stringify([b.storePaths, b.derivations]);
-}
-
-function toValue({ since, storePaths, derivations }: PinValue): PinValue {
-  return { since, storePaths, derivations };
 }

@@ -1,26 +1,30 @@
-import { mkdir, readlink, rm } from 'node:fs/promises';
+import { readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import { writeFileAtomic } from '../../lib/filesystem/small-files.js';
-import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
-import { renderCacheInfo } from '../../lib/nix/cache-info.js';
-import { type NarInfo, type PathInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
+import { makePrivateDirectory, type PrivateDirectory } from '../../lib/filesystem/private-directory.js';
+import { createTemporaryNames } from '../../lib/filesystem/temporary.js';
+import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
-import { withStoreWrite } from '../../lib/store/activity.js';
-import { importIntoNix, makeNixRoot } from '../../lib/store/nix-import.js';
-import { openStoreForWriting } from '../../lib/store/open.js';
-import { writePulledPin } from '../../lib/store/pulled-pins.js';
+import { checkCacheDirectory, importIntoNix, makeNixRoot, wasCollected } from '../../lib/store/nix-import.js';
+import { keepNixPin, nixPins } from '../../lib/store/nix-pins.js';
 import { checkReplaceable } from '../../lib/store/roots.js';
 import type { Store } from '../../lib/store/store.js';
+import { narInfoKey, writeCacheInfo, writeNarInfo } from '../binary-cache.js';
+import { openFileStore } from '../object-store/file.js';
+import type { ObjectStore } from '../object-store/object-store.js';
 import type { PathReceiver, PullTarget } from './target.js';
 
 /** Bytes of NARs that wait for Nix, roughly: then it takes them in, so that temporary space is not needed for all. */
 const BATCH_SIZE = 512 * 1024 * 1024;
 
+/** How often a pull is planned when Nix's garbage collector removes what it counts on. Each keeps what the last one took. */
+const PLANS = 3;
+
 /**
  * The system's Nix. Checked NARs are put into a private binary cache, which Nix copies into its store: it checks the
- * signatures and hashes itself, and keeps the signatures.
+ * signatures and hashes itself, and keeps the signatures. What it has taken is kept by temporary roots until the out-links
+ * are there; what was there before is not, so a pull that meets a garbage collection may have to be planned again.
  */
 export function createNixTarget(
   store: Store,
@@ -28,42 +32,58 @@ export function createNixTarget(
   env: NodeJS.ProcessEnv,
   batchSize = BATCH_SIZE,
 ): PullTarget {
+  const temporary = resolve(env.TMPDIR || tmpdir());
+  let made: PrivateDirectory | undefined;
+  let holders = 0;
+  /** What is in the private directory, also the roots, stays until the work is done. It is made when it is needed. */
+  const keeping = async <T>(work: () => Promise<T>): Promise<T> => {
+    // Before anything is downloaded.
+    checkCacheDirectory(temporary);
+    holders++;
+    try {
+      return await work();
+    } finally {
+      if (--holders === 0) await made?.remove();
+      if (holders === 0) made = undefined;
+    }
+  };
   return {
     store,
-    // Nix's own business: what it has just copied it keeps until the copying process ends.
-    protect: (work) => work(),
-    async receive(_pool, signal, work) {
-      const directory = await makePrivateDirectory(env);
-      try {
-        await writeFileAtomic(
-          join(directory, 'nix-cache-info'),
-          join(directory, 'new-cache-info'),
-          renderCacheInfo({ storeDir: store.storeDir }),
-        );
-        const take = (infos: readonly PathInfo[]) =>
-          importIntoNix(infos, {
-            cache: directory,
-            keys: trust.keys,
-            checkSignatures: !trust.allowUnsigned,
-            env,
-            signal,
-          });
-        const { receiver, finish } = await createReceiver(directory, take, batchSize);
-        const result = await work(receiver);
-        await finish();
-        return result;
-      } finally {
-        await rm(directory, { recursive: true, force: true });
-      }
-    },
+    protect: (work, onWait) =>
+      keeping(async () => {
+        for (let plan = 1; ; plan++) {
+          try {
+            return await work();
+          } catch (error) {
+            if (plan === PLANS || !wasCollected(error)) throw error;
+            onWait(`${error.message}; pulling again what is missing`);
+          }
+        }
+      }),
+    receive: (_pool, signal, work) =>
+      keeping(async () => {
+        made ??= await makePrivateDirectory(temporary);
+        const roots = made.path;
+        const cache = join(roots, 'cache');
+        try {
+          const objects = openFileStore(cache);
+          await writeCacheInfo(objects, { storeDir: store.storeDir });
+          const trusted = { keys: trust.keys, checkSignatures: !trust.allowUnsigned };
+          const take = (infos: readonly PathInfo[]) => importIntoNix(infos, { ...trusted, cache, roots, env, signal });
+          const { receiver, finish } = await createReceiver(cache, objects, take, batchSize);
+          const result = await work(receiver);
+          await finish();
+          return result;
+        } finally {
+          await rm(cache, { recursive: true, force: true });
+        }
+      }),
     async makeOutLink(link, path) {
       await removeForeignLink(link, store.storeDir);
       await makeNixRoot(path, resolve(link), env);
     },
-    async keepPin(pin) {
-      const own = openStoreForWriting(undefined, env);
-      if (own.storeDir === store.storeDir) await withStoreWrite(own, () => writePulledPin(own, pin));
-    },
+    pinsDir: nixPins(env).layout.pinsDir,
+    keepPin: (pin) => keepNixPin(pin, env),
   };
 }
 
@@ -74,16 +94,9 @@ async function removeForeignLink(link: string, storeDir: string): Promise<void> 
   if (target !== undefined && !isStorePath(target, storeDir)) await rm(link);
 }
 
-async function makePrivateDirectory({ TMPDIR }: NodeJS.ProcessEnv): Promise<string> {
-  const parent = TMPDIR || tmpdir();
-  await removeLeftovers(parent);
-  const directory = (await createTemporaryNames(parent))();
-  await mkdir(directory, { mode: 0o700 });
-  return directory;
-}
-
 async function createReceiver(
   directory: string,
+  objects: ObjectStore,
   take: (infos: readonly PathInfo[]) => Promise<void>,
   batchSize: number,
 ) {
@@ -91,16 +104,13 @@ async function createReceiver(
   let waiting: NarInfo[] = [];
   let size = 0;
   let taking: Promise<void> = Promise.resolve();
-  const narInfoFile = ({ path }: PathInfo) => join(directory, `${hashPartOf(path)}.narinfo`);
 
   const takeAll = async (): Promise<void> => {
     const infos = waiting;
     waiting = [];
     size = 0;
     await take(infos);
-    for (const info of infos) {
-      for (const file of [narInfoFile(info), join(directory, info.url)]) await rm(file);
-    }
+    await objects.remove?.(infos.flatMap((info) => [narInfoKey(hashPartOf(info.path)), info.url]));
   };
   const receiver: PathReceiver = {
     job: 'save',
@@ -108,7 +118,7 @@ async function createReceiver(
     hasLeft: async () => false,
     async place(temporary, info) {
       const narInfo = toNarInfo(info, basename(temporary));
-      await writeFileAtomic(narInfoFile(info), temporaryName(), renderNarInfo(narInfo));
+      await writeNarInfo(objects, narInfo);
       waiting.push(narInfo);
       size += info.narSize;
       if (size >= batchSize) taking = taking.then(takeAll);

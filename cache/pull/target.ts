@@ -16,7 +16,9 @@ export interface PullTarget {
   receive<T>(pool: WorkerPool, signal: AbortSignal, work: (receiver: PathReceiver) => Promise<T>): Promise<T>;
   /** Makes a link to a path of the store, which keeps the path from garbage collection. */
   makeOutLink(link: string, path: string): Promise<void>;
-  /** Notes what a pin stands for, so that its name works without a network. */
+  /** Where pins are noted. */
+  readonly pinsDir: string;
+  /** Notes what a pin stands for, so that its name works without a network, and keeps its paths. */
   keepPin(pin: PulledPin): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export function createOwnTarget(store: OwnStore): PullTarget {
       });
     },
     makeOutLink: (link, path) => makeOutLink(store, link, realPathIn(store.layout, path)),
+    pinsDir: store.layout.pinsDir,
     keepPin: (pin) => writePulledPin(store, pin),
   };
 }

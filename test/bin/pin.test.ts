@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { pathToFileURL } from 'node:url';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { copyCache, createSampleStore, type SampleStore } from '../support/samples.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
@@ -63,10 +64,9 @@ describe('carport pin', () => {
       derivations: [],
     });
     const listed = JSON.parse((await list('--json')).join('\n'));
-    expect(listed).toEqual({
-      version: 1,
-      pins: [{ ...onDisk, version: undefined, state: 'good' }].map(({ version: _, ...rest }) => rest),
-    });
+    const { version: _, ...fields } = onDisk;
+    const url = pathToFileURL(cache).href;
+    expect(listed).toEqual({ version: 1, pins: [{ ...fields, state: 'good', cache: url }] });
     const removed = await box().succeed(['pin', 'rm', 'tool', '--to', cache, '--json']);
     expect(JSON.parse(removed.stdout)).toEqual({ version: 1, removed: ['tool'] });
   });

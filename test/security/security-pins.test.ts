@@ -131,6 +131,8 @@ describe('a pin that was tampered with', () => {
     );
     expect((await pull('tool@previous')).exitCode).toBe(6);
     expect((await pull('tool', '--allow-rollback')).lines).toEqual(samples.paths);
+    // Once is not for ever.
+    expect((await pull()).exitCode).toBe(6);
   });
 
   it('is refused when it has expired, until that is said to be right', async () => {

@@ -18,6 +18,7 @@ const pin = (): fc.Arbitrary<Pin> =>
     .tuple(
       fc.record({
         name: fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,20}$/).filter(isPinName),
+        id: hashPart(),
         updatedAt: time(),
         expiresAt: fc.option(time()),
         history: fc.array(value(), { maxLength: 3 }),
@@ -30,6 +31,7 @@ const pin = (): fc.Arbitrary<Pin> =>
 const HASH = 'a'.repeat(32);
 const sample: Pin = {
   name: 'toolchain',
+  id: '0'.repeat(32),
   updatedAt: '2026-11-03T10:00:00.000Z',
   expiresAt: null,
   since: '2026-11-02T10:00:00.000Z',
@@ -67,6 +69,8 @@ describe('a pin', () => {
   const json = () => JSON.parse(renderPin(sample)) as Record<string, unknown>;
   it.each([
     ['another version', { version: 2 }, 'version'],
+    ['an id that is none', { id: 'x' }, 'id'],
+    ['too many signatures', { signatures: Array.from({ length: 17 }, String) }, 'signatures'],
     ['a field that no signature covers', { more: 1 }, 'more'],
     ['no store path', { storePaths: [] }, 'storePaths'],
     ['a path that is none', { storePaths: ['/etc/passwd'] }, 'storePaths'],
@@ -130,7 +134,17 @@ describe('a reference to a pin', () => {
   });
 
   it('with another selector is an error, and what is no name of a pin is no reference', () => {
-    for (const selector of ['', 'next', '2026', '2026-13-01', '2026-11-01T12:00', '1', 'previous ']) {
+    for (const selector of [
+      '',
+      'next',
+      '2026',
+      '2026-13-01',
+      '2026-02-31',
+      '2026-02-31T10:00:00Z',
+      '2026-11-01T12:00',
+      '1',
+      'previous ',
+    ]) {
       expectError('E_USAGE', `toolchain@${selector}`, () => parsePinReference(`toolchain@${selector}`));
     }
     for (const text of ['./x', '/nix/store', '', '-', `${HASH}-x`, HASH, 'a/b@previous']) {

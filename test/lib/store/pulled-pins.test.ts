@@ -1,11 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createTemporaryNames } from '#lib/filesystem/temporary.js';
 import { openOwnStore } from '#lib/store/own-store.js';
 import {
   isPinReference,
   listPulledPins,
+  pinFileName,
   readPulledPin,
   removePulledPin,
   writePulledPin,
@@ -20,7 +21,7 @@ const PIN = {
   from: 's3://cache?endpoint=garage',
   updatedAt: '2026-11-01T12:00:00.000Z',
 };
-const fileOf = (reference: string) => join(open().layout.pinsDir, `${reference}.json`);
+const fileOf = (reference: string) => join(open().layout.pinsDir, pinFileName({ ...PIN, reference }));
 
 const GOOD = [
   ...['toolchain', 'a', 'gcc-12.2', 'x86_64+debug', '1.0', 'toolchain@previous', 'toolchain@2026-11-01'],
@@ -37,7 +38,7 @@ describe('a pulled pin', () => {
     await writePulledPin(open(), pin);
     expect(await readPulledPin(open(), reference)).toEqual(pin);
     expect(await listPulledPins(open())).toEqual([pin]);
-    expect(readdirSync(open().layout.pinsDir)).toEqual([`${reference}.json`]);
+    expect(readdirSync(open().layout.pinsDir)).toEqual([basename(fileOf(reference))]);
   });
 
   it.each(BAD)('cannot be called so: %j', async (reference) => {
@@ -53,6 +54,32 @@ describe('a pulled pin', () => {
     const later = { ...PIN, storePaths: PIN.storePaths.slice(1), updatedAt: '2026-11-02T12:00:00.000Z' };
     await writePulledPin(open(), later);
     expect(await listPulledPins(open())).toEqual([later]);
+  });
+
+  it('of the same name in two caches is two, of which the last that was pulled counts', async () => {
+    const other = { ...PIN, from: 'file:///elsewhere', storePaths: PIN.storePaths.slice(1) };
+    await writePulledPin(open(), other);
+    await writePulledPin(open(), PIN);
+    utimesSync(join(open().layout.pinsDir, pinFileName(other)), 1, 1);
+    expect(await readPulledPin(open(), 'toolchain')).toEqual(PIN);
+    expect(await readPulledPin(open(), 'toolchain', [other.from, 'file:///nowhere'])).toEqual(other);
+    expect(await readPulledPin(open(), 'toolchain', ['file:///nowhere'])).toBeUndefined();
+    expect(await listPulledPins(open())).toHaveLength(2);
+    expect(await removePulledPin(open(), 'toolchain')).toBe(true);
+    expect(await listPulledPins(open())).toEqual([]);
+  });
+
+  it('whose record has another name stops the listing, as what it keeps may be in use', async () => {
+    await writePulledPin(open(), PIN);
+    writeFileSync(join(open().layout.pinsDir, 'a b.json'), '{}');
+    await expect(listPulledPins(open())).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+  });
+
+  it('that could not be read again is not written', async () => {
+    for (const wrong of [{ updatedAt: 'today' }, { storePaths: [] }, { storePaths: ['/gnu/store/x'] }]) {
+      await expect(writePulledPin(open(), { ...PIN, ...wrong })).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+    }
+    expect(readdirSync(directory())).toEqual([]);
   });
 
   it('is there until it is removed', async () => {
