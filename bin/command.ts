@@ -15,6 +15,15 @@ export interface CommandRun<Options extends CommonOptions> {
 /** Examples by command: help shows them before the options. */
 const examples = new WeakMap<Command, readonly string[]>();
 
+/** Commands that end as another program does. */
+const runners = new WeakSet<Command>();
+
+/** Says in the help of a command, which `describeCommand` has described, that it runs another program and ends as that. */
+export function describeRunner(command: Command): void {
+  runners.add(command);
+  command.options.find(({ long }) => long === '--json')!.description = 'print errors as JSON';
+}
+
 /** Adds a command's examples, first in its help, and the options that every command has. */
 export function describeCommand(command: Command, description: string, ...lines: readonly string[]): Command {
   examples.set(command, lines);
@@ -69,7 +78,10 @@ export function formatHelp(command: Command): string {
   const options = help
     .visibleOptions(command)
     .map((option) => [help.optionTerm(option), help.optionDescription(option)]);
-  const codes = Object.entries(EXIT_CODES).map(([code, meaning]) => [code, meaning]);
+  const own = runners.has(command)
+    ? [['N', "the command's own, or 128 and the number of its signal; else carport's:"]]
+    : [];
+  const codes = [...own, ...Object.entries(EXIT_CODES)];
   return [
     `${command.description()}\n`,
     list('Examples', examples.get(command) ?? []),

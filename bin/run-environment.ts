@@ -1,6 +1,7 @@
-import { lstat, realpath } from 'node:fs/promises';
+import { lstat, realpath, stat } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { CarportError, isErrno } from '../lib/errors.js';
+import { cannotExecute } from '../lib/namespace/failure.js';
 import { isProgram } from '../lib/namespace/find-program.js';
 import type { PlacedPath } from '../lib/namespace/placed-path.js';
 
@@ -22,7 +23,7 @@ async function hasPrograms(realPath: string): Promise<boolean> {
   return stats !== undefined && (stats.isDirectory() || stats.isSymbolicLink());
 }
 
-/** Throws when a command is not there. What links hide until the store is in its place is left to the system. */
+/** Throws when a command is not there, or is no program. What links hide until the store is in its place is left to the system. */
 export async function checkCommand(
   command: string,
   placed: readonly PlacedPath[],
@@ -48,6 +49,7 @@ async function checkFile(command: string, placed: readonly PlacedPath[]): Promis
       () => true,
       (error) => !isErrno(error, 'ENOENT'),
     );
+  if ((await stat(file).catch(() => undefined)) !== undefined && !(await isProgram(file))) throw cannotExecute(command);
   if ((await isThere(file)) || !(await realpath(dirname(file)).catch(() => undefined))) return;
   throw new CarportError('E_NOT_FOUND', `the command \`${command}\` does not exist`, { hint: 'check the path' });
 }

@@ -1,6 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import { CarportError, isErrno } from '../../lib/errors.js';
+import { isOwnDirectory } from '../../lib/filesystem/private-directory.js';
 import { bubblewrapCall, findBubblewrap, parseStatus } from '../../lib/namespace/bubblewrap.js';
 import { cannotExecute, explainNotStarted } from '../../lib/namespace/failure.js';
 import { isProgram } from '../../lib/namespace/find-program.js';
@@ -61,6 +63,8 @@ interface Call {
   readonly directory: string;
   readonly env: NodeJS.ProcessEnv;
   readonly placed: readonly PlacedPath[];
+  /** What tells that the store is in use. */
+  readonly marker: string | undefined;
 }
 
 async function runWith(
@@ -70,23 +74,28 @@ async function runWith(
   { command, variable }: CommandLine,
 ): Promise<never> {
   const directory = await workingDirectory(context.env);
-  const targets = await resolveForRun(whats, options, context);
+  // stdout is the command's.
+  const targets = await resolveForRun(whats, { ...options, json: false }, context);
   const place = ({ path }: { readonly path: string }) => targets.realPathOf(path);
   const placed = targets.closure.map((info) => ({ path: info.path, realPath: place(info) }));
   const roots = placed.slice(0, targets.roots.length);
   const env = { ...(await environmentWith(roots, context.env)), [variable]: whats.join(' ') };
   await checkCommand(command[0]!, placed, env);
-  const ended = await keepingStore(targets, () => runCall({ command, directory, env, placed }, context));
+  const call = { command, directory, env, placed };
+  const ended = await keepingStore(targets, (marker) => runCall({ ...call, marker }, context));
   // A shell that waits for this process must see that the user wants no more.
   if (ended.interrupted && ended.exitCode === 130) process.kill(process.pid, 'SIGINT');
   throw new ExitWith(ended.exitCode);
 }
 
 /** While the work is done nothing is removed that it needs. What Nix has, Nix keeps while it is in an environment. */
-function keepingStore<T>({ own, roots, realPathOf }: RunTargets, work: () => Promise<T>): Promise<T> {
-  if (own === undefined) return work();
-  const ours = roots.map(({ path }) => path).filter((path) => realPathOf(path).startsWith(own.layout.realStoreDir));
-  return ours.length === 0 ? work() : withStoreUse(own, ours, work);
+function keepingStore<T>(
+  { own, roots, realPathOf }: RunTargets,
+  work: (marker: string | undefined) => Promise<T>,
+): Promise<T> {
+  const isOurs = (path: string) => dirname(realPathOf(path)) === own?.layout.realStoreDir;
+  const ours = roots.map(({ path }) => path).filter(isOurs);
+  return own === undefined || ours.length === 0 ? work(undefined) : withStoreUse(own, ours, work);
 }
 
 async function runCall(call: Call, context: Context): Promise<Ended> {
@@ -102,11 +111,13 @@ async function runDirectly({ command: [program, ...args], env }: Call): Promise<
   }
 }
 
-async function runInNamespace({ command, directory, env, placed }: Call, context: Context): Promise<Ended> {
+async function runInNamespace({ command, directory, env, placed, marker }: Call, context: Context): Promise<Ended> {
   const program = await findBubblewrap(context.env);
   const [shield, mounts] = await Promise.all([
     findShield(context.env),
-    makeMounts(placed, temporaryDirectories(context.env)),
+    temporaryDirectoriesFor(context.env).then((temporaryDirectories) =>
+      makeMounts({ paths: placed, temporaryDirectories, marker }),
+    ),
   ]);
   try {
     const { options, ...call } = await bubblewrapCall(program, mounts.options, directory, command, shield);
@@ -131,9 +142,10 @@ function tooLong(error: unknown): unknown {
 }
 
 /** Where a directory for this run may be: in memory, if there is such a place. */
-function temporaryDirectories({ XDG_RUNTIME_DIR, TMPDIR }: NodeJS.ProcessEnv): readonly string[] {
-  const runtime = XDG_RUNTIME_DIR?.startsWith('/') ? [XDG_RUNTIME_DIR] : [];
-  return [...runtime, '/dev/shm', TMPDIR ?? tmpdir()];
+async function temporaryDirectoriesFor({ XDG_RUNTIME_DIR, TMPDIR }: NodeJS.ProcessEnv): Promise<readonly string[]> {
+  // `sudo` may have left that of another user.
+  const has = XDG_RUNTIME_DIR?.startsWith('/') && (await isOwnDirectory(XDG_RUNTIME_DIR));
+  return [...(has ? [XDG_RUNTIME_DIR!] : []), '/dev/shm', TMPDIR || tmpdir()];
 }
 
 /** As the shell names it, which may be through a link. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { RunCommandOptions } from '../actions/run.js';
-import { describeCommand, settingOption } from '../command.js';
+import { describeCommand, describeRunner, settingOption } from '../command.js';
 import type { Context } from '../context.js';
 import { addPinReadOptions } from '../pins.js';
 
@@ -17,6 +17,7 @@ export function configure(command: Command, context: Context): void {
   )
     .usage('[options] <what...> -- <command> [args...]')
     .argument('<what...>', 'pins that were pulled, store paths, their base names or hash parts, links');
+  describeRunner(command);
   addTargetOptions(command);
   // Without `--` the command's own options are here, and what is wrong is that.
   if (context.operands === undefined) command.allowUnknownOption();

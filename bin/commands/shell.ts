@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { RunCommandOptions } from '../actions/run.js';
-import { describeCommand } from '../command.js';
+import { describeCommand, describeRunner } from '../command.js';
 import type { Context } from '../context.js';
 import { addTargetOptions } from './run.js';
 
@@ -16,6 +16,7 @@ export function configure(command: Command, context: Context): void {
   )
     .usage('[options] <what...> [-- <args of the shell...>]')
     .argument('<what...>', 'pins that were pulled, store paths, their base names or hash parts, links');
+  describeRunner(command);
   addTargetOptions(command);
   command.action(async (whats: readonly string[], options: RunCommandOptions) =>
     (await actions()).shell(whats, options, context),

@@ -1,6 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
+import { makePrivateDirectory, type PrivateDirectory } from '../../lib/filesystem/private-directory.js';
+import { createTemporaryNames } from '../../lib/filesystem/temporary.js';
 
 /** A private directory for files that are on their way to a store elsewhere. */
 export interface Spool {
@@ -10,12 +10,10 @@ export interface Spool {
 
 /** Makes the directory when it is first asked for a name; what killed processes left is removed then. */
 export function createSpool(parent = tmpdir()): Spool {
-  let prepared: Promise<{ readonly directory: string; readonly next: () => string }> | undefined;
+  let prepared: Promise<{ readonly directory: PrivateDirectory; readonly next: () => string }> | undefined;
   const prepare = async () => {
-    await removeLeftovers(parent);
-    const directory = (await createTemporaryNames(parent))();
-    await mkdir(directory, { mode: 0o700 });
-    return { directory, next: await createTemporaryNames(directory) };
+    const directory = await makePrivateDirectory(parent);
+    return { directory, next: await createTemporaryNames(directory.path) };
   };
   return {
     async name() {
@@ -24,7 +22,7 @@ export function createSpool(parent = tmpdir()): Spool {
     },
     async remove() {
       const made = await prepared?.catch(() => undefined);
-      if (made) await rm(made.directory, { recursive: true, force: true });
+      await made?.directory.remove();
     },
   };
 }

@@ -1,5 +1,15 @@
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { dirname } from 'node:path';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
 import { formatError, isErrno } from '../errors.js';
@@ -33,7 +43,9 @@ function answer(operation: FileOperation): FileAnswer {
 function perform(operation: FileOperation): Uint8Array | undefined {
   if (operation.type === 'read') return read(operation);
   if (operation.type === 'write') write(operation);
-  else move(operation.from, operation.to);
+  else if (operation.type === 'move') move(operation.from, operation.to);
+  else if (operation.type === 'link') link(operation);
+  else unlink(operation);
   return undefined;
 }
 
@@ -73,5 +85,19 @@ function move(from: string, to: string): void {
     if (!isErrno(error, 'ENOENT')) throw error;
     mkdirSync(dirname(to), { recursive: true });
     renameSync(from, to);
+  }
+}
+
+function link({ directory, targets }: Extract<FileOperation, { type: 'link' }>): void {
+  for (const [name, target] of targets) symlinkSync(target, join(directory, name));
+}
+
+function unlink({ directory, names }: Extract<FileOperation, { type: 'unlink' }>): void {
+  for (const name of names) {
+    try {
+      unlinkSync(join(directory, name));
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error;
+    }
   }
 }

@@ -10,7 +10,9 @@ import { CarportError } from '../errors.js';
 export type FileOperation =
   | { readonly type: 'read'; readonly path: string; readonly limit: number }
   | { readonly type: 'write'; readonly path: string; readonly temporary: string; readonly bytes: Uint8Array }
-  | { readonly type: 'move'; readonly from: string; readonly to: string };
+  | { readonly type: 'move'; readonly from: string; readonly to: string }
+  | { readonly type: 'link'; readonly directory: string; readonly targets: ReadonlyMap<string, string> }
+  | { readonly type: 'unlink'; readonly directory: string; readonly names: readonly string[] };
 
 /** What became of an operation; an error loses its class on the way between threads. */
 export type FileAnswer =
@@ -32,6 +34,16 @@ export async function writeFileAtomic(path: string, temporary: string, content: 
 /** Renames a file or directory. Makes directories. */
 export async function moveFile(from: string, to: string): Promise<void> {
   await submit({ type: 'move', from, to });
+}
+
+/** Makes symbolic links in a directory. */
+export async function makeLinks(directory: string, targets: ReadonlyMap<string, string>): Promise<void> {
+  await submit({ type: 'link', directory, targets });
+}
+
+/** Removes files and links of a directory, as far as they are there. */
+export async function removeFiles(directory: string, names: readonly string[]): Promise<void> {
+  await submit({ type: 'unlink', directory, names });
 }
 
 interface Pending {

@@ -51,7 +51,7 @@ export async function bubblewrapCall(
 }
 
 /** Root in a container may make no mounts, and bubblewrap does not expect that. */
-async function isPowerlessRoot(): Promise<boolean> {
+export async function isPowerlessRoot(): Promise<boolean> {
   if (process.getuid?.() !== 0) return false;
   const status = await readFile('/proc/self/status', 'latin1').catch(() => '');
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];

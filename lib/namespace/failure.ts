@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { CarportError } from '../errors.js';
-import { type Bubblewrap, bubblewrapCall } from './bubblewrap.js';
+import { type Bubblewrap, bubblewrapCall, isPowerlessRoot } from './bubblewrap.js';
 
 /** Settings of the kernel that forbid user namespaces, and what helps. */
 const SETTINGS: readonly { readonly file: string; readonly forbids: string; readonly hint: string }[] = [
@@ -23,6 +23,9 @@ const SETTINGS: readonly { readonly file: string; readonly forbids: string; read
   },
 ];
 
+/** What bubblewrap says of its first steps, when the kernel refuses one. */
+const ABOUT_NAMESPACES = /namespace|[ug]id map|setgroups/i;
+
 const IN_CONTAINER =
   'in a container, start that with `--security-opt seccomp=unconfined`, or with `--privileged`; elsewhere ask the administrator for user namespaces';
 
@@ -35,14 +38,7 @@ export async function explainNotStarted(
   // Any program that is surely there.
   const harmless = [process.execPath, '--version'];
   const namespace = await failureOf(await bubblewrapCall(program, ['--dev-bind', '/', '/'], '/', harmless));
-  if (namespace !== undefined) {
-    const found = await forbiddenBy();
-    const by = found === undefined ? '' : ` (\`${found.file.replace('/', '.')}\` is ${found.forbids})`;
-    return new CarportError('E_PROGRAM', `user namespaces are not allowed here${by}`, {
-      cause: new Error(namespace),
-      hint: found?.hint ?? IN_CONTAINER,
-    });
-  }
+  if (namespace !== undefined) return explainNoNamespace(program, namespace);
   const mounts = await failureOf(await bubblewrapCall(program, mountOptions, '/', harmless));
   if (mounts !== undefined) {
     return new CarportError('E_PROGRAM', '`bwrap` cannot mount the store at `/nix/store`', {
@@ -50,7 +46,27 @@ export async function explainNotStarted(
       hint: 'check that the store, the working directory and the entries of `/` can be read',
     });
   }
+  // Without a shield it is bubblewrap that executes the command; with one, the shield has said why not.
   return cannotExecute(command[0]!);
+}
+
+/** bubblewrap has failed with nothing to do; `said` is what it printed. */
+async function explainNoNamespace(program: string, said: string): Promise<CarportError> {
+  const cause = new Error(said);
+  const found = await forbiddenBy();
+  if (found !== undefined) {
+    const setting = `\`${found.file.replace('/', '.')}\` is ${found.forbids}`;
+    return new CarportError('E_PROGRAM', `user namespaces are not allowed here (${setting})`, {
+      ...{ cause, hint: found.hint },
+    });
+  }
+  if (ABOUT_NAMESPACES.test(said)) {
+    return new CarportError('E_PROGRAM', 'user namespaces are not allowed here', { cause, hint: IN_CONTAINER });
+  }
+  return new CarportError('E_PROGRAM', `\`${program}\` does not work here`, {
+    cause,
+    hint: `\`${program} --dev-bind / / true\` must work; ${IN_CONTAINER}`,
+  });
 }
 
 /** The kernel has refused to execute a file. */
@@ -61,7 +77,9 @@ export function cannotExecute(command: string, cause?: unknown): CarportError {
   });
 }
 
+/** Of root that may make mounts, bubblewrap takes no user namespace. */
 async function forbiddenBy(): Promise<(typeof SETTINGS)[number] | undefined> {
+  if (process.getuid?.() === 0 && !(await isPowerlessRoot())) return undefined;
   for (const setting of SETTINGS) {
     const value = await readFile(`/proc/sys/${setting.file}`, 'utf8').catch(() => '');
     if (value.trim() === setting.forbids) return setting;

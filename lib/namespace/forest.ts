@@ -1,6 +1,9 @@
-import { chmod, lstat, mkdir, readlink, symlink, unlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
+import { chmod, lstat, mkdir, readlink, symlink, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { processesThatMount } from '../filesystem/mounted.js';
+import { makePrivateDirectory } from '../filesystem/private-directory.js';
+import { makeLinks, removeFiles } from '../filesystem/small-files.js';
+import { keepYoung } from '../filesystem/temporary.js';
 import { baseNameOf, DEFAULT_STORE_DIR } from '../nix/store-path.js';
 import type { PlacedPath } from './placed-path.js';
 
@@ -10,9 +13,6 @@ import type { PlacedPath } from './placed-path.js';
  */
 const MAX_BINDS = 100;
 
-/** System calls under way, which a few threads do. */
-const AT_ONCE = 16;
-
 /** A directory that stands for a store which is in several places. */
 export interface Forest {
   readonly directory: string;
@@ -20,33 +20,41 @@ export interface Forest {
   readonly stores: readonly { readonly source: string; readonly place: string }[];
   /** What is mounted on places that the forest has for it. */
   readonly binds: readonly PlacedPath[];
+  /** Removes it, unless it is mounted for a process that goes on; then a later forest's maker does. */
   remove(): Promise<void>;
 }
 
+/** What a forest is made for. */
+export interface ForestRequest {
+  readonly paths: readonly PlacedPath[];
+  /** Of the machine's own store. */
+  readonly hostNames: readonly string[];
+  /** Gives places in `/nix` that nothing is at. */
+  readonly nextPlace: () => string;
+}
+
 /**
- * Makes a directory with an entry for each name of the machine's own store and for each of `paths`, in the first of
- * `places` where that works: memory is forty times as fast as a disk for so many links.
+ * Makes a directory with an entry for each name of the machine's own store and for each path, in the first of `parents`
+ * where that works: memory is forty times as fast as a disk for so many links.
  */
-export async function makeForest(
-  paths: readonly PlacedPath[],
-  hostNames: readonly string[],
-  places: readonly string[],
-): Promise<Forest> {
-  const [place, ...others] = places;
+export async function makeForest(request: ForestRequest, parents: readonly string[]): Promise<Forest> {
+  const [parent, ...others] = parents;
   try {
-    return await plant(place!, paths, hostNames);
+    return await plant(parent!, request);
   } catch (error) {
     if (others.length === 0) throw error;
-    return makeForest(paths, hostNames, others);
+    return makeForest(request, others);
   }
 }
 
-async function plant(parent: string, paths: readonly PlacedPath[], hostNames: readonly string[]): Promise<Forest> {
-  await removeLeftovers(parent);
-  const directory = (await createTemporaryNames(parent))();
-  await mkdir(directory, { mode: 0o700 });
+async function plant(parent: string, { paths, hostNames, nextPlace }: ForestRequest): Promise<Forest> {
+  const made = await makePrivateDirectory(parent);
+  const directory = made.path;
+  const letGo = keepYoung(directory);
   const sources = [...new Set([DEFAULT_STORE_DIR, ...paths.map(({ realPath }) => dirname(realPath))])];
-  const stores = sources.map((source, index) => ({ source, place: `/nix/.carport-store-${index}` }));
+  const stores = sources
+    .filter((source) => source !== DEFAULT_STORE_DIR || hostNames.length > 0)
+    .map((source) => ({ source, place: nextPlace() }));
   const placeOf = new Map(stores.map(({ source, place }) => [source, place]));
   const taken = new Set(paths.map(({ path }) => baseNameOf(path)));
   const elsewhere = paths.filter(({ path, realPath }) => path !== realPath);
@@ -54,9 +62,11 @@ async function plant(parent: string, paths: readonly PlacedPath[], hostNames: re
   const addLink = (name: string, realPath: string) =>
     links.set(name, `${placeOf.get(dirname(realPath))}/${baseNameOf(realPath)}`);
   const remove = async () => {
+    letGo();
+    if ((await processesThatMount(basename(directory))).length > 0) return;
     // Much faster than to look first, and nobody else knows the directory.
-    await forEach([...links.keys()], (name) => unlink(join(directory, name)).catch(() => undefined));
-    await removeTree(directory);
+    await removeFiles(directory, [...links.keys()]);
+    await made.remove();
   };
   try {
     for (const name of hostNames) if (!taken.has(name)) addLink(name, `${DEFAULT_STORE_DIR}/${name}`);
@@ -69,10 +79,10 @@ async function plant(parent: string, paths: readonly PlacedPath[], hostNames: re
       if (binds.length < MAX_BINDS && (await makePlace(join(directory, name), placed.realPath))) binds.push(placed);
       else if (binds.length >= MAX_BINDS) addLink(name, placed.realPath);
     }
-    await forEach([...links], ([name, target]) => symlink(target, join(directory, name)));
+    await makeLinks(directory, links);
     // As a store is: the command may go on as another user.
     await chmod(directory, 0o755);
-    return { directory, stores: stores.filter(({ source }) => isNeeded(source, hostNames)), binds, remove };
+    return { directory, stores, binds, remove };
   } catch (error) {
     await remove().catch(() => undefined);
     throw error;
@@ -86,16 +96,4 @@ async function makePlace(place: string, realPath: string): Promise<boolean> {
   else if (stats.isDirectory()) await mkdir(place);
   else await writeFile(place, '');
   return !stats.isSymbolicLink();
-}
-
-function isNeeded(source: string, hostNames: readonly string[]): boolean {
-  return source !== DEFAULT_STORE_DIR || hostNames.length > 0;
-}
-
-async function forEach<T>(items: readonly T[], work: (item: T) => Promise<unknown>): Promise<void> {
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length) await work(items[next++]!);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
 }

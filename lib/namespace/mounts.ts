@@ -11,19 +11,38 @@ export interface Mounts {
   remove(): Promise<void>;
 }
 
-/**
- * Makes the mounts for paths, the most important first. `temporaryDirectories` are places for what a machine with a store
- * of its own needs, the best first.
- */
-export async function makeMounts(
-  paths: readonly PlacedPath[],
-  temporaryDirectories: readonly string[],
-): Promise<Mounts> {
+export interface MountsRequest {
+  /** The most important first. */
+  readonly paths: readonly PlacedPath[];
+  /** For what a machine with a store of its own needs, the best first. */
+  readonly temporaryDirectories: readonly string[];
+  /** A file that is mounted, too: as long as it is somewhere, a process sees the paths. */
+  readonly marker?: string | undefined;
+}
+
+/** Makes the mounts for paths. */
+export async function makeMounts({ paths, temporaryDirectories, marker }: MountsRequest): Promise<Mounts> {
   const host = await lookAtHost();
+  const nextPlace = freePlaces(host);
+  const mark = marker === undefined ? [] : ['--ro-bind-try', marker, nextPlace()];
   const whole = host.storeNames.length === 0 ? commonDirectory(paths) : undefined;
-  if (whole !== undefined) return { options: mountOptions(host, wholeStore(whole)), remove: async () => {} };
-  const forest = await makeForest(paths, host.storeNames, temporaryDirectories);
-  return { options: mountOptions(host, forestStore(forest)), remove: forest.remove };
+  if (whole !== undefined) {
+    return { options: mountOptions(host, [...wholeStore(whole), ...mark]), remove: async () => {} };
+  }
+  const forest = await makeForest({ paths, hostNames: host.storeNames, nextPlace }, temporaryDirectories);
+  return { options: mountOptions(host, [...forestStore(forest), ...mark]), remove: forest.remove };
+}
+
+/** Gives names for mounts in `/nix`. Within another run there are those of that, and links lead through them. */
+function freePlaces({ nix = [] }: Host): () => string {
+  const taken = new Set(nix.map(({ name }) => name));
+  let number = 0;
+  return () => {
+    let name: string;
+    do name = `.carport-${number++}`;
+    while (taken.has(name));
+    return `/nix/${name}`;
+  };
 }
 
 /** The directory that holds all paths under their own names. */

@@ -1,10 +1,17 @@
-import { readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { CarportError, isErrno } from '../errors.js';
 import { makeDirectory } from '../filesystem/make-directory.js';
+import { processesThatMount } from '../filesystem/mounted.js';
 import { namesIn } from '../filesystem/presence.js';
-import { createTemporaryNames, isLeftover, processIdOf, removeTree } from '../filesystem/temporary.js';
+import {
+  createTemporaryNames,
+  isLeftover,
+  isNameOfLivingProcess,
+  keepYoung,
+  processIdOf,
+} from '../filesystem/temporary.js';
 import { isStorePath } from '../nix/store-path.js';
 import type { OwnStore } from './own-store.js';
 
@@ -37,9 +44,6 @@ const DOING: Readonly<Record<Activity, string>> = {
 const PATIENCE_MS = 60_000;
 const POLL_MS = 100;
 
-/** A process of elsewhere cannot be asked whether it lives: its marker counts while it is young, and is kept so. */
-const REFRESH_MS = 60 * 60 * 1000;
-
 /** Without these a marker cannot be made, and what only reads the store does without. */
 const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT'];
 
@@ -61,47 +65,48 @@ export async function withStoreWrite<T>(
   options: ActivityOptions = {},
 ): Promise<T> {
   const { activeDir } = store.layout;
-  const shared = writing.get(activeDir) ?? { holders: 0, lower: raise('write', store, '', options) };
+  const shared = writing.get(activeDir) ?? { holders: 0, raised: raise('write', store, '', options) };
   writing.set(activeDir, shared);
   shared.holders++;
   try {
-    await shared.lower;
+    await shared.raised;
     return await work();
   } finally {
     if (--shared.holders === 0) {
       writing.delete(activeDir);
-      await shared.lower.then((lower) => lower()).catch(() => undefined);
+      await shared.raised.then(({ lower }) => lower()).catch(() => undefined);
     }
   }
 }
 
 /** Writers of this process by directory of markers: one that waits for a collector within another would wait for itself. */
-const writing = new Map<string, { holders: number; readonly lower: Promise<Lower> }>();
+const writing = new Map<string, { holders: number; readonly raised: Promise<Raised> }>();
 
 /**
  * Does work that needs paths of a store to stay, with their closures: for running programs from it. Throws when one is
- * not registered (any more). A store that cannot be written to is used without a marker.
+ * not registered (any more). The work gets the marker: while that is mounted for a process, it counts. A store that
+ * cannot be written to is used without one.
  */
 export async function withStoreUse<T>(
   store: ActiveStore & Pick<OwnStore, 'queryInfos'>,
   storePaths: readonly string[],
-  work: () => Promise<T>,
+  work: (marker: string | undefined) => Promise<T>,
   options: ActivityOptions = {},
 ): Promise<T> {
-  const lower = await raise('use', store, storePaths.map((path) => `${path}\n`).join(''), options).catch((error) => {
-    if (isErrno(error, ...NOT_WRITABLE)) return async () => {};
+  const raised = await raise('use', store, storePaths.map((path) => `${path}\n`).join(''), options).catch((error) => {
+    if (isErrno(error, ...NOT_WRITABLE)) return undefined;
     throw error;
   });
   try {
     // A collector may have come and gone before the marker was there.
     const infos = await store.queryInfos(storePaths);
     const gone = storePaths.find((path) => !infos.has(path));
-    if (gone === undefined) return await work();
+    if (gone === undefined) return await work(raised?.marker);
     throw new CarportError('E_NOT_FOUND', `\`${gone}\` is not valid in ${store.description}`, {
       hint: 'pull it again: a garbage collection may have removed it',
     });
   } finally {
-    await lower();
+    await raised?.lower();
   }
 }
 
@@ -111,7 +116,7 @@ export async function withStoreCollection<T>(
   work: () => Promise<T>,
   options: ActivityOptions = {},
 ): Promise<T> {
-  const lower = await raise('gc', store, '', options);
+  const { lower } = await raise('gc', store, '', options);
   try {
     return await work();
   } finally {
@@ -121,6 +126,7 @@ export async function withStoreCollection<T>(
 
 /** Paths that a program runs from. */
 export interface RunningProgram {
+  /** Of carport; when that has ended, of what the program has left running. */
   readonly processId: number;
   readonly storePaths: readonly string[];
 }
@@ -135,9 +141,14 @@ export async function runningPrograms({ layout, storeDir }: Pick<OwnStore, 'layo
     });
     // A line that is not whole is still being written, by a process that then looks for a collector.
     const storePaths = text.split('\n').filter((line) => isStorePath(line, storeDir));
-    if (storePaths.length > 0) programs.push({ processId: processIdOf(basename(marker))!, storePaths });
+    if (storePaths.length > 0) programs.push({ processId: await runnerOf(basename(marker)), storePaths });
   }
   return programs;
+}
+
+async function runnerOf(name: string): Promise<number> {
+  const left = (await isNameOfLivingProcess(name)) ? [] : await processesThatMount(name);
+  return left[0] ?? processIdOf(name)!;
 }
 
 /** Whether somebody adds paths just now. */
@@ -147,13 +158,18 @@ export async function isBeingWritten({ layout }: Pick<OwnStore, 'layout'>): Prom
 
 type Lower = () => Promise<void>;
 
-/** Makes a marker when nobody is there whom it cannot work beside. Gives what removes it. */
+interface Raised {
+  readonly marker: string;
+  readonly lower: Lower;
+}
+
+/** Makes a marker when nobody is there whom it cannot work beside. */
 async function raise(
   activity: Activity,
   { layout: { activeDir }, description }: ActiveStore,
   content: string,
   { onWait, patienceMs = PATIENCE_MS }: ActivityOptions,
-): Promise<Lower> {
+): Promise<Raised> {
   await makeDirectory(activeDir);
   const nextName = await createTemporaryNames(activeDir);
   const deadline = performance.now() + patienceMs;
@@ -167,7 +183,7 @@ async function raise(
       await lower();
       throw error;
     }
-    if (other === undefined) return lower;
+    if (other === undefined) return { marker, lower };
     await lower();
     const who = `${describeMarker(other)} ${description}`;
     if (performance.now() >= deadline) {
@@ -188,26 +204,23 @@ async function writeMarker(marker: string, content: string): Promise<Lower> {
     await rm(marker, { force: true }).catch(() => undefined);
     throw error;
   }
-  const refresh = setInterval(() => {
-    const now = new Date();
-    utimes(marker, now, now).catch(() => undefined);
-  }, REFRESH_MS);
-  refresh.unref();
+  const letGo = keepYoung(marker);
   return async () => {
-    clearInterval(refresh);
+    letGo();
+    if (marker.endsWith('.use') && (await processesThatMount(basename(marker))).length > 0) return;
     // One that stays counts no longer than this process.
     await rm(marker, { force: true }).catch(() => undefined);
   };
 }
 
-/** Markers of processes that live; those of others are removed. */
+/** Markers of processes that live, or that are mounted for one; others are removed. */
 async function activeMarkers(activeDir: string, activities: readonly Activity[]): Promise<readonly string[]> {
   const markers: string[] = [];
   for (const name of await namesIn(activeDir)) {
     if (!activities.some((activity) => name.endsWith(`.${activity}`)) || processIdOf(name) === undefined) continue;
     const marker = join(activeDir, name);
     if (!(await isLeftover(marker))) markers.push(marker);
-    else await removeTree(marker).catch(() => undefined);
+    else await rm(marker, { force: true }).catch(() => undefined);
   }
   return markers;
 }
