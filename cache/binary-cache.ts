@@ -146,6 +146,7 @@ export function hashPartOfKey(key: string): string | undefined {
   return isHashPart(hashPart) ? hashPart : undefined;
 }
 
-function narInfoKey(hashPart: string): string {
+/** The key of the narinfo of a hash part. */
+export function narInfoKey(hashPart: string): string {
   return `${hashPart}.narinfo`;
 }
