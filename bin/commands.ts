@@ -32,8 +32,12 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
     { name: 'closure', summary: 'show what paths need', load: () => import('./commands/closure.js') },
   ],
   'Stores, caches and keys': [
-    { name: 'store', summary: "carport's own store: add, ls, info, verify", load: () => import('./commands/store.js') },
-    { name: 'cache', summary: 'binary caches: init, info, ls, cat', load: () => import('./commands/cache.js') },
+    { name: 'store', summary: "carport's own store: add, ls, verify, gc", load: () => import('./commands/store.js') },
+    {
+      name: 'cache',
+      summary: 'binary caches: init, info, ls, refresh-toolchain',
+      load: () => import('./commands/cache.js'),
+    },
     { name: 'pin', summary: 'names for store paths of a cache: set, rm, ls', load: () => import('./commands/pin.js') },
     { name: 'key', summary: 'signing keys: generate, public', load: () => import('./commands/key.js') },
     { name: 'config', summary: 'settings and where they are from', load: () => import('./commands/config.js') },

@@ -6,14 +6,13 @@ import { closureSizes } from '../../lib/nix/closure-sizes.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
 import type { BuildClosureGaps, OutputOfDerivation } from '../../lib/store/build-closure.js';
-import { openStoreForReading } from '../../lib/store/open.js';
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import { closureOf, closureWarnings } from '../closures.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../context.js';
-import { resolveHashParts, resolvePaths } from '../paths.js';
+import { openLocalPaths, resolveLocalPaths } from '../local-paths.js';
+import { resolveHashParts } from '../paths.js';
 import { printable } from '../printable.js';
-import { singleValue } from '../settings.js';
 import { formatBytes } from '../terminal.js';
 import { withCache } from '../with-caches.js';
 
@@ -54,8 +53,9 @@ export async function run(whats: readonly string[], options: ClosureCommandOptio
 
 async function findInStore(whats: readonly string[], options: ClosureCommandOptions, context: Context): Promise<Found> {
   const settings = await settingsOf({ ...options, from: undefined }, context);
-  const store = await openStoreForReading(singleValue(settings.store), context.env);
-  const roots = await resolvePaths(whats, store, context);
+  const here = await openLocalPaths(settings, context);
+  const { store } = here;
+  const roots = await resolveLocalPaths(whats, here, context);
   const kind = options.build || options.toolchainOnly ? 'build' : 'runtime';
   const closure = await closureOf({ ...options, closure: kind }, store, roots);
   return { ...closure, roots, resolve: (what) => resolveStorePath(what, store) };

@@ -4,15 +4,13 @@ import { CarportError } from '../../lib/errors.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../../lib/filesystem/temporary.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import { exportPaths } from '../../lib/store/export.js';
-import { openStoreForReading } from '../../lib/store/open.js';
 import { type ClosureOptions, closureOf, closureWarnings } from '../closures.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, say, write, writeJson, writeLines } from '../context.js';
 import { interruptible } from '../interrupt.js';
 import { loadSecretKeys } from '../keys.js';
-import { resolvePaths } from '../paths.js';
+import { openLocalPaths, resolveLocalPaths } from '../local-paths.js';
 import { printable } from '../printable.js';
-import { singleValue } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
 
 export interface ExportCommandOptions extends CommonOptions, Pick<ClosureOptions, 'closure'> {
@@ -25,8 +23,9 @@ export async function run(whats: readonly string[], options: ExportCommandOption
   else await checkFile(out);
   const settings = await settingsOf({ ...options }, context);
   const keys = await loadSecretKeys(settings['secret-key-files'].values);
-  const store = await openStoreForReading(singleValue(settings.store), context.env);
-  const roots = await resolvePaths(whats, store, context);
+  const here = await openLocalPaths(settings, context);
+  const { store } = here;
+  const roots = await resolveLocalPaths(whats, here, context);
   const closure = await closureOf(options, store, roots);
   for (const { message } of closureWarnings(closure, options)) say(context, printable(`warning: ${message}\n`));
   const infos = topologicalOrder(closure.graph);

@@ -1,14 +1,6 @@
 import { parseCacheUrl } from '../../cache/cache-url.js';
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
-import {
-  checkPinName,
-  type PinRequest,
-  type PinSigning,
-  previousPin,
-  requirePinKeys,
-  setPin,
-} from '../../cache/pins/set.js';
-import { type PushPlan, planPush } from '../../cache/push/plan.js';
+import { planPush } from '../../cache/push/plan.js';
 import { beginPush, checkCache, finishPush } from '../../cache/push/prepare.js';
 import { push } from '../../cache/push/push.js';
 import {
@@ -17,9 +9,8 @@ import {
   type WritableCompression,
 } from '../../lib/compression/compressor.js';
 import { CarportError } from '../../lib/errors.js';
-import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
 import type { SecretKey } from '../../lib/signing/key.js';
-import type { Closure, Pinned } from '../../lib/store/closure.js';
+import type { Closure } from '../../lib/store/closure.js';
 import { openStoreForReading } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
 import { type ClosureOptions, closureOf, closureWarnings } from '../closures.js';
@@ -27,14 +18,13 @@ import { type CommandRun, settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { loadSecretKeys } from '../keys.js';
 import { resolvePaths } from '../paths.js';
-import { type PinWriteOptions, pinPolicyOf, pinRequestOf, seenPinsOf } from '../pins.js';
+import { checkPinned, checkPins, type Pinning, type PinningOptions, pinningOf, setPins } from '../pinning.js';
 import { createReporter } from '../reporters/reporter.js';
-import { requireCache, type Setting, type Settings, singleValue } from '../settings.js';
+import { requireCache, type Setting, singleValue } from '../settings.js';
 import { withCache } from '../with-caches.js';
 import { jobsOf, withPool } from '../with-pool.js';
 
-export interface PushCommandOptions extends CommonOptions, ClosureOptions, PinWriteOptions {
-  readonly pin?: string;
+export interface PushCommandOptions extends CommonOptions, ClosureOptions, PinningOptions {
   readonly checkAll?: boolean;
   readonly dryRun?: boolean;
   readonly listing: boolean;
@@ -94,13 +84,7 @@ interface PushCommand {
   readonly compression: WritableCompression;
   readonly level: number;
   readonly listing: boolean;
-  readonly pinning: Pinning | undefined;
-}
-
-/** The pin that is set when the push is done. */
-interface Pinning {
-  readonly request: PinRequest;
-  readonly signing: PinSigning;
+  readonly pinning: Pinning;
 }
 
 async function pushTo(
@@ -110,14 +94,9 @@ async function pushTo(
 ): Promise<void> {
   const { store } = packing;
   const hasCache = await checkTarget(objects, store, pinning);
-  for (const path of pinning ? pinned.storePaths.filter(isDerivationPath) : []) {
-    const { name } = pinning!.request;
-    const message = `\`${name}\` is to stand for the derivation \`${path}\`, and not for what it builds: build that first, and push it with \`--closure build\``;
-    emit({ type: 'warning', message });
-  }
   const [checkAll, skipSignedBy] = [options.checkAll === true, settings['skip-signed-by'].values];
   const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
-  if (pinning) checkPinned(pinning.request.name, pinned, plan, settings['skip-signed-by']);
+  checkPinned(pinning, pinned, plan, settings['skip-signed-by'].origin, emit);
   if (!options.dryRun) await beginPush(objects, store.storeDir, plan);
   const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
   const uploadPaths = plan.upload.map(({ path }) => path);
@@ -134,10 +113,7 @@ async function pushTo(
   if (options.dryRun) return printPaths(uploadPaths, options, context);
   const { fileSize } = await withPool(settings.jobs, (pool) => push(plan, { ...packing, objects, pool, keys, emit }));
   await finishPush(objects, store.storeDir, plan);
-  if (pinning) {
-    const { name, updatedAt } = await setPin(objects, pinned, pinning.request, pinning.signing);
-    emit({ type: 'pin', name, updatedAt, ...pinned });
-  }
+  await setPins(objects, pinning, pinned, emit);
   const storePaths = plan.order.map(({ path }) => path);
   emit({
     ...{ type: 'summary', ...totals, transferred: plan.upload.length, narSize, fileSize },
@@ -146,38 +122,11 @@ async function pushTo(
   await printPaths(storePaths, options, context);
 }
 
-/** Whether there is a cache; throws when it is for other paths, or the pin cannot be set there. */
-async function checkTarget(objects: ObjectStore, store: Store, pinning: Pinning | undefined): Promise<boolean> {
+/** Whether there is a cache; throws when it is for other paths, or a pin cannot be set there. */
+async function checkTarget(objects: ObjectStore, store: Store, pinning: Pinning): Promise<boolean> {
   const hasCache = await checkCache(objects, store.storeDir);
-  if (pinning) await previousPin(objects, pinning.request, pinning.signing);
+  await checkPins(objects, pinning);
   return hasCache;
-}
-
-/** A pin is for what its cache has. */
-function checkPinned(name: string, pinned: Pinned, { skipped }: PushPlan, { origin }: Setting): void {
-  const left = new Set(skipped);
-  const path = [...pinned.storePaths, ...pinned.derivations].find((one) => left.has(one));
-  if (path === undefined) return;
-  throw new CarportError('E_USAGE', `\`${name}\` cannot stand for \`${path}\`, which is left out`, {
-    cause: new Error(`a key of \`skip-signed-by\` (${origin}) has signed it: it is another cache's`),
-    hint: 'push without `--skip-signed-by`, or set the pin where the path is: `carport pin set NAME PATH --to CACHE`',
-  });
-}
-
-function pinningOf(
-  options: PushCommandOptions,
-  keys: readonly SecretKey[],
-  settings: Settings,
-  context: Context,
-): Pinning | undefined {
-  if (options.pin === undefined) return undefined;
-  checkPinName(options.pin);
-  const signing = {
-    keys: requirePinKeys(options.pin, keys),
-    policy: pinPolicyOf(settings, {}),
-    seen: seenPinsOf(context),
-  };
-  return { request: pinRequestOf(options.pin, options), signing };
 }
 
 /** With `--json` the events have said it all. */

@@ -34,7 +34,11 @@ export function addPushOptions(command: Command): Command {
   command
     .addOption(settingOption('to', '<cache>'))
     .addOption(settingOption('secret-key-files', '<file>'))
-    .option('--pin <name>', 'then make a name stand for what was pushed, which `pull` and `run` take');
+    .option(
+      '--pin <name>',
+      'then make a name stand for what was pushed, which `pull` and `run` take; repeatable',
+      collect,
+    );
   return addPinWriteOptions(command)
     .hook('preAction', () => checkPinOptions(command))
     .addOption(settingOption('compression', '<name>'))
@@ -45,6 +49,10 @@ export function addPushOptions(command: Command): Command {
     .option('--check-all', 'ask the cache for every path and its NAR, and mend what is missing')
     .option('--no-listing', 'write no `.ls` listings')
     .option('--dry-run', 'print the plan and what would be uploaded; change nothing');
+}
+
+function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 const PIN_OPTIONS: readonly string[] = ['expires', 'keepHistory', 'discardHistory'] satisfies (keyof PinWriteOptions)[];

@@ -4,7 +4,7 @@ import { chmod, mkdir, readdir, readlink, rm, symlink, writeFile } from 'node:fs
 import { describe, expect, it } from 'vitest';
 import { createTemporaryNames } from '#lib/filesystem/temporary.js';
 import { openOwnStore } from '#lib/store/own-store.js';
-import { writePulledPin } from '#lib/store/pulled-pins.js';
+import { pinFileName, writePulledPin } from '#lib/store/pulled-pins.js';
 import { writeFiles } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
 
@@ -161,7 +161,8 @@ describe('carport store forget', () => {
 
   it('forgets a pin whose record is damaged', async () => {
     await pin('toolchain', await add('one', 'x'));
-    await writeFile(`${root()}/nix/var/carport/pins/toolchain.json`, 'garbage');
+    const record = pinFileName({ reference: 'toolchain', from: '/cache' });
+    await writeFile(`${root()}/nix/var/carport/pins/${record}`, 'garbage');
     const { exitCode, stderr } = await box().carport(['store', 'gc']);
     expect(exitCode).toBe(6);
     expect(stderr).toContain('carport store forget toolchain');
