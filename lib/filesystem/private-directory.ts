@@ -47,12 +47,12 @@ async function makeIn(directory: string, parent: string | undefined): Promise<Pr
 /** `carport-UID` in a place; `undefined` where somebody else has that name, or could take it away. */
 async function ownDirectory(place: string): Promise<string | undefined> {
   if (!(await keepsNames(place))) return undefined;
-  const path = join(place, `carport-${process.getuid?.() ?? 0}`);
+  const path = join(place, `carport-${process.geteuid?.() ?? 0}`);
   await mkdir(path, { mode: 0o700 }).catch((error) => {
     if (!isErrno(error, 'EEXIST')) throw error;
   });
   const stats = await lstat(path).catch(() => undefined);
-  const isPrivate = stats?.isDirectory() && stats.uid === process.getuid?.() && (stats.mode & 0o077) === 0;
+  const isPrivate = stats?.isDirectory() && stats.uid === process.geteuid?.() && (stats.mode & 0o077) === 0;
   // Removed since: another attempt will tell.
   return isPrivate || stats === undefined ? path : undefined;
 }
@@ -60,12 +60,12 @@ async function ownDirectory(place: string): Promise<string | undefined> {
 /** Whether only root and this user can rename what this user has in a directory. */
 async function keepsNames(directory: string): Promise<boolean> {
   const { uid, mode } = await stat(directory);
-  const isTrusted = uid === process.getuid?.() || uid === 0 || uid === OVERFLOW_UID;
+  const isTrusted = uid === process.geteuid?.() || uid === 0 || uid === OVERFLOW_UID;
   return isTrusted && ((mode & 0o022) === 0 || (mode & 0o1000) !== 0);
 }
 
 /** Whether a directory is this user's own, and nobody else can write to it. */
 export async function isOwnDirectory(path: string): Promise<boolean> {
   const stats = await stat(path).catch(() => undefined);
-  return stats?.isDirectory() === true && stats.uid === process.getuid?.() && (stats.mode & 0o022) === 0;
+  return stats?.isDirectory() === true && stats.uid === process.geteuid?.() && (stats.mode & 0o022) === 0;
 }

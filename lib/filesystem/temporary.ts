@@ -70,7 +70,7 @@ async function isForEverybody(directory: string): Promise<boolean> {
 
 async function isOwn(path: string): Promise<boolean> {
   const stats = await lstat(path).catch(() => undefined);
-  return stats !== undefined && stats.uid === (process.getuid?.() ?? stats.uid);
+  return stats !== undefined && stats.uid === (process.geteuid?.() ?? stats.uid);
 }
 
 /** The id of the process that gave a temporary name. */

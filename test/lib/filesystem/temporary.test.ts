@@ -1,26 +1,24 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { createTemporaryNames, isTemporaryName, removeLeftovers, removeTree } from '#lib/filesystem/temporary.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { processesThatMount } from '#lib/filesystem/mounted.js';
+import {
+  createTemporaryNames,
+  isTemporaryName,
+  keepYoung,
+  removeLeftovers,
+  removeTree,
+} from '#lib/filesystem/temporary.js';
 import { asOrdinaryUser, directoryOf, fileOf, linkTo, useDirectory, writeTree } from '../../support/files.js';
+import { deadPid, nameBy } from '../../support/leftovers.js';
 import type { Tree } from '../../support/nar.js';
+import { describeWithProgram } from '../../support/programs.js';
 
 const directory = useDirectory();
 const at = (...names: string[]): string => join(directory(), ...names);
 const HOUR = 60 * 60 * 1000;
-
-/** A name that this process would give, as if another process had made it. */
-async function nameBy({ pid, space }: { pid?: number; space?: string }): Promise<string> {
-  const [empty, prefix, ownSpace, ownPid, random] = basename((await createTemporaryNames('/'))()).split(/[.-]/);
-  expect([empty, prefix, ownPid]).toEqual(['', 'carport', String(process.pid)]);
-  return `.carport-${space ?? ownSpace}-${pid ?? ownPid}-${random}`;
-}
-
-/** The id of a process that has ended. */
-function deadPid(): number {
-  return spawnSync('true').pid;
-}
 
 describe('temporary names', () => {
   it('are in the directory, hidden, and never the same', async () => {
@@ -100,6 +98,52 @@ describe('removing leftovers', () => {
     await removeLeftovers(directory());
     await removeLeftovers(at('missing'));
     expect(readdirSync(at('sub'))).toHaveLength(1);
+  });
+});
+
+describeWithProgram('bwrap', 'what is mounted', () => {
+  it('is no leftover until the last process that sees the mount has ended', async () => {
+    const name = await nameBy({ pid: deadPid() });
+    writeFileSync(at(name), 'x');
+    writeFileSync(at('place'), '');
+    const mount = ['--dev-bind', '/', '/', '--ro-bind', at(name), at('place'), '--die-with-parent'];
+    // In a namespace within that, which does not show the place.
+    const within = ['bwrap', '--dev-bind', '/', '/', '--tmpfs', directory(), '--die-with-parent'];
+    const child = spawn('bwrap', [...mount, ...within, 'sh', '-c', 'echo $$; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const sleeper = Number(String((await once(child.stdout, 'data'))[0]));
+    expect(await processesThatMount(name)).toContain(sleeper);
+    expect(await processesThatMount(name)).not.toContain(process.pid);
+    await removeLeftovers(directory());
+    expect(readdirSync(directory())).toContain(name);
+    const ended = once(child, 'close');
+    process.kill(sleeper, 'SIGKILL');
+    await ended;
+    expect(await processesThatMount(name)).toEqual([]);
+    await removeLeftovers(directory());
+    expect(readdirSync(directory())).toEqual(['place']);
+  });
+});
+
+describe('keeping something young', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('changes its time every hour until it is over', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const isOld = () => statSync(directory()).mtimeMs === 1000;
+    const makeOld = () => utimesSync(directory(), 1, 1);
+    const letGo = keepYoung(directory());
+    for (let hour = 0; hour < 2; hour++) {
+      makeOld();
+      vi.advanceTimersByTime(HOUR);
+      await expect.poll(isOld).toBe(false);
+    }
+    makeOld();
+    letGo();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 
