@@ -10,7 +10,7 @@ import { makeMounts } from '../../lib/namespace/mounts.js';
 import { areInPlace, type PlacedPath } from '../../lib/namespace/placed-path.js';
 import { findShield } from '../../lib/namespace/shield.js';
 import { withStoreUse } from '../../lib/store/activity.js';
-import type { CommonOptions, Context } from '../context.js';
+import { type CommonOptions, type Context, note } from '../context.js';
 import { ExitWith } from '../exit-code.js';
 import { type Ended, runInForeground } from '../foreground.js';
 import type { PinReadOptions } from '../pins.js';
@@ -81,6 +81,9 @@ async function runWith(
   const roots = placed.slice(0, targets.roots.length);
   const env = { ...(await environmentWith(roots, context.env)), [variable]: whats.join(' ') };
   await checkCommand(command[0]!, placed, env);
+  if (env.PATH === context.env.PATH) {
+    note(context, options, `warning: what was named has no programs: \`${whats.join(' ')}\` has no \`bin\``);
+  }
   const call = { command, directory, env, placed };
   const ended = await keepingStore(targets, (marker) => runCall({ ...call, marker }, context));
   // A shell that waits for this process must see that the user wants no more.
