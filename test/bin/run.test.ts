@@ -122,16 +122,20 @@ describeWithProgram('bwrap', 'carport run', () => {
     });
 
     it('leaves nothing behind', async () => {
-      const before = await temporaryNames();
-      await runWith([tools.wide], ['sh', '-c', 'exit 3']);
-      expect((await temporaryNames()).filter((name) => !before.includes(name))).toEqual([]);
+      const XDG_RUNTIME_DIR = await runtimeDirectory();
+      const script = `ls -A ${XDG_RUNTIME_DIR}; exit 3`;
+      const { stdout } = await runWith([tools.wide], ['sh', '-c', script], { env: { XDG_RUNTIME_DIR } });
+      expect(stdout).toBe(machine() === withHostStore ? `carport-${process.getuid?.()}\n` : '');
+      expect([await readdir(XDG_RUNTIME_DIR), await readdir(shared().path('tmp'))]).toEqual([[], []]);
     });
-
-    const temporaryNames = async () => {
-      const names = [...(await readdir('/dev/shm')), ...(await readdir(shared().path('tmp')))];
-      return names.filter((name) => name.startsWith('.carport-'));
-    };
   });
+
+  /** A directory for short-lived files, as a login gives it. */
+  const runtimeDirectory = async (): Promise<string> => {
+    const directory = shared().path('runtime');
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    return directory;
+  };
 
   describe('what a command sees', () => {
     it('is the machine as it is', async () => {
@@ -224,6 +228,12 @@ describeWithProgram('bwrap', 'carport run', () => {
   });
 
   describe('the end of a command', () => {
+    it.each(['run', 'shell'])('is what the help of `%s` has first among exit codes', async (name) => {
+      const { lines } = await shared().succeed([name, '--help']);
+      expect(lines[lines.indexOf('Exit status:') + 1]).toMatch(/^ {2}N +the command's own/);
+      expect(lines).toContainEqual(expect.stringMatching(/--json +print errors as JSON/));
+    });
+
     it.each([
       ['exit 0', 0],
       ['exit 1', 1],
@@ -446,6 +456,46 @@ describeWithProgram('bwrap', 'carport run', () => {
     });
   });
 
+  describe('within another run', () => {
+    let other: string;
+    let otherStore: string;
+    beforeAll(async () => {
+      const box = shared();
+      otherStore = box.path('other-store');
+      await mkdir(box.path('other/bin'), { recursive: true });
+      await writeFile(box.path('other/bin/say'), '#!/bin/sh\necho of the other store\n', { mode: 0o755 });
+      const args = ['store', 'add', box.path('other'), '--name', 'other', '--store', otherStore];
+      other = (await box.succeed(args)).stdout.trim();
+    });
+
+    it.each([
+      ['without /nix', () => withoutNix, 'say; greet'],
+      ['with a store of its own', () => withHostStore, `say; greet; echo; /nix/store/${HOST_NAME}/bin/host-program`],
+    ])('a command sees both stores on a machine %s', async (_, machine, script) => {
+      const inner = [process.execPath, CARPORT, 'run', other, '--store', otherStore, '--', 'sh', '-c', script];
+      const ran = await carport(machine(), ['run', tools.greeter, '--store', tools.root, '--', ...inner]);
+      const ofHost = machine() === withHostStore ? '\na program of the host\n' : '';
+      expect(ran).toEqual({ exitCode: 0, stdout: `of the other store\nhello${ofHost}`, stderr: '' });
+    });
+  });
+
+  describe('what is not here yet', () => {
+    it('is pulled, and stdout is the command’s with --json, too', async () => {
+      const cache = shared().path('cache');
+      await shared().succeed(['push', tools.greeter, '--to', cache, '--store', tools.root]);
+      const store = ['--store', shared().path('pulled-store')];
+      const from = ['--from', cache, '--allow-unsigned', '--json'];
+      const { exitCode, stdout, stderr } = await carport(withoutNix, [
+        ...['run', tools.greeter, ...store, ...from, '--', 'greet'],
+      ]);
+      expect([exitCode, stdout], stderr).toEqual([0, 'hello']);
+      expect(stderr).toContain('3 paths');
+      const failed = await carport(withoutNix, ['run', 'missing', ...store, '--json', '--', 'greet']);
+      expect([failed.exitCode, failed.stdout]).toEqual([5, '']);
+      expect(JSON.parse(failed.stderr)).toMatchObject({ code: 'E_NOT_FOUND' });
+    });
+  });
+
   describe('errors', () => {
     it('names a command that is not there', async () => {
       const { exitCode, stdout, stderr } = await run(['greeet']);
@@ -465,6 +515,19 @@ describeWithProgram('bwrap', 'carport run', () => {
       expect(await run(['./bad'])).toEqual({ exitCode: 127, stdout: '', stderr: expect.stringContaining('./bad') });
       const alone = await run(['./bad'], { env: { PATH: await pathWithout('env') } });
       expect([alone.exitCode, alone.stderr]).toEqual([1, expect.stringContaining('`./bad` cannot be executed')]);
+    });
+
+    it('names a file that is no program, in a namespace and without', async () => {
+      await writeFile(shared().path('work/no-program'), 'text');
+      const inPlace = machineWith(`${tools.root}/nix`);
+      for (const file of ['./no-program', '/etc', `${tools.greeter}/bin`]) {
+        const all = [await run([file]), await carport(inPlace, ['run', tools.greeter, '--store', '/', '--', file])];
+        for (const { exitCode, stdout, stderr } of all) {
+          expect([exitCode, stdout]).toEqual([1, '']);
+          expect(stderr).toMatch(/^error\[E_PROGRAM\]: `[^`]*` cannot be executed\n\nhint: /);
+          expect(stderr).toContain(`\`${file}\``);
+        }
+      }
     });
 
     it.each([
@@ -513,6 +576,18 @@ describeWithProgram('bwrap', 'carport run', () => {
       expect(stderr).toMatch(/because bwrap: .*\n\nhint: /);
     });
 
+    it('says that bubblewrap does not work, and no more than it knows', async () => {
+      const PATH = `${await pathWithout('bwrap')}-broken`;
+      await mkdir(PATH);
+      const others = PROGRAMS.filter((program) => program !== 'bwrap');
+      await linkPrograms(PATH, others);
+      await writeFile(`${PATH}/bwrap`, '#!/bin/sh\necho it is broken >&2\nexit 1\n', { mode: 0o755 });
+      const { exitCode, stderr } = await run(['greet'], { env: { PATH } });
+      expect([exitCode, stderr]).toEqual([1, expect.stringContaining('bwrap` does not work here')]);
+      expect(stderr).toContain('because it is broken');
+      expect(stderr).not.toContain('not allowed here');
+    });
+
     it('says that the working directory is gone', async () => {
       const script = `mkdir gone && cd gone && rmdir "$PWD" && exec "$@"`;
       const { exitCode, stderr } = await carport(
@@ -552,6 +627,16 @@ describeWithProgram('bwrap', 'carport run', () => {
     someoneElse ? undefined : 'it takes root, and a checkout that others may read',
     'an ordinary user',
     () => {
+      it('uses no runtime directory of another', async () => {
+        const XDG_RUNTIME_DIR = await runtimeDirectory();
+        execFileSync('chown', ['65534:65534', XDG_RUNTIME_DIR]);
+        const args = ['run', tools.greeter, '--store', tools.root, '--', 'ls', '-A', XDG_RUNTIME_DIR];
+        expect(await carport(withHostStore, args, { env: { XDG_RUNTIME_DIR } })).toEqual({
+          ...{ exitCode: 0, stdout: '', stderr: '' },
+        });
+        await rm(XDG_RUNTIME_DIR, { recursive: true });
+      });
+
       it.each([
         ['without /nix', () => withoutNix],
         ['with a store of its own', () => withHostStore],

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { execa } from 'execa';
 import { expect, it } from 'vitest';
-import { linkPrograms } from '../support/machines.js';
+import { createHostNix, linkPrograms, machineWith } from '../support/machines.js';
 import { describeWithProgram } from '../support/programs.js';
 import { writeFiles } from '../support/samples.js';
 import { CARPORT, useSandbox } from '../support/sandbox.js';
@@ -46,5 +47,46 @@ describeWithProgram('bwrap', 'a program that runs from the store', () => {
 
     expect((await box().succeed(['store', 'gc'])).lines).toEqual([base, used].sort());
     await expect(readFile(`${box().path('data/carport')}${base}/content`)).rejects.toThrow();
+  });
+
+  it.each([
+    ['without /nix', async () => machineWith(), 0],
+    ['with a store of its own', async () => machineWith(await createHostNix(box().path('host-nix'))), 1],
+  ])('keeps its closure for what it leaves in the background on a machine %s', async (_, makeMachine, forests) => {
+    await linkPrograms(box().path('bin'), ['bwrap', 'sh', 'cat', 'sleep', 'setsid', 'mv']);
+    const base = await add('base', 'the base\n');
+    const used = await add('used', base);
+    const garbage = await add('garbage', 'x');
+    await mkdir(box().path('runtime'), { mode: 0o700 });
+    const env = { ...box().env, XDG_RUNTIME_DIR: box().path('runtime') };
+    const [program, ...before] = [...(await makeMachine()), process.execPath, CARPORT];
+    const run = (script: string) =>
+      execa(program!, [...before, 'run', used, '--', 'sh', '-c', script], {
+        ...{ env, extendEnv: false, cwd: box().path('work') },
+      });
+    // What carport has put there to be removed.
+    const temporary = async () => {
+      const names = await readdir(box().path('runtime'), { recursive: true });
+      return names.filter((name) => /^carport-[0-9]+\/[^/]+$/.test(name)).length;
+    };
+    const running = async () => (await box().succeed(['store', 'ls', '--roots'])).lines;
+
+    const wait = 'while [ ! -e go ]; do sleep 0.05; done';
+    const server = `echo $$ > pid; ${wait}; cat ${used}/content ${base}/content > all; mv all answer`;
+    await run(`setsid sh -c '${server}' > /dev/null 2>&1 < /dev/null & while [ ! -s pid ]; do sleep 0.05; done`);
+    const processId = Number(await readFile(box().path('work/pid'), 'utf8'));
+    expect(await running()).toEqual([`running process ${processId} -> ${used}`]);
+    expect((await box().succeed(['store', 'gc'])).lines).toEqual([garbage]);
+    // Which removes what others have left.
+    await run('exit 0');
+    expect(await temporary()).toBe(forests);
+    await writeFile(box().path('work/go'), '');
+    const answer = () => readFile(box().path('work/answer'), 'utf8').catch(() => undefined);
+    await expect.poll(answer).toBe(`${base}the base\n`);
+
+    await expect.poll(running).toEqual([]);
+    await run('exit 0');
+    expect(await temporary()).toBe(0);
+    expect((await box().succeed(['store', 'gc'])).lines).toEqual([base, used].sort());
   });
 });
