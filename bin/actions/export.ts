@@ -1,7 +1,8 @@
-import { type FileHandle, lstat, open, rename } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, lstat, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { CarportError } from '../../lib/errors.js';
-import { createTemporaryNames, removeLeftovers, removeTree } from '../../lib/filesystem/temporary.js';
+import { makeWhole, writeStream } from '../../lib/filesystem/whole.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import { exportPaths } from '../../lib/store/export.js';
 import { type ClosureOptions, closureOf, closureWarnings } from '../closures.js';
@@ -54,47 +55,40 @@ function checkStdout({ json }: ExportCommandOptions, { stdout }: Context): void 
   }
 }
 
+/** Before the closure is computed, and with the name that was typed. */
 async function checkFile(path: string): Promise<void> {
   const stats = await lstat(path).catch(() => undefined);
-  if (stats === undefined || stats.isFile()) return;
-  throw new CarportError('E_USAGE', `\`${path}\` is there already and is no file`, {
-    hint: 'name another file; for a pipe or a device leave `--out` out and write `> FILE`',
+  if (stats !== undefined && !stats.isFile()) {
+    throw new CarportError('E_USAGE', `\`${path}\` is there already and is no file`, {
+      hint: 'name another file; for a pipe or a device leave `--out` out and write `> FILE`',
+    });
+  }
+  const directory = dirname(path);
+  const above = await stat(directory).catch(() => undefined);
+  if (!above?.isDirectory() || path.endsWith('/')) {
+    throw new CarportError('E_USAGE', `\`--out ${path}\`: there is no such directory`, {
+      hint: `name a file in a directory that is there; \`mkdir -p ${path.endsWith('/') ? path : directory}\` makes one`,
+    });
+  }
+  await access(directory, constants.W_OK).catch((cause) => {
+    throw new CarportError('E_IO', `\`--out ${path}\`: its directory cannot be written to`, {
+      cause,
+      hint: 'name a file in a directory of yours',
+    });
   });
 }
 
 /** Writes a file that is there whole or not at all; gives its size. */
-async function writeWholeFile(path: string, stream: AsyncIterable<Uint8Array>): Promise<number> {
-  const directory = dirname(resolve(path));
-  await removeLeftovers(directory);
-  const temporary = (await createTemporaryNames(directory))();
+function writeWholeFile(path: string, stream: AsyncIterable<Uint8Array>): Promise<number> {
   let stopped = false;
   const stop = () => {
     stopped = true;
   };
-  try {
-    return await interruptible(stop, async () => {
-      const file = await open(temporary, 'wx');
-      try {
-        for await (const bytes of stream) {
-          if (stopped) throw new Error('interrupted');
-          await writeAll(file, bytes);
-        }
-        const { size } = await file.stat();
-        await rename(temporary, path);
-        return size;
-      } finally {
-        await file.close();
-      }
-    });
-  } catch (error) {
-    await removeTree(temporary);
-    throw error;
+  async function* untilStopped(): AsyncGenerator<Uint8Array> {
+    for await (const bytes of stream) {
+      if (stopped) throw new Error('interrupted');
+      yield bytes;
+    }
   }
-}
-
-/** One call of `write` may take fewer bytes. */
-async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let offset = 0; offset < bytes.length; ) {
-    offset += (await file.write(bytes, offset)).bytesWritten;
-  }
+  return makeWhole(path, (temporary) => interruptible(stop, () => writeStream(temporary, untilStopped())));
 }

@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { lstat, rename } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CarportError } from '../../lib/errors.js';
-import { createTemporaryNames, removeLeftovers, removeTree } from '../../lib/filesystem/temporary.js';
 import { createUnpacker } from '../../lib/filesystem/unpack.js';
 import { walkTree } from '../../lib/filesystem/walk.js';
+import { makeWhole } from '../../lib/filesystem/whole.js';
 import { decodeNar } from '../../lib/nix/nar/decode.js';
 import { encodeNar } from '../../lib/nix/nar/encode.js';
 import { createListingBuilder, renderListing } from '../../lib/nix/nar/listing.js';
@@ -47,26 +47,23 @@ async function unpack(file: string, destination: string, context: Context): Prom
   if (await lstat(path).catch(() => undefined)) {
     throw new CarportError('E_USAGE', `\`${destination}\` is there already`, { hint: 'name a place that is free' });
   }
-  await removeLeftovers(dirname(path));
-  const temporary = (await createTemporaryNames(dirname(path)))();
-  const apply = createUnpacker(temporary, 'user');
   let stopped = false;
   const stop = () => {
     stopped = true;
   };
-  try {
-    await interruptible(stop, async () => {
-      for await (const event of decodeNar(open(file, context))) {
-        if (stopped) throw new Error('interrupted');
-        apply(event);
+  await makeWhole(path, (temporary) =>
+    interruptible(stop, async () => {
+      const apply = createUnpacker(temporary, 'user');
+      try {
+        for await (const event of decodeNar(open(file, context))) {
+          if (stopped) throw new Error('interrupted');
+          apply(event);
+        }
+      } finally {
+        apply.close();
       }
-      await rename(temporary, path);
-    });
-  } catch (error) {
-    apply.close();
-    await removeTree(temporary);
-    throw error;
-  }
+    }),
+  );
 }
 
 async function list(file: string, options: CommonOptions, context: Context): Promise<void> {

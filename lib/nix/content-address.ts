@@ -75,6 +75,30 @@ export function isContentAddressOf(text: string, path: string, references: reado
   }
 }
 
+/**
+ * The content address that gives a path, where that can be told by the sha256 of its NAR or, of a plain file, of its bytes.
+ * A path whose content names itself has another hash, and is not found.
+ */
+export function findContentAddress(
+  {
+    path,
+    references,
+    narHash,
+  }: { readonly path: string; readonly references: readonly string[]; readonly narHash: Hash },
+  flatHash?: Hash,
+): string | undefined {
+  const addresses: readonly ContentAddress[] = [
+    { method: 'recursive', hash: narHash },
+    ...(flatHash
+      ? ([
+          { method: 'text', hash: flatHash },
+          { method: 'flat', hash: flatHash },
+        ] as const)
+      : []),
+  ];
+  return addresses.map(renderContentAddress).find((text) => isContentAddressOf(text, path, references));
+}
+
 /** The type of a store path with its references: `source:<ref>…:self`. */
 function typeWithReferences(type: string, references: PathReferences): string {
   return [type, ...[...references.others].sort(), ...(references.self ? ['self'] : [])].join(':');

@@ -1,4 +1,4 @@
-import { formatError } from '../errors.js';
+import { CarportError, formatError } from '../errors.js';
 import { createNarDecoder } from './nar/decode.js';
 import { paddedLength, wireNumber, wireString } from './nar/encode.js';
 import type { PathInfo } from './narinfo.js';
@@ -49,9 +49,7 @@ export async function* decodeExport(source: AsyncIterable<Uint8Array>, storeDir:
   const input = createInput(source);
   try {
     for (;;) {
-      const next = await input.number();
-      if (next === 0) break;
-      if (next !== 1) throw malformed(`has ${next} where a path or the end should be: it is no export`);
+      if (!(await input.next())) break;
       let taken = false;
       yield {
         async *nar() {
@@ -152,6 +150,21 @@ function createInput(source: AsyncIterable<Uint8Array>) {
     }
     return Buffer.concat(taken);
   };
+  let begun = false;
+  /** Whether a path comes, and not the end. What is no export is seen at its first number. */
+  const next = async (): Promise<boolean> => {
+    const isFirst = !begun;
+    begun = true;
+    if (isFirst) {
+      const bytes = await some();
+      if (bytes === undefined) throw formatError('export', 'is empty', { hint: HINT });
+      rest = bytes;
+    }
+    const value = (await exactly(8)).readBigUInt64LE();
+    if (value === 0n || value === 1n) return value === 1n;
+    if (!isFirst) throw malformed(`has ${value} where a path or the end should be`);
+    throw new CarportError('E_FORMAT', 'this is not a `nix-store --export` file', { hint: HINT });
+  };
   const number = async (): Promise<number> => {
     const value = Number((await exactly(8)).readBigUInt64LE());
     if (!Number.isSafeInteger(value)) throw malformed('has a number that is larger than any length');
@@ -159,6 +172,7 @@ function createInput(source: AsyncIterable<Uint8Array>) {
   };
   return {
     some,
+    next,
     number,
     giveBack(bytes: Uint8Array) {
       rest = bytes;
@@ -182,6 +196,9 @@ function createInput(source: AsyncIterable<Uint8Array>) {
     },
   };
 }
+
+const HINT =
+  'give what `carport export` or `nix-store --export` wrote; decompress it first if need be: `zstd -d < FILE | carport import`';
 
 function printable(value: string): string {
   return value.slice(0, 300).replace(/[^\x20-\x7e]/g, '?');

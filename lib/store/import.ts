@@ -1,7 +1,10 @@
 import { CarportError } from '../errors.js';
 import { removeTree } from '../filesystem/temporary.js';
+import { findContentAddress } from '../nix/content-address.js';
 import { decodeExport, type ExportedPath } from '../nix/export.js';
-import type { PathInfo } from '../nix/narinfo.js';
+import { mergeSignatures, type PathInfo } from '../nix/narinfo.js';
+import type { PublicKey } from '../signing/key.js';
+import { fingerprint, signersOf } from '../signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../signing/trust.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { createStoreWriter, type OwnStore, type StoreWriter } from './own-store.js';
@@ -30,6 +33,7 @@ export async function importPaths(
       requireTrusted(info, trust, 'the export');
       await requireReferences(info, imported, store);
     });
+    await completeRegistration(info, store, writer, trust.keys);
     imported.set(info.path, info);
   }
   return [...imported.values()];
@@ -46,8 +50,11 @@ async function importPath(
 ): Promise<PathInfo> {
   const temporary = writer.temporaryName();
   try {
-    const digest = await pool.run({ type: 'unpack-unknown', destination: temporary }, { source: exported.nar() });
-    const info = { ...(await exported.info()), ...digest };
+    const job = { type: 'unpack-unknown', destination: temporary } as const;
+    const { flatHash, ...digest } = await pool.run(job, { source: exported.nar() });
+    const told = { ...(await exported.info()), ...digest };
+    const ca = findContentAddress(told, flatHash);
+    const info = { ...told, ...(ca && { ca }) };
     await check(info);
     await writer.place(temporary, info);
     return info;
@@ -55,6 +62,24 @@ async function importPath(
     await removeTree(temporary);
     throw error;
   }
+}
+
+/** What was here already gets the content address and the signatures by trusted keys that it lacks. */
+async function completeRegistration(
+  info: PathInfo,
+  store: OwnStore,
+  writer: StoreWriter,
+  keys: readonly PublicKey[],
+): Promise<void> {
+  const registered = (await store.queryInfos([info.path])).get(info.path);
+  const signed = fingerprint(info);
+  if (registered === undefined || fingerprint(registered) !== signed) return;
+  const missing = info.signatures.filter((each) => !registered.signatures.includes(each));
+  const signatures = missing.filter((each) => signersOf(signed, [each], keys).length > 0);
+  if (signatures.length === 0 && (registered.ca !== undefined || info.ca === undefined)) return;
+  const ca = registered.ca ?? info.ca;
+  const merged = mergeSignatures(registered.signatures, signatures);
+  await writer.register({ ...registered, signatures: merged, ...(ca && { ca }) });
 }
 
 async function requireReferences(

@@ -58,6 +58,11 @@ export interface UnpackUnknownJob {
   readonly destination: string;
 }
 
+export interface UnpackUnknownResult extends NarDigest {
+  /** When the tree is a plain file that is not executable: the sha256 of its bytes, which may be what it is named after. */
+  readonly flatHash?: Hash;
+}
+
 /** Hashes a path's NAR. */
 export interface HashJob {
   readonly type: 'hash';
@@ -100,7 +105,7 @@ export interface JobResults {
   readonly pack: PackResult;
   readonly unpack: UnpackResult;
   readonly save: UnpackResult;
-  readonly 'unpack-unknown': NarDigest;
+  readonly 'unpack-unknown': UnpackUnknownResult;
   readonly hash: NarDigest;
   readonly scan: ScanResult;
   readonly copy: NarDigest;

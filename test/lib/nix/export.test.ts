@@ -125,7 +125,9 @@ describe('the reader of exports refuses', () => {
   it('a stream that is cut at any byte', async () => {
     const stream = Buffer.concat([WHOLE, NEXT, NAR, told({ path: nodePath('b'), references: [PATH] }), END]);
     expect(await decode([stream])).toHaveLength(2);
-    for (let size = 0; size < stream.length; size++) await expectRefused(/is truncated/, stream.subarray(0, size));
+    for (let size = 1; size < stream.length; size++) await expectRefused(/is truncated/, stream.subarray(0, size));
+    await expectRefused(/is empty/);
+    await expectRefused(/is empty/, new Uint8Array());
   });
 
   it('any byte after the end, in the same piece or a later one', async () => {
@@ -137,11 +139,12 @@ describe('the reader of exports refuses', () => {
   });
 
   it.each([
-    ['a NAR', NAR, /it is no export/],
-    ['text', Buffer.from('Not an export at all.\n'), /it is no export|larger than any length/],
+    ['a NAR', NAR, /is not a `nix-store --export` file/],
+    ['text', Buffer.from('Not an export at all.\n'), /is not a `nix-store --export` file/],
     ['zeros and more', Buffer.alloc(16), /bytes after its end/],
-    ['2', number(2n), /has 2 where a path or the end should be/],
-    ['2^64-1', number(2n ** 64n - 1n), /larger than any length/],
+    ['2', number(2n), /is not a `nix-store --export` file/],
+    ['2^64-1', number(2n ** 64n - 1n), /is not a `nix-store --export` file/],
+    ['a path, and goes on with 2', Buffer.concat([WHOLE, number(2n)]), /has 2 where a path or the end should be/],
   ])('what begins with %s', async (_, bytes, reason) => {
     await expectRefused(reason, bytes);
   });
