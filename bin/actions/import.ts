@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { CarportError } from '../../lib/errors.js';
 import type { PathInfo } from '../../lib/nix/narinfo.js';
@@ -6,12 +7,11 @@ import { withStoreWrite } from '../../lib/store/activity.js';
 import { importPaths } from '../../lib/store/import.js';
 import { realPathIn } from '../../lib/store/layout.js';
 import { NIX, openStoreForWriting } from '../../lib/store/open.js';
-import { checkReplaceable, makeOutLink } from '../../lib/store/roots.js';
+import { makeOutLink, prepareOutLinks } from '../../lib/store/out-links.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { interruptible } from '../interrupt.js';
 import { parseTrustedKeys } from '../keys.js';
-import { outLinks } from '../out-links.js';
 import { singleValue } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
 import { withPool } from '../with-pool.js';
@@ -33,7 +33,10 @@ export async function run(file: string, options: ImportCommandOptions, context: 
   }
   const store = openStoreForWriting(selection, context.env);
   const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
-  if (options.outLink !== undefined) await checkReplaceable(options.outLink);
+  await checkNotDirectory(file);
+  const links = await prepareOutLinks(options.outLink, (link, path) =>
+    makeOutLink(store, link, realPathIn(store.layout, path)),
+  );
 
   const stop = new AbortController();
   const infos = await withStoreWrite(
@@ -45,12 +48,7 @@ export async function run(file: string, options: ImportCommandOptions, context: 
           () => importPaths(openStream(file, context, stop.signal), { store, pool, trust }),
         ),
       );
-      const roots = rootsOf(imported);
-      const links = outLinks(options.outLink, roots.length);
-      for (const link of links) await checkReplaceable(link);
-      for (const [index, link] of links.entries()) {
-        await makeOutLink(store, link, realPathIn(store.layout, roots[index]!));
-      }
+      await links.make(rootsOf(imported));
       return imported;
     },
     { onWait: (message) => note(context, options, message) },
@@ -60,6 +58,14 @@ export async function run(file: string, options: ImportCommandOptions, context: 
   else await writeLines(context.stdout, paths);
   const narSize = infos.reduce((sum, info) => sum + info.narSize, 0);
   if (!options.json) note(context, options, `imported ${count(paths.length, 'path')} (${formatBytes(narSize)})`);
+}
+
+async function checkNotDirectory(file: string): Promise<void> {
+  const stats = file === '-' ? undefined : await stat(file).catch(() => undefined);
+  if (!stats?.isDirectory()) return;
+  throw new CarportError('E_USAGE', `\`${file}\` is a directory, and no export`, {
+    hint: 'name the file that `carport export --out` wrote; `carport pull --from` takes a directory that is a cache',
+  });
 }
 
 function openStream(file: string, { stdin }: Context, signal: AbortSignal): Readable {

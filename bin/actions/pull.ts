@@ -9,11 +9,10 @@ import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { NIX, openStoreForWriting, requireNixStore } from '../../lib/store/open.js';
-import { checkReplaceable } from '../../lib/store/roots.js';
+import { type OutLinks, prepareOutLinks } from '../../lib/store/out-links.js';
 import { type CommandRun, settingsOf } from '../command.js';
 import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { interruptible } from '../interrupt.js';
-import { outLinks } from '../out-links.js';
 import { expandStdin } from '../paths.js';
 import { type PinReadOptions, pinPolicyOf, seenPinsOf } from '../pins.js';
 import { createReporter } from '../reporters/reporter.js';
@@ -49,8 +48,8 @@ export async function pullPaths(
   }
   jobsOf(settings.jobs);
   const trust = pinPolicyOf(settings, options);
-  if (options.outLink !== undefined) await checkReplaceable(options.outLink);
   const target = await openTarget(singleValue(settings.store), trust, context);
+  const links = await prepareOutLinks(options.outLink, target.makeOutLink);
   // Here, since stdin is read once and a pull may be planned again.
   const words = await expandStdin(whats, context);
 
@@ -60,7 +59,7 @@ export async function pullPaths(
     return await withCaches(settings.from.values, { context, settings, warn }, (caches) => {
       const objects = caches.map((cache) => cache.objects);
       const work = () =>
-        pullFrom(objects, { words, target, trust }, { options, settings, context, emit: reporter.emit });
+        pullFrom(objects, { words, target, trust, links }, { options, settings, context, emit: reporter.emit });
       return options.dryRun ? work() : target.protect(work, warn);
     });
   } finally {
@@ -77,11 +76,12 @@ interface PullRequest {
   readonly words: readonly string[];
   readonly target: PullTarget;
   readonly trust: PinPolicy;
+  readonly links: OutLinks;
 }
 
 async function pullFrom(
   given: readonly ObjectStore[],
-  { words, target, trust }: PullRequest,
+  { words, target, trust, links }: PullRequest,
   { options, settings, context, emit }: CommandRun<PullCommandOptions>,
 ): Promise<readonly string[]> {
   const { store } = target;
@@ -90,8 +90,7 @@ async function pullFrom(
   const { roots, pins } = await resolveWanted(words, store, source);
   // What cannot be kept is told before it is fetched.
   if (pins.length > 0 && !options.dryRun) await makeDirectory(target.pinsDir);
-  const links = outLinks(options.outLink, roots.length);
-  for (const link of links) await checkReplaceable(link);
+  await links.check(roots.length);
   const plan = await planPull(caches, store, roots, trust, emit);
   const fetchPaths = plan.fetch.map(({ info }) => info.path);
   const narSize = plan.fetch.reduce((sum, { info }) => sum + info.narSize, 0);
@@ -100,7 +99,7 @@ async function pullFrom(
   emit({ type: 'plan', ...totals, transfer: plan.fetch.length, narSize, storePaths: fetchPaths });
   if (options.dryRun) return fetchPaths;
   const { fileSize } = await fetchAll(plan, target, { caches, trust, emit }, settings);
-  for (const [index, link] of links.entries()) await target.makeOutLink(link, plan.roots[index]!);
+  await links.make(plan.roots);
   for (const pin of pins) await target.keepPin(pin);
   const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);
   emit({

@@ -19,10 +19,10 @@ export async function collect(options: CollectOptions, context: Context): Promis
   const tell = (message: string) => note(context, options, message);
   const dryRun = options.dryRun === true;
   const garbage = dryRun ? await findGarbage(store) : await collectGarbage(store, { onWait: tell });
-  const { storePaths, narSize, kept, unregistered, incompleteRoots } = garbage;
+  const { storePaths, narSize, kept, unregistered, leftAlone, incompleteRoots } = garbage;
   for (const warning of warningsOf(garbage, dryRun)) say(context, `${printable(`warning: ${warning}`)}\n`);
   if (options.json) {
-    await writeJson(context.stdout, { dryRun, storePaths, narSize, kept, unregistered, incompleteRoots });
+    await writeJson(context.stdout, { dryRun, storePaths, narSize, kept, unregistered, leftAlone, incompleteRoots });
   } else await writeLines(context.stdout, storePaths);
   for (const line of summaryOf(garbage, dryRun)) tell(line);
 }
@@ -63,16 +63,32 @@ function warningsOf({ incompleteRoots, beingWritten }: Garbage, dryRun: boolean)
 
 const WORDS = { link: 'out-link', pin: 'pin', running: 'running' } as const;
 
-function summaryOf({ storePaths, narSize, unregistered, sharedWithNix }: Garbage, dryRun: boolean): readonly string[] {
+function summaryOf(
+  { storePaths, narSize, unregistered, leftAlone, sharedWithNix }: Garbage,
+  dryRun: boolean,
+): readonly string[] {
   const paths = count(storePaths.length, 'path');
-  const left = unregistered.length === 1 ? '1 entry' : `${unregistered.length} entries`;
   const verb = dryRun ? 'to remove' : 'removed';
-  const leftovers = unregistered.length > 0 ? [`${left} ${verb} that killed runs left in the store dir`] : [];
+  const leftovers = unregistered.length > 0 ? [`${entries(unregistered)} ${verb}: not registered`] : [];
+  const others = leftAlone.length > 0 ? [`${entries(leftAlone)} left alone: ${reasonFor(leftAlone)}`] : [];
   if (sharedWithNix) {
     return [
       `${paths} ${dryRun ? 'to forget' : 'forgotten'}; the files stay, since Nix keeps its own paths in the same ` +
         'directory: `nix-collect-garbage` removes what Nix does not need either',
     ];
   }
-  return [`${paths}, ${formatBytes(narSize)} ${dryRun ? 'to free' : 'freed'}`, ...leftovers];
+  return [`${paths}, ${formatBytes(narSize)} ${dryRun ? 'to free' : 'freed'}`, ...leftovers, ...others];
+}
+
+function entries({ length }: readonly string[]): string {
+  return `${length} ${length === 1 ? 'entry' : 'entries'} of the store dir`;
+}
+
+/** Names that are shown of entries that stay. */
+const MOST_SHOWN = 3;
+
+function reasonFor(names: readonly string[]): string {
+  const more = names.length > MOST_SHOWN ? ` and ${names.length - MOST_SHOWN} more` : '';
+  const shown = names.slice(0, MOST_SHOWN).map((name) => `\`${name}\``);
+  return printable(`nothing says that carport put them there (${shown.join(', ')}${more})`);
 }

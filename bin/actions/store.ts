@@ -2,11 +2,15 @@ import { basename, resolve } from 'node:path';
 import { CarportError } from '../../lib/errors.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import type { PathInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
 import { withStoreWrite } from '../../lib/store/activity.js';
 import { addToStore } from '../../lib/store/add.js';
-import { openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
-import { checkReplaceable, listRoots, makeOutLink, type Root } from '../../lib/store/roots.js';
-import { unregisterDamaged, verifyStore } from '../../lib/store/verify.js';
+import { realPathIn } from '../../lib/store/layout.js';
+import { openKnown, openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
+import { makeOutLink, prepareOutLinks } from '../../lib/store/out-links.js';
+import type { OwnStore } from '../../lib/store/own-store.js';
+import { listRoots, type Root } from '../../lib/store/roots.js';
+import { OWN_PROBLEMS, type StoreProblem, unregisterDamaged, verifyStore } from '../../lib/store/verify.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../context.js';
@@ -34,12 +38,13 @@ export async function add(path: string, options: AddCommandOptions, context: Con
   const selection = singleValue(settings.store);
   const { store, known } = await openOwnAndKnown(selection, context);
   const name = options.name ?? basename(resolve(path));
-  const { outLink } = options;
-  if (outLink !== undefined) await checkReplaceable(outLink);
+  const links = await prepareOutLinks(options.outLink, (link, path) =>
+    makeOutLink(store, link, realPathIn(store.layout, path)),
+  );
   const onWait = (message: string) => note(context, options, message);
   const addAndLink = async (pool: WorkerPool) => {
     const added = await addToStore({ path, name, store, known, pool });
-    if (outLink !== undefined) await makeOutLink(store, outLink, store.realPath(added.info));
+    await links.make([added.info.path]);
     return added;
   };
   const { info, existed, unknownMentions } = await withPool(settings.jobs, (pool) =>
@@ -92,37 +97,60 @@ export async function verify(whats: readonly string[], options: VerifyOptions, c
   const settings = await settingsOf({ ...options }, context);
   const { store, known } = await openOwnAndKnown(singleValue(settings.store), context);
   const paths = whats.length > 0 ? await resolvePaths(whats, store, context) : undefined;
-  const unknown = paths && (await store.queryInfos(paths));
-  const missing = paths?.find((path) => !unknown!.has(path));
-  if (missing) throw new CarportError('E_NOT_FOUND', `\`${missing}\` is not valid in ${store.description}`);
+  if (paths) await requireRegistered(paths, store);
   const result = await withPool(settings.jobs, (pool) => verifyStore(store, known, pool, paths));
   for (const name of result.unregistered) {
-    note(context, options, `note: \`${name}\` is in the store dir but not registered: a killed run left it`);
+    const message = `note: \`${name}\` is in the store dir but not registered: the next pull of it uses it, or \`carport store gc\` removes it`;
+    note(context, options, printable(message));
+  }
+  for (const name of result.leftAlone) {
+    const message = `note: \`${name}\` is in the store dir but not registered, and nothing says that carport put it there`;
+    note(context, options, printable(message));
   }
   const onWait = (message: string) => note(context, options, message);
-  const gaveUp =
-    options.repair && result.problems.length > 0 ? await unregisterDamaged(store, result.problems, { onWait }) : [];
+  const { problems } = result;
+  const gaveUp = options.repair && problems.length > 0 ? await unregisterDamaged(store, problems, { onWait }) : [];
   if (options.json) await writeJson(context.stdout, { ...result, ...(options.repair && { gaveUp }) });
   else {
-    await writeLines(
-      context.stdout,
-      result.problems.map(({ path, problem, detail }) => printable(`${path}: ${problem}: ${detail}`)),
-    );
+    await writeLines(context.stdout, [
+      ...problems.map(({ path, problem, detail }) => printable(`${path}: ${problem}: ${detail}`)),
+      ...gaveUp.map((path) => printable(`${path}: given up: pull or add it again`)),
+    ]);
   }
-  if (result.problems.length > 0) {
-    throw new CarportError('E_INTEGRITY', `${count(result.problems.length, 'problem')} in ${store.description}`, {
-      hint: options.repair
-        ? `${count(gaveUp.length, 'path')} given up, with what refers to them: pull or add them again`
-        : '`carport store verify --repair` gives the paths up, with what refers to them; then pull or add them again',
+  if (problems.length > 0) {
+    throw new CarportError('E_INTEGRITY', `${count(problems.length, 'problem')} in ${store.description}`, {
+      hint: repairHint(problems, gaveUp, options),
     });
   }
   note(context, options, `${count(result.checked, 'path')} checked, all whole`);
 }
 
-/** carport's own store, and what counts as known beside it: without `--store` also what the system's Nix has. */
+function repairHint(
+  problems: readonly StoreProblem[],
+  gaveUp: readonly string[],
+  { repair = false }: VerifyOptions,
+): string {
+  const isOwn = problems.some(({ problem }) => OWN_PROBLEMS.includes(problem));
+  if (!isOwn) return 'pull or add the paths again that are not valid: what refers to them is whole then';
+  return repair
+    ? `${count(gaveUp.length, 'path')} given up, with what refers to them: pull or add them again`
+    : '`carport store verify --repair` gives the paths up, with what refers to them; then pull or add them again';
+}
+
+async function requireRegistered(paths: readonly string[], store: OwnStore): Promise<void> {
+  const { registered, damaged } = await store.queryReadable();
+  const unreadable = new Set(damaged.map(({ hashPart }) => hashPart));
+  const missing = paths.find((path) => !registered.has(path) && !unreadable.has(hashPartOf(path)));
+  if (missing === undefined) return;
+  throw new CarportError('E_NOT_FOUND', `\`${missing}\` is not valid in ${store.description}`, {
+    hint: '`carport store ls` prints what is',
+  });
+}
+
+/** carport's own store, and what counts as known beside it. */
 async function openOwnAndKnown(selection: string | undefined, context: Context) {
   const store = openStoreForWriting(selection, context.env);
-  const known = selection === undefined ? await openStoreForReading(undefined, context.env) : store;
+  const known = await openKnown(store, context.env);
   return { store, known };
 }
 

@@ -8,7 +8,7 @@ import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { checkCacheDirectory, importIntoNix, makeNixRoot, wasCollected } from '../../lib/store/nix-import.js';
 import { keepNixPin, nixPins } from '../../lib/store/nix-pins.js';
-import { checkReplaceable } from '../../lib/store/roots.js';
+import { checkReplaceable } from '../../lib/store/out-links.js';
 import type { Store } from '../../lib/store/store.js';
 import { narInfoKey, writeCacheInfo, writeNarInfo } from '../binary-cache.js';
 import { openFileStore } from '../object-store/file.js';

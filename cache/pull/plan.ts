@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
-import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
 import { requireTrusted, type TrustPolicy } from '../../lib/signing/trust.js';
 import type { Store } from '../../lib/store/store.js';
@@ -32,7 +32,7 @@ export interface PullPlan {
   readonly roots: readonly string[];
   /** What is to be fetched, dependencies first. */
   readonly fetch: readonly PlannedPath[];
-  /** How many paths of the closure the store has already. Their own references are not counted. */
+  /** How many paths of the closure the store has already. */
   readonly present: number;
 }
 
@@ -63,11 +63,11 @@ export async function orderCaches(
 
 /**
  * Walks the narinfos breadth first from `wanted`, many at a time. Each must be signed as `trust` says. What the store
- * has is skipped with its closure.
+ * has is not asked for; what it lacks of the closure of that is: an own store may be damaged.
  */
 export async function planPull(
   caches: readonly ObjectStore[],
-  store: Pick<Store, 'storeDir' | 'queryInfos' | 'queryHashParts'>,
+  store: Pick<Store, 'storeDir' | 'queryInfos' | 'queryClosure' | 'queryHashParts'>,
   wanted: readonly WantedRoot[],
   trust: TrustPolicy,
   emit: Emit,
@@ -91,15 +91,19 @@ export async function planPull(
       return there !== undefined && (path ?? there) === there ? there : note(await find(hashPart, path)).path;
     }),
   );
-  let present = 0;
+  const local = new Map<string, PathInfo>();
   const graph = await walkReferences(roots, async (paths) => {
-    const local = await store.queryInfos(paths);
-    present += local.size;
-    const missing = paths.filter((path) => !local.has(path));
+    const unknown = paths.filter((path) => !local.has(path));
+    // The whole closure at once: Nix is asked by running a program.
+    const closure = unknown.length > 0 ? await store.queryClosure(unknown) : new Map<string, PathInfo>();
+    for (const [path, info] of closure) local.set(path, info);
+    const missing = unknown.filter((path) => !local.has(path));
     const infos = missing.map(async (path) => found.get(path)?.info ?? note(await find(hashPartOf(path), path)));
-    return new Map((await Promise.all(infos)).map((info) => [info.path, info]));
+    const fetched = new Map((await Promise.all(infos)).map((info) => [info.path, info]));
+    return new Map(paths.map((path) => [path, local.get(path) ?? fetched.get(path)!]));
   });
-  return { roots, fetch: topologicalOrder(graph).map(({ path }) => found.get(path)!), present };
+  const fetch = topologicalOrder(graph).flatMap(({ path }) => (local.has(path) ? [] : [found.get(path)!]));
+  return { roots, fetch, present: graph.size - fetch.length };
 }
 
 /** The valid paths of these hash parts. What Nix's store dir holds need not be valid, or not be a store path even. */

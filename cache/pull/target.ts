@@ -1,9 +1,14 @@
 import type { PathInfo } from '../../lib/nix/narinfo.js';
 import { withStoreWrite } from '../../lib/store/activity.js';
 import { realPathIn } from '../../lib/store/layout.js';
-import { createStoreWriter, type OwnStore, type StoreWriter } from '../../lib/store/own-store.js';
+import { makeOutLink } from '../../lib/store/out-links.js';
+import {
+  createStoreWriter,
+  type OwnStore,
+  type StoreWriter,
+  withoutDamagedMetadata,
+} from '../../lib/store/own-store.js';
 import { type PulledPin, writePulledPin } from '../../lib/store/pulled-pins.js';
-import { makeOutLink } from '../../lib/store/roots.js';
 import type { Store } from '../../lib/store/store.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 
@@ -33,7 +38,7 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
 /** carport's own store: each path is valid as soon as it is handed over. */
 export function createOwnTarget(store: OwnStore): PullTarget {
   return {
-    store,
+    store: withoutDamagedMetadata(store),
     protect: (work, onWait) => withStoreWrite(store, work, { onWait }),
     async receive(pool, _signal, work) {
       const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));

@@ -1,16 +1,19 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
-import { isErrno } from '../errors.js';
-import { isThere, namesIn } from '../filesystem/presence.js';
+import { CarportError, isErrno } from '../errors.js';
+import { isThere } from '../filesystem/presence.js';
 import { moveFile } from '../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
-import { type PathGraph, reachableFrom } from '../nix/closure.js';
-import { baseNameOf, isStoreBaseName } from '../nix/store-path.js';
+import type { PathGraph } from '../nix/closure.js';
+import { baseNameOf, hashPartOf } from '../nix/store-path.js';
 import { type ActivityOptions, isBeingWritten, withStoreCollection } from './activity.js';
+import { claimedHashParts } from './claims.js';
+import type { Registrations } from './metadata.js';
 import type { OwnStore } from './own-store.js';
-import { listRoots, type Root, staleRoots } from './roots.js';
+import { type Root, readRoots } from './roots.js';
 import { unregister } from './unregister.js';
+import { unregisteredEntries } from './unregistered.js';
 
 /** Trees that are removed at a time. */
 const REMOVALS_AT_ONCE = 4;
@@ -22,8 +25,10 @@ export interface Garbage {
   readonly narSize: number;
   /** Paths that stay. */
   readonly kept: number;
-  /** Names of entries of the store dir that are not registered: left by something that was killed. */
+  /** Names of entries of the store dir that are carport's and not registered: left by a killed run, or given up. */
   readonly unregistered: readonly string[];
+  /** Names of entries that are not registered, and of which nothing says that they are carport's: they stay. */
+  readonly leftAlone: readonly string[];
   /** Roots, and those of their paths that are not registered. */
   readonly incompleteRoots: readonly { readonly root: Root; readonly missing: readonly string[] }[];
   /** Nix keeps its paths in the same store dir: files are left to its own collector. */
@@ -38,7 +43,8 @@ export async function findGarbage(store: OwnStore): Promise<Garbage> {
 }
 
 /**
- * Removes every path that no root reaches, and what killed runs left. Writers are kept away while paths are chosen and
+ * Removes every path that no root reaches, and what killed runs left. What a root needs stays, also where it is not
+ * registered (any more). Writers are kept away while paths are chosen and
  * lose registration and name, which is short; what takes long, removing trees, is done beside them.
  */
 export async function collectGarbage(store: OwnStore, options: ActivityOptions = {}): Promise<Garbage> {
@@ -48,10 +54,14 @@ export async function collectGarbage(store: OwnStore, options: ActivityOptions =
   const { garbage, doomed } = await withStoreCollection(
     store,
     async () => {
-      const { garbage, graph } = await survey(store);
-      await unregister(store, new Map(garbage.storePaths.map((path) => [path, graph.get(path)!])));
-      for (const note of await staleRoots(store)) await rm(note, { force: true });
-      return { garbage, doomed: await takeNames(store, garbage) };
+      const { garbage, graph, reached, staleNotes } = await survey(store);
+      const going = new Map(garbage.storePaths.map((path) => [path, graph.get(path)!]));
+      await unregister(store, going);
+      await allDone(staleNotes.map((note) => rm(note, { force: true })));
+      const removable = [...going.values()].filter(({ found }) => !found).map(({ path }) => baseNameOf(path));
+      const doomed = garbage.sharedWithNix ? [] : await takeNames(store, [...removable, ...garbage.unregistered]);
+      await dropClaims(store, reached, graph);
+      return { garbage, doomed };
     },
     options,
   );
@@ -63,37 +73,59 @@ export async function collectGarbage(store: OwnStore, options: ActivityOptions =
   return garbage;
 }
 
-async function survey(store: OwnStore): Promise<{ readonly garbage: Garbage; readonly graph: PathGraph }> {
+interface Survey {
+  readonly garbage: Garbage;
+  readonly graph: Registrations;
+  /** What roots name and all that this refers to, as far as it is known; also what is not registered. */
+  readonly reached: ReadonlySet<string>;
+  readonly staleNotes: readonly string[];
+}
+
+async function survey(store: OwnStore): Promise<Survey> {
   const { layout } = store;
-  const ours = await isThere(layout.infoDir);
   const sharedWithNix = await isThere(layout.nixStateDir);
-  const roots = await listRoots(store);
+  const { roots, staleNotes } = await readRoots(store);
   const graph = await store.queryAll();
-  const kept = reachableFrom(
-    graph,
-    roots.flatMap(({ storePaths }) => storePaths),
-  );
-  const unreached = [...graph.values()].filter(({ path }) => !kept.has(path));
-  const names = ours && !sharedWithNix ? await namesIn(layout.realStoreDir) : [];
+  const { ours, others, claims } = await unregisteredEntries(store, graph);
+  const claimed = claims.flatMap(({ info }) => (info ? [[info.path, info] as const] : []));
+  const known: PathGraph = new Map([...claimed, ...graph]);
+  const reached = reachedFrom(known, roots);
+  const isReached = (name: string) => reached.has(`${store.storeDir}/${name}`);
+  requireKnown([...ours, ...others].filter(isReached), known, store);
+  const unreached = [...graph.values()].filter(({ path }) => !reached.has(path));
   const missing = (root: Root) => root.storePaths.filter((path) => !graph.has(path));
   const garbage: Garbage = {
     storePaths: unreached.map(({ path }) => path).sort(),
     narSize: unreached.reduce((sum, { narSize }) => sum + narSize, 0),
-    kept: kept.size,
-    unregistered: names.filter((name) => isStoreBaseName(name) && !graph.has(`${store.storeDir}/${name}`)),
+    kept: graph.size - unreached.length,
+    unregistered: ours.filter((name) => !isReached(name)),
+    leftAlone: others,
     incompleteRoots: roots.map((root) => ({ root, missing: missing(root) })).filter((each) => each.missing.length > 0),
     sharedWithNix,
     beingWritten: await isBeingWritten(store),
   };
-  return { garbage, graph };
+  return { garbage, graph, reached, staleNotes };
+}
+
+function reachedFrom(known: PathGraph, roots: readonly Root[]): ReadonlySet<string> {
+  const reached = new Set(roots.flatMap(({ storePaths }) => storePaths));
+  for (const path of reached) for (const reference of known.get(path)?.references ?? []) reached.add(reference);
+  return reached;
+}
+
+/** Of a tree that is in use and of which nothing is known it cannot be told what else must stay. */
+function requireKnown(reachedNames: readonly string[], known: PathGraph, { storeDir, description }: OwnStore): void {
+  const path = reachedNames.map((name) => `${storeDir}/${name}`).find((each) => !known.has(each));
+  if (path === undefined) return;
+  throw new CarportError('E_INTEGRITY', `\`${path}\` is in use, and it is not known what it needs`, {
+    cause: new Error(`its files are in ${description}, but it is not registered`),
+    hint: 'pull or add it again; or drop what uses it, which `carport store ls --roots` prints',
+  });
 }
 
 /** Renames what goes, so that no half of a tree is ever at a store path. Gives the new names. */
-async function takeNames({ layout }: OwnStore, garbage: Garbage): Promise<readonly string[]> {
-  // Nix may have registered the same paths for itself.
-  if (garbage.sharedWithNix) return [];
+async function takeNames({ layout }: OwnStore, names: readonly string[]): Promise<readonly string[]> {
   const temporaryName = await createTemporaryNames(layout.realStoreDir);
-  const names = [...garbage.storePaths.map(baseNameOf), ...garbage.unregistered];
   return (
     await allDone(
       names.map(async (name) => {
@@ -108,6 +140,13 @@ async function takeNames({ layout }: OwnStore, garbage: Garbage): Promise<readon
       }),
     )
   ).flat();
+}
+
+/** Removes claims of what is gone. What is in use and not registered keeps them: they tell what it needs. */
+async function dropClaims(store: OwnStore, reached: ReadonlySet<string>, graph: PathGraph): Promise<void> {
+  const used = new Set([...reached].filter((path) => !graph.has(path)).map(hashPartOf));
+  const claims = [...(await claimedHashParts(store.layout))].filter(([hashPart]) => !used.has(hashPart));
+  await allDone(claims.flatMap(([, files]) => files.map((file) => rm(file, { force: true }))));
 }
 
 /** Fails when one fails, but not before all have ended: nothing may go on when writers are let in again. */

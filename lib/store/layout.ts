@@ -11,6 +11,8 @@ export interface StoreLayout {
   readonly realStoreDir: string;
   /** `<hash part>.narinfo` of each valid path. */
   readonly infoDir: string;
+  /** Files that say which entries of the store dir are carport's although they are not registered. */
+  readonly claimsDir: string;
   /** Links to out-links, whose closures are in use. */
   readonly rootsDir: string;
   /** What names stood for when they were pulled. */
@@ -28,6 +30,7 @@ export function storeLayout(root: string): StoreLayout {
     storeDir: DEFAULT_STORE_DIR,
     realStoreDir: join(absolute, DEFAULT_STORE_DIR),
     infoDir: join(absolute, 'nix/var/carport/info'),
+    claimsDir: join(absolute, 'nix/var/carport/claims'),
     rootsDir: join(absolute, 'nix/var/carport/roots'),
     pinsDir: join(absolute, 'nix/var/carport/pins'),
     activeDir: join(absolute, 'nix/var/carport/active'),

@@ -1,3 +1,5 @@
+import { realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { CarportError } from '../errors.js';
 import { defaultStoreRoot } from './layout.js';
 import { openNixStore } from './nix-store.js';
@@ -18,6 +20,19 @@ export async function openStoreForReading(selection: string | undefined, env: No
   const nix = await openNixStore(env);
   const own = openOwnStore(defaultStoreRoot(env));
   return nix && nix.storeDir === own.storeDir ? uniteStores([nix, own]) : (nix ?? own);
+}
+
+/**
+ * What counts as known beside an own store: at its default root also what the system's Nix has, whether that root was
+ * named or not.
+ */
+export async function openKnown(store: OwnStore, env: NodeJS.ProcessEnv): Promise<Store> {
+  const [root, usual] = await Promise.all([store.layout.root, defaultStoreRoot(env)].map(realPathOrItself));
+  return root === usual ? openStoreForReading(undefined, env) : store;
+}
+
+function realPathOrItself(path: string): Promise<string> {
+  return realpath(path).catch(() => resolve(path));
 }
 
 /** The system's Nix; throws when it is not there. */

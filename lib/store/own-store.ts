@@ -1,16 +1,18 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../errors.js';
 import { makeDirectory } from '../filesystem/make-directory.js';
 import { namesIn } from '../filesystem/presence.js';
-import { moveFile, readSmallFile, writeFileAtomic } from '../filesystem/small-files.js';
+import { moveFile, writeFileAtomic } from '../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
 import type { PathGraph } from '../nix/closure.js';
-import { hashesEqual, renderHash } from '../nix/hash.js';
-import { type NarInfo, type PathInfo, parseNarInfo, renderNarInfo } from '../nix/narinfo.js';
-import { baseNameOf, hashPartOf, isStoreBaseName, parseStorePath } from '../nix/store-path.js';
+import { hashesEqual } from '../nix/hash.js';
+import type { PathInfo } from '../nix/narinfo.js';
+import { baseNameOf, hashPartOf, isStoreBaseName } from '../nix/store-path.js';
 import type { NarDigest } from '../workers/jobs.js';
+import { claimedHashParts, createClaimNames } from './claims.js';
 import { infoFile, realPathIn, type StoreLayout, storeLayout } from './layout.js';
+import { isDamage, type Registration, type Registrations, readMetadata, renderMetadata } from './metadata.js';
 import type { Store } from './store.js';
 import { walkReferences } from './walk-references.js';
 
@@ -20,23 +22,46 @@ const READS_AT_ONCE = 128;
 /** How often a place is cleared for a tree: other processes may put damaged trees or whole ones there meanwhile. */
 const PLACE_ATTEMPTS = 20;
 
-/** Bytes of a metadata file, at most. */
-const MAX_INFO_SIZE = 4 * 1024 * 1024;
-
 /** carport's own store: `<root>/nix/store`, and metadata in narinfos below `<root>/nix/var/carport`. */
 export interface OwnStore extends Store {
   readonly layout: StoreLayout;
   /** Every path that is registered, whether its files are still there or not. */
-  queryAll(): Promise<PathGraph>;
+  queryAll(): Promise<Registrations>;
+  /** The same, and metadata that cannot be read: `queryAll` throws for the first of them. */
+  queryReadable(): Promise<{ readonly registered: Registrations; readonly damaged: readonly DamagedMetadata[] }>;
 }
+
+/** A metadata file that says nothing. */
+export interface DamagedMetadata {
+  readonly file: string;
+  /** What its name says, if anything. */
+  readonly hashPart: string;
+  readonly error: CarportError;
+}
+
+const METADATA_ENDING = '.narinfo';
 
 export function openOwnStore(root: string): OwnStore {
   const layout = storeLayout(root);
   const limit = pLimit(READS_AT_ONCE);
-  const queryInfos = async (paths: readonly string[]): Promise<ReadonlyMap<string, PathInfo>> => {
-    const infos = await Promise.all(paths.map((path) => limit(() => readInfo(layout, hashPartOf(path)))));
+  const read = (hashPart: string) => limit(() => readMetadata(layout, hashPart));
+  const queryInfos = async (paths: readonly string[]): Promise<Registrations> => {
+    const infos = await Promise.all(paths.map((path) => read(hashPartOf(path))));
     // Same hash part, another name: that path is not here.
     return new Map(infos.filter((info, index) => info?.path === paths[index]).map((info) => [info!.path, info!]));
+  };
+  const queryReadable: OwnStore['queryReadable'] = async () => {
+    const names = (await namesIn(layout.infoDir)).filter((name) => name.endsWith(METADATA_ENDING));
+    const damaged: DamagedMetadata[] = [];
+    const infos = names.map(async (name) => {
+      const hashPart = name.slice(0, -METADATA_ENDING.length);
+      return read(hashPart).catch((error) => {
+        if (!isDamage(error)) throw error;
+        damaged.push({ file: infoFile(layout, hashPart), hashPart, error });
+      });
+    });
+    const found = (await Promise.all(infos)).filter((info) => info !== undefined);
+    return { registered: new Map(found.map((info) => [info.path, info])), damaged };
   };
   return {
     layout,
@@ -45,10 +70,11 @@ export function openOwnStore(root: string): OwnStore {
     description: `the store at \`${layout.root}\``,
     queryInfos,
     queryClosure: (paths) => walkReferences(paths, queryInfos),
+    queryReadable,
     async queryAll() {
-      const files = (await namesIn(layout.infoDir)).filter((name) => name.endsWith('.narinfo'));
-      const infos = await Promise.all(files.map((name) => limit(() => readInfo(layout, name.replace('.narinfo', '')))));
-      return new Map(infos.filter((info) => info !== undefined).map((info) => [info.path, info]));
+      const { registered, damaged } = await queryReadable();
+      if (damaged[0]) throw damaged[0].error;
+      return registered;
     },
     async queryHashParts() {
       const [names, infos] = await Promise.all([namesIn(layout.realStoreDir), namesIn(layout.infoDir)]);
@@ -58,6 +84,24 @@ export function openOwnStore(root: string): OwnStore {
     },
     realPath: ({ path }) => realPathIn(layout, path),
   };
+}
+
+/** The same store, in which a path whose metadata cannot be read is not there: it can be pulled again. */
+export function withoutDamagedMetadata(store: OwnStore): OwnStore {
+  const queryInfos = (paths: readonly string[]) => queryUndamaged(store, paths);
+  return { ...store, queryInfos, queryClosure: (paths) => walkReferences(paths, queryInfos) };
+}
+
+/** What is known of paths, without those whose metadata cannot be read. */
+export async function queryUndamaged(store: Pick<Store, 'queryInfos'>, paths: readonly string[]): Promise<PathGraph> {
+  try {
+    return await store.queryInfos(paths);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    if (paths.length < 2) return new Map();
+  }
+  const each = await Promise.all(paths.map((path) => queryUndamaged(store, [path])));
+  return new Map(each.flatMap((infos) => [...infos]));
 }
 
 /** Puts new paths into an own store. */
@@ -84,11 +128,15 @@ export async function createStoreWriter(
 ): Promise<StoreWriter> {
   await makeDirectory(layout.realStoreDir);
   await makeDirectory(layout.infoDir);
+  await makeDirectory(layout.claimsDir);
   await removeLeftovers(layout.realStoreDir);
   await removeLeftovers(layout.infoDir);
   const temporaryName = await createTemporaryNames(layout.realStoreDir);
   const names = new Set(await readdir(layout.realStoreDir));
+  // After the names: the claim of a tree is there before it, and is no more when it is registered.
+  const claimed = await claimedHashParts(layout);
   const temporaryInfoName = await createTemporaryNames(layout.infoDir);
+  const nextClaim = await createClaimNames(layout);
 
   const isWhole = async (info: PathInfo): Promise<boolean> => {
     try {
@@ -98,8 +146,20 @@ export async function createStoreWriter(
       return false;
     }
   };
-  const register = (info: PathInfo): Promise<void> =>
-    writeFileAtomic(infoFile(layout, hashPartOf(info.path)), temporaryInfoName(), renderNarInfo(toNarInfo(info)));
+  /** What is registered under the path's hash part, if it can be read. Throws when that is another path. */
+  const registrationOf = async ({ path }: PathInfo): Promise<Registration | undefined> => {
+    const registered = await readMetadata(layout, hashPartOf(path)).catch(() => undefined);
+    if (registered !== undefined && registered.path !== path) throw sameHashPart(registered.path, path);
+    return registered;
+  };
+  /** Registers a tree that was at its place already. */
+  const registerFound = async (info: PathInfo, claims: readonly string[]): Promise<void> => {
+    const registered = await registrationOf(info);
+    const found = registered === undefined ? claims.length === 0 : registered.found === true;
+    const metadata = renderMetadata({ ...info, ...(found && { found }) });
+    await writeFileAtomic(infoFile(layout, hashPartOf(info.path)), temporaryInfoName(), metadata);
+    for (const claim of claims) await rm(claim, { force: true });
+  };
   const moveAside = async (path: string): Promise<void> => {
     const aside = temporaryName();
     try {
@@ -110,17 +170,21 @@ export async function createStoreWriter(
     }
     await removeTree(aside);
   };
-  /** Moves a tree to its place, unless a whole one is there. */
-  const moveIntoPlace = async (temporary: string, info: PathInfo): Promise<void> => {
+  /** Moves a tree to its place, unless a whole one is there. Tells whether it did. */
+  const moveIntoPlace = async (temporary: string, info: PathInfo): Promise<boolean> => {
     const path = realPathIn(layout, info.path);
     for (let attempt = 1; ; attempt++) {
       try {
-        return await moveFile(temporary, path);
+        await moveFile(temporary, path);
+        return true;
       } catch (error) {
         const occupied = isErrno(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR');
         if (!occupied || attempt === PLACE_ATTEMPTS) throw error;
       }
-      if (await isWhole(info)) return removeTree(temporary);
+      if (await isWhole(info)) {
+        await removeTree(temporary);
+        return false;
+      }
       await moveAside(path);
     }
   };
@@ -128,51 +192,47 @@ export async function createStoreWriter(
   return {
     temporaryName,
     async place(temporary, info) {
-      const registered = await readInfo(layout, hashPartOf(info.path)).catch(() => undefined);
-      if (registered !== undefined && registered.path !== info.path) throw sameHashPart(registered.path, info.path);
+      const registered = await registrationOf(info);
       // Another process was faster; with other signed content even, what is registered stays.
-      if (registered?.path === info.path && (await isWhole(registered))) return removeTree(temporary);
-      await moveIntoPlace(temporary, info);
-      await register(info);
+      if (registered !== undefined && (await isWhole(registered))) return removeTree(temporary);
+      const hashPart = hashPartOf(info.path);
+      // A file would take the place of another without a word.
+      if (registered === undefined && names.has(baseNameOf(info.path)) && (await isWhole(info))) {
+        await removeTree(temporary);
+        return registerFound(info, claimed.get(hashPart) ?? []);
+      }
+      const claim = nextClaim(hashPart);
+      // Nobody looks into it before this process is gone: it need not be there at once.
+      await writeFileAtomic(claim, claim, renderMetadata(info));
+      let moved: boolean;
+      try {
+        moved = await moveIntoPlace(temporary, info);
+      } catch (error) {
+        await rm(claim, { force: true });
+        throw error;
+      }
+      if (moved) {
+        return moveFile(claim, infoFile(layout, hashPart)).catch((error) => {
+          // Another process has found the tree, and registered it.
+          if (isErrno(error, 'ENOENT')) return registerFound(info, [claim]);
+          throw error;
+        });
+      }
+      await rm(claim, { force: true });
+      // In this order: a claim of another process becomes its metadata.
+      await registerFound(info, (await claimedHashParts(layout)).get(hashPart) ?? []);
     },
     hasLeft: (path) => names.has(baseNameOf(path)),
     isWhole,
-    register,
+    register: (info) => registerFound(info, claimed.get(hashPartOf(info.path)) ?? []),
   };
 }
 
 /** Metadata are by hash part: whoever makes up a path must not take another's place. */
 function sameHashPart(registered: string, path: string): CarportError {
   return new CarportError('E_INTEGRITY', `\`${path}\` has the hash part of \`${registered}\`, which is here`, {
-    hint: 'no two store paths share one: where it is from is damaged or was tampered with',
+    hint:
+      'no two store paths share one: either where it is from is damaged or was tampered with, or what is here was made up; ' +
+      '`carport store info` shows who signed that, and `carport store gc` removes it when no out-link or pin needs it',
   });
-}
-
-async function readInfo(layout: StoreLayout, hashPart: string): Promise<PathInfo | undefined> {
-  const file = infoFile(layout, hashPart);
-  const text = (await readSmallFile(file, MAX_INFO_SIZE))?.toString('latin1');
-  if (text === undefined) return undefined;
-  try {
-    const info = parseNarInfo(text);
-    if (hashPartOf(info.path) !== hashPart) throw new Error(`it is about \`${info.path}\``);
-    return { ...info, path: parseStorePath(info.path, layout.storeDir) };
-  } catch (cause) {
-    throw new CarportError('E_INTEGRITY', `the metadata file \`${file}\` is damaged`, {
-      cause,
-      hint: 'remove it, and pull or add its path again',
-    });
-  }
-}
-
-/** A store keeps trees, not NARs: the URL is what the plain NAR would have. */
-function toNarInfo(info: PathInfo): NarInfo {
-  const { path, narHash, narSize, references, deriver, signatures, ca } = info;
-  return {
-    ...{ path, narHash, narSize, references, signatures },
-    ...(deriver && { deriver }),
-    ...(ca && { ca }),
-    url: `nar/${renderHash(narHash).replace('sha256:', '')}.nar`,
-    compression: 'none',
-    unknownFields: [],
-  };
 }

@@ -1,11 +1,8 @@
-import { createHash } from 'node:crypto';
-import { lstat, mkdir, readlink, realpath, rename, symlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { CarportError, isErrno } from '../errors.js';
+import { readlink, realpath } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { CarportError } from '../errors.js';
 import { namesIn } from '../filesystem/presence.js';
-import { createTemporaryNames, isTemporaryName } from '../filesystem/temporary.js';
-import { encodeNix32 } from '../nix/base32.js';
-import { isStoreBaseName } from '../nix/store-path.js';
+import { isTemporaryName } from '../filesystem/temporary.js';
 import { runningPrograms } from './activity.js';
 import type { OwnStore } from './own-store.js';
 import { listPulledPins } from './pulled-pins.js';
@@ -25,9 +22,20 @@ type RootedStore = Pick<OwnStore, 'layout' | 'storeDir'>;
 
 /** Everything that is in use. Throws when that cannot be told. */
 export async function listRoots(store: RootedStore): Promise<readonly Root[]> {
+  return (await readRoots(store)).roots;
+}
+
+export interface Roots {
+  readonly roots: readonly Root[];
+  /** Notes of out-links that are gone, or point elsewhere now. */
+  readonly staleNotes: readonly string[];
+}
+
+/** The same, and notes that are of no use any more, from one look at the out-links. */
+export async function readRoots(store: RootedStore): Promise<Roots> {
   const links = await notedLinks(store);
   const [pins, programs] = await Promise.all([listPulledPins(store), runningPrograms(store)]);
-  return [
+  const roots = [
     ...links.flatMap(({ link, storePath }) =>
       storePath === undefined ? [] : [{ kind: 'link', name: link, storePaths: [storePath] } as const],
     ),
@@ -36,40 +44,7 @@ export async function listRoots(store: RootedStore): Promise<readonly Root[]> {
       ({ processId, storePaths }) => ({ kind: 'running', name: `process ${processId}`, storePaths }) as const,
     ),
   ];
-}
-
-/** Notes of out-links that are gone, or point elsewhere now. */
-export async function staleRoots(store: RootedStore): Promise<readonly string[]> {
-  const links = await notedLinks(store);
-  return links.filter(({ storePath }) => storePath === undefined).map(({ note }) => note);
-}
-
-/**
- * Makes `link` point to a path of the store, and notes the link as a root, so that what it needs is kept. An older
- * out-link is replaced; anything else is left alone.
- */
-export async function makeOutLink(store: OwnStore, link: string, realPath: string): Promise<void> {
-  const absolute = resolve(link);
-  await checkReplaceable(absolute);
-  const name = encodeNix32(createHash('sha1').update(absolute).digest());
-  // First the note: a link without one would be no root, a note without a link does no harm.
-  await replaceLink(join(store.layout.rootsDir, name), absolute);
-  await replaceLink(absolute, realPath);
-}
-
-/** Throws when an out-link could not be made at `link`; ask before the work is done. */
-export async function checkReplaceable(link: string): Promise<void> {
-  const absolute = resolve(link);
-  const stats = await lstat(absolute).catch((error) => {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw new CarportError('E_USAGE', `the out-link \`${link}\` cannot be made`, { cause: error });
-  });
-  if (stats === undefined) return;
-  const target = stats.isSymbolicLink() ? await readlink(absolute) : '';
-  if (isStoreBaseName(target.split('/').at(-1) ?? '')) return;
-  throw new CarportError('E_USAGE', `\`${link}\` is there already and is no out-link`, {
-    hint: 'remove it, or give another `--out-link`',
-  });
+  return { roots, staleNotes: links.filter(({ storePath }) => storePath === undefined).map(({ note }) => note) };
 }
 
 interface NotedLink {
@@ -121,12 +96,4 @@ async function linkedPath(
       hint: 'make it readable; if it is not used any more, remove it',
     });
   }
-}
-
-async function replaceLink(link: string, target: string): Promise<void> {
-  await mkdir(dirname(link), { recursive: true });
-  const temporaryName = await createTemporaryNames(dirname(link));
-  const temporary = temporaryName();
-  await symlink(target, temporary);
-  await rename(temporary, link);
 }

@@ -1,28 +1,36 @@
+import { rm } from 'node:fs/promises';
 import { isErrno } from '../errors.js';
-import { isThere, namesIn } from '../filesystem/presence.js';
-import { isTemporaryName } from '../filesystem/temporary.js';
-import type { PathGraph } from '../nix/closure.js';
+import { namesIn } from '../filesystem/presence.js';
 import { formatHash, hashesEqual } from '../nix/hash.js';
 import type { PathInfo } from '../nix/narinfo.js';
+import { hashPartOf, isHashPart, isStoreBaseName } from '../nix/store-path.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { type ActivityOptions, withStoreCollection } from './activity.js';
-import type { OwnStore } from './own-store.js';
+import { createUnregister } from './claims.js';
+import type { Registrations } from './metadata.js';
+import { type DamagedMetadata, type OwnStore, queryUndamaged } from './own-store.js';
 import type { Store } from './store.js';
 import { unregister } from './unregister.js';
+import { unregisteredEntries } from './unregistered.js';
 import { missingReferences } from './walk-references.js';
 
 /** What is wrong with a path of a store. */
 export interface StoreProblem {
   readonly path: string;
-  readonly problem: 'missing' | 'damaged' | 'incomplete';
+  readonly problem: 'missing' | 'damaged' | 'damaged metadata' | 'incomplete';
   readonly detail: string;
 }
+
+/** Of a path that has these its own files or metadata are no good: `--repair` gives it up. The others lack others. */
+export const OWN_PROBLEMS: readonly StoreProblem['problem'][] = ['missing', 'damaged', 'damaged metadata'];
 
 export interface VerifyResult {
   readonly checked: number;
   readonly problems: readonly StoreProblem[];
-  /** Entries of the store dir that are not registered: left by something that was killed. Harmless. */
+  /** Entries of the store dir that are not registered, and are carport's: the next pull uses them, or they are garbage. */
   readonly unregistered: readonly string[];
+  /** Entries that are not registered, and of which nothing says that they are carport's. */
+  readonly leftAlone: readonly string[];
 }
 
 /**
@@ -36,10 +44,10 @@ export async function verifyStore(
   only?: readonly string[],
   onChecked?: (path: string) => void,
 ): Promise<VerifyResult> {
-  const all = await store.queryAll();
-  const checked = only ? await store.queryInfos(only) : all;
+  const { registered: all, damaged } = await store.queryReadable();
+  const checked = only ? await queryUndamaged(store, only) : all;
   const outside = missingReferences(checked).map(({ path }) => path);
-  const valid = new Set([...all.keys(), ...(await known.queryInfos([...new Set(outside)])).keys()]);
+  const valid = new Set([...all.keys(), ...(await queryUndamaged(known, [...new Set(outside)])).keys()]);
   const problems = await Promise.all(
     [...checked.values()].map(async (info) => {
       const found = [...(await contentProblems(store, pool, info)), ...referenceProblems(info, valid)];
@@ -47,13 +55,19 @@ export async function verifyStore(
       return found;
     }),
   );
-  const unregistered = only ? [] : await unregisteredEntries(store, all);
-  return { checked: checked.size, problems: await withoutCollected(store, problems.flat()), unregistered };
+  const unreadable = (await metadataProblems(store, damaged)).filter(({ path }) => only?.includes(path) ?? true);
+  const { ours, others } = only ? { ours: [], others: [] } : await unregisteredEntries(store, all);
+  return {
+    checked: checked.size + unreadable.length,
+    problems: [...unreadable, ...(await withoutCollected(store, problems.flat()))],
+    unregistered: ours,
+    leftAlone: others,
+  };
 }
 
 /**
- * Takes away the registration of what is damaged, and of all that refers to it: the next pull or `addToStore` brings it
- * again, and replaces the files. Gives the paths.
+ * Takes away the registration of what is damaged or missing, and of all that refers to it: the next pull or `addToStore`
+ * brings it again, and replaces the files. What only lacks a reference stays. Gives the paths.
  */
 export function unregisterDamaged(
   store: OwnStore,
@@ -63,20 +77,24 @@ export function unregisterDamaged(
   return withStoreCollection(
     store,
     async () => {
-      const graph = await store.queryAll();
-      const doomed = referrersOf(
-        graph,
-        problems.map(({ path }) => path),
-      );
+      const { registered, damaged } = await store.queryReadable();
+      const given = problems.filter(({ problem }) => OWN_PROBLEMS.includes(problem)).map(({ path }) => path);
+      const unreadable = (await withPaths(store, damaged)).filter(({ path }) => given.includes(path));
+      const doomed = referrersOf(registered, given);
       await unregister(store, doomed);
-      return [...doomed.keys()].sort();
+      const claim = await createUnregister(store.layout);
+      for (const { file, hashPart } of unreadable) {
+        if (isHashPart(hashPart)) await claim(hashPart);
+        else await rm(file, { force: true });
+      }
+      return [...doomed.keys(), ...unreadable.map(({ path }) => path)].sort();
     },
     options,
   );
 }
 
 /** The paths, and all that refer to them, directly or not. */
-function referrersOf(graph: PathGraph, paths: readonly string[]): PathGraph {
+function referrersOf(graph: Registrations, paths: readonly string[]): Registrations {
   const referrers = new Map<string, string[]>();
   for (const { path, references } of graph.values()) {
     for (const reference of references) {
@@ -85,9 +103,9 @@ function referrersOf(graph: PathGraph, paths: readonly string[]): PathGraph {
       else referrers.set(reference, [path]);
     }
   }
-  const found = new Set(paths.filter((path) => graph.has(path)));
+  const found = new Set(paths);
   for (const path of found) for (const referrer of referrers.get(path) ?? []) found.add(referrer);
-  return new Map([...found].map((path) => [path, graph.get(path)!]));
+  return new Map([...found].flatMap((path) => (graph.has(path) ? [[path, graph.get(path)!] as const] : [])));
 }
 
 /** What a garbage collection has removed in the meantime was no problem. */
@@ -115,9 +133,22 @@ function referenceProblems({ path, references }: PathInfo, valid: ReadonlySet<st
     .map((reference) => ({ path, problem: 'incomplete', detail: `it refers to \`${reference}\`, which is not valid` }));
 }
 
-async function unregisteredEntries(store: OwnStore, all: PathGraph): Promise<readonly string[]> {
-  // Nix's own paths are none of ours.
-  if (await isThere(store.layout.nixStateDir)) return [];
-  const names = await namesIn(store.layout.realStoreDir);
-  return names.filter((name) => !isTemporaryName(name) && !all.has(`${store.storeDir}/${name}`));
+async function metadataProblems(
+  store: OwnStore,
+  damaged: readonly DamagedMetadata[],
+): Promise<readonly StoreProblem[]> {
+  return (await withPaths(store, damaged)).map(({ path, file, error }) => {
+    const reason = error.cause instanceof Error ? `: ${error.cause.message}` : '';
+    return { path, problem: 'damaged metadata', detail: `\`${file}\` cannot be used${reason}` };
+  });
+}
+
+/** The paths that metadata are of, which cannot say so themselves: told by the store dir, or the file itself. */
+async function withPaths(
+  { layout, storeDir }: OwnStore,
+  damaged: readonly DamagedMetadata[],
+): Promise<readonly (DamagedMetadata & { readonly path: string })[]> {
+  const names = damaged.length === 0 ? [] : (await namesIn(layout.realStoreDir)).filter(isStoreBaseName);
+  const byHashPart = new Map(names.map((name) => [hashPartOf(name), `${storeDir}/${name}`]));
+  return damaged.map((each) => ({ ...each, path: byHashPart.get(each.hashPart) ?? each.file }));
 }

@@ -5,6 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { createTemporaryNames } from '#lib/filesystem/temporary.js';
 import { openOwnStore } from '#lib/store/own-store.js';
 import { pinFileName, writePulledPin } from '#lib/store/pulled-pins.js';
+import { fileOf } from '../support/files.js';
+import { infoOf, writeClaim } from '../support/own-store.js';
 import { writeFiles } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
 
@@ -51,6 +53,7 @@ describe('carport store gc', () => {
       narSize: expect.any(Number),
       kept: 0,
       unregistered: [],
+      leftAlone: [],
       incompleteRoots: [],
     });
     expect(await readdir(`${root()}/nix/store`)).toEqual([]);
@@ -60,17 +63,24 @@ describe('carport store gc', () => {
 
   it('tells what killed runs left, and of roots that are not there', async () => {
     await add('base', 'x', '--out-link', 'result');
-    const [stray, gone] = [`${'0'.repeat(32)}-stray`, `/nix/store/${'1'.repeat(32)}-gone`];
-    await mkdir(`${root()}/nix/store/${stray}`);
+    const [stray, foreign] = [infoOf('stray', fileOf('x')), infoOf('foreign', fileOf('x'))];
+    const gone = `/nix/store/${'1'.repeat(32)}-gone`;
+    await writeClaim(openOwnStore(root()), stray);
+    for (const { path } of [stray, foreign]) await writeFile(root() + path, 'x');
     await pin('toolchain', gone);
     const dry = await box().succeed(['store', 'gc', '--dry-run', '-q']);
     const warning = `warning: the pin \`toolchain\` needs \`${gone}\`, which is not valid here\n`;
     expect(dry.stderr).toBe(warning);
-    expect(await readdir(`${root()}/nix/store`)).toContain(stray);
+    expect(await readdir(`${root()}/nix/store`)).toContain(stray.path.slice(11));
     const { stdout, stderr } = await box().succeed(['store', 'gc']);
     expect(stdout).toBe('');
-    expect(stderr).toBe(`${warning}0 paths, 0 B freed\n1 entry removed that killed runs left in the store dir\n`);
-    expect(await readdir(`${root()}/nix/store`)).toHaveLength(1);
+    expect(stderr).toBe(
+      `${warning}0 paths, 0 B freed
+1 entry of the store dir removed: not registered
+1 entry of the store dir left alone: nothing says that carport put them there (\`${foreign.path.slice(11)}\`)
+`,
+    );
+    expect(await readdir(`${root()}/nix/store`)).toHaveLength(2);
   });
 
   it('stops at an out-link that cannot be read, and removes nothing', async () => {

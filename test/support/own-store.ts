@@ -1,8 +1,11 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { makeContentAddressedPath, renderContentAddress } from '#lib/nix/content-address.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import type { PathInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
+import { createClaimNames } from '#lib/store/claims.js';
 import { infoFile } from '#lib/store/layout.js';
+import { renderMetadata } from '#lib/store/metadata.js';
 import { createStoreWriter, type OwnStore, type StoreWriter } from '#lib/store/own-store.js';
 import type { WorkerPool } from '#lib/workers/pool.js';
 import { writeTree } from './files.js';
@@ -38,6 +41,13 @@ export async function placeTree(
   writeTree(temporary, tree);
   await writer.place(temporary, info);
   return info;
+}
+
+/** Says that a path is carport's, as a run does that is killed before it registers it. Makes the store. */
+export async function writeClaim({ layout }: OwnStore, info: PathInfo): Promise<void> {
+  for (const directory of [layout.claimsDir, layout.realStoreDir, layout.infoDir])
+    mkdirSync(directory, { recursive: true });
+  writeFileSync((await createClaimNames(layout))(hashPartOf(info.path)), renderMetadata(info));
 }
 
 /** Where a path's metadata is. */

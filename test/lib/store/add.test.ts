@@ -32,7 +32,12 @@ describe('adding a tree to a store', () => {
     const { info, existed, unknownMentions } = await add(at('tree'));
     expect({ ...info, narHash: undefined }).toEqual({ ...infoOf('thing', tree), narHash: undefined });
     expect([existed, unknownMentions]).toEqual([false, []]);
-    expect(await verifyStore(open(), open(), pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+    expect(await verifyStore(open(), open(), pool)).toEqual({
+      checked: 1,
+      problems: [],
+      unregistered: [],
+      leftAlone: [],
+    });
   });
 
   it('does nothing when it is there already', async () => {

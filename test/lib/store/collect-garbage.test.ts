@@ -17,14 +17,14 @@ import { baseNameOf } from '#lib/nix/store-path.js';
 import { withStoreUse, withStoreWrite } from '#lib/store/activity.js';
 import { addToStore } from '#lib/store/add.js';
 import { collectGarbage, findGarbage } from '#lib/store/collect-garbage.js';
+import { makeOutLink } from '#lib/store/out-links.js';
 import { openOwnStore } from '#lib/store/own-store.js';
 import { writePulledPin } from '#lib/store/pulled-pins.js';
-import { makeOutLink } from '#lib/store/roots.js';
 import { unregister } from '#lib/store/unregister.js';
-import { verifyStore } from '#lib/store/verify.js';
+import { unregisterDamaged, verifyStore } from '#lib/store/verify.js';
 import { asOrdinaryUser, directoryOf, fileOf, linkTo, useDirectory, writeTree } from '../../support/files.js';
 import type { Tree } from '../../support/nar.js';
-import { infoOf, metadataOf, placeTree } from '../../support/own-store.js';
+import { infoOf, metadataOf, placeTree, writeClaim, writerOf } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
 
 const pool = usePool(1);
@@ -42,11 +42,20 @@ const place = (name: string, references: readonly PathInfo[] = [], tree: Tree = 
 const link = (name: string, info: PathInfo) => makeOutLink(open(), at(name), open().realPath(info));
 const pathsOf = (infos: readonly PathInfo[]) => infos.map(({ path }) => path).sort();
 
+const pinOf = (info: PathInfo) => ({
+  ...{ reference: 'toolchain', storePaths: [info.path], from: '/cache', updatedAt: '2026-11-01T12:00:00Z' },
+});
+
 /** The store is whole, and there is nothing but these paths. */
 async function expectStore(infos: readonly PathInfo[]): Promise<void> {
   const store = open();
   expect([...(await store.queryAll()).keys()].sort()).toEqual(pathsOf(infos));
-  expect(await verifyStore(store, store, pool)).toEqual({ checked: infos.length, problems: [], unregistered: [] });
+  expect(await verifyStore(store, store, pool)).toEqual({
+    checked: infos.length,
+    problems: [],
+    unregistered: [],
+    leftAlone: [],
+  });
   expect(readdirSync(store.layout.realStoreDir).sort()).toEqual(pathsOf(infos).map(baseNameOf));
   expect(readdirSync(store.layout.infoDir)).toHaveLength(infos.length);
   expect(readdirSync(store.layout.activeDir)).toEqual([]);
@@ -83,6 +92,7 @@ describe('a garbage collection', () => {
       narSize: [...garbage, runs].reduce((sum, { narSize }) => sum + narSize, 0),
       kept: 5,
       unregistered: [],
+      leftAlone: [],
       incompleteRoots: [],
       sharedWithNix: false,
       beingWritten: false,
@@ -108,11 +118,13 @@ describe('a garbage collection', () => {
     await expectStore([]);
   });
 
-  it('removes what killed runs left, and what is not registered, and keeps what does not look like either', async () => {
+  it('removes what killed runs left, and keeps what does not look like it', async () => {
     const kept = await place('kept');
     await link('result', kept);
     const { realStoreDir, infoDir, rootsDir, activeDir, pinsDir } = open().layout;
-    const stray = infoOf('stray', fileOf('x'));
+    const [stray, foreign] = [infoOf('stray', fileOf('x')), infoOf('foreign', fileOf('x'))];
+    await writeClaim(open(), stray);
+    writeTree(open().realPath(foreign), fileOf('x'));
     writeTree(open().realPath(stray), directoryOf({ sub: directoryOf({ file: fileOf('x') }) }));
     chmodSync(join(open().realPath(stray), 'sub'), 0o555);
     mkdirSync(pinsDir);
@@ -124,7 +136,12 @@ describe('a garbage collection', () => {
     for (const name of [own, join(realStoreDir, '.links'), join(realStoreDir, 'lost+found')]) writeFileSync(name, 'x');
     await link('gone', kept);
     rmSync(at('gone'));
-    expect((await collectGarbage(open())).unregistered).toEqual([baseNameOf(stray.path)]);
+    writeFileSync(join(realStoreDir, 'foo'), '');
+    const { unregistered, leftAlone } = await collectGarbage(open());
+    expect(unregistered).toEqual([baseNameOf(stray.path)]);
+    expect(leftAlone).toEqual([baseNameOf(foreign.path), 'foo'].sort());
+    expect((await verifyStore(open(), open(), pool)).leftAlone).toEqual(leftAlone);
+    for (const name of leftAlone) rmSync(join(realStoreDir, name));
     expect(readdirSync(realStoreDir).sort()).toEqual(
       [basename(own), '.links', 'lost+found', baseNameOf(kept.path)].sort(),
     );
@@ -144,6 +161,84 @@ describe('a garbage collection', () => {
       { root: { kind: 'pin', name: 'toolchain' }, missing: [missing.path] },
     ]);
     await expectStore([there]);
+  });
+
+  it.each(['an out-link', 'a pin', 'a running program'])(
+    'after a repair keeps the files that %s needs, and what they refer to',
+    async (kind) => {
+      const data = await place('data');
+      const broken = await place('broken');
+      const middle = await place('middle', [broken, data]);
+      const top = await place('top', [middle]);
+      const garbage = await place('garbage', [broken]);
+      const work = async () => {
+        chmodSync(open().realPath(broken), 0o644);
+        writeFileSync(open().realPath(broken), 'damaged');
+        const { problems } = await verifyStore(open(), open(), pool);
+        const gaveUp = pathsOf([broken, middle, top, garbage]);
+        expect(await unregisterDamaged(open(), problems)).toEqual(gaveUp);
+        // As often as one likes.
+        for (const removed of [[garbage], []]) {
+          const { unregistered, incompleteRoots, storePaths } = await collectGarbage(open());
+          expect([storePaths, unregistered]).toEqual([[], pathsOf(removed).map(baseNameOf)]);
+          expect(incompleteRoots).toMatchObject([{ missing: [top.path] }]);
+        }
+        const names = pathsOf([data, broken, middle, top]).map(baseNameOf);
+        expect(readdirSync(open().layout.realStoreDir).sort()).toEqual(names);
+      };
+      if (kind === 'an out-link') await link('result', top);
+      if (kind === 'a pin') await writePulledPin(open(), pinOf(top));
+      if (kind === 'a running program') await withStoreUse(open(), [top.path], work);
+      else await work();
+      await place('broken');
+      await place('middle', [broken, data]);
+      await place('top', [middle]);
+      await link('result', top);
+      await collectGarbage(open());
+      await expectStore([data, broken, middle, top]);
+      expect(readdirSync(open().layout.claimsDir)).toEqual([]);
+    },
+  );
+
+  it('removes nothing when files are in use of which it is not known what they need', async () => {
+    const base = await place('base');
+    const top = await place('top', [base]);
+    await link('result', top);
+    await place('garbage');
+    rmSync(metadataOf(open(), top));
+    const before = readdirSync(open().layout.realStoreDir);
+    for (const collect of [findGarbage, collectGarbage]) {
+      const error = await collect(open()).catch((reason) => reason);
+      expect(error).toMatchObject({ code: 'E_INTEGRITY', message: expect.stringContaining(top.path) });
+      expect(error.hint).toContain('pull or add it again');
+    }
+    expect(readdirSync(open().layout.realStoreDir)).toEqual(before);
+    await place('top', [base]);
+    await collectGarbage(open());
+    await expectStore([base, top]);
+  });
+
+  it('leaves files that somebody else has put there, registered or not', async () => {
+    const [registered, other] = [infoOf('registered', fileOf('x')), infoOf('other', fileOf('y'))];
+    mkdirSync(open().layout.realStoreDir, { recursive: true });
+    writeTree(open().realPath(registered), fileOf('x'));
+    writeTree(open().realPath(other), fileOf('y'));
+    await (await writerOf(open(), pool)).register(registered);
+    const first = await collectGarbage(open());
+    expect([first.storePaths, first.leftAlone]).toEqual([[registered.path], [baseNameOf(other.path)]]);
+    const second = await collectGarbage(open());
+    expect([second.storePaths, second.leftAlone]).toEqual([[], pathsOf([registered, other]).map(baseNameOf)]);
+    expect(readFileSync(open().realPath(registered), 'utf8')).toBe('x');
+    expect(readFileSync(open().realPath(other), 'utf8')).toBe('y');
+  });
+
+  it('that is killed after it took registrations away is gone on with by the next', async () => {
+    const infos = [await place('one'), await place('two')];
+    await unregister(open(), await open().queryAll());
+    expect(readdirSync(open().layout.infoDir)).toEqual([]);
+    expect((await collectGarbage(open())).unregistered).toEqual(pathsOf(infos).map(baseNameOf));
+    await expectStore([]);
+    expect(readdirSync(open().layout.claimsDir)).toEqual([]);
   });
 
   it('removes nothing when it cannot be told what is in use', async () => {
@@ -200,7 +295,9 @@ describe('a garbage collection', () => {
     await link('result', kept);
     await place('link', [], linkTo(at('outside')));
     await place('links', [], directoryOf({ out: linkTo(at('outside')), up: linkTo('../..') }));
-    symlinkSync(at('outside'), open().realPath(infoOf('stray', fileOf('y'))));
+    const stray = infoOf('stray', fileOf('y'));
+    await writeClaim(open(), stray);
+    symlinkSync(at('outside'), open().realPath(stray));
     await collectGarbage(open());
     expect(readdirSync(at('disk/store'))).toEqual([baseNameOf(kept.path)]);
     expect(readdirSync(at('outside'))).toEqual(['file']);
@@ -238,7 +335,8 @@ describe('a garbage collection', () => {
   it('that is stopped anywhere leaves what is registered with its closure', async () => {
     const chain: PathInfo[] = [];
     for (let index = 0; index < 6; index++) chain.push(await place(`part-${index}`, chain.slice(-2)));
-    const graph = await open().queryAll();
+    // A directory cannot be removed where metadata are that say nothing of files.
+    const graph = new Map(chain.map((info) => [info.path, { ...info, found: true as const }]));
     const files = chain.map((info) => metadataOf(open(), info));
     const contents = files.map((file) => readFileSync(file));
     for (const [stop, file] of files.entries()) {

@@ -8,7 +8,7 @@ import { openOwnStore } from '#lib/store/own-store.js';
 import { verifyStore } from '#lib/store/verify.js';
 import { directoryOf, fileOf, linkTo, noise, useDirectory, writeTree } from '../../support/files.js';
 import type { Tree } from '../../support/nar.js';
-import { infoOf, metadataOf, placeTree, writerOf } from '../../support/own-store.js';
+import { infoOf, metadataOf, placeTree, writeClaim, writerOf } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
 
 const pool = usePool(2);
@@ -41,7 +41,12 @@ describe('an own store', () => {
     expect([...(await store.queryAll()).keys()]).toEqual([info.path]);
     expect(await store.queryHashParts()).toEqual(new Map([[hashPartOf(info.path), info.path]]));
     expect(store.realPath(info)).toBe(at('root', info.path));
-    expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+    expect(await verifyStore(store, store, pool)).toEqual({
+      checked: 1,
+      problems: [],
+      unregistered: [],
+      leftAlone: [],
+    });
   });
 
   it('keeps its metadata in narinfos, and nothing beside', async () => {
@@ -91,7 +96,8 @@ describe('an own store', () => {
     writeTree(store.realPath(info), fileOf('x'));
     expect((await store.queryInfos([info.path])).size).toBe(0);
     expect((await store.queryHashParts()).size).toBe(0);
-    expect((await verifyStore(store, store, pool)).unregistered).toEqual([baseNameOf(info.path)]);
+    await placeTree(store, pool, 'other', fileOf('y'));
+    expect((await verifyStore(store, store, pool)).leftAlone).toEqual([baseNameOf(info.path)]);
   });
 
   it.each([
@@ -108,7 +114,7 @@ describe('an own store', () => {
     for (const query of [() => store.queryInfos([info.path]), () => store.queryAll()]) {
       const error = await query().catch((reason) => reason);
       expect(error).toMatchObject({ code: 'E_INTEGRITY', message: `the metadata file \`${file}\` is damaged` });
-      expect(error.hint).toContain('remove it');
+      expect(error.hint).toContain('carport store verify --repair');
       expect(error.cause).toBeInstanceOf(Error);
     }
   });
@@ -126,7 +132,12 @@ describe('placing a path where something was left', () => {
     await writer.register(info);
     expect((await verifyStore(store, store, pool)).problems).toEqual([]);
     await placeTree(store, pool, 'thing', tree);
-    expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+    expect(await verifyStore(store, store, pool)).toEqual({
+      checked: 1,
+      problems: [],
+      unregistered: [],
+      leftAlone: [],
+    });
   });
 
   it.each(OBSTACLES.flatMap(([obstacle, was]) => SHAPES.map(([shape, tree]) => ({ obstacle, shape, was, tree }))))(
@@ -140,7 +151,12 @@ describe('placing a path where something was left', () => {
       // One of the obstacles is one of the shapes, and then it is whole.
       if (JSON.stringify(was) !== JSON.stringify(tree)) expect(await writer.isWhole(info)).toBe(false);
       await placeTree(store, pool, 'thing', tree);
-      expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+      expect(await verifyStore(store, store, pool)).toEqual({
+        checked: 1,
+        problems: [],
+        unregistered: [],
+        leftAlone: [],
+      });
       expect(readdirSync(store.layout.realStoreDir)).toHaveLength(1);
     },
   );
@@ -152,6 +168,55 @@ describe('placing a path where something was left', () => {
     const before = lstatSync(real).ino;
     await placeTree(store, pool, 'thing', tree);
     expect(lstatSync(real).ino).toBe(before);
+  });
+
+  it('knows a tree of a killed run as its own, and one of somebody else not, also when it is registered', async () => {
+    const store = open();
+    const [ours, theirs, placed] = ['ours', 'theirs', 'placed'].map((name) => infoOf(name, fileOf(name)));
+    await writeClaim(store, ours!);
+    for (const info of [ours!, theirs!, placed!]) writeTree(store.realPath(info), fileOf(info.path.slice(44)));
+    const writer = await writerOf(store, pool);
+    for (const info of [ours!, theirs!]) await writer.register(info);
+    // Directories that are not empty, and were not there when the writer was made.
+    const tree = directoryOf({ file: fileOf('x') });
+    const raced = infoOf('raced', tree);
+    writeTree(store.realPath(raced), tree);
+    for (const [info, content] of [
+      [raced, tree],
+      [placed!, fileOf('placed')],
+    ] as const) {
+      const temporary = writer.temporaryName();
+      writeTree(temporary, content);
+      await writer.place(temporary, info);
+      expect(existsSync(temporary)).toBe(false);
+    }
+    const found = [...(await store.queryAll()).values()].map((info) => [info.path, info.found ?? false]);
+    expect(Object.fromEntries(found)).toEqual({
+      [ours!.path]: false,
+      [theirs!.path]: true,
+      [placed!.path]: true,
+      [raced.path]: true,
+    });
+    expect(readdirSync(store.layout.claimsDir)).toEqual([]);
+    // Once more: what is said of it stays.
+    for (const info of [ours!, theirs!]) await (await writerOf(store, pool)).register(info);
+    expect((await store.queryInfos([ours!.path])).get(ours!.path)).not.toHaveProperty('found');
+    expect((await store.queryInfos([theirs!.path])).get(theirs!.path)).toHaveProperty('found', true);
+  });
+
+  it('refuses a tree whose hash part another path has, and says what to do', async () => {
+    const store = open();
+    const { path } = await placeTree(store, pool, 'thing', fileOf('x'));
+    const info = { ...infoOf('other', fileOf('x')), path: path.replace('-thing', '-other') };
+    writeTree(store.realPath(info), fileOf('x'));
+    const writer = await writerOf(store, pool);
+    const error = await writer.register(info).catch((reason) => reason);
+    expect(error).toMatchObject({
+      code: 'E_INTEGRITY',
+      message: expect.stringContaining(`has the hash part of \`${path}\``),
+    });
+    expect(error.hint).toContain('carport store info');
+    expect([...(await store.queryAll()).keys()]).toEqual([path]);
   });
 
   it('finds nothing where nothing was left', async () => {
@@ -171,7 +236,7 @@ describe('placing a path where something was left', () => {
     await writerOf(store, pool);
     // Of another machine, and young.
     expect(readdirSync(store.layout.realStoreDir).sort()).toEqual([dead, baseNameOf(own)].sort());
-    expect((await verifyStore(store, store, pool)).unregistered).toEqual([]);
+    expect(await verifyStore(store, store, pool)).toMatchObject({ unregistered: [], leftAlone: [] });
   });
 });
 
@@ -184,7 +249,12 @@ describe('the same path, placed at the same time', () => {
       mkdirSync(store.layout.realStoreDir, { recursive: true });
       if (was) writeTree(store.realPath(infoOf('thing', tree)), was);
       await Promise.all(Array.from({ length: 8 }, () => placeTree(store, pool, 'thing', tree)));
-      expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+      expect(await verifyStore(store, store, pool)).toEqual({
+        checked: 1,
+        problems: [],
+        unregistered: [],
+        leftAlone: [],
+      });
       expect(readdirSync(store.layout.realStoreDir)).toHaveLength(1);
     },
   );
@@ -199,7 +269,12 @@ describe('the same path, placed at the same time', () => {
     const paths = outputs[0]!.trim().split('\n');
     expect(paths).toHaveLength(10);
     expect([...(await store.queryInfos(paths)).keys()].sort()).toEqual([...paths].sort());
-    expect(await verifyStore(store, store, pool)).toEqual({ checked: 10, problems: [], unregistered: [] });
+    expect(await verifyStore(store, store, pool)).toEqual({
+      checked: 10,
+      problems: [],
+      unregistered: [],
+      leftAlone: [],
+    });
     expect(readdirSync(store.layout.realStoreDir)).toHaveLength(10);
     expect(readdirSync(store.layout.infoDir)).toHaveLength(10);
   });

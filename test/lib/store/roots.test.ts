@@ -13,9 +13,10 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { withStoreUse } from '#lib/store/activity.js';
+import { checkReplaceable, makeOutLink } from '#lib/store/out-links.js';
 import { openOwnStore } from '#lib/store/own-store.js';
 import { writePulledPin } from '#lib/store/pulled-pins.js';
-import { checkReplaceable, listRoots, makeOutLink, staleRoots } from '#lib/store/roots.js';
+import { listRoots, readRoots } from '#lib/store/roots.js';
 import { asOrdinaryUser, fileOf, useDirectory } from '../../support/files.js';
 import { infoOf, placeTree } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
@@ -98,7 +99,7 @@ describe('the roots of a store', () => {
   };
   const link = (name: string, path: string) => ({ kind: 'link', name: at(name), storePaths: [path] });
   /** Notes, by what they say. */
-  const stale = async () => (await staleRoots(open())).map((note) => readlinkSync(note));
+  const stale = async () => (await readRoots(open())).staleNotes.map((note) => readlinkSync(note));
 
   it('are out-links, pulled pins and running programs', async () => {
     const one = await linked('result', 'one');

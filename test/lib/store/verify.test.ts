@@ -28,12 +28,17 @@ describe('verifying a store', () => {
     const { store, a, b, c } = await chain();
     const checked: string[] = [];
     const result = await verifyStore(store, store, pool, undefined, (path) => checked.push(path));
-    expect(result).toEqual({ checked: 3, problems: [], unregistered: [] });
+    expect(result).toEqual({ checked: 3, problems: [], unregistered: [], leftAlone: [] });
     expect(checked.sort()).toEqual([a, b, c].map(({ path }) => path).sort());
   });
 
   it('of an empty store finds nothing', async () => {
-    expect(await verifyStore(open(), open(), pool)).toEqual({ checked: 0, problems: [], unregistered: [] });
+    expect(await verifyStore(open(), open(), pool)).toEqual({
+      checked: 0,
+      problems: [],
+      unregistered: [],
+      leftAlone: [],
+    });
   });
 
   it.each<[string, (tree: string) => void]>([
@@ -69,7 +74,8 @@ describe('verifying a store', () => {
     expect(await verifyStore(store, store, pool)).toEqual({
       checked: 2,
       problems: [{ path: b.path, problem: 'incomplete', detail: `it refers to \`${a.path}\`, which is not valid` }],
-      unregistered: [baseNameOf(a.path)],
+      unregistered: [],
+      leftAlone: [baseNameOf(a.path)],
     });
   });
 
@@ -80,7 +86,12 @@ describe('verifying a store', () => {
     const temporary = writer.temporaryName();
     writeTree(temporary, TREE);
     await writer.place(temporary, { ...info, references: [info.path] });
-    expect(await verifyStore(store, store, pool)).toEqual({ checked: 1, problems: [], unregistered: [] });
+    expect(await verifyStore(store, store, pool)).toEqual({
+      checked: 1,
+      problems: [],
+      unregistered: [],
+      leftAlone: [],
+    });
   });
 
   it('looks only at the paths that it is given, and at all for their references', async () => {
@@ -89,11 +100,11 @@ describe('verifying a store', () => {
     writeFileSync(join(store.layout.realStoreDir, 'stray'), 'x');
     const checked: string[] = [];
     const result = await verifyStore(store, store, pool, [b.path, c.path], (path) => checked.push(path));
-    expect(result).toEqual({ checked: 2, problems: [], unregistered: [] });
+    expect(result).toEqual({ checked: 2, problems: [], unregistered: [], leftAlone: [] });
     expect(checked.sort()).toEqual([b.path, c.path].sort());
     expect((await verifyStore(store, store, pool, [a.path])).problems).toHaveLength(1);
     expect(readdirSync(store.layout.realStoreDir)).toContain('stray');
-    expect((await verifyStore(store, store, pool)).unregistered).toEqual(['stray']);
+    expect((await verifyStore(store, store, pool)).leftAlone).toEqual(['stray']);
   });
 });
 
