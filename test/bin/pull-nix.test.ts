@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createNixStore, describeWithNix, type NixStore } from '../support/nix.js';
@@ -70,6 +70,15 @@ describeWithNix('`pull --store nix`', () => {
     for (const text of texts) expect(stderr).toContain(text);
   };
 
+  /** The environment with a `nix` that does something else before it copies. */
+  const beforeCopies = async (script: string) => {
+    const stubs = join(nix.root, 'stubs');
+    await mkdir(stubs);
+    const text = `#!/bin/sh\nPATH="\${PATH#*:}"\ncase "$*" in *" copy "*) ${script};; esac\nexec nix "$@"\n`;
+    await writeFile(join(stubs, 'nix'), text, { mode: 0o755 });
+    return { ...nix.env, PATH: `${stubs}:${nix.env.PATH}` };
+  };
+
   it('gives Nix the closure with its signatures, as it was where it was built', async () => {
     const { exitCode, lines, stderr } = await pull(out, ...trusted());
     expect([exitCode, lines.toSorted()], stderr).toEqual([0, closure]);
@@ -101,6 +110,19 @@ describeWithNix('`pull --store nix`', () => {
     expect(again.lines.toSorted()).toEqual(closure);
   });
 
+  it('plans again when a garbage collection removes what was there', async () => {
+    const text = closure.find((path) => path.endsWith('-text'))!;
+    expect((await pull(text, ...trusted())).exitCode).toBe(0);
+    const once = join(nix.root, 'collected');
+    const env = await beforeCopies(`[ -e ${once} ] || { touch ${once}; nix-store --gc > /dev/null 2>&1; }`);
+    const args = ['pull', '-', '--from', cache, '--store', 'nix', ...trusted()];
+    const { exitCode, lines, stderr } = await box().carport(args, { env, input: `${out}\n` });
+    expect([exitCode, lines.toSorted()], stderr).toEqual([0, closure]);
+    expect(stderr).toContain('removed paths while they were pulled; pulling again what is missing');
+    expect(await nix.run('nix-store', ['--verify'])).toBe('');
+    await expectNothingTemporary();
+  });
+
   it('makes out-links that Nix’s garbage collector knows, of derivations, too', async () => {
     const links = join(nix.root, 'links');
     await mkdir(links);
@@ -111,7 +133,8 @@ describeWithNix('`pull --store nix`', () => {
     expect(await readlink(join(links, 'result-2'))).toBe(drv);
     await nix.run('nix-store', ['--gc', '--quiet']);
     const kept = [...closure, ...(await origin.run('nix-store', ['-qR', drv])).split('\n')];
-    for (const path of kept) expect(await nix.run('nix-store', ['-q', '--hash', path])).toMatch(/^sha256:/);
+    const hashes = (await nix.run('nix-store', ['-q', '--hash', ...kept])).split('\n');
+    expect(hashes).toEqual(kept.map(() => expect.stringMatching(/^sha256:/)));
     await rm(join(links, 'result'));
     await rm(join(links, 'result-2'));
     await nix.run('nix-store', ['--gc', '--quiet']);
@@ -149,15 +172,9 @@ describeWithNix('`pull --store nix`', () => {
   });
 
   it('ends Nix at an interrupt, and leaves nothing temporary', async () => {
-    const stubs = join(nix.root, 'stubs');
-    await mkdir(stubs);
     // Slow, once it is to copy.
-    await writeFile(
-      join(stubs, 'nix'),
-      `#!/bin/sh\ncase "$*" in *" copy "*) echo $$ > ${nix.root}/pid.new; mv ${nix.root}/pid.new ${nix.root}/pid; exec sleep 60;; esac\nPATH="\${PATH#*:}" exec nix "$@"\n`,
-    );
-    await chmod(join(stubs, 'nix'), 0o755);
-    const env = { ...box().env, ...nix.env, PATH: `${stubs}:${nix.env.PATH}` };
+    const slow = `echo $$ > ${nix.root}/pid.new; mv ${nix.root}/pid.new ${nix.root}/pid; exec sleep 60`;
+    const env = { ...box().env, ...(await beforeCopies(slow)) };
     const args = [CARPORT, 'pull', out, '--from', cache, '--store', 'nix', ...trusted()];
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
     let stderr = '';
