@@ -1,9 +1,10 @@
-import { access, mkdtemp, rm } from 'node:fs/promises';
+import { access } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { CarportError } from '../../lib/errors.js';
-import { instantiate, instantiateFlakes, type NixBuild, realise } from '../../lib/store/nix-build.js';
+import { makePrivateDirectory } from '../../lib/filesystem/private-directory.js';
+import { checkValid } from '../../lib/store/closure.js';
+import { instantiate, instantiateFlakes, keepDerivations, type NixBuild, realise } from '../../lib/store/nix-build.js';
 import { openNixStore } from '../../lib/store/nix-store.js';
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import type { Store } from '../../lib/store/store.js';
@@ -25,12 +26,12 @@ export async function run(whats: readonly string[], options: RefreshToolchainOpt
       hint: 'run it where Nix is; machines without Nix can pull what it pushes',
     });
   }
-  const roots = await mkdtemp(join(tmpdir(), 'carport-roots-'));
+  const { path: roots, remove } = await makePrivateDirectory(tmpdir());
   const find = (store: Store) => buildAll(store, groups, options, { roots, context });
   try {
     await pushFrom({ find, takesLong: true }, { ...options, closure: 'build', ...{ store: ['nix'] } }, context);
   } finally {
-    await rm(roots, { recursive: true, force: true });
+    await remove();
   }
 }
 
@@ -97,9 +98,8 @@ async function buildAll(
   };
   const work = async () => {
     const derivations = new Set<string>();
-    for (const { kind, whats } of groups) {
-      const found = await derivationsOf(kind, whats, store, options.file, build);
-      for (const path of found) derivations.add(path);
+    for (const group of groups) {
+      for (const path of await derivationsOf(group, store, options.file, build)) derivations.add(path);
     }
     const what = options.toolchainOnly ? 'inputs' : 'inputs-and-outputs';
     await realise(store, [...derivations], { what, dryRun: options.dryRun === true }, build);
@@ -108,8 +108,16 @@ async function buildAll(
   return interruptible(() => stop.abort(), work);
 }
 
-function derivationsOf(kind: Group['kind'], whats: readonly string[], store: Store, file: string, build: NixBuild) {
+async function derivationsOf(
+  { kind, whats }: Group,
+  store: Store,
+  file: string,
+  build: NixBuild,
+): Promise<readonly string[]> {
   if (kind === 'attributes') return instantiate(file, whats, build);
   if (kind === 'flakes') return instantiateFlakes(whats, build);
-  return Promise.all(whats.map((what) => resolveStorePath(what, store)));
+  const derivations = await Promise.all(whats.map((what) => resolveStorePath(what, store)));
+  checkValid(store, await store.queryInfos(derivations), derivations);
+  await keepDerivations(derivations, build);
+  return derivations;
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { CarportError } from '../errors.js';
 import { readDerivation } from './build-closure.js';
 import { checkValid } from './closure.js';
+import { makeNixRoot } from './nix-import.js';
 import { runNix } from './nix-program.js';
 import type { Store } from './store.js';
 
@@ -38,7 +39,17 @@ let links = 0;
 export async function instantiateFlakes(references: readonly string[], build: NixBuild): Promise<readonly string[]> {
   const hint = `try it by hand: \`nix path-info --derivation ${references.join(' ')}\``;
   const flags = ['--derivation', '--extra-experimental-features', 'nix-command flakes'];
-  return run('nix', ['path-info', ...flags, '--', ...references], hint, build);
+  const derivations = await run('nix', ['path-info', ...flags, '--', ...references], hint, build);
+  await keepDerivations(derivations, build);
+  return derivations;
+}
+
+/** Keeps derivations, also those of which nothing is built: a build may take longer than the next garbage collection. */
+export async function keepDerivations(derivations: readonly string[], build: NixBuild): Promise<void> {
+  for (const derivation of derivations) {
+    build.signal.throwIfAborted();
+    await makeNixRoot(derivation, join(build.roots, `drv-${++links}`), build.env);
+  }
 }
 
 /** What of derivations to build, or to fetch: `inputs` is the outputs that their builds use directly. */
