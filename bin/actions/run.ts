@@ -9,7 +9,7 @@ import { isProgram } from '../../lib/namespace/find-program.js';
 import { makeMounts } from '../../lib/namespace/mounts.js';
 import { areInPlace, type PlacedPath } from '../../lib/namespace/placed-path.js';
 import { findShield } from '../../lib/namespace/shield.js';
-import { withStoreUse } from '../../lib/store/activity.js';
+import { type ActivityOptions, withStoreUse } from '../../lib/store/activity.js';
 import { type CommonOptions, type Context, note } from '../context.js';
 import { ExitWith } from '../exit-code.js';
 import { type Ended, runInForeground } from '../foreground.js';
@@ -85,7 +85,10 @@ async function runWith(
     note(context, options, `warning: what was named has no programs: \`${whats.join(' ')}\` has no \`bin\``);
   }
   const call = { command, directory, env, placed };
-  const ended = await keepingStore(targets, (marker) => runCall({ ...call, marker }, context));
+  const tell = (message: string) => note(context, options, message);
+  const onUnprotected = (message: string) => (options.verbose ? tell(`note: ${message}`) : undefined);
+  const work = (marker: string | undefined) => runCall({ ...call, marker }, context);
+  const ended = await keepingStore(targets, work, { onWait: tell, onUnprotected });
   // A shell that waits for this process must see that the user wants no more.
   if (ended.interrupted && ended.exitCode === 130) process.kill(process.pid, 'SIGINT');
   throw new ExitWith(ended.exitCode);
@@ -95,10 +98,11 @@ async function runWith(
 function keepingStore<T>(
   { own, roots, realPathOf }: RunTargets,
   work: (marker: string | undefined) => Promise<T>,
+  options: ActivityOptions,
 ): Promise<T> {
   const isOurs = (path: string) => dirname(realPathOf(path)) === own?.layout.realStoreDir;
   const ours = roots.map(({ path }) => path).filter(isOurs);
-  return own === undefined || ours.length === 0 ? work(undefined) : withStoreUse(own, ours, work);
+  return own === undefined || ours.length === 0 ? work(undefined) : withStoreUse(own, ours, work, options);
 }
 
 async function runCall(call: Call, context: Context): Promise<Ended> {

@@ -53,12 +53,15 @@ export async function forget(pins: readonly string[], options: CommonOptions, co
   }
 }
 
-function warningsOf({ incompleteRoots, beingWritten }: Garbage, dryRun: boolean): readonly string[] {
+function warningsOf({ incompleteRoots, keptForAll, beingWritten }: Garbage, dryRun: boolean): readonly string[] {
   const incomplete = incompleteRoots.flatMap(({ root, missing }) =>
     missing.map((path) => `the ${WORDS[root.kind]} \`${root.name}\` needs \`${path}\`, which is not valid here`),
   );
   const busy = 'somebody adds paths just now: those that are not linked or pinned yet are listed, too';
-  return [...incomplete, ...(dryRun && beingWritten ? [busy] : [])];
+  const all = keptForAll.map(
+    (name) => `${name} had no space to say what it runs from: everything is kept until it ends`,
+  );
+  return [...incomplete, ...all, ...(dryRun && beingWritten ? [busy] : [])];
 }
 
 const WORDS = { link: 'out-link', pin: 'pin', running: 'running' } as const;

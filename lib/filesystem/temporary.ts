@@ -9,7 +9,14 @@ import { childPath } from './walk.js';
 
 const PREFIX = '.carport-';
 /** An ending is added to it for files beside it. */
-const NAME = /^\.carport-([0-9a-f]{12})-([0-9]+)-[0-9a-f]{24}(\.[a-z]+)?$/;
+const NAME =
+  /^\.carport-(?<machine>[0-9a-f]{8})-(?<boot>[0-9a-f]{8})-(?<namespace>[0-9a-f]{8})-(?<pid>[0-9]+)-(?<start>[0-9]+)-[0-9a-f]{24}(\.[a-z]+)?$/;
+
+/** Of older versions: their makers are not asked. */
+const OLD_NAME = /^\.carport-[0-9a-f]{12}-(?<pid>[0-9]+)-[0-9a-f]{24}(\.[a-z]+)?$/;
+
+/** In a name, for what this system does not tell. */
+const UNKNOWN = '00000000';
 
 /** A leftover whose owner cannot be asked (another machine, another container) is removed at this age. */
 const FOREIGN_AGE_MS = 24 * 60 * 60 * 1000;
@@ -23,7 +30,8 @@ const O_PATH = 0o10000000;
  * made it, so that leftovers of a killed one can be found.
  */
 export async function createTemporaryNames(directory: string): Promise<() => string> {
-  const base = `${PREFIX}${await processSpace()}-${process.pid}-${randomBytes(8).toString('hex')}`;
+  const { machine, boot, namespace, start } = await thisProcess();
+  const base = `${PREFIX}${machine}-${boot}-${namespace}-${process.pid}-${start}-${randomBytes(8).toString('hex')}`;
   let number = 0;
   return () => join(directory, base + (number++).toString(16).padStart(8, '0'));
 }
@@ -46,10 +54,9 @@ export async function removeLeftovers(directory: string, now = Date.now()): Prom
  * gone a day after the last change. What is mounted for a process is none.
  */
 export async function isLeftover(path: string, now = Date.now()): Promise<boolean> {
-  const match = NAME.exec(basename(path));
-  if (match === null) return false;
-  const isHere = match[1] === (await processSpace());
-  if (isHere ? await isAlive(Number(match[2])) : !(await wasLeftBefore(path, now - FOREIGN_AGE_MS))) return false;
+  const maker = await makerOf(basename(path));
+  if (maker === undefined || maker === 'lives') return false;
+  if (maker === 'elsewhere' && !(await wasLeftBefore(path, now - FOREIGN_AGE_MS))) return false;
   return (await processesThatMount(basename(path))).length === 0;
 }
 
@@ -75,19 +82,18 @@ async function isOwn(path: string): Promise<boolean> {
 
 /** The id of the process that gave a temporary name. */
 export function processIdOf(name: string): number | undefined {
-  const match = NAME.exec(name);
-  return match === null ? undefined : Number(match[2]);
+  const groups = (NAME.exec(name) ?? OLD_NAME.exec(name))?.groups;
+  return groups && Number(groups.pid);
 }
 
 /** True for a name that a process of this machine gave, and that still runs. */
 export async function isNameOfLivingProcess(name: string): Promise<boolean> {
-  const match = NAME.exec(name);
-  return match !== null && match[1] === (await processSpace()) && (await isAlive(Number(match[2])));
+  return (await makerOf(name)) === 'lives';
 }
 
 /** True for a name that `createTemporaryNames` gives. */
 export function isTemporaryName(name: string): boolean {
-  return NAME.test(name);
+  return NAME.test(name) || OLD_NAME.test(name);
 }
 
 /** Removes a tree, read-only directories too; nothing there is fine. */
@@ -118,22 +124,82 @@ async function makeWritable(path: string | Buffer): Promise<void> {
   }
 }
 
-/** Names the boot and the process id namespace: within one, process ids tell processes apart. */
-async function processSpace(): Promise<string> {
-  const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
-  const namespace = await readlink('/proc/self/ns/pid').catch(() => '');
-  return createHash('sha256').update(`${hostname()}\n${boot}\n${namespace}`).digest('hex').slice(0, 12);
+/**
+ * What became of the process that gave a temporary name. One `elsewhere`, on another machine or in another container, cannot
+ * be asked. `undefined` for other names.
+ */
+export async function makerOf(name: string): Promise<'lives' | 'gone' | 'elsewhere' | undefined> {
+  const maker = NAME.exec(name)?.groups;
+  if (maker === undefined) return OLD_NAME.test(name) ? 'elsewhere' : undefined;
+  const here = await thisProcess();
+  const isThisMachine = maker.machine !== UNKNOWN && maker.machine === here.machine;
+  // No two machines have one boot; where that is not told the machine must do.
+  if (maker.boot !== here.boot) return isThisMachine ? 'gone' : 'elsewhere';
+  if (maker.namespace !== here.namespace || (maker.boot === UNKNOWN && !isThisMachine)) return 'elsewhere';
+  return (await isAlive(Number(maker.pid), maker.start!)) ? 'lives' : 'gone';
 }
 
-async function isAlive(pid: number): Promise<boolean> {
+interface ThisProcess {
+  /** Stays the same when the machine is started again. */
+  readonly machine: string;
+  readonly boot: string;
+  /** Within one, process ids tell processes apart that run at the same time. */
+  readonly namespace: string;
+  /** When it started; tells it from others that had or will have its id. */
+  readonly start: string;
+  /** Whether `/proc` is about processes by the ids that they have here. */
+  readonly hasProc: boolean;
+}
+
+let known: Promise<ThisProcess> | undefined;
+
+function thisProcess(): Promise<ThisProcess> {
+  known ??= lookAtThisProcess();
+  return known;
+}
+
+async function lookAtThisProcess(): Promise<ThisProcess> {
+  const read = (file: string) => readFile(file, 'utf8').catch(() => '');
+  const [id, boot, namespace, self] = await Promise.all([
+    read('/etc/machine-id'),
+    read('/proc/sys/kernel/random/boot_id'),
+    readlink('/proc/self/ns/pid').catch(() => ''),
+    readlink('/proc/self').catch(() => ''),
+  ]);
+  // Images of machines are copied with their id, and many a machine is called localhost: only both tell one.
+  const machine = id.trim() === '' && /^(localhost.*)?$/.test(hostname()) ? '' : `${id.trim()} ${hostname()}`;
+  const hasProc = self === String(process.pid);
+  const start = hasProc ? startIn(await read('/proc/self/stat')) : undefined;
+  return {
+    machine: shortHash(machine),
+    boot: shortHash(boot),
+    namespace: shortHash(namespace),
+    start: start ?? '0',
+    hasProc,
+  };
+}
+
+function shortHash(text: string): string {
+  return text === '' ? UNKNOWN : createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
+/** Clock ticks from the boot to the start of a process; its name, before, may hold anything. */
+function startIn(stat: string): string | undefined {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+async function isAlive(pid: number, start: string): Promise<boolean> {
   try {
     process.kill(pid, 0);
   } catch (error) {
-    return isErrno(error, 'EPERM');
+    if (!isErrno(error, 'EPERM')) return false;
   }
+  const { hasProc } = await thisProcess();
+  const stat = hasProc ? await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '') : '';
+  if (stat === '') return true;
   // A killed process that nobody has waited for is still listed.
-  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
-  return !/\) Z /.test(stat);
+  if (/\) Z /.test(stat)) return false;
+  return start === '0' || startIn(stat) === start;
 }
 
 /** By the time of the last change of the inode: a store path's own time is 1970. */

@@ -1,4 +1,4 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { CarportError, isErrno } from '../errors.js';
@@ -10,6 +10,7 @@ import {
   isLeftover,
   isNameOfLivingProcess,
   keepYoung,
+  makerOf,
   processIdOf,
 } from '../filesystem/temporary.js';
 import { isStorePath } from '../nix/store-path.js';
@@ -44,12 +45,16 @@ const DOING: Readonly<Record<Activity, string>> = {
 const PATIENCE_MS = 60_000;
 const POLL_MS = 100;
 
-/** Without these a marker cannot be made, and what only reads the store does without. */
-const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT'];
+const FULL = ['ENOSPC', 'EDQUOT'];
+
+/** Then a marker cannot be made, and what only reads the store does without. */
+const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS', ...FULL];
 
 export interface ActivityOptions {
   /** Told once, with words for people, when another process is waited for. */
   readonly onWait?: (message: string) => void;
+  /** Told when what is used cannot be kept from collectors, as the store cannot be written to. */
+  readonly onUnprotected?: (message: string) => void;
   readonly patienceMs?: number;
 }
 
@@ -94,8 +99,10 @@ export async function withStoreUse<T>(
   options: ActivityOptions = {},
 ): Promise<T> {
   const raised = await raise('use', store, storePaths.map((path) => `${path}\n`).join(''), options).catch((error) => {
-    if (isErrno(error, ...NOT_WRITABLE)) return undefined;
-    throw error;
+    if (!isErrno(error, ...NOT_WRITABLE)) throw error;
+    const danger = 'a garbage collection there may remove what is in use now';
+    options.onUnprotected?.(`${store.description} cannot be written to: ${danger}`);
+    return undefined;
   });
   try {
     // A collector may have come and gone before the marker was there.
@@ -128,20 +135,24 @@ export async function withStoreCollection<T>(
 export interface RunningProgram {
   /** Of carport; when that has ended, of what the program has left running. */
   readonly processId: number;
-  readonly storePaths: readonly string[];
+  /** Absent when there was no space to say it: then it may be anything. */
+  readonly storePaths?: readonly string[];
 }
 
 /** What runs from a store now. */
-export async function runningPrograms({ layout, storeDir }: Pick<OwnStore, 'layout' | 'storeDir'>) {
+export async function runningPrograms({
+  layout,
+  storeDir,
+}: Pick<OwnStore, 'layout' | 'storeDir'>): Promise<readonly RunningProgram[]> {
   const programs: RunningProgram[] = [];
   for (const marker of await activeMarkers(layout.activeDir, ['use'])) {
     const text = await readFile(marker, 'utf8').catch((error) => {
-      if (isErrno(error, 'ENOENT')) return '';
+      if (isErrno(error, 'ENOENT')) return undefined;
       throw new CarportError('E_IO', `it cannot be read what a running program needs: \`${marker}\``, { cause: error });
     });
-    // A line that is not whole is still being written, by a process that then looks for a collector.
+    if (text === undefined) continue;
     const storePaths = text.split('\n').filter((line) => isStorePath(line, storeDir));
-    if (storePaths.length > 0) programs.push({ processId: await runnerOf(basename(marker)), storePaths });
+    programs.push({ processId: await runnerOf(basename(marker)), ...(storePaths.length > 0 && { storePaths }) });
   }
   return programs;
 }
@@ -185,7 +196,7 @@ async function raise(
     }
     if (other === undefined) return { marker, lower };
     await lower();
-    const who = `${describeMarker(other)} ${description}`;
+    const who = await describeMarker(other, description);
     if (performance.now() >= deadline) {
       throw new CarportError('E_UNAVAILABLE', `${who}, and did not end in time`, {
         hint: `try again when it has ended; if there is no such process, remove \`${other}\``,
@@ -199,7 +210,8 @@ async function raise(
 
 async function writeMarker(marker: string, content: string): Promise<Lower> {
   try {
-    await writeFile(marker, content, { flag: 'wx' });
+    if (content === '') await writeFile(marker, '', { flag: 'wx' });
+    else await writeWholeMarker(marker, content);
   } catch (error) {
     await rm(marker, { force: true }).catch(() => undefined);
     throw error;
@@ -211,6 +223,19 @@ async function writeMarker(marker: string, content: string): Promise<Lower> {
     // One that stays counts no longer than this process.
     await rm(marker, { force: true }).catch(() => undefined);
   };
+}
+
+/** There with all that it says, or, on a full disk, empty, which takes no space: then it keeps everything. */
+async function writeWholeMarker(marker: string, content: string): Promise<void> {
+  const temporary = marker.slice(0, marker.lastIndexOf('.'));
+  try {
+    await writeFile(temporary, content, { flag: 'wx' });
+    await rename(temporary, marker);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    if (!isErrno(error, ...FULL)) throw error;
+    await writeFile(marker, '', { flag: 'wx' });
+  }
 }
 
 /** Markers of processes that live, or that are mounted for one; others are removed. */
@@ -225,8 +250,16 @@ async function activeMarkers(activeDir: string, activities: readonly Activity[])
   return markers;
 }
 
-function describeMarker(marker: string): string {
+async function describeMarker(marker: string, store: string): Promise<string> {
   const name = basename(marker);
-  const activity = name.slice(name.lastIndexOf('.') + 1) as Activity;
-  return `process ${processIdOf(name)} ${DOING[activity]}`;
+  const doing = `${DOING[name.slice(name.lastIndexOf('.') + 1) as Activity]} ${store}`;
+  if ((await makerOf(name)) !== 'elsewhere') return `process ${processIdOf(name)} ${doing}`;
+  const stats = await lstat(marker).catch(() => undefined);
+  const age = stats ? `, by a marker that is ${formatAge(Date.now() - stats.ctimeMs)} old` : '';
+  return `process ${processIdOf(name)} of another machine or container ${doing}${age}`;
+}
+
+function formatAge(ms: number): string {
+  const minutes = Math.max(0, Math.round(ms / 60_000));
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }

@@ -31,6 +31,8 @@ export interface Garbage {
   readonly leftAlone: readonly string[];
   /** Roots, and those of their paths that are not registered. */
   readonly incompleteRoots: readonly { readonly root: Root; readonly missing: readonly string[] }[];
+  /** Roots of which it is not known what they need: while they are there nothing is removed. */
+  readonly keptForAll: readonly string[];
   /** Nix keeps its paths in the same store dir: files are left to its own collector. */
   readonly sharedWithNix: boolean;
   /** Somebody adds paths just now, which count as garbage until they are linked or pinned. */
@@ -89,7 +91,10 @@ async function survey(store: OwnStore): Promise<Survey> {
   const { ours, others, claims } = await unregisteredEntries(store, graph);
   const claimed = claims.flatMap(({ info }) => (info ? [[info.path, info] as const] : []));
   const known: PathGraph = new Map([...claimed, ...graph]);
-  const reached = reachedFrom(known, roots);
+  const needsAll = roots.filter((root) => root.needsAll);
+  // It may be something that is not registered any more.
+  const reached =
+    needsAll.length > 0 ? new Set([...known.keys(), ...reachedFrom(known, roots)]) : reachedFrom(known, roots);
   const isReached = (name: string) => reached.has(`${store.storeDir}/${name}`);
   requireKnown([...ours, ...others].filter(isReached), known, store);
   const unreached = [...graph.values()].filter(({ path }) => !reached.has(path));
@@ -98,7 +103,8 @@ async function survey(store: OwnStore): Promise<Survey> {
     storePaths: unreached.map(({ path }) => path).sort(),
     narSize: unreached.reduce((sum, { narSize }) => sum + narSize, 0),
     kept: graph.size - unreached.length,
-    unregistered: ours.filter((name) => !isReached(name)),
+    unregistered: needsAll.length > 0 ? [] : ours.filter((name) => !isReached(name)),
+    keptForAll: needsAll.map(({ name }) => name),
     leftAlone: others,
     incompleteRoots: roots.map((root) => ({ root, missing: missing(root) })).filter((each) => each.missing.length > 0),
     sharedWithNix,

@@ -16,9 +16,11 @@ export interface Root {
   readonly name: string;
   /** They need not be registered. */
   readonly storePaths: readonly string[];
+  /** It could not be said what it needs: these are all that are registered. */
+  readonly needsAll?: true;
 }
 
-type RootedStore = Pick<OwnStore, 'layout' | 'storeDir'>;
+type RootedStore = Pick<OwnStore, 'layout' | 'storeDir' | 'queryReadable'>;
 
 /** Everything that is in use. Throws when that cannot be told. */
 export async function listRoots(store: RootedStore): Promise<readonly Root[]> {
@@ -35,16 +37,22 @@ export interface Roots {
 export async function readRoots(store: RootedStore): Promise<Roots> {
   const links = await notedLinks(store);
   const [pins, programs] = await Promise.all([listPulledPins(store), runningPrograms(store)]);
+  const all = programs.every(({ storePaths }) => storePaths) ? [] : await registeredPaths(store);
   const roots = [
     ...links.flatMap(({ link, storePath }) =>
       storePath === undefined ? [] : [{ kind: 'link', name: link, storePaths: [storePath] } as const],
     ),
     ...pins.map(({ reference, storePaths }) => ({ kind: 'pin', name: reference, storePaths }) as const),
-    ...programs.map(
-      ({ processId, storePaths }) => ({ kind: 'running', name: `process ${processId}`, storePaths }) as const,
-    ),
+    ...programs.map(({ processId, storePaths }) => {
+      const root = { kind: 'running', name: `process ${processId}` } as const;
+      return storePaths ? { ...root, storePaths } : { ...root, storePaths: all, needsAll: true as const };
+    }),
   ];
   return { roots, staleNotes: links.filter(({ storePath }) => storePath === undefined).map(({ note }) => note) };
+}
+
+async function registeredPaths({ queryReadable }: RootedStore): Promise<readonly string[]> {
+  return [...(await queryReadable()).registered.keys()].sort();
 }
 
 interface NotedLink {
@@ -54,7 +62,10 @@ interface NotedLink {
   readonly storePath?: string;
 }
 
-async function notedLinks({ layout, storeDir }: RootedStore): Promise<readonly NotedLink[]> {
+async function notedLinks({
+  layout,
+  storeDir,
+}: Pick<RootedStore, 'layout' | 'storeDir'>): Promise<readonly NotedLink[]> {
   const { rootsDir, realStoreDir } = layout;
   const names = (await namesIn(rootsDir)).filter((name) => !isTemporaryName(name));
   if (names.length === 0) return [];

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createTemporaryNames } from '#lib/filesystem/temporary.js';
 import { openOwnStore } from '#lib/store/own-store.js';
 import { pinFileName, writePulledPin } from '#lib/store/pulled-pins.js';
 import { fileOf } from '../support/files.js';
+import { nameBy } from '../support/leftovers.js';
 import { infoOf, writeClaim } from '../support/own-store.js';
 import { writeFiles } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
@@ -115,7 +116,7 @@ describe('carport store gc', () => {
     const path = await add('one', 'x');
     const sleeper = spawn('sleep', ['60']);
     const { activeDir } = openOwnStore(root()).layout;
-    const marker = (await createTemporaryNames(activeDir))().replace(`-${process.pid}-`, `-${sleeper.pid}-`);
+    const marker = join(activeDir, await nameBy({ pid: sleeper.pid! }));
     await writeFile(`${marker}.write`, '');
     const dry = await box().succeed(['store', 'gc', '--dry-run']);
     expect(dry.lines).toEqual([path]);

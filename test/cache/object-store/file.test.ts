@@ -58,7 +58,7 @@ describe('a directory of objects', () => {
     // The name of a process that has ended: its own, with the number of one that is no more.
     const { pid } = spawnSync('true');
     const dead = mine.replace(`-${process.pid}-`, `-${pid}-`);
-    const elsewhere = mine.replace(/\.carport-.{12}/, `.carport-${'0'.repeat(12)}`);
+    const elsewhere = mine.replace(/\.carport-.{17}/, '.carport-00000000-00000000');
     const names = { mine, dead, elsewhere, foreign: join(spool, 'notes.txt') };
     for (const name of Object.values(names)) await writeFile(name, 'x');
     await utimes(names.elsewhere, 1, 1);

@@ -8,6 +8,8 @@ import {
   createTemporaryNames,
   isTemporaryName,
   keepYoung,
+  makerOf,
+  processIdOf,
   removeLeftovers,
   removeTree,
 } from '#lib/filesystem/temporary.js';
@@ -70,16 +72,32 @@ describe('removing leftovers', () => {
     expect(readdirSync(directory())).toEqual([own]);
   });
 
-  it('takes what another machine has left after a day, and not before', async () => {
-    const space = 'a'.repeat(12);
-    const name = await nameBy({ space, pid: deadPid() });
+  it.each<[string, () => Promise<string>]>([
+    ['another machine', () => nameBy({ machine: 'aaaaaaaa', boot: 'bbbbbbbb' })],
+    ['another machine that does not tell which', () => nameBy({ machine: '00000000', boot: 'bbbbbbbb' })],
+    ['another container', () => nameBy({ namespace: 'aaaaaaaa' })],
+    ['an older version', async () => `.carport-${'a'.repeat(12)}-${process.pid}-${'0'.repeat(24)}`],
+  ])('takes what %s has left after a day, and not before', async (_, nameOf) => {
+    const name = await nameOf();
     writeFileSync(at(name), 'left');
     // A store path's own time is 1970 while it waits for its references: that says nothing of its age.
     utimesSync(at(name), 1, 1);
+    expect([isTemporaryName(name), await makerOf(name), processIdOf(name)]).toEqual([true, 'elsewhere', process.pid]);
     await removeLeftovers(directory());
     await removeLeftovers(directory(), Date.now() + 23 * HOUR);
     expect(readdirSync(directory())).toEqual([name]);
     await removeLeftovers(directory(), Date.now() + 25 * HOUR);
+    expect(readdirSync(directory())).toEqual([]);
+  });
+
+  it.each<[string, () => Promise<string>]>([
+    ['before the machine was started again', () => nameBy({ boot: 'bbbbbbbb', namespace: 'cccccccc' })],
+    ['in a process whose id another has now', () => nameBy({ start: '1' })],
+  ])('takes what was left %s at once', async (_, nameOf) => {
+    const name = await nameOf();
+    writeFileSync(at(name), 'left');
+    expect(await makerOf(name)).toBe('gone');
+    await removeLeftovers(directory());
     expect(readdirSync(directory())).toEqual([]);
   });
 

@@ -1,10 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createTemporaryNames } from '#lib/filesystem/temporary.js';
 import {
   isBeingWritten,
   runningPrograms,
@@ -12,8 +11,12 @@ import {
   withStoreUse,
   withStoreWrite,
 } from '#lib/store/activity.js';
+import { collectGarbage } from '#lib/store/collect-garbage.js';
 import { openOwnStore } from '#lib/store/own-store.js';
+import { listRoots } from '#lib/store/roots.js';
+import { unregister } from '#lib/store/unregister.js';
 import { asOrdinaryUser, fileOf, useDirectory } from '../../support/files.js';
+import { nameBy } from '../../support/leftovers.js';
 import { placeTree } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
 
@@ -187,17 +190,33 @@ describe('a collector', () => {
     expect(markers()).toEqual([]);
   });
 
-  it('waits for a process of elsewhere, which cannot be asked whether it lives', async () => {
+  it('waits for a process of elsewhere, which cannot be asked whether it lives, and says how old its marker is', async () => {
     const { activeDir } = open().layout;
     mkdirSync(activeDir, { recursive: true });
-    const name = basename((await createTemporaryNames(activeDir))());
-    const marker = join(activeDir, `${name.replace(/-[0-9a-f]{12}-/, '-000000000000-')}.write`);
+    const marker = join(activeDir, `${await nameBy({ machine: 'aaaaaaaa', boot: 'bbbbbbbb', pid: 4711 })}.write`);
     writeFileSync(marker, '');
     const error = await withStoreCollection(open(), async () => expect.unreachable(), { patienceMs: 0 }).catch(
       (reason) => reason,
     );
-    expect(error).toMatchObject({ code: 'E_UNAVAILABLE', hint: expect.stringContaining(`remove \`${marker}\``) });
+    const who = 'process 4711 of another machine or container adds to';
+    expect(error).toMatchObject({
+      code: 'E_UNAVAILABLE',
+      message: `${who} the store at \`${at('root')}\`, by a marker that is 0 min old, and did not end in time`,
+      hint: expect.stringContaining(`remove \`${marker}\``),
+    });
     expect(existsSync(marker)).toBe(true);
+  });
+
+  it.each([
+    ['before the machine was started again', { boot: 'bbbbbbbb', pid: process.pid }],
+    ['with an id that another process has now', { pid: process.pid, start: '1' }],
+  ])('does not wait for one that was at work %s', async (_, maker) => {
+    const { activeDir } = open().layout;
+    mkdirSync(activeDir, { recursive: true });
+    for (const activity of ['write', 'gc']) writeFileSync(join(activeDir, `${await nameBy(maker)}.${activity}`), '');
+    const options = { patienceMs: 0 };
+    await expect(withStoreCollection(open(), async () => 'collected', options)).resolves.toBe('collected');
+    expect(markers()).toEqual([]);
   });
 
   it('does not mind other files beside the markers', async () => {
@@ -268,13 +287,58 @@ describe('a program that runs', () => {
     await asOrdinaryUser(directory(), async () => {
       chmodSync(at('root', 'nix', 'var', 'carport'), 0o555);
       try {
-        await expect(withStoreUse(store, [path], async () => 'ran')).resolves.toBe('ran');
+        const told: string[] = [];
+        const onUnprotected = (message: string) => told.push(message);
+        await expect(withStoreUse(store, [path], async () => 'ran', { onUnprotected })).resolves.toBe('ran');
+        expect(told).toEqual([expect.stringContaining('cannot be written to: a garbage collection')]);
         await expect(withStoreWrite(store, async () => 'wrote')).rejects.toMatchObject({ code: 'EACCES' });
         expect(existsSync(store.layout.activeDir)).toBe(false);
       } finally {
         chmodSync(at('root', 'nix', 'var', 'carport'), 0o755);
       }
     });
+  });
+
+  it('that could not say what it needs keeps everything', async () => {
+    const store = open();
+    const infos = [await placeTree(store, pool, 'one', fileOf('x')), await placeTree(store, pool, 'two', fileOf('y'))];
+    const paths = infos.map(({ path }) => path).sort();
+    const marker = join(store.layout.activeDir, `${await nameBy({})}.use`);
+    mkdirSync(store.layout.activeDir, { recursive: true });
+    writeFileSync(marker, '');
+    const name = `process ${process.pid}`;
+    expect(await listRoots(store)).toEqual([{ kind: 'running', name, storePaths: paths, needsAll: true }]);
+    // Also what is not registered any more.
+    await unregister(store, await store.queryInfos([paths[0]!]));
+    expect(await collectGarbage(store)).toMatchObject({ storePaths: [], unregistered: [], keptForAll: [name] });
+    rmSync(marker);
+    expect(await collectGarbage(store)).toMatchObject({ storePaths: [paths[1]], keptForAll: [] });
+    expect(readdirSync(store.layout.realStoreDir)).toEqual([]);
+  });
+
+  it('is kept on a full disk', async () => {
+    const disk = at('root');
+    mkdirSync(disk);
+    const mount = ['-t', 'tmpfs', '-o', 'size=1m', 'carport-test', disk];
+    if (process.getuid?.() !== 0 || spawnSync('mount', mount).status !== 0) return;
+    try {
+      const store = open();
+      const { path } = await placeTree(store, pool, 'thing', fileOf('x'));
+      mkdirSync(store.layout.activeDir, { recursive: true });
+      expect(() => writeFileSync(join(disk, 'all'), Buffer.alloc(2 ** 20))).toThrow('ENOSPC');
+      const unprotected: string[] = [];
+      const work = async () => {
+        expect(markers()).toEqual(['.use']);
+        expect((await collectGarbage(store)).storePaths).toEqual([]);
+      };
+      await withStoreUse(store, [path], work, { onUnprotected: (message) => unprotected.push(message) });
+      expect(unprotected).toEqual([]);
+      // With no space to write down what is removed.
+      expect((await collectGarbage(store)).storePaths).toEqual([path]);
+      expect(readdirSync(store.layout.realStoreDir)).toEqual([]);
+    } finally {
+      spawnSync('umount', [disk]);
+    }
   });
 
   it('whose marker is damaged or half written keeps what can be read', async () => {

@@ -94,6 +94,7 @@ describe('a garbage collection', () => {
       unregistered: [],
       leftAlone: [],
       incompleteRoots: [],
+      keptForAll: [],
       sharedWithNix: false,
       beingWritten: false,
     });
