@@ -5,6 +5,8 @@ import { CarportError } from '../../lib/errors.js';
 import { makeWhole, writeStream } from '../../lib/filesystem/whole.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import { exportPaths } from '../../lib/store/export.js';
+import { keepingPaths } from '../../lib/store/keep.js';
+import { openOwnForReading } from '../../lib/store/open.js';
 import { type ClosureOptions, closureOf, closureWarnings } from '../closures.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, say, write, writeJson, writeLines } from '../context.js';
@@ -12,6 +14,7 @@ import { interruptible } from '../interrupt.js';
 import { loadSecretKeys } from '../keys.js';
 import { openLocalPaths, resolveLocalPaths } from '../local-paths.js';
 import { printable } from '../printable.js';
+import { singleValue } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
 
 export interface ExportCommandOptions extends CommonOptions, Pick<ClosureOptions, 'closure'> {
@@ -30,18 +33,28 @@ export async function run(whats: readonly string[], options: ExportCommandOption
   const closure = await closureOf(options, store, roots);
   for (const { message } of closureWarnings(closure, options)) say(context, printable(`warning: ${message}\n`));
   const infos = topologicalOrder(closure.graph);
-  const stream = exportPaths(store, infos, keys);
-
   const paths = infos.map(({ path }) => path);
-  if (out === undefined) {
-    for await (const bytes of stream) await write(context.stdout, bytes);
-  } else {
-    const size = await writeWholeFile(out, stream);
+  const own = openOwnForReading(singleValue(settings.store), context.env);
+  const onWait = (message: string) => note(context, options, message);
+  const work = () => writeExport(exportPaths(store, infos, keys), out, context);
+  const size = await keepingPaths({ store, own }, infos, work, { onWait });
+  if (out !== undefined) {
     if (options.json) await writeJson(context.stdout, { file: resolve(out), size, storePaths: paths });
     else await writeLines(context.stdout, paths);
   }
   const narSize = infos.reduce((sum, info) => sum + info.narSize, 0);
   if (!options.json) note(context, options, `exported ${count(paths.length, 'path')} (${formatBytes(narSize)})`);
+}
+
+/** Gives the size of the file, if it is one. */
+async function writeExport(
+  stream: AsyncIterable<Uint8Array>,
+  out: string | undefined,
+  { stdout }: Context,
+): Promise<number | undefined> {
+  if (out !== undefined) return writeWholeFile(out, stream);
+  for await (const bytes of stream) await write(stdout, bytes);
+  return undefined;
 }
 
 function checkStdout({ json }: ExportCommandOptions, { stdout }: Context): void {

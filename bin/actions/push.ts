@@ -11,7 +11,8 @@ import {
 import { CarportError } from '../../lib/errors.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { Closure } from '../../lib/store/closure.js';
-import { openStoreForReading } from '../../lib/store/open.js';
+import { keepingPaths } from '../../lib/store/keep.js';
+import { openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
 import { type ClosureOptions, closureOf, closureWarnings } from '../closures.js';
 import { type CommandRun, settingsOf } from '../command.js';
@@ -57,7 +58,9 @@ export async function pushFrom(
   if (compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
   const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
   const pinning = pinningOf(options, keys, settings, context);
-  const store = await openStoreForReading(singleValue(settings.store), context.env);
+  const selection = singleValue(settings.store);
+  const store = await openStoreForReading(selection, context.env);
+  const own = openOwnForReading(selection, context.env);
 
   const reporter = createReporter(context, options);
   const warn = (message: string) => reporter.emit({ type: 'warning', message });
@@ -68,9 +71,11 @@ export async function pushFrom(
     for (const warning of closureWarnings(closure, options)) reporter.emit(warning);
     const listing = options.listing && url.writeListing !== false;
     const request: PushCommand = { store, closure, keys, compression, level, listing, pinning };
-    await withCache(to, use, ({ objects }) =>
-      pushTo(objects, request, { options, settings, context, emit: reporter.emit }),
-    );
+    const work = () =>
+      withCache(to, use, ({ objects }) =>
+        pushTo(objects, request, { options, settings, context, emit: reporter.emit }),
+      );
+    await keepingPaths({ store, own }, closure.graph.values(), work, { onWait: warn });
   } finally {
     reporter.stop();
   }

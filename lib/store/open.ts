@@ -44,6 +44,11 @@ export async function requireNixStore(env: NodeJS.ProcessEnv): Promise<Store> {
   });
 }
 
+/** carport's own store among what `openStoreForReading` opens, if it is. */
+export function openOwnForReading(selection: string | undefined, env: NodeJS.ProcessEnv): OwnStore | undefined {
+  return selection === NIX ? undefined : openOwnStore(selection ?? defaultStoreRoot(env));
+}
+
 /** carport's own store at a root, or at its default root. */
 export function openStoreForWriting(selection: string | undefined, env: NodeJS.ProcessEnv): OwnStore {
   if (selection === NIX) {
