@@ -18,6 +18,8 @@ describe('a pull', () => {
     await shared().succeed(args);
   });
   const store = () => box().path('data/carport');
+  const metadataOf = ({ path }: { readonly path: string }) =>
+    `${store()}/nix/var/carport/info/${hashPartOf(path)}.narinfo`;
   const pull = (...more: readonly string[]) =>
     box().carport(['pull', samples.top.path, '--from', cache, '--trusted-key', key.publicKey, ...more]);
 
@@ -38,6 +40,54 @@ describe('a pull', () => {
     expect([exitCode, lines]).toEqual([0, samples.paths]);
     expect(stderr).toContain('already here, 0 to fetch');
     expect([await snapshot(store()), await inodes()]).toEqual(before);
+  });
+
+  it('counts all that is here, and fetches what is missing below a path that is', async () => {
+    expect((await pull()).stderr).toContain('3 paths: 0 already here');
+    expect((await pull()).stderr).toContain('3 paths: 3 already here, 0 to fetch');
+    await rm(metadataOf(samples.base));
+    const verified = await box().carport(['store', 'verify']);
+    expect([verified.exitCode, verified.stdout]).toEqual([
+      6,
+      `${samples.middle.path}: incomplete: it refers to \`${samples.base.path}\`, which is not valid\n`,
+    ]);
+    const { exitCode, lines, stderr } = await pull();
+    expect([exitCode, lines]).toEqual([0, samples.paths]);
+    expect(stderr).toContain('3 paths: 2 already here, 1 to fetch');
+    expect((await box().succeed(['store', 'verify'])).stderr).toBe('3 paths checked, all whole\n');
+  });
+
+  it.each(['', 'garbage\n'])('fetches a path again whose metadata are `%s`', async (content) => {
+    await pull();
+    for (const info of [samples.middle, samples.top]) await writeFile(metadataOf(info), content);
+    const { exitCode, lines, stderr } = await pull();
+    expect([exitCode, lines]).toEqual([0, samples.paths]);
+    expect(stderr).toContain('3 paths: 1 already here, 2 to fetch');
+    expect((await box().succeed(['store', 'verify'])).stderr).toBe('3 paths checked, all whole\n');
+    await box().succeed(['store', 'gc']);
+    expect(await readdir(`${store()}/nix/store`)).toHaveLength(2);
+  });
+
+  it('mends what a repair has given up', async () => {
+    await pull('--out-link', 'result');
+    await writeFile(metadataOf(samples.base), '');
+    const { exitCode, stdout } = await box().carport(['store', 'verify', '--repair']);
+    expect(exitCode).toBe(6);
+    const file = metadataOf(samples.base);
+    expect(stdout).toBe(
+      [
+        `${samples.base.path}: damaged metadata: \`${file}\` cannot be used: narinfo: the last line does not end`,
+        `${samples.middle.path}: incomplete: it refers to \`${samples.base.path}\`, which is not valid`,
+        ...[...samples.paths].sort().map((path) => `${path}: given up: pull or add it again`),
+        '',
+      ].join('\n'),
+    );
+    // Nothing says what the base needs.
+    expect((await box().carport(['store', 'gc'])).stderr).toContain(`\`${samples.base.path}\` is in use`);
+    expect((await pull()).exitCode).toBe(0);
+    await box().succeed(['store', 'gc']);
+    expect((await box().succeed(['store', 'verify'])).stderr).toBe('3 paths checked, all whole\n');
+    expect(await readdir(`${store()}/nix/var/carport/claims`)).toEqual([]);
   });
 
   it('fetches what is missing of a closure of which a part is here', async () => {

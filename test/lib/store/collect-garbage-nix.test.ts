@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { addToStore } from '#lib/store/add.js';
@@ -42,5 +42,26 @@ describeWithNix('collecting garbage in a root that is Nix’s, too,', () => {
     expect(existsSync(nix.realPath(own))).toBe(true);
     await nix.run('nix-store', ['--gc']);
     expect(existsSync(nix.realPath(own))).toBe(false);
+  });
+
+  it('removes no path of Nix’s where Nix’s state is elsewhere', async () => {
+    const store = openOwnStore(join(nix.root, 'other'));
+    // As in a container that has the store dir mounted, and nothing else of Nix.
+    mkdirSync(join(nix.root, 'other/nix'), { recursive: true });
+    symlinkSync(nix.realPath('/nix/store'), store.layout.realStoreDir);
+    const paths = [
+      await nix.run('nix-store', ['--add', tree('one')]),
+      await nix.run('nix-store', ['--add', tree('two')]),
+    ];
+    const add = async (name: string) =>
+      (await addToStore({ path: tree(name), name, store, known: store, pool })).info.path;
+    expect(await add('one')).toBe(paths[0]);
+    const own = await add('mine');
+    const { storePaths, unregistered, leftAlone } = await collectGarbage(store);
+    expect([storePaths, unregistered]).toEqual([[paths[0]!, own].sort(), []]);
+    expect(leftAlone).toContain(paths[1]!.slice('/nix/store/'.length));
+    expect(existsSync(nix.realPath(own))).toBe(false);
+    await nix.run('nix-store', ['--verify', '--check-contents']);
+    await nix.run('nix-store', ['--check-validity', ...paths]);
   });
 });
