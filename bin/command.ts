@@ -30,7 +30,7 @@ export function describeCommand(command: Command, description: string, ...lines:
   return command
     .description(description)
     .option('--json', 'print JSON')
-    .option('-q, --quiet', 'print errors and warnings only')
+    .option('-q, --quiet', 'say errors and warnings only; data is printed all the same')
     .option(
       '-v, --verbose',
       'say more; twice shows where errors come from',

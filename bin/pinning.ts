@@ -39,7 +39,11 @@ export function pinningOf(
     checkPinName(name);
     requirePinKeys(name, keys);
   }
-  const signing = { keys, policy: pinPolicyOf(settings, {}), seen: seenPinsOf(context) };
+  const signing = {
+    keys,
+    policy: pinPolicyOf(settings, { allowRollback: options.allowRollback === true }),
+    seen: seenPinsOf(context),
+  };
   return { requests: names.map((name) => pinRequestOf(name, options)), signing };
 }
 
@@ -48,14 +52,8 @@ export async function checkPins(objects: ObjectStore, { requests, signing }: Pin
   await Promise.all(requests.map((request) => previousPin(objects, request, signing)));
 }
 
-/** Throws when the cache will not have what the pins are to stand for; warns when that is a derivation. */
-export function checkPinned(
-  { requests }: Pinning,
-  pinned: Pinned,
-  { skipped }: PushPlan,
-  skipOrigin: string,
-  emit: Emit,
-): void {
+/** Throws when the cache will not have what the pins are to stand for, or that is a derivation. */
+export function checkPinned({ requests }: Pinning, pinned: Pinned, { skipped }: PushPlan, skipOrigin: string): void {
   const left = new Set(skipped);
   for (const { name } of requests) {
     const path = [...pinned.storePaths, ...pinned.derivations].find((one) => left.has(one));
@@ -65,9 +63,15 @@ export function checkPinned(
         hint: 'push without `--skip-signed-by`, or set the pin where the path is: `carport pin set NAME PATH --to CACHE`',
       });
     }
-    for (const derivation of pinned.storePaths.filter(isDerivationPath)) {
-      const message = `\`${name}\` is to stand for the derivation \`${derivation}\`, and not for what it builds: build that first, and push it with \`--closure build\``;
-      emit({ type: 'warning', message });
+    const derivation = pinned.storePaths.find(isDerivationPath);
+    if (derivation !== undefined) {
+      throw new CarportError(
+        'E_USAGE',
+        `\`${name}\` would stand for the derivation \`${derivation}\`, and for nothing that can be run`,
+        {
+          hint: 'build it, and push it with `--closure build`; where its outputs are known only after the build, name them: `carport push ./result --closure build`',
+        },
+      );
     }
   }
 }

@@ -23,6 +23,7 @@ export interface PinWriteOptions {
   readonly expires?: string;
   readonly keepHistory: number;
   readonly discardHistory?: boolean;
+  readonly allowRollback?: boolean;
 }
 
 export function addPinReadOptions(command: Command): Command {
@@ -43,7 +44,11 @@ export function addPinWriteOptions(command: Command): Command {
       integerBetween(0, MAX_HISTORY),
       DEFAULT_HISTORY,
     )
-    .option('--discard-history', 'begin anew instead of carrying on with the pin that is there');
+    .option('--discard-history', 'begin anew instead of carrying on with the pin that is there')
+    .option(
+      '--allow-rollback',
+      'carry on with a pin that is older than one that was seen before: the cache was restored',
+    );
 }
 
 /** Which pins are accepted. */

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { CarportError } from '../lib/errors.js';
 import { suggestion } from '../lib/suggestion.js';
-import { formatHelp, section } from './command.js';
+import { commandPath, formatHelp, section } from './command.js';
 import { COMMAND_GROUPS, COMMANDS, type CommandEntry } from './commands.js';
 import { type Context, flush, OutputClosed, write, writeJson } from './context.js';
 import { reportError } from './error-output.js';
@@ -21,7 +21,7 @@ export async function runCommandLine(words: readonly string[], context: Context)
     if (error instanceof ExitWith) return error.exitCode;
     const verbosity = args.filter((arg) => /^-v+$/.test(arg) || arg === '--verbose');
     const level = verbosity.reduce((sum, arg) => sum + (arg === '--verbose' ? 1 : arg.length - 1), 0);
-    return reportError(usageError(error, args), context, args.includes('--json'), level);
+    return reportError(error, context, args.includes('--json'), level);
   }
 }
 
@@ -41,7 +41,11 @@ async function runCommand(args: readonly string[], context: Context): Promise<vo
   }
   const words = name === 'help' ? [...args.slice(1), '--help'] : [...args];
   const program = await createProgram(context, [findCommand(words[0]!)]);
-  await program.parseAsync(words, { from: 'user' });
+  try {
+    await program.parseAsync(words, { from: 'user' });
+  } catch (error) {
+    throw usageError(error, commandNamed(program, words));
+  }
 }
 
 /** The commands as a tree, with their options: all of them are loaded. */
@@ -77,14 +81,20 @@ function findCommand(name: string): CommandEntry {
   });
 }
 
+/** The command that words name, as far as they do. */
+function commandNamed(program: Command, words: readonly string[]): Command {
+  const [word, ...rest] = words;
+  const child = program.commands.find((command) => command.name() === word);
+  return child ? commandNamed(child, rest) : program;
+}
+
 /** Commander's complaints in carport's words. */
-function usageError(error: unknown, args: readonly string[]): unknown {
-  if (!(error instanceof CommanderError)) return error;
-  const words = args.filter((arg) => !arg.startsWith('-')).slice(0, 2);
-  const entry = COMMANDS.find(({ name }) => name === words[0]);
-  const help = `\`carport ${entry ? `${words[0]} ` : ''}--help\` shows how it is used`;
+function usageError(error: unknown, command: Command): unknown {
+  if (!(error instanceof CommanderError) || error.exitCode === 0) return error;
+  const path = commandPath(command);
+  const help = `\`${path} --help\` shows how it is used`;
   if (error.code === 'commander.help') {
-    return new CarportError('E_USAGE', `\`carport ${words[0]}\` needs a command`, { hint: help });
+    return new CarportError('E_USAGE', `\`${path}\` needs a command`, { hint: help });
   }
   const [first = '', ...rest] = error.message.split('\n');
   const message = first.replace(/^error: /, '').replaceAll("'", '`');

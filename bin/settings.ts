@@ -1,7 +1,7 @@
 import { lstat, readFile, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../lib/errors.js';
+import { xdgDirectory } from '../lib/home-directory.js';
 import { suggestion } from '../lib/suggestion.js';
 
 /** One setting: its key in `carport.toml`, its environment variable, and the option that stands before both. */
@@ -111,8 +111,7 @@ export async function readSettings(
 
 /** Where a user's own settings are. */
 export function userConfigFile(env: NodeJS.ProcessEnv): string {
-  const config = env.XDG_CONFIG_HOME?.startsWith('/') ? env.XDG_CONFIG_HOME : join(env.HOME ?? homedir(), '.config');
-  return join(config, 'carport/config.toml');
+  return join(xdgDirectory(env, 'XDG_CONFIG_HOME', '.config'), 'carport/config.toml');
 }
 
 /** The value of a setting that is not a list. */

@@ -40,7 +40,7 @@ export async function set(
   const settings = await settingsOf({ ...options }, context);
   const to = requireCache(settings.to);
   const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...parseCacheUrl(to).secretKeyFiles]);
-  const policy = pinPolicyOf(settings, {});
+  const policy = pinPolicyOf(settings, { allowRollback: options.allowRollback === true });
   const signing = { keys: requirePinKeys(name, keys), policy, seen: seenPinsOf(context) };
   const request = pinRequestOf(name, options);
   const search = { policy: withOwnKeys(policy, keys), seen: signing.seen, selected: settings.store };

@@ -101,7 +101,7 @@ async function pushTo(
   const hasCache = await checkTarget(objects, store, pinning);
   const [checkAll, skipSignedBy] = [options.checkAll === true, settings['skip-signed-by'].values];
   const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
-  checkPinned(pinning, pinned, plan, settings['skip-signed-by'].origin, emit);
+  checkPinned(pinning, pinned, plan, settings['skip-signed-by'].origin);
   if (!options.dryRun) await beginPush(objects, store.storeDir, plan);
   const narSize = plan.upload.reduce((sum, info) => sum + info.narSize, 0);
   const uploadPaths = plan.upload.map(({ path }) => path);

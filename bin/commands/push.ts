@@ -55,7 +55,12 @@ function collect(value: string, before: readonly string[] = []): readonly string
   return [...before, value];
 }
 
-const PIN_OPTIONS: readonly string[] = ['expires', 'keepHistory', 'discardHistory'] satisfies (keyof PinWriteOptions)[];
+const PIN_OPTIONS: readonly string[] = [
+  'expires',
+  'keepHistory',
+  'discardHistory',
+  'allowRollback',
+] satisfies (keyof PinWriteOptions)[];
 
 /** Options of a pin would do nothing without one. */
 function checkPinOptions(command: Command): void {

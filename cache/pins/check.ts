@@ -68,7 +68,10 @@ export function refusalError(refusal: PinRefusal, pin: Pin, name: string, url: s
         hint: 'the cache was tampered with, or the trusted key of that name is another one',
       });
     case 'untrusted': {
-      const names = pin.signatures.map(signatureKeyName).map((keyName) => `\`${keyName}\``);
+      const names = pin.signatures
+        .map(signatureKeyName)
+        .filter((keyName) => keyName !== '')
+        .map((keyName) => `\`${keyName}\``);
       return new CarportError('E_SIGNATURE', `${what} is not signed by a trusted key`, {
         cause: new Error(names.length > 0 ? `it is signed by ${names.join(', ')}` : 'it has no signature'),
         hint: 'trust a key with `--trusted-key NAME:BASE64`, or take what nobody vouches for with `--allow-unsigned`',

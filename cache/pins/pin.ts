@@ -64,12 +64,18 @@ export function parsePin(text: string): Pin {
     throw formatError('pin', 'is not JSON', { cause });
   }
   const parsed = v.safeParse(PinJson, json, { abortEarly: true });
-  if (!parsed.success) {
-    const [{ message, ...issue }] = parsed.issues;
-    throw formatError('pin', `\`${v.getDotPath(issue as v.BaseIssue<unknown>) ?? ''}\`: ${message}`);
-  }
+  if (!parsed.success) throw formatError('pin', explain(parsed.issues[0]));
   const { version: _, ...pin } = parsed.output;
   return pin;
+}
+
+function explain(issue: v.BaseIssue<unknown>): string {
+  const field = v.getDotPath(issue);
+  if (field === null) return 'is not an object';
+  // Of an object's keys valibot says what it expected, and `never` for one too many.
+  if (issue.type === 'strict_object' && issue.expected === 'never') return `has the unknown field \`${field}\``;
+  if (issue.type === 'strict_object' && issue.received === 'undefined') return `has no field \`${field}\``;
+  return `\`${field}\`: ${issue.message}`;
 }
 
 export function renderPin(pin: Pin): string {

@@ -17,7 +17,7 @@ export async function readPin(objects: ObjectStore, name: string): Promise<Pin |
     if (!(cause instanceof CarportError) || cause.code !== 'E_FORMAT') throw cause;
     throw new CarportError('E_INTEGRITY', `the pin \`${name}\` in \`${objects.url}\` is damaged`, {
       cause,
-      hint: `whoever may write there can set it anew: \`carport pin set ${name} … --discard-history\``,
+      hint: `a newer carport may have written it; if not, whoever may write there can set it anew: \`carport pin set ${name} … --discard-history\``,
     });
   }
 }

@@ -1,5 +1,5 @@
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { xdgDirectory } from '../home-directory.js';
 import { DEFAULT_STORE_DIR } from '../nix/store-path.js';
 
 /** Where carport's own store keeps what, below its root. */
@@ -40,8 +40,7 @@ export function storeLayout(root: string): StoreLayout {
 
 /** The root that is used when none is named: `$XDG_DATA_HOME/carport`. */
 export function defaultStoreRoot(env: NodeJS.ProcessEnv): string {
-  const data = env.XDG_DATA_HOME?.startsWith('/') ? env.XDG_DATA_HOME : join(env.HOME ?? homedir(), '.local/share');
-  return join(data, 'carport');
+  return join(xdgDirectory(env, 'XDG_DATA_HOME', '.local/share'), 'carport');
 }
 
 export function infoFile(layout: StoreLayout, hashPart: string): string {

@@ -17,8 +17,9 @@ export const NIX = 'nix';
 export async function openStoreForReading(selection: string | undefined, env: NodeJS.ProcessEnv): Promise<Store> {
   if (selection !== undefined && selection !== NIX) return openOwnStore(selection);
   if (selection === NIX) return requireNixStore(env);
-  const nix = await openNixStore(env);
   const own = openOwnStore(defaultStoreRoot(env));
+  // A Nix that does not work matters only for what the own store does not have.
+  const nix = await openNixStore(env).catch((error) => failingStore(own, error));
   return nix && nix.storeDir === own.storeDir ? uniteStores([nix, own]) : (nix ?? own);
 }
 
@@ -57,4 +58,14 @@ export function openStoreForWriting(selection: string | undefined, env: NodeJS.P
     });
   }
   return openOwnStore(selection ?? defaultStoreRoot(env));
+}
+
+/** Stands for a store that cannot be asked. */
+function failingStore({ storeDir }: OwnStore, error: unknown): Store {
+  const fail = () => Promise.reject(error);
+  return {
+    ...{ storeDir, realStoreDirs: [], description: "the system's Nix store" },
+    ...{ queryInfos: fail, queryClosure: fail, queryHashParts: fail },
+    realPath: ({ path }) => path,
+  };
 }

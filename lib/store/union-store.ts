@@ -47,8 +47,9 @@ export function uniteStores(stores: readonly [Store, ...Store[]]): Store {
       }
     },
     async queryHashParts() {
-      const parts = await Promise.all(stores.map((store) => store.queryHashParts()));
-      return new Map(parts.reverse().flatMap((map) => [...map]));
+      const parts = await Promise.allSettled(stores.map((store) => store.queryHashParts()));
+      const good = parts.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
+      return new Map(good.reverse().flatMap((map) => [...map]));
     },
     realPath: (info) => (origins.get(info.path) ?? first).realPath(info),
   };

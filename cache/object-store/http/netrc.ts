@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CarportError, isErrno } from '../../../lib/errors.js';
+import { homeDirectory } from '../../../lib/home-directory.js';
 
 /** Tells the `Authorization` for a host, from the netrc file: `$NETRC`, else `~/.netrc`, as curl and Nix read it. */
 export function createNetrc(env: NodeJS.ProcessEnv): (hostname: string) => Promise<string | undefined> {
   let text: Promise<string> | undefined;
   return async (hostname) => {
-    text ??= readNetrc(env.NETRC ?? join(env.HOME ?? homedir(), '.netrc'));
+    text ??= readNetrc(env.NETRC ?? join(homeDirectory(env), '.netrc'));
     const login = findLogin(await text, hostname);
     return login && `Basic ${Buffer.from(`${login.name}:${login.password}`).toString('base64')}`;
   };

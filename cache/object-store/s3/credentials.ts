@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CarportError, isErrno } from '../../../lib/errors.js';
+import { homeDirectory } from '../../../lib/home-directory.js';
 import type { Credentials } from './sign.js';
 
 export interface Identity {
@@ -87,7 +87,7 @@ const NOTHING_FOUND = /^Could not load credentials from any providers/;
 
 /** Each place that was looked at is a cause of its own, in their order. */
 async function noCredentials({ cache, profile, env }: IdentityRequest, cause: unknown): Promise<CarportError> {
-  const home = env.HOME ?? homedir();
+  const home = homeDirectory(env);
   const files = [
     env.AWS_SHARED_CREDENTIALS_FILE ?? join(home, '.aws/credentials'),
     env.AWS_CONFIG_FILE ?? join(home, '.aws/config'),
