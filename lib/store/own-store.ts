@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../errors.js';
 import { makeDirectory } from '../filesystem/make-directory.js';
-import { namesIn } from '../filesystem/presence.js';
+import { isThere, namesIn } from '../filesystem/presence.js';
 import { moveFile, writeFileAtomic } from '../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
 import type { PathGraph } from '../nix/closure.js';
@@ -155,7 +155,9 @@ export async function createStoreWriter(
   /** Registers a tree that was at its place already. */
   const registerFound = async (info: PathInfo, claims: readonly string[]): Promise<void> => {
     const registered = await registrationOf(info);
-    const found = registered === undefined ? claims.length === 0 : registered.found === true;
+    // Metadata that cannot be read are carport's, too.
+    const isClaimed = async () => claims.length > 0 || (await isThere(infoFile(layout, hashPartOf(info.path))));
+    const found = registered === undefined ? !(await isClaimed()) : registered.found === true;
     const metadata = renderMetadata({ ...info, ...(found && { found }) });
     await writeFileAtomic(infoFile(layout, hashPartOf(info.path)), temporaryInfoName(), metadata);
     for (const claim of claims) await rm(claim, { force: true });

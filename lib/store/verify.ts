@@ -57,11 +57,13 @@ export async function verifyStore(
   );
   const unreadable = (await metadataProblems(store, damaged)).filter(({ path }) => only?.includes(path) ?? true);
   const { ours, others } = only ? { ours: [], others: [] } : await unregisteredEntries(store, all);
+  const hasMetadata = new Set(damaged.map(({ hashPart }) => hashPart));
+  const isUnregistered = (name: string) => !isStoreBaseName(name) || !hasMetadata.has(hashPartOf(name));
   return {
     checked: checked.size + unreadable.length,
     problems: [...unreadable, ...(await withoutCollected(store, problems.flat()))],
-    unregistered: ours,
-    leftAlone: others,
+    unregistered: ours.filter(isUnregistered),
+    leftAlone: others.filter(isUnregistered),
   };
 }
 

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { writeFiles } from '../support/samples.js';
@@ -139,10 +139,21 @@ describe('carport store', () => {
       const base = await add('base');
       const file = box().path('data/carport/nix/var/carport/info', `${base.slice(11, 43)}.narinfo`);
       await writeFile(file, 'garbage');
-      const { exitCode, stderr } = await box().carport(['store', 'verify']);
-      expect(exitCode).toBe(6);
-      expect(stderr).toContain(`the metadata file \`${file}\` is damaged`);
-      expect(stderr).toContain('hint: remove it');
+      for (const args of [[], [base]]) {
+        const { exitCode, stdout, stderr } = await box().carport(['store', 'verify', ...args]);
+        expect(exitCode).toBe(6);
+        expect(stdout).toMatch(`${base}: damaged metadata: \`${file}\` cannot be used: `);
+        expect(stderr).not.toContain('not registered');
+        expect(stderr).toContain('hint: `carport store verify --repair` gives the paths up');
+      }
+      const gc = await box().carport(['store', 'gc']);
+      expect([gc.exitCode, gc.stdout]).toEqual([6, '']);
+      expect(gc.stderr).toContain(`the metadata file \`${file}\` is damaged`);
+      expect(gc.stderr).toContain('hint: `carport store verify --repair` removes it');
+      const repaired = await box().carport(['store', 'verify', '--repair']);
+      expect(repaired.lines[1]).toBe(`${base}: given up: pull or add it again`);
+      await box().succeed(['store', 'gc']);
+      expect(await readdir(box().path('data/carport/nix/store'))).toEqual([]);
     });
   });
 });

@@ -65,7 +65,7 @@ describe('a pull', () => {
     expect(stderr).toContain('3 paths: 1 already here, 2 to fetch');
     expect((await box().succeed(['store', 'verify'])).stderr).toBe('3 paths checked, all whole\n');
     await box().succeed(['store', 'gc']);
-    expect(await readdir(`${store()}/nix/store`)).toHaveLength(2);
+    expect(await readdir(`${store()}/nix/store`)).toEqual([]);
   });
 
   it('mends what a repair has given up', async () => {

@@ -13,11 +13,12 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { withStoreUse } from '#lib/store/activity.js';
-import { checkReplaceable, makeOutLink } from '#lib/store/out-links.js';
+import { checkReplaceable, makeOutLink, prepareOutLinks } from '#lib/store/out-links.js';
 import { openOwnStore } from '#lib/store/own-store.js';
 import { writePulledPin } from '#lib/store/pulled-pins.js';
 import { listRoots, readRoots } from '#lib/store/roots.js';
 import { asOrdinaryUser, fileOf, useDirectory } from '../../support/files.js';
+import { deadPid, nameBy } from '../../support/leftovers.js';
 import { infoOf, placeTree } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
 
@@ -50,6 +51,33 @@ describe('an out-link', () => {
     expect(readlinkSync(at('result'))).toBe(realPath('two'));
     expect(rootsOf()).toEqual([at('result')]);
     expect(readdirSync(directory()).sort()).toEqual(['result', 'root']);
+  });
+
+  it('is made where a killed run left one half made, and takes that away', async () => {
+    const left = [
+      at(await nameBy({ pid: deadPid() })),
+      at('root/nix/var/carport/roots', await nameBy({ pid: deadPid() })),
+    ];
+    mkdirSync(at('root/nix/var/carport/roots'), { recursive: true });
+    for (const name of left) symlinkSync(realPath('one'), name);
+    await makeOutLink(open(), at('result'), realPath('one'));
+    expect(readdirSync(directory()).sort()).toEqual(['result', 'root']);
+    expect(rootsOf()).toEqual([at('result')]);
+  });
+
+  it('of several paths are numbered, and none is made when one is in the way', async () => {
+    const paths = ['one', 'two', 'three'].map(realPath);
+    const links = await prepareOutLinks(at('result'), (link, path) => makeOutLink(open(), link, path));
+    await links.make(paths);
+    expect(['result', 'result-2', 'result-3'].map((name) => readlinkSync(at(name)))).toEqual(paths);
+    for (const name of ['result', 'result-2', 'result-3']) rmSync(at(name));
+    writeFileSync(at('result-3'), 'x');
+    await expect(links.check(3)).rejects.toMatchObject({ code: 'E_USAGE' });
+    await expect(links.make(paths)).rejects.toMatchObject({ code: 'E_USAGE' });
+    expect(readdirSync(directory()).sort()).toEqual(['result-3', 'root']);
+    await links.make(paths.slice(1));
+    await expect(prepareOutLinks(at('result-3'), async () => {})).rejects.toMatchObject({ code: 'E_USAGE' });
+    await (await prepareOutLinks(undefined, () => expect.unreachable())).make(paths);
   });
 
   it('of another name has a root of its own', async () => {
