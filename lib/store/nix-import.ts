@@ -161,6 +161,6 @@ function explain(error: unknown, checkSignatures: boolean): unknown {
   return error;
 }
 
-/** What Nix's versions say of a path that they do not have (any more). */
+/** What Nix's versions say of a path that they do not have (any more). Nothing is built here: such a failure is one of these. */
 const COLLECTED =
-  /path '\S+' is not valid|don't know how to build these paths|does not exist and cannot be created|is required, but .*no substituter/;
+  /path '\S+' is not valid|don't know how to build these paths|build of '\S+' failed|does not exist and cannot be created|is required, but .*no substituter/;
