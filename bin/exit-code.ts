@@ -8,7 +8,7 @@ export const EXIT_CODES = {
   4: 'a key or credential is missing, unreadable or refused',
   5: 'not found',
   6: 'integrity: wrong hash, signature or format',
-  75: 'try again: a server does not answer; what was finished is kept',
+  75: 'try again: a server does not answer, or a store is busy; what was finished is kept',
   130: 'interrupted',
 } as const;
 

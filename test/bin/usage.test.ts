@@ -15,7 +15,7 @@ describe('a wrong command line', () => {
     ['push x --comppression zstd', 'unknown option `--comppression`', 'did you mean `--compression`?'],
     ['pull x --trustedkey a', 'unknown option `--trustedkey`', 'did you mean `--trusted-key`?'],
     ['--verbos', '`--verbos` is not an option of carport', 'carport --help'],
-    ['cache', '`carport cache` needs a command', '`carport cache init --help`'],
+    ['cache', '`carport cache` needs a command', '`carport cache --help`'],
     ['hash path', 'missing required argument `path`', '`carport hash path --help`'],
     ['key generate a', 'required option `--out <file>` not specified', '`carport key generate --help`'],
     ['push', 'missing required argument `what`', '`carport push --help`'],

@@ -56,12 +56,13 @@ describeWithNix(
       expect(ran).toMatchObject({ exitCode: 0, stdout: 'hello, world\n', stderr: '' });
     };
 
-    it('is not built yet: who pins it is told that nobody could run it', async () => {
+    it('is not built yet: it cannot be pinned, as nobody could run it', async () => {
       const derivation = await builder.run('nix-instantiate', [EXPRESSION, '--argstr', 'revision', 'new']);
       const to = ['--to', box().path('cache'), '--secret-key', key.file];
       const push = ['push', derivation, '--closure', 'build', '--pin', 'toolchain', '--dry-run', ...to];
-      const { stderr } = await box().succeed(push, { env: builder.env });
-      expect(stderr).toContain(`\`toolchain\` is to stand for the derivation \`${derivation}\``);
+      const { exitCode, stderr } = await box().carport(push, { env: builder.env });
+      expect(exitCode).toBe(2);
+      expect(stderr).toContain(`\`toolchain\` would stand for the derivation \`${derivation}\``);
       const [pin] = (await box().succeed(['pin', 'ls', '--from', box().path('cache')])).lines;
       expect(pin).toMatch(/ \/nix\/store\/\w{32}-cc-1 \/nix\/store\/\w{32}-cc-1-doc$/);
     });

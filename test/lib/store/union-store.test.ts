@@ -40,6 +40,18 @@ describe('several stores as one', () => {
     expect(both.description).toBe(`${first.description} and ${second.description}`);
   });
 
+  it('may have one that cannot be asked, which matters for what the others do not have', async () => {
+    const { second } = twoStores();
+    const fail = () => Promise.reject(new Error('it does not work'));
+    const broken = { ...second, realStoreDirs: [], queryInfos: fail, queryClosure: fail, queryHashParts: fail };
+    const both = uniteStores([broken, second]);
+    const a = await place(second, 'a');
+    expect([...(await both.queryInfos([a.path])).keys()]).toEqual([a.path]);
+    expect([...(await both.queryClosure([a.path])).keys()]).toEqual([a.path]);
+    expect(await both.queryHashParts()).toEqual(new Map([[hashPartOf(a.path), a.path]]));
+    await expect(both.queryInfos([infoOf('missing', fileOf('missing')).path])).rejects.toThrow('it does not work');
+  });
+
   it('find each path where it lies', async () => {
     const { first, second, both } = twoStores();
     const [a, b] = [await place(first, 'a'), await place(second, 'b')];
