@@ -28,12 +28,12 @@ const hello = await carport(['store', 'add', 'build/hello', '--name', 'hello-1.0
 title('Its closure');
 await carport(['closure', hello, '--tree', '--store', 'store']);
 
-title('Pushed to a binary cache, signed');
-await carport(['push', hello, '--to', cacheUrl, '--secret-key', 'demo.sec', '--store', 'store']);
+title('Pushed to a binary cache, signed, and given a name');
+await carport(['push', hello, '--pin', 'hello', '--to', cacheUrl, '--secret-key', 'demo.sec', '--store', 'store']);
 
-title('Pulled into an empty store, and verified');
+title('Pulled by that name into an empty store, and verified');
 const pullFrom = ['--from', cacheUrl, '--trusted-key', publicKey];
-await carport(['pull', hello, ...pullFrom, '--store', 'other-store', '--out-link', 'result']);
+await carport(['pull', 'hello', ...pullFrom, '--store', 'other-store', '--out-link', 'result']);
 await carport(['store', 'verify', '--store', 'other-store']);
 
 title('What a tampered NAR gets: nothing of it is kept');
