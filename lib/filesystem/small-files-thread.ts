@@ -44,6 +44,7 @@ function perform(operation: FileOperation): Uint8Array | undefined {
   if (operation.type === 'read') return read(operation);
   if (operation.type === 'write') write(operation);
   else if (operation.type === 'move') move(operation.from, operation.to);
+  else if (operation.type === 'announce') announce(operation);
   else if (operation.type === 'link') link(operation);
   else unlink(operation);
   return undefined;
@@ -63,14 +64,23 @@ function read({ path, limit }: Extract<FileOperation, { type: 'read' }>): Uint8A
   }
 }
 
+function announce({ path, bytes, moves }: Extract<FileOperation, { type: 'announce' }>): void {
+  create(path, bytes);
+  for (const [from, to] of moves) move(from, to);
+}
+
+function create(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, 'wx');
+  try {
+    writeWhole(file, bytes);
+  } finally {
+    closeSync(file);
+  }
+}
+
 function write({ path, temporary, bytes }: Extract<FileOperation, { type: 'write' }>): void {
   try {
-    const file = openSync(temporary, 'wx');
-    try {
-      writeWhole(file, bytes);
-    } finally {
-      closeSync(file);
-    }
+    create(temporary, bytes);
     move(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });

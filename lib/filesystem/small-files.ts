@@ -11,8 +11,12 @@ export type FileOperation =
   | { readonly type: 'read'; readonly path: string; readonly limit: number }
   | { readonly type: 'write'; readonly path: string; readonly temporary: string; readonly bytes: Uint8Array }
   | { readonly type: 'move'; readonly from: string; readonly to: string }
+  | { readonly type: 'announce'; readonly path: string; readonly bytes: Uint8Array; readonly moves: readonly Move[] }
   | { readonly type: 'link'; readonly directory: string; readonly targets: ReadonlyMap<string, string> }
   | { readonly type: 'unlink'; readonly directory: string; readonly names: readonly string[] };
+
+/** Where something is, and is to be. */
+export type Move = readonly [from: string, to: string];
 
 /** What became of an operation; an error loses its class on the way between threads. */
 export type FileAnswer =
@@ -34,6 +38,11 @@ export async function writeFileAtomic(path: string, temporary: string, content: 
 /** Renames a file or directory. Makes directories. */
 export async function moveFile(from: string, to: string): Promise<void> {
   await submit({ type: 'move', from, to });
+}
+
+/** Writes a file, then renames one thing after another, that file, too, perhaps. An error may come after any of this. */
+export async function writeThenMove(path: string, content: string, moves: readonly Move[]): Promise<void> {
+  await submit({ type: 'announce', path, bytes: ownMemory(Buffer.from(content)), moves });
 }
 
 /** Makes symbolic links in a directory. */
@@ -70,7 +79,7 @@ function sendBatch(): void {
   thread ??= start();
   thread.ref();
   const operations = running.map(({ operation }) => operation);
-  const buffers = operations.flatMap((operation) => (operation.type === 'write' ? [operation.bytes.buffer] : []));
+  const buffers = operations.flatMap((operation) => ('bytes' in operation ? [operation.bytes.buffer] : []));
   try {
     thread.postMessage(operations, buffers as ArrayBuffer[]);
   } catch (error) {

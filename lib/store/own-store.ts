@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../errors.js';
 import { makeDirectory } from '../filesystem/make-directory.js';
 import { isThere, namesIn } from '../filesystem/presence.js';
-import { moveFile, writeFileAtomic } from '../filesystem/small-files.js';
+import { moveFile, writeFileAtomic, writeThenMove } from '../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
 import type { PathGraph } from '../nix/closure.js';
 import { hashesEqual } from '../nix/hash.js';
@@ -180,8 +180,7 @@ export async function createStoreWriter(
         await moveFile(temporary, path);
         return true;
       } catch (error) {
-        const occupied = isErrno(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR');
-        if (!occupied || attempt === PLACE_ATTEMPTS) throw error;
+        if (!isOccupied(error) || attempt === PLACE_ATTEMPTS) throw error;
       }
       if (await isWhole(info)) {
         await removeTree(temporary);
@@ -189,6 +188,12 @@ export async function createStoreWriter(
       }
       await moveAside(path);
     }
+  };
+
+  const registerMoved = async (info: PathInfo, claim: string, error: unknown): Promise<void> => {
+    // Another process has found the tree, registered it, and removed the claim.
+    if (isErrno(error, 'ENOENT') && (await isWhole(info))) return registerFound(info, [claim]);
+    throw error;
   };
 
   return {
@@ -204,21 +209,24 @@ export async function createStoreWriter(
         return registerFound(info, claimed.get(hashPart) ?? []);
       }
       const claim = nextClaim(hashPart);
-      // Nobody looks into it before this process is gone: it need not be there at once.
-      await writeFileAtomic(claim, claim, renderMetadata(info));
-      let moved: boolean;
+      const metadata = infoFile(layout, hashPart);
       try {
-        moved = await moveIntoPlace(temporary, info);
+        const moves = [[temporary, realPathIn(layout, info.path)] as const, [claim, metadata] as const];
+        return await writeThenMove(claim, renderMetadata(info), moves);
       } catch (error) {
+        // When the tree has its name already, the claim says whose it is.
+        if (!(await isThere(temporary))) return registerMoved(info, claim, error);
+        if (!isOccupied(error)) {
+          await rm(claim, { force: true });
+          throw error;
+        }
+      }
+      const moved = await moveIntoPlace(temporary, info).catch(async (error) => {
         await rm(claim, { force: true });
         throw error;
-      }
+      });
       if (moved) {
-        return moveFile(claim, infoFile(layout, hashPart)).catch((error) => {
-          // Another process has found the tree, and registered it.
-          if (isErrno(error, 'ENOENT')) return registerFound(info, [claim]);
-          throw error;
-        });
+        return moveFile(claim, metadata).catch((error) => registerMoved(info, claim, error));
       }
       await rm(claim, { force: true });
       // In this order: a claim of another process becomes its metadata.
@@ -228,6 +236,11 @@ export async function createStoreWriter(
     isWhole,
     register: (info) => registerFound(info, claimed.get(hashPartOf(info.path)) ?? []),
   };
+}
+
+/** Something is where a tree is to be. */
+function isOccupied(error: unknown): boolean {
+  return isErrno(error, 'EEXIST', 'ENOTEMPTY', 'EISDIR', 'ENOTDIR');
 }
 
 /** Metadata are by hash part: whoever makes up a path must not take another's place. */

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { moveFile, readSmallFile, writeFileAtomic } from '#lib/filesystem/small-files.js';
+import { moveFile, readSmallFile, writeFileAtomic, writeThenMove } from '#lib/filesystem/small-files.js';
 import { createTemporaryNames } from '#lib/filesystem/temporary.js';
 import { noise, useDirectory } from '../../support/files.js';
 
@@ -65,14 +65,26 @@ describe('writing a file that is there whole or not at all', () => {
 
   it('fails when the same bytes are given twice, and goes on', { timeout: 10_000 }, async () => {
     const bytes = new Uint8Array(100).fill(0x78);
-    const once = await Promise.allSettled([
-      writeFileAtomic(at('a'), await temporary(), bytes),
-      writeFileAtomic(at('b'), await temporary(), bytes),
-    ]);
-    expect(once.map(({ status }) => status)).toContain('rejected');
+    const names = [await temporary(), await temporary()];
+    const together = ['a', 'b'].map((name, index) => writeFileAtomic(at(name), names[index]!, bytes));
+    expect((await Promise.allSettled(together)).map(({ status }) => status)).toContain('rejected');
+    await writeFileAtomic(at('b'), await temporary(), bytes);
     await expect(writeFileAtomic(at('c'), await temporary(), bytes)).rejects.toThrow();
     await writeFileAtomic(at('d'), await temporary(), 'after');
     expect(readFileSync(at('d'), 'utf8')).toBe('after');
+  });
+
+  it('is done before things are renamed, in their order, and not when it fails', async () => {
+    writeFileSync(at('tree'), 'tree');
+    await writeThenMove(at('claim'), 'claim', [
+      [at('tree'), at('place', 'tree')],
+      [at('claim'), at('info')],
+    ]);
+    expect([readFileSync(at('place', 'tree'), 'utf8'), readFileSync(at('info'), 'utf8')]).toEqual(['tree', 'claim']);
+    expect(readdirSync(directory()).sort()).toEqual(['info', 'place']);
+    await expect(writeThenMove(at('info'), 'x', [[at('place'), at('gone')]])).rejects.toMatchObject({ code: 'EEXIST' });
+    await expect(writeThenMove(at('claim'), 'x', [[at('none'), at('gone')]])).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(readdirSync(directory()).sort()).toEqual(['claim', 'info', 'place']);
   });
 
   it('shows readers the old content or the new, never a part', async () => {

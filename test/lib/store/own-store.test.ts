@@ -219,6 +219,29 @@ describe('placing a path where something was left', () => {
     expect([...(await store.queryAll()).keys()]).toEqual([path]);
   });
 
+  it('registers nothing when the tree is gone', async () => {
+    const store = open();
+    const writer = await writerOf(store, pool);
+    const info = infoOf('thing', fileOf('x'));
+    await expect(writer.place(writer.temporaryName(), info)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect((await store.queryAll()).size).toBe(0);
+  });
+
+  it('is registered by both when another process finds the tree first', async () => {
+    const store = open();
+    const info = infoOf('thing', directoryOf({ file: fileOf('x') }));
+    const writer = await writerOf(store, pool);
+    await writeClaim(store, info);
+    writeTree(store.realPath(info), directoryOf({ file: fileOf('x') }));
+    // One that has begun later finds it, registers it and takes the claim away.
+    await (await writerOf(store, pool)).register(info);
+    const temporary = writer.temporaryName();
+    writeTree(temporary, directoryOf({ file: fileOf('x') }));
+    await writer.place(temporary, info);
+    expect([...(await store.queryAll()).values()].map(({ found }) => found)).toEqual([undefined]);
+    expect(readdirSync(store.layout.claimsDir)).toEqual([]);
+  });
+
   it('finds nothing where nothing was left', async () => {
     const info = infoOf('thing', fileOf('x'));
     const writer = await writerOf(open(), pool);
