@@ -49,7 +49,10 @@ export function configure(command: Command, context: Context): void {
     'carport store verify --repair',
   )
     .argument('[what...]', 'store paths or links to them (default: all)')
-    .option('--repair', 'give up what is damaged and what refers to it, so that it can be pulled or added again')
+    .option(
+      '--repair',
+      'give up what is damaged or missing, and what refers to it, so that it can be pulled or added again',
+    )
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))
     .action(async (whats: readonly string[], options: VerifyOptions) =>
