@@ -1,31 +1,19 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { copyCache, createSampleStore, type SampleStore } from '../support/samples.js';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { useSampleCache } from '../support/sample-cache.js';
+import type { SampleStore } from '../support/samples.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
 
 describe('carport pin', () => {
-  const shared = useSandbox('all');
+  const sample = useSampleCache();
   const box = useSandbox();
   let samples: SampleStore;
   let key: KeyFile;
-  beforeAll(async () => {
-    samples = await createSampleStore(shared().root);
-    key = await shared().makeKey('test-1');
-    await shared().succeed([
-      'push',
-      samples.top.path,
-      '--store',
-      samples.root,
-      '--to',
-      shared().path('cache'),
-      '--secret-key',
-      key.file,
-    ]);
-  });
   let cache: string;
   beforeEach(async () => {
-    cache = await copyCache(shared().path('cache'), box().path('cache'));
+    ({ samples, keyFile: key } = sample());
+    cache = await sample().copy(box().path('cache'));
   });
 
   const set = (name: string, ...more: readonly string[]) =>

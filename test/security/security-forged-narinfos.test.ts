@@ -1,35 +1,21 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { parseNarInfo, renderNarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { renderPublicKey } from '#lib/signing/key.js';
-import { copyCache, createSampleStore, type SampleStore, sampleKey } from '../support/samples.js';
+import { useSampleCache } from '../support/sample-cache.js';
+import type { SampleStore } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
-import { createTransfers, type Transfers } from '../support/transfers.js';
-
-const KEY = sampleKey('test-1');
 
 /** What only a signature protects, and what nothing protects: a cache may say anything. */
 describe('a cache that lies', () => {
-  const shared = useSandbox('all');
+  const sample = useSampleCache();
   const box = useSandbox();
-  let transfers: Transfers;
   let samples: SampleStore;
-  beforeAll(async () => {
-    transfers = createTransfers();
-    samples = await createSampleStore(shared().root);
-    await transfers.push({
-      store: samples.root,
-      roots: [samples.top.path],
-      cache: shared().path('cache'),
-      keys: [KEY],
-    });
-  });
-  afterAll(() => transfers.close());
   let cache: string;
   beforeEach(async () => {
-    cache = await copyCache(shared().path('cache'), box().path('cache'));
+    ({ samples } = sample());
+    cache = await sample().copy(box().path('cache'));
   });
 
   const file = (path: string) => `${cache}/${hashPartOf(path)}.narinfo`;
@@ -39,8 +25,8 @@ describe('a cache that lies', () => {
     await writeFile(file(path), change(text), 'latin1');
   };
   const pull = (...more: readonly string[]) => {
-    const key = renderPublicKey(KEY.publicKey);
-    return box().carport(['pull', samples.top.path, '--from', cache, '--trusted-key', key, ...more]);
+    const { publicKey } = sample().keyFile;
+    return box().carport(['pull', samples.top.path, '--from', cache, '--trusted-key', publicKey, ...more]);
   };
   const expectNothing = async () => {
     expect(await readdir(box().path('data/carport/nix/store')).catch(() => [])).toEqual([]);
@@ -68,7 +54,7 @@ describe('a cache that lies', () => {
       expect(stderr).toContain('error[E_SIGNATURE]');
       await writeFile(
         file(samples.top.path),
-        await readFile(`${shared().path('cache')}/${hashPartOf(samples.top.path)}.narinfo`),
+        await readFile(`${sample().cache}/${hashPartOf(samples.top.path)}.narinfo`),
       );
     }
     await expectNothing();
@@ -108,7 +94,7 @@ describe('a cache that lies', () => {
       ['pull', samples.base.path, '--from', cache],
       ['cache', 'cat', cache, `${samples.base.path}/empty`],
     ]) {
-      const { exitCode, stdout } = await box().carport([...args, '--trusted-key', renderPublicKey(KEY.publicKey)]);
+      const { exitCode, stdout } = await box().carport([...args, '--trusted-key', sample().keyFile.publicKey]);
       expect([[5, 6].includes(exitCode), stdout]).toEqual([true, '']);
     }
     await expectNothing();
@@ -131,7 +117,7 @@ describe('a cache that lies', () => {
       expect((await pull()).exitCode, field).toBe(6);
       await writeFile(
         file(samples.top.path),
-        await readFile(`${shared().path('cache')}/${hashPartOf(samples.top.path)}.narinfo`),
+        await readFile(`${sample().cache}/${hashPartOf(samples.top.path)}.narinfo`),
       );
     }
     await expectNothing();

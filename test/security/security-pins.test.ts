@@ -1,41 +1,33 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parsePin, pinMessage, renderPin } from '#cache/pins/pin.js';
-import { renderPublicKey, renderSecretKey } from '#lib/signing/key.js';
 import { signText } from '#lib/signing/signature.js';
-import { copyCache, createSampleStore, type SampleStore, sampleKey } from '../support/samples.js';
+import { useSampleCache } from '../support/sample-cache.js';
+import { type SampleStore, sampleKey } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
-import { createTransfers, type Transfers } from '../support/transfers.js';
-
-const KEY = sampleKey('test-1');
 
 /** A pin says which compiler everybody runs: what a bucket's owner, a mirror or the network makes of it is refused. */
 describe('a pin that was tampered with', () => {
-  const shared = useSandbox('all');
+  const sample = useSampleCache();
   const box = useSandbox();
-  let transfers: Transfers;
   let samples: SampleStore;
   beforeAll(async () => {
-    transfers = createTransfers();
-    samples = await createSampleStore(shared().root);
-    const roots = [samples.top.path, samples.base.path];
-    await transfers.push({ store: samples.root, roots, cache: shared().path('cache'), keys: [KEY] });
-    await writeFile(shared().path('key.sec'), renderSecretKey(KEY), { mode: 0o600 });
-    for (const path of [samples.base.path, samples.top.path]) await set(shared().path('cache'), path);
+    ({ samples } = sample());
+    for (const path of [samples.base.path, samples.top.path]) await set(sample().cache, path);
   });
-  afterAll(() => transfers.close());
   let cache: string;
   beforeEach(async () => {
-    cache = await copyCache(shared().path('cache'), box().path('cache'));
+    cache = await sample().copy(box().path('cache'));
   });
 
   const set = async (to: string, path: string, ...more: readonly string[]) => {
-    const key = shared().path('key.sec');
-    await shared().succeed(['pin', 'set', 'tool', path, '--to', to, '--secret-key', key, '--expires', '9d', ...more]);
+    const { shared, keyFile } = sample();
+    const signed = ['--secret-key', keyFile.file, '--expires', '9d'];
+    await shared.succeed(['pin', 'set', 'tool', path, '--to', to, ...signed, ...more]);
   };
   const file = (name = 'tool', at = cache) => `${at}/carport/pins/${name}.json`;
   const pull = (what = 'tool', ...more: readonly string[]) =>
-    box().carport(['pull', what, '--from', cache, '--trusted-key', renderPublicKey(KEY.publicKey), ...more]);
+    box().carport(['pull', what, '--from', cache, '--trusted-key', sample().keyFile.publicKey, ...more]);
   const expectRefused = async (reason: string, what = 'tool', ...more: readonly string[]) => {
     const { exitCode, stderr, stdout } = await pull(what, ...more);
     expect([exitCode, stdout], stderr).toEqual([6, '']);
@@ -111,11 +103,11 @@ describe('a pin that was tampered with', () => {
   it('is refused when its paths are signed by nobody that is trusted, or are other paths', async () => {
     const path = '/nix/store/00000000000000000000000000000000-never-pushed';
     const { signatures: _, ...pin } = { ...parsePin(await readFile(file(), 'utf8')), storePaths: [path] };
-    await writeFile(file(), renderPin({ ...pin, signatures: [signText(pinMessage(pin), KEY)] }));
+    await writeFile(file(), renderPin({ ...pin, signatures: [signText(pinMessage(pin), sample().key)] }));
     expect((await pull()).exitCode).toBe(5);
     // The same hash part, with another name.
     const renamed = { ...pin, storePaths: [`${samples.top.path}-other`] };
-    await writeFile(file(), renderPin({ ...renamed, signatures: [signText(pinMessage(renamed), KEY)] }));
+    await writeFile(file(), renderPin({ ...renamed, signatures: [signText(pinMessage(renamed), sample().key)] }));
     await expectRefused('answers with');
   });
 
@@ -140,7 +132,7 @@ describe('a pin that was tampered with', () => {
       ...parsePin(await readFile(file(), 'utf8')),
       expiresAt: '2026-01-01T00:00:00.000Z',
     };
-    await writeFile(file(), renderPin({ ...pin, signatures: [signText(pinMessage(pin), KEY)] }));
+    await writeFile(file(), renderPin({ ...pin, signatures: [signText(pinMessage(pin), sample().key)] }));
     await expectRefused('expired on 2026-01-01');
     expect((await pull('tool', '--allow-expired')).exitCode).toBe(0);
   });

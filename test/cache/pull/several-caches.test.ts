@@ -1,35 +1,26 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { renderPublicKey } from '#lib/signing/key.js';
-import { copyCache, createSampleStore, type SampleStore, sampleKey } from '../../support/samples.js';
+import { useSampleCache } from '../../support/sample-cache.js';
+import { type SampleStore, sampleKey } from '../../support/samples.js';
 import { useSandbox } from '../../support/sandbox.js';
-import { createTransfers, narInfosOf, type Transfers } from '../../support/transfers.js';
-
-const KEY = sampleKey('test-1');
+import { narInfosOf } from '../../support/transfers.js';
 
 describe('a pull from several caches', () => {
-  const shared = useSandbox('all');
+  const sample = useSampleCache();
   const box = useSandbox();
-  let transfers: Transfers;
   let samples: SampleStore;
-  beforeAll(async () => {
-    transfers = createTransfers();
-    samples = await createSampleStore(shared().root);
-    const [cache, store] = [shared().path('whole'), samples.root];
-    await transfers.push({ store, roots: [samples.top.path], cache, keys: [KEY] });
-  });
-  afterAll(() => transfers.close());
   let [first, second]: string[] = [];
   beforeEach(async () => {
-    first = await copyCache(shared().path('whole'), box().path('first'));
-    second = await copyCache(shared().path('whole'), box().path('second'));
+    ({ samples } = sample());
+    first = await sample().copy(box().path('first'));
+    second = await sample().copy(box().path('second'));
   });
 
   const pull = (caches: readonly string[], ...more: readonly string[]) => {
     const from = caches.flatMap((cache) => ['--from', cache]);
-    const key = renderPublicKey(KEY.publicKey);
-    return box().carport(['pull', samples.top.path, ...from, '--trusted-key', key, ...more]);
+    const { publicKey } = sample().keyFile;
+    return box().carport(['pull', samples.top.path, ...from, '--trusted-key', publicKey, ...more]);
   };
   const narOf = async (cache: string, path: string) => `${cache}/${(await narInfosOf(cache)).get(path)!.url}`;
   const narInfoOf = (cache: string, path: string) => `${cache}/${hashPartOf(path)}.narinfo`;
@@ -111,7 +102,7 @@ describe('a pull from several caches', () => {
     const evil = sampleKey('evil', 9);
     const other = box().path('evil');
     await mkdir(other);
-    await transfers.push({ store: samples.root, roots: [samples.top.path], cache: other, keys: [evil] });
+    await sample().transfers.push({ store: samples.root, roots: [samples.top.path], cache: other, keys: [evil] });
     const { exitCode, stderr } = await pull([other]);
     expect(exitCode).toBe(6);
     expect(stderr).toContain('is not signed by a trusted key');
@@ -119,7 +110,7 @@ describe('a pull from several caches', () => {
   });
 
   it('takes the caches of the environment, too', async () => {
-    const env = { CARPORT_FROM: `${first} ${second}`, CARPORT_TRUSTED_KEYS: renderPublicKey(KEY.publicKey) };
+    const env = { CARPORT_FROM: `${first} ${second}`, CARPORT_TRUSTED_KEYS: sample().keyFile.publicKey };
     await rm(narInfoOf(first!, samples.base.path));
     await expectWhole(await box().carport(['pull', samples.top.path], { env }));
   });
