@@ -4,17 +4,22 @@ import { CarportError, isErrno } from '../lib/errors.js';
 import { cannotExecute } from '../lib/namespace/failure.js';
 import { isProgram } from '../lib/namespace/find-program.js';
 import type { PlacedPath } from '../lib/namespace/placed-path.js';
+import { rawBytes } from '../lib/raw-text.js';
 
-/** The environment with the programs of store paths first on PATH. */
-export async function environmentWith(
-  roots: readonly PlacedPath[],
-  env: NodeJS.ProcessEnv,
-): Promise<NodeJS.ProcessEnv> {
+/** The `bin` directories of store paths, which come first on PATH. */
+export async function programDirectories(roots: readonly PlacedPath[]): Promise<readonly string[]> {
   const found = await Promise.all(
     roots.map(async ({ path, realPath }) => ({ path, has: await hasPrograms(realPath) })),
   );
-  const directories = found.filter(({ has }) => has).map(({ path }) => `${path}/bin`);
-  return { ...env, PATH: [...directories, ...(env.PATH ? [env.PATH] : [])].join(delimiter) };
+  return found.filter(({ has }) => has).map(({ path }) => `${path}/bin`);
+}
+
+/** A PATH that begins with directories. */
+export function pathWith(directories: readonly string[], path: string | undefined): string {
+  const own = path ? path.split(delimiter) : [];
+  // A shell within a shell of the same.
+  const isFirst = directories.every((directory, index) => directory === own[index]);
+  return isFirst ? (path ?? '') : [...directories, ...own].join(delimiter);
 }
 
 /** A link counts: it leads to another store path, which is not in its place yet. */
@@ -45,19 +50,21 @@ async function checkFile(command: string, placed: readonly PlacedPath[]): Promis
   const path = placed.find(({ path }) => command.startsWith(`${path}/`));
   const file = path ? path.realPath + command.slice(path.path.length) : command;
   const isThere = (at: string) =>
-    lstat(at).then(
+    lstat(rawBytes(at)).then(
       () => true,
       (error) => !isErrno(error, 'ENOENT'),
     );
-  if ((await stat(file).catch(() => undefined)) !== undefined && !(await isProgram(file))) throw cannotExecute(command);
-  if ((await isThere(file)) || !(await realpath(dirname(file)).catch(() => undefined))) return;
+  if ((await stat(rawBytes(file)).catch(() => undefined)) !== undefined && !(await isProgram(file)))
+    throw cannotExecute(command);
+  if ((await isThere(file)) || !(await realpath(rawBytes(dirname(file))).catch(() => undefined))) return;
   throw new CarportError('E_NOT_FOUND', `the command \`${command}\` does not exist`, { hint: 'check the path' });
 }
 
 /** Links within a store lead to places that are not there before the store is. */
 async function mayBeProgram(path: string): Promise<boolean> {
-  const stats = await lstat(path).catch(() => undefined);
+  const stats = await lstat(rawBytes(path)).catch(() => undefined);
   // A directory above may be such a link, too.
-  if (stats === undefined) return (await lstat(join(path, '..')).catch(() => undefined))?.isSymbolicLink() ?? false;
+  if (stats === undefined)
+    return (await lstat(rawBytes(join(path, '..'))).catch(() => undefined))?.isSymbolicLink() ?? false;
   return stats.isSymbolicLink() || isProgram(path);
 }

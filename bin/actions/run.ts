@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { readlink, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { CarportError, isErrno } from '../../lib/errors.js';
@@ -8,13 +8,16 @@ import { cannotExecute, explainNotStarted } from '../../lib/namespace/failure.js
 import { isProgram } from '../../lib/namespace/find-program.js';
 import { makeMounts } from '../../lib/namespace/mounts.js';
 import { areInPlace, type PlacedPath } from '../../lib/namespace/placed-path.js';
+import { MAX_ARGUMENTS, plainCommand } from '../../lib/namespace/plain-command.js';
 import { findShield } from '../../lib/namespace/shield.js';
+import { rawBytes, rawText } from '../../lib/raw-text.js';
 import { type ActivityOptions, withStoreUse } from '../../lib/store/activity.js';
 import { type CommonOptions, type Context, note } from '../context.js';
 import { ExitWith } from '../exit-code.js';
 import { type Ended, runInForeground } from '../foreground.js';
 import type { PinReadOptions } from '../pins.js';
-import { checkCommand, environmentWith } from '../run-environment.js';
+import { rawArguments, rawEnvironment } from '../raw-process.js';
+import { checkCommand, pathWith, programDirectories } from '../run-environment.js';
 import { type RunTargets, resolveForRun } from '../run-targets.js';
 
 /** Those of a pull, for what is not here yet. */
@@ -22,13 +25,13 @@ export type RunCommandOptions = CommonOptions & PinReadOptions;
 
 /** Runs a command with the store at `/nix/store`, and ends as that does. */
 export async function run(whats: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
-  const command = commandOf(whats, context);
+  const command = await rawArguments(commandOf(whats, context));
   await runWith(whats, options, context, { command, variable: 'CARPORT_RUN' });
 }
 
 /** The same with the user's shell. */
 export async function shell(whats: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
-  const command = [await shellOf(context.env), ...(context.operands ?? [])];
+  const command = [await shellOf(await rawEnvironment(context.env)), ...(await rawArguments(context.operands ?? []))];
   await runWith(whats, options, context, { command, variable: 'CARPORT_SHELL' });
 }
 
@@ -73,15 +76,17 @@ async function runWith(
   context: Context,
   { command, variable }: CommandLine,
 ): Promise<never> {
-  const directory = await workingDirectory(context.env);
+  const rawEnv = await rawEnvironment(context.env);
+  const directory = await workingDirectory(rawEnv);
   // stdout is the command's.
   const targets = await resolveForRun(whats, { ...options, json: false }, context);
   const place = ({ path }: { readonly path: string }) => targets.realPathOf(path);
   const placed = targets.closure.map((info) => ({ path: info.path, realPath: place(info) }));
   const roots = placed.slice(0, targets.roots.length);
-  const env = { ...(await environmentWith(roots, context.env)), [variable]: whats.join(' ') };
+  const directories = await programDirectories(roots);
+  const env = { ...rawEnv, PATH: pathWith(directories, rawEnv.PATH), [variable]: whats.join(' ') };
   await checkCommand(command[0]!, placed, env);
-  if (env.PATH === context.env.PATH) {
+  if (directories.length === 0) {
     note(context, options, `warning: what was named has no programs: \`${whats.join(' ')}\` has no \`bin\``);
   }
   const call = { command, directory, env, placed };
@@ -110,7 +115,9 @@ async function runCall(call: Call, context: Context): Promise<Ended> {
   return runInNamespace(call, context);
 }
 
-async function runDirectly({ command: [program, ...args], env }: Call): Promise<Ended> {
+async function runDirectly(call: Call): Promise<Ended> {
+  const { command, env } = plainCommand(call.command, call.env, Number.POSITIVE_INFINITY);
+  const [program, ...args] = command;
   try {
     return await runInForeground({ program: program!, arguments: args, env });
   } catch (error) {
@@ -127,9 +134,11 @@ async function runInNamespace({ command, directory, env, placed, marker }: Call,
     ),
   ]);
   try {
-    const { options, ...call } = await bubblewrapCall(program, mounts.options, directory, command, shield);
+    // bubblewrap sets PWD.
+    const plain = plainCommand(command, { ...env, PWD: directory }, MAX_ARGUMENTS);
+    const { options, ...call } = await bubblewrapCall(program, mounts.options, directory, plain.command, shield);
     const processIdIn = (status: string) => parseStatus(status).processId;
-    const ended = await runInForeground({ ...call, env, input: options, processIdIn }).catch((error) => {
+    const ended = await runInForeground({ ...call, env: plain.env, input: options, processIdIn }).catch((error) => {
       throw tooLong(error);
     });
     const started = parseStatus(ended.status).exitCode !== undefined || ended.signal !== undefined;
@@ -159,7 +168,9 @@ async function temporaryDirectoriesFor({ XDG_RUNTIME_DIR, TMPDIR }: NodeJS.Proce
 async function workingDirectory({ PWD }: NodeJS.ProcessEnv): Promise<string> {
   let directory: string;
   try {
+    // Throws when it is gone, and loses what is not UTF-8.
     directory = process.cwd();
+    directory = await readlink('/proc/self/cwd', 'buffer').then(rawText, () => directory);
   } catch (cause) {
     throw new CarportError('E_NOT_FOUND', 'the working directory does not exist any more', {
       cause,
@@ -167,6 +178,6 @@ async function workingDirectory({ PWD }: NodeJS.ProcessEnv): Promise<string> {
     });
   }
   if (!PWD?.startsWith('/')) return directory;
-  const [named, real] = await Promise.all([PWD, directory].map((path) => stat(path).catch(() => undefined)));
+  const [named, real] = await Promise.all([PWD, directory].map((path) => stat(rawBytes(path)).catch(() => undefined)));
   return named && named.ino === real?.ino && named.dev === real.dev ? PWD : directory;
 }

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
 import { CarportError } from '../errors.js';
 
@@ -95,7 +95,8 @@ function rebuild(error: { readonly message: string } & Record<string, unknown>):
 }
 
 function start(): Worker {
-  const worker = new Worker(new URL('./small-files-thread.js', import.meta.url));
+  // Node ends the process when it copies an environment with names that are not UTF-8.
+  const worker = new Worker(new URL('./small-files-thread.js', import.meta.url), { env: SHARE_ENV });
   worker.on('message', (answers: readonly FileAnswer[]) => {
     const batch = running ?? [];
     running = undefined;

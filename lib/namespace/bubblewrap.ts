@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { CarportError } from '../errors.js';
+import { rawBytes } from '../raw-text.js';
 import { findProgram } from './find-program.js';
-import { withFewArguments } from './many-arguments.js';
 import { NO_SHIELD, type Shield } from './shield.js';
 
 /** How to start bubblewrap: options go through a file descriptor, since a command line is shown to everybody. */
@@ -31,7 +31,7 @@ export async function findBubblewrap(env: NodeJS.ProcessEnv): Promise<string> {
   );
 }
 
-/** A command that sees the mounts, in a directory. It ends when this process is killed. */
+/** A plain command that sees the mounts, in a directory. It ends when this process is killed. */
 export async function bubblewrapCall(
   program: string,
   mountOptions: readonly string[],
@@ -42,11 +42,11 @@ export async function bubblewrapCall(
   const namespace = (await isPowerlessRoot()) ? ['--unshare-user'] : [];
   const options = [...namespace, ...mountOptions, '--chdir', directory, '--die-with-parent'];
   const given = ['--args', `${OPTIONS_FD}`, '--json-status-fd', `${STATUS_FD}`, '--'];
-  const [first, ...rest] = [...ignore, program, ...given, ...restore, ...withFewArguments(command)];
+  const [first, ...rest] = [...ignore, program, ...given, ...restore, ...command];
   return {
     program: first!,
     arguments: rest,
-    options: Buffer.from(options.map((option) => `${option}\0`).join('')),
+    options: rawBytes(options.map((option) => `${option}\0`).join('')),
   };
 }
 

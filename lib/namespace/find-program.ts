@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
+import { rawBytes } from '../raw-text.js';
 
 /** The first program of a name on a PATH; `undefined` when there is none. */
 export async function findProgram(name: string, path: string | undefined): Promise<string | undefined> {
@@ -13,8 +14,9 @@ export async function findProgram(name: string, path: string | undefined): Promi
 
 export async function isProgram(path: string): Promise<boolean> {
   try {
-    await access(path, constants.X_OK);
-    return (await stat(path)).isFile();
+    const file = rawBytes(path);
+    await access(file, constants.X_OK);
+    return (await stat(file)).isFile();
   } catch {
     return false;
   }

@@ -1,6 +1,7 @@
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStoreBaseName } from '../nix/store-path.js';
+import { rawBytes, rawText } from '../raw-text.js';
 
 /** What the machine has of a directory that a new one will stand for. */
 export interface HostEntry {
@@ -27,11 +28,14 @@ export async function lookAtHost(): Promise<Host> {
 
 /** What can be looked at: a file system of somebody else, or one that is gone, is left out. */
 async function entriesOf(directory: string, without: string): Promise<readonly HostEntry[]> {
-  const names = (await readdir(directory).catch(() => [])).filter((name) => name !== without).sort();
+  const all = (await readdir(directory, 'buffer').catch(() => [])).map(rawText);
+  const names = all.filter((name) => name !== without).sort();
   const entries = names.map(async (name): Promise<readonly HostEntry[]> => {
-    const path = join(directory, name);
+    const path = rawBytes(join(directory, name));
     try {
-      return (await lstat(path)).isSymbolicLink() ? [{ name, target: await readlink(path) }] : [{ name }];
+      return (await lstat(path)).isSymbolicLink()
+        ? [{ name, target: rawText(await readlink(path, 'buffer')) }]
+        : [{ name }];
     } catch {
       return [];
     }

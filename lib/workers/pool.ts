@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
 import type { Job, JobResults } from './jobs.js';
 import { deserializeError, type FromWorker, SOURCE_WINDOW, type ToWorker } from './protocol.js';
@@ -68,7 +68,8 @@ export function createWorkerPool(size: number): WorkerPool {
     return hasRoom ? lightest : undefined;
   };
   const start = (): Thread => {
-    const worker = new Worker(new URL('./worker.js', import.meta.url));
+    // Node ends the process when it copies an environment with names that are not UTF-8.
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { env: SHARE_ENV });
     const thread: Thread = { worker, tasks: new Map(), weight: 0 };
     let crash: unknown;
     worker.on('message', (message: FromWorker) => receive(thread, message));

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { execa, type Options } from 'execa';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openOwnStore } from '#lib/store/own-store.js';
 import { writePulledPin } from '#lib/store/pulled-pins.js';
 import {
@@ -35,6 +35,7 @@ const PROGRAMS = [
   'touch',
   'timeout',
   'mkdir',
+  'chmod',
   'rmdir',
 ];
 
@@ -106,7 +107,7 @@ describeWithProgram('bwrap', 'carport run', () => {
     it('has every path of a closure, each as what it is', async () => {
       const script = `cat $(cat ${tools.wide}/references) && readlink ${tools.link} && stat -c %F ${tools.link} ${tools.wide}`;
       const { stdout, stderr } = await runWith([tools.wide], ['sh', '-c', script]);
-      expect(stderr).toBe('');
+      expect(stderr).toBe(`warning: what was named has no programs: \`${tools.wide}\` has no \`bin\`\n`);
       const numbers = Array.from({ length: WIDE }, (_, index) => `${index}\n`).join('');
       expect(stdout).toBe(`a file\n${numbers}${tools.file}\nsymbolic link\ndirectory\n`);
     });
@@ -227,6 +228,96 @@ describeWithProgram('bwrap', 'carport run', () => {
     });
   });
 
+  describe('what is not UTF-8', () => {
+    /** A shell runs a script, in which `"$@"` is a command line of carport, or the machine it is on. */
+    const shell = async (machine: Machine, script: string, args: readonly string[]): Promise<Buffer> => {
+      const line = [...machine, process.execPath, CARPORT, ...args];
+      const { stdout, stderr, exitCode } = await execa('/bin/sh', ['-c', script, 'sh', ...line], {
+        ...{ cwd: shared().path('work'), env: shared().env, extendEnv: false, input: '', reject: false },
+        ...{ encoding: 'buffer', stripFinalNewline: false },
+      });
+      expect([exitCode, Buffer.from(stderr).toString()]).toEqual([0, '']);
+      return Buffer.from(stdout);
+    };
+    // Node cannot name what is there.
+    afterAll(() => {
+      execFileSync('/bin/sh', ['-c', 'rm -r caf* ../raw-nix'], { cwd: shared().path('work') });
+    });
+    const raw = (text: string) => Buffer.from(text, 'latin1');
+    /** `printf` in a shell makes it. */
+    const octal = (bytes: Uint8Array) => [...bytes].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('');
+
+    describe.each([
+      ['in a namespace', () => withoutNix, () => tools.root],
+      ['where the paths are in place', () => machineWith(`${tools.root}/nix`), () => '/'],
+    ])('%s', (_, machine, store) => {
+      const runWith = (script: string, ...command: readonly string[]) =>
+        shell(machine(), script, ['run', tools.greeter, '--store', store(), '--', ...command]);
+
+      it('is the same in arguments', async () => {
+        const all = Buffer.from(Array.from({ length: 255 }, (_, index) => index + 1));
+        const script = `all=$(printf '${octal(all)}'); "$@" "$all" ü '' "it's" "$(printf '\\377')" "$(printf '\\377=%s' a)"`;
+        expect(await runWith(script, 'greet')).toEqual(
+          Buffer.concat([raw('hello<'), all, Buffer.from("><ü><><it's"), raw('><\xff><\xff=a>')]),
+        );
+      });
+
+      it('is the same in the environment, beside names that shells drop', async () => {
+        const script = `b=$(printf 'caf\\351'); export VALUE="$b
+" PATH="$PATH:/$b"; exec env A.B=1 "C.$b='%s' " "$@"`;
+        const lines = (await runWith(script, 'env')).toString('latin1').split('\n').sort();
+        const { PATH, ...env } = shared().env;
+        const expected = {
+          ...env,
+          ...{ PATH: `${tools.greeter}/bin:${PATH}:/caf\xe9`, VALUE: 'caf\xe9', CARPORT_RUN: tools.greeter },
+          ...{ PWD: shared().path('work'), 'A.B': '1', 'C.caf\xe9': "'%s' " },
+        };
+        const pairs = Object.entries(expected).map(([name, value]) => `${name}=${value}`);
+        // Of the last line, and of the value that ends with a line feed.
+        expect(lines).toEqual([...pairs, '', ''].sort());
+      });
+
+      it('is the same in the working directory, and in the name of the command', async () => {
+        const script = `b=$(printf 'caf\\351'); mkdir -p "$b/$b" && cd "$b" && export PATH="$PATH:$PWD/$b"
+          printf '#!/bin/sh\\necho "$0: $PWD, $(pwd -P)"\\n' > "$b/$b=x" && chmod +x "$b/$b=x"
+          "$@" "$b=x" && exec "$@" "./$b/$b=x"`;
+        const directory = `${shared().path('work')}/caf\xe9`;
+        expect((await runWith(script)).toString('latin1')).toBe(
+          [`${directory}/caf\xe9/caf\xe9=x`, './caf\xe9/caf\xe9=x']
+            .map((name) => `${name}: ${directory}, ${directory}\n`)
+            .join(''),
+        );
+      });
+    });
+
+    it('is the same in more arguments than bubblewrap takes, beside variables that shells drop', async () => {
+      const many = Array.from({ length: 5_000 }, () => ['-u', 'NOTHING']).flat();
+      const args = ['run', tools.greeter, '--store', tools.root, '--', 'env', ...many];
+      const lines = (await shell([], `exec env A.B=1 "$@" "R=$(printf '\\351')"`, args)).toString('latin1').split('\n');
+      expect(lines.filter((line) => /^(A\.B|R)=/.test(line)).sort()).toEqual(['A.B=1', 'R=\xe9']);
+    });
+
+    it('is the same in the names of what the machine has in /nix', async () => {
+      const nix = shared().path('raw-nix');
+      await mkdir(nix);
+      const make = `b=$(printf '${'caf\\351'}'); echo text > "$1/$b"; ln -s "$b" "$1/link-$b"`;
+      execFileSync('/bin/sh', ['-c', make, 'sh', nix]);
+      const script = `exec "$@" 'cat /nix/caf* /nix/link-caf*; ls /nix'`;
+      const args = ['run', tools.greeter, '--store', tools.root, '--', 'sh', '-c'];
+      expect(await shell(machineWith(nix), script, args)).toEqual(raw('text\ntext\ncaf\xe9\nlink-caf\xe9\nstore\n'));
+    });
+
+    it('is refused in arguments where the system does not tell the bytes', async () => {
+      const machine = [...withoutNix.slice(0, -1), '--tmpfs', '/proc', '--'];
+      const script = `"$@" fine "$(printf 'caf\\351')" 2>&1; echo $?`;
+      const said = await shell(machine, script, ['run', tools.greeter, '--store', tools.root, '--', 'greet']);
+      expect(said.toString()).toMatch(
+        /^error\[E_UNSUPPORTED\]: argument 3 of the command may not be UTF-8: `caf\ufffd`\n/,
+      );
+      expect(said.toString()).toMatch(/\n1\n$/);
+    });
+  });
+
   describe('the end of a command', () => {
     it.each(['run', 'shell'])('is what the help of `%s` has first among exit codes', async (name) => {
       const { lines } = await shared().succeed([name, '--help']);
@@ -301,7 +392,8 @@ describeWithProgram('bwrap', 'carport run', () => {
     });
 
     it('lets the command end as it likes when all processes of a group get one', async () => {
-      const args = [...['--kill-after=20', '1'], ...withoutNix, process.execPath, CARPORT];
+      // Not on another machine: its bubblewrap would end, and kill all.
+      const args = [...['--kill-after=20', '1'], process.execPath, CARPORT];
       const trap = "trap 'echo in peace; exit 4' TERM; echo ready; while :; do sleep 0.05; done";
       const run = [...['run', tools.greeter, '--store', tools.root], '--', 'sh', '-c', trap];
       const { exitCode, stdout } = await execa(shared().path('bin/timeout'), [...args, ...run], {
@@ -476,6 +568,23 @@ describeWithProgram('bwrap', 'carport run', () => {
       const ran = await carport(machine(), ['run', tools.greeter, '--store', tools.root, '--', ...inner]);
       const ofHost = machine() === withHostStore ? '\na program of the host\n' : '';
       expect(ran).toEqual({ exitCode: 0, stdout: `of the other store\nhello${ofHost}`, stderr: '' });
+    });
+  });
+
+  describe('PATH within another run', () => {
+    it('has the directories of programs once where they are first already, and first where they are not', async () => {
+      const path = async (...whats: readonly string[]) => {
+        const inner = [process.execPath, CARPORT, 'run', ...whats, '--store', tools.root, '--'];
+        const { stdout, stderr } = await carport(withoutNix, [
+          ...['run', tools.greeter, tools.cat, '--store', tools.root, '--', ...inner, 'sh', '-c', 'echo "$PATH"'],
+        ]);
+        expect(stderr).toBe('');
+        return stdout.trimEnd();
+      };
+      const outer = `${tools.greeter}/bin:${tools.cat}/bin:${shared().env.PATH}`;
+      expect(await path(tools.greeter)).toBe(outer);
+      expect(await path(tools.greeter, tools.cat)).toBe(outer);
+      expect(await path(tools.cat)).toBe(`${tools.cat}/bin:${outer}`);
     });
   });
 
