@@ -5,10 +5,13 @@ import { exitCodeOf } from './exit-code.js';
 import { printable } from './printable.js';
 import { usesColor } from './terminal.js';
 
+/** Other commands leave nothing. */
+const FREE_SPACE = 'free some space and run it again: paths that were pushed, pulled or imported before are kept';
+
 /** What the file system's refusals mean for a user. */
 const SYSTEM_ERRORS: Readonly<Record<string, { readonly message: string; readonly hint: string }>> = {
-  ENOSPC: { message: 'the disk is full', hint: 'free some space and run it again: what was finished is kept' },
-  EDQUOT: { message: 'the disk quota is used up', hint: 'free some space and run it again: what was finished is kept' },
+  ENOSPC: { message: 'the disk is full', hint: FREE_SPACE },
+  EDQUOT: { message: 'the disk quota is used up', hint: FREE_SPACE },
   EROFS: { message: 'the file system is read-only', hint: 'name a place that can be written to' },
   EACCES: { message: 'permission denied', hint: 'check who may read and write there' },
   EPERM: { message: 'not permitted', hint: 'check who may read and write there' },

@@ -1,6 +1,4 @@
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { addAbortSignal, type Readable } from 'node:stream';
 import { CarportError } from '../../lib/errors.js';
 import type { PathInfo } from '../../lib/nix/narinfo.js';
 import { withStoreWrite } from '../../lib/store/activity.js';
@@ -13,6 +11,7 @@ import { type CommonOptions, type Context, note, writeJson, writeLines } from '.
 import { interruptible } from '../interrupt.js';
 import { parseTrustedKeys } from '../keys.js';
 import { singleValue } from '../settings.js';
+import { openSource } from '../source.js';
 import { count, formatBytes } from '../terminal.js';
 import { withPool } from '../with-pool.js';
 
@@ -20,8 +19,6 @@ export interface ImportCommandOptions extends CommonOptions {
   readonly allowUnsigned?: boolean;
   readonly outLink?: string;
 }
-
-const READ_SIZE = 256 * 1024;
 
 export async function run(file: string, options: ImportCommandOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
@@ -34,30 +31,41 @@ export async function run(file: string, options: ImportCommandOptions, context: 
   const store = openStoreForWriting(selection, context.env);
   const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
   await checkNotDirectory(file);
+  checkNotTerminal(file, context);
   const links = await prepareOutLinks(options.outLink, (link, path) =>
     makeOutLink(store, link, realPathIn(store.layout, path)),
   );
 
   const stop = new AbortController();
-  const infos = await withStoreWrite(
-    store,
-    async () => {
-      const imported = await withPool(settings.jobs, (pool) =>
+  const infos: PathInfo[] = [];
+  try {
+    const work = async () => {
+      await withPool(settings.jobs, (pool) =>
         interruptible(
           () => stop.abort(),
-          () => importPaths(openStream(file, context, stop.signal), { store, pool, trust }),
+          async () => {
+            const source = await openSource(file, context, stop.signal);
+            for await (const info of importPaths(source, { store, pool, trust })) infos.push(info);
+          },
         ),
       );
-      await links.make(rootsOf(imported));
-      return imported;
-    },
-    { onWait: (message) => note(context, options, message) },
-  );
-  const paths = infos.map(({ path }) => path);
-  if (options.json) await writeJson(context.stdout, { storePaths: paths });
-  else await writeLines(context.stdout, paths);
+      await links.make(rootsOf(infos));
+    };
+    await withStoreWrite(store, work, { onWait: (message) => note(context, options, message) });
+  } catch (error) {
+    // What is registered stays.
+    if (infos.length > 0) await print(infos, options, context).catch(() => undefined);
+    throw error;
+  }
+  await print(infos, options, context);
   const narSize = infos.reduce((sum, info) => sum + info.narSize, 0);
-  if (!options.json) note(context, options, `imported ${count(paths.length, 'path')} (${formatBytes(narSize)})`);
+  if (!options.json) note(context, options, `imported ${count(infos.length, 'path')} (${formatBytes(narSize)})`);
+}
+
+async function print(infos: readonly PathInfo[], { json }: ImportCommandOptions, { stdout }: Context): Promise<void> {
+  const paths = infos.map(({ path }) => path);
+  if (json) await writeJson(stdout, { storePaths: paths });
+  else await writeLines(stdout, paths);
 }
 
 async function checkNotDirectory(file: string): Promise<void> {
@@ -68,14 +76,11 @@ async function checkNotDirectory(file: string): Promise<void> {
   });
 }
 
-function openStream(file: string, { stdin }: Context, signal: AbortSignal): Readable {
-  if (file !== '-') return addAbortSignal(signal, createReadStream(file, { highWaterMark: READ_SIZE }));
-  if ('isTTY' in stdin && stdin.isTTY) {
-    throw new CarportError('E_USAGE', 'it is not said what to import', {
-      hint: 'carport import FILE, or carport import < FILE',
-    });
-  }
-  return addAbortSignal(signal, stdin);
+function checkNotTerminal(file: string, { stdin }: Context): void {
+  if (file !== '-' || !('isTTY' in stdin && stdin.isTTY)) return;
+  throw new CarportError('E_USAGE', 'it is not said what to import', {
+    hint: 'carport import FILE, or carport import < FILE',
+  });
 }
 
 /** The paths to which no other refers. */

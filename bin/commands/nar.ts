@@ -1,4 +1,3 @@
-import { createReadStream } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -13,8 +12,7 @@ import { describeCommand } from '../command.js';
 import { type CommonOptions, type Context, write } from '../context.js';
 import { interruptible } from '../interrupt.js';
 import { createLister } from '../nar-lister.js';
-
-const READ_SIZE = 256 * 1024;
+import { openSource } from '../source.js';
 
 export function configure(command: Command, context: Context): void {
   command.description('Nix archives: file trees as one stream of bytes, the same everywhere.');
@@ -47,36 +45,33 @@ async function unpack(file: string, destination: string, context: Context): Prom
   if (await lstat(path).catch(() => undefined)) {
     throw new CarportError('E_USAGE', `\`${destination}\` is there already`, { hint: 'name a place that is free' });
   }
-  let stopped = false;
-  const stop = () => {
-    stopped = true;
-  };
+  const stop = new AbortController();
   await makeWhole(path, (temporary) =>
-    interruptible(stop, async () => {
-      const apply = createUnpacker(temporary, 'user');
-      try {
-        for await (const event of decodeNar(open(file, context))) {
-          if (stopped) throw new Error('interrupted');
-          apply(event);
+    interruptible(
+      () => stop.abort(),
+      async () => {
+        const apply = createUnpacker(temporary, 'user');
+        try {
+          for await (const event of decodeNar(await openSource(file, context, stop.signal))) apply(event);
+        } finally {
+          apply.close();
         }
-      } finally {
-        apply.close();
-      }
-    }),
+      },
+    ),
   );
 }
 
 async function list(file: string, options: CommonOptions, context: Context): Promise<void> {
   if (!options.json) {
     const lister = createLister(context.stdout.isTTY === true);
-    for await (const event of decodeNar(open(file, context))) {
+    for await (const event of decodeNar(await openSource(file, context))) {
       const line = lister(event);
       if (line) await write(context.stdout, line);
     }
     return;
   }
   const builder = createListingBuilder();
-  for await (const event of decodeNar(open(file, context))) for (const _ of builder.tap([event]));
+  for await (const event of decodeNar(await openSource(file, context))) for (const _ of builder.tap([event]));
   const listing = builder.finish();
   if (listing === undefined) {
     throw new CarportError('E_UNSUPPORTED', 'JSON cannot hold this NAR: a name or target is not UTF-8', {
@@ -84,8 +79,4 @@ async function list(file: string, options: CommonOptions, context: Context): Pro
     });
   }
   await write(context.stdout, `${renderListing(listing)}\n`);
-}
-
-function open(file: string, context: Context): AsyncIterable<Uint8Array> {
-  return file === '-' ? context.stdin : createReadStream(file, { highWaterMark: READ_SIZE });
 }

@@ -17,12 +17,13 @@ export interface ImportOptions {
 
 /**
  * Takes the paths of an export into the store, one after another. A path is registered when its signature was checked
- * against the bytes that came, and its references are there; the first that is refused ends it, and those before it stay.
+ * against the bytes that came, and its references are there, and then given; the first that is refused ends it, and those
+ * before it stay.
  */
-export async function importPaths(
+export async function* importPaths(
   source: AsyncIterable<Uint8Array>,
   { store, pool, trust }: ImportOptions,
-): Promise<readonly PathInfo[]> {
+): AsyncGenerator<PathInfo> {
   const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
   const imported = new Map<string, PathInfo>();
   for await (const exported of decodeExport(source, store.storeDir)) {
@@ -35,8 +36,8 @@ export async function importPaths(
     });
     await completeRegistration(info, store, writer, trust.keys);
     imported.set(info.path, info);
+    yield info;
   }
-  return [...imported.values()];
 }
 
 const HINT = 'it is damaged or was tampered with: export it again';

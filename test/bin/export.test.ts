@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -271,23 +271,77 @@ describe('an import', () => {
     expect([link.exitCode, link.stderr]).toEqual([2, expect.stringContaining('is no out-link')]);
   });
 
+  it('that fails in the middle prints what it has taken, and makes no link', async () => {
+    await makeKey();
+    const [first, second] = [signed(infoOf('first')), signed(infoOf('second'))];
+    const stream = streamOf(part(first), part(second), part(infoOf('unsigned')), part(signed(infoOf('last'))));
+    const ran = await importing(stream, '--out-link', 'result');
+    expect([ran.exitCode, ran.lines]).toEqual([6, [first.path, second.path]]);
+    expect(ran.stderr).toMatch(/^error\[E_SIGNATURE\]: /);
+    expect(await readdir(box().path('work'))).toEqual([]);
+    await expectNothingLeft(first.path, second.path);
+    const json = await importing(stream, '--json');
+    expect([json.exitCode, JSON.parse(json.stdout)]).toEqual([
+      6,
+      { version: 1, storePaths: [first.path, second.path] },
+    ]);
+    expect(JSON.parse(json.stderr)).toMatchObject({ type: 'error', code: 'E_SIGNATURE' });
+    const none = await importing(streamOf(part(infoOf('unsigned'))), '--json');
+    expect([none.exitCode, none.stdout]).toEqual([6, '']);
+  });
+
+  it('reads pipes with a name, of writers that come late, and that were gone before', async () => {
+    await makeKey();
+    const info = signed(infoOf('piped'));
+    await writeFile(box().path('export'), streamOf(part(info)));
+    const carport = [process.execPath, CARPORT, 'import', '--trusted-key', key.publicKey];
+    for (const script of [
+      'mkfifo pipe; (sleep 0.7; cat ../export > pipe) & "$@" pipe',
+      // What bash gives for `<(…)`, here of a writer that has ended.
+      '{ sleep 0.2; "$@" /dev/fd/3; } 3< <(cat ../export)',
+    ]) {
+      const { stdout, stderr, status } = spawnSync('bash', ['-c', script, 'bash', ...carport], {
+        ...{ env: { ...box().env, PATH: process.env.PATH }, cwd: box().path('work'), encoding: 'utf8' as const },
+        timeout: 20_000,
+      });
+      expect([status, stdout], `${script}: ${stderr}`).toEqual([0, `${info.path}\n`]);
+      await expectNothingLeft(info.path);
+      await removeAll(box().path('data'));
+    }
+  });
+
   it('stops at an interrupt, also while it waits for bytes, and leaves nothing', async () => {
-    for (const bytes of [Buffer.alloc(0), streamOf(part(infoOf('a'))).subarray(0, 100)]) {
-      const child = spawn(process.execPath, [CARPORT, 'import', '--allow-unsigned'], {
+    const pipe = box().path('pipe');
+    execFileSync('mkfifo', [pipe]);
+    for (const [file, bytes, signals] of [
+      ['-', Buffer.alloc(0), ['SIGINT']],
+      ['-', streamOf(part(infoOf('a'))).subarray(0, 100), ['SIGINT']],
+      // Nobody ever writes there.
+      [pipe, Buffer.alloc(0), ['SIGTERM']],
+      [pipe, Buffer.alloc(0), ['SIGINT', 'SIGINT']],
+    ] as const) {
+      const child = spawn(process.execPath, [CARPORT, 'import', '--allow-unsigned', file], {
         env: box().env,
         stdio: ['pipe', 'ignore', 'ignore'],
       });
       const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+      child.stdin.on('error', () => undefined);
       child.stdin.write(bytes);
       const active = box().path('data/carport/nix/store');
       const begun = async () => (await readdir(active).catch(() => undefined)) !== undefined;
       while (!(await begun())) await new Promise((resolve) => setTimeout(resolve, 5));
       await new Promise((resolve) => setTimeout(resolve, 100));
       const start = performance.now();
-      child.kill('SIGINT');
-      expect(await ended).toBe(130);
+      for (const signal of signals) {
+        child.kill(signal);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+      const giveUp = setTimeout(() => child.kill('SIGKILL'), 10_000);
+      expect(await ended, `${file} ${signals}`).toBe(130);
+      clearTimeout(giveUp);
       expect(performance.now() - start).toBeLessThan(5000);
-      await expectNothingLeft();
+      // The second ends it wherever it is.
+      if (signals.length === 1) await expectNothingLeft();
       await removeAll(box().path('data'));
     }
   });

@@ -1,6 +1,8 @@
-import { spawn } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readlink, writeFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { directoryTokens, narOf } from '../support/nar.js';
 import { createLargeStore, createSampleStore, type SampleStore } from '../support/samples.js';
 import { CARPORT, useSandbox } from '../support/sandbox.js';
 
@@ -51,6 +53,53 @@ describe('a list on stdin', () => {
     await box().succeed(['nar', 'unpack', '-', 'copy'], { input: nar });
     expect(Buffer.from((await box().succeed(['nar', 'pack', 'copy'])).bytes).equals(nar)).toBe(true);
     expect((await box().succeed(['nar', 'ls', '-'], { input: nar })).stdout).toContain('./file');
+  });
+});
+
+describe('a NAR that does not come', () => {
+  const box = useSandbox('all');
+
+  it.each([
+    ['nar unpack', 'pipe', 130],
+    ['nar unpack', '-', 130],
+    ['nar ls', 'pipe', null],
+  ] as const)('keeps nobody from ending `%s %s`', async (command, file, exitCode) => {
+    const pipe = box().path('work/pipe');
+    if (!existsSync(pipe)) execFileSync('mkfifo', [pipe]);
+    const args = [...command.split(' '), file, ...(command === 'nar unpack' ? ['out'] : [])];
+    const child = spawn(process.execPath, [CARPORT, ...args], {
+      ...{ env: box().env, cwd: box().path('work'), stdio: ['pipe', 'ignore', 'ignore'] },
+    });
+    const ended = new Promise((resolve) => child.once('close', resolve));
+    child.stdin!.on('error', () => undefined);
+    if (file === '-') child.stdin!.write(narOf(...directoryTokens('a', 'b')).subarray(0, -20));
+    await expect.poll(() => isAtWork(child.pid!), { timeout: 15_000 }).toBe(true);
+    const start = performance.now();
+    child.kill('SIGTERM');
+    const giveUp = setTimeout(() => child.kill('SIGKILL'), 12_000);
+    expect(await ended).toBe(exitCode);
+    clearTimeout(giveUp);
+    expect(performance.now() - start).toBeLessThan(5000);
+    expect(await readdir(box().path('work'))).toEqual(['pipe']);
+  });
+
+  /** Whether a process has opened the pipe, or made something. */
+  const isAtWork = async (processId: number) => {
+    const directory = `/proc/${processId}/fd`;
+    const files = (await readdir(directory)).map((name) => readlink(`${directory}/${name}`).catch(() => ''));
+    const made = (await readdir(box().path('work'))).length > 1;
+    return made || (await Promise.all(files)).includes(box().path('work/pipe'));
+  };
+
+  it('may come through a pipe with a name', async () => {
+    const script = 'mkfifo nar; ("$@" nar pack pipe-tree > nar) & exec "$@" nar ls nar';
+    await mkdir(box().path('work/pipe-tree'));
+    await writeFile(box().path('work/pipe-tree/file'), 'text');
+    const line = ['-c', script, 'sh', process.execPath, CARPORT];
+    const { stdout, status } = spawnSync('/bin/sh', line, {
+      ...{ cwd: box().path('work'), encoding: 'utf8' as const, timeout: 20_000 },
+    });
+    expect([status, stdout]).toEqual([0, expect.stringContaining('./file')]);
   });
 });
 

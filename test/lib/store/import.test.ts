@@ -44,7 +44,9 @@ describe('importPaths', () => {
   });
   const importing = async (bytes: Uint8Array, allowUnsigned = false) => {
     const trust = { keys: [key.publicKey], allowUnsigned };
-    return (await importPaths(stream(bytes), { store, pool, trust })).map(({ path }) => path);
+    const paths: string[] = [];
+    for await (const { path } of importPaths(stream(bytes), { store, pool, trust })) paths.push(path);
+    return paths;
   };
   const registered = async (path: string) => (await store.queryInfos([path])).get(path);
   const expectRefused = async (bytes: Uint8Array, code: ErrorCode, reason: RegExp, allowUnsigned = false) => {

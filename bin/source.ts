@@ -1,0 +1,25 @@
+import { constants, createReadStream, open } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import { addAbortSignal, type Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import type { Context } from './context.js';
+
+const READ_SIZE = 256 * 1024;
+
+/**
+ * The bytes of a file, or of stdin for `-`, until the signal says that nobody wants them any more. Also of a pipe with a
+ * name or of `<(…)`, where nobody may ever write.
+ */
+export async function openSource(file: string, { stdin }: Context, signal?: AbortSignal): Promise<Readable> {
+  const source = file === '-' ? stdin : await openFile(file);
+  return signal ? addAbortSignal(signal, source) : source;
+}
+
+async function openFile(file: string): Promise<Readable> {
+  const stats = await stat(file).catch(() => undefined);
+  if (!stats?.isFIFO()) return createReadStream(file, { highWaterMark: READ_SIZE });
+  // A thread that waits for a pipe cannot be stopped, and the process would wait for the thread.
+  const fd = await promisify(open)(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  return new Socket({ fd, readable: true, writable: false });
+}
