@@ -23,7 +23,9 @@ export async function rawArguments(words: readonly string[]): Promise<readonly s
 /** The environment of this process, with the bytes that Node has lost, and the variables whose names were lost with them. */
 export async function rawEnvironment(env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
   const result = { ...env };
-  for (const entry of await entriesOf('/proc/self/environ')) {
+  const entries = await entriesOf('/proc/self/environ');
+  if (entries.length === 0) checkNothingLost(env);
+  for (const entry of entries) {
     const [, name, value] = (isRaw(entry) && /^([^=]+)=([\s\S]*)$/.exec(entry)) || [];
     if (name === undefined || value === undefined) continue;
     // The first of a name counts, and one that was set since.
@@ -31,6 +33,15 @@ export async function rawEnvironment(env: NodeJS.ProcessEnv): Promise<NodeJS.Pro
     if (isLost) result[name] = value;
   }
   return result;
+}
+
+function checkNothingLost(env: NodeJS.ProcessEnv): void {
+  const lost = Object.keys(env).find((name) => (name + env[name]).includes(LOST));
+  if (lost === undefined) return;
+  throw new CarportError('E_UNSUPPORTED', `the variable \`${lost}\` may not be UTF-8`, {
+    cause: new Error('`/proc/self/environ` does not tell its bytes'),
+    hint: `mount \`/proc\`, or \`unset ${lost}\``,
+  });
 }
 
 async function entriesOf(file: string): Promise<readonly string[]> {

@@ -1,4 +1,4 @@
-import { mkdir, readFile, readlink } from 'node:fs/promises';
+import { mkdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, expect, it } from 'vitest';
@@ -75,6 +75,7 @@ describeWithProgram('bwrap', "Faasm's downloads, without Nix", () => {
     });
     expect(await publish('')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('usage') });
     expect(await publish('../1.2.3 /srv/archives')).toMatchObject({ exitCode: 2 });
+    expect(await publish('--current')).toMatchObject({ exitCode: 2 });
     expect(await publish('1.2.3 /srv/archives', { CARPORT_TO: '' })).toMatchObject({ exitCode: 2 });
     expect(await maintainer.succeed('ls /srv/cache')).toBe('');
   });
@@ -117,6 +118,46 @@ describeWithProgram('bwrap', "Faasm's downloads, without Nix", () => {
     expect(await download('toolchain', { CARPORT_TRUSTED_KEYS: foreign.publicKey })).toMatchObject({ exitCode: 6 });
     expect(await download('everything')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('none of') });
     expect(await readlink(join(developer.directory, 'toolchain'))).toBe(before);
+  });
+
+  it('are the newest when a job that published an older version is run again', async () => {
+    const again = await publish('1.2.3 /srv/archives');
+    expect(again).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('`faasm-toolchain` stays: 1.2.3 was') });
+    const root = { FAASM_ROOT: 'again' };
+    await developer.succeed('mkdir again');
+    for (const { what, tree } of PARTS) {
+      expect(await download(what, root), what).toMatchObject({ exitCode: 0 });
+      expect(await downloaded(`again/${tree}`)).toEqual(await published(tree, '1.2.4'));
+    }
+  });
+
+  it('are an older version again when that is said, and the newest when a job did not come to that', async () => {
+    const clang = async () => {
+      expect(await download('toolchain', { FAASM_ROOT: 'again' })).toMatchObject({ exitCode: 0 });
+      return developer.succeed('./again/toolchain/bin/clang');
+    };
+    expect(await publish('--current 1.2.3 /srv/archives')).toMatchObject({ exitCode: 0 });
+    expect(await clang()).toBe('clang of 1.2.3');
+    // What a job has done that was killed then.
+    await makeArchives('1.2.5');
+    for (const { archive, tree } of PARTS) {
+      const name = `${archive}-1.2.5`;
+      await maintainer.succeed(
+        `tar -xzf /srv/archives/${name}.tar.gz && p=$(carport store add ${tree} --name ${name}) && carport push "$p" --pin ${name}`,
+        { CARPORT_TO: 'file:///srv/cache', CARPORT_SECRET_KEY_FILES: 'cache.sec' },
+      );
+    }
+    expect(await clang()).toBe('clang of 1.2.3');
+    expect(await publish('1.2.5 /srv/archives')).toMatchObject({ exitCode: 0 });
+    expect(await clang()).toBe('clang of 1.2.5');
+  });
+
+  it('are refused an archive that is none', async () => {
+    for (const { archive } of PARTS) await writeFile(box().path('archives', `${archive}-1.2.6.tar.gz`), 'text');
+    expect(await publish('1.2.6 /srv/archives')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('faasm-toolchain-1.2.6.tar.gz` cannot be unpacked'),
+    });
   });
 
   it('are refused a version that is there with other content', async () => {

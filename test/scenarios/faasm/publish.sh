@@ -1,5 +1,5 @@
 #!/bin/sh
-# Publishes the archives of a Faasm release: publish.sh VERSION [DIRECTORY]
+# Publishes the archives of a Faasm release: publish.sh [--current] VERSION [DIRECTORY]
 #
 # DIRECTORY (the working directory without it) has
 #
@@ -8,7 +8,8 @@
 #   faasm-runtime-root-VERSION.tar.gz   with the directory runtime_root
 #
 # Each tree becomes a store path, is pushed and gets the pin faasm-…-VERSION. When all are there, the names without a
-# version (faasm-toolchain, faasm-sysroot, faasm-runtime-root) move to them.
+# version (faasm-toolchain, faasm-sysroot, faasm-runtime-root) move to them. When they have moved since the version was
+# published (a job that is run again), they stay, unless --current is given.
 #
 # CARPORT_TO is the cache, CARPORT_SECRET_KEY_FILES the file of the key to sign with.
 set -eu
@@ -18,7 +19,12 @@ fail() {
   exit "$1"
 }
 
-[ $# -eq 1 ] || [ $# -eq 2 ] || fail 2 'usage: publish.sh VERSION [DIRECTORY]'
+current=
+if [ "${1:-}" = --current ]; then
+  current=yes
+  shift
+fi
+[ $# -eq 1 ] || [ $# -eq 2 ] || fail 2 'usage: publish.sh [--current] VERSION [DIRECTORY]'
 version=$1
 directory=${2:-.}
 case $version in
@@ -36,6 +42,23 @@ tree_of() {
   esac
 }
 
+# Sets since and known to when the pin $1 came to its store path and to that; to nothing when there is no such pin.
+look_at() {
+  code=0
+  line=$(carport pin ls "$1" --from "$CARPORT_TO" 2>"$work/errors") || code=$?
+  case $code in
+    0) ;;
+    5) line= ;;
+    *)
+      cat "$work/errors" >&2
+      exit "$code"
+      ;;
+  esac
+  read -r _ since _ known <<END
+$line
+END
+}
+
 for part in toolchain sysroot runtime-root; do
   archive=$(archive_of "$part")
   [ -f "$archive" ] || fail 5 "\`$archive\` does not exist"
@@ -50,27 +73,27 @@ for part in toolchain sysroot runtime-root; do
   archive=$(archive_of "$part")
   tree=$(tree_of "$part")
   mkdir "$work/$part"
-  tar -xzof "$archive" -C "$work/$part"
+  tar -xzof "$archive" -C "$work/$part" || fail 1 "\`$archive\` cannot be unpacked"
   [ -d "$work/$part/$tree" ] || fail 6 "\`$archive\` has no directory \`$tree\`"
   path=$(carport store add "$work/$part/$tree" --name "faasm-$part-$version" --out-link "$work/$part.path")
   # A version is published once: who has it and who fetches it now must have the same.
   pin=faasm-$part-$version
-  code=0
-  line=$(carport pin ls "$pin" --from "$CARPORT_TO" 2>"$work/errors") || code=$?
-  case $code:$line in
-    5:*) ;;
-    0:*" $path") ;;
-    0:*) fail 1 "\`$pin\` is there already, with other content: publish another version" ;;
-    *)
-      cat "$work/errors" >&2
-      exit "$code"
-      ;;
-  esac
+  look_at "$pin"
+  [ -z "$line" ] || [ "$known" = "$path" ] ||
+    fail 1 "\`$pin\` is there already, with other content: publish another version"
+  published=$since
+  look_at "faasm-$part"
+  # Times are as long as each other, so the order of text is theirs.
+  if [ -n "$published" ] && [ -n "$known" ] && [ "$since" \> "$published" ] && [ -z "$current" ]; then
+    [ "$known" = "$path" ] || printf 'publish.sh: `faasm-%s` stays: %s was published before\n' "$part" "$version" >&2
+  else
+    : >"$work/$part.moves"
+  fi
 done
 
 for part in toolchain sysroot runtime-root; do
   carport push "$work/$part.path" --pin "faasm-$part-$version"
 done
 for part in toolchain sysroot runtime-root; do
-  carport pin set "faasm-$part" "$work/$part.path"
+  [ ! -e "$work/$part.moves" ] || carport pin set "faasm-$part" "$work/$part.path"
 done
