@@ -14,7 +14,8 @@ import { isDerivationPath } from '../lib/nix/derivation/derivation.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { Pinned } from '../lib/store/closure.js';
 import type { Context } from './context.js';
-import { type PinWriteOptions, pinPolicyOf, pinRequestOf, seenPinsOf } from './pins.js';
+import type { PinWriteOptions } from './pin-options.js';
+import { pinPolicyOf, pinRequestOf, seenPinsOf } from './pins.js';
 import type { Settings } from './settings.js';
 
 /** The pins that are set when a push is done. */

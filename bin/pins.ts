@@ -1,55 +1,14 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
 import type { PinPolicy } from '../cache/pins/check.js';
 import { openSeenPins, type SeenPins } from '../cache/pins/seen.js';
 import type { PinRequest } from '../cache/pins/set.js';
 import { parseTime } from '../cache/pins/time.js';
 import { CarportError } from '../lib/errors.js';
 import { stateDirectory } from '../lib/state-directory.js';
-import { integerBetween } from './command.js';
 import type { Context } from './context.js';
 import { parseTrustedKeys } from './keys.js';
+import type { PinReadOptions, PinWriteOptions } from './pin-options.js';
 import type { Settings } from './settings.js';
-
-/** Options of commands that read pins. */
-export interface PinReadOptions {
-  readonly allowUnsigned?: boolean;
-  readonly allowRollback?: boolean;
-  readonly allowExpired?: boolean;
-}
-
-/** Options of commands that set a pin. */
-export interface PinWriteOptions {
-  readonly expires?: string;
-  readonly keepHistory: number;
-  readonly discardHistory?: boolean;
-  readonly allowRollback?: boolean;
-}
-
-export function addPinReadOptions(command: Command): Command {
-  return command
-    .option('--allow-rollback', 'take a pin that is older than one that was seen before')
-    .option('--allow-expired', 'take a pin that has expired');
-}
-
-const DEFAULT_HISTORY = 30;
-const MAX_HISTORY = 1000;
-
-export function addPinWriteOptions(command: Command): Command {
-  return command
-    .option('--expires <when>', 'the pin is refused from then on: `90d`, `12h`, a day or a time')
-    .option(
-      '--keep-history <number>',
-      'previous values that the pin keeps',
-      integerBetween(0, MAX_HISTORY),
-      DEFAULT_HISTORY,
-    )
-    .option('--discard-history', 'begin anew instead of carrying on with the pin that is there')
-    .option(
-      '--allow-rollback',
-      'carry on with a pin that is older than one that was seen before: the cache was restored',
-    );
-}
 
 /** Which pins are accepted. */
 export function pinPolicyOf(settings: Settings, options: PinReadOptions): PinPolicy {

@@ -110,6 +110,23 @@ export async function allowKey(admin: Admin, bucket: string, key: string, permis
   await admin('AllowBucketKey', { bucketId: await bucketId(admin, bucket), accessKeyId: key, permissions });
 }
 
+/** Waits until these nodes know what a key may do with a bucket: they hear of it one after another. */
+export async function waitUntilAllowed(admins: readonly Admin[], bucket: string, key: string): Promise<void> {
+  const deadline = performance.now() + KNOWN_MS;
+  const knows = async (admin: Admin) => {
+    const info = (await admin('GetBucketInfo', undefined, { globalAlias: bucket }).catch(() => undefined)) as
+      | { readonly keys: readonly { readonly accessKeyId: string; readonly permissions: Permissions }[] }
+      | undefined;
+    return info?.keys.some(({ accessKeyId, permissions }) => accessKeyId === key && permissions.read) === true;
+  };
+  while (!(await Promise.all(admins.map(knows))).every(Boolean)) {
+    if (performance.now() > deadline) throw new Error(`not every node of Garage knows that a key may read ${bucket}`);
+    await sleep(20);
+  }
+}
+
+const KNOWN_MS = 10_000;
+
 export async function allowWebsite(admin: Admin, bucket: string): Promise<void> {
   const websiteAccess = { enabled: true, indexDocument: 'index.html' };
   await admin('UpdateBucket', { websiteAccess }, { id: await bucketId(admin, bucket) });

@@ -186,7 +186,9 @@ async function setUp(nodes: readonly ManagedNode[], setup: Setup): Promise<Garag
     },
     async createBucket(name) {
       await administration.createBucket(admin, name);
-      await administration.allowKey(admin, name, credentials.accessKeyId, { read: true, write: true, owner: true });
+      const { accessKeyId } = credentials;
+      await administration.allowKey(admin, name, accessKeyId, { read: true, write: true, owner: true });
+      await administration.waitUntilAllowed(running().map(adminOf), name, accessKeyId);
     },
     async createKey(name, { bucket, ...permissions }) {
       const created = await administration.createKey(admin, name);

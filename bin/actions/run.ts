@@ -15,7 +15,7 @@ import { type ActivityOptions, withStoreUse } from '../../lib/store/activity.js'
 import { type CommonOptions, type Context, note } from '../context.js';
 import { ExitWith } from '../exit-code.js';
 import { type Ended, runInForeground } from '../foreground.js';
-import type { PinReadOptions } from '../pins.js';
+import type { PinReadOptions } from '../pin-options.js';
 import { rawArguments, rawEnvironment } from '../raw-process.js';
 import { checkCommand, pathWith, programDirectories } from '../run-environment.js';
 import { type RunTargets, resolveForRun } from '../run-targets.js';

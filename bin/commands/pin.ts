@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { PinListOptions, PinRemoveOptions, PinSetOptions } from '../actions/pin.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
-import { addPinWriteOptions } from '../pins.js';
+import { addPinWriteOptions } from '../pin-options.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('../actions/pin.js');

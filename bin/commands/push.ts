@@ -3,7 +3,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { PushCommandOptions } from '../actions/push.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
-import { addPinWriteOptions, type PinWriteOptions } from '../pins.js';
+import { addPinWriteOptions, type PinWriteOptions } from '../pin-options.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('../actions/push.js');

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { RunCommandOptions } from '../actions/run.js';
 import { describeCommand, describeRunner, settingOption } from '../command.js';
 import type { Context } from '../context.js';
-import { addPinReadOptions } from '../pins.js';
+import { addPinReadOptions } from '../pin-options.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('../actions/run.js');
