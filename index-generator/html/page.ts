@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import type { Channel, Release, ReleaseIndex } from '../model.js';
+import type { Forge } from './links.js';
+import { releaseArticle } from './release.js';
+import { script } from './script.js';
+import { style } from './style.js';
+import { type Html, html, markupOf } from './template.js';
+
+/** What the page shows beside the releases. */
+export interface PageOptions {
+  /** The page's heading; "Releases" without one. */
+  readonly title?: string;
+  /** Where the bucket is served: commands need it, since they are typed elsewhere. Links are relative to the page. */
+  readonly baseUrl?: string;
+  /** Where the sources are. */
+  readonly forge?: Forge;
+  /** How many releases of a channel are shown: 100 without it. */
+  readonly limit?: number;
+}
+
+/** The page of all releases. The same index gives the same text; it belongs to the top of the bucket. */
+export function renderPage(index: ReleaseIndex, options: PageOptions = {}): string {
+  const title = options.title ?? 'Releases';
+  return markupOf(html`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${style}</style>
+</head>
+<body>
+<a class="skip" href="#releases">Skip to the releases</a>
+<header>
+<h1><bdi>${title}</bdi></h1>
+<nav aria-label="Channels">
+<ul>
+${SECTIONS.map(({ channel, name }) => html`<li><a href="#${channel}">${name}</a></li>\n`)}</ul>
+</nav>
+</header>
+<main id="releases">
+${stableSection(index.releases.stable, options)}
+${foldedSection(EXTRA, index.releases.extra, options)}
+${foldedSection(DEVELOPMENT, index.releases.development, options)}
+</main>
+<footer>
+<p>All releases for programs: <a href="_releases.json">_releases.json</a></p>
+</footer>
+<script>${script}</script>
+</body>
+</html>
+`);
+}
+
+interface Section {
+  readonly channel: Channel;
+  readonly name: string;
+  readonly description: string;
+}
+
+const STABLE: Section = { channel: 'stable', name: 'Stable releases', description: 'Tested versions, for everybody.' };
+const EXTRA: Section = {
+  channel: 'extra',
+  name: 'Extra builds',
+  description: 'Other tags: candidates for a release, tests, variants.',
+};
+const DEVELOPMENT: Section = {
+  channel: 'development',
+  name: 'Development builds',
+  description: 'Commits as they were built. Any of them may be broken.',
+};
+const SECTIONS = [STABLE, EXTRA, DEVELOPMENT];
+
+/** Nothing may be loaded, and nothing run but what this module puts there: markup that got in would be inert. */
+const POLICY = [
+  "default-src 'none'",
+  'img-src data:',
+  `style-src ${sourceHash(style)}`,
+  `script-src ${sourceHash(script)}`,
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
+function sourceHash(content: Html): string {
+  return `'sha256-${createHash('sha256').update(markupOf(content)).digest('base64')}'`;
+}
+
+/** The newest one that can be used is first and large, with commands. */
+function stableSection(releases: readonly Release[], options: PageOptions): Html {
+  const newest = releases.find(({ yanked }) => yanked === undefined);
+  const others = releases.filter((release) => release !== newest);
+  return section(STABLE, [
+    releases.length === 0 ? html`<p>There is no stable release yet.</p>` : undefined,
+    newest && html`<div class="newest">${releaseArticle(newest, options, { newest: true })}</div>`,
+    articles(others, options, newest === undefined ? 0 : 1),
+  ]);
+}
+
+function foldedSection(about: Section, releases: readonly Release[], options: PageOptions): Html {
+  const builds = `${count(releases.length)} ${about.channel} ${releases.length === 1 ? 'build' : 'builds'}`;
+  return section(about, [
+    releases.length === 0
+      ? html`<p>There is no ${about.channel} build.</p>`
+      : html`<details>
+<summary>Show ${builds}</summary>
+${articles(releases, options, 0)}
+</details>`,
+  ]);
+}
+
+function section({ channel, name, description }: Section, content: readonly (Html | undefined)[]): Html {
+  return html`<section id="${channel}" aria-labelledby="${channel}-name">
+<h2 id="${channel}-name">${name}</h2>
+<p class="muted">${description}</p>
+${content}
+</section>`;
+}
+
+/** As many as the limit leaves, and how many that leaves out. */
+function articles(releases: readonly Release[], options: PageOptions, shownBefore: number): Html {
+  const shown = releases.slice(0, Math.max(0, (options.limit ?? 100) - shownBefore));
+  const rest = releases.length - shown.length;
+  return html`${shown.map((release) => releaseArticle(release, options, { newest: false }))}${
+    rest === 0
+      ? undefined
+      : html`<p>${count(rest)} older ${rest === 1 ? 'one is' : 'ones are'} not shown here. All are in
+<a href="_releases.json">_releases.json</a>.</p>`
+  }`;
+}
+
+function count(amount: number): string {
+  return amount.toLocaleString('en-US');
+}
