@@ -77,6 +77,13 @@ export const SETTINGS = {
     personal: false,
     description: 'how long a server may be gone before it is given up',
   },
+  'stable-pattern': {
+    env: 'CARPORT_STABLE_PATTERN',
+    option: '--stable-pattern',
+    list: false,
+    personal: false,
+    description: 'regular expression of the tags that are stable releases; the whole tag must match',
+  },
 } as const satisfies Record<string, SettingSpec>;
 
 export type SettingKey = keyof typeof SETTINGS;

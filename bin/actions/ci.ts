@@ -1,0 +1,48 @@
+import { CarportError } from '../../lib/errors.js';
+import { type Build, readBuild, systemName } from '../../release/ci.js';
+import { channelRule } from '../../release/version.js';
+import { settingsOf } from '../command.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
+import { printable } from '../printable.js';
+import { singleValue } from '../settings.js';
+
+export interface CiEnvOptions extends CommonOptions {
+  readonly tag?: string;
+  readonly commit?: string;
+}
+
+export async function showEnvironment(options: CiEnvOptions, context: Context): Promise<void> {
+  const pattern = (await settingsOf({ ...options }, context))['stable-pattern'];
+  const rule = channelRule(singleValue(pattern), pattern.origin);
+  const build = readBuild(context.env, rule, options);
+  for (const warning of build.warnings) note(context, {}, `warning: ${warning}`);
+  const channelFrom = build.tag === undefined || pattern.values.length === 0 ? undefined : pattern.origin;
+  if (options.json) await writeJson(context.stdout, { build: jsonOf(build), stablePattern: channelFrom ?? null });
+  else await writeLines(context.stdout, linesOf(build, channelFrom));
+  if (build.version === undefined) throw noVersion(build);
+}
+
+type Field = keyof Build['origins'];
+
+const FIELDS: readonly Field[] = ['system', 'version', 'channel', 'tag', 'commit', 'event', 'runUrl', 'target'];
+
+function linesOf(build: Build, channelFrom: string | undefined): readonly string[] {
+  return FIELDS.map((field) => {
+    const value = field === 'system' ? systemName(build.system) : build[field];
+    const origins = [build.origins[field], field === 'channel' ? channelFrom : undefined].filter(Boolean).join(', ');
+    const line = `${field === 'runUrl' ? 'run' : field}: ${value ?? '-'}${origins === '' ? '' : `  (${origins})`}`;
+    return printable(line).replaceAll('\n', '?');
+  });
+}
+
+function jsonOf(build: Build): object {
+  const values = FIELDS.map((field) => [field, build[field] ?? null]);
+  return { ...Object.fromEntries(values), origins: build.origins, warnings: build.warnings };
+}
+
+function noVersion({ system }: Build): CarportError {
+  const where = system === 'none' ? 'the environment has' : `${systemName(system)}'s variables have`;
+  return new CarportError('E_NOT_FOUND', `${where} neither a tag nor a commit`, {
+    hint: 'set DRONE_TAG or CI_COMMIT_TAG to a tag, or give `--tag v1.2.3` or `--commit "$(git rev-parse HEAD)"`',
+  });
+}
