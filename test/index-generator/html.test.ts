@@ -1,0 +1,217 @@
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { HtmlValidate } from 'html-validate';
+import { describe, expect, it } from 'vitest';
+import { fetchCommand } from '#index-generator/html/command.js';
+import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '#index-generator/html/links.js';
+import { type PageOptions, renderPage } from '#index-generator/html/page.js';
+import { comparePlatforms, platformName } from '#index-generator/html/platform.js';
+import { useDirectory } from '../support/files.js';
+import { COMMIT, fullIndex, HOSTILE_NAMES, indexOf, releaseOf, SHA256, TARGETS, targetOf } from './html-samples.js';
+
+const FORGE: Forge = { kind: 'gitea', url: 'https://git.example.org/Deuxfleurs/garage' };
+const OPTIONS: PageOptions = { title: 'Garage', baseUrl: 'https://garage.example.org/', forge: FORGE };
+
+describe('The release page', () => {
+  it.each([
+    ['with everything', renderPage(fullIndex(), OPTIONS)],
+    ['without options', renderPage(fullIndex())],
+    ['without releases', renderPage(indexOf(), OPTIONS)],
+    ['with hostile options', renderPage(indexOf(), { title: '<img onerror="x">', baseUrl: 'javascript:alert(1)' })],
+    ['with more than it shows', renderPage(builds(150), OPTIONS)],
+  ])('%s is valid HTML', async (_, page) => {
+    const validator = new HtmlValidate({
+      root: true,
+      extends: ['html-validate:recommended', 'html-validate:document'],
+      rules: {
+        // These are taste: names are of any length, and the style is within the page since nothing may be loaded.
+        'long-title': 'off',
+        'require-sri': 'off',
+      },
+    });
+    const { results } = await validator.validateString(page);
+    expect(
+      results.flatMap(({ messages }) => messages.map(({ ruleId, message, line }) => `${line}: ${ruleId}: ${message}`)),
+    ).toEqual([]);
+  });
+
+  it('is the same for the same releases', () => {
+    expect(renderPage(fullIndex(), OPTIONS)).toBe(renderPage(fullIndex(), OPTIONS));
+  });
+
+  it('has no markup of what it is made of', () => {
+    const page = renderPage(fullIndex(), { ...OPTIONS, title: '<script>title</script>' });
+    expect(page.match(/<script\b/g)).toHaveLength(1);
+    expect(page).not.toMatch(/<(img|svg|b)\b/);
+    expect(page).toContain('&lt;script&gt;title&lt;/script&gt;');
+  });
+
+  it('gives a command for each platform of the newest stable release that is not yanked', () => {
+    const page = renderPage(fullIndex(), OPTIONS);
+    expect(page.match(/<pre/g)).toHaveLength(4);
+    expect(page).toContain(
+      'curl -fL -o garage &#39;https://garage.example.org/_releases/v2.0.0/x86_64-unknown-linux-musl/garage&#39;',
+    );
+    expect(page.indexOf('v2.0.0')).toBeLessThan(page.indexOf('v2.1.0'));
+    expect(page.indexOf('v2.1.0')).toBeLessThan(page.indexOf('v1.0.0'));
+  });
+
+  it('gives no command where it does not know the address, or where every stable release is yanked', () => {
+    expect(renderPage(fullIndex())).not.toContain('<pre');
+    const yanked = releaseOf('v1.0.0', 'stable', TARGETS, { yanked: { reason: 'broken' } });
+    expect(renderPage(indexOf(yanked), OPTIONS)).not.toContain('<pre');
+  });
+
+  it('says which channels are empty', () => {
+    const page = renderPage(indexOf());
+    expect(page).toContain('There is no stable release yet.');
+    expect(page).toContain('There is no extra build.');
+    expect(page).toContain('There is no development build.');
+  });
+
+  it('shows the newest hundred of ten thousand builds, and says how many more there are', () => {
+    const page = renderPage(builds(10_000), OPTIONS);
+    expect(page).toContain('Show 10,000 development builds');
+    expect(page).toContain('9,900 older ones are not shown here.');
+    expect(page.match(/<article/g)).toHaveLength(100);
+    expect(Buffer.byteLength(page)).toBeLessThan(400_000);
+    expect(renderPage(builds(100))).not.toContain('not shown here');
+    expect(renderPage(builds(101))).toContain('1 older one is not shown here.');
+  });
+
+  it('counts the newest stable release within the limit', () => {
+    const page = renderPage(indexOf(...['v3.0.0', 'v2.0.0', 'v1.0.0'].map((v) => releaseOf(v, 'stable', TARGETS))), {
+      limit: 2,
+    });
+    expect(page.match(/<article/g)).toHaveLength(2);
+    expect(page).toContain('1 older one is not shown here.');
+  });
+
+  it('allows its own style and its own script, and nothing else', () => {
+    const page = renderPage(indexOf());
+    const policy = /http-equiv="Content-Security-Policy" content="([^"]*)"/.exec(page)?.[1]?.replaceAll('&#39;', "'");
+    const hash = (tag: string) => {
+      const content = new RegExp(`<${tag}>(.*)</${tag}>`, 's').exec(page)![1]!;
+      return `'sha256-${createHash('sha256').update(content).digest('base64')}'`;
+    };
+    expect(policy?.split('; ')).toEqual([
+      "default-src 'none'",
+      'img-src data:',
+      `style-src ${hash('style')}`,
+      `script-src ${hash('script')}`,
+      "base-uri 'none'",
+      "form-action 'none'",
+    ]);
+  });
+});
+
+describe('Links of the page', () => {
+  it('encode keys, so that a URL is one and the same key again', () => {
+    for (const name of HOSTILE_NAMES) {
+      const path = pathOfKey(`_releases/${name}/x`)!;
+      expect(path).toMatch(/^[A-Za-z0-9._~%/-]+$/);
+      expect(decodeURIComponent(new URL(path, 'https://example.org/').pathname)).toBe(`/_releases/${name}/x`);
+    }
+  });
+
+  it('leave out keys that would lead elsewhere', () => {
+    expect(pathOfKey('_releases/../secret')).toBeUndefined();
+    expect(pathOfKey('_releases/./x')).toBeUndefined();
+    const page = renderPage(indexOf(releaseOf('..', 'extra', TARGETS)), OPTIONS);
+    expect(page).not.toMatch(/href="[^"]*\.\./);
+  });
+
+  it('lead to the web only, and tell no password', () => {
+    expect(webAddress('https://user:secret@example.org/a b/?token=1#x')).toBe('https://example.org/a%20b');
+    expect(webAddress("https://example.org/it's")).toBe('https://example.org/it%27s');
+    for (const wrong of ['javascript:alert(1)', 'data:text/html,x', 'example.org', '', 'file:///etc/passwd']) {
+      expect(webAddress(wrong)).toBeUndefined();
+      expect(renderPage(fullIndex(), { baseUrl: wrong, forge: { kind: 'github', url: wrong } })).not.toMatch(
+        /href="(?!#|\.\/_releases\/|_releases\.json"|data:,")/,
+      );
+    }
+  });
+
+  it('know the pages of each forge', () => {
+    const at = (kind: Forge['kind']) => {
+      const forge: Forge = { kind, url: 'https://example.org/a/b/' };
+      return [sourceLinks(forge, 'v1 0', 'tag'), sourceLinks(forge, COMMIT, 'commit'), commitLink(forge, COMMIT)];
+    };
+    const project = 'https://example.org/a/b';
+    expect(at('gitea')).toEqual([
+      { browse: `${project}/src/tag/v1%200`, archive: `${project}/archive/v1%200.tar.gz` },
+      { browse: `${project}/src/commit/${COMMIT}`, archive: `${project}/archive/${COMMIT}.tar.gz` },
+      `${project}/commit/${COMMIT}`,
+    ]);
+    expect(at('github')).toEqual([
+      { browse: `${project}/tree/v1%200`, archive: `${project}/archive/refs/tags/v1%200.tar.gz` },
+      { browse: `${project}/tree/${COMMIT}`, archive: `${project}/archive/${COMMIT}.tar.gz` },
+      `${project}/commit/${COMMIT}`,
+    ]);
+    expect(at('gitlab')).toEqual([
+      { browse: `${project}/-/tree/v1%200`, archive: `${project}/-/archive/v1%200/source.tar.gz` },
+      { browse: `${project}/-/tree/${COMMIT}`, archive: `${project}/-/archive/${COMMIT}/source.tar.gz` },
+      `${project}/-/commit/${COMMIT}`,
+    ]);
+    expect(commitLink(FORGE, '../../evil')).toBeUndefined();
+  });
+});
+
+describe('Commands of the page', () => {
+  const directory = useDirectory();
+
+  it('fetch a file and check it', () => {
+    const content = 'a program\n';
+    writeFileSync(join(directory(), "it's & $HOME"), content);
+    const url = `${webAddress(pathToFileURL(directory()).href.replace('file:', 'https:').replace('//', '//host'))}/${pathOfKey("it's & $HOME")}`;
+    const local = url.replace('https://host', 'file://');
+    const run = (sha256: string) =>
+      spawnSync('bash', ['-c', fetchCommand({ name: 'garage', key: '', size: 10, time: '', sha256 }, local)], {
+        cwd: directory(),
+        encoding: 'utf8',
+      });
+    const good = run(createHash('sha256').update(content).digest('hex'));
+    expect([good.status, good.stdout]).toEqual([0, 'garage: OK\n']);
+    expect(readFileSync(join(directory(), 'garage'), 'utf8')).toBe(content);
+    expect(run(SHA256).status).not.toBe(0);
+  });
+
+  it('type no name that a shell would take for more, and no hash that is none', () => {
+    for (const name of ['-rf', '.bashrc', 'a b', "a'b", '$(id)', 'a\nb', '\u{202e}x', 'x'.repeat(101)]) {
+      const [
+        {
+          files: [file],
+        },
+      ] = [targetOf('v1.0.0', 'x', { name, sha256: "'; id; '" })];
+      expect(fetchCommand(file!, 'https://example.org/x')).toBe("curl -fL -o download 'https://example.org/x'");
+    }
+  });
+});
+
+describe('Platforms of the page', () => {
+  it('have the names that people know, and Linux alone has them', () => {
+    expect([...TARGETS].map(platformName)).toEqual(['linux/arm64', 'linux/arm', 'linux/386', 'linux/amd64']);
+    for (const raw of ['x86_64-apple-darwin', 'riscv64gc-unknown-linux-gnu', 'x86_64', '', '-linux']) {
+      expect(platformName(raw)).toBe(raw);
+    }
+  });
+
+  it('are shown as most people look for them', () => {
+    expect(['zz', 'aa', ...TARGETS].sort(comparePlatforms).map(platformName)).toEqual([
+      'linux/amd64',
+      'linux/arm64',
+      'linux/arm',
+      'linux/386',
+      'aa',
+      'zz',
+    ]);
+  });
+});
+
+function builds(amount: number) {
+  const commits = Array.from({ length: amount }, (_, index) => index.toString(16).padStart(40, '0'));
+  return indexOf(...commits.map((commit) => releaseOf(commit, 'development', TARGETS)));
+}
