@@ -31,6 +31,9 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
     { name: 'import', summary: 'take such a file in', load: () => import('./commands/import.js') },
     { name: 'closure', summary: 'show what paths need', load: () => import('./commands/closure.js') },
   ],
+  Releases: [
+    { name: 'ci', summary: 'what the CI system says of this build: env', load: () => import('./commands/ci.js') },
+  ],
   'Stores, caches and keys': [
     { name: 'store', summary: "carport's own store: add, ls, verify, gc", load: () => import('./commands/store.js') },
     {

@@ -43,9 +43,7 @@ export function checkTag(tag: string, origin: string): void {
   const fault = faultOf(tag);
   if (fault === undefined) return;
   throw new CarportError('E_USAGE', `${origin} is no version: \`${shortened(tag)}\` ${fault}`, {
-    hint: tag.startsWith('refs/')
-      ? `${origin} must be the name of a tag; Woodpecker 3.13 sets it to a branch when one is deployed: \`unset ${origin}\` for the commit's build, or give \`--tag NAME\``
-      : 'name the tag with letters, digits and `.`, `_`, `-`, `+`, `~`, `@`, `=`, `,`, or give another with `--tag NAME`',
+    hint: tag.startsWith('refs/') ? refHint(origin) : CHARACTERS_HINT,
   });
 }
 
@@ -59,6 +57,14 @@ export function checkCommit(commit: string, origin: string): void {
       hint: 'give the whole one, as `git rev-parse HEAD` prints it, with `--commit`',
     },
   );
+}
+
+const CHARACTERS_HINT =
+  'name the tag with letters, digits and `.`, `_`, `-`, `+`, `~`, `@`, `=`, `,`, or give another name with `--tag`';
+
+function refHint(origin: string): string {
+  if (origin === '--tag') return 'give the name of the tag alone, such as `--tag v1.2.3`';
+  return `Woodpecker 3.13 sets a branch there when one is deployed: \`unset ${origin}\` for a build of the commit, or give \`--tag NAME\``;
 }
 
 function faultOf(tag: string): string | undefined {

@@ -27,7 +27,7 @@ describe('settings', () => {
     const shown = await show();
     expect(Object.keys(shown).sort()).toEqual([
       ...['compression', 'from', 'jobs', 'level', 'retry-seconds', 'secret-key-files', 'skip-signed-by', 'store', 'to'],
-      'trusted-keys',
+      ...['stable-pattern', 'trusted-keys'],
     ]);
     for (const [key, [value, origin]] of Object.entries(shown)) {
       expect([key, value, origin]).toEqual([key, Array.isArray(value) ? [] : null, 'default']);
