@@ -3,8 +3,9 @@
  * may hold anything but `/`.
  */
 
-/** A tag of three numbers is `stable`, another tag is `extra`, a commit is `development`. */
-export type Channel = 'stable' | 'extra' | 'development';
+import type { Channel } from '../release/version.js';
+
+export type { Channel };
 
 /** All releases of a bucket. */
 export interface ReleaseIndex {

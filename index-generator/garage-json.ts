@@ -1,0 +1,132 @@
+import { encodePath } from '../cache/object-store/http/encode.js';
+import { linesOf } from './listing.js';
+import type { Channel, Release, ReleaseIndex } from './model.js';
+import { compareText } from './order.js';
+import { garageRules } from './rules.js';
+
+/** Where Garage's own generator says that all files are. */
+const GARAGE_URL = 'https://garagehq.deuxfleurs.fr/';
+
+/** A file, as `_releases.json` has it. Keys are in the order of their names, as Nix prints them. */
+interface GarageBuild {
+  readonly binary: string;
+  readonly date: string;
+  readonly path: string;
+  readonly platform: string;
+  readonly root: string;
+  readonly size: string;
+  readonly time: string;
+  readonly url: string;
+  readonly version: string;
+}
+
+interface GarageRelease {
+  readonly builds: readonly GarageBuild[];
+  readonly version: string;
+}
+
+/** The sections; programs of Garage's users may read any of their words. */
+const SECTIONS = [
+  {
+    channel: 'stable',
+    name: 'Release',
+    description: 'Release builds are the official builds, they are tailored for productions and are the most tested.',
+    hide: false,
+    type: 'tag',
+  },
+  {
+    channel: 'extra',
+    name: 'Extra',
+    description: 'Extra builds are built on demand to test a specific feature or a specific need.',
+    hide: true,
+    type: 'tag',
+  },
+  {
+    channel: 'development',
+    name: 'Development',
+    description:
+      'Development builds are built periodically. Use them if you want to test a specific feature that is not yet released.',
+    hide: true,
+    type: 'commit',
+  },
+] as const;
+
+/** `_releases.json` in the shape of Garage's own, with the releases and their order as they are in the index. */
+export function renderGarageJson({ releases }: ReleaseIndex, baseUrl = '/'): string {
+  return render((channel) => releases[channel].map((release) => toGarageRelease(release, baseUrl)));
+}
+
+function toGarageRelease({ version, targets }: Release, baseUrl: string): GarageRelease {
+  const builds = targets.flatMap(({ target, files }) =>
+    files.map(({ name, key, size, time }) => ({
+      binary: name,
+      date: time.slice(0, 10),
+      path: key,
+      platform: target,
+      root: key.slice(0, key.indexOf('/')),
+      size: String(size),
+      time: time.slice(11, 19),
+      url: baseUrl + encodePath(key),
+      version,
+    })),
+  );
+  return { builds, version };
+}
+
+/**
+ * `_releases.json` byte for byte as Garage's own generator makes it of a listing, sidecars and cut keys included. It has no
+ * answer to keys of fewer than four parts; here they are left out.
+ */
+export function renderCompatibleGarageJson(listing: string, baseUrl = GARAGE_URL): string {
+  const byVersion = new Map<string, GarageBuild[]>();
+  for (const line of linesOf(listing)) {
+    const build = parseGarageBuild(line, baseUrl);
+    if (!build) continue;
+    const builds = byVersion.get(build.version);
+    if (builds) builds.push(build);
+    else byVersion.set(build.version, [build]);
+  }
+  const releases = [...byVersion]
+    .map(([version, builds]) => ({ builds, version, channel: garageRules.channelOf(version) }))
+    .sort((a, b) => compareText(a.version, b.version));
+  return render((channel) => {
+    const found = releases.filter((release) => release.channel === channel);
+    const ordered = channel === 'stable' ? found.reverse() : found.sort((a, b) => compareTimes(b, a));
+    return ordered.map(({ builds, version }) => ({ builds, version }));
+  });
+}
+
+/** True for a line that Garage's own generator leaves out without a word, since its key has spaces. */
+export function isLeftOutByGarage(line: string): boolean {
+  return wordsOf(line).length > 4;
+}
+
+function parseGarageBuild(line: string, baseUrl: string): GarageBuild | undefined {
+  const words = wordsOf(line);
+  if (words.length !== 4) return undefined;
+  const [date, time, size, path] = words as [string, string, string, string];
+  const [root, version, platform, binary] = path.split('/');
+  if (root === undefined || version === undefined || platform === undefined || binary === undefined) return undefined;
+  return { binary, date, path, platform, root, size, time, url: baseUrl + path, version };
+}
+
+function wordsOf(line: string): readonly string[] {
+  return line.split(' ').filter((word) => word !== '');
+}
+
+function compareTimes({ builds: [a] }: GarageRelease, { builds: [b] }: GarageRelease): number {
+  return compareText(a!.date, b!.date) || compareText(a!.time, b!.time);
+}
+
+/** As Nix prints JSON: names in order, no spaces, no newline at the end. */
+function render(releasesOf: (channel: Channel) => readonly GarageRelease[]): string {
+  return JSON.stringify(
+    SECTIONS.map(({ channel, name, description, hide, type }) => ({
+      builds: releasesOf(channel),
+      description,
+      hide,
+      name,
+      type,
+    })),
+  );
+}

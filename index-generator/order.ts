@@ -1,0 +1,58 @@
+/** Orders: all of them are total, so that the same releases always give the same files. */
+
+/** The order of the UTF-8 bytes, which is not that of JavaScript's strings. */
+export function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/**
+ * Precedence as SemVer has it, also for what is not quite SemVer: a `v` before it, two or four numbers, leading zeros, numbers
+ * of any size. What begins with no number comes first. Versions of one precedence are in the order of their text.
+ */
+export function compareVersions(a: string, b: string): number {
+  if (a === b) return 0;
+  return comparePrecedence(parseVersion(a), parseVersion(b)) || compareText(a, b);
+}
+
+interface ParsedVersion {
+  readonly numbers: readonly string[];
+  readonly prerelease: readonly string[];
+}
+
+const VERSION = /^v?(?<numbers>[0-9]+(\.[0-9]+)*)(-(?<prerelease>[^+]+))?(\+.*)?$/s;
+
+function parseVersion(version: string): ParsedVersion | undefined {
+  const groups = VERSION.exec(version)?.groups;
+  return groups && { numbers: groups.numbers!.split('.'), prerelease: groups.prerelease?.split('.') ?? [] };
+}
+
+function comparePrecedence(a: ParsedVersion | undefined, b: ParsedVersion | undefined): number {
+  if (!a || !b) return Number(a !== undefined) - Number(b !== undefined);
+  for (let index = 0; index < Math.max(a.numbers.length, b.numbers.length); index++) {
+    const order = compareNumbers(a.numbers[index] ?? '0', b.numbers[index] ?? '0');
+    if (order !== 0) return order;
+  }
+  // A release is after its prereleases.
+  if (a.prerelease.length === 0 || b.prerelease.length === 0) {
+    return Number(a.prerelease.length === 0) - Number(b.prerelease.length === 0);
+  }
+  for (let index = 0; index < Math.min(a.prerelease.length, b.prerelease.length); index++) {
+    const order = compareIdentifiers(a.prerelease[index]!, b.prerelease[index]!);
+    if (order !== 0) return order;
+  }
+  return a.prerelease.length - b.prerelease.length;
+}
+
+/** Numbers are before words. */
+function compareIdentifiers(a: string, b: string): number {
+  const [isNumber, isOtherNumber] = [/^[0-9]+$/.test(a), /^[0-9]+$/.test(b)];
+  if (isNumber && isOtherNumber) return compareNumbers(a, b);
+  return isNumber === isOtherNumber ? compareText(a, b) : Number(isOtherNumber) - Number(isNumber);
+}
+
+/** Of digits: a number may be larger than what a JavaScript number holds. */
+function compareNumbers(a: string, b: string): number {
+  const [x, y] = [a.replace(/^0+/, ''), b.replace(/^0+/, '')];
+  return x.length - y.length || compareText(x, y);
+}

@@ -1,0 +1,243 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { buildReleaseIndex } from '#index-generator/build.js';
+import { makeIndexFiles } from '#index-generator/index-files.js';
+import { parseListing } from '#index-generator/listing.js';
+import type { Release } from '#index-generator/model.js';
+import { compareText, compareVersions } from '#index-generator/order.js';
+import { ownRules } from '#index-generator/rules.js';
+import { listed, listedRelease, listingOfYears, TARGETS } from './listings.js';
+
+function releasesOf(listing: string) {
+  return buildReleaseIndex(parseListing(listing).entries, ownRules()).releases;
+}
+
+function versions(releases: readonly Release[]): readonly string[] {
+  return releases.map(({ version }) => version);
+}
+
+describe('a listing', () => {
+  it('is read as the AWS command line prints it', () => {
+    const key = '_releases/v1.2.0/x86_64-unknown-linux-musl/garage';
+    const { entries, warnings } = parseListing(listed({ key, size: '1234' }));
+    expect(entries).toEqual([
+      {
+        key,
+        size: 1234,
+        time: '2023-01-02T03:04:05Z',
+        version: 'v1.2.0',
+        target: 'x86_64-unknown-linux-musl',
+        name: 'garage',
+      },
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('may have sizes that are longer than their column', () => {
+    const [entry] = parseListing(listed({ key: '_releases/v1/x/y', size: '123456789012' })).entries;
+    expect(entry!.size).toBe(123_456_789_012);
+  });
+
+  it('keeps spaces of keys, wherever they are', () => {
+    const { entries } = parseListing(listed({ key: '_releases/ v1  0 /a b/ c ' }));
+    expect(entries).toMatchObject([{ version: ' v1  0 ', target: 'a b', name: ' c ' }]);
+  });
+
+  it('may have been on Windows', () => {
+    const text = listingOfYears(5);
+    expect(parseListing(text.replaceAll('\n', '\r\n'))).toEqual(parseListing(text));
+  });
+
+  it.each([
+    ['a key of too few parts', listed({ key: '_releases/stray.txt' }), 'is not `_releases/VERSION/TARGET/FILE`'],
+    ['a key of too many parts', listed({ key: '_releases/a/b/c/d' }), 'is not `_releases/VERSION/TARGET/FILE`'],
+    ['a key without a target', listed({ key: '_releases/v1//garage' }), 'is not `_releases/VERSION/TARGET/FILE`'],
+    ["a directory's mark", listed({ key: '_releases/v1/x/', size: '0' }), 'is not `_releases/VERSION/TARGET/FILE`'],
+    ['a key that leads elsewhere', listed({ key: '_releases/../x/garage' }), 'has a part `.` or `..`'],
+    ['a checksum', listed({ key: '_releases/v1/x/garage.sha256' }), 'is about another file'],
+    ['a signature', listed({ key: '_releases/v1/x/garage.minisig' }), 'is about another file'],
+    ['an empty file', listed({ key: '_releases/v1/x/garage', size: '0' }), 'is empty'],
+    ['a key that is not UTF-8', listed({ key: '_releases/v\ufffd/x/garage' }), 'is not UTF-8'],
+    ['a date that is none', listed({ key: '_releases/v1/x/garage', date: '2023-13-01' }), 'has no date'],
+    [
+      'a line of something else',
+      'fatal error: Unable to locate credentials\n',
+      'is no line of `aws s3 ls --recursive`',
+    ],
+  ])('passes over %s, and says so', (_, odd, why) => {
+    const { entries, warnings } = parseListing(odd + listedRelease('v1.0.0'));
+    expect(entries).toHaveLength(TARGETS.length);
+    expect(warnings).toEqual([expect.stringContaining(why)]);
+    expect(warnings[0]).toMatch(/^line 1: /);
+  });
+
+  it('passes over other objects of the bucket and what is no object without a word', () => {
+    const others = ['nix-cache-info', 'nar/x.nar.zst', '_releases.html', 'carport/releases/v1/x.json'];
+    const lines = `                           PRE _releases/\n${others.map((key) => listed({ key })).join('')}\nTotal Objects: 4\n`;
+    const { entries, warnings } = parseListing(`${lines}${listedRelease('v1.0.0')}   Total Size: 5\n`);
+    expect(entries).toHaveLength(TARGETS.length);
+    expect(warnings).toEqual([]);
+  });
+
+  it('says when there is no release in it', () => {
+    for (const text of ['', '\n', listed({ key: 'nix-cache-info' })]) {
+      expect(parseListing(text).warnings).toEqual([expect.stringContaining('the listing has no release')]);
+    }
+  });
+
+  it('counts a key that is listed twice once, as it was listed last', () => {
+    const key = '_releases/v1.0.0/x/garage';
+    const { entries, warnings } = parseListing(listed({ key, size: '1' }) + listed({ key, size: '2' }));
+    expect(entries).toMatchObject([{ key, size: 2 }]);
+    expect(warnings).toEqual([`line 2: \`${key}\` is listed twice`]);
+  });
+
+  it('of any text is read', () => {
+    const line = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.string().map((key) => listed({ key: `_releases/${key}` })),
+    );
+    fc.assert(
+      fc.property(fc.array(line), (lines) => {
+        const text = lines.join('\n');
+        for (const compat of [undefined, 'garage'] as const) {
+          const { files } = makeIndexFiles(text, compat ? { compat } : {});
+          expect(JSON.parse(files[0]!.content)).toHaveLength(3);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('releases', () => {
+  it('are stable with three numbers, development with a commit, else extra', () => {
+    const commit = '0123456789abcdef0123456789abcdef01234567';
+    const all = ['v1.2.3', 'v1.2.3.4', 'v1x2x3', 'v1.2.3-rc1', '1.2.3', commit, commit.slice(1), commit.toUpperCase()];
+    const { stable, extra, development } = releasesOf(all.map((version) => listedRelease(version)).join(''));
+    expect(versions(stable)).toEqual(['v1.2.3']);
+    expect(development).toMatchObject([{ version: commit, commit, channel: 'development' }]);
+    expect(extra).toHaveLength(6);
+  });
+
+  it('that are stable have the newest version first, whenever they were written', () => {
+    const all = ['v0.9.0', 'v0.10.0', 'v0.10.1', 'v1.0.0', 'v0.4.0', 'v99999999999999999999.0.0'];
+    const { stable } = releasesOf(all.map((version, index) => listedRelease(version, 30 - index)).join(''));
+    expect(versions(stable)).toEqual(['v99999999999999999999.0.0', 'v1.0.0', 'v0.10.1', 'v0.10.0', 'v0.9.0', 'v0.4.0']);
+  });
+
+  it('of other channels have the newest first, and of one time the highest version', () => {
+    const listing = listedRelease('a', 1) + listedRelease('b', 3) + listedRelease('c-9', 2) + listedRelease('c-8', 2);
+    expect(versions(releasesOf(listing).extra)).toEqual(['b', 'c-9', 'c-8', 'a']);
+  });
+
+  it('have the time of their oldest file', () => {
+    const again = listed({ key: `_releases/v1.0.0/${TARGETS[0]}/garage`, date: '2024-05-05' });
+    const [release] = releasesOf(listedRelease('v1.0.0', 1, TARGETS.slice(1)) + again).stable;
+    expect(release!.time).toBe('2021-01-01T10:00:00Z');
+  });
+
+  it('have targets and files in the order of their names', () => {
+    const keys = ['_releases/v1.0.0/x86_64/b', '_releases/v1.0.0/aarch64/b', '_releases/v1.0.0/x86_64/a'];
+    const [release] = releasesOf(keys.map((key) => listed({ key })).join('')).stable;
+    const shown = release!.targets.map(({ target, files }) => [target, ...files.map(({ name }) => name)]);
+    expect(shown).toEqual([
+      ['aarch64', 'b'],
+      ['x86_64', 'a', 'b'],
+    ]);
+  });
+
+  it('that are stable tell the targets that others have and they do not', () => {
+    const listing =
+      listedRelease('v1.0.0') + listedRelease('v1.1.0', 2, TARGETS.slice(1, 3)) + listedRelease('odd', 3, ['riscv']);
+    const { stable, extra } = releasesOf(listing);
+    expect(stable.map(({ missingTargets }) => missingTargets)).toEqual([[TARGETS[0], TARGETS[3]], []]);
+    expect(extra[0]!.missingTargets).toEqual([]);
+  });
+
+  it('may have names of JavaScript', () => {
+    expect(versions(releasesOf(listedRelease('__proto__') + listedRelease('constructor')).extra)).toEqual([
+      'constructor',
+      '__proto__',
+    ]);
+  });
+
+  it('are the same whatever the order of the listing', () => {
+    const lines = listingOfYears(20).split(/(?<=\n)/);
+    const wanted = makeIndexFiles(lines.join(''), {}).files;
+    const shuffled = fc.shuffledSubarray(lines, { minLength: lines.length, maxLength: lines.length });
+    fc.assert(
+      fc.property(shuffled, (other) => {
+        expect(makeIndexFiles(other.join(''), {}).files).toEqual(wanted);
+      }),
+      { numRuns: 20 },
+    );
+  });
+});
+
+describe('the order of versions', () => {
+  it('is that of SemVer, and goes on where SemVer ends', () => {
+    const ordered = [
+      ...['nightly', '0.9', 'v1.0.0-0', 'v1.0.0-alpha', 'v1.0.0-alpha.1', 'v1.0.0-alpha.beta', 'v1.0.0-beta.2'],
+      ...['v1.0.0-beta.11', 'v1.0.0-rc.1', 'v1.0.0', 'v1.0.0+build', 'v1.0.0.1', 'v1.0.2', 'v1.0.10', 'v1.2', 'v2.0.0'],
+    ];
+    expect([...ordered].reverse().sort(compareVersions)).toEqual(ordered);
+  });
+
+  it('is total', () => {
+    const version = fc.string({ unit: fc.constantFrom('0', '1', '10', '.', '-', '+', 'a', 'v'), maxLength: 7 });
+    fc.assert(
+      fc.property(version, version, version, (a, b, c) => {
+        expect(Math.sign(compareVersions(a, b))).toBe(0 - Math.sign(compareVersions(b, a)));
+        expect(compareVersions(a, b) === 0).toBe(a === b);
+        if (compareVersions(a, b) < 0 && compareVersions(b, c) < 0) expect(compareVersions(a, c)).toBeLessThan(0);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('of text is that of its bytes', () => {
+    expect(['\u{1f600}', '\uffee', 'é', 'z'].sort(compareText)).toEqual(['z', 'é', '\uffee', '\u{1f600}']);
+  });
+});
+
+describe('_releases.json', () => {
+  it('has the shape of Garage, and addresses that work', () => {
+    const [file] = makeIndexFiles(listed({ key: '_releases/v1 "x"/a?b/c#d' }), { baseUrl: 'https://x.example/' }).files;
+    expect(file!.key).toBe('_releases.json');
+    expect(JSON.parse(file!.content)[1]).toEqual({
+      builds: [
+        {
+          builds: [
+            {
+              binary: 'c#d',
+              date: '2023-01-02',
+              path: '_releases/v1 "x"/a?b/c#d',
+              platform: 'a?b',
+              root: '_releases',
+              size: '19000000',
+              time: '03:04:05',
+              url: 'https://x.example/_releases/v1%20%22x%22/a%3Fb/c%23d',
+              version: 'v1 "x"',
+            },
+          ],
+          version: 'v1 "x"',
+        },
+      ],
+      description: expect.any(String),
+      hide: true,
+      name: 'Extra',
+      type: 'tag',
+    });
+  });
+
+  it('has addresses without a host when it does not know one', () => {
+    expect(makeIndexFiles(listedRelease('v1.0.0'), {}).files[0]!.content).toContain('"url":"/_releases/v1.0.0/');
+  });
+
+  it('leaves sidecars out', () => {
+    const listing =
+      listedRelease('v1.0.0') + listed({ key: '_releases/v1.0.0/x86_64-unknown-linux-musl/garage.sha256' });
+    expect(makeIndexFiles(listing, {}).files).toEqual(makeIndexFiles(listedRelease('v1.0.0'), {}).files);
+  });
+});
