@@ -21,7 +21,7 @@ p { margin: 0.5rem 0; }
 a { color: var(--accent); }
 a, summary { padding: 0.25rem 0; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-nav ul, .links { display: flex; flex-wrap: wrap; gap: 0 1.25rem; list-style: none; margin: 0; padding: 0; }
+nav ul, .links { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 1.25rem; list-style: none; margin: 0; padding: 0; }
 nav a, .links a, td a, summary { display: inline-block; min-height: 1.5rem; }
 summary { display: list-item; cursor: pointer; color: var(--accent); }
 bdi { white-space: break-spaces; }

@@ -1,8 +1,7 @@
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
+import axe from 'axe-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type PageOptions, renderPage } from '#index-generator/html/page.js';
 import { describeWithChromium, useChromium } from '../support/chromium.js';
@@ -18,8 +17,6 @@ const OPTIONS: PageOptions = {
 const VIEWS = [360, 1440].flatMap((width) =>
   (['light', 'dark'] as const).flatMap((scheme) => [true, false].map((scripts) => ({ width, scheme, scripts }))),
 );
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 describeWithChromium('The release page in Chromium', () => {
   const open = useChromium();
@@ -66,7 +63,7 @@ describeWithChromium('The release page in Chromium', () => {
         view.width,
         view.width,
       ]);
-      await page.evaluate(`${AXE}; 0`);
+      await page.evaluate(`${axe.source}; 0`);
       const violations = await page.evaluate(`axe.run().then(({ violations }) => violations.map(
         ({ id, nodes }) => id + ': ' + nodes.map(({ html, failureSummary }) => html + failureSummary).join()))`);
       expect(violations).toEqual([]);
