@@ -53,7 +53,7 @@ const SECTIONS = [
 
 /** `_releases.json` in the shape of Garage's own, with the releases and their order as they are in the index. */
 export function renderGarageJson({ releases }: ReleaseIndex, baseUrl = '/'): string {
-  return render((channel) => releases[channel].map((release) => toGarageRelease(release, baseUrl)));
+  return render((channel) => releases[channel].map((release) => JSON.stringify(toGarageRelease(release, baseUrl))));
 }
 
 function toGarageRelease({ version, targets }: Release, baseUrl: string): GarageRelease {
@@ -78,22 +78,33 @@ function toGarageRelease({ version, targets }: Release, baseUrl: string): Garage
  * answer to keys of fewer than four parts; here they are left out.
  */
 export function renderCompatibleGarageJson(listing: string, baseUrl = GARAGE_URL): string {
-  const byVersion = new Map<string, GarageBuild[]>();
+  // Of tens of thousands of files only the lines are kept, and not what is made of them.
+  const byVersion = new Map<string, ListedRelease>();
   for (const line of linesOf(listing)) {
     const build = parseGarageBuild(line, baseUrl);
     if (!build) continue;
-    const builds = byVersion.get(build.version);
-    if (builds) builds.push(build);
-    else byVersion.set(build.version, [build]);
+    const { version, date, time } = build;
+    const release = byVersion.get(version);
+    if (release) release.lines.push(line);
+    else byVersion.set(version, { version, date, time, channel: garageRules.channelOf(version), lines: [line] });
   }
-  const releases = [...byVersion]
-    .map(([version, builds]) => ({ builds, version, channel: garageRules.channelOf(version) }))
-    .sort((a, b) => compareText(a.version, b.version));
+  const releases = [...byVersion.values()].sort((a, b) => compareText(a.version, b.version));
   return render((channel) => {
     const found = releases.filter((release) => release.channel === channel);
     const ordered = channel === 'stable' ? found.reverse() : found.sort((a, b) => compareTimes(b, a));
-    return ordered.map(({ builds, version }) => ({ builds, version }));
+    return ordered.map(({ version, lines }) =>
+      JSON.stringify({ builds: lines.map((line) => parseGarageBuild(line, baseUrl)), version }),
+    );
   });
+}
+
+/** What a version is sorted by: date and time are those of its first file. */
+interface ListedRelease {
+  readonly version: string;
+  readonly date: string;
+  readonly time: string;
+  readonly channel: Channel;
+  readonly lines: string[];
 }
 
 /** True for a line that Garage's own generator leaves out without a word, since its key has spaces. */
@@ -114,19 +125,15 @@ function wordsOf(line: string): readonly string[] {
   return line.split(' ').filter((word) => word !== '');
 }
 
-function compareTimes({ builds: [a] }: GarageRelease, { builds: [b] }: GarageRelease): number {
-  return compareText(a!.date, b!.date) || compareText(a!.time, b!.time);
+function compareTimes(a: ListedRelease, b: ListedRelease): number {
+  return compareText(a.date, b.date) || compareText(a.time, b.time);
 }
 
-/** As Nix prints JSON: names in order, no spaces, no newline at the end. */
-function render(releasesOf: (channel: Channel) => readonly GarageRelease[]): string {
-  return JSON.stringify(
-    SECTIONS.map(({ channel, name, description, hide, type }) => ({
-      builds: releasesOf(channel),
-      description,
-      hide,
-      name,
-      type,
-    })),
-  );
+/** As Nix prints JSON: names in order, no spaces, no newline at the end. Releases come as JSON. */
+function render(releasesOf: (channel: Channel) => readonly string[]): string {
+  const sections = SECTIONS.map(({ channel, name, description, hide, type }) => {
+    const rest = JSON.stringify({ description, hide, name, type });
+    return `{"builds":[${releasesOf(channel).join(',')}],${rest.slice(1)}`;
+  });
+  return `[${sections.join(',')}]`;
 }

@@ -39,7 +39,12 @@ export function makeIndexFiles(
 }
 
 function tellLeftOut(listing: string): readonly string[] {
-  return linesOf(listing).flatMap((line, number) =>
-    isLeftOutByGarage(line) ? [`line ${number + 1}: the key has spaces, and \`--compat garage\` leaves it out`] : [],
-  );
+  const warnings: string[] = [];
+  let number = 0;
+  for (const line of linesOf(listing)) {
+    number++;
+    if (isLeftOutByGarage(line))
+      warnings.push(`line ${number}: the key has spaces, and \`--compat garage\` leaves it out`);
+  }
+  return warnings;
 }

@@ -38,12 +38,14 @@ const SIDECAR = /\.(asc|md5|minisig|sha1|sha256|sha256sum|sha512|sha512sum|sig)$
 export function parseListing(text: string): Listing {
   const entries = new Map<string, ListingEntry>();
   const warnings: string[] = [];
-  for (const [index, line] of linesOf(text).entries()) {
+  let number = 0;
+  for (const line of linesOf(text)) {
+    number++;
     if (NO_OBJECT.test(line)) continue;
     const read = readLine(line);
-    if (typeof read === 'string') warnings.push(`line ${index + 1}: ${read}`);
+    if (typeof read === 'string') warnings.push(`line ${number}: ${read}`);
     else if (read) {
-      if (entries.has(read.key)) warnings.push(`line ${index + 1}: \`${read.key}\` is listed twice`);
+      if (entries.has(read.key)) warnings.push(`line ${number}: \`${read.key}\` is listed twice`);
       entries.set(read.key, read);
     }
   }
@@ -52,9 +54,14 @@ export function parseListing(text: string): Listing {
   return { entries: [...entries.values()], warnings };
 }
 
-/** The lines of a text, also of one that was on Windows. */
-export function linesOf(text: string): readonly string[] {
-  return text.split('\n').map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
+/** The lines of a text, also of one that was on Windows, one after the other: there may be very many. */
+export function* linesOf(text: string): Generator<string> {
+  for (let start = 0; start <= text.length; ) {
+    const newline = text.indexOf('\n', start);
+    const end = newline === -1 ? text.length : newline;
+    yield text.slice(start, end > start && text[end - 1] === '\r' ? end - 1 : end);
+    start = end + 1;
+  }
 }
 
 /** An entry, or why there is none; `undefined` for what is none of ours. */
