@@ -26,9 +26,11 @@ export function makeIndexFiles(
   listing: string,
   { baseUrl, compat, channelOf }: IndexOptions,
 ): { readonly files: readonly IndexFile[]; readonly warnings: readonly string[] } {
+  // First, while there is nothing else in memory.
+  const compatible = compat && renderCompatibleGarageJson(listing, baseUrl);
   const { entries, warnings } = parseListing(listing);
   const index = buildReleaseIndex(entries, compat ? garageRules : ownRules(channelOf));
-  const json = compat ? renderCompatibleGarageJson(listing, baseUrl) : renderGarageJson(index, baseUrl);
+  const json = compatible ?? renderGarageJson(index, baseUrl);
   return {
     files: [
       { key: '_releases.json', content: json },

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type IndexFile, type IndexOptions, makeIndexFiles } from '../../index-generator/index-files.js';
@@ -15,6 +15,8 @@ import { count } from '../terminal.js';
 
 /** A bucket that is used for other things, too, would fill the log. */
 const WARNINGS_SHOWN = 20;
+
+const PIECE = 256 * 1024;
 
 export interface BuildIndexOptions extends CommonOptions {
   readonly fromListing: string;
@@ -48,17 +50,30 @@ export async function build(options: BuildIndexOptions, context: Context): Promi
 async function writeChanged(out: string, { key, content }: IndexFile): Promise<boolean> {
   const path = join(out, key);
   const bytes = Buffer.from(content);
-  if ((await readIfThere(path))?.equals(bytes)) return false;
+  if (await isThere(path, bytes)) return false;
   await makeDirectory(dirname(path));
   await makeWhole(path, (temporary) => writeFile(temporary, bytes, { flag: 'wx' }));
   return true;
 }
 
-async function readIfThere(path: string): Promise<Buffer | undefined> {
-  return readFile(path).catch((error) => {
+/** Compares in pieces: an index may be large. */
+async function isThere(path: string, bytes: Buffer): Promise<boolean> {
+  const file = await open(path).catch((error) => {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;
   });
+  if (!file) return false;
+  try {
+    const piece = Buffer.allocUnsafe(PIECE);
+    for (let offset = 0; ; ) {
+      const { bytesRead } = await file.read(piece, 0, PIECE);
+      if (bytesRead === 0) return offset === bytes.length;
+      if (!piece.subarray(0, bytesRead).equals(bytes.subarray(offset, offset + bytesRead))) return false;
+      offset += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
 }
 
 /** With a `/` at the end. */
