@@ -14,7 +14,8 @@ export async function processesThatMount(name: string): Promise<readonly number[
     return answer;
   };
   const found = await Promise.all(ids.map(async (id) => ((await isMountedFor(id)) ? [Number(id)] : [])));
-  return found.flat();
+  // The oldest first, as a rule: what it starts may be gone in an instant.
+  return found.flat().sort((a, b) => a - b);
 }
 
 /** The same for all processes that see the same mounts. One that may not be asked stands for itself. */
