@@ -1,6 +1,7 @@
 import { isHashPart } from '../lib/nix/store-path.js';
 import { nixPins } from '../lib/store/nix-pins.js';
-import { NIX, openStoreForReading, openStoreForWriting } from '../lib/store/open.js';
+import { NIX, openOwnForReading, openStoreForReading } from '../lib/store/open.js';
+import type { OwnStore } from '../lib/store/own-store.js';
 import { type PinStore, readPulledPin } from '../lib/store/pulled-pins.js';
 import { resolveStorePath } from '../lib/store/resolve.js';
 import type { Store } from '../lib/store/store.js';
@@ -11,6 +12,8 @@ import { type Settings, singleValue } from './settings.js';
 /** What is on this machine: paths, and pins that were pulled. */
 export interface LocalPaths {
   readonly store: Store;
+  /** carport's own store, if it is looked into. */
+  readonly own: OwnStore | undefined;
   readonly pins: readonly PinStore[];
 }
 
@@ -18,9 +21,9 @@ export interface LocalPaths {
 export async function openLocalPaths(settings: Settings, { env }: Context): Promise<LocalPaths> {
   const selection = singleValue(settings.store);
   const store = await openStoreForReading(selection, env);
-  const own = selection === NIX ? [] : [openStoreForWriting(selection, env)];
+  const own = openOwnForReading(selection, env);
   const nix = selection === undefined || selection === NIX ? [nixPins(env)] : [];
-  return { store, pins: [...own, ...nix].filter(({ storeDir }) => storeDir === store.storeDir) };
+  return { store, own, pins: [...(own ? [own] : []), ...nix].filter(({ storeDir }) => storeDir === store.storeDir) };
 }
 
 /** What a pin stood for when it was pulled, from one of these caches if any are given. */

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { integerBetween } from './command.js';
 
 /** Options of commands that read pins. */
@@ -18,8 +18,17 @@ export interface PinWriteOptions {
 
 export function addPinReadOptions(command: Command): Command {
   return command
+    .addOption(allowUnsigned())
     .option('--allow-rollback', 'take a pin that is older than one that was seen before')
     .option('--allow-expired', 'take a pin that has expired');
+}
+
+/** For commands that take what was signed elsewhere. */
+export function allowUnsigned(): Option {
+  return new Option(
+    '--allow-unsigned',
+    'take paths that no trusted key has signed; a wrong signature is refused all the same',
+  );
 }
 
 const DEFAULT_HISTORY = 30;

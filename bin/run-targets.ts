@@ -3,13 +3,12 @@ import { parsePinReference } from '../cache/pins/reference.js';
 import { CarportError } from '../lib/errors.js';
 import type { PathInfo } from '../lib/nix/narinfo.js';
 import { runtimeClosure } from '../lib/store/closure.js';
-import { NIX, openStoreForWriting } from '../lib/store/open.js';
 import type { OwnStore } from '../lib/store/own-store.js';
+import type { Store } from '../lib/store/store.js';
 import type { PullCommandOptions } from './actions/pull.js';
 import { settingsOf } from './command.js';
 import type { Context } from './context.js';
 import { type LocalPaths, openLocalPaths, pulledPaths, resolveLocalPath } from './local-paths.js';
-import { singleValue } from './settings.js';
 
 /** What a command is run with. */
 export interface RunTargets {
@@ -17,8 +16,8 @@ export interface RunTargets {
   readonly roots: readonly PathInfo[];
   /** Their closure, the roots first. */
   readonly closure: readonly PathInfo[];
-  /** Where a path of the closure is. */
-  realPathOf(path: string): string;
+  /** Where they are. */
+  readonly store: Store;
   /** carport's own store, if it was looked into. */
   readonly own: OwnStore | undefined;
 }
@@ -34,7 +33,7 @@ export async function resolveForRun(
 ): Promise<RunTargets> {
   const settings = await settingsOf({ ...options }, context);
   const here = await openLocalPaths(settings, context);
-  const { store } = here;
+  const { store, own } = here;
   const urls = settings.from.values;
   const caches = urls.length > 0 ? await namesOfCaches(urls, context) : undefined;
   if (caches) {
@@ -48,9 +47,7 @@ export async function resolveForRun(
   });
   const roots = rootPaths.map((path) => graph.get(path)!);
   const closure = [...new Set([...roots, ...graph.values()])];
-  const selection = singleValue(settings.store);
-  const own = selection === NIX ? undefined : openStoreForWriting(selection, context.env);
-  return { roots, closure, realPathOf: (path) => store.realPath(graph.get(path)!), own };
+  return { roots, closure, store, own };
 }
 
 /** As records of pulled pins name them. */

@@ -6,7 +6,6 @@ import { makeWhole, writeStream } from '../../lib/filesystem/whole.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import { exportPaths } from '../../lib/store/export.js';
 import { keepingPaths } from '../../lib/store/keep.js';
-import { openOwnForReading } from '../../lib/store/open.js';
 import { type ClosureOptions, closureOf, closureWarnings } from '../closures.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, say, write, writeJson, writeLines } from '../context.js';
@@ -14,7 +13,6 @@ import { interruptible } from '../interrupt.js';
 import { loadSecretKeys } from '../keys.js';
 import { openLocalPaths, resolveLocalPaths } from '../local-paths.js';
 import { printable } from '../printable.js';
-import { singleValue } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
 
 export interface ExportCommandOptions extends CommonOptions, Pick<ClosureOptions, 'closure'> {
@@ -28,13 +26,12 @@ export async function run(whats: readonly string[], options: ExportCommandOption
   const settings = await settingsOf({ ...options }, context);
   const keys = await loadSecretKeys(settings['secret-key-files'].values);
   const here = await openLocalPaths(settings, context);
-  const { store } = here;
+  const { store, own } = here;
   const roots = await resolveLocalPaths(whats, here, context);
   const closure = await closureOf(options, store, roots);
   for (const { message } of closureWarnings(closure, options)) say(context, printable(`warning: ${message}\n`));
   const infos = topologicalOrder(closure.graph);
   const paths = infos.map(({ path }) => path);
-  const own = openOwnForReading(singleValue(settings.store), context.env);
   const onWait = (message: string) => note(context, options, message);
   const work = () => writeExport(exportPaths(store, infos, keys), out, context);
   const size = await keepingPaths({ store, own }, infos, work, { onWait });

@@ -50,14 +50,14 @@ export async function build(options: BuildIndexOptions, context: Context): Promi
 async function writeChanged(out: string, { key, content }: IndexFile): Promise<boolean> {
   const path = join(out, key);
   const bytes = Buffer.from(content);
-  if (await isThere(path, bytes)) return false;
+  if (await hasContent(path, bytes)) return false;
   await makeDirectory(dirname(path));
   await makeWhole(path, (temporary) => writeFile(temporary, bytes, { flag: 'wx' }));
   return true;
 }
 
 /** Compares in pieces: an index may be large. */
-async function isThere(path: string, bytes: Buffer): Promise<boolean> {
+async function hasContent(path: string, bytes: Buffer): Promise<boolean> {
   const file = await open(path).catch((error) => {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw error;

@@ -1,6 +1,5 @@
 import { readlink, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname } from 'node:path';
 import { CarportError, isErrno } from '../../lib/errors.js';
 import { isOwnDirectory } from '../../lib/filesystem/private-directory.js';
 import { bubblewrapCall, findBubblewrap, parseStatus } from '../../lib/namespace/bubblewrap.js';
@@ -11,14 +10,14 @@ import { areInPlace, type PlacedPath } from '../../lib/namespace/placed-path.js'
 import { MAX_ARGUMENTS, plainCommand } from '../../lib/namespace/plain-command.js';
 import { findShield } from '../../lib/namespace/shield.js';
 import { rawBytes, rawText } from '../../lib/raw-text.js';
-import { type ActivityOptions, withStoreUse } from '../../lib/store/activity.js';
+import { keepingPaths } from '../../lib/store/keep.js';
 import { type CommonOptions, type Context, note } from '../context.js';
 import { ExitWith } from '../exit-code.js';
 import { type Ended, runInForeground } from '../foreground.js';
 import type { PinReadOptions } from '../pin-options.js';
 import { rawArguments, rawEnvironment } from '../raw-process.js';
 import { checkCommand, pathWith, programDirectories } from '../run-environment.js';
-import { type RunTargets, resolveForRun } from '../run-targets.js';
+import { resolveForRun } from '../run-targets.js';
 
 /** Those of a pull, for what is not here yet. */
 export type RunCommandOptions = CommonOptions & PinReadOptions;
@@ -80,8 +79,7 @@ async function runWith(
   const directory = await workingDirectory(rawEnv);
   // stdout is the command's.
   const targets = await resolveForRun(whats, { ...options, json: false }, context);
-  const place = ({ path }: { readonly path: string }) => targets.realPathOf(path);
-  const placed = targets.closure.map((info) => ({ path: info.path, realPath: place(info) }));
+  const placed = targets.closure.map((info) => ({ path: info.path, realPath: targets.store.realPath(info) }));
   const roots = placed.slice(0, targets.roots.length);
   const directories = await programDirectories(roots);
   const env = { ...rawEnv, PATH: pathWith(directories, rawEnv.PATH), [variable]: whats.join(' ') };
@@ -93,21 +91,10 @@ async function runWith(
   const tell = (message: string) => note(context, options, message);
   const onUnprotected = (message: string) => (options.verbose ? tell(`note: ${message}`) : undefined);
   const work = (marker: string | undefined) => runCall({ ...call, marker }, context);
-  const ended = await keepingStore(targets, work, { onWait: tell, onUnprotected });
+  const ended = await keepingPaths(targets, targets.roots, work, { onWait: tell, onUnprotected });
   // A shell that waits for this process must see that the user wants no more.
   if (ended.interrupted && ended.exitCode === 130) process.kill(process.pid, 'SIGINT');
   throw new ExitWith(ended.exitCode);
-}
-
-/** While the work is done nothing is removed that it needs. What Nix has, Nix keeps while it is in an environment. */
-function keepingStore<T>(
-  { own, roots, realPathOf }: RunTargets,
-  work: (marker: string | undefined) => Promise<T>,
-  options: ActivityOptions,
-): Promise<T> {
-  const isOurs = (path: string) => dirname(realPathOf(path)) === own?.layout.realStoreDir;
-  const ours = roots.map(({ path }) => path).filter(isOurs);
-  return own === undefined || ours.length === 0 ? work(undefined) : withStoreUse(own, ours, work, options);
 }
 
 async function runCall(call: Call, context: Context): Promise<Ended> {

@@ -1,7 +1,7 @@
 import { CarportError } from '../../lib/errors.js';
 import { collectGarbage, findGarbage, type Garbage } from '../../lib/store/collect-garbage.js';
 import { forgetNixPin } from '../../lib/store/nix-pins.js';
-import { NIX, openStoreForWriting } from '../../lib/store/open.js';
+import { NIX, openOwnForReading, openStoreForWriting } from '../../lib/store/open.js';
 import { removePulledPin } from '../../lib/store/pulled-pins.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../context.js';
@@ -30,7 +30,7 @@ export async function collect(options: CollectOptions, context: Context): Promis
 export async function forget(pins: readonly string[], options: CommonOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const selection = singleValue(settings.store);
-  const own = selection === NIX ? undefined : openStoreForWriting(selection, context.env);
+  const own = openOwnForReading(selection, context.env);
   const forgetOne = async (pin: string): Promise<boolean> => {
     const here = own !== undefined && (await removePulledPin(own, pin));
     const inNix = (selection === undefined || selection === NIX) && (await forgetNixPin(pin, context.env));

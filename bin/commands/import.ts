@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { ImportCommandOptions } from '../actions/import.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
+import { allowUnsigned } from '../pin-options.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('../actions/import.js');
@@ -15,7 +16,7 @@ export function configure(command: Command, context: Context): void {
   )
     .argument('[file]', 'what `carport export` or `nix-store --export` wrote; `-` is stdin', '-')
     .addOption(settingOption('trusted-keys', '<name:base64>'))
-    .option('--allow-unsigned', 'take paths that no trusted key has signed; a wrong signature is refused all the same')
+    .addOption(allowUnsigned())
     .option('--out-link <path>', 'make a link to the path that no other refers to, which keeps it from `store gc`')
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))

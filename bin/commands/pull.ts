@@ -19,8 +19,7 @@ export function configure(command: Command, context: Context): void {
   )
     .argument('<what...>', 'pins, store paths, their base names or hash parts, links; `-` reads a list from stdin')
     .addOption(settingOption('from', '<cache>'))
-    .addOption(settingOption('trusted-keys', '<name:base64>'))
-    .option('--allow-unsigned', 'take paths that no trusted key has signed; a wrong signature is refused all the same');
+    .addOption(settingOption('trusted-keys', '<name:base64>'));
   addPinReadOptions(pull)
     .option('--out-link <path>', 'make a link to the path, which is also kept from garbage collection')
     .addOption(settingOption('store', '<root>'))

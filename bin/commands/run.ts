@@ -28,10 +28,7 @@ export function configure(command: Command, context: Context): void {
 
 /** Options of what is run with. */
 export function addTargetOptions(command: Command): void {
-  command
-    .addOption(settingOption('from', '<cache>'))
-    .addOption(settingOption('trusted-keys', '<name:base64>'))
-    .option('--allow-unsigned', 'take paths that no trusted key has signed; a wrong signature is refused all the same');
+  command.addOption(settingOption('from', '<cache>')).addOption(settingOption('trusted-keys', '<name:base64>'));
   addPinReadOptions(command)
     .addOption(settingOption('jobs', '<number>'))
     .addOption(settingOption('retry-seconds', '<number>'))

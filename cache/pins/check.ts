@@ -1,6 +1,6 @@
 import { CarportError } from '../../lib/errors.js';
 import { signatureKeyName, verifyText } from '../../lib/signing/signature.js';
-import type { TrustPolicy } from '../../lib/signing/trust.js';
+import { type TrustPolicy, untrustedError } from '../../lib/signing/trust.js';
 import { type Pin, pinMessage } from './pin.js';
 import type { SeenPins } from './seen.js';
 
@@ -67,16 +67,11 @@ export function refusalError(refusal: PinRefusal, pin: Pin, name: string, url: s
         cause: new Error('what the pin says is not what was signed'),
         hint: 'the cache was tampered with, or the trusted key of that name is another one',
       });
-    case 'untrusted': {
-      const names = pin.signatures
-        .map(signatureKeyName)
-        .filter((keyName) => keyName !== '')
-        .map((keyName) => `\`${keyName}\``);
-      return new CarportError('E_SIGNATURE', `${what} is not signed by a trusted key`, {
-        cause: new Error(names.length > 0 ? `it is signed by ${names.join(', ')}` : 'it has no signature'),
-        hint: 'trust a key with `--trusted-key NAME:BASE64`, or take what nobody vouches for with `--allow-unsigned`',
-      });
-    }
+    case 'untrusted':
+      return untrustedError(
+        what,
+        pin.signatures.filter((signature) => signatureKeyName(signature) !== ''),
+      );
     case 'older':
       return new CarportError('E_INTEGRITY', `${what} is older than the one that was seen before`, {
         cause: new Error(`it was written on ${pin.updatedAt}, and one of ${refusal.newest} was seen`),

@@ -20,8 +20,13 @@ export function requireTrusted(info: PathInfo, trust: TrustPolicy, source: strin
       hint: `${source} is damaged or was tampered with, or the trusted key of that name is another one`,
     });
   }
-  const names = info.signatures.map(signatureKeyName).map((name) => `\`${name}\``);
-  throw new CarportError('E_SIGNATURE', `\`${info.path}\` is not signed by a trusted key`, {
+  throw untrustedError(`\`${info.path}\``, info.signatures);
+}
+
+/** The refusal of what no trusted key has signed; `what` is its subject, as it is printed. */
+export function untrustedError(what: string, signatures: readonly string[]): CarportError {
+  const names = signatures.map(signatureKeyName).map((name) => `\`${name}\``);
+  return new CarportError('E_SIGNATURE', `${what} is not signed by a trusted key`, {
     cause: new Error(names.length > 0 ? `it is signed by ${names.join(', ')}` : 'it has no signature'),
     hint: 'trust a key with `--trusted-key NAME:BASE64`, or take what nobody vouches for with `--allow-unsigned`',
   });

@@ -5,19 +5,19 @@ import type { OwnStore } from './own-store.js';
 import type { Store } from './store.js';
 
 /**
- * Does work that reads paths of a store. Those that carport's own store `own` has are kept from garbage collections
- * meanwhile; what Nix has, Nix keeps or not.
+ * Does work that reads or runs paths of a store. Those that carport's own store `own` has are kept from garbage
+ * collections meanwhile, by the marker that the work is given; what Nix has, Nix keeps or not.
  */
 export function keepingPaths<T>(
-  { store, own }: { readonly store: Store; readonly own: OwnStore | undefined },
+  { store, own }: { readonly store: Pick<Store, 'realPath'>; readonly own: OwnStore | undefined },
   infos: Iterable<PathInfo>,
-  work: () => Promise<T>,
+  work: (marker: string | undefined) => Promise<T>,
   options: ActivityOptions = {},
 ): Promise<T> {
-  if (own === undefined) return work();
+  if (own === undefined) return work(undefined);
   const ours = [...infos].filter((info) => dirname(store.realPath(info)) === own.layout.realStoreDir);
   return ours.length === 0
-    ? work()
+    ? work(undefined)
     : withStoreUse(
         own,
         ours.map(({ path }) => path),

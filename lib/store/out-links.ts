@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { lstat, mkdir, readlink, rename, symlink } from 'node:fs/promises';
+import { lstat, mkdir, readlink, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../errors.js';
-import { createTemporaryNames, removeLeftovers, removeTree } from '../filesystem/temporary.js';
+import { makeWhole } from '../filesystem/whole.js';
 import { encodeNix32 } from '../nix/base32.js';
 import { isStoreBaseName } from '../nix/store-path.js';
 import type { StoreLayout } from './layout.js';
@@ -73,15 +73,6 @@ export async function checkReplaceable(link: string): Promise<void> {
 }
 
 async function replaceLink(link: string, target: string): Promise<void> {
-  const directory = dirname(link);
-  await mkdir(directory, { recursive: true });
-  await removeLeftovers(directory);
-  const temporary = (await createTemporaryNames(directory))();
-  try {
-    await symlink(target, temporary);
-    await rename(temporary, link);
-  } catch (error) {
-    await removeTree(temporary);
-    throw error;
-  }
+  await mkdir(dirname(link), { recursive: true });
+  await makeWhole(link, (temporary) => symlink(target, temporary));
 }

@@ -15,7 +15,7 @@ const link = (target: string, ...names: string[]): string => {
   return at(...names);
 };
 
-/** A store whose files are at `<directory>/root/nix/store`; the path is a directory in it. */
+/** A store whose root is `root` in the test's directory; the path is a directory in it. */
 const store = () => ({ storeDir: '/nix/store', realStoreDirs: [at('root/nix/store')] });
 const resolve = (what: string): Promise<string> => resolveStorePath(what, store());
 
