@@ -13,7 +13,7 @@ export interface GarageNode {
   readonly pid: number | undefined;
   /** Sends a signal that ends it, SIGKILL if none is given, and waits until it is gone. */
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** Starts it again after `kill`, with its data and ports; waits until it listens. */
+  /** Starts it again after `kill`, with its data and ports, when these are free; waits until it listens. */
   start(): Promise<void>;
 }
 
@@ -65,6 +65,26 @@ export async function createNode(options: NodeOptions, changed: () => void): Pro
   await mkdir(directory, { recursive: true, mode: 0o700 });
   await writeFile(config, renderConfig(options), { mode: 0o600 });
   let running: ChildProcess | undefined;
+  let hasRun = false;
+  let kills = 0;
+
+  const startOnce = async () => {
+    if (running) throw new Error('the node is running');
+    const child = await launch(program, config, log);
+    running = child;
+    changed();
+    child.once('exit', () => {
+      // Whoever killed it while it started may have started it again.
+      if (running === child) running = undefined;
+      changed();
+    });
+    try {
+      await waitUntilListening(child, log, ports);
+    } catch (error) {
+      await end(child, 'SIGKILL');
+      throw error;
+    }
+  };
 
   return {
     s3Endpoint: `http://127.0.0.1:${ports.s3}`,
@@ -75,23 +95,23 @@ export async function createNode(options: NodeOptions, changed: () => void): Pro
       return running?.pid;
     },
     async kill(signal = 'SIGKILL') {
+      kills++;
       if (running) await end(running, signal);
     },
     async start() {
-      if (running) throw new Error('the node is running');
-      const child = await launch(program, config, log);
-      running = child;
-      changed();
-      child.once('exit', () => {
-        running = undefined;
-        changed();
-      });
-      try {
-        await waitUntilListening(child, log, ports);
-      } catch (error) {
-        await end(child, 'SIGKILL');
-        running = undefined;
-        throw error;
+      const killsBefore = kills;
+      const deadline = performance.now() + DEADLINE_MS;
+      for (;;) {
+        try {
+          await startOnce();
+          hasRun = true;
+          return;
+        } catch (error) {
+          // While it was down others could take its ports, and may give them back.
+          const isTaken = error instanceof PortTakenError && hasRun && kills === killsBefore;
+          if (!isTaken || performance.now() > deadline) throw error;
+          await sleep(500);
+        }
       }
     },
     async address() {

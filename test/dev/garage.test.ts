@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -65,6 +66,34 @@ describeWithGarage('one node of Garage', () => {
     await node!.start();
     await garage().healthy();
     expect(await get(garage(), bucket, 'x')).toBe('hello');
+  });
+
+  it('waits for a port that was taken while it was down', async () => {
+    const [node] = garage().nodes;
+    await node!.kill();
+    const other = createServer().listen(Number(new URL(node!.s3Endpoint).port), '127.0.0.1');
+    await once(other, 'listening');
+    let hasStarted = false;
+    const started = node!.start().then(() => {
+      hasStarted = true;
+    });
+    await sleep(1500);
+    expect(hasStarted).toBe(false);
+    other.close();
+    await started;
+    await garage().healthy();
+  });
+
+  it('can be killed while it starts, and started again', async () => {
+    const [node] = garage().nodes;
+    await node!.kill();
+    const first = node!.start();
+    while (node!.pid === undefined) await sleep(1);
+    await node!.kill();
+    const [one, two] = await Promise.allSettled([first, node!.start()]);
+    expect([one.status, two.status]).toEqual(['rejected', 'fulfilled']);
+    expect(isRunning(node!.pid!)).toBe(true);
+    await garage().healthy();
   });
 
   it('keeps its secrets for its user alone', async () => {
