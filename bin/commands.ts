@@ -33,7 +33,11 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
   ],
   Releases: [
     { name: 'ci', summary: 'what the CI system says of this build: env', load: () => import('./commands/ci.js') },
-    { name: 'index', summary: 'the index of releases: build', load: () => import('./commands/index.js') },
+    {
+      ...{ name: 'release', summary: 'releases: put, ls, show, promote, yank, prune' },
+      load: () => import('./commands/release.js'),
+    },
+    { name: 'index', summary: 'the index of releases: build, publish', load: () => import('./commands/index.js') },
   ],
   'Stores, caches and keys': [
     { name: 'store', summary: "carport's own store: add, ls, verify, gc", load: () => import('./commands/store.js') },

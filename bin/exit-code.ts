@@ -22,6 +22,7 @@ const BY_ERROR: Readonly<Record<ErrorCode, keyof typeof EXIT_CODES>> = {
   E_UNAVAILABLE: 75,
   E_REMOTE: 1,
   E_PROGRAM: 1,
+  E_GATE: 1,
   E_UNSUPPORTED: 1,
   E_INTERRUPTED: 130,
   E_IO: 1,

@@ -9,6 +9,7 @@ import type { Context } from './context.js';
 import { parseTrustedKeys } from './keys.js';
 import type { PinReadOptions, PinWriteOptions } from './pin-options.js';
 import type { Settings } from './settings.js';
+import { spanOf } from './span.js';
 
 /** Which pins are accepted. */
 export function pinPolicyOf(settings: Settings, options: PinReadOptions): PinPolicy {
@@ -33,12 +34,11 @@ export function pinRequestOf(name: string, { expires, keepHistory, discardHistor
 }
 
 const START_OF_DAY = '00:00:00';
-const UNITS = { h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;
 
 /** `90d`, `12h`, `6w`, `2027-01-01` or `2027-01-01T12:00:00Z` as a time. */
 function parseExpiry(text: string, now: number): string {
-  const span = /^([1-9][0-9]{0,4})([hdw])$/.exec(text);
-  const time = span ? now + Number(span[1]) * UNITS[span[2] as keyof typeof UNITS] : parseTime(text, START_OF_DAY);
+  const span = spanOf(text);
+  const time = span === undefined ? parseTime(text, START_OF_DAY) : now + span;
   if (time !== undefined && time > now) return new Date(time).toISOString();
   throw new CarportError(
     'E_USAGE',

@@ -9,6 +9,8 @@ export interface SettingSpec {
   readonly env: string;
   readonly option: string;
   readonly list: boolean;
+  /** A list whose values have white space in them: in the environment each has a line. */
+  readonly lines?: boolean;
   readonly number?: boolean;
   /** Kept out of a project's file: whoever writes that must not choose whom its users trust or what they sign with. */
   readonly personal: boolean;
@@ -84,6 +86,71 @@ export const SETTINGS = {
     personal: false,
     description: 'regular expression of the tags that are stable releases; the whole tag must match',
   },
+  'base-url': {
+    env: 'CARPORT_BASE_URL',
+    option: '--base-url',
+    list: false,
+    personal: false,
+    description: "where the bucket's objects are for users",
+  },
+  title: {
+    env: 'CARPORT_TITLE',
+    option: '--title',
+    list: false,
+    personal: false,
+    description: 'heading of the page of releases',
+  },
+  forge: {
+    env: 'CARPORT_FORGE',
+    option: '--forge',
+    list: false,
+    personal: false,
+    description: "address of the project's sources, for links",
+  },
+  'forge-kind': {
+    env: 'CARPORT_FORGE_KIND',
+    option: '--forge-kind',
+    list: false,
+    personal: false,
+    description: 'what runs there: gitea (also for Forgejo), github or gitlab',
+  },
+  'required-targets': {
+    env: 'CARPORT_REQUIRED_TARGETS',
+    option: '--required-target',
+    list: true,
+    personal: false,
+    description: 'targets without which a release is not complete',
+  },
+  'minimum-age': {
+    env: 'CARPORT_MINIMUM_AGE',
+    option: '--minimum-age',
+    list: false,
+    personal: false,
+    description: 'how old a release must be to be promoted, such as `3d`',
+  },
+  'ancestor-of': {
+    env: 'CARPORT_ANCESTOR_OF',
+    option: '--ancestor-of',
+    list: false,
+    personal: false,
+    description: 'a branch that must have the commit of a release that is promoted',
+  },
+  'gate-commands': {
+    env: 'CARPORT_GATE_COMMANDS',
+    option: '--gate-command',
+    list: true,
+    lines: true,
+    personal: false,
+    description: 'a command line that must succeed before a release is promoted',
+  },
+  'gate-seconds': {
+    env: 'CARPORT_GATE_SECONDS',
+    option: '--gate-seconds',
+    list: false,
+    number: true,
+    personal: false,
+    description: 'how long each of these commands may take',
+  },
 } as const satisfies Record<string, SettingSpec>;
 
 export type SettingKey = keyof typeof SETTINGS;
@@ -140,11 +207,12 @@ function fromOptions(spec: SettingSpec, values: readonly string[] | undefined): 
   return values && values.length > 0 ? { values, origin: spec.option } : undefined;
 }
 
-/** Lists are separated by white space, as Nix's `trusted-public-keys` are. */
+/** Lists are separated by white space, as Nix's `trusted-public-keys` are, unless their values have some. */
 function fromEnv(spec: SettingSpec, env: NodeJS.ProcessEnv): Setting | undefined {
   const text = env[spec.env];
   if (!text) return undefined;
-  return { values: spec.list ? text.split(/\s+/).filter((word) => word !== '') : [text], origin: spec.env };
+  const separator = spec.lines ? /\n/ : /\s+/;
+  return { values: spec.list ? text.split(separator).filter((part) => part.trim() !== '') : [text], origin: spec.env };
 }
 
 type FileSettings = ReadonlyMap<SettingKey, Setting>;

@@ -1,6 +1,8 @@
+import type { SecretKey } from '../lib/signing/key.js';
 import type { ChannelRule } from '../release/version.js';
 import { buildReleaseIndex } from './build.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
+import type { Forge } from './html/links.js';
 import { renderPage } from './html/page.js';
 import { linesOf, parseListing } from './listing.js';
 import { garageRules, ownRules } from './rules.js';
@@ -12,6 +14,14 @@ export interface IndexOptions {
   readonly channelOf?: ChannelRule;
   /** Do as Garage's own generator does. */
   readonly compat?: 'garage';
+  /** Heading of the page. */
+  readonly title?: string;
+  /** Where the sources are. */
+  readonly forge?: Forge;
+  /** A release that lacks one of these is not the latest of its channel. */
+  readonly requiredTargets?: readonly string[];
+  /** Signs the index and the checksums, as minisign does. */
+  readonly key?: SecretKey;
 }
 
 /** One file of the index. */

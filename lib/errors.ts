@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'E_FORMAT' // bytes that are not what their format says
   | 'E_INTEGRITY' // content that is not what its hash or size says
   | 'E_SIGNATURE' // no valid signature by a trusted key
+  | 'E_GATE' // a release may not be promoted
   | 'E_NOT_FOUND' // a path, object, file or key that is not there
   | 'E_CREDENTIALS' // a key or credential that is missing, unreadable or refused
   | 'E_UNAVAILABLE' // a server does not answer, or asks to come back later

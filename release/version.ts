@@ -38,6 +38,11 @@ export function isFullCommit(text: string): boolean {
   return /^[0-9a-f]{40}$/.test(text);
 }
 
+/** True for what a version may be: a tag, or the name of a commit. */
+export function isVersion(text: string): boolean {
+  return faultOf(text) === undefined;
+}
+
 /** Throws for a tag that cannot be a version: it would not be a safe part of a key, a URL or a command. */
 export function checkTag(tag: string, origin: string): void {
   const fault = faultOf(tag);

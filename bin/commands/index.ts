@@ -1,23 +1,50 @@
 import { type Command, Option } from 'commander';
 import type { BuildIndexOptions } from '../actions/index.js';
+import type { PublishIndexOptions } from '../actions/index-publish.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
 
-/** Loaded when it is used: help does not need it. */
+/** Loaded when they are used: help does not need them. */
 const actions = () => import('../actions/index.js');
+const publishing = () => import('../actions/index-publish.js');
 
 export function configure(command: Command, context: Context): void {
   command.description('The index of the releases of a bucket: what people and programs find them by.');
-  describeCommand(
+  const build = describeCommand(
     command.command('build'),
-    "Makes the index of a bucket's listing. Prints the files that were written; those that would not change are left alone.",
-    'carport index build --from-listing aws-list.txt --out public',
+    "Makes the index of a bucket, or of a bucket's listing, in a directory. Prints the files that were written; those that would not change are left alone.",
+    'carport index build --from file:///srv/releases --out public',
     'aws s3 ls --recursive s3://BUCKET/_releases/ | carport index build --from-listing - --out public',
   )
-    .requiredOption('--from-listing <file>', 'what `aws s3 ls --recursive` printed; `-` is stdin')
-    .requiredOption('--out <directory>', 'where to write it')
-    .option('--base-url <url>', 'where the objects of the bucket are for users')
+    .option('--from-listing <file>', 'what `aws s3 ls --recursive` printed; `-` is stdin')
+    .addOption(settingOption('from', '<cache>'))
+    .requiredOption('--out <directory>', 'where to write it');
+  addIndexOptions(build).action(async (options: BuildIndexOptions) => (await actions()).build(options, context));
+  const publish = describeCommand(
+    command.command('publish'),
+    'Makes the index of a bucket and puts what has changed of it there. Prints the keys that were written or removed.',
+    'carport index publish --to file:///srv/releases --secret-key ./release.sec',
+    "carport index publish --to 's3://releases?endpoint=https://s3.example.org&region=garage' --base-url https://releases.example.org/",
+  )
+    .addOption(settingOption('to', '<cache>'))
+    .option('--dry-run', 'print what would be written and removed; change nothing');
+  addIndexOptions(publish).action(async (options: PublishIndexOptions) =>
+    (await publishing()).publish(options, context),
+  );
+}
+
+function addIndexOptions(command: Command): Command {
+  return command
+    .addOption(settingOption('secret-key-files', '<file>'))
+    .addOption(settingOption('trusted-keys', '<name:base64>'))
+    .option('--allow-unsigned', 'do without a key, and believe also what no trusted key has signed')
+    .option('--allow-empty', 'make an index also when there is no release')
+    .addOption(settingOption('base-url', '<url>'))
+    .addOption(settingOption('title', '<text>'))
+    .addOption(settingOption('forge', '<url>'))
+    .addOption(settingOption('forge-kind', '<name>'))
+    .addOption(settingOption('required-targets', '<triple>'))
     .addOption(settingOption('stable-pattern', '<regexp>'))
-    .addOption(new Option('--compat <name>', "do as another's generator does, faults and all").choices(['garage']))
-    .action(async (options: BuildIndexOptions) => (await actions()).build(options, context));
+    .addOption(settingOption('retry-seconds', '<number>'))
+    .addOption(new Option('--compat <name>', "do as another's generator does, faults and all").choices(['garage']));
 }

@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { constants, createReadStream, type Stats } from 'node:fs';
+import { copyFile, link, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CarportError, isErrno } from '../../lib/errors.js';
@@ -36,6 +36,21 @@ export function openFileStore(root: string): ObjectStore {
     async put(key, body) {
       if ('path' in body) await moveFile(body.path, localPath(key));
       else await writeFileAtomic(localPath(key), await spoolName(), body);
+    },
+    async copy(from, to) {
+      const temporary = await spoolName();
+      await copyFile(localPath(from), temporary, constants.COPYFILE_FICLONE);
+      await moveFile(temporary, localPath(to));
+    },
+    async alias(key, target) {
+      const [there, wanted] = await Promise.all(
+        [key, target].map((each) => stat(localPath(each)).catch(() => undefined)),
+      );
+      if (there && there.dev === wanted?.dev && there.ino === wanted.ino) return false;
+      const temporary = await spoolName();
+      await link(localPath(target), temporary);
+      await moveFile(temporary, localPath(key));
+      return true;
     },
     list: (options) => listDirectory(root, options),
     async remove(keys) {
@@ -84,19 +99,26 @@ const SIZES_AT_ONCE = 256;
 
 /** Without what is no file, or not there any more. */
 async function sized(root: string, keys: readonly string[]): Promise<readonly ListedObject[]> {
-  const sizes = await Promise.all(keys.map((key) => fileSize(join(root, key)).catch(() => undefined)));
-  return keys.flatMap((key, at) => (sizes[at] === undefined ? [] : [{ key, size: sizes[at] }]));
+  const found = await Promise.all(keys.map((key) => statFile(join(root, key)).catch(() => undefined)));
+  return keys.flatMap((key, at) => {
+    const stats = found[at];
+    return stats === undefined ? [] : [{ key, size: stats.size, modified: stats.mtime }];
+  });
 }
 
 function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
-/** The size of a plain file; `undefined` when there is nothing. A pipe or device would block or never end. */
 async function fileSize(path: string): Promise<number | undefined> {
+  return (await statFile(path))?.size;
+}
+
+/** What is known of a plain file; `undefined` when there is nothing. A pipe or device would block or never end. */
+async function statFile(path: string): Promise<Stats | undefined> {
   try {
     const stats = await stat(path);
-    if (stats.isFile()) return stats.size;
+    if (stats.isFile()) return stats;
     if (stats.isDirectory()) return undefined;
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;

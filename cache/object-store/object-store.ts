@@ -14,11 +14,17 @@ export interface ObjectMetadata {
   readonly contentType: string;
   /** How long readers and proxies may keep it, as `Cache-Control` says. */
   readonly cacheControl?: string;
+  /** What browsers do with it, as `Content-Disposition` says. */
+  readonly contentDisposition?: string;
 }
 
 export interface ListedObject {
   readonly key: string;
   readonly size: number;
+  /** When it was last written, by the store's clock. */
+  readonly modified: Date;
+  /** 32 hex digits, where the store knows it without reading. */
+  readonly md5?: string;
 }
 
 export interface ListOptions {
@@ -44,6 +50,13 @@ export interface ObjectStore {
   localPath?(key: string): string;
   /** Makes the object visible whole or not at all, in place of an older one. */
   put(key: string, body: ObjectBody, metadata: ObjectMetadata): Promise<void>;
+  /** Copies an object within the store, with its metadata, whole or not at all. Web servers cannot. */
+  copy?(from: string, to: string): Promise<void>;
+  /**
+   * Lets a key lead to another object: on the website of a bucket by a redirect, in a directory as a second name of the
+   * file. Says whether it did not do so before. Web servers cannot.
+   */
+  alias?(key: string, target: string): Promise<boolean>;
   /** Objects in the order of their keys' bytes. Web servers cannot list. */
   list?(options: ListOptions): AsyncIterable<ListedObject>;
   /** Removes objects; what is not there is fine. */

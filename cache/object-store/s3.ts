@@ -1,7 +1,9 @@
+import type { StorageClass } from '@aws-sdk/client-s3';
 import { CarportError } from '../../lib/errors.js';
 import { md5Of, restartable } from './body.js';
 import type { HttpClient } from './http/client.js';
 import { downloadOf, readWhole } from './http/download.js';
+import { encodePath } from './http/encode.js';
 import {
   checkKey,
   isKey,
@@ -65,6 +67,32 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
       };
       await bucket.put({ key: whole(key), headers, body: restartable(body) });
     },
+    async copy(from, to) {
+      const { CopyObjectCommand } = await import('@aws-sdk/client-s3');
+      const [source, target] = [whole(from), whole(to)];
+      await bucket.run(`COPY ${source}`, (client, Bucket) =>
+        client.send(
+          new CopyObjectCommand({
+            ...{ Bucket, Key: target, CopySource: encodePath(`${Bucket}/${source}`) },
+            ...(location.storageClass !== undefined && { StorageClass: location.storageClass as StorageClass }),
+          }),
+        ),
+      );
+    },
+    async alias(key, target) {
+      const leadsTo = `/${encodePath(whole(target))}`;
+      const there = await bucket.ask('HEAD', whole(key));
+      there?.response.discard();
+      if (there?.response.headers['x-amz-website-redirect-location'] === leadsTo) return false;
+      const body = Buffer.from(`${leadsTo}\n`);
+      const headers = { 'content-type': 'text/plain', 'cache-control': 'no-cache' };
+      await bucket.put({
+        key: whole(key),
+        headers: { ...headers, 'x-amz-website-redirect-location': leadsTo },
+        body: restartable(body),
+      });
+      return true;
+    },
     list: (options) => listBucket(bucket, prefix, options),
     async remove(keys) {
       for (let at = 0; at < keys.length; at += LIST_PAGE) {
@@ -93,8 +121,12 @@ function renderS3Url({ bucket, prefix, endpoint, region, profile }: S3Location):
   return `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}${query === '' ? '' : `?${query}`}`;
 }
 
-function metadataHeaders({ contentType, cacheControl }: ObjectMetadata): Record<string, string> {
-  return { 'content-type': contentType, ...(cacheControl !== undefined && { 'cache-control': cacheControl }) };
+function metadataHeaders({ contentType, cacheControl, contentDisposition }: ObjectMetadata): Record<string, string> {
+  return {
+    'content-type': contentType,
+    ...(cacheControl !== undefined && { 'cache-control': cacheControl }),
+    ...(contentDisposition !== undefined && { 'content-disposition': contentDisposition }),
+  };
 }
 
 async function* listBucket(
@@ -112,11 +144,14 @@ async function* listBucket(
         }),
       ),
     );
-    for (const { Key = '', Size } of page.Contents ?? []) {
+    for (const { Key = '', Size = 0, LastModified, ETag = '' } of page.Contents ?? []) {
       const whole = decodeKey(Key);
       const key = whole?.startsWith(root + prefix) ? whole.slice(root.length) : undefined;
       // Others may have put there what no cache has.
-      if (key !== undefined && isKey(key)) yield { key, size: Size ?? 0 };
+      if (key === undefined || !isKey(key)) continue;
+      // What was sent in parts has another tag.
+      const md5 = /^"?(?<md5>[0-9a-f]{32})"?$/.exec(ETag)?.groups?.md5;
+      yield { key, size: Size, modified: LastModified ?? new Date(0), ...(md5 !== undefined && { md5 }) };
     }
     if (!page.IsTruncated) return;
     token = nextPage('objects', token, page.NextContinuationToken);

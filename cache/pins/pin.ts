@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import { formatError } from '../../lib/errors.js';
 import { isHashPart, isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
+import { parseStrictJson } from '../../lib/strict-json.js';
 import { isKey } from '../object-store/object-store.js';
 
 /** What a pin's name stood for from some time on. */
@@ -57,25 +57,8 @@ const PinJson = v.strictObject({
 
 /** Parses the JSON of a pin. Whether it is signed, and is the one that was asked for, is for `checkPin` to say. */
 export function parsePin(text: string): Pin {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw formatError('pin', 'is not JSON', { cause });
-  }
-  const parsed = v.safeParse(PinJson, json, { abortEarly: true });
-  if (!parsed.success) throw formatError('pin', explain(parsed.issues[0]));
-  const { version: _, ...pin } = parsed.output;
+  const { version: _, ...pin } = parseStrictJson('pin', text, PinJson);
   return pin;
-}
-
-function explain(issue: v.BaseIssue<unknown>): string {
-  const field = v.getDotPath(issue);
-  if (field === null) return 'is not an object';
-  // Of an object's keys valibot says what it expected, and `never` for one too many.
-  if (issue.type === 'strict_object' && issue.expected === 'never') return `has the unknown field \`${field}\``;
-  if (issue.type === 'strict_object' && issue.received === 'undefined') return `has no field \`${field}\``;
-  return `\`${field}\`: ${issue.message}`;
 }
 
 export function renderPin(pin: Pin): string {

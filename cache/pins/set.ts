@@ -3,7 +3,7 @@ import { CarportError } from '../../lib/errors.js';
 import { encodeNix32 } from '../../lib/nix/base32.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { signText } from '../../lib/signing/signature.js';
-import type { TrustPolicy } from '../../lib/signing/trust.js';
+import { withOwnKeys } from '../../lib/signing/trust.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 import { judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
 import { isPinName, PIN_LIMITS, type Pin, type PinValue, pinMessage, renderPin, toValue } from './pin.js';
@@ -58,11 +58,6 @@ export async function previousPin(
 const HINTS: Partial<Record<string, string>> = {
   E_SIGNATURE: 'sign with the key that signed it, or trust that in CARPORT_TRUSTED_KEYS',
 };
-
-/** What is trusted by whoever signs with these keys. */
-export function withOwnKeys<T extends TrustPolicy>(policy: T, keys: readonly SecretKey[]): T {
-  return { ...policy, keys: [...keys.map(({ publicKey }) => publicKey), ...policy.keys] };
-}
 
 /** Makes a name stand for store paths, which the cache must have. Gives the pin that is now there. */
 export async function setPin(

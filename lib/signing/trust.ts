@@ -1,6 +1,6 @@
 import { CarportError } from '../errors.js';
 import type { PathInfo } from '../nix/narinfo.js';
-import type { PublicKey } from './key.js';
+import type { PublicKey, SecretKey } from './key.js';
 import { signatureKeyName, verifyPath } from './signature.js';
 
 /** What is accepted from elsewhere. */
@@ -8,6 +8,11 @@ export interface TrustPolicy {
   readonly keys: readonly PublicKey[];
   /** Take paths that no trusted key has signed. A signature that is wrong is refused all the same. */
   readonly allowUnsigned: boolean;
+}
+
+/** What is trusted by whoever signs with these keys. */
+export function withOwnKeys<T extends TrustPolicy>(policy: T, keys: readonly SecretKey[]): T {
+  return { ...policy, keys: [...keys.map(({ publicKey }) => publicKey), ...policy.keys] };
 }
 
 /** Throws unless what is said of a path may be believed; `source` is who says it. */

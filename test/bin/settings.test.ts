@@ -26,8 +26,9 @@ describe('settings', () => {
   it('are empty where nobody sets them, whatever the user of this machine has', async () => {
     const shown = await show();
     expect(Object.keys(shown).sort()).toEqual([
-      ...['compression', 'from', 'jobs', 'level', 'retry-seconds', 'secret-key-files', 'skip-signed-by'],
-      ...['stable-pattern', 'store', 'to', 'trusted-keys'],
+      ...['ancestor-of', 'base-url', 'compression', 'forge', 'forge-kind', 'from', 'gate-commands', 'gate-seconds'],
+      ...['jobs', 'level', 'minimum-age', 'required-targets', 'retry-seconds', 'secret-key-files', 'skip-signed-by'],
+      ...['stable-pattern', 'store', 'title', 'to', 'trusted-keys'],
     ]);
     for (const [key, [value, origin]] of Object.entries(shown)) {
       expect([key, value, origin]).toEqual([key, Array.isArray(value) ? [] : null, 'default']);

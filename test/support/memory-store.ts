@@ -18,7 +18,7 @@ export function createKeyStore(keys: readonly string[], pageSize = 1000) {
       calls.pages++;
       for (const [at, key] of found.entries()) {
         if (at > 0 && at % pageSize === 0) calls.pages++;
-        yield { key, size: key.length };
+        yield { key, size: key.length, modified: new Date(0) };
       }
     },
     async remove(gone) {

@@ -47,7 +47,8 @@ export function recordingStore(infos: readonly PathInfo[], key?: SecretKey, more
     async *list({ prefix = '', recursive = false }) {
       calls.lists++;
       for (const [key, { length: size }] of [...held].sort()) {
-        if (key.startsWith(prefix) && (recursive || !key.slice(prefix.length).includes('/'))) yield { key, size };
+        if (!key.startsWith(prefix) || (!recursive && key.slice(prefix.length).includes('/'))) continue;
+        yield { key, size, modified: new Date(0) };
       }
     },
     async close() {},

@@ -97,11 +97,12 @@ async function beginUpload(
   store: string,
   { key, file: { size }, partSize, metadata, storageClass }: Upload,
 ): Promise<BegunUpload> {
-  const { contentType: ContentType, cacheControl: CacheControl } = metadata;
+  const { contentType: ContentType, cacheControl: CacheControl, contentDisposition: ContentDisposition } = metadata;
+  const described = { ContentType, CacheControl, ContentDisposition };
   const StorageClass = storageClass as StorageClass | undefined;
   const since = Date.now();
   const begin = bucket.run(`upload of ${key}`, (client, Bucket) =>
-    client.send(new CreateMultipartUploadCommand({ Bucket, Key: key, ContentType, CacheControl, StorageClass })),
+    client.send(new CreateMultipartUploadCommand({ Bucket, Key: key, ...described, StorageClass })),
   );
   const { UploadId: uploadId, $metadata } = await begin.catch(async (error) => {
     await removeTwins(bucket, { key, since, until: Date.now() });

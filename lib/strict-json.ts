@@ -1,0 +1,31 @@
+import * as v from 'valibot';
+import { formatError } from './errors.js';
+
+/**
+ * Parses JSON of exactly this shape. `what` is the thing parsed, for the `E_FORMAT` that is thrown for anything else. Fields
+ * of what it gives are in the schema's order.
+ */
+export function parseStrictJson<Schema extends v.GenericSchema>(
+  what: string,
+  text: string,
+  schema: Schema,
+): v.InferOutput<Schema> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw formatError(what, 'is not JSON', { cause });
+  }
+  const parsed = v.safeParse(schema, json, { abortEarly: true });
+  if (!parsed.success) throw formatError(what, explain(parsed.issues[0]));
+  return parsed.output;
+}
+
+function explain(issue: v.BaseIssue<unknown>): string {
+  const field = v.getDotPath(issue);
+  if (field === null) return 'is not an object';
+  // Of an object's keys valibot says what it expected, and `never` for one too many.
+  if (issue.type === 'strict_object' && issue.expected === 'never') return `has the unknown field \`${field}\``;
+  if (issue.type === 'strict_object' && issue.received === 'undefined') return `has no field \`${field}\``;
+  return `\`${field}\`: ${issue.message}`;
+}

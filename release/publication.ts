@@ -1,0 +1,24 @@
+/** What is published to tell of releases. */
+export interface Publication {
+  /** In the order in which they are to be written; made one after the other, since all of them may be large. */
+  readonly entries: Iterable<PublishedFile | PublishedAlias>;
+  /** How many releases it tells of. */
+  readonly releases: number;
+  /** What was left out, and why. */
+  readonly warnings: readonly string[];
+  /** True for a key below `releases/` that an earlier publication may have written: what is not written any more goes. */
+  owns(key: string): boolean;
+}
+
+export interface PublishedFile {
+  readonly key: string;
+  readonly content: string;
+  readonly contentType: string;
+}
+
+/** A key that leads to another object. */
+export interface PublishedAlias {
+  readonly key: string;
+  /** A key, too. */
+  readonly target: string;
+}
