@@ -38,8 +38,13 @@ export const FRAGMENT = {
     /** When it was published. */
     time: Time,
     ci: v.strictObject({ system: Text, event: v.nullable(Text), runUrl: v.nullable(Text) }),
-    /** Sorted by name. */
-    files: v.pipe(v.array(File), v.minLength(1), v.maxLength(FRAGMENT_LIMITS.files)),
+    /** Sorted by name; one for each name. */
+    files: v.pipe(
+      v.array(File),
+      v.minLength(1),
+      v.maxLength(FRAGMENT_LIMITS.files),
+      v.check((files) => isSorted(files), 'are not sorted by name, each once'),
+    ),
     /** The release that it is the same as, and the gates that it has passed. */
     promotion: v.nullable(
       v.strictObject({ from: Version, gates: v.pipe(v.array(Gate), v.maxLength(FRAGMENT_LIMITS.gates)) }),
@@ -73,6 +78,10 @@ export type FragmentFile = Fragment['files'][number];
 export type Yank = DocumentOf<typeof YANK>;
 export type Promotion = DocumentOf<typeof PROMOTION>;
 export type Pruning = DocumentOf<typeof PRUNING>;
+
+function isSorted(files: readonly { readonly name: string }[]): boolean {
+  return files.every(({ name }, index) => index === 0 || files[index - 1]!.name < name);
+}
 
 /** True for a time as releases have it: RFC 3339 in UTC, to the second. */
 export function isReleaseTime(text: string): boolean {
