@@ -70,7 +70,13 @@ export const PROMOTION = {
 export const PRUNING = {
   what: 'pruning of a release',
   tag: 'carport-release-pruning',
-  entries: { version: Version, time: Time },
+  entries: {
+    version: Version,
+    /** Since when it is out. */
+    time: Time,
+    /** Its files are being removed: there is no way back. */
+    deleting: v.exactOptional(v.literal(true)),
+  },
 } satisfies DocumentKind<v.ObjectEntries>;
 
 export type Fragment = DocumentOf<typeof FRAGMENT>;
