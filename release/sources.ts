@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
 import type * as v from 'valibot';
-import { listObjects, type ObjectStore } from '../cache/object-store/object-store.js';
+import { type ListedObject, listObjects, type ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import {
@@ -48,6 +49,29 @@ export interface ReleaseSources {
   readonly warnings: readonly string[];
 }
 
+/** What a store lists of releases, before any document is read. */
+export interface SourceListing {
+  readonly files: readonly ListedFile[];
+  readonly fragments: readonly ListedDocument[];
+  readonly yanks: readonly ListedDocument[];
+  readonly promotions: readonly ListedDocument[];
+  readonly prunings: readonly ListedDocument[];
+  /** Differs from that of another listing when anything was written or removed between them, be it with the same bytes. */
+  readonly state: string;
+}
+
+interface ListedDocument {
+  readonly key: string;
+  /** Another one when the document was written again; empty when it was not listed. */
+  readonly stamp: string;
+}
+
+/** Reads sources again and again: of documents those only that were written since. */
+export interface SourceReader {
+  list(): Promise<SourceListing>;
+  read(listing: SourceListing): Promise<ReleaseSources>;
+}
+
 /** Documents that are read at a time. */
 const AT_ONCE = 64;
 
@@ -57,33 +81,37 @@ export async function readSources(
   policy: TrustPolicy,
   version?: string,
 ): Promise<ReleaseSources> {
-  const below = (directory: string) => (version === undefined ? directory : `${directory}${version}/`);
-  const aboutVersion = async (directory: string) =>
-    version === undefined ? listKeys(objects, directory) : [versionKey(directory, version)];
-  const [files, fragments, yanks, promotions, prunings] = await Promise.all([
-    listFiles(objects, below(FILES)),
-    listKeys(objects, below(FRAGMENTS)).then((keys) =>
-      readAll(objects, FRAGMENT, keys, policy, (value) => fragmentKey(value.version, value.target)),
-    ),
-    aboutVersion(YANKS).then((keys) =>
-      readAll(objects, YANK, keys, policy, (value) => versionKey(YANKS, value.version)),
-    ),
-    aboutVersion(PROMOTIONS).then((keys) =>
-      readAll(objects, PROMOTION, keys, policy, (value) => versionKey(PROMOTIONS, value.version)),
-    ),
-    aboutVersion(PRUNINGS).then((keys) =>
-      readAll(objects, PRUNING, keys, policy, (value) => versionKey(PRUNINGS, value.version)),
-    ),
-  ]);
-  const all = [fragments, yanks, promotions, prunings];
+  const { list, read } = sourceReader(objects, policy, version);
+  return read(await list());
+}
+
+/** The same for who looks more than once. */
+export function sourceReader(objects: ObjectStore, policy: TrustPolicy, version?: string): SourceReader {
+  const reading = { objects, policy };
+  const fragments = documentReader(reading, FRAGMENT, (value) => fragmentKey(value.version, value.target));
+  const yanks = documentReader(reading, YANK, (value) => versionKey(YANKS, value.version));
+  const promotions = documentReader(reading, PROMOTION, (value) => versionKey(PROMOTIONS, value.version));
+  const prunings = documentReader(reading, PRUNING, (value) => versionKey(PRUNINGS, value.version));
   return {
-    files,
-    fragments: fragments.found,
-    yanks: yanks.found,
-    promotions: promotions.found,
-    prunings: prunings.found,
-    damaged: all.flatMap(({ damaged }) => damaged),
-    warnings: all.flatMap(({ warnings }) => warnings),
+    list: () => listSources(objects, version),
+    async read(listing) {
+      const [fragment, yank, promotion, pruning] = await Promise.all([
+        fragments(listing.fragments),
+        yanks(listing.yanks),
+        promotions(listing.promotions),
+        prunings(listing.prunings),
+      ]);
+      const all = [...fragment, ...yank, ...promotion, ...pruning];
+      return {
+        files: listing.files,
+        fragments: fragment.flatMap(foundOf),
+        yanks: yank.flatMap(foundOf),
+        promotions: promotion.flatMap(foundOf),
+        prunings: pruning.flatMap(foundOf),
+        damaged: all.flatMap(({ key, found }) => (found ? [] : [key])),
+        warnings: all.flatMap(({ doubt }) => (doubt === undefined ? [] : [doubt])),
+      };
+    },
   };
 }
 
@@ -97,54 +125,82 @@ export function trusted<T>(found: readonly Found<T>[]): readonly T[] {
   return found.filter((each) => each.trusted).map(({ value }) => value);
 }
 
-async function listFiles(objects: ObjectStore, prefix: string): Promise<readonly ListedFile[]> {
-  const files: ListedFile[] = [];
-  for await (const { key, size, modified } of listObjects(objects, { prefix, recursive: true })) {
-    files.push({ key, size, time: toReleaseTime(modified) });
-  }
-  return files;
+async function listSources(objects: ObjectStore, version: string | undefined): Promise<SourceListing> {
+  const below = (directory: string) => listAll(objects, version === undefined ? directory : `${directory}${version}/`);
+  const about = async (directory: string): Promise<readonly ListedKey[]> =>
+    version === undefined ? listAll(objects, directory) : [{ key: versionKey(directory, version) }];
+  const all = await Promise.all([below(FILES), below(FRAGMENTS), about(YANKS), about(PROMOTIONS), about(PRUNINGS)]);
+  const state = createHash('sha256');
+  for (const listed of all) for (const each of listed) state.update(`${each.key}\n${stampOf(each)}\n`);
+  const [files, fragments, yanks, promotions, prunings] = all;
+  return {
+    files: files.map(({ key, size, modified }) => ({ key, size, time: toReleaseTime(modified) })),
+    fragments: fragments.map(toDocument),
+    yanks: yanks.map(toDocument),
+    promotions: promotions.map(toDocument),
+    prunings: prunings.map(toDocument),
+    state: state.digest('hex'),
+  };
 }
 
-async function listKeys(objects: ObjectStore, prefix: string): Promise<readonly string[]> {
-  const keys: string[] = [];
-  for await (const { key } of listObjects(objects, { prefix, recursive: true })) keys.push(key);
-  return keys;
+function toDocument(listed: ListedKey): ListedDocument {
+  return { key: listed.key, stamp: stampOf(listed) };
 }
 
-interface ReadDocuments<T> {
-  readonly found: readonly Found<T>[];
-  readonly damaged: readonly string[];
-  readonly warnings: readonly string[];
+async function listAll(objects: ObjectStore, prefix: string): Promise<readonly ListedObject[]> {
+  const listed: ListedObject[] = [];
+  for await (const each of listObjects(objects, { prefix, recursive: true })) listed.push(each);
+  return listed;
 }
 
-/** `keyOf` tells where a document belongs: elsewhere it is somebody's copy. What has gone since it was listed is passed over. */
-async function readAll<Entries extends v.ObjectEntries>(
-  objects: ObjectStore,
+/** With the key alone where it was not looked for. */
+type ListedKey = Pick<ListedObject, 'key'> & Partial<ListedObject>;
+
+function stampOf({ size, modified, md5 = '' }: ListedKey): string {
+  return modified === undefined ? '' : `${size} ${modified.getTime()} ${md5}`;
+}
+
+/** What is to be said of one document that was read. */
+interface Judged<T> extends ListedDocument {
+  /** Not there when it is damaged. */
+  readonly found?: Found<T>;
+  /** Why it is not believed. */
+  readonly doubt?: string;
+}
+
+function foundOf<T>({ found }: Judged<T>): readonly Found<T>[] {
+  return found ? [found] : [];
+}
+
+/**
+ * What reads documents of a kind. `keyOf` tells where one belongs: elsewhere it is somebody's copy. What has gone since it
+ * was listed is passed over.
+ */
+function documentReader<Entries extends v.ObjectEntries>(
+  { objects, policy }: { readonly objects: ObjectStore; readonly policy: TrustPolicy },
   kind: DocumentKind<Entries>,
-  keys: readonly string[],
-  policy: TrustPolicy,
   keyOf: (value: DocumentOf<DocumentKind<Entries>>) => string,
-): Promise<ReadDocuments<DocumentOf<DocumentKind<Entries>>>> {
-  const found: Found<DocumentOf<DocumentKind<Entries>>>[] = [];
-  const damaged: string[] = [];
-  const warnings: string[] = [];
-  const limit = pLimit(AT_ONCE);
-  const read = await Promise.all(
-    keys.map((key) => limit(() => readDocument(objects, kind, key).catch((error) => ignoreDamage(error)))),
-  );
-  for (const [index, key] of keys.entries()) {
-    const document = read[index];
-    if (document === undefined) continue;
-    if (document instanceof CarportError) {
-      damaged.push(key);
-      warnings.push(`\`${key}\` is not believed: ${document.message}`);
-      continue;
-    }
+) {
+  type Document = Judged<DocumentOf<DocumentKind<Entries>>>;
+  let known: ReadonlyMap<string, Document> = new Map();
+  const judge = async ({ key, stamp }: ListedDocument): Promise<Document | undefined> => {
+    const before = known.get(key);
+    if (before && stamp !== '' && before.stamp === stamp) return before;
+    const document = await readDocument(objects, kind, key).catch(ignoreDamage);
+    if (document === undefined) return undefined;
+    const told = (why: string) => `\`${key}\` is not believed: ${why}`;
+    if (document instanceof CarportError) return { key, stamp, doubt: told(document.message) };
     const doubt = keyOf(document.value) === key ? doubtAbout(kind, document, policy) : 'it belongs elsewhere';
-    if (doubt !== undefined) warnings.push(`\`${key}\` is not believed: ${doubt}`);
-    found.push({ key, value: document.value, trusted: doubt === undefined });
-  }
-  return { found, damaged, warnings };
+    const found = { key, value: document.value, trusted: doubt === undefined };
+    return { key, stamp, found, ...(doubt !== undefined && { doubt: told(doubt) }) };
+  };
+  return async (listed: readonly ListedDocument[]): Promise<readonly Document[]> => {
+    const limit = pLimit(AT_ONCE);
+    const judged = await limit.map(listed, judge);
+    const documents = judged.filter((each) => each !== undefined);
+    known = new Map(documents.map((each) => [each.key, each]));
+    return documents;
+  };
 }
 
 /** A document of a bucket, unchecked but for its form; `undefined` when there is none. */
