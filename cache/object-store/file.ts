@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { constants, createReadStream, type Stats } from 'node:fs';
 import { copyFile, link, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +7,14 @@ import { CarportError, isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { moveFile, readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
 import { createTemporaryNames, isTemporaryName, removeLeftovers } from '../../lib/filesystem/temporary.js';
-import { checkKey, isKey, type ListedObject, type ListOptions, type ObjectStore } from './object-store.js';
+import {
+  checkKey,
+  isKey,
+  type ListedObject,
+  type ListOptions,
+  missingObject,
+  type ObjectStore,
+} from './object-store.js';
 
 const READ_SIZE = 256 * 1024;
 
@@ -21,8 +29,20 @@ export function openFileStore(root: string): ObjectStore {
     names ??= prepareSpool(join(root, SPOOL));
     return (await names)();
   };
+  const url = pathToFileURL(root).href;
+  /** Makes a file and lets `path` be its name. */
+  const moveNew = async (path: string, make: (temporary: string) => Promise<void>) => {
+    const temporary = await spoolName();
+    try {
+      await make(temporary);
+      await moveFile(temporary, path);
+    } finally {
+      // A rename does nothing when both are names of one file.
+      await rm(temporary, { force: true });
+    }
+  };
   return {
-    url: pathToFileURL(root).href,
+    url,
     spoolName,
     localPath,
     read: (key, limit) => readSmallFile(localPath(key), limit),
@@ -38,18 +58,17 @@ export function openFileStore(root: string): ObjectStore {
       else await writeFileAtomic(localPath(key), await spoolName(), body);
     },
     async copy(from, to) {
-      const temporary = await spoolName();
-      await copyFile(localPath(from), temporary, constants.COPYFILE_FICLONE);
-      await moveFile(temporary, localPath(to));
+      const [source, target] = [localPath(from), localPath(to)];
+      if (!(await statFile(source))) throw missingObject(from, url);
+      await moveNew(target, (temporary) => copyFile(source, temporary, constants.COPYFILE_FICLONE));
     },
     async alias(key, target) {
-      const [there, wanted] = await Promise.all(
-        [key, target].map((each) => stat(localPath(each)).catch(() => undefined)),
-      );
-      if (there && there.dev === wanted?.dev && there.ino === wanted.ino) return false;
-      const temporary = await spoolName();
-      await link(localPath(target), temporary);
-      await moveFile(temporary, localPath(key));
+      const [second, first] = [localPath(key), localPath(target)];
+      const [there, wanted] = await Promise.all([statFile(second), statFile(first)]);
+      if (!wanted) throw missingObject(target, url);
+      if (there && isSameFile(there, wanted)) return false;
+      if (there?.size === wanted.size && (await digestOf(second)) === (await digestOf(first))) return false;
+      await moveNew(second, (temporary) => linkOrCopy(first, temporary));
       return true;
     },
     list: (options) => listDirectory(root, options),
@@ -64,6 +83,26 @@ async function prepareSpool(directory: string): Promise<() => string> {
   await makeDirectory(directory);
   await removeLeftovers(directory);
   return createTemporaryNames(directory);
+}
+
+function isSameFile(a: Stats, b: Stats): boolean {
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+/** Some file systems have no links, and none is made to others' files: there the bytes are what two names have in common. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (!isErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) throw error;
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+  }
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hasher = createHash('sha256');
+  for await (const bytes of createReadStream(path, { highWaterMark: READ_SIZE })) hasher.update(bytes);
+  return hasher.digest('hex');
 }
 
 /** In the order of a bucket, where a directory's name goes on with a slash. */

@@ -63,11 +63,15 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
       return answer && Number(answer.response.headers['content-length']);
     },
     get: (key) => open(key),
-    async put(key, body, { contentType, cacheControl }) {
+    async put(key, body, { contentType, cacheControl, contentDisposition }) {
       const { headers, ...rest } = await request('PUT', key);
       const response = await send({
         ...rest,
-        headers: { ...headers, 'content-type': contentType, ...(cacheControl && { 'cache-control': cacheControl }) },
+        headers: {
+          ...{ ...headers, 'content-type': contentType },
+          ...(cacheControl && { 'cache-control': cacheControl }),
+          ...(contentDisposition && { 'content-disposition': contentDisposition }),
+        },
         body: restartable(body),
       });
       response.discard();

@@ -50,11 +50,15 @@ export interface ObjectStore {
   localPath?(key: string): string;
   /** Makes the object visible whole or not at all, in place of an older one. */
   put(key: string, body: ObjectBody, metadata: ObjectMetadata): Promise<void>;
-  /** Copies an object within the store, with its metadata, whole or not at all. Web servers cannot. */
+  /**
+   * Copies an object within the store, with its metadata, whole or not at all, in place of an older one. `E_NOT_FOUND` when
+   * there is none. Web servers cannot.
+   */
   copy?(from: string, to: string): Promise<void>;
   /**
    * Lets a key lead to another object: on the website of a bucket by a redirect, in a directory as a second name of the
-   * file. Says whether it did not do so before. Web servers cannot.
+   * file, which goes on to be that file when another is put at `target`. Says whether it did not do so before.
+   * `E_NOT_FOUND` when there is no such object. Web servers cannot.
    */
   alias?(key: string, target: string): Promise<boolean>;
   /** Objects in the order of their keys' bytes. Web servers cannot list. */
@@ -65,6 +69,13 @@ export interface ObjectStore {
   removeUnfinished?(prefix: string): Promise<number>;
   /** Lets go of connections and of files that were spooled. */
   close(): Promise<void>;
+}
+
+/** The error of a copy or alias of what is not there. */
+export function missingObject(key: string, url: string): CarportError {
+  return new CarportError('E_NOT_FOUND', `there is no \`${key}\` in \`${url}\``, {
+    hint: 'somebody has removed it: run it again',
+  });
 }
 
 /** Keys come in pages of about so many, each of which is one request of a bucket. */

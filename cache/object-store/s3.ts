@@ -10,12 +10,14 @@ import {
   LIST_PAGE,
   type ListedObject,
   type ListOptions,
+  missingObject,
   type ObjectMetadata,
   type ObjectStore,
 } from './object-store.js';
 import type { S3Location } from './s3/address.js';
 import { type Bucket, openBucket } from './s3/bucket.js';
 import { nextPage } from './s3/pages.js';
+import { refusalCodeOf } from './s3/refusal.js';
 import type { UploadRecords } from './s3/upload-records.js';
 import { createSpool } from './spool.js';
 
@@ -42,15 +44,19 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     const answer = await bucket.ask('GET', whole(key));
     return answer && downloadOf(answer.response, answer.request, answer.send);
   };
+  const head = async (key: string) => {
+    const answer = await bucket.ask('HEAD', whole(key));
+    answer?.response.discard();
+    return answer?.response.headers;
+  };
   return {
     url,
     bucket,
     spoolName: () => spool.name(),
     read: (key, limit) => readWhole(() => open(key), limit, key),
     async size(key) {
-      const answer = await bucket.ask('HEAD', whole(key));
-      answer?.response.discard();
-      return answer && Number(answer.response.headers['content-length']);
+      const found = await head(key);
+      return found && Number(found['content-length']);
     },
     get: (key) => open(key),
     async put(key, body, metadata) {
@@ -70,7 +76,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     async copy(from, to) {
       const { CopyObjectCommand } = await import('@aws-sdk/client-s3');
       const [source, target] = [whole(from), whole(to)];
-      await bucket.run(`COPY ${source}`, (client, Bucket) =>
+      const copying = bucket.run(`COPY ${source}`, (client, Bucket) =>
         client.send(
           new CopyObjectCommand({
             ...{ Bucket, Key: target, CopySource: encodePath(`${Bucket}/${source}`) },
@@ -78,19 +84,22 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
           }),
         ),
       );
+      await copying.catch((error) => {
+        throw explainCopy(error, from, url);
+      });
     },
     async alias(key, target) {
       const leadsTo = `/${encodePath(whole(target))}`;
-      const there = await bucket.ask('HEAD', whole(key));
-      there?.response.discard();
-      if (there?.response.headers['x-amz-website-redirect-location'] === leadsTo) return false;
+      const there = await head(key);
+      if (there?.['x-amz-website-redirect-location'] === leadsTo) return false;
+      if ((await head(target)) === undefined) throw missingObject(target, url);
       const body = Buffer.from(`${leadsTo}\n`);
-      const headers = { 'content-type': 'text/plain', 'cache-control': 'no-cache' };
-      await bucket.put({
-        key: whole(key),
-        headers: { ...headers, 'x-amz-website-redirect-location': leadsTo },
-        body: restartable(body),
-      });
+      const headers = {
+        ...metadataHeaders({ contentType: 'text/plain', cacheControl: 'no-cache' }),
+        'x-amz-website-redirect-location': leadsTo,
+        'content-md5': (await md5Of(body)).toString('base64'),
+      };
+      await bucket.put({ key: whole(key), headers, body: restartable(body) });
       return true;
     },
     list: (options) => listBucket(bucket, prefix, options),
@@ -108,6 +117,17 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
       await spool.remove();
     },
   };
+}
+
+function explainCopy(error: unknown, from: string, url: string): unknown {
+  const code = refusalCodeOf(error);
+  if (code === 'NoSuchKey') return missingObject(from, url);
+  // Amazon copies up to 5 GiB at once.
+  if (code !== 'InvalidRequest' || !/copy source/.test(String((error as Error).cause))) return error;
+  return new CarportError('E_UNSUPPORTED', `\`${from}\` is too large for \`${url}\` to copy it`, {
+    cause: error,
+    hint: 'files of up to 5 GiB can be copied there: upload it once more under its other name',
+  });
 }
 
 /** The URL for messages and for `nix.conf`: what says where it is, and nothing else. */

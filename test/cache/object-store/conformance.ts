@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ListOptions, ObjectMetadata, ObjectStore } from '#cache/object-store/object-store.js';
@@ -11,6 +12,8 @@ export interface StoreUnderTest {
   reopen(): ObjectStore;
   /** What readers are told of an object, by a store that keeps it. */
   metadataOf?(key: string): Promise<Partial<ObjectMetadata>>;
+  /** What users get at a key of a store that has aliases. */
+  visit?(key: string): Promise<string | undefined>;
   remove(): Promise<void>;
 }
 
@@ -100,7 +103,11 @@ export function describeObjectStore(title: string, create: () => Promise<StoreUn
 
     it('tells readers what an object is and how long they may keep it', async ({ skip }) => {
       if (test.metadataOf === undefined) return skip('it keeps no metadata');
-      const metadata = { contentType: 'application/x-nix-nar', cacheControl: 'public, max-age=31536000, immutable' };
+      const metadata = {
+        contentType: 'application/x-nix-nar',
+        cacheControl: 'public, max-age=31536000, immutable',
+        contentDisposition: 'attachment; filename="x"',
+      };
       const path = await objects.spoolName();
       await writeFile(path, noise(2_500_000));
       await objects.put('nar/file', { path, size: 2_500_000 }, metadata);
@@ -110,7 +117,9 @@ export function describeObjectStore(title: string, create: () => Promise<StoreUn
       expect(await test.metadataOf('nar/bytes')).toEqual(metadata);
       expect((await test.metadataOf('bare')).contentType).toBe('text/plain');
       await objects.put('nar/bytes', Buffer.from('y'), TEXT);
-      expect((await test.metadataOf('nar/bytes')).cacheControl, 'of the object before').not.toBe(metadata.cacheControl);
+      const bare = await test.metadataOf('nar/bytes');
+      expect(bare.cacheControl, 'of the object before').not.toBe(metadata.cacheControl);
+      expect(bare.contentDisposition, 'of the object before').toBeUndefined();
     });
 
     it('shows what was put to others at once', async () => {
@@ -252,6 +261,125 @@ export function describeObjectStore(title: string, create: () => Promise<StoreUn
       expect(new Set(sizes)).toEqual(new Set([1]));
     });
 
+    it('lists when an object was written, and its MD5 where it is known', async ({ skip }) => {
+      if (objects.list === undefined) return skip('it has no listing');
+      const large = noise(2_500_000);
+      const bodies = { small: Buffer.from('small'), 'nar/file': large };
+      const before = Date.now();
+      await objects.put('small', Buffer.from('small'), TEXT);
+      const path = await objects.spoolName();
+      await writeFile(path, large);
+      await objects.put('nar/file', { path, size: large.length }, TEXT);
+      let found = 0;
+      for await (const { key, modified, md5 } of objects.list({ recursive: true })) {
+        expect(modified.getTime(), key).toBeGreaterThan(before - 5_000);
+        expect(modified.getTime(), key).toBeLessThan(Date.now() + 5_000);
+        if (md5 !== undefined) expect(md5, key).toBe(hash('md5', bodies[key as keyof typeof bodies]));
+        found++;
+      }
+      expect(found).toBe(2);
+    });
+
+    it('copies objects, small and large, also in place of others', async ({ skip }) => {
+      if (objects.copy === undefined) return skip('it cannot copy');
+      const large = noise(2_500_000);
+      const path = await objects.spoolName();
+      await writeFile(path, large);
+      const metadata = { ...TEXT, cacheControl: 'max-age=5', contentDisposition: 'attachment; filename="x"' };
+      await objects.put('from/large', { path, size: large.length }, metadata);
+      await objects.put('from/small', Buffer.from('small'), metadata);
+      await objects.put('to/small', Buffer.from('another that is longer'), TEXT);
+      await objects.put('to/large', noise(100_000, 'another'), TEXT);
+      for (const [name, body] of [
+        ['small', Buffer.from('small')],
+        ['large', large],
+      ] as const) {
+        for (const key of [`to/${name}`, `new/below/${name}`]) {
+          await objects.copy(`from/${name}`, key);
+          expect((await gather((await objects.get(key))!.bytes())).equals(body), key).toBe(true);
+          expect(await objects.size(key)).toBe(body.length);
+          if (test.metadataOf) expect(await test.metadataOf(key), key).toEqual(metadata);
+        }
+      }
+      await objects.put('from/small', Buffer.from('changed'), TEXT);
+      expect(await textOf('to/small'), 'a copy is no alias').toBe('small');
+      await objects.remove?.(['from/small']);
+      expect(await textOf('to/small')).toBe('small');
+    });
+
+    it('copies from and to keys with odd characters', async ({ skip }) => {
+      if (objects.copy === undefined) return skip('it cannot copy');
+      for (const key of ODD_KEYS) {
+        await objects.put(`odd/${key}`, Buffer.from(key), TEXT);
+        await objects.copy(`odd/${key}`, `copies/${key}`);
+        expect(await textOf(`copies/${key}`), key).toBe(key);
+      }
+    });
+
+    it('does not copy what is not there, and leaves what is in its place', async ({ skip }) => {
+      if (objects.copy === undefined) return skip('it cannot copy');
+      await objects.put('to', Buffer.from('stays'), TEXT);
+      await objects.put('below/x', Buffer.from('x'), TEXT);
+      for (const key of ['missing', 'below', 'below/x/y']) {
+        await expect(objects.copy(key, 'to'), key).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+      }
+      expect(await textOf('to')).toBe('stays');
+      if (objects.list) expect(await listed({ recursive: true })).toEqual(['below/x', 'to']);
+    });
+
+    it('lets a key lead to another, and says whether that is new', async ({ skip }) => {
+      if (objects.alias === undefined || test.visit === undefined) return skip('it has no aliases');
+      await objects.put('v1/file', Buffer.from('one'), TEXT);
+      await objects.put('v2/file', Buffer.from('two'), TEXT);
+      expect(await objects.alias('latest/file', 'v1/file')).toBe(true);
+      expect(await test.visit('latest/file')).toBe('one');
+      expect(await objects.alias('latest/file', 'v1/file')).toBe(false);
+      expect(await test.reopen().alias!('latest/file', 'v1/file')).toBe(false);
+      expect(await objects.alias('latest/file', 'v2/file')).toBe(true);
+      expect(await test.visit('latest/file')).toBe('two');
+      expect(await textOf('v1/file')).toBe('one');
+      // An object in its place is no alias any more.
+      await objects.put('latest/file', Buffer.from('three'), TEXT);
+      expect(await test.visit('latest/file')).toBe('three');
+      expect(await textOf('v2/file')).toBe('two');
+      expect(await objects.alias('latest/file', 'v2/file')).toBe(true);
+      await objects.remove?.(['latest/file']);
+      expect(await test.visit('v2/file')).toBe('two');
+      expect(await test.visit('latest/file')).toBeUndefined();
+    });
+
+    it('lets keys with odd characters lead to such keys', async ({ skip }) => {
+      if (objects.alias === undefined || test.visit === undefined) return skip('it has no aliases');
+      for (const key of ODD_KEYS) {
+        await objects.put(`odd/${key}`, Buffer.from(key), TEXT);
+        expect(await objects.alias(`latest/${key}`, `odd/${key}`), key).toBe(true);
+        expect(await objects.alias(`latest/${key}`, `odd/${key}`), key).toBe(false);
+        expect(await test.visit(`latest/${key}`), key).toBe(key);
+      }
+    });
+
+    it('lets no key lead to what is not there', async ({ skip }) => {
+      if (objects.alias === undefined) return skip('it has no aliases');
+      await objects.put('latest', Buffer.from('stays'), TEXT);
+      await expect(objects.alias('latest', 'missing')).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+      await expect(objects.alias('new', 'missing')).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+      expect(await textOf('latest')).toBe('stays');
+      expect(await objects.size('new')).toBeUndefined();
+    });
+
+    it('makes one alias for many who want it at once', async ({ skip }) => {
+      if (objects.alias === undefined || test.visit === undefined) return skip('it has no aliases');
+      for (const name of ['a', 'b']) await objects.put(`target/${name}`, Buffer.from(name), TEXT);
+      const other = test.reopen();
+      await Promise.all(
+        Array.from({ length: 16 }, (_, index) =>
+          (index % 2 ? objects : other).alias!('latest', index % 4 < 2 ? 'target/a' : 'target/b'),
+        ),
+      );
+      expect(['a', 'b']).toContain(await test.visit('latest'));
+      if (objects.list) expect(await listed({ recursive: true })).toEqual(['latest', 'target/a', 'target/b']);
+    });
+
     it('lists every one of very many keys once, in order, and may be left at any of them', async ({ skip }) => {
       if (objects.list === undefined) return skip('it has no listing');
       const keys = Array.from({ length: MANY }, (_, index) => `${String(index).padStart(5, '0')}.item`);
@@ -292,6 +420,10 @@ export function describeObjectStore(title: string, create: () => Promise<StoreUn
           () => objects.size(key),
           () => objects.remove?.([key]) ?? objects.get(key),
           () => objects.put(key, Buffer.from('x'), TEXT),
+          () => objects.copy?.(key, 'x') ?? objects.get(key),
+          () => objects.copy?.('x', key) ?? objects.get(key),
+          () => objects.alias?.(key, 'x') ?? objects.get(key),
+          () => objects.alias?.('x', key) ?? objects.get(key),
         ];
         for (const attempt of attempts) {
           const error = await (async () => attempt())().catch((thrown: unknown) => thrown);

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, readdir, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openFileStore } from '#cache/object-store/file.js';
 import { createTemporaryNames } from '#lib/filesystem/temporary.js';
+import { asOrdinaryUser } from '../../support/files.js';
 import { createSandbox, useSandbox } from '../../support/sandbox.js';
 import { describeObjectStore } from './conformance.js';
 
@@ -12,7 +13,11 @@ const TEXT = { contentType: 'text/plain' };
 describeObjectStore('a directory', async () => {
   const box = await createSandbox();
   const root = box.path('objects');
-  return { objects: openFileStore(root), reopen: () => openFileStore(root), remove: () => box.remove() };
+  const objects = openFileStore(root);
+  return {
+    ...{ objects, reopen: () => openFileStore(root), remove: () => box.remove() },
+    visit: async (key) => (await objects.read(key, 1000))?.toString(),
+  };
 });
 
 describe('a directory of objects', () => {
@@ -88,6 +93,56 @@ describe('a directory of objects', () => {
       await expect(objects.read(key, 100)).rejects.toThrow('is not a plain file');
       await expect(objects.get(key)).rejects.toThrow('is not a plain file');
     }
+  });
+
+  it('leaves nothing behind when it cannot copy or name, and when there is nothing to do', async () => {
+    const root = box().path('objects');
+    const objects = openFileStore(root);
+    await objects.put('directory/below', Buffer.from('x'), TEXT);
+    await objects.put('file', Buffer.from('x'), TEXT);
+    await expect(objects.copy!('file', 'directory')).rejects.toThrow();
+    await expect(objects.alias!('directory', 'file')).rejects.toThrow();
+    await expect(objects.alias!('file/below', 'file')).rejects.toThrow();
+    await Promise.all(Array.from({ length: 20 }, () => objects.alias!('other', 'file')));
+    expect(await readdir(join(root, 'carport/tmp'))).toEqual([]);
+  });
+
+  it('has one file under both names, and knows another with the same bytes', async () => {
+    const root = box().path('objects');
+    const objects = openFileStore(root);
+    for (const key of ['file', 'other']) await objects.put(key, Buffer.from('bytes'), TEXT);
+    expect(await objects.alias!('other', 'file')).toBe(false);
+    await objects.put('other', Buffer.from('BYTES'), TEXT);
+    expect(await objects.alias!('other', 'file')).toBe(true);
+    expect((await stat(join(root, 'other'))).ino).toBe((await stat(join(root, 'file'))).ino);
+  });
+
+  it('has a copy as its second name where no link can be made', async ({ skip }) => {
+    const isProtected = await readFile('/proc/sys/fs/protected_hardlinks', 'utf8').catch(() => '0');
+    if (process.getuid?.() !== 0 || isProtected.trim() !== '1') return skip('links can be made');
+    const root = box().path('objects');
+    await mkdir(root);
+    await chmod(box().root, 0o755);
+    await asOrdinaryUser(root, async () => {
+      process.seteuid!(0);
+      await writeFile(join(root, 'file'), 'of another user');
+      process.seteuid!(65534);
+      const objects = openFileStore(root);
+      expect(await objects.alias!('other', 'file')).toBe(true);
+      expect(await objects.alias!('other', 'file')).toBe(false);
+      expect((await objects.read('other', 100))?.toString()).toBe('of another user');
+    });
+    expect((await stat(join(root, 'other'))).ino).not.toBe((await stat(join(root, 'file'))).ino);
+  });
+
+  it('refuses to copy or name pipes and devices instead of waiting for them', async () => {
+    const root = box().path('objects');
+    await mkdir(root);
+    spawnSync('mkfifo', [join(root, 'pipe')]);
+    const objects = openFileStore(root);
+    await expect(objects.copy!('pipe', 'x')).rejects.toThrow('is not a plain file');
+    await expect(objects.alias!('x', 'pipe')).rejects.toThrow('is not a plain file');
+    expect(await objects.size('x')).toBeUndefined();
   });
 
   it('says that it may not write', async () => {

@@ -52,11 +52,19 @@ describeWithGarage('the website of a bucket', () => {
     };
     const metadataOf = async (key: string) => {
       const { headers } = await fetch(`${website}/${key}`, { method: 'HEAD' });
-      const cacheControl = headers.get('cache-control');
-      return { contentType: headers.get('content-type')!, ...(cacheControl !== null && { cacheControl }) };
+      const [cacheControl, contentDisposition] = ['cache-control', 'content-disposition'].map((name) =>
+        headers.get(name),
+      );
+      return {
+        contentType: headers.get('content-type')!,
+        ...(cacheControl && { cacheControl }),
+        ...(contentDisposition && { contentDisposition }),
+      };
     };
+    const objects = open();
     return {
-      objects: open(),
+      objects,
+      visit: async (key) => (await objects.read(key, 1000))?.toString(),
       reopen: open,
       metadataOf,
       remove: () => stores.remove().finally(() => proxy.close()),

@@ -21,15 +21,20 @@ describeWithGarage('on a real Garage', () => {
       objects: open(),
       reopen: open,
       metadataOf: (key) => headOf(bucket, `${prefix.slice(1)}${prefix && '/'}${key}`),
+      visit: async (key) => visitWebsite(await garage().serve(bucket), `${prefix.slice(1)}${prefix && '/'}${key}`),
       remove: () => stores.remove(),
     };
   };
   const headOf = async (Bucket: string, Key: string) => {
     const { region, credentials, nodes } = garage();
     const client = new S3Client({ region, credentials, endpoint: nodes[0]!.s3Endpoint, forcePathStyle: true });
-    const { ContentType, CacheControl } = await client.send(new HeadObjectCommand({ Bucket, Key }));
+    const head = await client.send(new HeadObjectCommand({ Bucket, Key }));
     client.destroy();
-    return { contentType: ContentType!, ...(CacheControl !== undefined && { cacheControl: CacheControl }) };
+    return {
+      contentType: head.ContentType!,
+      ...(head.CacheControl !== undefined && { cacheControl: head.CacheControl }),
+      ...(head.ContentDisposition !== undefined && { contentDisposition: head.ContentDisposition }),
+    };
   };
 
   /** A server that fails often, in ways that a retry mends. */
@@ -64,3 +69,9 @@ describeWithGarage('on a real Garage', () => {
     );
   });
 });
+
+/** As a browser does, which follows redirects. */
+async function visitWebsite(website: string, key: string): Promise<string | undefined> {
+  const response = await fetch(`${website}/${key.split('/').map(encodeURIComponent).join('/')}`);
+  return response.status === 404 ? undefined : response.text();
+}
