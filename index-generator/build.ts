@@ -1,45 +1,197 @@
+import type { Fragment, FragmentFile, Yank } from '../release/documents.js';
+import { fileKey, isSidecar, parseFileKey } from '../release/layout.js';
+import { type ReleaseSources, trusted } from '../release/sources.js';
 import { isFullCommit } from '../release/version.js';
-import type { ListingEntry } from './listing.js';
-import type { Channel, Release, ReleaseFile, ReleaseIndex, ReleaseTarget } from './model.js';
+import { type Entry, entryOf } from './entry.js';
+import { webAddress } from './html/links.js';
+import {
+  CHANNELS,
+  type Channel,
+  type Release,
+  type ReleaseFile,
+  type ReleaseIndex,
+  type ReleaseTarget,
+} from './model.js';
 import { compareText } from './order.js';
 import type { Rules } from './rules.js';
 
-/** Makes releases of the files of a bucket. The same files give the same releases. */
-export function buildReleaseIndex(entries: readonly ListingEntry[], rules: Rules): ReleaseIndex {
-  const releases: Record<Channel, Release[]> = { stable: [], extra: [], development: [] };
-  for (const [version, files] of groupBy(entries, (entry) => entry.version)) {
-    const release = makeRelease(version, files, rules);
-    releases[release.channel].push(release);
-  }
-  for (const channel of ['stable', 'extra', 'development'] as const) {
-    releases[channel].sort((a, b) => rules.compare(channel, a, b));
-  }
-  return { releases: { ...releases, stable: tellMissingTargets(releases.stable) } };
+export interface BuiltIndex {
+  readonly index: ReleaseIndex;
+  /** What was left out, and why. */
+  readonly warnings: readonly string[];
 }
 
-function makeRelease(version: string, entries: readonly ListingEntry[], rules: Rules): Release {
-  const targets = [...groupBy(entries, (entry) => entry.target)].map(
+/**
+ * Makes releases of what a bucket says: its files, and what trusted documents add to them. The same sources give the same
+ * releases. A stable release that lacks one of `requiredTargets` says so.
+ */
+export function buildReleaseIndex(
+  sources: ReleaseSources,
+  rules: Rules,
+  requiredTargets: readonly string[] = [],
+): BuiltIndex {
+  const warnings = [...sources.warnings];
+  const hidden = hiddenVersions(sources);
+  const entries = groupBy(readEntries(sources, hidden, warnings), ({ version }) => version);
+  const fragments = groupBy(
+    trusted(sources.fragments).filter(({ version }) => !hidden.has(version)),
+    ({ version }) => version,
+  );
+  const yanks = new Map(trusted(sources.yanks).map((yank) => [yank.version, yank]));
+  const releases: Record<Channel, Release[]> = { stable: [], extra: [], development: [] };
+  for (const version of new Set([...entries.keys(), ...[...fragments.keys()].sort(compareText)])) {
+    const signed = [...(fragments.get(version) ?? [])].sort((a, b) => compareText(a.target, b.target));
+    const release = makeRelease(version, entries.get(version) ?? [], signed, yanks.get(version), rules, warnings);
+    if (release) releases[release.channel].push(release);
+  }
+  for (const channel of CHANNELS) releases[channel].sort((a, b) => rules.compare(channel, a, b));
+  const stable = tellMissingTargets(releases.stable, requiredTargets);
+  return { index: { releases: { ...releases, stable } }, warnings };
+}
+
+/** Versions that are not whole yet, and those that will be removed. */
+export function hiddenVersions({ promotions, prunings }: ReleaseSources): ReadonlySet<string> {
+  return new Set([...trusted(promotions), ...trusted(prunings)].map(({ version }) => version));
+}
+
+function readEntries({ files }: ReleaseSources, hidden: ReadonlySet<string>, warnings: string[]): readonly Entry[] {
+  const entries: Entry[] = [];
+  const once = keepOnce();
+  for (const file of files) {
+    const entry = entryOf(file);
+    const version = typeof entry === 'string' ? parseFileKey(file.key)?.version : entry.version;
+    if (version !== undefined && hidden.has(version)) continue;
+    if (typeof entry === 'string') warnings.push(entry);
+    else entries.push({ file, version: entry.version, target: once(entry.target), name: once(entry.name) });
+  }
+  return entries;
+}
+
+/** One string in memory for all that are the same: there are few targets and names of files, and many files. */
+function keepOnce(): (text: string) => string {
+  const known = new Map<string, string>();
+  return (text) => {
+    const first = known.get(text);
+    if (first === undefined) known.set(text, text);
+    return first ?? text;
+  };
+}
+
+/** Nothing when no file is left. */
+function makeRelease(
+  version: string,
+  entries: readonly Entry[],
+  fragments: readonly Fragment[],
+  yank: Yank | undefined,
+  rules: Rules,
+  warnings: string[],
+): Release | undefined {
+  const found = findFiles(entries, fragments, warnings);
+  const missing = tellUnlisted(entries, fragments, warnings);
+  if (found.length === 0) return undefined;
+  const targets = [...groupBy(found, ({ target }) => target)].map(
     ([target, files]): ReleaseTarget => ({
       target,
-      files: files.map(toFile).sort((a, b) => compareText(a.name, b.name)),
+      files: files.map(({ file }) => file).sort((a, b) => compareText(a.name, b.name)),
     }),
+  );
+  // What is said of files that are not there does not count.
+  const believed = fragments.filter(({ target }) =>
+    found.some((each) => each.target === target && each.file.sha256 !== undefined),
   );
   return {
     version,
     channel: rules.channelOf(version),
-    time: rules.timeOf(entries),
+    time: rules.timeOf(
+      found.map(({ file }) => file),
+      believed.map(({ time }) => time),
+    ),
     targets: targets.sort((a, b) => compareText(a.target, b.target)),
     missingTargets: [],
-    ...(isFullCommit(version) && { commit: version }),
+    ...((missing || found.length < entries.length) && { incomplete: true }),
+    ...originOf(version, believed, warnings),
+    ...(yank && { yanked: { reason: yank.reason, time: yank.time } }),
   };
 }
 
-function toFile({ name, key, size, time }: ListingEntry): ReleaseFile {
-  return { name, key, size, time };
+interface FoundFile {
+  readonly target: string;
+  readonly file: ReleaseFile;
 }
 
-function tellMissingTargets(releases: readonly Release[]): readonly Release[] {
-  const known = new Set(releases.flatMap(({ targets }) => targets.map(({ target }) => target)));
+/** The files of a release, with what is signed about them; without those that are others than what was signed. */
+function findFiles(
+  entries: readonly Entry[],
+  fragments: readonly Fragment[],
+  warnings: string[],
+): readonly FoundFile[] {
+  return entries.flatMap(({ file: { key, size, time }, target, name }) => {
+    const signed = fragmentFileOf(fragments, target, name);
+    if (signed && signed.size !== size) {
+      warnings.push(`\`${key}\` has ${size} bytes and not the ${signed.size} that were signed, and is left out`);
+      return [];
+    }
+    const about = signed && {
+      sha256: signed.sha256,
+      ...(signed.storePath !== null && { storePath: signed.storePath }),
+    };
+    return [{ target, file: { name, key, size, time, ...about } }];
+  });
+}
+
+function fragmentFileOf(fragments: readonly Fragment[], target: string, name: string): FragmentFile | undefined {
+  return fragments.find((fragment) => fragment.target === target)?.files.find((file) => file.name === name);
+}
+
+/** Whether a file is not there that was signed. Files about files belong elsewhere. */
+function tellUnlisted(entries: readonly Entry[], fragments: readonly Fragment[], warnings: string[]): boolean {
+  if (fragments.length === 0) return false;
+  const keys = new Set(entries.map(({ file }) => file.key));
+  const missing = fragments.flatMap(({ version, target, files }) =>
+    files
+      .filter(({ name }) => !isSidecar(name))
+      .map(({ name }) => fileKey(version, target, name))
+      .filter((key) => !keys.has(key)),
+  );
+  for (const key of missing) warnings.push(`\`${key}\` was signed and is not there, and is left out`);
+  return missing.length > 0;
+}
+
+/** Where a release is from: what all its jobs say, else what the first of them says. */
+function originOf(
+  version: string,
+  fragments: readonly Fragment[],
+  warnings: string[],
+): Pick<Release, 'commit' | 'ci' | 'promotedFrom'> {
+  const commits = new Set([
+    ...fragments.flatMap(({ commit }) => commit ?? []),
+    ...(isFullCommit(version) ? [version] : []),
+  ]);
+  if (commits.size > 1) {
+    warnings.push(`\`${version}\` is of several commits, and none is told: ${[...commits].sort().join(', ')}`);
+  }
+  const [commit] = commits;
+  const first = fragments.toSorted((a, b) => compareText(a.time, b.time))[0];
+  const promotion = first?.promotion;
+  const sources = new Set(fragments.map((each) => each.promotion?.from));
+  if (sources.size > 1) warnings.push(`\`${version}\` is not as a whole of one other release, and none is told`);
+  return {
+    ...(commit !== undefined && commits.size === 1 && { commit }),
+    ...(first && { ci: { ...first.ci, runUrl: webPage(first.ci.runUrl) } }),
+    ...(promotion && sources.size === 1 && { promotedFrom: { version: promotion.from, gates: promotion.gates } }),
+  };
+}
+
+/** Readers may make a link of it. */
+function webPage(url: string | null): string | null {
+  return url !== null && webAddress(url) !== undefined ? url : null;
+}
+
+function tellMissingTargets(releases: readonly Release[], requiredTargets: readonly string[]): readonly Release[] {
+  const known = new Set([
+    ...requiredTargets,
+    ...releases.flatMap(({ targets }) => targets.map(({ target }) => target)),
+  ]);
   const all = [...known].sort(compareText);
   return releases.map((release) => {
     const here = new Set(release.targets.map(({ target }) => target));

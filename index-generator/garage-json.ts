@@ -1,5 +1,4 @@
 import { encodePath } from '../cache/object-store/http/encode.js';
-import { linesOf } from './listing.js';
 import type { Channel, Release, ReleaseIndex } from './model.js';
 import { compareText } from './order.js';
 import { garageRules } from './rules.js';
@@ -74,13 +73,13 @@ function toGarageRelease({ version, targets }: Release, baseUrl: string): Garage
 }
 
 /**
- * `_releases.json` byte for byte as Garage's own generator makes it of a listing, sidecars and cut keys included. It has no
- * answer to keys of fewer than four parts; here they are left out.
+ * `_releases.json` byte for byte as Garage's own generator makes it of the lines of a listing, sidecars and cut keys
+ * included. It has no answer to keys of fewer than four parts; here they are left out.
  */
-export function renderCompatibleGarageJson(listing: string, baseUrl = GARAGE_URL): string {
+export function renderCompatibleGarageJson(lines: Iterable<string>, baseUrl = GARAGE_URL): string {
   // Of tens of thousands of files only the lines are kept, and not what is made of them.
   const byVersion = new Map<string, ListedRelease>();
-  for (const line of linesOf(listing)) {
+  for (const line of lines) {
     const build = parseGarageBuild(line, baseUrl);
     if (!build) continue;
     const { version, date, time } = build;

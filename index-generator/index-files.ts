@@ -1,11 +1,32 @@
 import type { SecretKey } from '../lib/signing/key.js';
+import { createMinisignHash, minisignKey, renderMinisignKey, signMinisign } from '../lib/signing/minisign.js';
+import { FILES } from '../release/layout.js';
+import type { Publication, PublishedAlias, PublishedFile } from '../release/publication.js';
+import type { ReleaseSources } from '../release/sources.js';
 import type { ChannelRule } from '../release/version.js';
-import { buildReleaseIndex } from './build.js';
+import { buildReleaseIndex, hiddenVersions } from './build.js';
+import { renderFeed } from './feed.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
 import type { Forge } from './html/links.js';
 import { renderPage } from './html/page.js';
-import { linesOf, parseListing } from './listing.js';
+import { allReleases, lastChange, renderIndexJson, renderLatestJson } from './index-json.js';
+import {
+  FEED,
+  GARAGE_JSON,
+  INDEX_JSON,
+  isIndexKey,
+  latestFileKey,
+  latestKey,
+  PAGE,
+  STABLE_FEED,
+  signatureKey,
+  sumsKey,
+} from './keys.js';
+import { latestOf } from './latest.js';
+import { linesOf, renderListedFile } from './listing.js';
+import { CHANNELS, type Release, type ReleaseIndex } from './model.js';
 import { garageRules, ownRules } from './rules.js';
+import { renderSums } from './sums.js';
 
 export interface IndexOptions {
   /** Where the bucket's objects are, with a `/` at the end. Without it links have no host. */
@@ -14,6 +35,8 @@ export interface IndexOptions {
   readonly channelOf?: ChannelRule;
   /** Do as Garage's own generator does. */
   readonly compat?: 'garage';
+  /** The listing that the files were read of, if one was: Garage's own generator takes its very words. */
+  readonly listing?: string;
   /** Heading of the page. */
   readonly title?: string;
   /** Where the sources are. */
@@ -24,39 +47,127 @@ export interface IndexOptions {
   readonly key?: SecretKey;
 }
 
-/** One file of the index. */
-export interface IndexFile {
-  /** Its key in the bucket. */
-  readonly key: string;
-  readonly content: string;
-}
+const DEFAULT_TITLE = 'Releases';
 
-/** Makes the files of the index of a bucket's listing, in the order in which to publish them; and says what was left out. */
-export function makeIndexFiles(
-  listing: string,
-  { baseUrl, compat, channelOf }: IndexOptions,
-): { readonly files: readonly IndexFile[]; readonly warnings: readonly string[] } {
-  // First, while there is nothing else in memory.
-  const compatible = compat && renderCompatibleGarageJson(listing, baseUrl);
-  const { entries, warnings } = parseListing(listing);
-  const index = buildReleaseIndex(entries, compat ? garageRules : ownRules(channelOf));
-  const json = compatible ?? renderGarageJson(index, baseUrl);
+const TEXT = 'text/plain; charset=utf-8';
+const JSON_TYPE = 'application/json';
+const ATOM = 'application/atom+xml';
+
+/** Makes the index of what a bucket says. The same sources give the same bytes. */
+export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publication {
+  const { compat, channelOf, requiredTargets } = options;
+  const { index, warnings } = buildReleaseIndex(sources, compat ? garageRules : ownRules(channelOf), requiredTargets);
   return {
-    files: [
-      { key: '_releases.json', content: json },
-      { key: '_releases.html', content: renderPage(index, baseUrl === undefined ? {} : { baseUrl }) },
-    ],
-    warnings: compat ? [...warnings, ...tellLeftOut(listing)] : warnings,
+    entries: entriesOf(index, options, garageJsonOf(index, compat ? sources : undefined, options)),
+    releases: allReleases(index).length,
+    warnings: compat ? [...warnings, ...tellLeftOut(sources)] : warnings,
+    owns: isIndexKey,
   };
 }
 
-function tellLeftOut(listing: string): readonly string[] {
-  const warnings: string[] = [];
-  let number = 0;
-  for (const line of linesOf(listing)) {
-    number++;
-    if (isLeftOutByGarage(line))
-      warnings.push(`line ${number}: the key has spaces, and \`--compat garage\` leaves it out`);
+/** Each is made when it is asked for. */
+function entriesOf(index: ReleaseIndex, options: IndexOptions, garageJson: () => string): Publication['entries'] {
+  return { [Symbol.iterator]: () => makeEntries(index, options, garageJson) };
+}
+
+/** Of the sources where they are given: otherwise they need not stay in memory. */
+function garageJsonOf(
+  index: ReleaseIndex,
+  sources: ReleaseSources | undefined,
+  { listing, baseUrl }: IndexOptions,
+): () => string {
+  if (sources) return () => renderCompatibleGarageJson(garageLines(sources, listing), baseUrl);
+  return () => renderGarageJson(index, baseUrl);
+}
+
+/** What others lead to is before them, and a signature before its file: who finds the new file finds its signature, too. */
+function* makeEntries(
+  index: ReleaseIndex,
+  { baseUrl, title = DEFAULT_TITLE, forge, key, requiredTargets = [] }: IndexOptions,
+  garageJson: () => string,
+): Generator<PublishedFile | PublishedAlias> {
+  const base = baseUrl !== undefined && { baseUrl };
+  for (const release of allReleases(index)) yield* sumsOf(release, key);
+  yield* signed(
+    { key: INDEX_JSON, content: renderIndexJson(index, title, baseUrl), contentType: JSON_TYPE },
+    { fileName: 'index.json', time: lastChange(index) },
+    key,
+  );
+  const feeds = [
+    { key: STABLE_FEED, title: `${title} (stable)`, releases: index.releases.stable },
+    { key: FEED, title: `${title} (all)`, releases: allReleases(index) },
+  ];
+  for (const { releases, ...about } of feeds) {
+    yield { key: about.key, content: renderFeed(releases, { ...about, ...base }), contentType: ATOM };
   }
-  return warnings;
+  yield* latestEntries(index, requiredTargets, baseUrl);
+  yield { key: GARAGE_JSON, content: garageJson(), contentType: JSON_TYPE };
+  const page = renderPage(index, {
+    ...{ title, ...base, ...(forge && { forge }) },
+    ...(key && { minisignKey: renderMinisignKey(minisignKey(key.publicKey)) }),
+  });
+  yield { key: PAGE, content: page, contentType: 'text/html; charset=utf-8' };
+}
+
+function* sumsOf(release: Release, secretKey: SecretKey | undefined): Generator<PublishedFile> {
+  const key = sumsKey(release.version);
+  const content = key === undefined ? undefined : renderSums(release);
+  if (key === undefined || content === undefined) return;
+  const { version, time } = release;
+  yield* signed({ key, content, contentType: TEXT }, { fileName: 'SHA256SUMS', time, version }, secretKey);
+}
+
+/** A file and its signature; `time` is when it was last true, and no clock's. */
+function* signed(
+  file: PublishedFile,
+  { time, ...about }: { readonly fileName: string; readonly version?: string; readonly time: string | undefined },
+  key: SecretKey | undefined,
+): Generator<PublishedFile> {
+  if (key) {
+    const digest = createMinisignHash().update(file.content).digest();
+    const timestamp = time === undefined ? 0 : Date.parse(time) / 1000;
+    yield {
+      key: signatureKey(file.key),
+      content: signMinisign(digest, { ...about, timestamp }, key),
+      contentType: TEXT,
+    };
+  }
+  yield file;
+}
+
+function* latestEntries(
+  { releases }: ReleaseIndex,
+  requiredTargets: readonly string[],
+  baseUrl: string | undefined,
+): Generator<PublishedFile | PublishedAlias> {
+  const latest = CHANNELS.flatMap((channel) => latestOf(releases[channel], requiredTargets) ?? []);
+  for (const release of latest) {
+    const content = renderLatestJson(release.channel, release, baseUrl);
+    yield { key: latestKey(release.channel), content, contentType: JSON_TYPE };
+  }
+  for (const { channel, targets } of latest) {
+    for (const { target, files } of targets) {
+      for (const file of files) {
+        const key = latestFileKey(channel, target, file.name);
+        if (key !== undefined) yield { key, target: file.key };
+      }
+    }
+  }
+}
+
+/** What Garage's own generator is given: a listing, here without what is hidden. */
+function* garageLines(sources: ReleaseSources, listing: string | undefined): Generator<string> {
+  if (listing !== undefined) return yield* linesOf(listing);
+  const hidden = hiddenVersions(sources);
+  for (const file of sources.files) {
+    const [version = ''] = file.key.slice(FILES.length).split('/');
+    // A key with a newline is several lines there, too.
+    if (!hidden.has(version)) yield* linesOf(renderListedFile(file));
+  }
+}
+
+function tellLeftOut({ files }: ReleaseSources): readonly string[] {
+  return files
+    .filter((file) => isLeftOutByGarage(renderListedFile(file)))
+    .map(({ key }) => `\`${key}\` has spaces, and \`--compat garage\` leaves it out`);
 }

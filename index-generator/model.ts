@@ -1,11 +1,15 @@
 /**
- * What the page and the JSON files are made of. All text in it is as hostile as the bucket: versions, targets and file names
- * may hold anything but `/`.
+ * What the page, the feeds and the JSON files are made of. All text in it is as hostile as the bucket: versions, targets and
+ * file names may hold anything but `/`.
  */
 
+import type { Fragment } from '../release/documents.js';
 import type { Channel } from '../release/version.js';
 
 export type { Channel };
+
+/** In the order in which they are shown. */
+export const CHANNELS = ['stable', 'extra', 'development'] as const satisfies readonly Channel[];
 
 /** All releases of a bucket. */
 export interface ReleaseIndex {
@@ -18,16 +22,25 @@ export interface Release {
   /** The tag or the commit, unmodified. */
   readonly version: string;
   readonly channel: Channel;
-  /** When its first file was written, as RFC 3339 in UTC (`2023-01-02T03:04:05Z`). A second upload of the same bytes moves it. */
+  /**
+   * When it was published, as RFC 3339 in UTC (`2023-01-02T03:04:05Z`). Where nobody signed that, when its first file was
+   * written: a second upload of the same bytes moves it.
+   */
   readonly time: string;
   /** Sorted by triple; at least one. */
   readonly targets: readonly ReleaseTarget[];
-  /** Triples that another stable release has and this stable one does not have, sorted. Empty in other channels. */
+  /** Triples that another stable release has, or that are required, and this stable one lacks, sorted. Empty in other channels. */
   readonly missingTargets: readonly string[];
+  /** A file is missing, or is another than what was signed. */
+  readonly incomplete?: true;
   /** Full 40 hex digits, when known. */
   readonly commit?: string;
-  /** It should not be used any more, and why. */
-  readonly yanked?: { readonly reason: string };
+  /** What built it, when known. */
+  readonly ci?: Fragment['ci'];
+  /** The release that it is the same as, and what was found before it was made of that. */
+  readonly promotedFrom?: { readonly version: string; readonly gates: NonNullable<Fragment['promotion']>['gates'] };
+  /** It should not be used any more: why, and since when. */
+  readonly yanked?: { readonly reason: string; readonly time: string };
 }
 
 /** What a release has for one platform. */
@@ -50,4 +63,6 @@ export interface ReleaseFile {
   readonly time: string;
   /** 64 hex digits in lower case, when known. */
   readonly sha256?: string;
+  /** The store path that it was taken from, when known. */
+  readonly storePath?: string;
 }

@@ -5,8 +5,8 @@ import { compareText, compareVersions } from './order.js';
 /** How versions become releases: their channel, their time and their order. */
 export interface Rules {
   readonly channelOf: ChannelRule;
-  /** Of a release's files, in the order of the listing. */
-  timeOf(files: readonly ReleaseFile[]): string;
+  /** Of a release's files, in the order of the listing, and of the times that are signed with some of them. */
+  timeOf(files: readonly ReleaseFile[], signed: readonly string[]): string;
   compare(channel: Channel, a: Release, b: Release): number;
 }
 
@@ -15,9 +15,10 @@ export function ownRules(channelOf: ChannelRule = channelRule()): Rules {
   return { channelOf, timeOf: firstTime, compare: comparePrecedenceOrTime };
 }
 
-// A second upload of some files does not move the others.
-function firstTime(files: readonly ReleaseFile[]): string {
-  return files.map(({ time }) => time).reduce((first, time) => (time < first ? time : first));
+// A second upload of some files does not move the others, and none moves what is signed.
+function firstTime(files: readonly ReleaseFile[], signed: readonly string[]): string {
+  const times = signed.length > 0 ? signed : files.map(({ time }) => time);
+  return times.reduce((first, time) => (time < first ? time : first));
 }
 
 function comparePrecedenceOrTime(channel: Channel, a: Release, b: Release): number {

@@ -1,90 +1,168 @@
-import { open, writeFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { type IndexFile, type IndexOptions, makeIndexFiles } from '../../index-generator/index-files.js';
+import { checkKey } from '../../cache/object-store/object-store.js';
+import { type IndexOptions, makeIndex } from '../../index-generator/index-files.js';
+import { readListing } from '../../index-generator/listing.js';
 import { CarportError, isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
-import { makeWhole } from '../../lib/filesystem/whole.js';
-import { channelRule } from '../../release/version.js';
+import { readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
+import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
+import { makeWhole, writeStream } from '../../lib/filesystem/whole.js';
+import type { Publication, PublishedFile } from '../../release/publication.js';
+import { readSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
-import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../context.js';
+import { type Context, note, say, writeJson, writeLines } from '../context.js';
 import { printable } from '../printable.js';
-import { singleValue } from '../settings.js';
+import { indexOptionsOf, releaseTrustOf } from '../releases.js';
+import { requireCache, type Settings } from '../settings.js';
 import { openSource } from '../source.js';
 import { count } from '../terminal.js';
+import { withCache } from '../with-caches.js';
+import type { IndexCommandOptions } from './index-publish.js';
+
+export interface BuildIndexOptions extends IndexCommandOptions {
+  readonly fromListing?: string;
+  readonly from?: readonly string[];
+  readonly out: string;
+}
 
 /** A bucket that is used for other things, too, would fill the log. */
 const WARNINGS_SHOWN = 20;
 
+/** Files of the index that are written at a time: most are very small, and some are very large. */
+const BATCH = { files: 256, characters: 256 * 1024 } as const;
+
+/** Larger files are compared in pieces. */
+const SMALL = 64 * 1024;
+
 const PIECE = 256 * 1024;
 
-export interface BuildIndexOptions extends CommonOptions {
-  readonly fromListing: string;
-  readonly out: string;
-  readonly baseUrl?: string;
-  readonly compat?: 'garage';
-}
-
 export async function build(options: BuildIndexOptions, context: Context): Promise<void> {
-  const { fromListing, out, baseUrl, compat } = options;
-  const { 'stable-pattern': pattern } = await settingsOf({ ...options }, context);
-  const indexOptions: IndexOptions = {
-    channelOf: channelRule(singleValue(pattern), pattern.origin),
-    ...(baseUrl !== undefined && { baseUrl: parseBaseUrl(baseUrl) }),
-    ...(compat && { compat }),
-  };
-  const listing = await buffer(await openSource(fromListing, context));
-  const { files, warnings } = makeIndexFiles(new TextDecoder().decode(listing), indexOptions);
-  for (const warning of warnings.slice(0, WARNINGS_SHOWN)) say(context, `${printable(`warning: ${warning}`)}\n`);
-  const more = warnings.length - WARNINGS_SHOWN;
+  const { out } = options;
+  const settings = await settingsOf({ ...options }, context);
+  const publication = await makePublication(options, settings, context);
+  if (publication.releases === 0 && !options.allowEmpty) throw noRelease(options);
+  for (const warning of publication.warnings.slice(0, WARNINGS_SHOWN)) {
+    say(context, `${printable(`warning: ${warning}`)}\n`);
+  }
+  const more = publication.warnings.length - WARNINGS_SHOWN;
   if (more > 0) say(context, `warning: ${count(more, 'more warning')}; \`--json\` prints all\n`);
-  const written: string[] = [];
-  for (const file of files) if (await writeChanged(out, file)) written.push(join(out, file.key));
-  const unchanged = files.map(({ key }) => join(out, key)).filter((path) => !written.includes(path));
-  if (options.json) return writeJson(context.stdout, { written, unchanged, warnings });
-  if (unchanged.length > 0) note(context, options, `unchanged: ${unchanged.join(', ')}`);
+  const { written, unchanged } = await writeFiles(out, publication);
+  if (options.json) return writeJson(context.stdout, { written, unchanged, warnings: publication.warnings });
+  if (unchanged.length > 0) note(context, options, `unchanged: ${count(unchanged.length, 'file')}`);
   await writeLines(context.stdout, written);
 }
 
+async function makePublication(options: BuildIndexOptions, settings: Settings, context: Context): Promise<Publication> {
+  const { fromListing, from, compat, allowUnsigned } = options;
+  if (fromListing !== undefined && from !== undefined) {
+    throw new CarportError('E_USAGE', '`--from-listing` and `--from` say different things', {
+      hint: 'give one of them: an index is of one bucket',
+    });
+  }
+  const { keys, policy } = await releaseTrustOf(settings, { ...(allowUnsigned && { allowUnsigned }) });
+  const indexOptions: IndexOptions = { ...indexOptionsOf(settings, keys), ...(compat && { compat }) };
+  if (fromListing !== undefined) {
+    const listing = new TextDecoder().decode(await buffer(await openSource(fromListing, context)));
+    return makeIndex(readListing(listing), { ...indexOptions, ...(compat && { listing }) });
+  }
+  const url = settings.from.values[0] ?? requireCache(settings.to, 'from');
+  const warn = (message: string) => note(context, options, `warning: ${message}`);
+  const read = withCache(url, { context, settings, warn }, ({ objects }) => readSources(objects, policy));
+  return makeIndex(await read, indexOptions);
+}
+
+function noRelease({ fromListing }: BuildIndexOptions): CarportError {
+  const where = fromListing === undefined ? 'the bucket' : 'the listing';
+  return new CarportError('E_NOT_FOUND', `${where} has no release: no file is at \`_releases/VERSION/TARGET/FILE\``, {
+    hint: `look whether it is the right one; \`--allow-empty\` makes an index without releases`,
+  });
+}
+
+interface WrittenFiles {
+  readonly written: readonly string[];
+  readonly unchanged: readonly string[];
+}
+
+/** Writes what has changed, in the order in which it is made. Second names of files are for buckets, which have the files. */
+async function writeFiles(out: string, { entries }: Publication): Promise<WrittenFiles> {
+  await makeDirectory(out);
+  await removeLeftovers(out);
+  const temporaryName = await createTemporaryNames(out);
+  const written: string[] = [];
+  const unchanged: string[] = [];
+  for (const batch of batches(entries)) {
+    const changed = await Promise.all(batch.map((file) => writeChanged(out, file, temporaryName())));
+    for (const [index, { key }] of batch.entries()) (changed[index] ? written : unchanged).push(join(out, key));
+  }
+  return { written, unchanged };
+}
+
+function* batches(entries: Publication['entries']): Generator<readonly PublishedFile[]> {
+  let batch: PublishedFile[] = [];
+  let characters = 0;
+  for (const entry of entries) {
+    if ('target' in entry) continue;
+    batch.push(entry);
+    characters += entry.content.length;
+    if (batch.length < BATCH.files && characters < BATCH.characters) continue;
+    yield batch;
+    batch = [];
+    characters = 0;
+  }
+  if (batch.length > 0) yield batch;
+}
+
 /** Writes a file, unless it is there with this content; says whether it did. */
-async function writeChanged(out: string, { key, content }: IndexFile): Promise<boolean> {
-  const path = join(out, key);
+async function writeChanged(out: string, { key, content }: PublishedFile, temporary: string): Promise<boolean> {
+  const path = join(out, checkKey(key));
+  if (content.length > SMALL) return writeLarge(path, content);
   const bytes = Buffer.from(content);
-  if (await hasContent(path, bytes)) return false;
-  await makeDirectory(dirname(path));
-  await makeWhole(path, (temporary) => writeFile(temporary, bytes, { flag: 'wx' }));
+  const there = await readSmallFile(path, bytes.length).catch(ignoreLarger);
+  if (there?.equals(bytes)) return false;
+  await writeFileAtomic(path, temporary, bytes);
   return true;
 }
 
-/** Compares in pieces: an index may be large. */
-async function hasContent(path: string, bytes: Buffer): Promise<boolean> {
+/** Also what is there and no file. */
+function ignoreLarger(error: unknown): undefined {
+  if (!isErrno(error, 'E_FORMAT')) throw error;
+}
+
+/** In pieces: there is no memory for a large text and its bytes. */
+async function writeLarge(path: string, content: string): Promise<boolean> {
+  if (await hasContent(path, content)) return false;
+  await makeDirectory(dirname(path));
+  await makeWhole(path, (temporary) => writeStream(temporary, Readable.from(piecesOf(content))));
+  return true;
+}
+
+async function hasContent(path: string, content: string): Promise<boolean> {
   const file = await open(path).catch((error) => {
-    if (isErrno(error, 'ENOENT')) return undefined;
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   });
   if (!file) return false;
   try {
-    const piece = Buffer.allocUnsafe(PIECE);
-    for (let offset = 0; ; ) {
-      const { bytesRead } = await file.read(piece, 0, PIECE);
-      if (bytesRead === 0) return offset === bytes.length;
-      if (!piece.subarray(0, bytesRead).equals(bytes.subarray(offset, offset + bytesRead))) return false;
-      offset += bytesRead;
+    for (const piece of piecesOf(content)) {
+      const there = Buffer.alloc(piece.length);
+      await file.read(there, 0, piece.length);
+      if (!there.equals(piece)) return false;
     }
+    return (await file.read(Buffer.alloc(1), 0, 1)).bytesRead === 0;
   } finally {
     await file.close();
   }
 }
 
-/** With a `/` at the end. */
-function parseBaseUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  const isPlain =
-    url && /^https?:$/.test(url.protocol) && `${url.username}${url.password}${url.search}${url.hash}` === '';
-  if (!isPlain) {
-    throw new CarportError('E_USAGE', '`--base-url` is not the address of a web site', {
-      hint: 'give one such as `https://releases.example.org/`, without a password or a query',
-    });
+function* piecesOf(content: string): Generator<Buffer> {
+  for (let start = 0; start < content.length; ) {
+    const end = start + PIECE;
+    // A pair of surrogates is one character.
+    const next = /[\ud800-\udbff]/.test(content.charAt(end - 1)) ? end + 1 : end;
+    yield Buffer.from(content.slice(start, next));
+    start = next;
   }
-  return url.href.endsWith('/') ? url.href : `${url.href}/`;
 }

@@ -9,6 +9,12 @@ export function fetchCommand(file: ReleaseFile, url: string): string {
   return `${fetch} &&\n  echo '${file.sha256}  ${name}' | sha256sum -c`;
 }
 
+/** What to type to check the checksums of a release, and to fetch them when it is known where they are. */
+export function verifyCommand(minisignKey: string, url: string | undefined): string {
+  const verify = `minisign -Vm SHA256SUMS -P ${minisignKey}`;
+  return url === undefined ? verify : `curl -fL -O '${url}' -O '${url}.minisig' &&\n  ${verify}`;
+}
+
 /** Whether this is a SHA-256 in hex. It goes into a shell command. */
 export function isSha256(text: string | undefined): text is string {
   return text !== undefined && /^[0-9a-f]{64}$/.test(text);

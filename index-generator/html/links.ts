@@ -57,6 +57,7 @@ export function commitLink(forge: Forge, commit: string): string | undefined {
 
 /** Unreserved characters stay; `encodeURIComponent` leaves some that a shell knows, and throws for half a pair. */
 function encodeSegment(segment: string): string {
+  if (/^[A-Za-z0-9._~-]*$/.test(segment)) return segment;
   return Array.from(Buffer.from(segment), (byte) => {
     const character = String.fromCharCode(byte);
     return /[A-Za-z0-9._~-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;

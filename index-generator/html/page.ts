@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../keys.js';
 import type { Channel, Release, ReleaseIndex } from '../model.js';
 import type { Forge } from './links.js';
 import { releaseArticle } from './release.js';
@@ -16,6 +17,8 @@ export interface PageOptions {
   readonly forge?: Forge;
   /** How many releases of a channel are shown: 100 without it. */
   readonly limit?: number;
+  /** The public key, as `minisign -P` takes it, when the index and the checksums are signed. */
+  readonly minisignKey?: string;
 }
 
 /** The page of all releases. The same index gives the same text; it belongs to the top of the bucket. */
@@ -30,7 +33,7 @@ export function renderPage(index: ReleaseIndex, options: PageOptions = {}): stri
 <meta name="referrer" content="no-referrer">
 <title>${title}</title>
 <link rel="icon" href="data:,">
-<style>${style}</style>
+${FEEDS.map(({ key, name }) => html`<link rel="alternate" type="application/atom+xml" title="${name}" href="${key}">\n`)}<style>${style}</style>
 </head>
 <body>
 <a class="skip" href="#releases">Skip to the releases</a>
@@ -47,12 +50,35 @@ ${foldedSection(EXTRA, index.releases.extra, options)}
 ${foldedSection(DEVELOPMENT, index.releases.development, options)}
 </main>
 <footer>
-<p>All releases for programs: <a href="_releases.json">_releases.json</a></p>
+${signedBy(options)}<p>All releases for programs:</p>
+<ul class="links">${views(options).map(({ key, name }) => html`<li><a href="${key}">${name}</a></li>`)}</ul>
 </footer>
 <script>${script}</script>
 </body>
 </html>
 `);
+}
+
+const FEEDS = [
+  { key: STABLE_FEED, name: 'Feed of stable releases' },
+  { key: FEED, name: 'Feed of all releases' },
+];
+
+/** The other files of the index. */
+function views({ minisignKey }: PageOptions): readonly { readonly key: string; readonly name: string }[] {
+  const signature = signatureKey(INDEX_JSON);
+  return [
+    { key: INDEX_JSON, name: 'index.json' },
+    ...(minisignKey === undefined ? [] : [{ key: signature, name: 'index.json.minisig' }]),
+    { key: GARAGE_JSON, name: GARAGE_JSON },
+    ...FEEDS,
+  ];
+}
+
+function signedBy({ minisignKey }: PageOptions): Html | undefined {
+  if (minisignKey === undefined) return undefined;
+  return html`<p>Checksums and index are signed, for <code>minisign</code>, by the key <code>${minisignKey}</code></p>
+`;
 }
 
 interface Section {
@@ -127,7 +153,7 @@ function articles(releases: readonly Release[], options: PageOptions, shownBefor
     rest === 0
       ? undefined
       : html`<p>${count(rest)} older ${rest === 1 ? 'one is' : 'ones are'} not shown here. All are in
-<a href="_releases.json">_releases.json</a>.</p>`
+<a href="${INDEX_JSON}">index.json</a>.</p>`
   }`;
 }
 

@@ -1,13 +1,17 @@
+import { signatureKey, sumsKey } from '../keys.js';
 import type { Release, ReleaseFile, ReleaseTarget } from '../model.js';
-import { fetchCommand, isSha256 } from './command.js';
+import { hasSums } from '../sums.js';
+import { fetchCommand, isSha256, verifyCommand } from './command.js';
 import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from './links.js';
 import { comparePlatforms, platformName } from './platform.js';
+import { formatSize } from './size.js';
 import { type Html, html } from './template.js';
 
 /** What a release's part of the page needs to know of the whole. */
 export interface ReleaseOptions {
   readonly baseUrl?: string;
   readonly forge?: Forge;
+  readonly minisignKey?: string;
 }
 
 /** One release: its version, where its sources are, and a row for each platform. The newest has commands, too. */
@@ -18,23 +22,26 @@ export function releaseArticle(release: Release, options: ReleaseOptions, { newe
   return html`<article${yanked && html` class="yanked"`} data-release>
 <h3>${yanked ? html`<s>${name}</s> (yanked)` : name}</h3>
 ${yanked && html`<p><strong>Yanked, do not use it:</strong> <bdi>${yanked.reason}</bdi></p>`}
-${about(release, options.forge, newest)}
+${about(release, options, newest)}${promotion(release)}
 <table>
 <caption>Files of <bdi>${version}</bdi></caption>
 <thead><tr><th scope="col">Platform</th><th scope="col">Files</th></tr></thead>
 <tbody>
 ${rows(release, baseUrl)}</tbody>
-</table>
+</table>${newest ? check(release, baseUrl, options) : undefined}
 </article>
 `;
 }
 
 /** When it was made, and of what. */
-function about({ version, channel, time, commit }: Release, forge: Forge | undefined, newest: boolean): Html {
+function about(release: Release, { forge, minisignKey }: ReleaseOptions, newest: boolean): Html {
+  const { version, channel, time, commit, ci } = release;
   const made = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/.test(time) ? time : undefined;
   const sources = forge && sourceLinks(forge, version, channel === 'development' ? 'commit' : 'tag');
   const ofCommit = commit ?? (channel === 'development' ? version : undefined);
   const commitPage = forge && ofCommit && commitLink(forge, ofCommit);
+  const run = ci?.runUrl ? webAddress(ci.runUrl) : undefined;
+  const sums = sumsPath(release);
   const entries = [
     newest ? html`<strong>Newest stable release</strong>` : undefined,
     made && html`<time datetime="${made}">${made.slice(0, 10)}</time>`,
@@ -43,9 +50,41 @@ function about({ version, channel, time, commit }: Release, forge: Forge | undef
     commitPage
       ? html`<a href="${commitPage}">Commit <code>${ofCommit?.slice(0, 10)}</code></a>`
       : commit && html`Commit <code>${commit}</code>`,
+    run && html`<a href="${run}">Build</a>`,
+    sums && html`<a href="./${sums}">SHA256SUMS</a>`,
+    sums && minisignKey !== undefined ? html`<a href="./${signatureKey(sums)}">SHA256SUMS.minisig</a>` : undefined,
   ].filter((entry) => entry !== undefined && entry !== '');
   if (entries.length === 0) return html``;
   return html`<ul class="links">${entries.map((entry) => html`<li>${entry}</li>`)}</ul>`;
+}
+
+/** A version that has sums can stand in a URL and a command as it is. */
+function sumsPath(release: Release): string | undefined {
+  return hasSums(release) ? sumsKey(release.version) : undefined;
+}
+
+function promotion({ promotedFrom }: Release): Html | undefined {
+  if (!promotedFrom) return undefined;
+  const { version, gates } = promotedFrom;
+  return html`
+<p>The same as <bdi>${version}</bdi>, from which it was promoted${
+    gates.length === 0 ? '.' : ` after ${gates.length === 1 ? 'a check' : `${gates.length} checks`}:`
+  }</p>${
+    gates.length === 0
+      ? undefined
+      : html`
+<ul>${gates.map(({ gate, detail }) => html`<li><bdi>${gate}</bdi>: <bdi>${detail}</bdi></li>`)}</ul>`
+  }`;
+}
+
+/** How to make sure of the checksums. */
+function check(release: Release, baseUrl: string | undefined, { minisignKey }: ReleaseOptions): Html | undefined {
+  const sums = sumsPath(release);
+  if (sums === undefined || minisignKey === undefined) return undefined;
+  const command = verifyCommand(minisignKey, baseUrl === undefined ? undefined : `${baseUrl}/${sums}`);
+  return html`
+<p>To make sure of the checksums (<code>minisign</code> prints the version that was signed, which must be <bdi>${release.version}</bdi>):</p>
+<pre data-of="the check of SHA256SUMS"><code>${command}</code></pre>`;
 }
 
 /** A row for each platform that it has, and for each that it should have. */
@@ -79,19 +118,5 @@ function oneFile({ yanked }: Release, { target }: ReleaseTarget, file: ReleaseFi
   const command = baseUrl === undefined || path === undefined ? undefined : fetchCommand(file, `${baseUrl}/${path}`);
   return html`${yanked ? html`<s>${link}</s>` : link} <span class="muted">${formatSize(file.size)}</span>${
     isSha256(file.sha256) ? html` <span class="hash">SHA-256 <code>${file.sha256}</code></span>` : undefined
-  }${command && html`<pre data-platform="${platformName(target)}"><code>${command}</code></pre>`}`;
+  }${command && html`<pre data-of="${platformName(target)}"><code>${command}</code></pre>`}`;
 }
-
-/** `3.4 MiB`. */
-function formatSize(bytes: number): string {
-  const unit = UNITS.findLast(({ size }) => bytes >= size);
-  return unit === undefined
-    ? `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`
-    : `${(bytes / unit.size).toFixed(1)} ${unit.name}`;
-}
-
-const UNITS = [
-  { name: 'KiB', size: 1024 },
-  { name: 'MiB', size: 1024 ** 2 },
-  { name: 'GiB', size: 1024 ** 3 },
-];

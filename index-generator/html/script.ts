@@ -29,8 +29,8 @@ export const script = html`
   }
 
   for (const command of document.querySelectorAll('pre')) {
-    const platform = command.dataset.platform;
-    const button = make('button', { type: 'button', textContent: 'Copy', ariaLabel: 'Copy the command for ' + platform });
+    const label = 'Copy the command for ' + command.dataset.of;
+    const button = make('button', { type: 'button', textContent: 'Copy', ariaLabel: label });
     button.addEventListener('click', async () => {
       try {
         await navigator.clipboard.writeText(command.textContent);

@@ -39,6 +39,8 @@ export interface SignedAbout {
   readonly fileName: string;
   /** Seconds since 1970. */
   readonly timestamp: number;
+  /** The release that the file is about: else that of one could be given for that of another. */
+  readonly version?: string;
 }
 
 /** The largest signature file that minisign reads is smaller. */
@@ -168,10 +170,13 @@ export function signedFileName({ trustedComment }: MinisignSignature): string | 
   return names.length === 1 ? names[0]!.slice('file:'.length) : undefined;
 }
 
-/** As minisign writes it. */
-function renderTrustedComment({ fileName, timestamp }: SignedAbout): string {
+/** As minisign writes it, and what is ours behind that. */
+function renderTrustedComment({ fileName, timestamp, version }: SignedAbout): string {
   if (!canSignName(fileName)) throw formatError('minisign signature', 'the name of the file holds control characters');
-  return `timestamp:${timestamp}\tfile:${fileName}\thashed`;
+  const comment = `timestamp:${timestamp}\tfile:${fileName}\thashed`;
+  if (version === undefined) return comment;
+  if (!canSignName(version)) throw formatError('minisign signature', 'the version holds control characters');
+  return `${comment}\tversion:${version}`;
 }
 
 function checkAlgorithm(what: string, algorithm: string): void {

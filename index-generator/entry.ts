@@ -1,0 +1,27 @@
+import { isReleaseTime } from '../release/documents.js';
+import { FILES, isSidecar, parseFileKey } from '../release/layout.js';
+import type { ListedFile } from '../release/sources.js';
+
+/** A file of a release. */
+export interface Entry {
+  readonly file: ListedFile;
+  readonly version: string;
+  readonly target: string;
+  readonly name: string;
+}
+
+/** What an object below `_releases/` is, or why it is no file of a release. */
+export function entryOf(file: ListedFile): Entry | string {
+  const { key, size, time } = file;
+  const leftOut = (why: string) => `\`${key}\` ${why}, and is left out`;
+  const parts = parseFileKey(key);
+  if (!parts) return leftOut(`is not \`${FILES}VERSION/TARGET/FILE\``);
+  const { version, target, name } = parts;
+  // Browsers take such parts out of an address, and lead elsewhere.
+  if ([version, target, name].some((part) => part === '.' || part === '..')) return leftOut('has a part `.` or `..`');
+  if (key.includes('\ufffd')) return leftOut('is not UTF-8');
+  if (!isReleaseTime(time)) return leftOut(`has no date: \`${time}\``);
+  if (isSidecar(name)) return leftOut('is about another file');
+  if (size === 0) return leftOut('is empty');
+  return { file, version, target, name };
+}

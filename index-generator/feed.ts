@@ -1,0 +1,91 @@
+import { createHash } from 'node:crypto';
+import { pathOfKey } from './html/links.js';
+import { platformName } from './html/platform.js';
+import { formatSize } from './html/size.js';
+import { type Html, html, markupOf } from './html/template.js';
+import { PAGE } from './keys.js';
+import type { Release, ReleaseFile } from './model.js';
+import { compareText, compareVersions } from './order.js';
+
+export interface FeedOptions {
+  /** Where in the bucket the feed is. */
+  readonly key: string;
+  readonly title: string;
+  /** Where the bucket is served; without it a feed has no links. */
+  readonly baseUrl?: string;
+}
+
+/** Of releases; readers ask again and again. */
+const MAX_ENTRIES = 50;
+
+/** A feed must tell a time also when there is nothing in it. */
+const NEVER = '1970-01-01T00:00:00Z';
+
+/**
+ * An Atom feed of the releases that were published or yanked last. The templates of the page are right for XML, too: what
+ * they escape is what XML escapes, and what XML cannot hold HTML cannot hold either.
+ */
+export function renderFeed(releases: readonly Release[], { key, title, baseUrl }: FeedOptions): string {
+  const newest = [...releases]
+    .sort((a, b) => compareText(changed(b), changed(a)) || compareVersions(b.version, a.version))
+    .slice(0, MAX_ENTRIES);
+  return markupOf(html`<?xml version="1.0" encoding="utf-8"?>
+<feed xmlns="http://www.w3.org/2005/Atom">
+<id>${feedId('feed', baseUrl, key)}</id>
+<title>${title}</title>
+<updated>${newest[0] ? changed(newest[0]) : NEVER}</updated>
+<author><name>${title}</name></author>
+${atomLink('self', 'application/atom+xml', baseUrl, key)}${atomLink('alternate', 'text/html', baseUrl, PAGE)}${newest.map((release) => entry(release, baseUrl))}</feed>
+`);
+}
+
+function entry(release: Release, baseUrl: string | undefined): Html {
+  const { version, channel, time, yanked } = release;
+  return html`<entry>
+<id>${feedId('release', baseUrl, version)}</id>
+<title>${version}${yanked && ' (yanked)'}</title>
+<published>${time}</published>
+<updated>${changed(release)}</updated>
+<category term="${channel}"/>
+${atomLink('alternate', 'text/html', baseUrl, PAGE)}<content type="html">${markupOf(content(release, baseUrl))}</content>
+</entry>
+`;
+}
+
+function content({ yanked, targets }: Release, baseUrl: string | undefined): Html {
+  return html`${yanked && html`<p><strong>Yanked, do not use it:</strong> ${yanked.reason}</p>`}<ul>${targets.flatMap(
+    ({ target, files }) =>
+      files.map(
+        (file) =>
+          html`<li>${platformName(target)}: ${link(file, baseUrl)}, ${formatSize(file.size)}${
+            file.sha256 === undefined ? undefined : html`, SHA-256 <code>${file.sha256}</code>`
+          }</li>`,
+      ),
+  )}</ul>`;
+}
+
+function link({ name, key }: ReleaseFile, baseUrl: string | undefined): Html {
+  const path = pathOfKey(key);
+  return baseUrl === undefined || path === undefined ? html`${name}` : html`<a href="${baseUrl}${path}">${name}</a>`;
+}
+
+function atomLink(rel: 'self' | 'alternate', type: string, baseUrl: string | undefined, key: string): Html | undefined {
+  return baseUrl === undefined ? undefined : html`<link rel="${rel}" type="${type}" href="${baseUrl}${key}"/>\n`;
+}
+
+/** When something was last said of it. */
+function changed({ time, yanked }: Release): string {
+  return yanked && yanked.time > time ? yanked.time : time;
+}
+
+/** Names that never change, as readers know by them what they have seen. */
+function feedId(kind: 'feed' | 'release', baseUrl: string | undefined, name: string): string {
+  const hash = createHash('sha256')
+    .update([kind, baseUrl ?? '', name].join('\n'))
+    .digest();
+  // A UUID of version 8, whose bits are its maker's own.
+  hash[6] = (hash[6]! & 0x0f) | 0x80;
+  hash[8] = (hash[8]! & 0x3f) | 0x80;
+  const hex = hash.toString('hex', 0, 16);
+  return `urn:uuid:${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
