@@ -56,7 +56,7 @@ export interface SourceListing {
   readonly yanks: readonly ListedDocument[];
   readonly promotions: readonly ListedDocument[];
   readonly prunings: readonly ListedDocument[];
-  /** Differs from that of another listing when anything was written or removed between them, be it with the same bytes. */
+  /** The same as that of another listing when both list the same writes; the same bytes written again are another. */
   readonly state: string;
 }
 
