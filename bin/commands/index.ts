@@ -22,7 +22,7 @@ export function configure(command: Command, context: Context): void {
   addIndexOptions(build).action(async (options: BuildIndexOptions) => (await actions()).build(options, context));
   const publish = describeCommand(
     command.command('publish'),
-    'Makes the index of a bucket and puts what has changed of it there. Prints the keys that were written or removed.',
+    'Makes the index of a bucket and puts what has changed of it there. Prints the keys that were written.',
     'carport index publish --to file:///srv/releases --secret-key ./release.sec',
     "carport index publish --to 's3://releases?endpoint=https://s3.example.org&region=garage' --base-url https://releases.example.org/",
   )
