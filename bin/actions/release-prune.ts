@@ -1,8 +1,21 @@
-import type { Channel } from '../../release/version.js';
-import type { CommonOptions, Context } from '../context.js';
+import { buildReleaseIndex, hiddenVersions } from '../../index-generator/build.js';
+import { latestOf } from '../../index-generator/latest.js';
+import { ownRules } from '../../index-generator/rules.js';
+import { CarportError } from '../../lib/errors.js';
+import { type PruneRequest, type PruneStep, planPrune, prune as pruneReleases } from '../../release/prune.js';
+import type { KeptReason, PrunableChannel, PrunedRelease, PrunePlan } from '../../release/prune-plan.js';
+import type { ReleaseSources } from '../../release/sources.js';
+import { settingsOf } from '../command.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
+import { channelRuleOf, releaseTrustOf, signingOf } from '../releases.js';
+import { requireCache, type Settings } from '../settings.js';
+import { parseSpan } from '../span.js';
+import { count, formatBytes } from '../terminal.js';
+import { sayWarnings } from '../warnings.js';
+import { withCache } from '../with-caches.js';
 
 export interface PruneOptions extends CommonOptions {
-  readonly channel: Channel;
+  readonly channel: PrunableChannel;
   readonly keep?: number;
   /** Spans, as they were typed. */
   readonly keepWithin?: string;
@@ -11,6 +24,118 @@ export interface PruneOptions extends CommonOptions {
   readonly allowUnsigned?: boolean;
 }
 
-export async function prune(_options: PruneOptions, _context: Context): Promise<void> {
-  throw new Error('to come');
+export async function prune(options: PruneOptions, context: Context): Promise<void> {
+  const rules = rulesOf(options);
+  const settings = await settingsOf({ ...options }, context);
+  const trust = options.delete ? await signingOf(settings, options) : await releaseTrustOf(settings, options);
+  const request = { ...rules, policy: trust.policy, now: Date.now(), ...indexOf(settings, options.channel) };
+  const warn = (message: string) => note(context, options, `warning: ${message}`);
+  await withCache(requireCache(settings.to), { context, settings, warn }, async ({ objects }) => {
+    const { plan, warnings } = await planPrune(objects, request);
+    sayWarnings(context, warnings);
+    const steps = options.delete ? pruneReleases(objects, plan, request, trust.keys) : stepsOf(plan);
+    const done = await tell(steps, options, context);
+    if (options.json) await writeJson(context.stdout, { ...summaryJson(done, plan, options), warnings });
+    tellTotals(done, plan, options, context);
+  });
+}
+
+function rulesOf({ channel, keep, keepWithin, grace }: PruneOptions) {
+  if (keep === undefined && keepWithin === undefined) {
+    throw new CarportError('E_USAGE', 'it is not said which releases stay', {
+      hint: 'give `--keep NUMBER` for the newest, `--keep-within SPAN` for the younger ones, or both: `--keep 20 --keep-within 30d`',
+    });
+  }
+  return {
+    ...{ channel, keep: keep ?? 0 },
+    keepWithin: keepWithin === undefined ? 0 : parseSpan(keepWithin, '--keep-within'),
+    grace: parseSpan(grace, '--grace'),
+  };
+}
+
+/** The order and the times are those of the index, of which hidden releases are no part. */
+function indexOf(settings: Settings, channel: PrunableChannel): Pick<PruneRequest, 'channelOf' | 'look'> {
+  const channelOf = channelRuleOf(settings);
+  return {
+    channelOf,
+    look: (sources: ReleaseSources) => {
+      const { index } = buildReleaseIndex({ ...sources, promotions: [], prunings: [] }, ownRules(channelOf));
+      const releases = index.releases[channel];
+      const hidden = hiddenVersions(sources);
+      const visible = releases.filter(({ version }) => !hidden.has(version));
+      const latest = latestOf(visible, settings['required-targets'].values);
+      return { releases, latest: new Set(latest ? [latest.version] : []) };
+    },
+  };
+}
+
+/** What would be done. */
+async function* stepsOf(plan: PrunePlan): AsyncGenerator<PruneStep> {
+  for (const action of ['restore', 'hide', 'delete'] as const) {
+    for (const release of plan[action]) yield { action, release };
+  }
+}
+
+type Done = Readonly<Record<PruneStep['action'], readonly PrunedRelease[]>>;
+
+/** Prints each step when it is done. */
+async function tell(steps: AsyncIterable<PruneStep>, options: PruneOptions, context: Context): Promise<Done> {
+  const done: Record<PruneStep['action'], PrunedRelease[]> = { restore: [], hide: [], delete: [], left: [] };
+  for await (const { action, release } of steps) {
+    done[action].push(release);
+    if (action === 'left') note(context, options, `\`${release.version}\` has changed meanwhile, and is left as it is`);
+    else if (!options.json) await writeLines(context.stdout, [`${action} ${release.version}`]);
+  }
+  return done;
+}
+
+function summaryJson(done: Done, plan: PrunePlan, options: PruneOptions) {
+  return {
+    hidden: done.hide.map(releaseJson),
+    deleted: done.delete.map(releaseJson),
+    restored: done.restore.map(releaseJson),
+    waiting: [...plan.waiting, ...plan.published].map(releaseJson),
+    kept: plan.kept,
+    dryRun: !options.delete,
+  };
+}
+
+function releaseJson({ version, time, size, held }: PrunedRelease) {
+  return { version, time, size, files: held.files.length };
+}
+
+const REASONS: Readonly<Record<KeptReason, string>> = {
+  newest: 'newest',
+  young: 'young',
+  latest: 'latest',
+  promotion: 'promoted',
+  pin: 'pinned',
+  'being-put': 'put just now',
+  name: 'with an odd name',
+};
+
+function tellTotals(done: Done, plan: PrunePlan, options: PruneOptions, context: Context): void {
+  const tellOne = (text: string) => note(context, options, text);
+  const sizeOf = (releases: readonly PrunedRelease[]) =>
+    formatBytes(releases.reduce((sum, release) => sum + release.size, 0));
+  const total = (what: string, releases: readonly PrunedRelease[]) => {
+    if (releases.length > 0) tellOne(`${what}: ${count(releases.length, 'release')} (${sizeOf(releases)})`);
+  };
+  if (options.verbose) for (const { version, why } of plan.kept) tellOne(`kept \`${version}\`: ${why}`);
+  total('hide', done.hide);
+  total('delete', done.delete);
+  total('restore', done.restore);
+  total('wait for their deletion', plan.waiting);
+  const reasons = (Object.keys(REASONS) as KeptReason[]).flatMap((reason) => {
+    const kept = plan.kept.filter((each) => each.reason === reason).length;
+    return kept > 0 ? [`${kept} ${REASONS[reason]}`] : [];
+  });
+  tellOne(`kept: ${count(plan.kept.length, 'release')}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`);
+  if (plan.published.length > 0) {
+    tellOne(
+      `warning: ${count(plan.published.length, 'release')} may still be in the index that is published: run \`carport index publish\`, then this again`,
+    );
+  }
+  if (!options.delete) tellOne('nothing was changed: `--delete` does it');
+  else if (done.hide.length + done.restore.length > 0) tellOne('`carport index publish` shows it');
 }
