@@ -1,10 +1,16 @@
 /** `did you mean …?` for a word that is near one of `known`, otherwise the list of them. */
 export function suggestion(word: string, known: readonly string[]): string {
+  const best = nearest(word, known);
+  if (best !== undefined) return `did you mean \`${best}\`?`;
+  return `known are ${known.map((name) => `\`${name}\``).join(', ')}`;
+}
+
+/** The one of `known` that a word was probably meant to be, if any. */
+export function nearest(word: string, known: readonly string[]): string | undefined {
   const best = known
     .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
     .sort((a, b) => a.distance - b.distance)[0];
-  if (best && best.distance <= Math.max(2, Math.floor(word.length / 3))) return `did you mean \`${best.candidate}\`?`;
-  return `known are ${known.map((name) => `\`${name}\``).join(', ')}`;
+  return best && best.distance <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
 }
 
 /** Levenshtein's distance, row by row. */
