@@ -26,7 +26,9 @@ export const TEST_TARGET = 'x86_64-unknown-linux-musl';
 export async function putRelease(place: ObjectStore | string, release: TestRelease): Promise<Fragment> {
   const objects = typeof place === 'string' ? openFileStore(place) : place;
   const { version, target = TEST_TARGET, keys = [] } = release;
-  const files = Object.entries(release.files ?? { garage: `garage ${version} for ${target}` }).sort();
+  const files = Object.entries(release.files ?? { garage: `garage ${version} for ${target}` }).sort(([a], [b]) =>
+    a < b ? -1 : 1,
+  );
   for (const [name, content] of files) {
     const metadata = {
       ...{ contentType: 'application/octet-stream', cacheControl: 'public, max-age=86400' },
