@@ -1,15 +1,146 @@
+import type { ObjectStore } from '../../cache/object-store/object-store.js';
+import { CarportError } from '../../lib/errors.js';
+import { candidateOf, filesOf } from '../../release/candidate.js';
+import type { Promotion } from '../../release/documents.js';
+import { askGates } from '../../release/gates/ask.js';
+import type { GateRules, PromotionPlan, Verdict } from '../../release/gates/gate.js';
+import { type PromotedFile, promoteRelease, promotionState, unfinishedPromotion } from '../../release/promote.js';
+import { promotedVersion } from '../../release/promoted-version.js';
+import { readSources } from '../../release/sources.js';
 import type { Channel } from '../../release/version.js';
-import type { CommonOptions, Context } from '../context.js';
+import { settingsOf } from '../command.js';
+import { type CommonOptions, type Context, note, say, write, writeJson, writeLines } from '../context.js';
+import { gateRulesOf } from '../gate-rules.js';
+import { interruptible } from '../interrupt.js';
+import { printable } from '../printable.js';
+import { channelRuleOf, type ReleaseTrust, releaseTrustOf, signingOf } from '../releases.js';
+import { requireCache } from '../settings.js';
+import { count, formatBytes } from '../terminal.js';
+import { sayWarnings } from '../warnings.js';
+import { withCache } from '../with-caches.js';
 
 export interface PromoteOptions extends CommonOptions {
   /** The channel: unlike elsewhere it is no cache. */
   readonly to: Channel;
   readonly as?: string;
   readonly cache?: string;
+  readonly discard?: boolean;
   readonly dryRun?: boolean;
   readonly allowUnsigned?: boolean;
 }
 
-export async function promote(_version: string, _options: PromoteOptions, _context: Context): Promise<void> {
-  throw new Error('to come');
+export async function promote(version: string, options: PromoteOptions, context: Context): Promise<void> {
+  const { to: channel, as, cache, dryRun } = options;
+  const { to: _, ...rest } = options;
+  const settings = await settingsOf(rest, context);
+  const url = requireCache(cache === undefined ? settings.to : { values: [cache], origin: '--cache' });
+  const rules = gateRulesOf(settings);
+  const wish = { version, channel, ...(as !== undefined && { as }) };
+  const promoted = promotedVersion(wish, channelRuleOf(settings));
+  const trust = await (dryRun ? releaseTrustOf : signingOf)(settings, options);
+  const warn = (message: string) => note(context, options, `warning: ${message}`);
+  // Programs of gates end with this; requests of the cache do so by themselves.
+  const stop = new AbortController();
+  await interruptible(
+    () => stop.abort(),
+    () =>
+      withCache(url, { settings, context, warn }, ({ objects }) =>
+        run({ objects, version, promoted, rules, trust, signal: stop.signal }, options, context),
+      ),
+  );
+}
+
+interface PromotionRun {
+  readonly objects: ObjectStore;
+  readonly version: string;
+  readonly promoted: string;
+  readonly rules: GateRules;
+  readonly trust: ReleaseTrust;
+  readonly signal: AbortSignal;
+}
+
+async function run(work: PromotionRun, options: PromoteOptions, context: Context): Promise<void> {
+  const { objects, version, promoted, rules, trust, signal } = work;
+  const { policy, keys } = trust;
+  const [sources, there] = await Promise.all([
+    readSources(objects, policy, version),
+    readSources(objects, policy, promoted),
+  ]);
+  sayWarnings(context, [...sources.warnings, ...there.warnings]);
+  const candidate = candidateOf(version, sources);
+  const state = promotionState(candidate, promoted, there);
+  const plan = { candidate, version: promoted, channel: options.to };
+  if (state === 'done') {
+    note(context, options, `\`${promoted}\` is \`${version}\` already: nothing to do`);
+    return report({ plan, state: 'unchanged', files: unchangedFiles(plan), gates: [] }, options, context);
+  }
+  if (state === 'abandoned' && !options.discard) throw abandoned(unfinishedPromotion(there)!, options.to);
+  if (state === 'begun') note(context, options, `\`${promoted}\` was begun before: going on`);
+  const now = new Date();
+  const tools = { objects, now, directory: process.cwd(), env: context.env, signal, show: showOn(context) };
+  const gates = await askGates(plan, rules, tools, (verdict) => tell(verdict, options, context));
+  const failed = gates.filter((each) => !each.passed);
+  if (failed.length > 0) {
+    if (options.json) await report({ plan, state: 'refused', files: [], gates }, options, context);
+    throw refused(version, failed);
+  }
+  const files = filesOf(promoted, candidate.fragments);
+  const amount = `${count(files.length, 'file')}, ${formatBytes(files.reduce((sum, { size }) => sum + size, 0))}`;
+  if (options.dryRun) {
+    note(context, options, `nothing was changed; \`${promoted}\` would be \`${version}\`: ${amount}`);
+    const planned = files.map((file) => ({ ...file, state: 'planned' as const }));
+    return report({ plan, state: 'planned', files: planned, gates }, options, context);
+  }
+  const request = { candidate, version: promoted, state, gates, keys, policy, now };
+  const copied = await promoteRelease(objects, request);
+  note(context, options, `\`${promoted}\` is \`${version}\`: ${amount}; \`carport index publish\` shows it`);
+  await report({ plan, state: 'promoted', files: copied, gates }, options, context);
+}
+
+function tell({ gate, passed, detail }: Verdict, options: CommonOptions, context: Context): void {
+  const line = `${passed ? 'passed' : 'FAILED'}  ${gate}: ${detail}`;
+  if (passed) note(context, options, line);
+  else say(context, `${printable(line)}\n`);
+}
+
+/** That nobody reads what a command prints must not stop it. */
+function showOn({ stderr }: Context) {
+  return (bytes: Uint8Array) => write(stderr, bytes).catch(() => undefined);
+}
+
+function refused(version: string, failed: readonly Verdict[]): CarportError {
+  const names = failed.map(({ gate }) => `\`${gate}\``).join(', ');
+  return new CarportError('E_GATE', `\`${version}\` does not pass ${count(failed.length, 'gate')}: ${names}`, {
+    hint: 'nothing was changed; what each of them found is said above',
+  });
+}
+
+function abandoned({ version, from }: Promotion, channel: Channel): CarportError {
+  return new CarportError('E_USAGE', `\`${version}\` was begun to be made of \`${from}\``, {
+    hint: `finish that with \`carport release promote ${from} --to ${channel} --as ${version}\`, or give it up: with \`--discard\` what was copied for it is removed`,
+  });
+}
+
+interface Report {
+  readonly plan: PromotionPlan;
+  readonly state: 'promoted' | 'unchanged' | 'planned' | 'refused';
+  readonly files: readonly (Omit<PromotedFile, 'state'> & { readonly state: PromotedFile['state'] | 'planned' })[];
+  readonly gates: readonly Verdict[];
+}
+
+function unchangedFiles({ candidate, version }: PromotionPlan): readonly PromotedFile[] {
+  return filesOf(version, candidate.fragments).map((file) => ({ ...file, state: 'unchanged' }));
+}
+
+async function report({ plan, state, files, gates }: Report, options: CommonOptions, context: Context): Promise<void> {
+  const keys = files.map(({ key }) => key).sort();
+  if (!options.json) return writeLines(context.stdout, keys);
+  const { candidate, version, channel } = plan;
+  await writeJson(context.stdout, {
+    promotion: {
+      ...{ version, channel, from: candidate.version, state },
+      files: files.map(({ key, target, name, size, sha256, state }) => ({ key, target, name, size, sha256, state })),
+      gates,
+    },
+  });
 }

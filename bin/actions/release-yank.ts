@@ -1,4 +1,9 @@
-import type { CommonOptions, Context } from '../context.js';
+import { unyankReleases, yankReleases } from '../../release/yank.js';
+import { settingsOf } from '../command.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
+import { signingOf } from '../releases.js';
+import { requireCache, type Settings } from '../settings.js';
+import { withCache } from '../with-caches.js';
 
 export interface UnyankOptions extends CommonOptions {}
 
@@ -7,10 +12,41 @@ export interface YankOptions extends CommonOptions {
   readonly allowUnsigned?: boolean;
 }
 
-export async function yank(_versions: readonly string[], _options: YankOptions, _context: Context): Promise<void> {
-  throw new Error('to come');
+export async function yank(versions: readonly string[], options: YankOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const to = requireCache(settings.to);
+  const { keys, policy } = await signingOf(settings, options);
+  const request = { versions, reason: options.reason, keys, policy, now: new Date() };
+  await withCache(to, useOf(settings, options, context), async ({ objects }) => {
+    const yanked = await yankReleases(objects, request);
+    if (options.json) return writeJson(context.stdout, { yanked });
+    for (const { version, changed } of yanked) {
+      note(context, options, changed ? `\`${version}\` is yanked` : `\`${version}\` is yanked for this reason already`);
+    }
+    if (yanked.some(({ changed }) => changed)) note(context, options, SHOWN_BY);
+    await writeLines(
+      context.stdout,
+      yanked.map(({ version }) => version),
+    );
+  });
 }
 
-export async function unyank(_versions: readonly string[], _options: UnyankOptions, _context: Context): Promise<void> {
-  throw new Error('to come');
+export async function unyank(versions: readonly string[], options: UnyankOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  await withCache(requireCache(settings.to), useOf(settings, options, context), async ({ objects }) => {
+    const unyanked = await unyankReleases(objects, versions);
+    if (options.json) return writeJson(context.stdout, { unyanked });
+    for (const version of new Set(versions)) {
+      const was = unyanked.includes(version);
+      note(context, options, was ? `\`${version}\` is not yanked any more` : `\`${version}\` was not yanked`);
+    }
+    if (unyanked.length > 0) note(context, options, SHOWN_BY);
+    await writeLines(context.stdout, unyanked);
+  });
+}
+
+const SHOWN_BY = '`carport index publish` shows it';
+
+function useOf(settings: Settings, options: CommonOptions, context: Context) {
+  return { settings, context, warn: (message: string) => note(context, options, `warning: ${message}`) };
 }

@@ -1,0 +1,88 @@
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import { gateEnvironment } from './environment.js';
+import { failed, type Gate, type GateTools, passed } from './gate.js';
+
+const GATE = 'command';
+
+/** What was told to end has so long before it is killed. */
+const GRACE_MS = 2000;
+
+const TOO_LONG = 'too long';
+
+/** A gate for each command line: it must end with 0, in time. */
+export function commandGates(commands: readonly string[]): readonly Gate[] {
+  return commands.map((command, index) => async (plan, { commandSeconds }, tools) => {
+    const label = labelOf(command, `${index + 1} of ${commands.length}`);
+    const start = performance.now();
+    const end = await run(command, commandSeconds * 1000, { ...tools, env: gateEnvironment(tools.env, plan) });
+    const seconds = Math.round((performance.now() - start) / 1000);
+    if (end === TOO_LONG) return failed(GATE, `${label} took longer than ${commandSeconds} s, and was ended`);
+    if (end !== 0) return failed(GATE, `${label} ended with ${end}`);
+    return passed(GATE, `${label} ended with 0 after ${seconds} s`);
+  });
+}
+
+/** The program alone: verdicts are published, and arguments or variables may be secrets. */
+function labelOf(command: string, which: string): string {
+  const [program = ''] = command.trim().split(/\s/);
+  return /^[\w./+-]{1,100}$/.test(program) ? `\`${program}\`` : `command ${which}`;
+}
+
+/** Runs a command line in a process group of its own, none of which is left. Gives its exit code, or why it has none. */
+async function run(
+  command: string,
+  limitMs: number,
+  { directory, env, signal, show }: GateTools,
+): Promise<number | string> {
+  const { execa } = await import('execa');
+  const shell = execa('/bin/sh', ['-c', command], {
+    ...{ cwd: directory, env, extendEnv: false, detached: true, cleanup: false },
+    ...{ stdin: 'ignore', buffer: false, reject: false },
+  });
+  const showing = Promise.all([shell.stdout, shell.stderr].map((output) => showAll(output, show)));
+  const endGroup = (name: NodeJS.Signals) => killGroup(shell.pid, name);
+  const kill = () => endGroup('SIGKILL');
+  let isLate = false;
+  let killer: NodeJS.Timeout | undefined;
+  const stop = () => {
+    endGroup('SIGTERM');
+    killer = setTimeout(kill, GRACE_MS);
+  };
+  const timer = setTimeout(() => {
+    isLate = true;
+    stop();
+  }, limitMs);
+  signal.addEventListener('abort', stop, { once: true });
+  process.once('exit', kill);
+  try {
+    // All of it ends later, or never: what the shell has left behind may hold its output open.
+    const ended = await Promise.race([once(shell, 'exit'), shell.then(({ shortMessage }) => [shortMessage, ''])]);
+    signal.throwIfAborted();
+    return isLate ? TOO_LONG : (ended[0] ?? ended[1]);
+  } finally {
+    for (const each of [timer, killer]) clearTimeout(each);
+    signal.removeEventListener('abort', stop);
+    process.off('exit', kill);
+    kill();
+    await Promise.race([showing, pause(GRACE_MS, undefined, { ref: false })]);
+    for (const output of [shell.stdout, shell.stderr]) output.destroy();
+  }
+}
+
+async function showAll(output: Readable, show: GateTools['show']): Promise<void> {
+  try {
+    for await (const bytes of output) await show(bytes);
+  } catch {
+    // It was closed from here.
+  }
+}
+
+function killGroup(leader: number | undefined, signal: NodeJS.Signals): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, signal);
+  } catch {
+    // All of it has ended.
+  }
+}

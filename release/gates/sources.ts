@@ -1,0 +1,52 @@
+import { filesOf } from '../candidate.js';
+import { YANKS } from '../layout.js';
+import { failed, type Gate, passed, someOf } from './gate.js';
+
+/** Nobody has said that it should not be used: nor anybody who is not trusted, nor in a way that cannot be read. */
+export const notYanked: Gate = async ({ candidate: { version, sources } }) => {
+  const [yank] = sources.yanks;
+  if (yank?.trusted) return failed('not-yanked', `\`${version}\` is yanked: ${yank.value.reason}`);
+  if (yank) return failed('not-yanked', `somebody who is not trusted has yanked \`${version}\`: ${yank.value.reason}`);
+  const damaged = sources.damaged.find((key) => key.startsWith(YANKS));
+  if (damaged !== undefined) return failed('not-yanked', `\`${damaged}\` cannot be read`);
+  return passed('not-yanked', 'it is not yanked');
+};
+
+/** Every file is there, in its size. */
+export const files: Gate = async ({ candidate: { version, fragments, sources } }) => {
+  const sizes = new Map(sources.files.map(({ key, size }) => [key, size]));
+  const wanted = filesOf(version, fragments);
+  const wrong = wanted.filter(({ key, size }) => sizes.get(key) !== size).map(({ key }) => key);
+  if (wrong.length > 0) return failed('files', `missing, or not in their size: ${someOf(wrong)}`);
+  return passed('files', `${wanted.length} of ${wanted.length} are there, in their sizes`);
+};
+
+export const requiredTargets: Gate = async ({ candidate }, rules) => {
+  const there = new Set(candidate.fragments.map(({ target }) => target));
+  const required = [...new Set(rules.requiredTargets)];
+  const missing = required.filter((target) => !there.has(target));
+  const found = `${required.length - missing.length} of ${required.length} are there`;
+  if (missing.length > 0) return failed('required-targets', `${found}; missing: ${someOf(missing)}`);
+  return passed('required-targets', found);
+};
+
+/** By the youngest of its targets: since then it is what it is. */
+export const minimumAge: Gate = async ({ candidate: { fragments } }, { minimumAgeMs = 0 }, { now }) => {
+  const age = now.getTime() - Math.max(...fragments.map(({ time }) => Date.parse(time)));
+  if (age < 0) return failed('minimum-age', 'it is from the future: check the clocks');
+  const detail = `${spanText(age)} old, ${spanText(minimumAgeMs)} are asked for`;
+  return age < minimumAgeMs ? failed('minimum-age', detail) : passed('minimum-age', detail);
+};
+
+const UNITS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+] as const;
+
+/** `3 days`, `1 hour`: whole units, rounded down. */
+function spanText(milliseconds: number): string {
+  const [unit, size] = UNITS.find(([, size]) => milliseconds >= size) ?? ['second', 1000];
+  const number = Math.floor(milliseconds / size);
+  return `${number} ${unit}${number === 1 ? '' : 's'}`;
+}
