@@ -17,5 +17,5 @@ git fetch --quiet --depth 1 "$sources" "$commit"
 git checkout --quiet FETCH_HEAD
 # Takes what the lock file names, and checks its hashes; then it builds carport.
 npm ci --no-audit --no-fund
-npm install --global --no-audit --no-fund "$checkout"
+npm install --global --ignore-scripts --no-audit --no-fund "$checkout"
 carport --version

@@ -1,0 +1,124 @@
+import { chmod, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { expect } from 'vitest';
+import { CARPORT, createSandbox, type KeyFile, type Sandbox } from '../support/sandbox.js';
+import { CANDIDATE, SECRETS } from './occasions.js';
+import { type Job, readSample } from './pipelines.js';
+
+/** A project with its repository, and machines that run jobs of it. */
+export interface Runner {
+  readonly box: Sandbox;
+  readonly key: KeyFile;
+  readonly commit: string;
+  readonly bucket: string;
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Runs jobs, each when those before it have ended, those of one kind at once. Gives what they printed. */
+  run(jobs: readonly Job[], env: Readonly<Record<string, string>>): Promise<string>;
+}
+
+/** What the project has beside the samples. */
+const CHANGELOG = '# v1.2.0\n\nIs better.\n';
+
+export async function createRunner(): Promise<Runner> {
+  const box = await createSandbox();
+  const key = await box.makeKey('releases.example.org-1');
+  const secrets = { ...SECRETS, RELEASE_KEY: (await readFile(key.file, 'utf8')).trim() };
+  const [origin, project, programs, calls] = ['origin.git', 'project', 'programs', 'calls'].map((name) =>
+    box.path(name),
+  );
+  const system = { ...box.env, PATH: `${programs}:${process.env.PATH}` };
+  const git = async (cwd: string, ...args: readonly string[]) => {
+    const author = ['-c', 'user.name=Ann', '-c', 'user.email=ann@example.org'];
+    const { stdout } = await execa('git', [...author, ...args], { cwd, env: system, extendEnv: false });
+    return stdout;
+  };
+  await Promise.all([origin, project, programs, join(project!, 'ci')].map((path) => mkdir(path!, { recursive: true })));
+  await git(box.root, 'init', '--quiet', '--bare', '--initial-branch=main', origin!);
+  // As the repositories of forges: a commit can be asked for by its name.
+  await git(origin!, 'config', 'uploadpack.allowAnySHA1InWant', 'true');
+  await git(box.root, 'init', '--quiet', '--initial-branch=main', project!);
+  for (const name of ['carport.toml', 'ci/with-release-key.sh'])
+    await writeFile(join(project!, name), readSample(name));
+  // carport is on PATH already.
+  await writeFile(join(project!, 'ci/install-carport.sh'), ':\n');
+  await writeFile(join(project!, 'CHANGELOG.md'), CHANGELOG);
+  await git(project!, 'add', '.');
+  await git(project!, 'commit', '--quiet', '-m', 'One');
+  await git(project!, 'commit', '--quiet', '--allow-empty', '-m', 'Two');
+  const commit = await git(project!, 'rev-parse', 'HEAD');
+  await git(project!, 'tag', CANDIDATE);
+  await git(project!, 'commit', '--quiet', '--allow-empty', '-m', 'Three');
+  await git(project!, 'push', '--quiet', `file://${origin}`, 'main', CANDIDATE);
+
+  await program(join(programs!, 'carport'), [
+    `printf '%s\\n' "$*" >> ${calls}`,
+    `stat -c %a -- "$CARPORT_SECRET_KEY_FILES" >> ${calls}.modes`,
+    `[ -z "$RELEASE_KEY" ] || printf 'carport sees RELEASE_KEY\\n' >> ${calls}`,
+    `exec ${process.execPath} ${CARPORT} "$@"`,
+  ]);
+  await program(join(programs!, 'make'), [
+    'mkdir -p result/bin',
+    'printf "%s for %s\\n" "$2" "$TARGET" > result/bin/tool',
+    '[ "$*" = "TARGET=$TARGET result/bin/tool" ]',
+  ]);
+
+  const clone = async ({ clone: kind }: Job, env: Readonly<Record<string, string>>) => {
+    const directory = await mkdtemp(box.path('work', 'job-'));
+    await git(directory, 'init', '--quiet');
+    await git(directory, 'remote', 'add', 'origin', `file://${origin}`);
+    const wanted = Object.values(env).includes(commit) ? commit : 'main';
+    if (kind === 'branches') await git(directory, 'fetch', '--quiet', 'origin');
+    await git(directory, 'fetch', '--quiet', ...(kind === 'commit' ? ['--depth=1'] : []), 'origin', wanted);
+    await git(directory, 'checkout', '--quiet', 'FETCH_HEAD');
+    return directory;
+  };
+  const runJob = async (job: Job, env: Readonly<Record<string, string>>) => {
+    const cwd = await clone(job, env);
+    let output = '';
+    for (const { shell, script, env: own } of job.steps) {
+      const file = box.path('tmp', `step-${Math.random()}`);
+      await writeFile(file, script);
+      const [name, ...args] = [...shell, file];
+      const ran = await execa(name!, args, {
+        ...{ cwd, env: { ...system, ...env, ...own }, extendEnv: false, reject: false, all: true },
+      });
+      output += `${ran.all}\n`;
+      if (ran.exitCode !== 0) throw new Error(`${job.name}: \`${script}\` exited with ${ran.exitCode}:\n${ran.all}`);
+    }
+    return output;
+  };
+  const bucket = box.path('bucket');
+  return {
+    ...{ box, key, commit, bucket, secrets },
+    async run(jobs, env) {
+      const variables = { ...env, CARPORT_TO: `file://${bucket}` };
+      const waves = [...new Set(jobs.map(({ name }) => depthOf(name, jobs)))].sort();
+      let output = '';
+      for (const wave of waves) {
+        const chosen = jobs.filter(({ name }) => depthOf(name, jobs) === wave);
+        output += (await Promise.all(chosen.map((job) => runJob(job, variables)))).join('');
+      }
+      const seen = await readFile(calls!, 'utf8').catch(() => '');
+      for (const secret of Object.values(secrets)) expect(output + seen, 'a secret was printed').not.toContain(secret);
+      expect(seen).not.toContain('carport sees RELEASE_KEY');
+      const modes = await readFile(`${calls}.modes`, 'utf8');
+      expect(new Set(modes.trim().split('\n'))).toEqual(new Set(['600']));
+      const left = (await readdir(box.path('tmp'))).filter((name) => !name.startsWith('step-'));
+      expect(left, 'the key was left').toEqual([]);
+      return output;
+    },
+  };
+}
+
+/** How many jobs wait for each other before this one. */
+function depthOf(name: string, jobs: readonly Job[]): number {
+  const needs = jobs.find((job) => job.name === name)!.needs;
+  return needs.length === 0 ? 0 : 1 + Math.max(...needs.map((each) => depthOf(each, jobs)));
+}
+
+/** Makes a script that can be run. */
+export async function program(path: string, lines: readonly string[]): Promise<void> {
+  await writeFile(path, ['#!/bin/sh', ...lines, ''].join('\n'));
+  await chmod(path, 0o755);
+}
