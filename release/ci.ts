@@ -1,3 +1,4 @@
+import { CarportError } from '../lib/errors.js';
 import { type Channel, type ChannelRule, checkCommit, checkTag, isFullCommit } from './version.js';
 
 /** Which system runs this; `none` is a person. Gitea's and Forgejo's are one. */
@@ -138,6 +139,14 @@ export function readBuild(env: Environment, ruleOf: ChannelRule, options: BuildO
     ),
     warnings,
   };
+}
+
+/** The error of a build without a version. */
+export function noVersion({ system }: Build): CarportError {
+  const where = system === 'none' ? 'the environment has' : `${systemName(system)}'s variables have`;
+  return new CarportError('E_NOT_FOUND', `${where} neither a tag nor a commit`, {
+    hint: 'set DRONE_TAG or CI_COMMIT_TAG to a tag, or give `--tag v1.2.3` or `--commit "$(git rev-parse HEAD)"`',
+  });
 }
 
 /** How a system is called. */

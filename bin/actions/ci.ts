@@ -1,5 +1,4 @@
-import { CarportError } from '../../lib/errors.js';
-import { type Build, readBuild, systemName } from '../../release/ci.js';
+import { type Build, noVersion, readBuild, systemName } from '../../release/ci.js';
 import { channelRule } from '../../release/version.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
@@ -38,11 +37,4 @@ function linesOf(build: Build, channelFrom: string | undefined): readonly string
 function jsonOf(build: Build): object {
   const values = FIELDS.map((field) => [field, build[field] ?? null]);
   return { ...Object.fromEntries(values), origins: build.origins, warnings: build.warnings };
-}
-
-function noVersion({ system }: Build): CarportError {
-  const where = system === 'none' ? 'the environment has' : `${systemName(system)}'s variables have`;
-  return new CarportError('E_NOT_FOUND', `${where} neither a tag nor a commit`, {
-    hint: 'set DRONE_TAG or CI_COMMIT_TAG to a tag, or give `--tag v1.2.3` or `--commit "$(git rev-parse HEAD)"`',
-  });
 }
