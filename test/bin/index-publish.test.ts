@@ -1,0 +1,221 @@
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { openFileStore } from '#cache/object-store/file.js';
+import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
+import { killCount, killOften } from '../support/kill.js';
+import { hashesIn, putRelease, TEST_TARGET } from '../support/releases.js';
+import { type KeyFile, type RunOptions, useSandbox } from '../support/sandbox.js';
+
+const BASE = 'https://releases.example.org/';
+const NO_ADDRESS =
+  'no address is set for users: give `--base-url URL`, and commands on the page and entries of feeds have one\n';
+
+describe('carport index publish', () => {
+  const box = useSandbox();
+  let keyFile: KeyFile;
+  let key: SecretKey;
+  let bucket: string;
+  beforeEach(async () => {
+    keyFile = await box().makeKey('release-1');
+    key = parseSecretKey(await readFile(keyFile.file, 'utf8'));
+    bucket = box().path('bucket');
+  });
+  const put = (version: string, files?: Readonly<Record<string, string>>) =>
+    putRelease(bucket, { version, keys: [key], ...(files && { files }) });
+  const run = (more: readonly string[] = [], options: RunOptions = {}) =>
+    box().carport(['index', 'publish', '--to', bucket, ...more], options);
+  const publish = async (...more: readonly string[]) => {
+    const ran = await run(['--secret-key', keyFile.file, '--base-url', BASE, ...more]);
+    expect(ran.exitCode, ran.stderr).toBe(0);
+    return ran;
+  };
+  const hashes = () => hashesIn(bucket);
+  const published = async () =>
+    [...(await hashes()).keys()].filter((each) => each.startsWith('releases/') || each.startsWith('_releases.')).sort();
+
+  it('writes all of the index, prints the keys, and then has nothing to do', async () => {
+    await put('v1.0.0');
+    const { lines, stderr } = await publish();
+    expect(lines).toEqual([
+      ...['releases/v1.0.0/SHA256SUMS.minisig', 'releases/v1.0.0/SHA256SUMS'],
+      ...['releases/index.json.minisig', 'releases/index.json', 'releases/feed.atom', 'releases/all.atom'],
+      ...['releases/latest/stable.json', `releases/latest/stable/${TEST_TARGET}/garage`],
+      ...['_releases.json', '_releases.html'],
+    ]);
+    expect(stderr).toBe('');
+    expect(await published()).toEqual([...lines].sort());
+    const before = await hashes();
+    const again = await publish();
+    expect([again.stdout, again.stderr]).toEqual(['', 'nothing has changed\n']);
+    expect(await hashes()).toEqual(before);
+    expect((await publish('--quiet')).stderr).toBe('');
+  });
+
+  it('lets the latest be what is newest, and takes away what is out of date', async () => {
+    await put('v1.0.0', { garage: 'one', old: 'old' });
+    await publish();
+    const latest = (name: string) => readFile(`${bucket}/releases/latest/stable/${TEST_TARGET}/${name}`, 'utf8');
+    expect([await latest('garage'), await latest('old')]).toEqual(['one', 'old']);
+    await put('v1.1.0', { garage: 'two' });
+    await publish();
+    expect(await latest('garage')).toBe('two');
+    await expect(latest('old')).rejects.toMatchObject({ code: 'ENOENT' });
+    await rm(`${bucket}/_releases/v1.0.0`, { recursive: true });
+    await rm(`${bucket}/carport/releases/v1.0.0`, { recursive: true });
+    const { stderr } = await publish();
+    expect(stderr).toBe('removed: releases/v1.0.0/SHA256SUMS\nremoved: releases/v1.0.0/SHA256SUMS.minisig\n');
+  });
+
+  it('prints JSON', async () => {
+    await put('v1.0.0');
+    await mkdir(`${bucket}/releases/v0`, { recursive: true });
+    await writeFile(`${bucket}/releases/v0/SHA256SUMS`, 'old');
+    await writeFile(`${bucket}/_releases/stray`, 'stray');
+    const ran = await publish('--json');
+    expect(JSON.parse(ran.stdout)).toEqual({
+      ...{ version: 1, removed: ['releases/v0/SHA256SUMS'], unchanged: 0, rounds: 1, dryRun: false },
+      ...{ written: expect.any(Array), warnings: [expect.stringContaining('_releases/stray')] },
+    });
+    const again = JSON.parse((await publish('--json')).stdout);
+    expect(again).toMatchObject({ written: [], removed: [], unchanged: 10 });
+  });
+
+  it('needs a key, unless that is said', async () => {
+    await put('v1.0.0');
+    const before = await hashes();
+    const refused = await run();
+    expect([refused.exitCode, refused.stdout]).toEqual([4, '']);
+    expect(refused.stderr).toContain('--secret-key FILE');
+    expect(await hashes()).toEqual(before);
+    const { exitCode, stderr, lines } = await run(['--allow-unsigned']);
+    expect([exitCode, stderr]).toEqual([0, NO_ADDRESS]);
+    expect(lines.filter((each) => each.endsWith('.minisig'))).toEqual([]);
+  });
+
+  it('takes the signatures away when it signs no more', async () => {
+    await put('v1.0.0');
+    await publish();
+    const { exitCode, stderr } = await run(['--allow-unsigned', '--base-url', BASE]);
+    const signatures = ['releases/index.json.minisig', 'releases/v1.0.0/SHA256SUMS.minisig'];
+    expect([exitCode, stderr]).toEqual([0, signatures.map((each) => `removed: ${each}\n`).join('')]);
+    expect((await published()).filter((each) => each.endsWith('.minisig'))).toEqual([]);
+    await publish();
+    expect((await published()).filter((each) => each.endsWith('.minisig'))).toEqual(signatures);
+  });
+
+  it('changes nothing in a dry run, which needs no key', async () => {
+    await put('v1.0.0');
+    const args = ['--dry-run', '--base-url', BASE, '--trusted-key', keyFile.publicKey];
+    const before = await hashes();
+    const first = await run(args);
+    expect(first.exitCode, first.stderr).toBe(0);
+    expect(first.lines).toContain('releases/index.json');
+    expect(first.stderr).toBe('no key is given: this leaves signatures out\nnothing was changed: this is a dry run\n');
+    expect(await hashes()).toEqual(before);
+    await publish();
+    await put('v1.1.0');
+    await rm(`${bucket}/_releases/v1.0.0`, { recursive: true });
+    await rm(`${bucket}/carport/releases/v1.0.0`, { recursive: true });
+    const later = await hashes();
+    const second = await run(args);
+    expect(second.lines).toContain('releases/v1.1.0/SHA256SUMS');
+    expect(second.stderr).toContain('to be removed: releases/v1.0.0/SHA256SUMS\n');
+    expect(second.stderr).not.toContain('minisig');
+    const signed = await publish('--dry-run');
+    expect(signed.stderr).toContain('to be removed: releases/v1.0.0/SHA256SUMS.minisig\n');
+    expect(await hashes()).toEqual(later);
+  });
+
+  it('refuses a bucket without a release', async () => {
+    const ran = await run(['--secret-key', keyFile.file]);
+    expect([ran.exitCode, ran.stdout]).toEqual([5, '']);
+    expect(ran.stderr).toContain('see that it is the right bucket');
+    await expect(readFile(bucket)).rejects.toMatchObject({ code: 'ENOENT' });
+    await publish('--allow-empty');
+    expect(await published()).toContain('_releases.html');
+  });
+
+  it('needs a bucket that can be listed', async () => {
+    const web = await box().carport(['index', 'publish', '--to', 'http://127.0.0.1:9/', '--secret-key', keyFile.file]);
+    expect(web.exitCode).toBe(1);
+    expect(web.stderr).toContain('a web server has no listing');
+    const none = await box().carport(['index', 'publish', '--secret-key', keyFile.file]);
+    expect([none.exitCode, none.stderr.includes('CARPORT_TO')]).toEqual([2, true]);
+  });
+
+  it('passes over what nobody who is trusted has signed, and says so', async () => {
+    await put('v1.0.0');
+    await putRelease(bucket, { version: 'v2.0.0' });
+    for (let index = 0; index < 40; index++) await writeFile(`${bucket}/_releases/\x9b31mstray-${index}`, '');
+    const { stderr } = await publish();
+    expect(stderr.split('\n').length).toBe(22);
+    expect(stderr).toContain('warning: `carport/releases/v2.0.0/');
+    expect(stderr).toContain('21 more warnings');
+    expect(stderr).not.toContain('\x9b');
+    const index = JSON.parse(await readFile(`${bucket}/releases/index.json`, 'utf8'));
+    expect(
+      index.releases.map((each: { version: string; targets: [{ files: [{ sha256: string | null }] }] }) => [
+        each.version,
+        each.targets[0].files[0].sha256 === null,
+      ]),
+    ).toEqual([
+      ['v2.0.0', true],
+      ['v1.0.0', false],
+    ]);
+  });
+
+  it('does as Garage does with `--compat garage`', async () => {
+    for (const version of ['v0.10.0', 'v0.9.0']) await put(version);
+    await publish('--compat', 'garage');
+    const [stable] = JSON.parse(await readFile(`${bucket}/_releases.json`, 'utf8'));
+    expect(stable.builds.map(({ version }: { version: string }) => version)).toEqual(['v0.9.0', 'v0.10.0']);
+  });
+
+  it('says what stands in its way', async () => {
+    await put('v1.0.0');
+    await mkdir(`${bucket}/_releases.html/directory`, { recursive: true });
+    const { exitCode, stderr } = await run(['--secret-key', keyFile.file]);
+    expect([exitCode, stderr.includes('_releases.html')]).toEqual([1, true]);
+  });
+
+  it('leaves whole files, old or new, when it is killed, and completes them when it is run again', async () => {
+    const VERSIONS = 60;
+    const objects = openFileStore(bucket);
+    const putAll = async (files: (index: number) => Readonly<Record<string, string>>, minor: number) => {
+      for (let index = 0; index < VERSIONS; index++) {
+        await putRelease(objects, { version: `v1.${minor}.${index}`, keys: [key], files: files(index) });
+      }
+    };
+    await putAll((index) => ({ garage: `${index}` }), 0);
+    await publish();
+    await putAll((index) => ({ garage: `changed ${index}` }), 0);
+    await putAll((index) => ({ garage: `${index}` }), 1);
+    const start = box().path('start');
+    await cp(bucket, start, { recursive: true, preserveTimestamps: true });
+    const old = await hashes();
+    await publish();
+    const fresh = await hashes();
+    const changed = [...fresh].filter(([each, hash]) => old.get(each) !== hash).length;
+    const reset = async () => {
+      await rm(bucket, { recursive: true });
+      await cp(start, bucket, { recursive: true, preserveTimestamps: true });
+    };
+    await reset();
+    const args = ['index', 'publish', '--to', bucket, '--secret-key', keyFile.file, '--base-url', BASE];
+    await killOften(
+      box(),
+      () => args,
+      killCount(5),
+      async (_, at) => {
+        const now = await hashes();
+        for (const [each, hash] of now) expect([old.get(each), fresh.get(each)], `${at}: ${each}`).toContain(hash);
+        const done = [...now].filter(([each, hash]) => old.get(each) !== hash).length;
+        if (done === 0) return 'nothing';
+        await publish();
+        expect(await hashes(), at).toEqual(fresh);
+        await reset();
+        return done < changed ? 'a part' : 'all';
+      },
+    );
+  });
+});
