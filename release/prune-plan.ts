@@ -33,7 +33,7 @@ export interface PruningMark extends Pruning {
 /** All that a plan depends on. */
 export interface PruneFacts {
   readonly sources: ReleaseSources;
-  /** Of the channel, in the order of the index, also those that are hidden. */
+  /** In the order of the index, also those that are hidden. */
   readonly releases: readonly IndexedRelease[];
   /** Versions that `latest` leads to. */
   readonly latest: ReadonlySet<string>;
@@ -151,19 +151,18 @@ function findCandidates(facts: PruneFacts, { channel }: PruneRules): readonly Ca
   const held = holdByVersion(sources);
   const markOf = new Map(marks.map((mark) => [mark.version, mark]));
   const listed = new Set(releases.map(({ version }) => version));
+  const isOfChannel = ({ version }: { readonly version: string }) => channelOf(version) === channel;
   const all = [
-    ...releases.map(({ version, time }, place) => ({ version, time, place })),
+    ...releases.filter(isOfChannel).map(({ version, time }, place) => ({ version, time, place })),
     ...marks
-      .filter(({ version }) => !listed.has(version))
+      .filter((mark) => isOfChannel(mark) && !listed.has(mark.version))
       .map(({ version, time }) => ({ version, time, place: undefined })),
   ];
-  return all
-    .filter(({ version }) => channelOf(version) === channel)
-    .map((each) => {
-      const here = held.get(each.version) ?? { files: [], fragments: [] };
-      const size = here.files.reduce((sum, file) => sum + file.size, 0);
-      return { ...each, size, held: here, mark: markOf.get(each.version) };
-    });
+  return all.map((each) => {
+    const here = held.get(each.version) ?? { files: [], fragments: [] };
+    const size = here.files.reduce((sum, file) => sum + file.size, 0);
+    return { ...each, size, held: here, mark: markOf.get(each.version) };
+  });
 }
 
 /** By the directories of the keys. */

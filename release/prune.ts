@@ -23,7 +23,7 @@ import type { ChannelRule } from './version.js';
 export interface PruneRequest extends PruneRules {
   readonly policy: TrustPolicy;
   readonly channelOf: ChannelRule;
-  /** The releases of the channel in the order of the index, also hidden ones; and versions that `latest` leads to. */
+  /** Releases in the order of the index, also hidden ones; and versions that `latest` leads to. */
   readonly look: (sources: ReleaseSources) => {
     readonly releases: readonly IndexedRelease[];
     readonly latest: ReadonlySet<string>;
