@@ -15,8 +15,11 @@ export const ancestor: Gate = async (plan, { ancestorOf: branch = '' }, { direct
   const git = gitIn(directory, gateEnvironment(env, plan), signal);
   const repository = await git('rev-parse', '--is-shallow-repository');
   if (repository.exitCode !== 0) return failed(GATE, `git cannot say: ${repository.stderr}`);
-  const resolve = async (name: string) =>
-    (await git('rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`)).stdout || undefined;
+  const resolve = async (name: string) => {
+    const { stdout } = await git('rev-parse', '--verify', '--quiet', '--end-of-options', `${name}^{commit}`);
+    // `^main` would be all that is not in it.
+    return /^[0-9a-f]+$/.test(stdout) ? stdout : undefined;
+  };
   if ((await resolve(commit)) === undefined) {
     return failed(GATE, `the commit ${commit} is not in this checkout: fetch it`);
   }

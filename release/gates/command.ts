@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gateEnvironment } from './environment.js';
@@ -9,18 +9,21 @@ const GATE = 'command';
 /** What was told to end has so long before it is killed. */
 const GRACE_MS = 2000;
 
-const TOO_LONG = 'too long';
+interface End {
+  readonly isGood: boolean;
+  /** Goes on with what follows the name of a program. */
+  readonly text: string;
+}
 
 /** A gate for each command line: it must end with 0, in time. */
 export function commandGates(commands: readonly string[]): readonly Gate[] {
   return commands.map((command, index) => async (plan, { commandSeconds }, tools) => {
     const label = labelOf(command, `${index + 1} of ${commands.length}`);
     const start = performance.now();
-    const end = await run(command, commandSeconds * 1000, { ...tools, env: gateEnvironment(tools.env, plan) });
+    const env = gateEnvironment(tools.env, plan);
+    const { isGood, text } = await run(command, commandSeconds, { ...tools, env });
     const seconds = Math.round((performance.now() - start) / 1000);
-    if (end === TOO_LONG) return failed(GATE, `${label} took longer than ${commandSeconds} s, and was ended`);
-    if (end !== 0) return failed(GATE, `${label} ended with ${end}`);
-    return passed(GATE, `${label} ended with 0 after ${seconds} s`);
+    return isGood ? passed(GATE, `${label} ${text} after ${seconds} s`) : failed(GATE, `${label} ${text}`);
   });
 }
 
@@ -30,12 +33,8 @@ function labelOf(command: string, which: string): string {
   return /^[\w./+-]{1,100}$/.test(program) ? `\`${program}\`` : `command ${which}`;
 }
 
-/** Runs a command line in a process group of its own, none of which is left. Gives its exit code, or why it has none. */
-async function run(
-  command: string,
-  limitMs: number,
-  { directory, env, signal, show }: GateTools,
-): Promise<number | string> {
+/** Runs a command line in a process group of its own, none of which is left. */
+async function run(command: string, seconds: number, { directory, env, signal, show }: GateTools): Promise<End> {
   const { execa } = await import('execa');
   const shell = execa('/bin/sh', ['-c', command], {
     ...{ cwd: directory, env, extendEnv: false, detached: true, cleanup: false },
@@ -53,14 +52,14 @@ async function run(
   const timer = setTimeout(() => {
     isLate = true;
     stop();
-  }, limitMs);
+  }, seconds * 1000);
   signal.addEventListener('abort', stop, { once: true });
   process.once('exit', kill);
   try {
     // All of it ends later, or never: what the shell has left behind may hold its output open.
-    const ended = await Promise.race([once(shell, 'exit'), shell.then(({ shortMessage }) => [shortMessage, ''])]);
+    const end = await Promise.race([exitOf(shell), notStarted(shell)]);
     signal.throwIfAborted();
-    return isLate ? TOO_LONG : (ended[0] ?? ended[1]);
+    return isLate ? { isGood: false, text: `took longer than ${seconds} s, and was ended` } : end;
   } finally {
     for (const each of [timer, killer]) clearTimeout(each);
     signal.removeEventListener('abort', stop);
@@ -69,6 +68,19 @@ async function run(
     await Promise.race([showing, pause(GRACE_MS, undefined, { ref: false })]);
     for (const output of [shell.stdout, shell.stderr]) output.destroy();
   }
+}
+
+function exitOf(child: ChildProcess): Promise<End> {
+  return new Promise((resolve) =>
+    child.once('exit', (exitCode, signal) =>
+      resolve({ isGood: exitCode === 0, text: `ended with ${exitCode ?? signal}` }),
+    ),
+  );
+}
+
+async function notStarted(running: Promise<{ readonly originalMessage?: string | undefined }>): Promise<End> {
+  const { originalMessage } = await running;
+  return { isGood: false, text: `did not run: ${originalMessage}` };
 }
 
 async function showAll(output: Readable, show: GateTools['show']): Promise<void> {
