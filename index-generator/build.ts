@@ -4,14 +4,7 @@ import { type ReleaseSources, trusted } from '../release/sources.js';
 import { isFullCommit } from '../release/version.js';
 import { type Entry, entryOf } from './entry.js';
 import { webAddress } from './html/links.js';
-import {
-  CHANNELS,
-  type Channel,
-  type Release,
-  type ReleaseFile,
-  type ReleaseIndex,
-  type ReleaseTarget,
-} from './model.js';
+import { CHANNELS, type Channel, type Release, type ReleaseIndex, type ReleaseTarget } from './model.js';
 import { compareText } from './order.js';
 import type { Rules } from './rules.js';
 
@@ -58,16 +51,15 @@ function readEntries({ files }: ReleaseSources, hidden: ReadonlySet<string>, war
   const entries: Entry[] = [];
   const once = keepOnce();
   for (const file of files) {
-    const entry = entryOf(file);
+    const entry = entryOf(file, once);
     const version = typeof entry === 'string' ? parseFileKey(file.key)?.version : entry.version;
     if (version !== undefined && hidden.has(version)) continue;
     if (typeof entry === 'string') warnings.push(entry);
-    else entries.push({ file, version: entry.version, target: once(entry.target), name: once(entry.name) });
+    else entries.push(entry);
   }
   return entries;
 }
 
-/** One string in memory for all that are the same: there are few targets and names of files, and many files. */
 function keepOnce(): (text: string) => string {
   const known = new Map<string, string>();
   return (text) => {
@@ -114,28 +106,21 @@ function makeRelease(
   };
 }
 
-interface FoundFile {
-  readonly target: string;
-  readonly file: ReleaseFile;
-}
-
 /** The files of a release, with what is signed about them; without those that are others than what was signed. */
-function findFiles(
-  entries: readonly Entry[],
-  fragments: readonly Fragment[],
-  warnings: string[],
-): readonly FoundFile[] {
-  return entries.flatMap(({ file: { key, size, time }, target, name }) => {
-    const signed = fragmentFileOf(fragments, target, name);
-    if (signed && signed.size !== size) {
-      warnings.push(`\`${key}\` has ${size} bytes and not the ${signed.size} that were signed, and is left out`);
-      return [];
+function findFiles(entries: readonly Entry[], fragments: readonly Fragment[], warnings: string[]): readonly Entry[] {
+  if (fragments.length === 0) return entries;
+  return entries.flatMap((entry) => {
+    const { version, target, file } = entry;
+    const signed = fragmentFileOf(fragments, target, file.name);
+    if (!signed) return [entry];
+    const { sha256, storePath } = signed;
+    if (signed.size === file.size) {
+      return [{ version, target, file: { ...file, sha256, ...(storePath !== null && { storePath }) } }];
     }
-    const about = signed && {
-      sha256: signed.sha256,
-      ...(signed.storePath !== null && { storePath: signed.storePath }),
-    };
-    return [{ target, file: { name, key, size, time, ...about } }];
+    warnings.push(
+      `\`${file.key}\` has ${file.size} bytes and not the ${signed.size} that were signed, and is left out`,
+    );
+    return [];
   });
 }
 

@@ -1,18 +1,20 @@
 import { isReleaseTime } from '../release/documents.js';
 import { FILES, isSidecar, parseFileKey } from '../release/layout.js';
 import type { ListedFile } from '../release/sources.js';
+import type { ReleaseFile } from './model.js';
 
-/** A file of a release. */
+/** A file, and the release that it is of. */
 export interface Entry {
-  readonly file: ListedFile;
   readonly version: string;
   readonly target: string;
-  readonly name: string;
+  readonly file: ReleaseFile;
 }
 
-/** What an object below `_releases/` is, or why it is no file of a release. */
-export function entryOf(file: ListedFile): Entry | string {
-  const { key, size, time } = file;
+/**
+ * What an object below `_releases/` is, or why it is no file of a release. `keepOnce` gives one string for all that are the
+ * same: there are few targets and names of files, and many files.
+ */
+export function entryOf({ key, size, time }: ListedFile, keepOnce: (text: string) => string): Entry | string {
   const leftOut = (why: string) => `\`${key}\` ${why}, and is left out`;
   const parts = parseFileKey(key);
   if (!parts) return leftOut(`is not \`${FILES}VERSION/TARGET/FILE\``);
@@ -23,5 +25,5 @@ export function entryOf(file: ListedFile): Entry | string {
   if (!isReleaseTime(time)) return leftOut(`has no date: \`${time}\``);
   if (isSidecar(name)) return leftOut('is about another file');
   if (size === 0) return leftOut('is empty');
-  return { file, version, target, name };
+  return { version, target: keepOnce(target), file: { name: keepOnce(name), key, size, time } };
 }

@@ -51,8 +51,10 @@ const SECTIONS = [
 ] as const;
 
 /** `_releases.json` in the shape of Garage's own, with the releases and their order as they are in the index. */
-export function renderGarageJson({ releases }: ReleaseIndex, baseUrl = '/'): string {
-  return render((channel) => releases[channel].map((release) => JSON.stringify(toGarageRelease(release, baseUrl))));
+export function renderGarageJson({ releases }: ReleaseIndex, baseUrl = '/'): Iterable<string> {
+  return render(function* (channel) {
+    for (const release of releases[channel]) yield toGarageRelease(release, baseUrl);
+  });
 }
 
 function toGarageRelease({ version, targets }: Release, baseUrl: string): GarageRelease {
@@ -76,7 +78,7 @@ function toGarageRelease({ version, targets }: Release, baseUrl: string): Garage
  * `_releases.json` byte for byte as Garage's own generator makes it of the lines of a listing, sidecars and cut keys
  * included. It has no answer to keys of fewer than four parts; here they are left out.
  */
-export function renderCompatibleGarageJson(lines: Iterable<string>, baseUrl = GARAGE_URL): string {
+export function renderCompatibleGarageJson(lines: Iterable<string>, baseUrl = GARAGE_URL): Iterable<string> {
   // Of tens of thousands of files only the lines are kept, and not what is made of them.
   const byVersion = new Map<string, ListedRelease>();
   for (const line of lines) {
@@ -88,12 +90,12 @@ export function renderCompatibleGarageJson(lines: Iterable<string>, baseUrl = GA
     else byVersion.set(version, { version, date, time, channel: garageRules.channelOf(version), lines: [line] });
   }
   const releases = [...byVersion.values()].sort((a, b) => compareText(a.version, b.version));
-  return render((channel) => {
+  return render(function* (channel) {
     const found = releases.filter((release) => release.channel === channel);
     const ordered = channel === 'stable' ? found.reverse() : found.sort((a, b) => compareTimes(b, a));
-    return ordered.map(({ version, lines }) =>
-      JSON.stringify({ builds: lines.map((line) => parseGarageBuild(line, baseUrl)), version }),
-    );
+    for (const { version, lines: ofVersion } of ordered) {
+      yield { builds: ofVersion.flatMap((line) => parseGarageBuild(line, baseUrl) ?? []), version };
+    }
   });
 }
 
@@ -128,11 +130,18 @@ function compareTimes(a: ListedRelease, b: ListedRelease): number {
   return compareText(a.date, b.date) || compareText(a.time, b.time);
 }
 
-/** As Nix prints JSON: names in order, no spaces, no newline at the end. Releases come as JSON. */
-function render(releasesOf: (channel: Channel) => readonly string[]): string {
-  const sections = SECTIONS.map(({ channel, name, description, hide, type }) => {
-    const rest = JSON.stringify({ description, hide, name, type });
-    return `{"builds":[${releasesOf(channel).join(',')}],${rest.slice(1)}`;
-  });
-  return `[${sections.join(',')}]`;
+/** As Nix prints JSON: names in order, no spaces, no newline at the end. */
+function* render(releasesOf: (channel: Channel) => Iterable<GarageRelease>): Generator<string> {
+  let before = '[';
+  for (const { channel, name, description, hide, type } of SECTIONS) {
+    yield `${before}{"builds":[`;
+    let separator = '';
+    for (const release of releasesOf(channel)) {
+      yield separator + JSON.stringify(release);
+      separator = ',';
+    }
+    yield `],${JSON.stringify({ description, hide, name, type }).slice(1)}`;
+    before = ',';
+  }
+  yield ']';
 }

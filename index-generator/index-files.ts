@@ -10,6 +10,7 @@ import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from 
 import type { Forge } from './html/links.js';
 import { renderPage } from './html/page.js';
 import { allReleases, lastChange, renderIndexJson, renderLatestJson } from './index-json.js';
+import { joinPieces } from './join.js';
 import {
   FEED,
   GARAGE_JSON,
@@ -66,7 +67,11 @@ export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publi
 }
 
 /** Each is made when it is asked for. */
-function entriesOf(index: ReleaseIndex, options: IndexOptions, garageJson: () => string): Publication['entries'] {
+function entriesOf(
+  index: ReleaseIndex,
+  options: IndexOptions,
+  garageJson: () => Iterable<string>,
+): Publication['entries'] {
   return { [Symbol.iterator]: () => makeEntries(index, options, garageJson) };
 }
 
@@ -75,7 +80,7 @@ function garageJsonOf(
   index: ReleaseIndex,
   sources: ReleaseSources | undefined,
   { listing, baseUrl }: IndexOptions,
-): () => string {
+): () => Iterable<string> {
   if (sources) return () => renderCompatibleGarageJson(garageLines(sources, listing), baseUrl);
   return () => renderGarageJson(index, baseUrl);
 }
@@ -84,12 +89,12 @@ function garageJsonOf(
 function* makeEntries(
   index: ReleaseIndex,
   { baseUrl, title = DEFAULT_TITLE, forge, key, requiredTargets = [] }: IndexOptions,
-  garageJson: () => string,
+  garageJson: () => Iterable<string>,
 ): Generator<PublishedFile | PublishedAlias> {
   const base = baseUrl !== undefined && { baseUrl };
   for (const release of allReleases(index)) yield* sumsOf(release, key);
   yield* signed(
-    { key: INDEX_JSON, content: renderIndexJson(index, title, baseUrl), contentType: JSON_TYPE },
+    largeFile(INDEX_JSON, JSON_TYPE, () => renderIndexJson(index, title, baseUrl)),
     { fileName: 'index.json', time: lastChange(index) },
     key,
   );
@@ -101,12 +106,26 @@ function* makeEntries(
     yield { key: about.key, content: renderFeed(releases, { ...about, ...base }), contentType: ATOM };
   }
   yield* latestEntries(index, requiredTargets, baseUrl);
-  yield { key: GARAGE_JSON, content: garageJson(), contentType: JSON_TYPE };
+  yield largeFile(GARAGE_JSON, JSON_TYPE, garageJson);
   const page = renderPage(index, {
     ...{ title, ...base, ...(forge && { forge }) },
     ...(key && { minisignKey: renderMinisignKey(minisignKey(key.publicKey)) }),
   });
   yield { key: PAGE, content: page, contentType: 'text/html; charset=utf-8' };
+}
+
+/** Made when it is asked for. */
+function largeFile(key: string, contentType: string, pieces: () => Iterable<string>): PublishedFile {
+  let content: string | undefined;
+  return {
+    key,
+    contentType,
+    pieces,
+    get content() {
+      content ??= joinPieces(pieces());
+      return content;
+    },
+  };
 }
 
 function* sumsOf(release: Release, secretKey: SecretKey | undefined): Generator<PublishedFile> {
@@ -124,11 +143,12 @@ function* signed(
   key: SecretKey | undefined,
 ): Generator<PublishedFile> {
   if (key) {
-    const digest = createMinisignHash().update(file.content).digest();
+    const hash = createMinisignHash();
+    for (const piece of file.pieces?.() ?? [file.content]) hash.update(piece);
     const timestamp = time === undefined ? 0 : Date.parse(time) / 1000;
     yield {
       key: signatureKey(file.key),
-      content: signMinisign(digest, { ...about, timestamp }, key),
+      content: signMinisign(hash.digest(), { ...about, timestamp }, key),
       contentType: TEXT,
     };
   }

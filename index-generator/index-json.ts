@@ -40,10 +40,19 @@ function fileJson({ name, size, sha256, time, key, storePath }: ReleaseFile, bas
 }
 
 /** `releases/index.json`: a release has a line, so that two of them can be compared as text. */
-export function renderIndexJson(index: ReleaseIndex, title: string, baseUrl: string | undefined): string {
+export function* renderIndexJson(
+  index: ReleaseIndex,
+  title: string,
+  baseUrl: string | undefined,
+): Generator<string, undefined> {
   const about = { version: VERSION, title, baseUrl: baseUrl ?? null, updated: lastChange(index) ?? null };
-  const lines = allReleases(index).map((release) => JSON.stringify(releaseJson(release, baseUrl)));
-  return `${JSON.stringify(about).slice(0, -1)},"releases":[${lines.length > 0 ? '\n' : ''}${lines.join(',\n')}\n]}\n`;
+  yield `${JSON.stringify(about).slice(0, -1)},"releases":[`;
+  let separator = '\n';
+  for (const release of allReleases(index)) {
+    yield separator + JSON.stringify(releaseJson(release, baseUrl));
+    separator = ',\n';
+  }
+  yield '\n]}\n';
 }
 
 /** `releases/latest/<channel>.json`. */

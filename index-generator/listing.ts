@@ -7,7 +7,7 @@ import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '../release
  */
 
 /** Exactly one space is before the key; the key may begin with more. */
-const LINE = /^\s*(?<date>\d{4}-\d\d-\d\d)\s+(?<time>\d\d:\d\d:\d\d)\s+(?<size>\d{1,15}) (?<key>.+)$/s;
+const LINE = /^\s*(\d{4}-\d\d-\d\d)\s+(\d\d:\d\d:\d\d)\s+(\d{1,15}) (.+)$/s;
 
 /** Lines that are no objects: directories of a listing without `--recursive`, and what `--summarize` adds. */
 const NO_OBJECT = /^\s*(PRE .*|Total Objects: .*|Total Size: .*)?$/s;
@@ -46,8 +46,8 @@ export function* linesOf(text: string): Generator<string> {
 }
 
 function readLine(line: string): ListedFile | undefined {
-  const groups = LINE.exec(line)?.groups;
-  if (!groups) return undefined;
-  const { date, time, size, key } = groups as Record<'date' | 'time' | 'size' | 'key', string>;
+  const match = LINE.exec(line);
+  if (!match) return undefined;
+  const [, date, time, size, key] = match as unknown as [string, string, string, string, string];
   return { key, size: Number(size), time: `${date}T${time}Z` };
 }

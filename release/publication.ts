@@ -14,6 +14,8 @@ export interface PublishedFile {
   readonly key: string;
   readonly content: string;
   readonly contentType: string;
+  /** The same content, of a large file that need not be in memory as a whole. */
+  pieces?(): Iterable<string>;
 }
 
 /** A key that leads to another object. */

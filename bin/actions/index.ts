@@ -1,7 +1,6 @@
 import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
+import { text } from 'node:stream/consumers';
 import { checkKey } from '../../cache/object-store/object-store.js';
 import { type IndexOptions, makeIndex } from '../../index-generator/index-files.js';
 import { readListing } from '../../index-generator/listing.js';
@@ -19,7 +18,6 @@ import { indexOptionsOf, releaseTrustOf } from '../releases.js';
 import { requireCache, type Settings } from '../settings.js';
 import { openSource } from '../source.js';
 import { count } from '../terminal.js';
-import { withCache } from '../with-caches.js';
 import type { IndexCommandOptions } from './index-publish.js';
 
 export interface BuildIndexOptions extends IndexCommandOptions {
@@ -34,10 +32,11 @@ const WARNINGS_SHOWN = 20;
 /** Files of the index that are written at a time: most are very small, and some are very large. */
 const BATCH = { files: 256, characters: 256 * 1024 } as const;
 
-/** Larger files are compared in pieces. */
+/** Characters of a text; what has more is written in pieces. */
 const SMALL = 64 * 1024;
 
-const PIECE = 256 * 1024;
+/** Bytes of a large file at a time; a piece of text has up to three for each of its characters. */
+const MEMORY = 3 * (SMALL + 1);
 
 export async function build(options: BuildIndexOptions, context: Context): Promise<void> {
   const { out } = options;
@@ -65,11 +64,13 @@ async function makePublication(options: BuildIndexOptions, settings: Settings, c
   const { keys, policy } = await releaseTrustOf(settings, { ...(allowUnsigned && { allowUnsigned }) });
   const indexOptions: IndexOptions = { ...indexOptionsOf(settings, keys), ...(compat && { compat }) };
   if (fromListing !== undefined) {
-    const listing = new TextDecoder().decode(await buffer(await openSource(fromListing, context)));
+    const listing = await text(await openSource(fromListing, context));
     return makeIndex(readListing(listing), { ...indexOptions, ...(compat && { listing }) });
   }
   const url = settings.from.values[0] ?? requireCache(settings.to, 'from');
   const warn = (message: string) => note(context, options, `warning: ${message}`);
+  // Not loaded for a listing, which is large and needs the memory.
+  const { withCache } = await import('../with-caches.js');
   const read = withCache(url, { context, settings, warn }, ({ objects }) => readSources(objects, policy));
   return makeIndex(await read, indexOptions);
 }
@@ -101,25 +102,31 @@ async function writeFiles(out: string, { entries }: Publication): Promise<Writte
 }
 
 function* batches(entries: Publication['entries']): Generator<readonly PublishedFile[]> {
-  let batch: PublishedFile[] = [];
+  const batch: PublishedFile[] = [];
   let characters = 0;
   for (const entry of entries) {
     if ('target' in entry) continue;
     batch.push(entry);
-    characters += entry.content.length;
+    characters += sizeOf(entry);
     if (batch.length < BATCH.files && characters < BATCH.characters) continue;
     yield batch;
-    batch = [];
+    // Who works with it still has it: what is in it must not stay in memory while more is made.
+    batch.length = 0;
     characters = 0;
   }
   if (batch.length > 0) yield batch;
 }
 
+/** In characters. What comes in pieces is too large to be looked at. */
+function sizeOf(file: PublishedFile): number {
+  return file.pieces ? Number.POSITIVE_INFINITY : file.content.length;
+}
+
 /** Writes a file, unless it is there with this content; says whether it did. */
-async function writeChanged(out: string, { key, content }: PublishedFile, temporary: string): Promise<boolean> {
-  const path = join(out, checkKey(key));
-  if (content.length > SMALL) return writeLarge(path, content);
-  const bytes = Buffer.from(content);
+async function writeChanged(out: string, file: PublishedFile, temporary: string): Promise<boolean> {
+  const path = join(out, checkKey(file.key));
+  if (sizeOf(file) > SMALL) return writeLarge(path, file);
+  const bytes = Buffer.from(file.content);
   const there = await readSmallFile(path, bytes.length).catch(ignoreLarger);
   if (there?.equals(bytes)) return false;
   await writeFileAtomic(path, temporary, bytes);
@@ -132,37 +139,53 @@ function ignoreLarger(error: unknown): undefined {
 }
 
 /** In pieces: there is no memory for a large text and its bytes. */
-async function writeLarge(path: string, content: string): Promise<boolean> {
-  if (await hasContent(path, content)) return false;
+async function writeLarge(path: string, large: PublishedFile): Promise<boolean> {
+  if (await hasContent(path, large)) return false;
   await makeDirectory(dirname(path));
-  await makeWhole(path, (temporary) => writeStream(temporary, Readable.from(piecesOf(content))));
+  await makeWhole(path, (temporary) => writeStream(temporary, bytesOf(large)));
   return true;
 }
 
-async function hasContent(path: string, content: string): Promise<boolean> {
+async function hasContent(path: string, large: PublishedFile): Promise<boolean> {
   const file = await open(path).catch((error) => {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   });
   if (!file) return false;
   try {
-    for (const piece of piecesOf(content)) {
-      const there = Buffer.alloc(piece.length);
-      await file.read(there, 0, piece.length);
-      if (!there.equals(piece)) return false;
+    const there = Buffer.allocUnsafe(MEMORY);
+    for await (const piece of bytesOf(large)) {
+      const { bytesRead } = await file.read(there, 0, piece.length);
+      if (!there.subarray(0, bytesRead).equals(piece)) return false;
     }
-    return (await file.read(Buffer.alloc(1), 0, 1)).bytesRead === 0;
+    return (await file.read(there, 0, 1)).bytesRead === 0;
   } finally {
     await file.close();
   }
 }
 
-function* piecesOf(content: string): Generator<Buffer> {
-  for (let start = 0; start < content.length; ) {
-    const end = start + PIECE;
+/** All pieces are in the same memory: each is good until the next is asked for. */
+async function* bytesOf(file: PublishedFile): AsyncGenerator<Buffer> {
+  const memory = Buffer.allocUnsafe(MEMORY);
+  let filled = 0;
+  for (const piece of file.pieces?.() ?? [file.content]) {
+    for (const part of cut(piece)) {
+      if (filled + part.length * 3 > MEMORY) {
+        yield memory.subarray(0, filled);
+        filled = 0;
+      }
+      filled += memory.write(part, filled);
+    }
+  }
+  yield memory.subarray(0, filled);
+}
+
+function* cut(text: string): Generator<string> {
+  for (let start = 0; start < text.length; ) {
+    const end = start + SMALL;
     // A pair of surrogates is one character.
-    const next = /[\ud800-\udbff]/.test(content.charAt(end - 1)) ? end + 1 : end;
-    yield Buffer.from(content.slice(start, next));
+    const next = /[\ud800-\udbff]/.test(text.charAt(end - 1)) ? end + 1 : end;
+    yield text.slice(start, next);
     start = next;
   }
 }
