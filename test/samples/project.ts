@@ -111,10 +111,11 @@ export async function createRunner(): Promise<Runner> {
   };
 }
 
-/** How many jobs wait for each other before this one. */
+/** How many jobs wait for each other before this one; those that are not run now have ended. */
 function depthOf(name: string, jobs: readonly Job[]): number {
-  const needs = jobs.find((job) => job.name === name)!.needs;
-  return needs.length === 0 ? 0 : 1 + Math.max(...needs.map((each) => depthOf(each, jobs)));
+  const needs = jobs.find((job) => job.name === name)?.needs ?? [];
+  const awaited = needs.filter((each) => jobs.some((job) => job.name === each));
+  return awaited.length === 0 ? 0 : 1 + Math.max(...awaited.map((each) => depthOf(each, jobs)));
 }
 
 /** Makes a script that can be run. */
