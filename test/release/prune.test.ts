@@ -79,6 +79,7 @@ describe('pruning releases', () => {
     await write(`releases/${commit(3)}/SHA256SUMS`, 'sums');
     await write(`releases/${commit(3)}/SHA256SUMS.minisig`, 'signature');
     await write(`releases/${commit(3)}/other`, 'of somebody');
+    await write(`releases/${commit(3)}/SHA256SUMS.other`, 'of somebody');
     const yank = { version: commit(3), reason: 'bad', time: timeAt(0) };
     await putDocument(bucket(), YANK, versionKey(YANKS, commit(3)), yank, [key]);
     await put('v1.0.0', -500);
@@ -88,8 +89,8 @@ describe('pruning releases', () => {
     expect(await run(store(), 16, { keep: 2 })).toEqual([]);
     expect(await run(store(), 17, { keep: 2 })).toEqual(['delete 3']);
     const after = await hashesIn(bucket());
-    expect(await keysOf(commit(3))).toEqual([`releases/${commit(3)}/other`]);
-    const kept = [...before].filter(([each]) => !each.includes(commit(3)) || each.endsWith('/other'));
+    expect(await keysOf(commit(3))).toEqual([`releases/${commit(3)}/SHA256SUMS.other`, `releases/${commit(3)}/other`]);
+    const kept = [...before].filter(([each]) => !each.includes(commit(3)) || each.endsWith('other'));
     expect([...after]).toEqual(kept);
     expect(await run(store(), 30, { keep: 2 })).toEqual([]);
   });
