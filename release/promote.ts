@@ -18,6 +18,8 @@ export interface PromotionRequest {
   readonly candidate: Candidate;
   readonly version: string;
   readonly state: Exclude<PromotionState, 'done'>;
+  /** Remove what an unfinished promotion has left. */
+  readonly discard: boolean;
   /** Those that were passed. */
   readonly gates: readonly Verdict[];
   readonly keys: readonly SecretKey[];
@@ -53,7 +55,7 @@ export function promotionState(candidate: Candidate, version: string, sources: R
   return sources.prunings.length === 0 ? 'done' : 'begun';
 }
 
-/** The mark of a promotion that has not been finished. */
+/** The mark of a promotion to a version that was not finished, if there is one. */
 export function unfinishedPromotion(sources: ReleaseSources): Promotion | undefined {
   return trusted(sources.promotions)[0];
 }
@@ -70,7 +72,7 @@ export async function promoteRelease(
 ): Promise<readonly PromotedFile[]> {
   const { candidate, version, policy } = request;
   const store = requireWritable(objects);
-  if (request.state === 'abandoned') await removeRelease(store, version);
+  if (request.discard) await removeRelease(store, version);
   await mark(store, request);
   const there = await readSources(store, policy, version);
   await refuseOthers(store, request, there);
@@ -116,25 +118,34 @@ async function requireMark(store: WritableStore, { candidate, version, policy }:
   throw taken(version, `it is being made of \`${found.value.from}\` at this moment`);
 }
 
-/** Somebody may have published something under the name before the mark was there. */
+/**
+ * Somebody may have come before the mark was there. A release that is signed is not to be hidden by it; what has files only
+ * may be in the making itself, under a mark that this one has replaced.
+ */
 async function refuseOthers(store: WritableStore, request: PromotionRequest, there: ReleaseSources): Promise<void> {
   await requireMark(store, request);
   const { candidate, version, state } = request;
-  const others = othersIn(candidate, version, there);
-  const foreign = state === 'new' ? await otherBytes(store, candidate, version, there) : [];
-  const [other] = [...others, ...foreign];
+  const [fragment] = otherFragments(candidate, there);
+  if (fragment !== undefined && state === 'new') await store.remove([versionKey(PROMOTIONS, version)]);
+  const files = otherFiles(candidate, version, there);
+  const exchanged = state === 'new' ? await otherBytes(store, candidate, version, there) : [];
+  const other = fragment ?? files[0] ?? exchanged[0];
   if (other === undefined) return;
-  if (state === 'new') await store.remove([versionKey(PROMOTIONS, version)]);
-  throw taken(version, `\`${other}\` is of another release`);
+  const hint = `if nobody else is at work there, run this again with \`--discard\`, which removes what is below \`${version}\``;
+  throw taken(version, `\`${other}\` is of another release`, fragment === undefined ? hint : undefined);
 }
 
-/** Keys that a promotion does not make. */
-function othersIn(candidate: Candidate, version: string, sources: ReleaseSources): readonly string[] {
+/** Keys of fragments that are believed, and are not of the promotion. */
+function otherFragments(candidate: Candidate, { fragments }: ReleaseSources): readonly string[] {
+  return fragments
+    .filter((found) => found.trusted && found.value.promotion?.from !== candidate.version)
+    .map(({ key }) => key);
+}
+
+/** Keys of files that a promotion does not make. */
+function otherFiles(candidate: Candidate, version: string, sources: ReleaseSources): readonly string[] {
   const wanted = new Set(filesOf(version, candidate.fragments).map(({ key }) => key));
-  const fragments = sources.fragments.filter(
-    (found) => found.trusted && found.value.promotion?.from !== candidate.version,
-  );
-  return [...releaseFiles(sources).filter((key) => !wanted.has(key)), ...fragments.map(({ key }) => key)];
+  return releaseFiles(sources).filter((key) => !wanted.has(key));
 }
 
 async function otherBytes(
@@ -197,7 +208,7 @@ function isPromoted(fragment: Fragment, source: Fragment): boolean {
 function faultOf(candidate: Candidate, version: string, sources: ReleaseSources): string | undefined {
   const fragments = trusted(sources.fragments);
   if (fragments.length < sources.fragments.length || hasDamage(sources)) return 'not all of it is signed';
-  const [other] = othersIn(candidate, version, sources);
+  const [other] = [...otherFiles(candidate, version, sources), ...otherFragments(candidate, sources)];
   if (other !== undefined) return `\`${other}\` is of another release`;
   const missing = candidate.fragments.find((source) => !fragments.some((each) => isPromoted(each, source)));
   if (missing) return `its files for \`${missing.target}\` are others than those of \`${candidate.version}\``;

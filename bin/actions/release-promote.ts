@@ -74,8 +74,10 @@ async function run(work: PromotionRun, options: PromoteOptions, context: Context
     note(context, options, `\`${promoted}\` is \`${version}\` already: nothing to do`);
     return report({ plan, state: 'unchanged', files: unchangedFiles(plan), gates: [] }, options, context);
   }
-  if (state === 'abandoned' && !options.discard) throw abandoned(unfinishedPromotion(there)!, options.to);
-  if (state === 'begun') note(context, options, `\`${promoted}\` was begun before: going on`);
+  const unfinished = unfinishedPromotion(there);
+  const discard = unfinished !== undefined && options.discard === true;
+  if (unfinished && state === 'abandoned' && !discard) throw abandoned(unfinished, options.to);
+  if (unfinished && !discard) note(context, options, `\`${promoted}\` was begun before: going on`);
   const now = new Date();
   const tools = { objects, now, directory: process.cwd(), env: context.env, signal, show: showOn(context) };
   const gates = await askGates(plan, rules, tools, (verdict) => tell(verdict, options, context));
@@ -91,7 +93,7 @@ async function run(work: PromotionRun, options: PromoteOptions, context: Context
     const planned = files.map((file) => ({ ...file, state: 'planned' as const }));
     return report({ plan, state: 'planned', files: planned, gates }, options, context);
   }
-  const request = { candidate, version: promoted, state, gates, keys, policy, now };
+  const request = { candidate, version: promoted, state, discard, gates, keys, policy, now };
   const copied = await promoteRelease(objects, request);
   note(context, options, `\`${promoted}\` is \`${version}\`: ${amount}; \`carport index publish\` shows it`);
   await report({ plan, state: 'promoted', files: copied, gates }, options, context);

@@ -77,7 +77,7 @@ function configurePromote(command: Command, context: Context): void {
     .addOption(new Option('--to <channel>', 'what it is to be').choices(CHANNELS).makeOptionMandatory())
     .option('--as <version>', 'its new version (default: a prerelease without what makes it one)')
     .option('--cache <cache>', 'the bucket that has the releases [CARPORT_TO]')
-    .option('--discard', 'give up what was begun under this version of another release')
+    .option('--discard', 'remove what an unfinished promotion to the same version has left')
     .option('--dry-run', 'ask the gates; change nothing');
   addSigning(promote)
     .addOption(settingOption('required-targets', '<triple>'))

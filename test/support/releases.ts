@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto';
 import type * as v from 'valibot';
 import { openFileStore } from '#cache/object-store/file.js';
 import { listObjects, type ObjectStore } from '#cache/object-store/object-store.js';
+import { makeIndex } from '#index-generator/index-files.js';
 import type { SecretKey } from '#lib/signing/key.js';
+import type { TrustPolicy } from '#lib/signing/trust.js';
 import { FRAGMENT, type Fragment } from '#release/documents.js';
 import { fileKey, fragmentKey } from '#release/layout.js';
 import { type DocumentKind, type DocumentOf, renderDocument } from '#release/signed-document.js';
+import { readSources } from '#release/sources.js';
 
 /** One target of a release for tests. */
 export interface TestRelease {
@@ -56,6 +59,20 @@ export async function putDocument<Entries extends v.ObjectEntries>(
 ): Promise<void> {
   const objects = typeof place === 'string' ? openFileStore(place) : place;
   await objects.put(key, Buffer.from(renderDocument(kind, value, keys)), { contentType: 'application/json' });
+}
+
+/** The version that an index of this place would call the latest stable one; its files must all be there. */
+export async function latestStable(place: ObjectStore | string, policy: TrustPolicy): Promise<string | undefined> {
+  const objects = typeof place === 'string' ? openFileStore(place) : place;
+  const { entries } = makeIndex(await readSources(objects, policy), {});
+  let latest: string | undefined;
+  for (const entry of entries) {
+    if ('target' in entry && (await objects.size(entry.target)) === undefined) throw new Error(`no ${entry.target}`);
+    if ('content' in entry && entry.key === 'releases/latest/stable.json') {
+      latest = (JSON.parse(entry.content) as { release: { version: string } }).release.version;
+    }
+  }
+  return latest;
 }
 
 /** SHA-256 of all that is in a store, by key. */
