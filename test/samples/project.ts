@@ -6,24 +6,29 @@ import { CARPORT, createSandbox, type KeyFile, type Sandbox } from '../support/s
 import { CANDIDATE, SECRETS } from './occasions.js';
 import { type Job, readSample } from './pipelines.js';
 
+type Variables = Readonly<Record<string, string>>;
+
 /** A project with its repository, and machines that run jobs of it. */
 export interface Runner {
   readonly box: Sandbox;
   readonly key: KeyFile;
   readonly commit: string;
   readonly bucket: string;
-  readonly secrets: Readonly<Record<string, string>>;
+  readonly secrets: Variables;
   /** Runs jobs, each when those before it have ended, those of one kind at once. Gives what they printed. */
-  run(jobs: readonly Job[], env: Readonly<Record<string, string>>): Promise<string>;
+  run(jobs: readonly Job[], env: Variables): Promise<string>;
 }
 
 /** What the project has beside the samples. */
 const CHANGELOG = '# v1.2.0\n\nIs better.\n';
 
-export async function createRunner(): Promise<Runner> {
+/** `place` is a bucket and its access key; otherwise it is a directory. */
+export async function createRunner(
+  place: { readonly to?: string; readonly secrets?: Variables } = {},
+): Promise<Runner> {
   const box = await createSandbox();
   const key = await box.makeKey('releases.example.org-1');
-  const secrets = { ...SECRETS, RELEASE_KEY: (await readFile(key.file, 'utf8')).trim() };
+  const secrets = { ...SECRETS, ...place.secrets, RELEASE_KEY: (await readFile(key.file, 'utf8')).trim() };
   const [origin, project, programs, calls] = ['origin.git', 'project', 'programs', 'calls'].map((name) =>
     box.path(name),
   );
@@ -63,7 +68,7 @@ export async function createRunner(): Promise<Runner> {
     '[ "$*" = "TARGET=$TARGET result/bin/tool" ]',
   ]);
 
-  const clone = async ({ clone: kind }: Job, env: Readonly<Record<string, string>>) => {
+  const clone = async ({ clone: kind }: Job, env: Variables) => {
     const directory = await mkdtemp(box.path('work', 'job-'));
     await git(directory, 'init', '--quiet');
     await git(directory, 'remote', 'add', 'origin', `file://${origin}`);
@@ -73,7 +78,7 @@ export async function createRunner(): Promise<Runner> {
     await git(directory, 'checkout', '--quiet', 'FETCH_HEAD');
     return directory;
   };
-  const runJob = async (job: Job, env: Readonly<Record<string, string>>) => {
+  const runJob = async (job: Job, env: Variables) => {
     const cwd = await clone(job, env);
     let output = '';
     for (const { shell, script, env: own } of job.steps) {
@@ -92,7 +97,7 @@ export async function createRunner(): Promise<Runner> {
   return {
     ...{ box, key, commit, bucket, secrets },
     async run(jobs, env) {
-      const variables = { ...env, CARPORT_TO: `file://${bucket}` };
+      const variables = { ...env, CARPORT_TO: place.to ?? `file://${bucket}` };
       const waves = [...new Set(jobs.map(({ name }) => depthOf(name, jobs)))].sort();
       let output = '';
       for (const wave of waves) {
