@@ -64,7 +64,7 @@ export function readSample(path: string): string {
 }
 
 /** The YAML documents of a sample; throws for what a parser warns of. */
-export function yamlOf(text: string): readonly unknown[] {
+function yamlOf(text: string): readonly unknown[] {
   return parseAllDocuments(text).map((document) => {
     const [fault] = [...document.errors, ...document.warnings];
     if (fault) throw fault;
