@@ -34,7 +34,8 @@ export const requiredTargets: Gate = async ({ candidate }, rules) => {
 export const minimumAge: Gate = async ({ candidate: { fragments } }, { minimumAgeMs = 0 }, { now }) => {
   const age = now.getTime() - Math.max(...fragments.map(({ time }) => Date.parse(time)));
   if (age < 0) return failed('minimum-age', 'it is from the future: check the clocks');
-  const detail = `${spanText(age)} old, ${spanText(minimumAgeMs)} are asked for`;
+  const least = spanText(minimumAgeMs);
+  const detail = `${spanText(age)} old, ${least} ${least.startsWith('1 ') ? 'is' : 'are'} asked for`;
   return age < minimumAgeMs ? failed('minimum-age', detail) : passed('minimum-age', detail);
 };
 
