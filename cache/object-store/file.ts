@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream, type Stats } from 'node:fs';
-import { copyFile, link, readdir, rm, stat } from 'node:fs/promises';
+import { copyFile, link, lstat, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CarportError, isErrno } from '../../lib/errors.js';
@@ -111,12 +111,21 @@ async function* listDirectory(
   { prefix = '', recursive = false }: ListOptions,
   directory = '',
 ): AsyncGenerator<ListedObject> {
+  const end = prefix.indexOf('/', directory.length);
+  if (end !== -1 && prefix.startsWith(directory)) {
+    // One entry alone can lead there: the others, which may be thousands, are not read.
+    const name = prefix.slice(directory.length, end);
+    if (isListed(name) && (await isDirectory(join(root, directory, name)))) {
+      yield* listDirectory(root, { prefix, recursive }, prefix.slice(0, end + 1));
+    }
+    return;
+  }
   const entries = await readdir(join(root, directory), { withFileTypes: true }).catch((error) => {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
     throw error;
   });
   const keys = entries
-    .filter(({ name }) => isKey(name) && !isTemporaryName(name))
+    .filter(({ name }) => isListed(name))
     .map((entry) => directory + entry.name + (entry.isDirectory() ? '/' : ''));
   let files: string[] = [];
   for (const key of keys.sort(byBytes)) {
@@ -126,11 +135,23 @@ async function* listDirectory(
       yield* await sized(root, files);
       files = [];
     }
-    if (below && (prefix.startsWith(key) || (recursive && key.startsWith(prefix)))) {
-      yield* listDirectory(root, { prefix, recursive }, key);
-    }
+    if (below && recursive && key.startsWith(prefix)) yield* listDirectory(root, { prefix, recursive }, key);
   }
   yield* await sized(root, files);
+}
+
+function isListed(name: string): boolean {
+  return isKey(name) && !isTemporaryName(name);
+}
+
+/** Not a link to one. */
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return false;
+    throw error;
+  }
 }
 
 /** Files whose sizes are asked for at a time. */
