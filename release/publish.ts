@@ -25,16 +25,17 @@ export interface Published {
   readonly warnings: readonly string[];
 }
 
-/** Beginnings; then others write releases all the time. */
+/** How often it is begun; who still finds something new then would never end. */
 const MAX_ROUNDS = 10;
 
 /**
  * Makes the index of a bucket, writes what differs of it in the order of its entries, and then removes what is out of date.
- * Nothing is written before all sources are read. `makePublication` gives the same for the same sources. Runs that are at work
- * at once do no harm, since no run that has written by old sources ends with that:
- * 1. Whoever has written anything lists the sources again, and begins anew unless nothing of them was written since.
- * 2. So a run that still writes after the last change of the sources sees that change, and makes good what it has written.
- * 3. What was written before that change is compared by the publication that follows it, and all of these write the same bytes.
+ * Nothing is written before all sources are read. `makePublication` gives the same for the same sources. Of runs that are at
+ * work at once, none that knows older sources has the last word:
+ * 1. Whoever has written anything lists the sources again, and begins anew when anything of them was written meanwhile.
+ * 2. So a run that writes after the last change of the sources notices that change, and mends what it wrote without knowing it.
+ * 3. All that list the sources after that change write the same bytes, and mend what was written before they looked.
+ * One that is killed, or fails, may leave an older index; the next one mends it.
  */
 export async function publishIndex(
   objects: ObjectStore,
@@ -131,22 +132,31 @@ async function listPublished(objects: ObjectStore): Promise<ReadonlyMap<string, 
   return there;
 }
 
-/** Checksums that are written at a time. */
+/** Entries that are written at a time, where their order does not matter. */
 const AT_ONCE = 64;
 
-/** Checksums of releases, of which there are very many, come together; everything else comes alone. */
+/** Checksums of releases, of which there are very many, go together, and so do aliases; everything else goes alone. */
 function* batchesOf(entries: Iterable<Entry>): Generator<readonly Entry[]> {
-  let sums: Entry[] = [];
+  let batch: Entry[] = [];
+  let kind: EntryKind | undefined;
   for (const entry of entries) {
-    const isSums = /^releases\/[^/]+\/SHA256SUMS(\.minisig)?$/.test(entry.key);
-    if (isSums) sums.push(entry);
-    if (sums.length === AT_ONCE || (!isSums && sums.length > 0)) {
-      yield sums;
-      sums = [];
+    const its = kindOf(entry);
+    if (batch.length === AT_ONCE || (batch.length > 0 && its !== kind)) {
+      yield batch;
+      batch = [];
     }
-    if (!isSums) yield [entry];
+    kind = its;
+    if (kind === 'page') yield [entry];
+    else batch.push(entry);
   }
-  if (sums.length > 0) yield sums;
+  if (batch.length > 0) yield batch;
+}
+
+type EntryKind = 'alias' | 'sums' | 'page';
+
+function kindOf(entry: Entry): EntryKind {
+  if ('target' in entry) return 'alias';
+  return /^releases\/[^/]+\/SHA256SUMS(\.minisig)?$/.test(entry.key) ? 'sums' : 'page';
 }
 
 /** Says whether it was not there with this content. */
