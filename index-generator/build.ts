@@ -1,9 +1,9 @@
+import { isWebUrl } from '../release/ci.js';
 import type { Fragment, FragmentFile, Yank } from '../release/documents.js';
 import { fileKey, isSidecar, parseFileKey } from '../release/layout.js';
 import { type ReleaseSources, trusted } from '../release/sources.js';
 import { isFullCommit } from '../release/version.js';
 import { type Entry, entryOf } from './entry.js';
-import { webAddress } from './html/links.js';
 import { CHANNELS, type Channel, type Release, type ReleaseIndex, type ReleaseTarget } from './model.js';
 import { compareText } from './order.js';
 import type { Rules } from './rules.js';
@@ -169,7 +169,7 @@ function originOf(
 
 /** Readers may make a link of it. */
 function webPage(url: string | null): string | null {
-  return url !== null && webAddress(url) !== undefined ? url : null;
+  return url !== null && isWebUrl(url) ? url : null;
 }
 
 function tellMissingTargets(releases: readonly Release[], requiredTargets: readonly string[]): readonly Release[] {

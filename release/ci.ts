@@ -209,7 +209,8 @@ function findRunUrl(spec: SystemSpec, env: Environment, warnings: string[]): Fou
   return undefined;
 }
 
-function isWebUrl(text: string): boolean {
+/** True for the address of a web page that has no password in it. */
+export function isWebUrl(text: string): boolean {
   if (/[\s\x00-\x1f\x7f]/.test(text) || !URL.canParse(text)) return false;
   const { protocol, username, password } = new URL(text);
   return /^https?:$/.test(protocol) && username === '' && password === '';

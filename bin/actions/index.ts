@@ -12,12 +12,12 @@ import { makeWhole, writeStream } from '../../lib/filesystem/whole.js';
 import type { Publication, PublishedFile } from '../../release/publication.js';
 import { readSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
-import { type Context, note, say, writeJson, writeLines } from '../context.js';
-import { printable } from '../printable.js';
+import { type Context, note, writeJson, writeLines } from '../context.js';
 import { indexOptionsOf, releaseTrustOf } from '../releases.js';
 import { requireCache, type Settings } from '../settings.js';
 import { openSource } from '../source.js';
 import { count } from '../terminal.js';
+import { sayWarnings } from '../warnings.js';
 import type { IndexCommandOptions } from './index-publish.js';
 
 export interface BuildIndexOptions extends IndexCommandOptions {
@@ -25,9 +25,6 @@ export interface BuildIndexOptions extends IndexCommandOptions {
   readonly from?: readonly string[];
   readonly out: string;
 }
-
-/** A bucket that is used for other things, too, would fill the log. */
-const WARNINGS_SHOWN = 20;
 
 /** Files of the index that are written at a time: most are very small, and some are very large. */
 const BATCH = { files: 256, characters: 256 * 1024 } as const;
@@ -43,11 +40,7 @@ export async function build(options: BuildIndexOptions, context: Context): Promi
   const settings = await settingsOf({ ...options }, context);
   const publication = await makePublication(options, settings, context);
   if (publication.releases === 0 && !options.allowEmpty) throw noRelease(options);
-  for (const warning of publication.warnings.slice(0, WARNINGS_SHOWN)) {
-    say(context, `${printable(`warning: ${warning}`)}\n`);
-  }
-  const more = publication.warnings.length - WARNINGS_SHOWN;
-  if (more > 0) say(context, `warning: ${count(more, 'more warning')}; \`--json\` prints all\n`);
+  sayWarnings(context, publication.warnings);
   const { written, unchanged } = await writeFiles(out, publication);
   if (options.json) return writeJson(context.stdout, { written, unchanged, warnings: publication.warnings });
   if (unchanged.length > 0) note(context, options, `unchanged: ${count(unchanged.length, 'file')}`);

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { makeIndexFiles } from '#index-generator/index-files.js';
+import { makeIndex } from '#index-generator/index-files.js';
+import { readListing } from '#index-generator/listing.js';
 import { createNixStore, describeWithNix, type NixStore } from '../support/nix.js';
 import { EXTRA_BY_GARAGE, listed, listedRelease, listingOfYears, STABLE_BY_GARAGE } from './listings.js';
+import { fileOf, fragmentOf, makeIndexOf, sourcesOf } from './publications.js';
 
 const REFERENCE = fileURLToPath(new URL('reference.nix', import.meta.url));
 const GARAGE_URL = 'https://garagehq.deuxfleurs.fr/';
@@ -13,8 +15,13 @@ const RUNS = 30;
 const LISTINGS_A_RUN = 12;
 
 function ours(listing: string, baseUrl?: string): string {
-  const { files } = makeIndexFiles(listing, { compat: 'garage', ...(baseUrl !== undefined && { baseUrl }) });
-  return files.find(({ key }) => key === '_releases.json')!.content;
+  const options = { compat: 'garage', ...(baseUrl !== undefined && { baseUrl }) } as const;
+  return fileOf(makeIndexOf(listing, options), '_releases.json');
+}
+
+/** The same from the files of a bucket, without the text of a listing. */
+function oursOfFiles(listing: string): string {
+  return fileOf(makeIndex(readListing(listing), { compat: 'garage' }), '_releases.json');
 }
 
 function versionsBySection(json: string): Record<string, readonly string[]> {
@@ -43,6 +50,7 @@ describeWithNix("`--compat garage`, beside the algorithm of Garage's own generat
   it('gives the same bytes for the tags of years and their commits', async () => {
     const listing = listingOfYears();
     expect([ours(listing)]).toEqual(await theirs([listing]));
+    expect(oursOfFiles(listing)).toBe(ours(listing));
   });
 
   it.each([
@@ -57,6 +65,7 @@ describeWithNix("`--compat garage`, beside the algorithm of Garage's own generat
     ['text that JSON escapes', listed({ key: '_releases/"\\\t\x01\x1f\x7fé\u2028/<b>/\u{1f600}' })],
   ])('gives the same bytes for %s', async (_, listing) => {
     expect([ours(listing)]).toEqual(await theirs([listing]));
+    expect(oursOfFiles(listing)).toBe(ours(listing));
   });
 
   it('gives the same bytes for another base URL', async () => {
@@ -110,8 +119,30 @@ describe('--compat garage', () => {
   });
 
   it('says which keys are left out for their spaces', () => {
-    const { warnings } = makeIndexFiles(listedRelease('v1.0.0') + oddKeys(), { compat: 'garage' });
-    expect(warnings).toContain('line 6: the key has spaces, and `--compat garage` leaves it out');
+    const { warnings } = makeIndexOf(listedRelease('v1.0.0') + oddKeys(), { compat: 'garage' });
+    expect(warnings).toContain('`_releases/v1.0.0/a b/c` has spaces, and `--compat garage` leaves it out');
+  });
+
+  it('is not changed by what is signed about releases', () => {
+    const listing = listingOfYears(3);
+    const { files } = readListing(listing);
+    const fragments = files.map(({ key, size }, index) => {
+      const [, version, target] = key.split('/') as [string, string, string];
+      const about = { name: 'garage', size: size + (index % 2), sha256: 'a'.repeat(64), storePath: null };
+      return fragmentOf(version, target, { time: '1999-01-01T00:00:00Z', files: [about] });
+    });
+    const yanks = [{ version: 'v1.0.0', reason: 'broken', time: '2026-01-01T00:00:00Z' }];
+    const publication = makeIndex(sourcesOf({ files, fragments, yanks }), { compat: 'garage' });
+    expect(publication.warnings.length).toBeGreaterThan(10);
+    expect(fileOf(publication, '_releases.json')).toBe(ours(listing));
+  });
+
+  it('hides what is being made or removed', () => {
+    const { files } = readListing(listedRelease('v1.0.0') + listedRelease('v1.1.0') + listedRelease('v1.2.0'));
+    const promotions = [{ version: 'v1.2.0', from: 'v1.2.0-rc1', time: '2026-01-01T00:00:00Z' }];
+    const prunings = [{ version: 'v1.0.0', time: '2026-01-01T00:00:00Z' }];
+    const json = fileOf(makeIndex(sourcesOf({ files, promotions, prunings }), { compat: 'garage' }), '_releases.json');
+    expect(versionsBySection(json)).toEqual({ Release: ['v1.1.0'], Extra: [], Development: [] });
   });
 });
 

@@ -11,6 +11,7 @@ const OPTIONS: PageOptions = {
   title: 'Garage',
   baseUrl: 'https://garage.example.org',
   forge: { kind: 'gitea', url: 'https://git.example.org/Deuxfleurs/garage' },
+  minisignKey: 'RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3',
 };
 
 /** Every way in which people see the page. */

@@ -10,7 +10,7 @@ export function releaseOf(
   return {
     version,
     channel,
-    time: '2026-03-04T05:06:07Z',
+    time: TIME,
     targets: targets.map((target) => targetOf(version, target)),
     missingTargets: [],
     ...more,
@@ -21,7 +21,7 @@ export function releaseOf(
 export function targetOf(version: string, target: string, more: Partial<ReleaseFile> = {}): ReleaseTarget {
   const name = more.name ?? 'garage';
   const key = `_releases/${version}/${target}/${name}`;
-  return { target, files: [{ name, key, size: 22_334_455, time: '2026-03-04T05:06:07Z', sha256: SHA256, ...more }] };
+  return { target, files: [{ name, key, size: 22_334_455, time: TIME, sha256: SHA256, ...more }] };
 }
 
 /** An index of these releases. */
@@ -30,6 +30,7 @@ export function indexOf(...releases: readonly Release[]): ReleaseIndex {
   return { releases: { stable: of('stable'), extra: of('extra'), development: of('development') } };
 }
 
+const TIME = '2026-03-04T05:06:07Z';
 export const SHA256 = '0123456789abcdef'.repeat(4);
 export const COMMIT = '89abcdef01'.repeat(4);
 
@@ -55,20 +56,42 @@ export const HOSTILE_NAMES = [
   `&lt;b&gt;`,
 ];
 
+/** Addresses that want to be more than addresses. */
+export const HOSTILE_URLS = [
+  ...['javascript:alert(1)', 'data:text/html,<script>window.attacked = true</script>', 'vbscript:x', ' javascript:1'],
+  ...['"><script>window.attacked = true</script>', 'https://user:secret@x.example/', 'file:///etc/passwd'],
+  'https://x.example/"><img src=x onerror="window.attacked = true">',
+];
+
 /** All that a page can show. */
 export function fullIndex(): ReleaseIndex {
   const [, ...withoutArm64] = TARGETS;
   return indexOf(
-    releaseOf('v2.1.0', 'stable', TARGETS, { yanked: { reason: 'Loses data: <b>see</b> #12 & "others"' } }),
+    releaseOf('v2.1.0', 'stable', TARGETS, {
+      yanked: { reason: 'Loses data: <b>see</b> #12 & "others"', time: TIME },
+    }),
     releaseOf('v2.0.0', 'stable', [...withoutArm64, 'riscv64gc-unknown-linux-gnu'], {
       missingTargets: ['aarch64-unknown-linux-musl'],
       commit: COMMIT,
+      ci: { system: 'drone', event: 'tag', runUrl: 'https://ci.example.org/1' },
+      promotedFrom: { version: 'v2.0.0-rc1', gates: [{ gate: 'minimum-age', detail: '3 days old' }] },
     }),
     releaseOf('v1.0.0', 'stable', TARGETS),
-    ...HOSTILE_NAMES.map((name) => {
-      const target = targetOf(name, name, { name });
-      return releaseOf(name, 'extra', [], { targets: [target], missingTargets: [name], yanked: { reason: name } });
-    }),
+    ...HOSTILE_NAMES.map((name, index) =>
+      releaseOf(name, 'extra', [], {
+        ...{ targets: [targetOf(name, name, { name, storePath: name })], missingTargets: [name] },
+        yanked: { reason: name, time: TIME },
+        commit: name,
+        ci: { system: name, event: name, runUrl: HOSTILE_URLS[index % HOSTILE_URLS.length]! },
+        promotedFrom: {
+          version: name,
+          gates: [
+            { gate: name, detail: name },
+            { gate: 'hashes', detail: name },
+          ],
+        },
+      }),
+    ),
     releaseOf(COMMIT, 'development', TARGETS),
   );
 }

@@ -9,18 +9,30 @@ import { fetchCommand } from '#index-generator/html/command.js';
 import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '#index-generator/html/links.js';
 import { type PageOptions, renderPage } from '#index-generator/html/page.js';
 import { comparePlatforms, platformName } from '#index-generator/html/platform.js';
+import type { ReleaseIndex } from '#index-generator/model.js';
+import { secretKeyFromSeed } from '#lib/signing/key.js';
+import { minisignKey, renderMinisignKey } from '#lib/signing/minisign.js';
 import { useDirectory } from '../support/files.js';
 import { COMMIT, fullIndex, HOSTILE_NAMES, indexOf, releaseOf, SHA256, TARGETS, targetOf } from './html-samples.js';
 
 const FORGE: Forge = { kind: 'gitea', url: 'https://git.example.org/Deuxfleurs/garage' };
 const OPTIONS: PageOptions = { title: 'Garage', baseUrl: 'https://garage.example.org/', forge: FORGE };
+const MINISIGN_KEY = renderMinisignKey(minisignKey(secretKeyFromSeed('test-1', Buffer.alloc(32, 1)).publicKey));
+const SIGNED: PageOptions = { ...OPTIONS, minisignKey: MINISIGN_KEY };
 
 describe('The release page', () => {
   it.each([
-    ['with everything', renderPage(fullIndex(), OPTIONS)],
+    ['with everything', renderPage(fullIndex(), SIGNED)],
+    ['without signatures', renderPage(fullIndex(), OPTIONS)],
     ['without options', renderPage(fullIndex())],
     ['without releases', renderPage(indexOf(), OPTIONS)],
-    ['with hostile options', renderPage(indexOf(), { title: '<img onerror="x">', baseUrl: 'javascript:alert(1)' })],
+    [
+      'with hostile options',
+      renderPage(fullIndex(), {
+        ...{ title: '<img onerror="x">', baseUrl: 'javascript:alert(1)', minisignKey: '"><script>' },
+        forge: { kind: 'github', url: 'https://x.example/"><script>' },
+      }),
+    ],
     ['with more than it shows', renderPage(builds(150), OPTIONS)],
   ])('%s is valid HTML', async (_, page) => {
     const validator = new HtmlValidate({
@@ -61,8 +73,48 @@ describe('The release page', () => {
 
   it('gives no command where it does not know the address, or where every stable release is yanked', () => {
     expect(renderPage(fullIndex())).not.toContain('<pre');
-    const yanked = releaseOf('v1.0.0', 'stable', TARGETS, { yanked: { reason: 'broken' } });
+    const yanked = releaseOf('v1.0.0', 'stable', TARGETS, {
+      yanked: { reason: 'broken', time: '2026-03-04T05:06:07Z' },
+    });
     expect(renderPage(indexOf(yanked), OPTIONS)).not.toContain('<pre');
+  });
+
+  it('says of which release one was made, and after which checks', () => {
+    const page = renderPage(fullIndex(), OPTIONS);
+    expect(page).toContain('The same as <bdi>v2.0.0-rc1</bdi>, from which it was promoted after a check:');
+    expect(page).toContain('<li><bdi>minimum-age</bdi>: <bdi>3 days old</bdi></li>');
+    expect(page).toContain('<a href="https://ci.example.org/1">Build</a>');
+  });
+
+  it('leads to the checksums that there are, and to the other views', () => {
+    const bare = releaseOf('v1.0.0', 'extra', [], {
+      targets: [{ target: 'x', files: [{ name: 'y', key: '_releases/v1.0.0/x/y', size: 1, time: '' }] }],
+    });
+    const of = (index: ReleaseIndex, options: PageOptions) =>
+      Array.from(
+        renderPage(index, options).matchAll(/href="(\.?\/?_?releases\/[^"]*(?:SUMS|json|atom|minisig))"/g),
+        ([, to]) => to,
+      );
+    const feeds = ['releases/feed.atom', 'releases/all.atom'];
+    expect(of(indexOf(bare), OPTIONS)).toEqual([...feeds, 'releases/index.json', ...feeds]);
+    expect(of(indexOf(releaseOf('v1.0.0', 'stable', TARGETS)), SIGNED)).toEqual([
+      ...feeds,
+      ...['./releases/v1.0.0/SHA256SUMS', './releases/v1.0.0/SHA256SUMS.minisig'],
+      ...['releases/index.json', 'releases/index.json.minisig', ...feeds],
+    ]);
+  });
+
+  it('says how to check the checksums of the newest stable release, when they are signed', () => {
+    const page = renderPage(fullIndex(), SIGNED);
+    const url = 'https://garage.example.org/releases/v2.0.0/SHA256SUMS';
+    expect(page).toContain(
+      `curl -fL -O &#39;${url}&#39; -O &#39;${url}.minisig&#39; &amp;&amp;\n  minisign -Vm SHA256SUMS -P ${MINISIGN_KEY}</code>`,
+    );
+    expect(page.match(/<pre/g)).toHaveLength(5);
+    expect(renderPage(fullIndex(), { minisignKey: MINISIGN_KEY })).toContain(
+      `<code>minisign -Vm SHA256SUMS -P ${MINISIGN_KEY}</code>`,
+    );
+    expect(renderPage(fullIndex(), OPTIONS)).not.toContain('minisign -Vm');
   });
 
   it('says which channels are empty', () => {
@@ -130,7 +182,7 @@ describe('Links of the page', () => {
     for (const wrong of ['javascript:alert(1)', 'data:text/html,x', 'example.org', '', 'file:///etc/passwd']) {
       expect(webAddress(wrong)).toBeUndefined();
       expect(renderPage(fullIndex(), { baseUrl: wrong, forge: { kind: 'github', url: wrong } })).not.toMatch(
-        /href="(?!#|\.\/_releases\/|_releases\.json"|data:,")/,
+        /href="(?!#|\.\/_?releases\/|_releases\.json"|releases\/(?:index\.json|feed\.atom|all\.atom)"|data:,"|https:\/\/(?:ci|x)\.example)/,
       );
     }
   });

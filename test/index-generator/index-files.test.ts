@@ -1,15 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { buildReleaseIndex } from '#index-generator/build.js';
-import { makeIndexFiles } from '#index-generator/index-files.js';
-import { parseListing } from '#index-generator/listing.js';
+import { entryOf } from '#index-generator/entry.js';
+import { readListing } from '#index-generator/listing.js';
 import type { Release } from '#index-generator/model.js';
 import { compareText, compareVersions } from '#index-generator/order.js';
 import { ownRules } from '#index-generator/rules.js';
 import { listed, listedRelease, listingOfYears, TARGETS } from './listings.js';
+import { allOf, fileOf, makeIndexOf } from './publications.js';
 
 function releasesOf(listing: string) {
-  return buildReleaseIndex(parseListing(listing).entries, ownRules()).releases;
+  return buildReleaseIndex(readListing(listing), ownRules()).index.releases;
 }
 
 function versions(releases: readonly Release[]): readonly string[] {
@@ -19,33 +20,24 @@ function versions(releases: readonly Release[]): readonly string[] {
 describe('a listing', () => {
   it('is read as the AWS command line prints it', () => {
     const key = '_releases/v1.2.0/x86_64-unknown-linux-musl/garage';
-    const { entries, warnings } = parseListing(listed({ key, size: '1234' }));
-    expect(entries).toEqual([
-      {
-        key,
-        size: 1234,
-        time: '2023-01-02T03:04:05Z',
-        version: 'v1.2.0',
-        target: 'x86_64-unknown-linux-musl',
-        name: 'garage',
-      },
-    ]);
+    const { files, warnings } = readListing(listed({ key, size: '1234' }));
+    expect(files).toEqual([{ key, size: 1234, time: '2023-01-02T03:04:05Z' }]);
     expect(warnings).toEqual([]);
   });
 
   it('may have sizes that are longer than their column', () => {
-    const [entry] = parseListing(listed({ key: '_releases/v1/x/y', size: '123456789012' })).entries;
-    expect(entry!.size).toBe(123_456_789_012);
+    const [file] = readListing(listed({ key: '_releases/v1/x/y', size: '123456789012' })).files;
+    expect(file!.size).toBe(123_456_789_012);
   });
 
   it('keeps spaces of keys, wherever they are', () => {
-    const { entries } = parseListing(listed({ key: '_releases/ v1  0 /a b/ c ' }));
-    expect(entries).toMatchObject([{ version: ' v1  0 ', target: 'a b', name: ' c ' }]);
+    const [file] = readListing(listed({ key: '_releases/ v1  0 /a b/ c ' })).files;
+    expect(entryOf(file!, (text) => text)).toMatchObject({ version: ' v1  0 ', target: 'a b', file: { name: ' c ' } });
   });
 
   it('may have been on Windows', () => {
     const text = listingOfYears(5);
-    expect(parseListing(text.replaceAll('\n', '\r\n'))).toEqual(parseListing(text));
+    expect(readListing(text.replaceAll('\n', '\r\n'))).toEqual(readListing(text));
   });
 
   it.each([
@@ -58,37 +50,27 @@ describe('a listing', () => {
     ['a signature', listed({ key: '_releases/v1/x/garage.minisig' }), 'is about another file'],
     ['an empty file', listed({ key: '_releases/v1/x/garage', size: '0' }), 'is empty'],
     ['a key that is not UTF-8', listed({ key: '_releases/v\ufffd/x/garage' }), 'is not UTF-8'],
-    ['a date that is none', listed({ key: '_releases/v1/x/garage', date: '2023-13-01' }), 'has no date'],
-    [
-      'a line of something else',
-      'fatal error: Unable to locate credentials\n',
-      'is no line of `aws s3 ls --recursive`',
-    ],
+    ['a date that is none', listed({ key: '_releases/v1/x/garage', date: '2023-02-30' }), 'has no date'],
+    ['a line of something else', 'fatal error: Unable to locate credentials\n', 'line 1: `fatal error: Unable to'],
   ])('passes over %s, and says so', (_, odd, why) => {
-    const { entries, warnings } = parseListing(odd + listedRelease('v1.0.0'));
-    expect(entries).toHaveLength(TARGETS.length);
+    const { index, warnings } = buildReleaseIndex(readListing(odd + listedRelease('v1.0.0')), ownRules());
+    expect(index.releases.extra).toEqual([]);
+    expect(index.releases.stable[0]!.targets).toHaveLength(TARGETS.length);
     expect(warnings).toEqual([expect.stringContaining(why)]);
-    expect(warnings[0]).toMatch(/^line 1: /);
   });
 
   it('passes over other objects of the bucket and what is no object without a word', () => {
     const others = ['nix-cache-info', 'nar/x.nar.zst', '_releases.html', 'carport/releases/v1/x.json'];
     const lines = `                           PRE _releases/\n${others.map((key) => listed({ key })).join('')}\nTotal Objects: 4\n`;
-    const { entries, warnings } = parseListing(`${lines}${listedRelease('v1.0.0')}   Total Size: 5\n`);
-    expect(entries).toHaveLength(TARGETS.length);
+    const { files, warnings } = readListing(`${lines}${listedRelease('v1.0.0')}   Total Size: 5\n`);
+    expect(files).toHaveLength(TARGETS.length);
     expect(warnings).toEqual([]);
-  });
-
-  it('says when there is no release in it', () => {
-    for (const text of ['', '\n', listed({ key: 'nix-cache-info' })]) {
-      expect(parseListing(text).warnings).toEqual([expect.stringContaining('the listing has no release')]);
-    }
   });
 
   it('counts a key that is listed twice once, as it was listed last', () => {
     const key = '_releases/v1.0.0/x/garage';
-    const { entries, warnings } = parseListing(listed({ key, size: '1' }) + listed({ key, size: '2' }));
-    expect(entries).toMatchObject([{ key, size: 2 }]);
+    const { files, warnings } = readListing(listed({ key, size: '1' }) + listed({ key, size: '2' }));
+    expect(files).toMatchObject([{ key, size: 2 }]);
     expect(warnings).toEqual([`line 2: \`${key}\` is listed twice`]);
   });
 
@@ -101,8 +83,9 @@ describe('a listing', () => {
       fc.property(fc.array(line), (lines) => {
         const text = lines.join('\n');
         for (const compat of [undefined, 'garage'] as const) {
-          const { files } = makeIndexFiles(text, compat ? { compat } : {});
-          expect(JSON.parse(files[0]!.content)).toHaveLength(3);
+          const publication = makeIndexOf(text, compat ? { compat } : {});
+          expect(JSON.parse(fileOf(publication, '_releases.json'))).toHaveLength(3);
+          expect(JSON.parse(fileOf(publication, 'releases/index.json')).releases).toHaveLength(publication.releases);
         }
       }),
       { numRuns: 50 },
@@ -164,11 +147,11 @@ describe('releases', () => {
 
   it('are the same whatever the order of the listing', () => {
     const lines = listingOfYears(20).split(/(?<=\n)/);
-    const wanted = makeIndexFiles(lines.join(''), {}).files;
+    const wanted = allOf(makeIndexOf(lines.join('')));
     const shuffled = fc.shuffledSubarray(lines, { minLength: lines.length, maxLength: lines.length });
     fc.assert(
       fc.property(shuffled, (other) => {
-        expect(makeIndexFiles(other.join(''), {}).files).toEqual(wanted);
+        expect(allOf(makeIndexOf(other.join('')))).toEqual(wanted);
       }),
       { numRuns: 20 },
     );
@@ -203,9 +186,8 @@ describe('the order of versions', () => {
 
 describe('_releases.json', () => {
   it('has the shape of Garage, and addresses that work', () => {
-    const [file] = makeIndexFiles(listed({ key: '_releases/v1 "x"/a?b/c#d' }), { baseUrl: 'https://x.example/' }).files;
-    expect(file!.key).toBe('_releases.json');
-    expect(JSON.parse(file!.content)[1]).toEqual({
+    const publication = makeIndexOf(listed({ key: '_releases/v1 "x"/a?b/c#d' }), { baseUrl: 'https://x.example/' });
+    expect(JSON.parse(fileOf(publication, '_releases.json'))[1]).toEqual({
       builds: [
         {
           builds: [
@@ -232,12 +214,13 @@ describe('_releases.json', () => {
   });
 
   it('has addresses without a host when it does not know one', () => {
-    expect(makeIndexFiles(listedRelease('v1.0.0'), {}).files[0]!.content).toContain('"url":"/_releases/v1.0.0/');
+    const json = fileOf(makeIndexOf(listedRelease('v1.0.0')), '_releases.json');
+    expect(json).toContain('"url":"/_releases/v1.0.0/');
   });
 
   it('leaves sidecars out', () => {
     const listing =
       listedRelease('v1.0.0') + listed({ key: '_releases/v1.0.0/x86_64-unknown-linux-musl/garage.sha256' });
-    expect(makeIndexFiles(listing, {}).files).toEqual(makeIndexFiles(listedRelease('v1.0.0'), {}).files);
+    expect(allOf(makeIndexOf(listing))).toEqual(allOf(makeIndexOf(listedRelease('v1.0.0'))));
   });
 });

@@ -1,0 +1,215 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { buildReleaseIndex } from '#index-generator/build.js';
+import { makeIndex } from '#index-generator/index-files.js';
+import type { Release } from '#index-generator/model.js';
+import { ownRules } from '#index-generator/rules.js';
+import { secretKeyFromSeed } from '#lib/signing/key.js';
+import { TARGETS } from './listings.js';
+import {
+  allOf,
+  filesOf,
+  filesOfFragment,
+  fragmentOf,
+  SHA256,
+  SIZE,
+  sourcesOf,
+  type TestDocuments,
+} from './publications.js';
+
+const COMMIT = '89abcdef01'.repeat(4);
+const [ARM64, , , AMD64] = TARGETS as [string, string, string, string];
+
+function built(documents: TestDocuments, trusted = true) {
+  const { index, warnings } = buildReleaseIndex(sourcesOf(documents, trusted), ownRules());
+  const { stable, extra, development } = index.releases;
+  return { all: [...stable, ...extra, ...development], warnings };
+}
+
+function only(documents: TestDocuments): Release {
+  const { all, warnings } = built(documents);
+  expect([all.length, warnings]).toEqual([1, []]);
+  return all[0]!;
+}
+
+describe('what is signed about a release', () => {
+  it('is told of it', () => {
+    const ci = { system: 'drone', event: 'tag', runUrl: 'https://ci.example.org/1' };
+    const files = [{ name: 'garage', size: SIZE, sha256: SHA256, storePath: '/nix/store/x' }];
+    const promotion = { from: 'v1.0.0-rc1', gates: [{ gate: 'minimum-age', detail: '3 days old' }] };
+    const fragment = fragmentOf('v1.0.0', AMD64, { commit: COMMIT, ci, files, promotion });
+    expect(only({ fragments: [fragment] })).toEqual({
+      ...{ version: 'v1.0.0', channel: 'stable', time: fragment.time, commit: COMMIT, ci, missingTargets: [] },
+      promotedFrom: { version: 'v1.0.0-rc1', gates: promotion.gates },
+      targets: [
+        {
+          target: AMD64,
+          files: [
+            {
+              ...{ name: 'garage', key: `_releases/v1.0.0/${AMD64}/garage`, size: SIZE, sha256: SHA256 },
+              ...{ time: '2026-05-05T05:05:05Z', storePath: '/nix/store/x' },
+            },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('does not count when nobody who is trusted has signed it', () => {
+    const fragments = [fragmentOf('v1.0.0', AMD64, { commit: COMMIT })];
+    const yanks = [{ version: 'v1.0.0', reason: 'broken', time: '2026-01-01T00:00:00Z' }];
+    const promotions = [{ version: 'v1.0.0', from: 'v0', time: '2026-01-01T00:00:00Z' }];
+    const prunings = [{ version: 'v1.0.0', time: '2026-01-01T00:00:00Z' }];
+    const files = fragments.flatMap(filesOfFragment);
+    const untrusted = built({ fragments, yanks, promotions, prunings, files }, false);
+    expect(untrusted).toEqual(built({ files }));
+    expect(untrusted.all[0]).not.toHaveProperty('commit');
+    expect(untrusted.all[0]!.targets[0]!.files[0]).not.toHaveProperty('sha256');
+  });
+
+  it('leaves files as they are that it does not name', () => {
+    const fragment = fragmentOf('v1.0.0', AMD64);
+    const bare = [
+      { key: `_releases/v1.0.0/${AMD64}/other`, size: 5, time: '2020-01-01T00:00:00Z' },
+      { key: `_releases/v1.0.0/${ARM64}/garage`, size: 6, time: '2020-01-01T00:00:00Z' },
+    ];
+    const release = only({ fragments: [fragment], files: [...bare, ...filesOfFragment(fragment)] });
+    const hashes = release.targets.flatMap(({ files }) => files.map(({ sha256 }) => sha256));
+    expect(hashes).toEqual([undefined, SHA256, undefined]);
+    expect(release.time).toBe(fragment.time);
+    expect(release).not.toHaveProperty('incomplete');
+  });
+
+  it('leaves files out that are others than what was signed, or are not there', () => {
+    const fragment = fragmentOf('v1.0.0', AMD64, {
+      files: ['a', 'b', 'c'].map((name) => ({ name, size: SIZE, sha256: SHA256, storePath: null })),
+    });
+    const [a, b] = filesOfFragment(fragment);
+    const { all, warnings } = built({ fragments: [fragment], files: [a!, { ...b!, size: SIZE + 1 }] });
+    expect(all[0]).toMatchObject({ incomplete: true, targets: [{ files: [{ name: 'a' }] }] });
+    expect(all[0]!.targets[0]!.files).toHaveLength(1);
+    expect(warnings).toEqual([
+      `\`_releases/v1.0.0/${AMD64}/b\` has 1001 bytes and not the 1000 that were signed, and is left out`,
+      `\`_releases/v1.0.0/${AMD64}/c\` was signed and is not there, and is left out`,
+    ]);
+  });
+
+  it('makes no release of files that are not there', () => {
+    const { all, warnings } = built({ fragments: [fragmentOf('v1.0.0', AMD64)], files: [] });
+    expect(all).toEqual([]);
+    expect(warnings).toEqual([expect.stringContaining('was signed and is not there')]);
+  });
+
+  it('makes no build of a file about a file', () => {
+    const files = ['garage', 'garage.sha256'].map((name) => ({ name, size: SIZE, sha256: SHA256, storePath: null }));
+    const { all, warnings } = built({ fragments: [fragmentOf('v1.0.0', AMD64, { files })] });
+    expect(all[0]!.targets[0]!.files.map(({ name }) => name)).toEqual(['garage']);
+    expect(all[0]).not.toHaveProperty('incomplete');
+    expect(warnings).toEqual([expect.stringContaining('is about another file')]);
+  });
+
+  it('gives the time of the first job and what that says of itself, not what is said of files that are not there', () => {
+    const ci = (event: string) => ({ system: 'drone', event, runUrl: null });
+    const early = fragmentOf('v1', 'z', { time: '2026-01-02T00:00:00Z', ci: ci('first') });
+    const late = fragmentOf('v1', 'a', { time: '2026-01-03T00:00:00Z', ci: ci('second') });
+    const gone = fragmentOf('v1', 'b', { time: '2020-01-01T00:00:00Z', ci: ci('gone') });
+    const files = [early, late].flatMap(filesOfFragment);
+    const [release] = built({ fragments: [gone, late, early], files }).all;
+    expect(release).toMatchObject({ time: early.time, ci: { event: 'first' }, incomplete: true });
+  });
+
+  it('tells no commit and no origin on which jobs do not agree', () => {
+    const fragments = [
+      fragmentOf('v1', 'a', { commit: COMMIT, promotion: { from: 'v1-rc1', gates: [] } }),
+      fragmentOf('v1', 'b', { commit: 'f'.repeat(40), promotion: { from: 'v1-rc2', gates: [] } }),
+      fragmentOf('v2', 'a', { commit: COMMIT, promotion: { from: 'v2-rc1', gates: [] } }),
+      fragmentOf('v2', 'b'),
+    ];
+    const { all, warnings } = built({ fragments });
+    expect(all.map(({ version, commit, promotedFrom }) => [version, commit, promotedFrom])).toEqual([
+      ['v2', COMMIT, undefined],
+      ['v1', undefined, undefined],
+    ]);
+    expect(warnings).toEqual([
+      `\`v1\` is of several commits, and none is told: ${COMMIT}, ${'f'.repeat(40)}`,
+      '`v1` is not as a whole of one other release, and none is told',
+      '`v2` is not as a whole of one other release, and none is told',
+    ]);
+  });
+
+  it('does not make another commit of one', () => {
+    const { all, warnings } = built({ fragments: [fragmentOf(COMMIT, AMD64, { commit: 'f'.repeat(40) })] });
+    expect(all[0]).not.toHaveProperty('commit');
+    expect(warnings).toEqual([expect.stringContaining('is of several commits')]);
+  });
+
+  it('has addresses of builds on the web only', () => {
+    const runUrl = (url: string) =>
+      only({ fragments: [fragmentOf('v1', 'a', { ci: { system: 'x', event: null, runUrl: url } })] }).ci?.runUrl;
+    expect(runUrl('https://ci.example.org/1?x#y')).toBe('https://ci.example.org/1?x#y');
+    for (const url of ['javascript:alert(1)', 'data:text/html,x', '//x', '', 'https://user:secret@x', ' https://x'])
+      expect([url, runUrl(url)]).toEqual([url, null]);
+  });
+
+  it('yanks a release', () => {
+    const yanks = [{ version: 'v1.0.0', reason: 'broken', time: '2026-04-01T00:00:00Z' }];
+    expect(only({ fragments: [fragmentOf('v1.0.0', AMD64)], yanks }).yanked).toEqual({
+      reason: 'broken',
+      time: '2026-04-01T00:00:00Z',
+    });
+  });
+
+  it('hides a release that is being made or removed, without a word', () => {
+    const fragments = ['v1.0.0', 'v1.1.0', 'v1.2.0'].map((version) => fragmentOf(version, AMD64));
+    const promotions = [{ version: 'v1.2.0', from: 'v1.2.0-rc1', time: '2026-01-01T00:00:00Z' }];
+    const prunings = [{ version: 'v1.0.0', time: '2026-01-01T00:00:00Z' }];
+    const stray = { key: '_releases/v1.0.0/x/y.sha256', size: 1, time: '2026-01-01T00:00:00Z' };
+    // A part of the files has been copied, or removed.
+    const files = [...filesOfFragment(fragments[1]!), stray];
+    expect(only({ fragments, promotions, prunings, files }).version).toBe('v1.1.0');
+  });
+
+  it('says what stable releases lack of what is required', () => {
+    const sources = sourcesOf({ fragments: [fragmentOf('v1.0.0', AMD64), fragmentOf('v1.0.0-rc1', AMD64)] });
+    const { stable, extra } = buildReleaseIndex(sources, ownRules(), [ARM64, AMD64]).index.releases;
+    expect([stable[0]!.missingTargets, extra[0]!.missingTargets]).toEqual([[ARM64], []]);
+  });
+
+  it('goes on with the warnings of the sources', () => {
+    const sources = { ...sourcesOf({}), warnings: ['first'] };
+    expect(buildReleaseIndex(sources, ownRules()).warnings).toEqual(['first']);
+  });
+});
+
+describe('the same sources', () => {
+  it('give the same index, whatever their order', () => {
+    const fragments = ['v1.0.0', 'v1.1.0', 'v1.1.0-rc1', COMMIT].flatMap((version, index) =>
+      TARGETS.map((target) =>
+        fragmentOf(version, target, {
+          commit: COMMIT,
+          time: `2026-01-0${index + 1}T00:00:00Z`,
+          ci: { system: 'drone', event: target, runUrl: null },
+        }),
+      ),
+    );
+    const files = fragments.flatMap(filesOfFragment);
+    const yanks = ['v1.0.0', 'v1.1.0-rc1'].map((version) => ({ version, reason: 'x', time: '2026-01-09T00:00:00Z' }));
+    const key = secretKeyFromSeed('test-1', Buffer.alloc(32, 1));
+    const make = (documents: TestDocuments) => allOf(makeIndex(sourcesOf(documents), { key, title: 'Garage' }));
+    const wanted = make({ fragments, files, yanks });
+    expect(wanted.length).toBeGreaterThan(20);
+    const shuffled = <T>(items: readonly T[]) =>
+      fc.shuffledSubarray([...items], { minLength: items.length, maxLength: items.length });
+    fc.assert(
+      fc.property(shuffled(fragments), shuffled(files), shuffled(yanks), (f, g, h) => {
+        expect(make({ fragments: f, files: g, yanks: h })).toEqual(wanted);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('give the same index each time that it is asked for its entries', () => {
+    const publication = makeIndex(sourcesOf({ fragments: [fragmentOf('v1.0.0', AMD64)] }), {});
+    expect(filesOf(publication)).toEqual(filesOf(publication));
+  });
+});
