@@ -18,6 +18,7 @@ const CACHE = [
 const OTHERS = [
   ...['index.html', 'robots.txt', 'x.narinfo', 'x.ls', 'narinfo', 'nar', 'nar.txt', `dir/${HASH}.narinfo`],
   ...['_releases/v1/x86_64/bin', '_releases.html', '_releases.json', 'releases/index.json', 'releases/feed.atom'],
+  ...['carport/yanks/v1.json', 'carport/promotions/v1.json', 'carport/prunings/v1.json'],
   ...['carport/releases/v1/x.json', 'carport/other', 'logs/x', 'dir/nix-cache-info'],
 ];
 
