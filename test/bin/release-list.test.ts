@@ -128,7 +128,7 @@ describe('carport release', () => {
       child.stdout.once('data', () => child.stdout.destroy());
       const exitCode = await new Promise((resolve) => child.once('close', resolve));
       expect([exitCode, stderr]).toEqual([0, '']);
-    });
+    }, 180_000);
   });
 
   describe('show', () => {
