@@ -1,7 +1,18 @@
 import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { loadSecretKeys } from '#bin/keys.js';
+import { PROMOTION, YANK } from '#release/documents.js';
+import { PROMOTIONS, versionKey, YANKS } from '#release/layout.js';
 import { listed, listedRelease, listingOfYears } from '../index-generator/listings.js';
+import { measuring, readMeasured } from '../support/measure.js';
+import { putDocument, putRelease } from '../support/releases.js';
 import { useSandbox } from '../support/sandbox.js';
+
+/** What an index of releases without signed hashes is made of. */
+const FILES = [
+  ...['releases/index.json', 'releases/feed.atom', 'releases/all.atom', 'releases/latest/stable.json'],
+  ...['_releases.json', '_releases.html'],
+];
 
 describe('carport index build', () => {
   const box = useSandbox();
@@ -12,9 +23,9 @@ describe('carport index build', () => {
   it('writes the page and the JSON, and prints their names', async () => {
     await writeFile(box().path('work/aws-list.txt'), listedRelease('v1.0.0') + listedRelease('v0.9.0'));
     const ran = await box().succeed(['index', 'build', '--from-listing', 'aws-list.txt', '--out', 'public']);
-    expect(ran.stdout).toBe('public/_releases.json\npublic/_releases.html\n');
+    expect(ran.lines).toEqual(FILES.map((key) => `public/${key}`));
     expect(ran.stderr).toBe('');
-    expect((await readdir(out())).sort()).toEqual(['_releases.html', '_releases.json']);
+    expect((await readdir(out())).sort()).toEqual(['_releases.html', '_releases.json', 'releases']);
     expect(JSON.parse(await readFile(out('_releases.json'), 'utf8'))[0].builds[0].version).toBe('v1.0.0');
     const page = await readFile(out('_releases.html'), 'utf8');
     expect(page.indexOf('v1.0.0')).toBeGreaterThan(0);
@@ -23,11 +34,11 @@ describe('carport index build', () => {
 
   it('leaves files alone that would not change', async () => {
     await build(listedRelease('v1.0.0'));
-    const before = await Promise.all(['_releases.json', '_releases.html'].map((name) => stat(out(name))));
+    const before = await Promise.all(FILES.map((name) => stat(out(name))));
     const again = await build(listedRelease('v1.0.0'));
     expect([again.exitCode, again.stdout]).toEqual([0, '']);
-    expect(again.stderr).toBe(`unchanged: ${out('_releases.json')}, ${out('_releases.html')}\n`);
-    const after = await Promise.all(['_releases.json', '_releases.html'].map((name) => stat(out(name))));
+    expect(again.stderr).toBe('unchanged: 6 files\n');
+    const after = await Promise.all(FILES.map((name) => stat(out(name))));
     expect(after.map(({ ino, mtimeMs }) => [ino, mtimeMs])).toEqual(before.map(({ ino, mtimeMs }) => [ino, mtimeMs]));
   });
 
@@ -41,17 +52,15 @@ describe('carport index build', () => {
     const before = await stat(out('_releases.json'));
     await build(listedRelease('v1.0.1'));
     expect((await stat(out('_releases.json'))).ino).not.toBe(before.ino);
-    expect((await readdir(out())).sort()).toEqual(['_releases.html', '_releases.json']);
+    expect((await readdir(out())).sort()).toEqual(['_releases.html', '_releases.json', 'releases']);
   });
 
   it('says what it leaves out, and goes on', async () => {
     const { exitCode, stderr, lines } = await build(
       listed({ key: '_releases/\x1b[31mstray' }) + listedRelease('v1.0.0'),
     );
-    expect([exitCode, lines.length]).toEqual([0, 2]);
-    expect(stderr).toBe(
-      'warning: line 1: `_releases/?[31mstray` is not `_releases/VERSION/TARGET/FILE`, and is left out\n',
-    );
+    expect([exitCode, lines.length]).toEqual([0, 6]);
+    expect(stderr).toBe('warning: `_releases/?[31mstray` is not `_releases/VERSION/TARGET/FILE`, and is left out\n');
   });
 
   it('says some of many warnings, and all of them in JSON', async () => {
@@ -60,7 +69,7 @@ describe('carport index build', () => {
     const printed = JSON.parse(ran.stdout);
     expect(printed).toMatchObject({
       version: 1,
-      written: [out('_releases.json'), out('_releases.html')],
+      written: FILES.map((key) => out(key)),
       unchanged: [],
     });
     expect(printed.warnings).toHaveLength(3000);
@@ -107,5 +116,146 @@ describe('carport index build', () => {
     await writeFile(out(), 'a file');
     expect((await build(listedRelease('v1.0.0'))).exitCode).toBe(1);
     expect(await readFile(out(), 'utf8')).toBe('a file');
+  });
+
+  it('refuses to make an index of nothing, unless it is told to', async () => {
+    for (const text of ['', '\n', listed({ key: 'nix-cache-info' }), listed({ key: '_releases/stray' })]) {
+      const { exitCode, stdout, stderr } = await build(text);
+      expect([exitCode, stdout]).toEqual([5, '']);
+      expect(stderr).toContain('error[E_NOT_FOUND]: the listing has no release');
+      expect(stderr).toContain('--allow-empty');
+      await expect(stat(out())).rejects.toThrow('ENOENT');
+    }
+    expect((await build('', '--allow-empty')).lines).toHaveLength(5);
+    expect(JSON.parse(await readFile(out('releases/index.json'), 'utf8')).releases).toEqual([]);
+  });
+
+  it('writes nothing outside of its directory, whatever releases are called', async () => {
+    const names = ['..', '../..', '/etc', 'a\\b', '.', '\x01', '-rf', 'latest', 'index.json', '~'];
+    const lines = names.flatMap((name) => [`${name}/x/y`, `x/${name}/y`, `x/y/${name}`]);
+    const before = await readdir(box().path('work'));
+    const ran = await build(lines.map((key) => listed({ key: `_releases/${key}` })).join(''));
+    expect(ran.exitCode).toBe(0);
+    expect(await readdir(box().path('work'))).toEqual([...before, 'public']);
+    expect((await readdir(out('releases'))).sort()).toEqual(['all.atom', 'feed.atom', 'index.json', 'latest']);
+  });
+
+  it('takes large indexes in little memory', { timeout: 60_000 }, async () => {
+    const listing = Array.from({ length: 10_000 }, (_, index) =>
+      listedRelease(index.toString(16).padStart(40, '0'), (index % 1000) + 1),
+    ).join('');
+    const measured = box().path('measured');
+    const args = ['index', 'build', '--from-listing', '-', '--out', out()];
+    await box().succeed(args, { input: listing, env: measuring(measured) });
+    expect((await readMeasured(measured)).maxRss).toBeLessThan(200e6);
+    expect(JSON.parse(await readFile(out('releases/index.json'), 'utf8')).releases).toHaveLength(10_000);
+    // Neither of the large files is compared by its size alone.
+    for (const name of ['_releases.json', 'releases/index.json']) {
+      const text = await readFile(out(name), 'utf8');
+      const middle = text.indexOf('garage', text.length / 2);
+      await writeFile(out(name), `${text.slice(0, middle)}GARAGE${text.slice(middle + 6)}`);
+      expect((await build(listing)).lines).toEqual([out(name)]);
+      expect(await readFile(out(name), 'utf8')).toBe(text);
+    }
+  });
+});
+
+describe('carport index build --from', () => {
+  const box = useSandbox();
+  const bucket = () => `file://${box().path('bucket')}`;
+  const out = (name: string) => box().path('work/public', name);
+  const index = async () => JSON.parse(await readFile(out('releases/index.json'), 'utf8')).releases;
+  const build = (...args: readonly string[]) =>
+    box().carport(['index', 'build', '--from', bucket(), '--out', 'public', ...args]);
+  const put = async () => {
+    const { file, publicKey } = await box().makeKey('test-1');
+    const keys = await loadSecretKeys([file]);
+    for (const version of ['v1.0.0', 'v1.1.0', 'v1.2.0']) await putRelease(box().path('bucket'), { version, keys });
+    const time = '2026-11-02T12:00:00Z';
+    const yank = { version: 'v1.1.0', reason: 'loses data', time };
+    await putDocument(box().path('bucket'), YANK, versionKey(YANKS, 'v1.1.0'), yank, keys);
+    const promotion = { version: 'v1.2.0', from: 'v1.2.0-rc1', time };
+    await putDocument(box().path('bucket'), PROMOTION, versionKey(PROMOTIONS, 'v1.2.0'), promotion, keys);
+    return { file, publicKey };
+  };
+
+  it('makes the index of what a bucket says', async () => {
+    const { publicKey } = await put();
+    const ran = await build('--trusted-key', publicKey);
+    expect([ran.exitCode, ran.stderr]).toEqual([0, '']);
+    expect(ran.lines).toEqual(
+      [...['v1.1.0', 'v1.0.0'].map((version) => `releases/${version}/SHA256SUMS`), ...FILES].map(
+        (key) => `public/${key}`,
+      ),
+    );
+    expect(await index()).toMatchObject([
+      { version: 'v1.1.0', state: 'yanked', yanked: { reason: 'loses data' } },
+      { version: 'v1.0.0', state: 'available', time: '2026-11-01T12:00:00Z' },
+    ]);
+    const sums = await readFile(out('releases/v1.0.0/SHA256SUMS'), 'utf8');
+    expect(sums).toMatch(/^[0-9a-f]{64} {2}x86_64-unknown-linux-musl\/garage\n$/);
+    const latest = JSON.parse(await readFile(out('releases/latest/stable.json'), 'utf8'));
+    expect(latest.release.version).toBe('v1.0.0');
+  });
+
+  it('believes what its own key has signed, and signs with that', async () => {
+    const { file } = await put();
+    const ran = await build('--secret-key', file);
+    expect(ran.lines).toContain('public/releases/v1.0.0/SHA256SUMS.minisig');
+    expect(ran.lines).toContain('public/releases/index.json.minisig');
+    expect(await readFile(out('_releases.html'), 'utf8')).toContain('minisign -Vm SHA256SUMS -P RW');
+    expect((await build('--secret-key', file)).stderr).toBe('unchanged: 11 files\n');
+  });
+
+  it('believes nobody who is not trusted, and says so', async () => {
+    await put();
+    const other = await box().makeKey('test-2');
+    const ran = await build('--trusted-key', other.publicKey);
+    expect([ran.exitCode, ran.lines.length]).toEqual([0, FILES.length]);
+    expect(ran.stderr).toContain('no trusted key has signed it');
+    expect((await index()).map(({ version, state }: { version: string; state: string }) => [version, state])).toEqual([
+      ...['v1.2.0', 'v1.1.0', 'v1.0.0'].map((version) => [version, 'available']),
+    ]);
+    const all = await build('--allow-unsigned');
+    expect([all.exitCode, (await index()).length]).toEqual([0, 2]);
+  });
+
+  it('takes the bucket from the settings, that for reading first', async () => {
+    await put();
+    const run = (env: Record<string, string>) => box().carport(['index', 'build', '--out', 'public'], { env });
+    const nowhere = `file://${box().path('nowhere')}`;
+    expect((await run({ CARPORT_FROM: bucket(), CARPORT_TO: nowhere })).exitCode).toBe(0);
+    expect((await run({ CARPORT_TO: bucket() })).exitCode).toBe(0);
+    const none = await run({});
+    expect(none.exitCode).toBe(2);
+    expect(none.stderr).toContain('--from');
+  });
+
+  it('has settings for all that the page shows', async () => {
+    await put();
+    await writeFile(
+      box().path('work/carport.toml'),
+      [
+        ...['title = "Garage"', 'base-url = "https://releases.example.org"'],
+        ...['forge = "https://git.example.org/x/y"', 'required-targets = ["riscv"]'],
+      ].join('\n'),
+    );
+    expect((await build('--allow-unsigned')).exitCode).toBe(0);
+    const page = await readFile(out('_releases.html'), 'utf8');
+    expect(page).toContain('<title>Garage</title>');
+    expect(page).toContain('https://git.example.org/x/y/src/tag/v1.0.0');
+    expect(page).toContain('https://releases.example.org/_releases/v1.0.0/');
+    expect((await index())[0].missingTargets).toEqual(['riscv']);
+    await expect(stat(out('releases/latest/stable.json'))).rejects.toThrow('ENOENT');
+  });
+
+  it('refuses two sources, a bucket that has no release, and one that cannot be listed', async () => {
+    const both = await build('--from-listing', '-');
+    expect([both.exitCode, both.stdout]).toEqual([2, '']);
+    const empty = await build();
+    expect([empty.exitCode, empty.stderr]).toEqual([5, expect.stringContaining('the bucket has no release')]);
+    await expect(stat(out(''))).rejects.toThrow('ENOENT');
+    const web = await box().carport(['index', 'build', '--from', 'http://127.0.0.1:9', '--out', 'public']);
+    expect([web.exitCode, web.stderr]).toEqual([1, expect.stringContaining('cannot be listed')]);
   });
 });
