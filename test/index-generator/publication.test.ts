@@ -9,6 +9,7 @@ import { secretKeyFromSeed } from '#lib/signing/key.js';
 import { minisignKey, parseMinisig, renderMinisignKey, signedFileName } from '#lib/signing/minisign.js';
 import { fileKey } from '#release/layout.js';
 import { useDirectory } from '../support/files.js';
+import { readDocument } from '../support/markdown.js';
 import { describeWithPeer } from '../support/peers.js';
 import { HOSTILE_NAMES } from './html-samples.js';
 import { TARGETS } from './listings.js';
@@ -157,6 +158,21 @@ describe('releases/index.json', () => {
         },
       ],
     });
+  });
+
+  it('has a line in docs/releases.md for each field', () => {
+    const [, section] = readDocument('docs/releases.md').split('## `releases/index.json`\n');
+    const rows = section!.split('\n## ', 1)[0]!.matchAll(/^\| `([^`]+)` \|/gm);
+    const fragment = fragmentOf('v1.0.0', AMD64, {
+      promotion: { from: 'v1.0.0-rc1', gates: [{ gate: 'a', detail: 'b' }] },
+    });
+    const yanks = [{ version: 'v1.0.0', reason: 'broken', time: '2026-06-01T00:00:00Z' }];
+    const json = jsonOf({ fragments: [fragment], yanks }, 'releases/index.json', { requiredTargets: [ARM64] });
+    // An object that may be null has a line of its own.
+    const nullable = ['yanked', 'ci', 'promotedFrom'].map((name) => `releases[].${name}`);
+    const documented = Array.from(rows, ([, field]) => field!);
+    expect(documented.filter((field) => !nullable.includes(field))).toEqual(fieldsOf(json));
+    expect(nullable.filter((field) => !documented.includes(field))).toEqual([]);
   });
 
   it('says null for what is not known, and leaves nothing out', () => {
@@ -316,3 +332,10 @@ describeWithPeer(minisignMissing && '`minisign` is not on PATH', 'Stock minisign
     }
   });
 });
+
+/** Names of all that is no object and no list: `releases[].version`. */
+function fieldsOf(value: unknown, name = ''): readonly string[] {
+  if (Array.isArray(value)) return fieldsOf(value[0], `${name}[]`);
+  if (typeof value !== 'object' || value === null) return [name];
+  return Object.entries(value).flatMap(([key, inner]) => fieldsOf(inner, name === '' ? key : `${name}.${key}`));
+}
