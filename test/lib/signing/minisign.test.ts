@@ -138,6 +138,7 @@ describe('a signature of a file', () => {
   it.each(['', 'a\tb', 'a\nb', 'a\0', 'a\x7f', 'a\r'])('is not made with the name %j', (fileName) => {
     expect(canSignName(fileName)).toBe(false);
     expectFormatError('control characters', () => signMinisign(DIGEST, { ...ABOUT, fileName }, KEY));
+    expectFormatError('control characters', () => signMinisign(DIGEST, { ...ABOUT, version: fileName }, KEY));
   });
 });
 
