@@ -37,6 +37,27 @@ const AT_ONCE = 4;
 /** Changes, as pins do. */
 const METADATA = { contentType: 'application/json', cacheControl: 'no-cache' } as const;
 
+/** How often it is looked before a version is said to be another's. */
+const LOOKS = 3;
+
+/** Reads what there is of `version`, and says how far a promotion has come, as `promotionState` does. */
+export async function lookAtVersion(
+  objects: ObjectStore,
+  candidate: Candidate,
+  version: string,
+  policy: TrustPolicy,
+): Promise<{ readonly state: PromotionState; readonly sources: ReleaseSources }> {
+  for (let looks = 1; ; looks++) {
+    const sources = await readSources(objects, policy, version);
+    try {
+      return { state: promotionState(candidate, version, sources), sources };
+    } catch (error) {
+      // One that ended meanwhile has been seen in part, and its mark has not: the next look finds it done.
+      if (looks === LOOKS) throw error;
+    }
+  }
+}
+
 /**
  * What there is of `version`, and whether it may be made of the candidate. Throws `E_USAGE` where another release has the
  * name: none is ever overwritten.

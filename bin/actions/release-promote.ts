@@ -4,7 +4,7 @@ import { candidateOf, filesOf } from '../../release/candidate.js';
 import type { Promotion } from '../../release/documents.js';
 import { askGates } from '../../release/gates/ask.js';
 import type { GateRules, PromotionPlan, Verdict } from '../../release/gates/gate.js';
-import { type PromotedFile, promoteRelease, promotionState, unfinishedPromotion } from '../../release/promote.js';
+import { lookAtVersion, type PromotedFile, promoteRelease, unfinishedPromotion } from '../../release/promote.js';
 import { promotedVersion } from '../../release/promoted-version.js';
 import { readSources } from '../../release/sources.js';
 import type { Channel } from '../../release/version.js';
@@ -62,13 +62,11 @@ interface PromotionRun {
 async function run(work: PromotionRun, options: PromoteOptions, context: Context): Promise<void> {
   const { objects, version, promoted, rules, trust, signal } = work;
   const { policy, keys } = trust;
-  const [sources, there] = await Promise.all([
-    readSources(objects, policy, version),
-    readSources(objects, policy, promoted),
-  ]);
-  sayWarnings(context, [...sources.warnings, ...there.warnings]);
+  const sources = await readSources(objects, policy, version);
+  sayWarnings(context, sources.warnings);
   const candidate = candidateOf(version, sources);
-  const state = promotionState(candidate, promoted, there);
+  const { state, sources: there } = await lookAtVersion(objects, candidate, promoted, policy);
+  sayWarnings(context, there.warnings);
   const plan = { candidate, version: promoted, channel: options.to };
   if (state === 'done') {
     note(context, options, `\`${promoted}\` is \`${version}\` already: nothing to do`);

@@ -7,7 +7,7 @@ import type { ErrorCode } from '#lib/errors.js';
 import { candidateOf } from '#release/candidate.js';
 import { FRAGMENT, type Fragment, PROMOTION, PRUNING } from '#release/documents.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey } from '#release/layout.js';
-import { promoteRelease, promotionState } from '#release/promote.js';
+import { lookAtVersion, promoteRelease, promotionState } from '#release/promote.js';
 import { readSources, trusted } from '#release/sources.js';
 import { useDirectory } from '../support/files.js';
 import { hashesIn, latestStable, putDocument, putRelease, type TestRelease } from '../support/releases.js';
@@ -358,6 +358,25 @@ describe('a promotion', () => {
       expect(await latestStable(bucket, POLICY)).toBe(TO);
       await removeRelease();
     }
+  });
+
+  it('that ends while another looks is found to be done', async () => {
+    const objects = openFileStore(bucket);
+    let copies = 0;
+    const copy: ObjectStore['copy'] = async (from, to) => {
+      if (copies++ === 1) throw new Error('killed');
+      await objects.copy!(from, to);
+    };
+    await expect(promote(meddled({ copy }))).rejects.toThrow('killed');
+    // What is there is listed before the mark is read.
+    let reads = 0;
+    const read: ObjectStore['read'] = async (key, limit) => {
+      if (key === MARK && reads++ === 0) await promote();
+      return objects.read(key, limit);
+    };
+    const candidate = candidateOf(FROM, await readSources(objects, POLICY, FROM));
+    expect((await lookAtVersion(meddled({ read }), candidate, TO, POLICY)).state).toBe('done');
+    expect(reads).toBe(2);
   });
 
   it('of two releases to one version at once gives one of them, whole, or none that is seen', async () => {
