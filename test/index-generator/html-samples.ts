@@ -57,7 +57,7 @@ export const HOSTILE_NAMES = [
 ];
 
 /** Addresses that want to be more than addresses. */
-export const HOSTILE_URLS = [
+const HOSTILE_URLS = [
   ...['javascript:alert(1)', 'data:text/html,<script>window.attacked = true</script>', 'vbscript:x', ' javascript:1'],
   ...['"><script>window.attacked = true</script>', 'https://user:secret@x.example/', 'file:///etc/passwd'],
   'https://x.example/"><img src=x onerror="window.attacked = true">',
