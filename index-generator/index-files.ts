@@ -108,7 +108,7 @@ function* makeEntries(
   yield* latestEntries(index, requiredTargets, baseUrl);
   yield largeFile(GARAGE_JSON, JSON_TYPE, garageJson);
   const page = renderPage(index, {
-    ...{ title, ...base, ...(forge && { forge }) },
+    ...{ title, requiredTargets, ...base, ...(forge && { forge }) },
     ...(key && { minisignKey: renderMinisignKey(minisignKey(key.publicKey)) }),
   });
   yield { key: PAGE, content: page, contentType: 'text/html; charset=utf-8' };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../keys.js';
+import { latestOf } from '../latest.js';
 import type { Channel, Release, ReleaseIndex } from '../model.js';
 import type { Forge } from './links.js';
 import { releaseArticle } from './release.js';
@@ -17,6 +18,8 @@ export interface PageOptions {
   readonly forge?: Forge;
   /** How many releases of a channel are shown: 100 without it. */
   readonly limit?: number;
+  /** A release that lacks one of these is not the newest. */
+  readonly requiredTargets?: readonly string[];
   /** The public key, as `minisign -P` takes it, when the index and the checksums are signed. */
   readonly minisignKey?: string;
 }
@@ -114,9 +117,9 @@ function sourceHash(content: Html): string {
   return `'sha256-${createHash('sha256').update(markupOf(content)).digest('base64')}'`;
 }
 
-/** The newest one that can be used is first and large, with commands. */
+/** The newest one that can be used, to which `releases/latest/` leads, is first and large, with commands. */
 function stableSection(releases: readonly Release[], options: PageOptions): Html {
-  const newest = releases.find(({ yanked }) => yanked === undefined);
+  const newest = latestOf(releases, options.requiredTargets);
   const others = releases.filter((release) => release !== newest);
   return section(STABLE, [
     releases.length === 0 ? html`<p>There is no stable release yet.</p>` : undefined,

@@ -9,7 +9,7 @@ import { fetchCommand } from '#index-generator/html/command.js';
 import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '#index-generator/html/links.js';
 import { type PageOptions, renderPage } from '#index-generator/html/page.js';
 import { comparePlatforms, platformName } from '#index-generator/html/platform.js';
-import type { ReleaseIndex } from '#index-generator/model.js';
+import type { Release, ReleaseIndex } from '#index-generator/model.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
 import { minisignKey, renderMinisignKey } from '#lib/signing/minisign.js';
 import { useDirectory } from '../support/files.js';
@@ -69,6 +69,16 @@ describe('The release page', () => {
     );
     expect(page.indexOf('v2.0.0')).toBeLessThan(page.indexOf('v2.1.0'));
     expect(page.indexOf('v2.1.0')).toBeLessThan(page.indexOf('v1.0.0'));
+  });
+
+  it('takes for the newest what has all that it must have, as `releases/latest/` does', () => {
+    const [first] = TARGETS;
+    const whole = releaseOf('v1.0.0', 'stable', TARGETS);
+    const newest = (...releases: readonly Release[]) =>
+      /class="newest">.*?<h3><bdi>([^<]*)/s.exec(renderPage(indexOf(...releases), { requiredTargets: [first] }))?.[1];
+    expect(newest(releaseOf('v1.1.0', 'stable', TARGETS), whole)).toBe('v1.1.0');
+    expect(newest(releaseOf('v1.1.0', 'stable', TARGETS, { incomplete: true }), whole)).toBe('v1.0.0');
+    expect(newest(releaseOf('v1.1.0', 'stable', TARGETS.slice(1)), whole)).toBe('v1.0.0');
   });
 
   it('gives no command where it does not know the address, or where every stable release is yanked', () => {
