@@ -3,7 +3,7 @@ import { type ListedObject, listObjects, type ObjectStore } from '../cache/objec
 import { CarportError } from '../lib/errors.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { Publication, PublishedAlias, PublishedFile } from './publication.js';
-import { type ReleaseSources, sourceReader } from './sources.js';
+import { type ReleaseSources, type SourceListing, type SourceReader, sourceReader } from './sources.js';
 
 export interface PublishOptions {
   readonly policy: TrustPolicy;
@@ -44,9 +44,10 @@ export async function publishIndex(
 ): Promise<Published> {
   const reader = sourceReader(objects, policy);
   const changes = new Map<string, Change>();
-  let listing = await reader.list();
+  let latest = await reader.list();
   for (let rounds = 1; ; rounds++) {
-    const publication = makePublication(await reader.read(listing));
+    const { listing, sources } = await readSettled(reader, latest);
+    const publication = makePublication(sources);
     if (publication.releases === 0 && !allowEmpty) throw noRelease(objects);
     const round = await publishOnce(objects, publication, dryRun);
     for (const [key, change] of round.changes) {
@@ -60,6 +61,23 @@ export async function publishIndex(
       const late = isCurrent ? [] : [LATE];
       return { ...summaryOf(changes, round), rounds, warnings: [...publication.warnings, ...round.warnings, ...late] };
     }
+    latest = later;
+  }
+}
+
+/**
+ * Reads until nothing was written while it read, if that comes to pass. Otherwise a promotion that ended meanwhile would show in
+ * part: its files as they were listed before, and its mark gone.
+ */
+async function readSettled(
+  reader: SourceReader,
+  latest: SourceListing,
+): Promise<{ readonly listing: SourceListing; readonly sources: ReleaseSources }> {
+  let listing = latest;
+  for (let reads = 1; ; reads++) {
+    const sources = await reader.read(listing);
+    const later = await reader.list();
+    if (later.state === listing.state || reads === MAX_ROUNDS) return { listing, sources };
     listing = later;
   }
 }

