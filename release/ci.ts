@@ -127,6 +127,9 @@ export function readBuild(env: Environment, ruleOf: ChannelRule, options: BuildO
   const version = tag ?? commit;
   const channel = version && { value: ruleOf(version.value), origin: version.origin };
   const event = first(env, ...spec.event);
+  if (event && isPullRequest(event.value) && version?.origin !== '--tag' && version?.origin !== '--commit') {
+    warnings.push(`this is a build of a pull request (${event.origin}): its commit may be in no branch`);
+  }
   const runUrl = findRunUrl(spec, env, warnings);
   const target = first(env, 'TARGET');
   const fields = { version, channel, tag, commit, event, runUrl, target };
@@ -200,6 +203,11 @@ function findCommit(
   }
   checkCommit(commit.value, commit.origin);
   return commit;
+}
+
+/** In the words of all systems. */
+function isPullRequest(event: string): boolean {
+  return /^(pull_request|merge_request)/.test(event);
 }
 
 function findRunUrl(spec: SystemSpec, env: Environment, warnings: string[]): Found | undefined {
