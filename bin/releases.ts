@@ -1,5 +1,5 @@
-import { type Forge, webAddress } from '../index-generator/html/links.js';
 import type { IndexOptions } from '../index-generator/index-files.js';
+import { type Forge, webAddress } from '../index-generator/links.js';
 import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import { type TrustPolicy, withOwnKeys } from '../lib/signing/trust.js';

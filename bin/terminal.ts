@@ -1,22 +1,11 @@
 import type { Output } from './context.js';
 
+export { formatBytes } from '../lib/format-bytes.js';
+
 /** Whether to colour what goes to `output` (no-color.org, and the older CLICOLOR). */
 export function usesColor(output: Output, env: NodeJS.ProcessEnv): boolean {
   if (env.NO_COLOR || env.CLICOLOR === '0' || env.TERM === 'dumb') return false;
   return Boolean(output.isTTY) || (env.CLICOLOR_FORCE !== undefined && env.CLICOLOR_FORCE !== '0');
-}
-
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-
-/** `1.3 GiB`. */
-export function formatBytes(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1023.95 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
 /** `1 path`, `2 paths`. */

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { pathOfKey } from './html/links.js';
-import { platformName } from './html/platform.js';
-import { formatSize } from './html/size.js';
-import { type Html, html, markupOf } from './html/template.js';
+import { formatBytes } from '../lib/format-bytes.js';
 import { PAGE } from './keys.js';
+import { pathOfKey } from './links.js';
+import { type Markup, markup, markupOf } from './markup.js';
 import type { Release, ReleaseFile } from './model.js';
 import { compareText, compareVersions } from './order.js';
+import { platformName } from './platform.js';
 
 export interface FeedOptions {
   /** Where in the bucket the feed is. */
@@ -29,7 +29,7 @@ export function renderFeed(releases: readonly Release[], { key, title, baseUrl }
   const newest = [...releases]
     .sort((a, b) => compareText(changed(b), changed(a)) || compareVersions(b.version, a.version))
     .slice(0, MAX_ENTRIES);
-  return markupOf(html`<?xml version="1.0" encoding="utf-8"?>
+  return markupOf(markup`<?xml version="1.0" encoding="utf-8"?>
 <feed xmlns="http://www.w3.org/2005/Atom">
 <id>${feedId('feed', baseUrl, key)}</id>
 <title>${title}</title>
@@ -39,9 +39,9 @@ ${atomLink('self', 'application/atom+xml', baseUrl, key)}${atomLink('alternate',
 `);
 }
 
-function entry(release: Release, baseUrl: string | undefined): Html {
+function entry(release: Release, baseUrl: string | undefined): Markup {
   const { version, channel, time, yanked } = release;
-  return html`<entry>
+  return markup`<entry>
 <id>${feedId('release', baseUrl, version)}</id>
 <title>${version}${yanked && ' (yanked)'}</title>
 <published>${time}</published>
@@ -52,25 +52,32 @@ ${atomLink('alternate', 'text/html', baseUrl, PAGE)}<content type="html">${marku
 `;
 }
 
-function content({ yanked, targets }: Release, baseUrl: string | undefined): Html {
-  return html`${yanked && html`<p><strong>Yanked, do not use it:</strong> ${yanked.reason}</p>`}<ul>${targets.flatMap(
+function content({ yanked, targets }: Release, baseUrl: string | undefined): Markup {
+  return markup`${yanked && markup`<p><strong>Yanked, do not use it:</strong> ${yanked.reason}</p>`}<ul>${targets.flatMap(
     ({ target, files }) =>
       files.map(
         (file) =>
-          html`<li>${platformName(target)}: ${link(file, baseUrl)}, ${formatSize(file.size)}${
-            file.sha256 === undefined ? undefined : html`, SHA-256 <code>${file.sha256}</code>`
+          markup`<li>${platformName(target)}: ${link(file, baseUrl)}, ${formatBytes(file.size)}${
+            file.sha256 === undefined ? undefined : markup`, SHA-256 <code>${file.sha256}</code>`
           }</li>`,
       ),
   )}</ul>`;
 }
 
-function link({ name, key }: ReleaseFile, baseUrl: string | undefined): Html {
+function link({ name, key }: ReleaseFile, baseUrl: string | undefined): Markup {
   const path = pathOfKey(key);
-  return baseUrl === undefined || path === undefined ? html`${name}` : html`<a href="${baseUrl}${path}">${name}</a>`;
+  return baseUrl === undefined || path === undefined
+    ? markup`${name}`
+    : markup`<a href="${baseUrl}${path}">${name}</a>`;
 }
 
-function atomLink(rel: 'self' | 'alternate', type: string, baseUrl: string | undefined, key: string): Html | undefined {
-  return baseUrl === undefined ? undefined : html`<link rel="${rel}" type="${type}" href="${baseUrl}${key}"/>\n`;
+function atomLink(
+  rel: 'self' | 'alternate',
+  type: string,
+  baseUrl: string | undefined,
+  key: string,
+): Markup | undefined {
+  return baseUrl === undefined ? undefined : markup`<link rel="${rel}" type="${type}" href="${baseUrl}${key}"/>\n`;
 }
 
 /** When something was last said of it. */

@@ -1,4 +1,4 @@
-import { encodePath } from '../cache/object-store/http/encode.js';
+import { encodeKey } from './links.js';
 import type { Channel, Release, ReleaseIndex } from './model.js';
 import { compareText } from './order.js';
 import { garageRules } from './rules.js';
@@ -67,7 +67,7 @@ function toGarageRelease({ version, targets }: Release, baseUrl: string): Garage
       root: key.slice(0, key.indexOf('/')),
       size: String(size),
       time: time.slice(11, 19),
-      url: baseUrl + encodePath(key),
+      url: baseUrl + encodeKey(key),
       version,
     })),
   );

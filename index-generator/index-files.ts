@@ -7,7 +7,6 @@ import type { ChannelRule } from '../release/version.js';
 import { buildReleaseIndex, hiddenVersions } from './build.js';
 import { renderFeed } from './feed.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
-import type { Forge } from './html/links.js';
 import { renderPage } from './html/page.js';
 import { allReleases, lastChange, renderIndexJson, renderLatestJson } from './index-json.js';
 import { joinPieces } from './join.js';
@@ -24,6 +23,7 @@ import {
   sumsKey,
 } from './keys.js';
 import { latestOf } from './latest.js';
+import type { Forge } from './links.js';
 import { linesOf, renderListedFile } from './listing.js';
 import { CHANNELS, type Release, type ReleaseIndex } from './model.js';
 import { garageRules, ownRules } from './rules.js';

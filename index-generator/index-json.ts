@@ -1,6 +1,6 @@
-import { pathOfKey } from './html/links.js';
-import { platformName } from './html/platform.js';
+import { pathOfKey } from './links.js';
 import { CHANNELS, type Channel, type Release, type ReleaseFile, type ReleaseIndex } from './model.js';
+import { platformName } from './platform.js';
 
 /** Of the shape of these files. */
 const VERSION = 1;

@@ -1,6 +1,6 @@
 import { buildReleaseIndex } from '../../index-generator/build.js';
-import { pathOfKey } from '../../index-generator/html/links.js';
 import { allReleases, releaseJson } from '../../index-generator/index-json.js';
+import { pathOfKey } from '../../index-generator/links.js';
 import type { Release } from '../../index-generator/model.js';
 import { ownRules } from '../../index-generator/rules.js';
 import { CarportError } from '../../lib/errors.js';

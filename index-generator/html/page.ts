@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../keys.js';
 import { latestOf } from '../latest.js';
+import type { Forge } from '../links.js';
+import { type Markup, markup, markupOf } from '../markup.js';
 import type { Channel, Release, ReleaseIndex } from '../model.js';
-import type { Forge } from './links.js';
 import { releaseArticle } from './release.js';
 import { script } from './script.js';
 import { style } from './style.js';
-import { type Html, html, markupOf } from './template.js';
 
 /** What the page shows beside the releases. */
 export interface PageOptions {
@@ -27,7 +27,7 @@ export interface PageOptions {
 /** The page of all releases. The same index gives the same text; it belongs to the top of the bucket. */
 export function renderPage(index: ReleaseIndex, options: PageOptions = {}): string {
   const title = options.title ?? 'Releases';
-  return markupOf(html`<!DOCTYPE html>
+  return markupOf(markup`<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -36,7 +36,7 @@ export function renderPage(index: ReleaseIndex, options: PageOptions = {}): stri
 <meta name="referrer" content="no-referrer">
 <title>${title}</title>
 <link rel="icon" href="data:,">
-${FEEDS.map(({ key, name }) => html`<link rel="alternate" type="application/atom+xml" title="${name}" href="${key}">\n`)}<style>${style}</style>
+${FEEDS.map(({ key, name }) => markup`<link rel="alternate" type="application/atom+xml" title="${name}" href="${key}">\n`)}<style>${style}</style>
 </head>
 <body>
 <a class="skip" href="#releases">Skip to the releases</a>
@@ -44,7 +44,7 @@ ${FEEDS.map(({ key, name }) => html`<link rel="alternate" type="application/atom
 <h1><bdi>${title}</bdi></h1>
 <nav aria-label="Channels">
 <ul>
-${SECTIONS.map(({ channel, name }) => html`<li><a href="#${channel}">${name}</a></li>\n`)}</ul>
+${SECTIONS.map(({ channel, name }) => markup`<li><a href="#${channel}">${name}</a></li>\n`)}</ul>
 </nav>
 </header>
 <main id="releases">
@@ -54,7 +54,7 @@ ${foldedSection(DEVELOPMENT, index.releases.development, options)}
 </main>
 <footer>
 ${signedBy(options)}<p>All releases for programs:</p>
-<ul class="links">${views(options).map(({ key, name }) => html`<li><a href="${key}">${name}</a></li>`)}</ul>
+<ul class="links">${views(options).map(({ key, name }) => markup`<li><a href="${key}">${name}</a></li>`)}</ul>
 </footer>
 <script>${script}</script>
 </body>
@@ -78,9 +78,9 @@ function views({ minisignKey }: PageOptions): readonly { readonly key: string; r
   ];
 }
 
-function signedBy({ minisignKey }: PageOptions): Html | undefined {
+function signedBy({ minisignKey }: PageOptions): Markup | undefined {
   if (minisignKey === undefined) return undefined;
-  return html`<p>Checksums and index are signed, for <code>minisign</code>, by the key <code>${minisignKey}</code></p>
+  return markup`<p>Checksums and index are signed, for <code>minisign</code>, by the key <code>${minisignKey}</code></p>
 `;
 }
 
@@ -113,35 +113,35 @@ const POLICY = [
   "form-action 'none'",
 ].join('; ');
 
-function sourceHash(content: Html): string {
+function sourceHash(content: Markup): string {
   return `'sha256-${createHash('sha256').update(markupOf(content)).digest('base64')}'`;
 }
 
 /** The newest one that can be used, to which `releases/latest/` leads, is first and large, with commands. */
-function stableSection(releases: readonly Release[], options: PageOptions): Html {
+function stableSection(releases: readonly Release[], options: PageOptions): Markup {
   const newest = latestOf(releases, options.requiredTargets);
   const others = releases.filter((release) => release !== newest);
   return section(STABLE, [
-    releases.length === 0 ? html`<p>There is no stable release yet.</p>` : undefined,
-    newest && html`<div class="newest">${releaseArticle(newest, options, { newest: true })}</div>`,
+    releases.length === 0 ? markup`<p>There is no stable release yet.</p>` : undefined,
+    newest && markup`<div class="newest">${releaseArticle(newest, options, { newest: true })}</div>`,
     articles(others, options, newest === undefined ? 0 : 1),
   ]);
 }
 
-function foldedSection(about: Section, releases: readonly Release[], options: PageOptions): Html {
+function foldedSection(about: Section, releases: readonly Release[], options: PageOptions): Markup {
   const builds = `${count(releases.length)} ${about.channel} ${releases.length === 1 ? 'build' : 'builds'}`;
   return section(about, [
     releases.length === 0
-      ? html`<p>There is no ${about.channel} build.</p>`
-      : html`<details>
+      ? markup`<p>There is no ${about.channel} build.</p>`
+      : markup`<details>
 <summary>Show ${builds}</summary>
 ${articles(releases, options, 0)}
 </details>`,
   ]);
 }
 
-function section({ channel, name, description }: Section, content: readonly (Html | undefined)[]): Html {
-  return html`<section id="${channel}" aria-labelledby="${channel}-name">
+function section({ channel, name, description }: Section, content: readonly (Markup | undefined)[]): Markup {
+  return markup`<section id="${channel}" aria-labelledby="${channel}-name">
 <h2 id="${channel}-name">${name}</h2>
 <p class="muted">${description}</p>
 ${content}
@@ -149,13 +149,13 @@ ${content}
 }
 
 /** As many as the limit leaves, and how many that leaves out. */
-function articles(releases: readonly Release[], options: PageOptions, shownBefore: number): Html {
+function articles(releases: readonly Release[], options: PageOptions, shownBefore: number): Markup {
   const shown = releases.slice(0, Math.max(0, (options.limit ?? 100) - shownBefore));
   const rest = releases.length - shown.length;
-  return html`${shown.map((release) => releaseArticle(release, options, { newest: false }))}${
+  return markup`${shown.map((release) => releaseArticle(release, options, { newest: false }))}${
     rest === 0
       ? undefined
-      : html`<p>${count(rest)} older ${rest === 1 ? 'one is' : 'ones are'} not shown here. All are in
+      : markup`<p>${count(rest)} older ${rest === 1 ? 'one is' : 'ones are'} not shown here. All are in
 <a href="${INDEX_JSON}">index.json</a>.</p>`
   }`;
 }

@@ -1,11 +1,11 @@
+import { formatBytes } from '../../lib/format-bytes.js';
 import { signatureKey, sumsKey } from '../keys.js';
+import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '../links.js';
+import { type Markup, markup } from '../markup.js';
 import type { Release, ReleaseFile, ReleaseTarget } from '../model.js';
+import { comparePlatforms, platformName } from '../platform.js';
 import { hasSums } from '../sums.js';
 import { fetchCommand, isSha256, verifyCommand } from './command.js';
-import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from './links.js';
-import { comparePlatforms, platformName } from './platform.js';
-import { formatSize } from './size.js';
-import { type Html, html } from './template.js';
 
 /** What a release's part of the page needs to know of the whole. */
 export interface ReleaseOptions {
@@ -15,13 +15,13 @@ export interface ReleaseOptions {
 }
 
 /** One release: its version, where its sources are, and a row for each platform. The newest has commands, too. */
-export function releaseArticle(release: Release, options: ReleaseOptions, { newest }: { newest: boolean }): Html {
+export function releaseArticle(release: Release, options: ReleaseOptions, { newest }: { newest: boolean }): Markup {
   const { version, yanked } = release;
   const baseUrl = newest && options.baseUrl !== undefined ? webAddress(options.baseUrl) : undefined;
-  const name = html`<bdi>${version}</bdi>`;
-  return html`<article${yanked && html` class="yanked"`} data-release>
-<h3>${yanked ? html`<s>${name}</s> (yanked)` : name}</h3>
-${yanked && html`<p><strong>Yanked, do not use it:</strong> <bdi>${yanked.reason}</bdi></p>`}
+  const name = markup`<bdi>${version}</bdi>`;
+  return markup`<article${yanked && markup` class="yanked"`} data-release>
+<h3>${yanked ? markup`<s>${name}</s> (yanked)` : name}</h3>
+${yanked && markup`<p><strong>Yanked, do not use it:</strong> <bdi>${yanked.reason}</bdi></p>`}
 ${about(release, options, newest)}${promotion(release)}
 <table>
 <caption>Files of <bdi>${version}</bdi></caption>
@@ -34,7 +34,7 @@ ${rows(release, baseUrl)}</tbody>
 }
 
 /** When it was made, and of what. */
-function about(release: Release, { forge, minisignKey }: ReleaseOptions, newest: boolean): Html {
+function about(release: Release, { forge, minisignKey }: ReleaseOptions, newest: boolean): Markup {
   const { version, channel, time, commit, ci } = release;
   const made = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/.test(time) ? time : undefined;
   const sources = forge && sourceLinks(forge, version, channel === 'development' ? 'commit' : 'tag');
@@ -43,19 +43,19 @@ function about(release: Release, { forge, minisignKey }: ReleaseOptions, newest:
   const run = ci?.runUrl ? webAddress(ci.runUrl) : undefined;
   const sums = sumsPath(release);
   const entries = [
-    newest ? html`<strong>Newest stable release</strong>` : undefined,
-    made && html`<time datetime="${made}">${made.slice(0, 10)}</time>`,
-    sources && html`<a href="${sources.browse}">Sources</a>`,
-    sources && html`<a href="${sources.archive}">Sources as .tar.gz</a>`,
+    newest ? markup`<strong>Newest stable release</strong>` : undefined,
+    made && markup`<time datetime="${made}">${made.slice(0, 10)}</time>`,
+    sources && markup`<a href="${sources.browse}">Sources</a>`,
+    sources && markup`<a href="${sources.archive}">Sources as .tar.gz</a>`,
     commitPage
-      ? html`<a href="${commitPage}">Commit <code>${ofCommit?.slice(0, 10)}</code></a>`
-      : commit && html`Commit <code>${commit}</code>`,
-    run && html`<a href="${run}">Build</a>`,
-    sums && html`<a href="./${sums}">SHA256SUMS</a>`,
-    sums && minisignKey !== undefined ? html`<a href="./${signatureKey(sums)}">SHA256SUMS.minisig</a>` : undefined,
+      ? markup`<a href="${commitPage}">Commit <code>${ofCommit?.slice(0, 10)}</code></a>`
+      : commit && markup`Commit <code>${commit}</code>`,
+    run && markup`<a href="${run}">Build</a>`,
+    sums && markup`<a href="./${sums}">SHA256SUMS</a>`,
+    sums && minisignKey !== undefined ? markup`<a href="./${signatureKey(sums)}">SHA256SUMS.minisig</a>` : undefined,
   ].filter((entry) => entry !== undefined && entry !== '');
-  if (entries.length === 0) return html``;
-  return html`<ul class="links">${entries.map((entry) => html`<li>${entry}</li>`)}</ul>`;
+  if (entries.length === 0) return markup``;
+  return markup`<ul class="links">${entries.map((entry) => markup`<li>${entry}</li>`)}</ul>`;
 }
 
 /** A version that has sums can stand in a URL and a command as it is. */
@@ -63,60 +63,65 @@ function sumsPath(release: Release): string | undefined {
   return hasSums(release) ? sumsKey(release.version) : undefined;
 }
 
-function promotion({ promotedFrom }: Release): Html | undefined {
+function promotion({ promotedFrom }: Release): Markup | undefined {
   if (!promotedFrom) return undefined;
   const { version, gates } = promotedFrom;
-  return html`
+  return markup`
 <p>The same as <bdi>${version}</bdi>, from which it was promoted${
     gates.length === 0 ? '.' : ` after ${gates.length === 1 ? 'a check' : `${gates.length} checks`}:`
   }</p>${
     gates.length === 0
       ? undefined
-      : html`
-<ul>${gates.map(({ gate, detail }) => html`<li><bdi>${gate}</bdi>: <bdi>${detail}</bdi></li>`)}</ul>`
+      : markup`
+<ul>${gates.map(({ gate, detail }) => markup`<li><bdi>${gate}</bdi>: <bdi>${detail}</bdi></li>`)}</ul>`
   }`;
 }
 
 /** How to make sure of the checksums. */
-function check(release: Release, baseUrl: string | undefined, { minisignKey }: ReleaseOptions): Html | undefined {
+function check(release: Release, baseUrl: string | undefined, { minisignKey }: ReleaseOptions): Markup | undefined {
   const sums = sumsPath(release);
   if (sums === undefined || minisignKey === undefined) return undefined;
   const command = verifyCommand(minisignKey, baseUrl === undefined ? undefined : `${baseUrl}/${sums}`);
-  return html`
+  return markup`
 <p>To make sure of the checksums (<code>minisign</code> prints the version that was signed, which must be <bdi>${release.version}</bdi>):</p>
 <pre data-of="the check of SHA256SUMS"><code>${command}</code></pre>`;
 }
 
 /** A row for each platform that it has, and for each that it should have. */
-function rows(release: Release, baseUrl: string | undefined): readonly Html[] {
-  const byTarget = new Map<string, Html>([
-    ...release.missingTargets.map((target): [string, Html] => [
+function rows(release: Release, baseUrl: string | undefined): readonly Markup[] {
+  const byTarget = new Map<string, Markup>([
+    ...release.missingTargets.map((target): [string, Markup] => [
       target,
-      html`<span class="muted">Not in this release</span>`,
+      markup`<span class="muted">Not in this release</span>`,
     ]),
-    ...release.targets.map((target): [string, Html] => [target.target, files(release, target, baseUrl)]),
+    ...release.targets.map((target): [string, Markup] => [target.target, files(release, target, baseUrl)]),
   ]);
   return [...byTarget.keys()]
     .sort(comparePlatforms)
-    .map((target) => html`<tr><th scope="row">${platform(target)}</th><td>${byTarget.get(target)}</td></tr>\n`);
+    .map((target) => markup`<tr><th scope="row">${platform(target)}</th><td>${byTarget.get(target)}</td></tr>\n`);
 }
 
-function platform(target: string): Html {
+function platform(target: string): Markup {
   const name = platformName(target);
-  if (name === target) return html`<bdi>${target}</bdi>`;
-  return html`${name} <span class="triple"><bdi>${target}</bdi></span>`;
+  if (name === target) return markup`<bdi>${target}</bdi>`;
+  return markup`${name} <span class="triple"><bdi>${target}</bdi></span>`;
 }
 
-function files(release: Release, target: ReleaseTarget, baseUrl: string | undefined): Html {
-  return html`<ul>${target.files.map((file) => html`<li>${oneFile(release, target, file, baseUrl)}</li>`)}</ul>`;
+function files(release: Release, target: ReleaseTarget, baseUrl: string | undefined): Markup {
+  return markup`<ul>${target.files.map((file) => markup`<li>${oneFile(release, target, file, baseUrl)}</li>`)}</ul>`;
 }
 
-function oneFile({ yanked }: Release, { target }: ReleaseTarget, file: ReleaseFile, baseUrl: string | undefined): Html {
+function oneFile(
+  { yanked }: Release,
+  { target }: ReleaseTarget,
+  file: ReleaseFile,
+  baseUrl: string | undefined,
+): Markup {
   const path = pathOfKey(file.key);
   const link =
-    path === undefined ? html`<bdi>${file.name}</bdi>` : html`<a href="./${path}"><bdi>${file.name}</bdi></a>`;
+    path === undefined ? markup`<bdi>${file.name}</bdi>` : markup`<a href="./${path}"><bdi>${file.name}</bdi></a>`;
   const command = baseUrl === undefined || path === undefined ? undefined : fetchCommand(file, `${baseUrl}/${path}`);
-  return html`${yanked ? html`<s>${link}</s>` : link} <span class="muted">${formatSize(file.size)}</span>${
-    isSha256(file.sha256) ? html` <span class="hash">SHA-256 <code>${file.sha256}</code></span>` : undefined
-  }${command && html`<pre data-of="${platformName(target)}"><code>${command}</code></pre>`}`;
+  return markup`${yanked ? markup`<s>${link}</s>` : link} <span class="muted">${formatBytes(file.size)}</span>${
+    isSha256(file.sha256) ? markup` <span class="hash">SHA-256 <code>${file.sha256}</code></span>` : undefined
+  }${command && markup`<pre data-of="${platformName(target)}"><code>${command}</code></pre>`}`;
 }

@@ -1,10 +1,10 @@
-import { html } from './template.js';
+import { markup } from '../markup.js';
 
 /**
  * What a browser that runs scripts has in addition: a field that filters releases, and buttons that copy commands. It
  * reads the page's text only and makes elements, never markup.
  */
-export const script = html`
+export const script = markup`
 (() => {
   const releases = [...document.querySelectorAll('[data-release]')];
   const make = (tag, properties) => Object.assign(document.createElement(tag), properties);

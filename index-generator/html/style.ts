@@ -1,7 +1,7 @@
-import { html } from './template.js';
+import { markup } from '../markup.js';
 
 /** The page's style. Everything may break anywhere: names are of any length, and a phone is 360 pixels wide. */
-export const style = html`
+export const style = markup`
 :root {
   color-scheme: light dark;
   --page: #ffffff; --text: #1b1f24; --muted: #57606a; --line: #d0d7de; --raised: #f3f5f7; --accent: #0b5d83;

@@ -1,3 +1,5 @@
+import { encodePath } from '../cache/object-store/http/encode.js';
+
 /** Where the sources of a project are. */
 export interface Forge {
   /** `gitea` is for Forgejo, too. */
@@ -25,9 +27,14 @@ export function webAddress(address: string): string | undefined {
 
 /** The path of a URL for a key of a bucket. Nothing for a key that no URL can say, since `..` in it goes up. */
 export function pathOfKey(key: string): string | undefined {
-  const segments = key.split('/');
-  if (segments.some((segment) => segment === '.' || segment === '..')) return undefined;
-  return segments.map(encodeSegment).join('/');
+  return key.split('/').some((segment) => segment === '.' || segment === '..') ? undefined : encodeKey(key);
+}
+
+/** Everything but unreserved characters and slashes as `%XX`. */
+export function encodeKey(key: string): string {
+  if (/^[A-Za-z0-9._~/-]*$/.test(key)) return key;
+  // Half a pair of surrogates has no bytes.
+  return encodePath(Buffer.from(key).toString());
 }
 
 /** The sources of a tag or of a commit. */
@@ -53,13 +60,4 @@ export function commitLink(forge: Forge, commit: string): string | undefined {
   const project = webAddress(forge.url);
   if (project === undefined || !/^[0-9a-f]{40}$/.test(commit)) return undefined;
   return `${project}/${forge.kind === 'gitlab' ? '-/' : ''}commit/${commit}`;
-}
-
-/** Unreserved characters stay; `encodeURIComponent` leaves some that a shell knows, and throws for half a pair. */
-function encodeSegment(segment: string): string {
-  if (/^[A-Za-z0-9._~-]*$/.test(segment)) return segment;
-  return Array.from(Buffer.from(segment), (byte) => {
-    const character = String.fromCharCode(byte);
-    return /[A-Za-z0-9._~-]/.test(character) ? character : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
-  }).join('');
 }
