@@ -1,11 +1,19 @@
 import { createHash } from 'node:crypto';
 import { constants, createReadStream, type Stats } from 'node:fs';
-import { copyFile, link, lstat, readdir, rm, stat } from 'node:fs/promises';
+import { copyFile, link, lstat, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CarportError, isErrno } from '../../lib/errors.js';
+import type { FoundFile } from '../../lib/filesystem/directory-files.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
-import { moveFile, readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
+import {
+  findSmallFiles,
+  listEntries,
+  moveFile,
+  readSmallFile,
+  statSmallFiles,
+  writeFileAtomic,
+} from '../../lib/filesystem/small-files.js';
 import { createTemporaryNames, isTemporaryName, removeLeftovers } from '../../lib/filesystem/temporary.js';
 import {
   checkKey,
@@ -109,35 +117,52 @@ async function digestOf(path: string): Promise<string> {
 async function* listDirectory(
   root: string,
   { prefix = '', recursive = false }: ListOptions,
-  directory = '',
 ): AsyncGenerator<ListedObject> {
-  const end = prefix.indexOf('/', directory.length);
-  if (end !== -1 && prefix.startsWith(directory)) {
-    // One entry alone can lead there: the others, which may be thousands, are not read.
-    const name = prefix.slice(directory.length, end);
-    if (isListed(name) && (await isDirectory(join(root, directory, name)))) {
-      yield* listDirectory(root, { prefix, recursive }, prefix.slice(0, end + 1));
-    }
-    return;
+  const directory = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  if (!(await isOwnDirectory(root, directory))) return;
+  const name = prefix.slice(directory.length);
+  for await (const { path, size, modified } of findIn(join(root, directory), name, recursive)) {
+    const key = directory + path;
+    if (key.split('/').every(isListed)) yield { key, size, modified: new Date(modified) };
   }
-  const entries = await readdir(join(root, directory), { withFileTypes: true }).catch((error) => {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
-    throw error;
-  });
-  const keys = entries
-    .filter(({ name }) => isListed(name))
-    .map((entry) => directory + entry.name + (entry.isDirectory() ? '/' : ''));
-  let files: string[] = [];
-  for (const key of keys.sort(byBytes)) {
-    const below = key.endsWith('/');
-    if (!below && key.startsWith(prefix)) files.push(key);
-    if (below || files.length === SIZES_AT_ONCE) {
-      yield* await sized(root, files);
-      files = [];
-    }
-    if (below && recursive && key.startsWith(prefix)) yield* listDirectory(root, { prefix, recursive }, key);
+}
+
+/** Without links: what they lead to is not in the store. */
+async function isOwnDirectory(root: string, directory: string): Promise<boolean> {
+  const parts = directory.split('/').slice(0, -1);
+  for (const [index, part] of parts.entries()) {
+    if (!isListed(part) || !(await isDirectory(join(root, ...parts.slice(0, index + 1))))) return false;
   }
-  yield* await sized(root, files);
+  return true;
+}
+
+/** A directory with more below it is listed in several steps. */
+const MAX_FOUND = 1000;
+
+/** Directories whose files are asked for at a time. */
+const DIRECTORIES_AT_ONCE = 64;
+
+/** Files in a directory whose names begin so, and perhaps those of directories whose names do. */
+async function* findIn(directory: string, prefix: string, recursive: boolean): AsyncGenerator<FoundFile> {
+  const entries = await listEntries(directory, prefix);
+  let at = 0;
+  while (at < entries.length) {
+    const isBelow = entries[at]!.endsWith('/');
+    const limit = at + (isBelow ? DIRECTORIES_AT_ONCE : MAX_FOUND);
+    const start = at;
+    while (at < Math.min(limit, entries.length) && entries[at]!.endsWith('/') === isBelow) at++;
+    const group = entries.slice(start, at);
+    if (!isBelow) yield* await statSmallFiles(directory, group);
+    else if (recursive) yield* findBelow(directory, group);
+  }
+}
+
+async function* findBelow(directory: string, names: readonly string[]): AsyncGenerator<FoundFile> {
+  const found = await Promise.all(names.map((name) => findSmallFiles(join(directory, name), MAX_FOUND)));
+  for (const [index, name] of names.entries()) {
+    const files = found[index] ?? findIn(join(directory, name), '', true);
+    for await (const file of files) yield { ...file, path: name + file.path };
+  }
 }
 
 function isListed(name: string): boolean {
@@ -152,22 +177,6 @@ async function isDirectory(path: string): Promise<boolean> {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return false;
     throw error;
   }
-}
-
-/** Files whose sizes are asked for at a time. */
-const SIZES_AT_ONCE = 256;
-
-/** Without what is no file, or not there any more. */
-async function sized(root: string, keys: readonly string[]): Promise<readonly ListedObject[]> {
-  const found = await Promise.all(keys.map((key) => statFile(join(root, key)).catch(() => undefined)));
-  return keys.flatMap((key, at) => {
-    const stats = found[at];
-    return stats === undefined ? [] : [{ key, size: stats.size, modified: stats.mtime }];
-  });
-}
-
-function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 async function fileSize(path: string): Promise<number | undefined> {

@@ -13,7 +13,8 @@ import { dirname, join } from 'node:path';
 import { parentPort } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
 import { formatError, isErrno } from '../errors.js';
-import type { FileAnswer, FileOperation } from './small-files.js';
+import { findFiles, readEntries, statFiles } from './directory-files.js';
+import type { FileAnswer, FileOperation, FileResult } from './small-files.js';
 import { writeWhole } from './unpack.js';
 
 /** The body of the thread of `small-files.ts`: a batch at a time, in its order. */
@@ -33,21 +34,23 @@ port.on('messageerror', (error) => {
 
 function answer(operation: FileOperation): FileAnswer {
   try {
-    const bytes = perform(operation);
-    return bytes === undefined ? {} : { bytes };
+    return perform(operation);
   } catch (error) {
     return { error: { ...(error as Error), message: (error as Error).message } };
   }
 }
 
-function perform(operation: FileOperation): Uint8Array | undefined {
-  if (operation.type === 'read') return read(operation);
+function perform(operation: FileOperation): FileResult {
+  if (operation.type === 'read') return { bytes: read(operation) };
+  if (operation.type === 'find') return { files: findFiles(operation.directory, operation.limit) };
+  if (operation.type === 'entries') return { entries: readEntries(operation.directory, operation.prefix) };
+  if (operation.type === 'stat') return { files: statFiles(operation.directory, operation.paths) };
   if (operation.type === 'write') write(operation);
   else if (operation.type === 'move') move(operation.from, operation.to);
   else if (operation.type === 'announce') announce(operation);
   else if (operation.type === 'link') link(operation);
   else unlink(operation);
-  return undefined;
+  return {};
 }
 
 function read({ path, limit }: Extract<FileOperation, { type: 'read' }>): Uint8Array | undefined {

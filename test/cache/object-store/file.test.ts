@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, stat, symlink, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openFileStore } from '#cache/object-store/file.js';
 import { createTemporaryNames } from '#lib/filesystem/temporary.js';
@@ -45,6 +45,54 @@ describe('a directory of objects', () => {
     const keys: string[] = [];
     for await (const { key } of objects.list!({ recursive: true })) keys.push(key);
     expect(keys.filter((key) => key.startsWith('.'))).toEqual([]);
+  });
+
+  it('is listed whole and in order, where much is in one directory and where much is below it', async () => {
+    const root = box().path('objects');
+    const many = (directory: string, count: number) =>
+      Array.from({ length: count }, (_, index) => `${directory}/${index}`);
+    const keys = [
+      ...['a', 'a!', 'a0', 'b/\u{1F600}', 'b/\uFF21', 'd/e/f/g', 'm!'],
+      ...many('a', 1500),
+      ...many('m/flat', 1001),
+      ...Array.from({ length: 150 }, (_, index) => many(`m/deep/${index}`, 10)).flat(),
+    ].filter((key) => key !== 'a');
+    for (const key of keys) {
+      await mkdir(dirname(join(root, key)), { recursive: true });
+      await writeFile(join(root, key), key);
+    }
+    await symlink('a', join(root, 'link'));
+    await symlink('nowhere', join(root, 'm/broken'));
+    spawnSync('mkfifo', [join(root, 'm/pipe')]);
+    const objects = openFileStore(root);
+    const list = async (prefix: string, recursive = true) => {
+      const found: string[] = [];
+      for await (const { key, size } of objects.list!({ prefix, recursive })) {
+        expect(size, key).toBe(Buffer.byteLength(key));
+        found.push(key);
+      }
+      return found;
+    };
+    const sorted = keys.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    for (const prefix of [
+      '',
+      'a',
+      'a/',
+      'a/1',
+      'b/',
+      'm',
+      'm/',
+      'm/d',
+      'm/deep/',
+      'm/deep/14',
+      'd/e/f',
+      'link',
+      'link/',
+    ]) {
+      expect(await list(prefix), prefix).toEqual(sorted.filter((key) => key.startsWith(prefix)));
+    }
+    expect(await list('a/', false)).toHaveLength(1500);
+    expect(await list('a', false)).toEqual(['a!', 'a0']);
   });
 
   it('leaves nothing behind when a put fails', async () => {
