@@ -139,6 +139,7 @@ function addReading(command: Command): Command {
     .addOption(settingOption('trusted-keys', '<name:base64>'))
     .addOption(settingOption('secret-key-files', '<file>'))
     .option('--allow-unsigned', 'believe also what no trusted key has signed')
+    .addOption(settingOption('base-url', '<url>'))
     .addOption(settingOption('retry-seconds', '<number>'));
 }
 
