@@ -35,8 +35,11 @@ export const FRAGMENT = {
     version: Version,
     target: Target,
     commit: v.nullable(Commit),
-    /** When it was published. */
+    /** When it was first published. */
     time: Time,
+    /** When anything of it was published last. */
+    changed: Time,
+    /** The run that published files of it last. */
     ci: v.strictObject({ system: Text, event: v.nullable(Text), runUrl: v.nullable(Text) }),
     /** Sorted by name; one for each name. */
     files: v.pipe(

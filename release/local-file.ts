@@ -25,7 +25,7 @@ export async function readLocalFile(path: string, copy?: string): Promise<FileDi
   const file = await openPlain(path);
   try {
     const pieces = file.createReadStream({ highWaterMark: PIECE, autoClose: false });
-    return await digestOf(pieces, copy === undefined ? nowhere() : createWriteStream(copy, { flags: 'wx' }));
+    return await digestOf(pieces, copy === undefined ? undefined : createWriteStream(copy, { flags: 'wx' }));
   } catch (cause) {
     if (copy === undefined || !isErrno(cause, 'ENOSPC', 'EDQUOT')) throw cause;
     const directory = dirname(copy);

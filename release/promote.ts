@@ -205,7 +205,7 @@ async function writeFragments(
   there: readonly Fragment[],
 ): Promise<void> {
   const { candidate, version, gates, keys, now } = request;
-  const [first] = there.map(({ time }) => time).sort();
+  const time = there.map((fragment) => fragment.time).sort()[0] ?? toReleaseTime(now);
   const promotion = {
     from: candidate.version,
     gates: gates.map(({ gate, detail }) => ({ gate, detail: detail.slice(0, FRAGMENT_LIMITS.text) })),
@@ -214,7 +214,7 @@ async function writeFragments(
   for (const fragment of candidate.fragments) {
     if (there.some((each) => isPromoted(each, fragment))) continue;
     // How its bytes came about stays true.
-    const promoted = { ...fragment, version, time: first ?? toReleaseTime(now), promotion };
+    const promoted = { ...fragment, version, time, changed: time, promotion };
     const text = renderDocument(FRAGMENT, promoted, keys);
     await store.put(fragmentKey(version, fragment.target), Buffer.from(text), METADATA);
   }

@@ -5,8 +5,7 @@ import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { FRAGMENT, type Fragment, type FragmentFile } from './documents.js';
 import { fragmentKey } from './layout.js';
-import { renderDocument } from './signed-document.js';
-import { doubtAbout, readDocument } from './sources.js';
+import { type DocumentPlace, putDocument, readTrusted } from './stored-document.js';
 
 /** Whom is believed, and who signs. */
 export interface FragmentSigning {
@@ -20,6 +19,11 @@ const MAX_ROUNDS = 20;
 /** Before what was written counts as settled. */
 const SETTLE_MS = 100;
 
+const FRAGMENT_PLACE: DocumentPlace<typeof FRAGMENT.entries> = {
+  kind: FRAGMENT,
+  keyOf: ({ version, target }) => fragmentKey(version, target),
+};
+
 /**
  * The fragment that is there, when it may be believed; `undefined` when there is none. Throws for one that may not:
  * `E_SIGNATURE`, or `E_FORMAT` for a damaged one.
@@ -31,26 +35,27 @@ export async function readFragment(
   policy: TrustPolicy,
 ): Promise<Fragment | undefined> {
   const key = fragmentKey(version, target);
-  const document = await readDocument(objects, FRAGMENT, key).catch((cause) => {
-    if (!(cause instanceof CarportError) || cause.code !== 'E_FORMAT') throw cause;
+  const found = await readTrusted(objects, FRAGMENT_PLACE, key, policy);
+  if (found.state === 'absent') return undefined;
+  if (found.state === 'trusted') return found.value;
+  const cause = new Error(found.why);
+  if (found.state === 'damaged') {
     throw new CarportError('E_FORMAT', `\`${key}\` is damaged`, { cause, hint: '`--replace` writes it anew' });
-  });
-  if (!document) return undefined;
-  const { value } = document;
-  const belongs = fragmentKey(value.version, value.target) === key;
-  const doubt = belongs ? doubtAbout(FRAGMENT, document, policy) : 'it belongs elsewhere';
-  if (doubt === undefined) return value;
+  }
   throw new CarportError('E_SIGNATURE', `what \`${key}\` says is not believed`, {
-    cause: new Error(doubt),
+    cause,
     hint: 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or write it anew with `--replace`',
   });
 }
 
+export function putFragment(objects: ObjectStore, fragment: Fragment, keys: readonly SecretKey[]): Promise<void> {
+  return putDocument(objects, FRAGMENT_PLACE, fragment, keys);
+}
+
 /**
- * Writes a fragment that has `files`. `merge` makes it of what is there, and may throw. There is no compare-and-swap, and
- * another job may write the same fragment at once: so it is read again when every other that had read what was there
- * before has written, too, and merged again until nothing of these files is lost. Both waits are longer than the time
- * from reading to having written, which this process measures with its own.
+ * Writes a fragment that has `files`. `merge` makes it of what is there, and may throw. Of several jobs that write the same
+ * fragment at once one may be lost, since there is no compare-and-swap: that is made unlikely by reading it again after a
+ * while, and merging again until these files are there. Jobs for one target should run one after the other.
  */
 export async function writeFragment(
   objects: ObjectStore,
@@ -62,9 +67,7 @@ export async function writeFragment(
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     const start = performance.now();
     const fragment = await merge(await read());
-    const key = fragmentKey(fragment.version, fragment.target);
-    const text = renderDocument(FRAGMENT, fragment, keys);
-    await objects.put(key, Buffer.from(text), { contentType: 'application/json', cacheControl: 'no-cache' });
+    await putFragment(objects, fragment, keys);
     const took = performance.now() - start;
     // Of several that write in step one is to be the last.
     await sleep(Math.max(SETTLE_MS, 3 * took) * (1 + Math.random() * Math.min(round - 1, 4)));

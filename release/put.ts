@@ -1,12 +1,13 @@
 import { rm } from 'node:fs/promises';
 import type { ObjectMetadata, ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
-import { FRAGMENT_LIMITS, type Fragment, type FragmentFile, PROMOTION } from './documents.js';
-import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey } from './layout.js';
-import { digestOf, type FileDigest, readLocalFile, storePathOfFile } from './local-file.js';
+import { FRAGMENT_LIMITS, type Fragment, type FragmentFile, toReleaseTime } from './documents.js';
+import { fileKey, fragmentKey } from './layout.js';
+import { type FileDigest, readLocalFile, storePathOfFile } from './local-file.js';
+import { type Publisher, refuseDeletion, refusePromotion, takeBackPruning } from './marks.js';
 import { mediaTypeOf } from './media-type.js';
 import { type FragmentSigning, hasFiles, isSameFile, readFragment, writeFragment } from './published-fragment.js';
-import { doubtAbout, readDocument } from './sources.js';
+import { digestOfObject } from './stored-hash.js';
 
 export interface PutRequest {
   readonly version: string;
@@ -17,7 +18,7 @@ export interface PutRequest {
   readonly files: readonly FileToPut[];
   /** What it is now, as documents have it. */
   readonly time: string;
-  /** Put other bytes in the place of what is there. */
+  /** Put them whatever is there. */
   readonly replace: boolean;
   /** Change nothing. */
   readonly dryRun: boolean;
@@ -46,19 +47,28 @@ interface ReadFile extends PutFile {
   readonly entry: FragmentFile;
 }
 
+/** What is at a key already. */
+type Comparison =
+  | { readonly state: 'absent' | 'same' }
+  | { readonly state: 'other'; readonly there: { readonly size: number; readonly sha256?: string } };
+
 /**
  * Publishes files of one target of a release: the files first, then the fragment that tells of them. Files that are there
  * with the same bytes are left alone; other bytes are refused before anything is uploaded. So the same request again does
- * what is left of one that was stopped, and nothing when all is done.
+ * what is left of one that was stopped, and nothing when all is done. At its end all of it is there, and nothing hides it
+ * but what came later.
  */
 export async function putRelease(
   objects: ObjectStore,
   request: PutRequest,
   signing: FragmentSigning,
 ): Promise<readonly PutFile[]> {
-  await refuseUnfinishedPromotion(objects, request, signing);
-  const there = await believedFragment(objects, request, signing, request.warn);
-  checkCommit(there, request);
+  const { version, replace, warn } = request;
+  const publisher = { objects, version, replace, warn, policy: signing.policy };
+  await refusePromotion(publisher, false);
+  await refuseDeletion(publisher);
+  const there = await believedFragment(objects, request, signing, warn);
+  refuseMovedTag(there, request);
   const copies: string[] = [];
   const files: ReadFile[] = [];
   try {
@@ -67,8 +77,8 @@ export async function putRelease(
       if (copy !== undefined) copies.push(copy);
       files.push(await readFile(objects, request, there, file, copy));
     }
-    if (!hasFiles(there, entriesOf(files)) || isOfOtherCommit(there, request)) checkAddition(there, request);
-    if (!request.dryRun) await publish(objects, request, signing, there, files);
+    if (!hasAll(there, request, files)) refuseAddition(there, request);
+    if (!request.dryRun) await publish(objects, request, signing, there, files, publisher);
   } finally {
     for (const copy of copies) await rm(copy, { force: true });
   }
@@ -91,35 +101,38 @@ async function readFile(
   }
   const key = fileKey(version, target, name);
   const entry = { name, ...digest, storePath: (await storePathOfFile(path)) ?? null };
-  const recorded = there?.files.find((each) => each.name === name);
-  const isThere = await compare(objects, key, recorded, entry, replace);
-  if (isThere instanceof CarportError && !replace) throw isThere;
-  const state = isThere === true ? 'unchanged' : 'uploaded';
+  const isThere = !replace && (await isPublished(objects, key, there, entry));
+  const state = isThere ? 'unchanged' : 'uploaded';
   return { name, key, ...digest, state, entry, ...(copy !== undefined && { copy }) };
 }
 
-/**
- * Whether an object is there with these very bytes; an error when others have its place. What is on record is believed but
- * for the size, unless the object is to be replaced: that also mends one that is damaged.
- */
+/** Whether these very bytes are there. Throws when others are. */
+async function isPublished(
+  objects: ObjectStore,
+  key: string,
+  there: Fragment | undefined,
+  entry: FragmentFile,
+): Promise<boolean> {
+  const found = await compare(objects, key, recordOf(there, entry.name), entry);
+  if (found.state === 'other') throw otherBytes(key, found.there, entry);
+  return found.state === 'same';
+}
+
+/** What is on record is believed but for the size. */
 async function compare(
   objects: ObjectStore,
   key: string,
   recorded: FragmentFile | undefined,
   file: FragmentFile,
-  replace: boolean,
-): Promise<boolean | CarportError> {
-  if (recorded && !replace && !isSameFile(recorded, file)) return otherBytes(key, recorded, file);
+): Promise<Comparison> {
+  if (recorded && !isSameFile(recorded, file)) return { state: 'other', there: recorded };
   const size = await objects.size(key);
-  if (size === undefined || (recorded && !replace)) return size === file.size;
-  if (size !== file.size) return otherBytes(key, { size }, file);
+  if (size === undefined) return { state: 'absent' };
+  if (recorded) return { state: size === file.size ? 'same' : 'absent' };
+  if (size !== file.size) return { state: 'other', there: { size } };
   const found = await digestOfObject(objects, key);
-  return found !== undefined && (found.sha256 === file.sha256 || otherBytes(key, found, file));
-}
-
-async function digestOfObject(objects: ObjectStore, key: string): Promise<FileDigest | undefined> {
-  const object = await objects.get(key);
-  return object && digestOf(object.bytes());
+  if (!found) return { state: 'absent' };
+  return found.sha256 === file.sha256 ? { state: 'same' } : { state: 'other', there: found };
 }
 
 async function publish(
@@ -128,27 +141,43 @@ async function publish(
   signing: FragmentSigning,
   there: Fragment | undefined,
   files: readonly ReadFile[],
+  publisher: Publisher,
 ): Promise<void> {
-  for (const { key, name, size, copy, state } of files) {
-    if (state === 'uploaded') await objects.put(key, { path: copy!, size }, metadataOf(name, request));
+  const read = () => believedFragment(objects, request, signing, () => undefined);
+  for (const { key, name, size, copy, state, entry } of files) {
+    if (state === 'unchanged') continue;
+    // Others may have been faster since it was looked for.
+    if (!request.replace) await isPublished(objects, key, await read(), entry);
+    await objects.put(key, { path: copy!, size }, metadataOf(name, request));
   }
+  const lost = new Set<ReadFile>();
   const entries = entriesOf(files);
-  if (!hasFiles(there, entries) || isOfOtherCommit(there, request)) {
-    const read = () => believedFragment(objects, request, signing, () => undefined);
+  const write = () => {
     const merge = async (now: Fragment | undefined) => {
-      checkAddition(now, request);
-      await refuseLostRace(objects, request, there, now, files);
+      if (!hasAll(now, request, files)) refuseAddition(now, request);
+      for (const file of await lostRaces(objects, there, now, files)) lost.add(file);
       return mergeFragment(now, request, entries);
     };
-    await writeFragment(objects, signing, read, merge, entries);
-  }
-  await takeBackPruning(objects, request, files);
+    return writeFragment(objects, signing, read, merge, entries);
+  };
+  if (!hasAll(there, request, files)) await write();
+  await refusePromotion(publisher, true);
+  await takeBackPruning(publisher, write);
+  await requireThere(objects, [fragmentKey(request.version, request.target), ...files.map(({ key }) => key)]);
+  for (const { key } of lost) tellLostRace(key, request);
+}
+
+/** Whether a fragment says all that the request would have it say. */
+function hasAll(there: Fragment | undefined, request: PutRequest, files: readonly ReadFile[]): there is Fragment {
+  return hasFiles(there, entriesOf(files)) && !isOfOtherCommit(there, request);
 }
 
 /** The fragment with these files, which stand before those of the same names. */
 function mergeFragment(there: Fragment | undefined, request: PutRequest, entries: readonly FragmentFile[]): Fragment {
   const { version, target, commit, time, ci, warn } = request;
+  const changed = there === undefined ? time : newerThan(there.changed, time);
   const isOther = isOfOtherCommit(there, request);
+  if (there && !isOther && hasFiles(there, entries)) return { ...there, changed };
   const others = (there?.files ?? []).filter(({ name }) => !entries.some((entry) => entry.name === name));
   if (isOther)
     for (const { name } of others)
@@ -160,26 +189,32 @@ function mergeFragment(there: Fragment | undefined, request: PutRequest, entries
     });
   }
   const replaces = entries.some((entry) => {
-    const before = there?.files.find(({ name }) => name === entry.name);
+    const before = recordOf(there, entry.name);
     return before !== undefined && !isSameFile(before, entry);
   });
-  // It tells when the release was first published, and by which run; with other bytes it is another.
-  const first = there !== undefined && !isOther && !replaces ? there : { time, ci };
   return {
-    ...{ version, target, commit: commit ?? there?.commit ?? null, time: first.time, ci: first.ci },
-    ...{ files, promotion: null },
+    ...{ version, target, commit: commit ?? there?.commit ?? null },
+    // With other bytes it is another release.
+    ...{ time: there !== undefined && !isOther && !replaces ? there.time : changed, changed },
+    ...{ ci, files, promotion: null },
   };
 }
 
-/** With `--replace`, what cannot be believed is as good as not there. */
+/** Clocks differ, and who deletes sees by this time that a fragment was written. */
+function newerThan(before: string, time: string): string {
+  return time > before ? time : toReleaseTime(new Date(Date.parse(before) + 1000));
+}
+
+/** With `--replace`, what cannot be believed is as good as not there. What is signed here must have been signed before. */
 async function believedFragment(
   objects: ObjectStore,
   { version, target, replace }: PutRequest,
-  { policy }: FragmentSigning,
+  { policy, keys }: FragmentSigning,
   warn: (message: string) => void,
 ): Promise<Fragment | undefined> {
+  const allowUnsigned = policy.allowUnsigned && keys.length === 0;
   try {
-    return await readFragment(objects, version, target, policy);
+    return await readFragment(objects, version, target, { ...policy, allowUnsigned });
   } catch (error) {
     const isDoubt = error instanceof CarportError && ['E_SIGNATURE', 'E_FORMAT'].includes(error.code);
     if (!isDoubt || !replace) throw error;
@@ -189,7 +224,7 @@ async function believedFragment(
 }
 
 /** A tag that was moved: its files would be of two commits. */
-function checkCommit(there: Fragment | undefined, request: PutRequest): void {
+function refuseMovedTag(there: Fragment | undefined, request: PutRequest): void {
   if (!isOfOtherCommit(there, request) || request.replace) return;
   const { version, target, commit } = request;
   throw new CarportError('E_USAGE', `\`${version}\` is published for \`${target}\` from another commit`, {
@@ -203,8 +238,8 @@ function isOfOtherCommit(there: Fragment | undefined, { commit }: PutRequest): b
 }
 
 /** What the gates of a promotion have not seen does not become a part of what they let pass. */
-function checkAddition(there: Fragment | undefined, request: PutRequest): void {
-  checkCommit(there, request);
+function refuseAddition(there: Fragment | undefined, request: PutRequest): void {
+  refuseMovedTag(there, request);
   if (!there?.promotion || request.replace) return;
   throw new CarportError(
     'E_USAGE',
@@ -215,69 +250,44 @@ function checkAddition(there: Fragment | undefined, request: PutRequest): void {
   );
 }
 
-/** Another job has published a file of the same name since it was looked for. What is on record must be what is there. */
-async function refuseLostRace(
+/**
+ * Files that another job has published with other bytes since they were looked for, and whose objects are those of this
+ * one: what is on record must be what is there. Throws when the other's are there.
+ */
+async function lostRaces(
   objects: ObjectStore,
-  { warn }: PutRequest,
   before: Fragment | undefined,
   now: Fragment | undefined,
   files: readonly ReadFile[],
-): Promise<void> {
-  for (const { key, entry } of files) {
-    const [old, recorded] = [before, now].map((fragment) => fragment?.files.find(({ name }) => name === entry.name));
+): Promise<readonly ReadFile[]> {
+  const lost: ReadFile[] = [];
+  for (const file of files) {
+    const { key, entry } = file;
+    const [old, recorded] = [recordOf(before, entry.name), recordOf(now, entry.name)];
     if (!recorded || isSameFile(recorded, entry) || (old && isSameFile(old, recorded))) continue;
     const found = await digestOfObject(objects, key);
     if (found?.sha256 !== entry.sha256) throw otherBytes(key, recorded, entry);
-    warn(`another job has published other bytes as \`${key}\` at the same time: these are there now`);
+    lost.push(file);
   }
+  return lost;
 }
 
-/** A version that is being made of another is not to be seen, and gets its files from there. */
-async function refuseUnfinishedPromotion(
-  objects: ObjectStore,
-  { version, warn }: PutRequest,
-  { policy }: FragmentSigning,
-): Promise<void> {
-  const key = versionKey(PROMOTIONS, version);
-  const doubted = (why: string) => warn(`\`${key}\` is not believed: ${why}`);
-  const document = await readDocument(objects, PROMOTION, key).catch((error) => {
-    if (!(error instanceof CarportError) || error.code !== 'E_FORMAT') throw error;
-    doubted(error.message);
-    return undefined;
-  });
-  if (!document) return;
-  const { value } = document;
-  const doubt = value.version === version ? doubtAbout(PROMOTION, document, policy) : 'it belongs elsewhere';
-  if (doubt !== undefined) return doubted(doubt);
-  throw new CarportError('E_USAGE', `\`${version}\` is being made of \`${value.from}\`, and that is not done`, {
-    hint: `finish it with \`carport release promote ${value.from} --as ${version} --to CHANNEL\``,
-  });
+function tellLostRace(key: string, { replace, warn }: PutRequest): void {
+  const message = `another job has published other bytes as \`${key}\` at the same time: these are there now`;
+  if (!replace) {
+    throw new CarportError('E_INTEGRITY', message, {
+      hint: 'find out which of the two is right, and put that with `--replace`',
+    });
+  }
+  warn(message);
 }
 
-/** Who publishes a version that is to be deleted wants it back. */
-async function takeBackPruning(
-  objects: ObjectStore,
-  { version, target, warn }: PutRequest,
-  files: readonly ReadFile[],
-): Promise<void> {
-  const key = versionKey(PRUNINGS, version);
-  if ((await objects.size(key)) === undefined) return;
-  if (!objects.remove) {
-    throw new CarportError(
-      'E_UNSUPPORTED',
-      `\`${version}\` is to be deleted, and \`${objects.url}\` cannot take that back`,
-      {
-        hint: `publish to the bucket's \`s3://\` URL, which can remove \`${key}\``,
-      },
-    );
-  }
-  await objects.remove([key]);
-  warn(`\`${version}\` was to be deleted: it stays now`);
-  // The deletion may have been under way.
-  const wanted = [fragmentKey(version, target), ...files.map((file) => file.key)];
-  const sizes = await Promise.all(wanted.map((each) => objects.size(each)));
-  if (!sizes.includes(undefined)) return;
-  throw new CarportError('E_UNAVAILABLE', `\`${version}\` is being deleted just now`, { hint: 'run it again' });
+/** Somebody may have removed it meanwhile. */
+async function requireThere(objects: ObjectStore, keys: readonly string[]): Promise<void> {
+  const sizes = await Promise.all(keys.map((key) => objects.size(key)));
+  const gone = keys.find((_, index) => sizes[index] === undefined);
+  if (gone === undefined) return;
+  throw new CarportError('E_UNAVAILABLE', `\`${gone}\` was removed at the same time`, { hint: 'run it again' });
 }
 
 function otherBytes(
@@ -302,4 +312,8 @@ function metadataOf(name: string, { contentType, cacheControl }: PutRequest): Ob
 
 function entriesOf(files: readonly ReadFile[]): readonly FragmentFile[] {
   return files.map(({ entry }) => entry);
+}
+
+function recordOf(fragment: Fragment | undefined, wanted: string): FragmentFile | undefined {
+  return fragment?.files.find(({ name }) => name === wanted);
 }

@@ -1,23 +1,29 @@
-import { createHash } from 'node:crypto';
 import type { ObjectStore } from '../cache/object-store/object-store.js';
+import { digestOf, type FileDigest } from './local-file.js';
+
+/** What the bytes of an object are; `undefined` when there is none. */
+export async function digestOfObject(objects: ObjectStore, key: string): Promise<FileDigest | undefined> {
+  const object = await objects.get(key);
+  return object && digestOf(object.bytes());
+}
 
 /**
  * Whether an object has exactly these bytes. It is read as a stream, and no further than it should go; what is not there
  * has not.
  */
-export async function hasBytes(
-  objects: ObjectStore,
-  key: string,
-  { size, sha256 }: { readonly size: number; readonly sha256: string },
-): Promise<boolean> {
+export async function hasBytes(objects: ObjectStore, key: string, { size, sha256 }: FileDigest): Promise<boolean> {
   const object = await objects.get(key);
   if (!object) return false;
-  const hash = createHash('sha256');
-  let length = 0;
-  for await (const piece of object.bytes()) {
-    length += piece.length;
-    if (length > size) return false;
-    hash.update(piece);
+  const found = await digestOf(atMost(object.bytes(), size));
+  return found.size === size && found.sha256 === sha256;
+}
+
+/** The first bytes; more than there should be when there are more. */
+async function* atMost(pieces: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const piece of pieces) {
+    yield piece;
+    size += piece.length;
+    if (size > limit) return;
   }
-  return length === size && hash.digest('hex') === sha256;
 }

@@ -30,9 +30,9 @@ export const requiredTargets: Gate = async ({ candidate }, rules) => {
   return passed('required-targets', found);
 };
 
-/** By the youngest of its targets: since then it is what it is. */
+/** By what was published last of it: since then it is what it is. */
 export const minimumAge: Gate = async ({ candidate: { fragments } }, { minimumAgeMs = 0 }, { now }) => {
-  const age = now.getTime() - Math.max(...fragments.map(({ time }) => Date.parse(time)));
+  const age = now.getTime() - Math.max(...fragments.map(({ changed }) => Date.parse(changed)));
   if (age < 0) return failed('minimum-age', 'it is from the future: check the clocks');
   const least = spanText(minimumAgeMs);
   const detail = `${spanText(age)} old, ${least} ${least.startsWith('1 ') ? 'is' : 'are'} asked for`;

@@ -109,9 +109,9 @@ describe('the gates', () => {
     ['2026-11-10T11:00:00Z', 'failed: 1 hour old, 3 days are asked for'],
     ['2026-11-10T12:00:00Z', 'failed: 0 seconds old, 3 days are asked for'],
     ['2026-11-10T12:00:01Z', 'failed: it is from the future: check the clocks'],
-  ])('minimum-age: of the youngest target, which is of %s', async (time, expected) => {
+  ])('minimum-age: of what was published last, which was on %s', async (changed, expected) => {
     await put();
-    await putRelease(bucket(), { version: FROM, target: 'young', time, keys: [KEY] });
+    await putRelease(bucket(), { version: FROM, target: 'young', changed, keys: [KEY] });
     expect(await verdictOf('minimum-age', { minimumAgeMs: 3 * 86_400_000 })).toBe(expected);
   });
 

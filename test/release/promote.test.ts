@@ -85,7 +85,7 @@ describe('a promotion', () => {
     const sources = await fragments(FROM);
     expect(await fragments()).toEqual(
       sources.map((fragment) => ({
-        ...{ ...fragment, version: TO, time: '2026-11-10T12:00:00Z' },
+        ...{ ...fragment, version: TO, time: '2026-11-10T12:00:00Z', changed: '2026-11-10T12:00:00Z' },
         promotion: { from: FROM, gates: [{ gate: 'hashes', detail: 'fine' }] },
       })),
     );

@@ -28,7 +28,8 @@ interface Given {
 
 function fragmentOf({ version, days, storePath, from }: Build): Fragment {
   return {
-    ...{ version, target: 'x', commit: null, time: timeOf(days), ci: { system: 'none', event: null, runUrl: null } },
+    ...{ version, target: 'x', commit: null, time: timeOf(days), changed: timeOf(days) },
+    ci: { system: 'none', event: null, runUrl: null },
     files: [{ name: 'app', size: 10, sha256: 'a'.repeat(64), storePath: storePath ?? null }],
     promotion: from === undefined ? null : { from, gates: [] },
   };

@@ -67,7 +67,7 @@ describe('putting files of a release', () => {
     ]);
     expect(await published('garage')).toBe('one');
     expect(await fragment()).toEqual({
-      ...{ version: VERSION, target: TARGET, commit: COMMIT, time: FIRST, ci, promotion: null },
+      ...{ version: VERSION, target: TARGET, commit: COMMIT, time: FIRST, changed: FIRST, ci, promotion: null },
       files: [
         { name: 'a.tar.gz', size: 3, sha256: sha256('two'), storePath: null },
         { name: 'garage', size: 3, sha256: sha256('one'), storePath: null },
@@ -79,7 +79,7 @@ describe('putting files of a release', () => {
   it('has nothing to do for the same bytes, also of a later run', async () => {
     await put({ garage: 'one', second: 'two' });
     const before = await hashesIn(bucket());
-    for (const more of [{}, { time: LATER, ci: { ...ci, system: 'drone' } }, { replace: true, time: LATER }]) {
+    for (const more of [{}, { time: LATER, ci: { ...ci, system: 'drone' } }]) {
       const { objects, changes } = watchStore(open());
       expect((await put({ garage: 'one' }, more, objects)).states).toEqual({ garage: 'unchanged' });
       expect(changes()).toEqual([]);
@@ -87,11 +87,15 @@ describe('putting files of a release', () => {
     expect(await hashesIn(bucket())).toEqual(before);
   });
 
-  it('adds files to those that are there, and the release stays as old as it is', async () => {
+  it('adds files to those that are there: the release is as old as before, and was changed by this run', async () => {
     await put({ garage: 'one' });
-    await put({ second: 'two' }, { time: LATER, ci: { ...ci, system: 'drone' } });
+    const drone = { ...ci, system: 'drone' };
+    await put({ second: 'two' }, { time: LATER, ci: drone });
     expect(await recorded()).toEqual({ garage: sha256('one'), second: sha256('two') });
-    expect(await fragment()).toMatchObject({ time: FIRST, ci });
+    expect(await fragment()).toMatchObject({ time: FIRST, changed: LATER, ci: drone });
+    // Also when its clock goes behind.
+    await put({ third: 'three' }, { time: FIRST });
+    expect(await fragment()).toMatchObject({ time: FIRST, changed: '2026-11-02T12:00:01Z', ci });
   });
 
   it('refuses other bytes, and uploads nothing then', async () => {
@@ -108,10 +112,21 @@ describe('putting files of a release', () => {
   it('puts other bytes in the place of what is there when that is said', async () => {
     await put({ garage: 'one', second: 'two' });
     const replaced = await put({ garage: 'other', second: 'two' }, { replace: true, time: LATER });
-    expect(replaced.states).toEqual({ garage: 'uploaded', second: 'unchanged' });
+    expect(replaced.states).toEqual({ garage: 'uploaded', second: 'uploaded' });
     expect(await published('garage')).toBe('other');
     expect(await recorded()).toEqual({ garage: sha256('other'), second: sha256('two') });
-    expect((await fragment()).time).toBe(LATER);
+    expect(await fragment()).toMatchObject({ time: LATER, changed: LATER });
+  });
+
+  it('puts the same bytes again when they are to be replaced, and tells nothing new of them', async () => {
+    await put({ garage: 'one' });
+    const before = await hashesIn(bucket());
+    const { objects, changes } = watchStore(open());
+    expect((await put({ garage: 'one' }, { replace: true, time: LATER }, objects)).states).toEqual({
+      garage: 'uploaded',
+    });
+    expect(changes()).toEqual([`put ${fileKey(VERSION, TARGET, 'garage')}`]);
+    expect(await hashesIn(bucket())).toEqual(before);
   });
 
   it('uploads again what has gone, or is not whole', async () => {
@@ -173,7 +188,7 @@ describe('putting files of a release', () => {
   });
 
   const document = (value: Partial<Fragment> = {}): Fragment => ({
-    ...{ version: VERSION, target: TARGET, commit: COMMIT, time: FIRST, ci, promotion: null },
+    ...{ version: VERSION, target: TARGET, commit: COMMIT, time: FIRST, changed: FIRST, ci, promotion: null },
     files: [{ name: 'planted', size: 1, sha256: sha256('p'), storePath: null }],
     ...value,
   });
@@ -235,6 +250,7 @@ describe('putting files of a release', () => {
       ...{ code: 'E_USAGE', hint: expect.stringContaining('carport release promote v1.2.3-rc1 --as v1.2.3') },
     });
     expect([...(await hashesIn(bucket())).keys()]).toEqual([at]);
+    await expect(put({ garage: 'one' }, { dryRun: true })).rejects.toMatchObject({ code: 'E_USAGE' });
     // What nobody trusted says does not keep anybody from publishing.
     await putDocument(bucket(), PROMOTION, at, promotion, [stranger]);
     expect((await put({ garage: 'one' })).warnings.join()).toContain('no trusted key');
@@ -242,28 +258,94 @@ describe('putting files of a release', () => {
     expect((await put({ garage: 'one' })).warnings.join()).toContain(at);
   });
 
-  it('takes back that a version is to be deleted, once its files are there', async () => {
-    const at = versionKey(PRUNINGS, VERSION);
-    await putDocument(bucket(), PRUNING, at, { version: VERSION, time: FIRST }, [stranger]);
-    const { objects, changes } = watchStore(open());
-    const { warnings } = await put({ garage: 'one' }, {}, objects);
-    expect(changes().at(-1)).toBe(`remove ${at}`);
-    expect(changes().at(-2)).toBe(`put ${FRAGMENT_KEY}`);
-    expect(warnings.join()).toContain('it stays now');
-    // Also when its files are there still.
-    await putDocument(bucket(), PRUNING, at, { version: VERSION, time: FIRST }, [key]);
-    await put({ garage: 'one' });
-    expect(await open().size(at)).toBeUndefined();
+  describe('of a version that is to be deleted', () => {
+    const MARK = versionKey(PRUNINGS, VERSION);
+    const mark = (deleting = false, keys = [key]) =>
+      putDocument(bucket(), PRUNING, MARK, { version: VERSION, time: FIRST, ...(deleting && { deleting }) }, keys);
+
+    it.each([
+      ['a key that is trusted', [key]],
+      ['a stranger', [stranger]],
+    ])('takes that back, once it has said so in the fragment (signed by %s)', async (_, keys) => {
+      await put({ garage: 'one' });
+      await mark(false, keys);
+      const { objects, calls, changes } = watchStore(open());
+      const { states, warnings } = await put({ garage: 'one' }, { time: LATER }, objects);
+      expect(states).toEqual({ garage: 'unchanged' });
+      expect(changes()).toEqual([`put ${FRAGMENT_KEY}`, `remove ${MARK}`]);
+      // It looks again after it has written, and before it removes.
+      expect(calls.lastIndexOf(`read ${MARK}`)).toBeGreaterThan(calls.indexOf(`put ${FRAGMENT_KEY}`));
+      expect(warnings.join()).toContain('it stays now');
+      expect(await fragment()).toMatchObject({ time: FIRST, changed: LATER, ci });
+    });
+
+    it('keeps what a promotion says of it', async () => {
+      const promotion = { from: 'v1.2.3-rc1', gates: [] };
+      const files = [{ name: 'garage', size: 3, sha256: sha256('one'), storePath: null }];
+      await putDocument(bucket(), FRAGMENT, FRAGMENT_KEY, document({ files, promotion }), [key]);
+      await open().put(fileKey(VERSION, TARGET, 'garage'), Buffer.from('one'), { contentType: 'x/y' });
+      await mark();
+      await put({ garage: 'one' }, { time: LATER });
+      expect(await fragment()).toMatchObject({ changed: LATER, promotion });
+    });
+
+    it('is refused while it is being deleted, and leaves the mark', async () => {
+      await put({ garage: 'one' });
+      await mark(true);
+      const before = await hashesIn(bucket());
+      for (const more of [{}, { replace: true }, { dryRun: true }]) {
+        await expect(put({ garage: 'one' }, more)).rejects.toMatchObject({
+          ...{ code: 'E_UNAVAILABLE', hint: expect.stringContaining('carport release prune --delete') },
+        });
+      }
+      expect(await hashesIn(bucket())).toEqual(before);
+    });
+
+    it('is refused for a mark that is not believed, and may be true, unless it is to be replaced', async () => {
+      await put({ garage: 'one' });
+      for (const [plant, code] of [
+        [() => mark(true, [stranger]), 'E_SIGNATURE'],
+        [() => open().put(MARK, Buffer.from('{}'), { contentType: 'x/y' }), 'E_FORMAT'],
+      ] as const) {
+        await plant();
+        await expect(put({ garage: 'one' })).rejects.toMatchObject({
+          code,
+          hint: expect.stringContaining('--replace'),
+        });
+        await put({ garage: 'one' }, { replace: true });
+        expect(await open().size(MARK)).toBeUndefined();
+      }
+    });
+
+    it.each(['before its files are there', 'after it has looked'])('sees a deletion that begins %s', async (when) => {
+      await put({ garage: 'one' });
+      await mark();
+      const { objects } = watchStore(open(), async (call) => {
+        if (call === (when.startsWith('before') ? `put ${fileKey(VERSION, TARGET, 'second')}` : `put ${FRAGMENT_KEY}`))
+          await mark(true);
+      });
+      await expect(put({ garage: 'one', second: 'two' }, {}, objects)).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+      expect(await open().size(MARK)).toBeDefined();
+    });
+
+    it('does not say that it is done when a file has gone', async () => {
+      await mark();
+      const { objects } = watchStore(open(), async (call) => {
+        if (call === `remove ${MARK}`) await open().remove!([fileKey(VERSION, TARGET, 'garage')]);
+      });
+      await expect(put({ garage: 'one' }, {}, objects)).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+      expect((await put({ garage: 'one' })).states).toEqual({ garage: 'uploaded' });
+    });
   });
 
-  it('does not say that it is done when a deletion was under way', async () => {
-    const at = versionKey(PRUNINGS, VERSION);
-    await putDocument(bucket(), PRUNING, at, { version: VERSION, time: FIRST }, [key]);
-    const { objects } = watchStore(open(), async (call) => {
-      if (call === `remove ${at}`) await open().remove!([fileKey(VERSION, TARGET, 'garage')]);
-    });
-    await expect(put({ garage: 'one' }, {}, objects)).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
-    expect((await put({ garage: 'one' })).states).toEqual({ garage: 'uploaded' });
+  it('signs nothing that nobody who is trusted has signed, also where unsigned documents are believed', async () => {
+    const lax = { keys: [key], policy: { keys: [key.publicKey], allowUnsigned: true } };
+    await putDocument(bucket(), FRAGMENT, FRAGMENT_KEY, document());
+    const before = await hashesIn(bucket());
+    await expect(put({ garage: 'one' }, {}, open(), lax)).rejects.toMatchObject({ code: 'E_SIGNATURE' });
+    expect(await hashesIn(bucket())).toEqual(before);
+    await put({ garage: 'one' }, { replace: true }, open(), lax);
+    expect(await recorded()).toEqual({ garage: sha256('one') });
   });
 
   it('changes nothing in a dry run, and says what it would do', async () => {
@@ -380,10 +462,34 @@ describe('putting files of a release', () => {
         if (isRefused) await writeFile(join(bucket(), fileKey(VERSION, TARGET, 'garage')), theirs);
       });
       const ours = put({ garage: last }, {}, objects);
-      if (isRefused) await expect(ours).rejects.toMatchObject({ code: 'E_INTEGRITY' });
-      else expect((await ours).warnings.join()).toContain('another job has published other bytes');
+      await expect(ours).rejects.toMatchObject({
+        code: 'E_INTEGRITY',
+        message: expect.stringContaining(isRefused ? 'is published with other bytes' : 'at the same time'),
+      });
       expect(await recorded()).toEqual({ garage: sha256(await published('garage')) });
       expect(done).toBe(true);
+    });
+
+    it('does not upload what another job has published with other bytes since it looked', async () => {
+      const { request } = await requestOf({ first: 'one', garage: 'ours' });
+      const { objects, changes } = watchStore(open(), async (call) => {
+        if (call === `put ${fileKey(VERSION, TARGET, 'first')}`) await put({ garage: 'theirs' });
+      });
+      await expect(putRelease(objects, request, signing)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+      expect(changes()).not.toContain(`put ${fileKey(VERSION, TARGET, 'garage')}`);
+      expect(await published('garage')).toBe('theirs');
+      expect(await recorded()).toEqual({ garage: sha256('theirs') });
+    });
+
+    it('does not say that it is done when a promotion to the version has begun', async () => {
+      const promotion = { version: VERSION, from: 'v1.2.3-rc1', time: FIRST };
+      const { objects } = watchStore(open(), async (call) => {
+        if (call === `put ${FRAGMENT_KEY}`)
+          await putDocument(bucket(), PROMOTION, versionKey(PROMOTIONS, VERSION), promotion, [key]);
+      });
+      await expect(put({ garage: 'one' }, {}, objects)).rejects.toMatchObject({
+        ...{ code: 'E_UNAVAILABLE', message: expect.stringContaining('is being made of `v1.2.3-rc1`') },
+      });
     });
 
     it('waits for others that have read before it wrote, and write after it', async () => {

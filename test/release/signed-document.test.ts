@@ -13,6 +13,7 @@ const sample: Fragment = {
   target: 'x86_64-unknown-linux-musl',
   commit: '0123456789abcdef0123456789abcdef01234567',
   time: '2026-11-01T12:00:00Z',
+  changed: '2026-11-02T12:00:00Z',
   ci: { system: 'drone', event: 'tag', runUrl: 'https://ci.example.org/1' },
   files: [
     { name: 'garage', size: 19, sha256: 'a'.repeat(64), storePath: null },
@@ -24,14 +25,17 @@ const sample: Fragment = {
 const name = () => fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,20}$/);
 const text = () => fc.string({ unit: 'grapheme', maxLength: 30 });
 const digits = (length: number) => fc.stringMatching(new RegExp(`^[0-9a-f]{${length}}$`));
+const time = () =>
+  fc
+    .date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true })
+    .map((at) => `${at.toISOString().slice(0, 19)}Z`);
 const fragment = (): fc.Arbitrary<Fragment> =>
   fc.record({
     version: name(),
     target: name(),
     commit: fc.option(digits(40)),
-    time: fc
-      .date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true })
-      .map((at) => `${at.toISOString().slice(0, 19)}Z`),
+    time: time(),
+    changed: time(),
     ci: fc.record({ system: text(), event: fc.option(text()), runUrl: fc.option(text()) }),
     files: fc
       .uniqueArray(
@@ -82,6 +86,7 @@ describe('a signed document', () => {
       { target: 'y' },
       { commit: null },
       { time: '2026-11-01T12:00:01Z' },
+      { changed: '2026-11-01T12:00:01Z' },
       { ci: { ...sample.ci, system: 'none' } },
       { ci: { ...sample.ci, event: null } },
       { ci: { ...sample.ci, runUrl: null } },

@@ -15,7 +15,7 @@ const policy = { keys: [key.publicKey], allowUnsigned: false };
 const time = '2026-11-01T12:00:00Z';
 
 const fragmentOf = (version: string, target: string): Fragment => ({
-  ...{ version, target, commit: null, time, promotion: null },
+  ...{ version, target, commit: null, time, changed: time, promotion: null },
   ci: { system: 'none', event: null, runUrl: null },
   files: [{ name: 'app', size: 3, sha256: 'a'.repeat(64), storePath: null }],
 });

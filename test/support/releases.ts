@@ -18,6 +18,8 @@ export interface TestRelease {
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
   readonly commit?: string | null;
   readonly time?: string;
+  /** Unless it is the same as the time. */
+  readonly changed?: string;
   readonly promotion?: Fragment['promotion'];
   /** Without one the fragment is not signed. */
   readonly keys?: readonly SecretKey[];
@@ -39,8 +41,9 @@ export async function putRelease(place: ObjectStore | string, release: TestRelea
     };
     await objects.put(fileKey(version, target, name), Buffer.from(content), metadata);
   }
+  const { time = '2026-11-01T12:00:00Z', changed = time } = release;
   const fragment: Fragment = {
-    ...{ version, target, commit: release.commit ?? null, time: release.time ?? '2026-11-01T12:00:00Z' },
+    ...{ version, target, commit: release.commit ?? null, time, changed },
     ci: { system: 'none', event: null, runUrl: null },
     files: files.map(([name, content]) => ({ name, ...digestOf(Buffer.from(content)), storePath: null })),
     promotion: release.promotion ?? null,

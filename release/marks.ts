@@ -1,0 +1,144 @@
+import type { ObjectStore } from '../cache/object-store/object-store.js';
+import { CarportError } from '../lib/errors.js';
+import type { SecretKey } from '../lib/signing/key.js';
+import type { TrustPolicy } from '../lib/signing/trust.js';
+import { PROMOTION, PRUNING, type Promotion, type Pruning } from './documents.js';
+import { PROMOTIONS, PRUNINGS, versionKey } from './layout.js';
+import { type DocumentPlace, putDocument, readTrusted, type StoredDocument } from './stored-document.js';
+
+/** Marks hide a version: what is being made of another, and what will be deleted. */
+
+export type RemovableStore = ObjectStore & Required<Pick<ObjectStore, 'remove'>>;
+
+const PROMOTION_MARK: DocumentPlace<typeof PROMOTION.entries> = {
+  kind: PROMOTION,
+  keyOf: ({ version }) => versionKey(PROMOTIONS, version),
+};
+
+const PRUNING_MARK: DocumentPlace<typeof PRUNING.entries> = {
+  kind: PRUNING,
+  keyOf: ({ version }) => versionKey(PRUNINGS, version),
+};
+
+export function readPromotionMark(
+  objects: ObjectStore,
+  version: string,
+  policy: TrustPolicy,
+): Promise<StoredDocument<Promotion>> {
+  return readTrusted(objects, PROMOTION_MARK, versionKey(PROMOTIONS, version), policy);
+}
+
+export function readPruningMark(
+  objects: ObjectStore,
+  version: string,
+  policy: TrustPolicy,
+): Promise<StoredDocument<Pruning>> {
+  return readTrusted(objects, PRUNING_MARK, versionKey(PRUNINGS, version), policy);
+}
+
+export function writePromotionMark(objects: ObjectStore, mark: Promotion, keys: readonly SecretKey[]): Promise<void> {
+  return putDocument(objects, PROMOTION_MARK, mark, keys);
+}
+
+export function writePruningMark(objects: ObjectStore, mark: Pruning, keys: readonly SecretKey[]): Promise<void> {
+  return putDocument(objects, PRUNING_MARK, mark, keys);
+}
+
+export function removePromotionMark(store: RemovableStore, version: string): Promise<void> {
+  return store.remove([versionKey(PROMOTIONS, version)]);
+}
+
+export function removePruningMarks(store: RemovableStore, versions: readonly string[]): Promise<void> {
+  return store.remove(versions.map((version) => versionKey(PRUNINGS, version)));
+}
+
+/** Somebody who publishes files of a version. */
+export interface Publisher {
+  readonly objects: ObjectStore;
+  readonly version: string;
+  readonly policy: TrustPolicy;
+  /** What is not believed is as good as not there. */
+  readonly replace: boolean;
+  warn(message: string): void;
+}
+
+/**
+ * Throws for a version that is being made of another: it gets its files from there. `E_UNAVAILABLE` when it is `late`, and
+ * files are there already.
+ */
+export async function refusePromotion(publisher: Publisher, late: boolean): Promise<void> {
+  const { objects, version, policy, warn } = publisher;
+  const mark = await readPromotionMark(objects, version, policy);
+  if (mark.state === 'absent') return;
+  if (mark.state !== 'trusted') {
+    if (!late) warn(`\`${versionKey(PROMOTIONS, version)}\` is not believed: ${mark.why}`);
+    return;
+  }
+  const { from } = mark.value;
+  const promote = `\`carport release promote ${from} --as ${version} --to CHANNEL\``;
+  if (late) {
+    throw new CarportError('E_UNAVAILABLE', `\`${version}\` is being made of \`${from}\` at the same time`, {
+      hint: `wait until ${promote} has ended: it stops when it sees these files. Then run this again`,
+    });
+  }
+  throw new CarportError('E_USAGE', `\`${version}\` is being made of \`${from}\`, and that is not done`, {
+    hint: `finish it with ${promote}, or give it up with \`--discard\` there`,
+  });
+}
+
+/** Throws for a version that is being deleted: nobody could tell what would be left of it. */
+export async function refuseDeletion(publisher: Publisher): Promise<void> {
+  await isHidden(publisher);
+}
+
+/**
+ * Takes back that a version is to be deleted, since somebody publishes it. `touch` writes the fragment anew, and whoever
+ * deletes looks at fragments after it has said so in the mark: so either this one sees that, and stops, or the other sees
+ * the fragment.
+ */
+export async function takeBackPruning(publisher: Publisher, touch: () => Promise<void>): Promise<void> {
+  const { objects, version, warn } = publisher;
+  if (!(await isHidden(publisher))) return;
+  const store = requireRemovable(objects, version);
+  await touch();
+  await isHidden(publisher);
+  await removePruningMarks(store, [version]);
+  warn(`\`${version}\` was to be deleted: it stays now`);
+}
+
+/** Whether a version is to be deleted, be it by somebody who is not believed. */
+async function isHidden({ objects, version, policy, replace }: Publisher): Promise<boolean> {
+  const mark = await readPruningMark(objects, version, policy);
+  if (mark.state === 'absent') return false;
+  const key = versionKey(PRUNINGS, version);
+  if (mark.state === 'damaged' && !replace) {
+    throw new CarportError('E_FORMAT', `\`${key}\` is damaged: \`${version}\` may be being deleted`, {
+      cause: new Error(mark.why),
+      hint: 'a newer carport may have written it; if not, `--replace` removes it',
+    });
+  }
+  const isDeleting = mark.state !== 'damaged' && mark.value.deleting === true;
+  if (isDeleting && mark.state === 'trusted') throw beingDeleted(version);
+  if (isDeleting && mark.state === 'doubtful' && !replace) {
+    throw new CarportError('E_SIGNATURE', `\`${key}\` says that \`${version}\` is being deleted, and is not believed`, {
+      cause: new Error(mark.why),
+      hint: 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or remove it with `--replace`',
+    });
+  }
+  return true;
+}
+
+function beingDeleted(version: string): CarportError {
+  return new CarportError('E_UNAVAILABLE', `\`${version}\` is being deleted`, {
+    hint: 'run `carport release prune --delete` to its end, then put it again',
+  });
+}
+
+function requireRemovable(objects: ObjectStore, version: string): RemovableStore {
+  if (objects.remove) return objects as RemovableStore;
+  throw new CarportError(
+    'E_UNSUPPORTED',
+    `\`${version}\` is to be deleted, and \`${objects.url}\` cannot take that back`,
+    { hint: `publish to the bucket's \`s3://\` URL, which can remove \`${versionKey(PRUNINGS, version)}\`` },
+  );
+}
