@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
@@ -36,6 +36,42 @@ describe('with-release-key.sh', () => {
     const { exitCode, stderr } = await run(['true'], { RELEASE_KEY: '' });
     expect(exitCode).toBe(2);
     expect(stderr).toContain('RELEASE_KEY: is not set: CI systems give no secrets');
+  });
+});
+
+describe('install-carport.sh', () => {
+  const box = useSandbox();
+
+  it('installs the commit that it names, and that once', async () => {
+    const [sources, prefix] = [box().path('sources'), box().path('npm')];
+    const env = { ...box().env, PATH: `${prefix}/bin:${process.env.PATH}`, npm_config_prefix: prefix };
+    const run = (file: string, ...args: readonly string[]) =>
+      execa(file, args, { cwd: sources, extendEnv: false, env });
+    await mkdir(sources);
+    const about = { name: 'carport', version: '1.2.3', bin: { carport: 'carport.js' } };
+    await writeFile(join(sources, 'package.json'), JSON.stringify(about));
+    await writeFile(join(sources, 'package-lock.json'), JSON.stringify({ ...about, lockfileVersion: 3, packages: {} }));
+    await program(join(sources, 'carport.js'), ['echo "carport 1.2.3 $*"']);
+    await run('git', 'init', '--quiet');
+    await run('git', 'add', '.');
+    await run('git', '-c', 'user.name=Ann', '-c', 'user.email=ann@example.org', 'commit', '--quiet', '-m', 'One');
+    const { stdout: commit } = await run('git', 'rev-parse', 'HEAD');
+    const script = readSample('ci/install-carport.sh')
+      .replace(/^sources=.*$/m, `sources=file://${sources}`)
+      .replace(/^commit=.*$/m, `commit=${commit}`);
+    await writeFile(box().path('work/install.sh'), script);
+    const install = async () => (await run('sh', box().path('work/install.sh'))).stdout.split('\n');
+    expect((await install()).at(-1)).toBe('carport 1.2.3 --version');
+    const tree = await readdir(box().path('tmp'));
+    expect(await install()).toEqual(['carport 1.2.3 --version']);
+    expect(await readdir(box().path('tmp'))).toEqual(tree);
+  });
+
+  it('is what the image is made with', () => {
+    const file = readSample('ci/Dockerfile');
+    expect(file).toContain('COPY install-carport.sh /usr/local/lib/\n');
+    const [, image] = /^FROM (\S+)$/m.exec(file)!;
+    expect(readSample('.drone.yml')).toContain(`image: ${image}\n`);
   });
 });
 

@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hashesIn } from '../support/releases.js';
 import { CANDIDATE, type EventName, environmentOf, SYSTEMS, TARGETS } from './occasions.js';
 import { type Occasion, SAMPLES } from './pipelines.js';
-import { createRunner, type Runner } from './project.js';
+import { createRunner, type Runner, SMUGGLED } from './project.js';
 
 describe.each(SYSTEMS)('the jobs of the sample pipeline for %s', (system) => {
   let runner: Runner;
@@ -43,6 +43,56 @@ describe.each(SYSTEMS)('the jobs of the sample pipeline for %s', (system) => {
     for (const name of ['_releases.html', '_releases.json', 'releases/index.json.minisig']) {
       expect(existsSync(join(runner.bucket, name)), name).toBe(true);
     }
+  });
+
+  describe('of a project whose build is hostile', () => {
+    let victim: Runner;
+    beforeEach(async () => {
+      victim = await createRunner();
+    });
+    afterEach(() => victim.box.remove());
+
+    const publish = () => {
+      const env = environmentOf(system, 'tag', { commit: victim.commit });
+      const jobs = SAMPLES[system].jobsFor({ env, secrets: victim.secrets });
+      return victim.run(
+        jobs.filter(({ name }) => name !== 'promote'),
+        env,
+      );
+    };
+
+    it('give it no secret, whatever it writes over', async () => {
+      const loot = victim.box.path('loot');
+      const theft = `{ env; cat "\${CARPORT_SECRET_KEY_FILES:-/dev/null}"; } >> ${loot}`;
+      const names = 'ci/install-carport.sh ci/with-release-key.sh .git/hooks/post-checkout bin/carport bin/git bin/sh';
+      await victim.makeAlso([
+        `for top in . ${SMUGGLED}; do`,
+        `  for name in ${names}; do`,
+        '    mkdir -p "$(dirname "$top/$name")"',
+        `    printf '#!/bin/sh\\n%s\\n' '${theft}' > "$top/$name"`,
+        '    chmod +x "$top/$name"',
+        '  done',
+        '  echo "stolen = true" > "$top/carport.toml"',
+        '  printf "[core]\\n\\tfsmonitor = $PWD/bin/git\\n\\tsshCommand = $PWD/bin/git\\n" >> "$top/.git/config"',
+        'done',
+        '[ -z "$GITHUB_PATH" ] || echo "$PWD/bin" >> "$GITHUB_PATH"',
+      ]);
+      await publish();
+      expect(await readdir(join(victim.bucket, '_releases', CANDIDATE))).toEqual(TARGETS);
+      const stolen = await readFile(loot, 'utf8').catch(() => '');
+      for (const secret of Object.values(victim.secrets)) expect(stolen).not.toContain(secret);
+    });
+
+    it('publish nothing to which it makes a link', async () => {
+      await victim.makeAlso([
+        `mkdir -p ${SMUGGLED}/built/$TARGET`,
+        `for name in result/bin/tool ${SMUGGLED}/tool ${SMUGGLED}/built/$TARGET/tool; do`,
+        '  ln -sf /proc/self/environ "$name"',
+        'done',
+      ]);
+      await expect(publish()).rejects.toThrow(/exited with 1/);
+      expect(existsSync(victim.bucket)).toBe(false);
+    });
   });
 
   const promotion = () => ({

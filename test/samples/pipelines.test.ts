@@ -7,21 +7,28 @@ describe.each(SYSTEMS)('the sample pipeline for %s', (system) => {
   const files = SAMPLES[system].files.map(readSample);
 
   it('runs the jobs that belong to an event, and none for a pull request', () => {
-    const builds = system === 'drone' ? TARGETS : ['release'];
-    const manual = system === 'gitlab' ? ['promote'] : [];
-    expect(jobNames(system, 'main')).toEqual([...builds, 'index']);
-    expect(jobNames(system, 'tag')).toEqual([...builds, 'index', ...manual]);
-    expect(jobNames(system, 'cron')).toEqual([system === 'gitlab' ? 'index' : 'refresh']);
-    expect(jobNames(system, 'promotion')).toEqual(system === 'gitlab' ? [...builds, 'index', 'promote'] : ['promote']);
+    const pushed = {
+      drone: [...TARGETS, 'index'],
+      woodpecker: ['release', 'index'],
+      github: ['build', 'publish'],
+      forgejo: ['build', 'publish'],
+      gitlab: ['build', 'publish'],
+    }[system];
+    const promoted = system === 'gitlab' ? [...pushed, 'promote'] : ['promote'];
+    expect(jobNames(system, 'main')).toEqual(pushed);
+    expect(jobNames(system, 'tag')).toEqual(system === 'gitlab' ? promoted : pushed);
+    expect(jobNames(system, 'cron')).toEqual(['refresh']);
+    expect(jobNames(system, 'promotion')).toEqual(promoted);
     expect(jobNames(system, 'pull')).toEqual([]);
   });
 
   it('builds all targets that the settings ask for, and waits for them', () => {
     const jobs = SAMPLES[system].jobsFor({ env: environmentOf(system, 'main'), secrets: {} });
-    const builds = jobs.filter(({ name }) => name !== 'index');
-    expect(builds.map(({ steps }) => steps.at(-1)!.env.TARGET ?? steps[0]!.env.TARGET)).toEqual(TARGETS);
-    const [index] = jobs.filter(({ name }) => name === 'index');
-    expect(index!.needs).toEqual([...new Set(builds.map(({ name }) => name))]);
+    const builds = jobs.filter(({ steps }) => steps.some(({ script }) => script.includes('make ')));
+    expect(builds.map(({ steps }) => steps[0]!.env.TARGET)).toEqual(TARGETS);
+    const [last] = jobs.slice(builds.length);
+    expect(last!.steps.at(-1)!.script).toContain('carport index publish');
+    expect(last!.needs).toEqual([...new Set(builds.map(({ name }) => name))]);
   });
 
   it('takes images and actions by version', () => {
@@ -47,12 +54,20 @@ describe.each(SYSTEMS)('the sample pipeline for %s', (system) => {
   });
 
   it('gives secrets to no step that runs what the project says', () => {
-    if (system === 'gitlab') return;
     const jobs = SAMPLES[system].jobsFor({ env: environmentOf(system, 'main'), secrets: SECRETS });
     const build = jobs.flatMap(({ steps }) => steps).filter(({ script }) => script.includes('make '));
     expect(build).toHaveLength(4);
     for (const { env } of build) expect(Object.keys(env)).toEqual(['TARGET']);
   });
+
+  it('publishes nothing of a tag that is not protected', () => {
+    expect(jobNames(system, 'tag', { env: environmentOf(system, 'tag', { tag: 'nightly-1' }) })).toEqual([]);
+  });
+});
+
+it.each(['github', 'forgejo'] as const)('the sample for %s promotes by the gates of `main` only', (system) => {
+  const env = { ...environmentOf(system, 'promotion'), GITHUB_REF: 'refs/heads/mine' };
+  expect(jobNames(system, 'promotion', { env })).toEqual([]);
 });
 
 it('Drone finds nothing to replace in its sample', () => {

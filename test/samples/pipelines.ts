@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import * as v from 'valibot';
 import { parseAllDocuments } from 'yaml';
 import { readDocument } from '../support/markdown.js';
@@ -14,6 +15,20 @@ export interface Job {
   /** What the clone has: the commit alone, it and all before it, or all branches. */
   readonly clone: 'commit' | 'history' | 'branches';
   readonly steps: readonly Step[];
+  /** What it hands to other jobs when it has ended. */
+  readonly gives?: Artifact;
+  /** Whether it has what others gave. */
+  readonly takes?: boolean;
+}
+
+/** Files in an archive. The job's own programs can send another archive in its place. */
+export interface Artifact {
+  /** A file or directory in the workspace. */
+  readonly path: string;
+  /** Its name in the archive. */
+  readonly name: string;
+  /** The directory of other jobs' workspaces in which the archive is unpacked. */
+  readonly into: string;
 }
 
 export interface Step {
@@ -50,12 +65,13 @@ const BASH = ['bash', '--noprofile', '--norc', '-eo', 'pipefail'] as const;
 const DRONE = '.drone.yml';
 const WOODPECKER = ['release', 'index', 'refresh', 'promote'].map((name) => `.woodpecker/${name}.yaml`);
 const GITLAB = '.gitlab-ci.yml';
+const FORGEJO = 'forgejo-release.yml';
 
 export const SAMPLES: Readonly<Record<'drone' | 'woodpecker' | 'github' | 'forgejo' | 'gitlab', Sample>> = {
   drone: { files: [DRONE], jobsFor: droneJobs },
   woodpecker: { files: WOODPECKER, jobsFor: woodpeckerJobs },
   github: { files: ['github-release.yml'], jobsFor: (occasion) => actionsJobs('github-release.yml', occasion) },
-  forgejo: { files: ['forgejo-release.yml'], jobsFor: (occasion) => actionsJobs('forgejo-release.yml', occasion) },
+  forgejo: { files: [FORGEJO], jobsFor: (occasion) => actionsJobs(FORGEJO, occasion) },
   gitlab: { files: [GITLAB], jobsFor: gitlabJobs },
 };
 
@@ -185,16 +201,28 @@ const SetupNode = v.strictObject({
   uses: v.pipe(Text, v.regex(/^actions\/setup-node@[0-9a-f]{40}$/)),
   with: v.strictObject({ 'node-version': v.pipe(Text, v.regex(/^\d+\.\d+\.\d+$/)) }),
 });
+const Upload = v.strictObject({
+  uses: v.pipe(Text, v.regex(/(^|\/)upload-artifact@[0-9a-f]{40}$/)),
+  with: v.strictObject({
+    name: v.pipe(Text, v.regex(/^\$\{\{ matrix\.target \}\}$/)),
+    path: Text,
+    'if-no-files-found': v.literal('error'),
+  }),
+});
+const Download = v.strictObject({
+  uses: v.pipe(Text, v.regex(/(^|\/)download-artifact@[0-9a-f]{40}$/)),
+  with: v.strictObject({ path: Text }),
+});
 const Run = v.strictObject({ run: Text, env: v.optional(v.record(Text, Text), {}) });
 const ActionsJob = v.strictObject({
-  if: v.pipe(Text, v.regex(/^github\.event_name == '\w+'$/)),
+  if: v.pipe(Text, v.regex(/^github\.\w+ == '[\w/]+'( && github\.\w+ == '[\w/]+')*$/)),
   needs: v.optional(Text),
   strategy: v.optional(v.strictObject({ 'fail-fast': v.literal(false), matrix: v.strictObject({ target: Commands }) })),
   'runs-on': Text,
   container: v.optional(v.strictObject({ image: Text })),
   environment: v.optional(Text),
   env: v.optional(v.record(Text, Text), {}),
-  steps: v.pipe(v.array(v.union([Checkout, SetupNode, Run])), v.minLength(2)),
+  steps: v.pipe(v.array(v.union([Checkout, SetupNode, Upload, Download, Run])), v.minLength(2)),
 });
 const Input = v.strictObject({ description: Text, required: v.boolean(), type: v.literal('string') });
 const ActionsWorkflow = v.strictObject({
@@ -217,14 +245,25 @@ function actionsJobs(path: string, { env, secrets, inputs = {} }: Occasion): rea
       ? isAmong(env.GITHUB_REF_TYPE === 'tag' ? tags : branches, env.GITHUB_REF_NAME)
       : Object.keys(on).includes(event);
   if (!isWanted) return [];
-  const chosen = Object.entries(jobs).filter(([, job]) => job.if === `github.event_name == '${event}'`);
-  return chosen.flatMap(([name, { needs, strategy, env: common, steps }]) => {
+  const chosen = Object.entries(jobs).filter(([, job]) => holds(job.if, env));
+  const into = Object.values(jobs).flatMap(({ steps }) => steps.filter((step) => v.is(Download, step)))[0]!.with.path;
+  // GitHub's are of an environment, and not of the repository.
+  const secretsOf = ({ environment }: v.InferOutput<typeof ActionsJob>) =>
+    path === FORGEJO || environment !== undefined ? secrets : {};
+  return chosen.flatMap(([name, job]) => {
+    const { needs, strategy, env: common, steps } = job;
     const [checkout] = steps;
     const depth = v.is(Checkout, checkout) ? checkout.with['fetch-depth'] : undefined;
+    const upload = steps.find((step) => v.is(Upload, step));
     return (strategy?.matrix.target ?? [undefined]).map((target) => {
-      const known = { secrets, inputs, matrix: { ...(target && { target }) } };
+      const known = { secrets: secretsOf(job), inputs, matrix: { ...(target && { target }) } };
       return {
         ...{ name, needs: needs === undefined ? [] : [needs], clone: depth === 0 ? 'branches' : 'commit' },
+        takes: steps.some((step) => v.is(Download, step)),
+        // The directories above what it has are left out.
+        ...(upload && {
+          gives: { path: upload.with.path, name: basename(upload.with.path), into: `${into}/${target}` },
+        }),
         steps: steps.flatMap((step) =>
           v.is(Run, step)
             ? [{ shell: BASH, script: step.run, env: expanded({ ...common, ...(step.env ?? {}) }, known) }]
@@ -233,6 +272,12 @@ function actionsJobs(path: string, { env, secrets, inputs = {} }: Occasion): rea
       } as const;
     });
   });
+}
+
+/** An `if` of Actions. */
+function holds(condition: string, env: Variables): boolean {
+  const terms = [...condition.matchAll(/github\.(\w+) == '([^']*)'/g)];
+  return terms.every(([, name, value]) => env[`GITHUB_${name!.toUpperCase()}`] === value);
 }
 
 /** `${{ secrets.NAME }}` in the values of variables; in lines they would be text of anybody. */
@@ -256,12 +301,14 @@ const Rules = v.pipe(
 );
 const GitlabJob = v.strictObject({
   stage: Text,
+  image: v.optional(Text),
   rules: Rules,
-  needs: v.optional(v.array(v.strictObject({ job: Text, optional: v.literal(true) })), []),
   parallel: v.optional(v.strictObject({ matrix: v.tuple([v.strictObject({ TARGET: Commands })]) })),
-  environment: v.optional(Text),
+  environment: v.optional(v.pipe(Text, v.regex(/^releases(\/\w+)?$/))),
+  dependencies: v.optional(v.tuple([])),
   variables: v.optional(v.strictObject({ GIT_DEPTH: v.literal(0) })),
   script: Commands,
+  artifacts: v.optional(v.strictObject({ paths: v.tuple([Text]), expire_in: Text })),
 });
 const GitlabPipeline = v.objectWithRest(
   {
@@ -280,16 +327,20 @@ function gitlabJobs({ env, secrets }: Occasion): readonly Job[] {
   const chosen = Object.entries(rest as Record<string, v.InferOutput<typeof GitlabJob>>)
     .filter(([, { rules }]) => applies(rules))
     .sort(([, one], [, other]) => stages.indexOf(one.stage) - stages.indexOf(other.stage));
-  const names = chosen.map(([name]) => name);
-  return chosen.flatMap(([name, { needs, stage, parallel, variables, script }]) => {
+  return chosen.flatMap(([name, job]) => {
+    const { stage, parallel, variables, script, environment, dependencies, artifacts } = job;
     const before = chosen.filter(([, other]) => stages.indexOf(other.stage) < stages.indexOf(stage));
-    const waits = needs.length > 0 ? needs.map(({ job }) => job) : before.map(([other]) => other);
-    const targets = parallel ? parallel.matrix[0].TARGET : [undefined];
-    return targets.map((target) => ({
-      ...{ name, needs: waits.filter((each) => names.includes(each)) },
-      clone: variables ? ('history' as const) : ('commit' as const),
-      steps: [{ shell: SH, script: script.join('\n'), env: { ...secrets, ...(target && { TARGET: target }) } }],
-    }));
+    return (parallel ? parallel.matrix[0].TARGET : [undefined]).map((target) => {
+      // Variables of the project have an environment scope, `releases*`.
+      const variable = { ...(environment && secrets), ...(target && { TARGET: target }) };
+      const path = artifacts?.paths[0].replace('$TARGET', target!);
+      return {
+        ...{ name, needs: before.map(([other]) => other), takes: dependencies === undefined },
+        clone: variables ? ('history' as const) : ('commit' as const),
+        ...(path !== undefined && { gives: { path, name: path, into: '.' } }),
+        steps: [{ shell: SH, script: script.join('\n'), env: variable }],
+      };
+    });
   });
 }
 
@@ -318,8 +369,12 @@ function containerEnvironment(env: v.InferOutput<typeof StepEnvironment>, secret
   return Object.fromEntries(values);
 }
 
-/** `**` at the end of a pattern stands for anything. */
+/** `*` at the end of a pattern stands for anything but `/`. */
 function isAmong(patterns: readonly string[], text: string | undefined): boolean {
   if (text === undefined) return false;
-  return patterns.some((each) => each === text || (each.endsWith('**') && text.startsWith(each.slice(0, -2))));
+  return patterns.some((each) => {
+    if (!each.endsWith('*')) return each === text;
+    const [start, rest] = [each.slice(0, -1), text.slice(each.length - 1)];
+    return text.startsWith(start) && !rest.includes('/');
+  });
 }

@@ -1,10 +1,11 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import { CARPORT, createSandbox, type KeyFile, type Sandbox } from '../support/sandbox.js';
 import { CANDIDATE, SECRETS } from './occasions.js';
-import { type Job, readSample } from './pipelines.js';
+import { type Artifact, type Job, readSample } from './pipelines.js';
 
 type Variables = Readonly<Record<string, string>>;
 
@@ -17,7 +18,12 @@ export interface Runner {
   readonly secrets: Variables;
   /** Runs jobs, each when those before it have ended, those of one kind at once. Gives what they printed. */
   run(jobs: readonly Job[], env: Variables): Promise<string>;
+  /** What `make` does beside what it should, as lines for `sh` in the workspace. */
+  makeAlso(lines: readonly string[]): Promise<void>;
 }
+
+/** Where a build leaves an archive of its own making, which is handed on beside the one that it should give. */
+export const SMUGGLED = 'smuggled';
 
 /** What the project has beside the samples. */
 const CHANGELOG = '# v1.2.0\n\nIs better.\n';
@@ -62,11 +68,14 @@ export async function createRunner(
     `[ -z "$RELEASE_KEY" ] || printf 'carport sees RELEASE_KEY\\n' >> ${calls}`,
     `exec ${process.execPath} ${CARPORT} "$@"`,
   ]);
-  await program(join(programs!, 'make'), [
-    'mkdir -p result/bin',
-    'printf "%s for %s\\n" "$2" "$TARGET" > result/bin/tool',
-    '[ "$*" = "TARGET=$TARGET result/bin/tool" ]',
-  ]);
+  const makeAlso = (lines: readonly string[]) =>
+    program(join(programs!, 'make'), [
+      'mkdir -p result/bin',
+      'printf "%s for %s\\n" "$2" "$TARGET" > result/bin/tool',
+      '[ "$*" = "TARGET=$TARGET result/bin/tool" ]',
+      ...lines,
+    ]);
+  await makeAlso([]);
 
   const clone = async ({ clone: kind }: Job, env: Variables) => {
     const directory = await mkdtemp(box.path('work', 'job-'));
@@ -78,42 +87,83 @@ export async function createRunner(
     await git(directory, 'checkout', '--quiet', 'FETCH_HEAD');
     return directory;
   };
-  const runJob = async (job: Job, env: Variables) => {
+  /** As GitHub has it: a job has a file that it appends directories to, for later steps of its own. */
+  const pathsOf = async (file: string) => {
+    const added = await readFile(file, 'utf8').catch(() => '');
+    const PATH = [...added.split('\n').filter((line) => line !== ''), system.PATH].join(delimiter);
+    return { PATH, GITHUB_PATH: file };
+  };
+  const runJob = async (job: Job, env: Variables, given: readonly Given[]) => {
     const cwd = await clone(job, env);
+    if (job.takes) {
+      for (const { from, to } of given) await copyTree(from, join(cwd, to));
+    }
+    const paths = env.GITHUB_ACTIONS ? box.path('tmp', `step-${Math.random()}`) : undefined;
     let output = '';
     for (const { shell, script, env: own } of job.steps) {
       const file = box.path('tmp', `step-${Math.random()}`);
       await writeFile(file, script);
       const [name, ...args] = [...shell, file];
+      const variables = { ...system, ...(paths && (await pathsOf(paths))), ...env, ...own };
       const ran = await execa(name!, args, {
-        ...{ cwd, env: { ...system, ...env, ...own }, extendEnv: false, reject: false, all: true },
+        ...{ cwd, env: variables, extendEnv: false, reject: false, all: true },
       });
       output += `${ran.all}\n`;
       if (ran.exitCode !== 0) throw new Error(`${job.name}: \`${script}\` exited with ${ran.exitCode}:\n${ran.all}`);
     }
-    return output;
+    return { output, given: job.gives ? givenBy(job.gives, cwd) : [] };
   };
   const bucket = box.path('bucket');
   return {
-    ...{ box, key, commit, bucket, secrets },
+    ...{ box, key, commit, bucket, secrets, makeAlso },
     async run(jobs, env) {
-      const variables = { ...env, CARPORT_TO: place.to ?? `file://${bucket}` };
+      const address = `file://${origin}`;
+      const addresses = { DRONE_GIT_HTTP_URL: address, CI_REPO_CLONE_URL: address, CI_REPOSITORY_URL: address };
+      const variables = { ...env, ...addresses, CARPORT_TO: place.to ?? `file://${bucket}` };
       const waves = [...new Set(jobs.map(({ name }) => depthOf(name, jobs)))].sort();
       let output = '';
+      const given: Given[] = [];
       for (const wave of waves) {
         const chosen = jobs.filter(({ name }) => depthOf(name, jobs) === wave);
-        output += (await Promise.all(chosen.map((job) => runJob(job, variables)))).join('');
+        const settled = await Promise.allSettled(chosen.map((job) => runJob(job, variables, given)));
+        const ended = settled.map((each) => {
+          if (each.status === 'rejected') throw each.reason;
+          return each.value;
+        });
+        output += ended.map((each) => each.output).join('');
+        given.push(...ended.flatMap((each) => each.given));
       }
       const seen = await readFile(calls!, 'utf8').catch(() => '');
       for (const secret of Object.values(secrets)) expect(output + seen, 'a secret was printed').not.toContain(secret);
       expect(seen).not.toContain('carport sees RELEASE_KEY');
       const modes = await readFile(`${calls}.modes`, 'utf8');
       expect(new Set(modes.trim().split('\n'))).toEqual(new Set(['600']));
-      const left = (await readdir(box.path('tmp'))).filter((name) => !name.startsWith('step-'));
-      expect(left, 'the key was left').toEqual([]);
+      const left = await readdir(box.path('tmp'), { withFileTypes: true });
+      const files = left.filter((entry) => entry.isFile() && !entry.name.startsWith('step-'));
+      expect(files, 'the key was left').toEqual([]);
       return output;
     },
   };
+}
+
+/** Files that come from one job's workspace to a place in another's. */
+interface Given {
+  readonly from: string;
+  readonly to: string;
+}
+
+function givenBy({ path, name, into }: Artifact, workspace: string): readonly Given[] {
+  const smuggled = join(workspace, SMUGGLED);
+  return [
+    { from: join(workspace, path), to: join(into, name) },
+    ...(existsSync(smuggled) ? [{ from: smuggled, to: into }] : []),
+  ];
+}
+
+/** As archives are unpacked: over what is there, links as links. */
+async function copyTree(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  await execa('cp', ['-RPT', '--remove-destination', from, to]);
 }
 
 /** How many jobs wait for each other before this one; those that are not run now have ended. */
