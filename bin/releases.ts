@@ -45,7 +45,7 @@ export function channelRuleOf(settings: Settings): ChannelRule {
 /** What settings say of the index. */
 export function indexOptionsOf(settings: Settings, keys: readonly SecretKey[]): IndexOptions {
   const baseUrl = baseUrlOf(settings['base-url']);
-  const title = singleValue(settings.title);
+  const title = titleOf(settings.title);
   const forge = forgeOf(settings);
   return {
     channelOf: channelRuleOf(settings),
@@ -55,6 +55,14 @@ export function indexOptionsOf(settings: Settings, keys: readonly SecretKey[]): 
     ...(forge && { forge }),
     ...(keys[0] && { key: keys[0] }),
   };
+}
+
+function titleOf(setting: Setting): string | undefined {
+  const title = singleValue(setting);
+  if (title?.trim() !== '') return title;
+  throw new CarportError('E_USAGE', `the heading of the page (${setting.origin}) is empty`, {
+    hint: 'give the name of the project, or leave it out: it is `Releases` then',
+  });
 }
 
 /** With a `/` at the end. */

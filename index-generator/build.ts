@@ -4,9 +4,17 @@ import { fileKey, isSidecar, parseFileKey } from '../release/layout.js';
 import { type ReleaseSources, trusted } from '../release/sources.js';
 import { isFullCommit } from '../release/version.js';
 import { type Entry, entryOf } from './entry.js';
-import { CHANNELS, type Channel, type Release, type ReleaseIndex, type ReleaseTarget } from './model.js';
+import { allReleases, CHANNELS, type Channel, type Release, type ReleaseIndex, type ReleaseTarget } from './model.js';
 import { compareText } from './order.js';
 import type { Rules } from './rules.js';
+
+/** Until the reader of sources has these. */
+type Sources = ReleaseSources & {
+  readonly strippedKeys?: ReadonlySet<string>;
+  readonly updatedBefore?: string | undefined;
+};
+
+const NONE: ReadonlySet<string> = new Set();
 
 export interface BuiltIndex {
   readonly index: ReleaseIndex;
@@ -16,13 +24,10 @@ export interface BuiltIndex {
 
 /**
  * Makes releases of what a bucket says: its files, and what trusted documents add to them. The same sources give the same
- * releases. A stable release that lacks one of `requiredTargets` says so.
+ * releases. A stable release that lacks one of `requiredTargets` says so. A warning begins with the key or the version that
+ * it is about.
  */
-export function buildReleaseIndex(
-  sources: ReleaseSources,
-  rules: Rules,
-  requiredTargets: readonly string[] = [],
-): BuiltIndex {
+export function buildReleaseIndex(sources: Sources, rules: Rules, requiredTargets: readonly string[] = []): BuiltIndex {
   const warnings = [...sources.warnings];
   const hidden = hiddenVersions(sources);
   const entries = groupBy(readEntries(sources, hidden, warnings), ({ version }) => version);
@@ -33,13 +38,18 @@ export function buildReleaseIndex(
   const yanks = new Map(trusted(sources.yanks).map((yank) => [yank.version, yank]));
   const releases: Record<Channel, Release[]> = { stable: [], extra: [], development: [] };
   for (const version of new Set([...entries.keys(), ...[...fragments.keys()].sort(compareText)])) {
-    const signed = [...(fragments.get(version) ?? [])].sort((a, b) => compareText(a.target, b.target));
-    const release = makeRelease(version, entries.get(version) ?? [], signed, yanks.get(version), rules, warnings);
+    const said: Said = {
+      fragments: [...(fragments.get(version) ?? [])].sort((a, b) => compareText(a.target, b.target)),
+      yank: yanks.get(version),
+      strippedKeys: sources.strippedKeys ?? NONE,
+    };
+    const release = makeRelease(version, entries.get(version) ?? [], said, rules, warnings);
     if (release) releases[release.channel].push(release);
   }
   for (const channel of CHANNELS) releases[channel].sort((a, b) => rules.compare(channel, a, b));
-  const stable = tellMissingTargets(releases.stable, requiredTargets);
-  return { index: { releases: { ...releases, stable } }, warnings };
+  const index = { releases: { ...releases, stable: tellMissingTargets(releases.stable, requiredTargets) } };
+  const updated = newest(timesOf(sources, allReleases(index)));
+  return { index: { ...index, ...(updated !== undefined && { updated }) }, warnings };
 }
 
 /** Versions that are not whole yet, and those that will be removed. */
@@ -69,17 +79,25 @@ function keepOnce(): (text: string) => string {
   };
 }
 
+/** What is said of one version and believed. */
+interface Said {
+  /** Sorted by target. */
+  readonly fragments: readonly Fragment[];
+  readonly yank: Yank | undefined;
+  /** Files that were signed once, of all versions. */
+  readonly strippedKeys: ReadonlySet<string>;
+}
+
 /** Nothing when no file is left. */
 function makeRelease(
   version: string,
   entries: readonly Entry[],
-  fragments: readonly Fragment[],
-  yank: Yank | undefined,
+  said: Said,
   rules: Rules,
   warnings: string[],
 ): Release | undefined {
-  const found = findFiles(entries, fragments, warnings);
-  const missing = tellUnlisted(entries, fragments, warnings);
+  const { yank } = said;
+  const { found, isWhole } = findFiles(version, entries, said, warnings);
   if (found.length === 0) return undefined;
   const targets = [...groupBy(found, ({ target }) => target)].map(
     ([target, files]): ReleaseTarget => ({
@@ -88,58 +106,74 @@ function makeRelease(
     }),
   );
   // What is said of files that are not there does not count.
-  const believed = fragments.filter(({ target }) =>
-    found.some((each) => each.target === target && each.file.sha256 !== undefined),
+  const believed = said.fragments.filter(({ target }) => targets.some((each) => each.target === target));
+  const signed = newest(believed.map(({ changed }) => changed));
+  const time = rules.timeOf(
+    found.map(({ file }) => file),
+    believed.map((fragment) => fragment.time),
   );
   return {
     version,
     channel: rules.channelOf(version),
-    time: rules.timeOf(
-      found.map(({ file }) => file),
-      believed.map(({ time }) => time),
-    ),
+    time,
+    changed: newest([time, signed, yank?.time]) ?? time,
+    ...(signed !== undefined && { signed }),
     targets: targets.sort((a, b) => compareText(a.target, b.target)),
     missingTargets: [],
-    ...((missing || found.length < entries.length) && { incomplete: true }),
+    ...(!isWhole && { incomplete: true }),
     ...originOf(version, believed, warnings),
-    ...(yank && { yanked: { reason: yank.reason, time: yank.time } }),
+    ...(yank && yank.reason !== null && { yanked: { reason: yank.reason, time: yank.time } }),
   };
 }
 
-/** The files of a release, with what is signed about them; without those that are others than what was signed. */
-function findFiles(entries: readonly Entry[], fragments: readonly Fragment[], warnings: string[]): readonly Entry[] {
-  if (fragments.length === 0) return entries;
-  return entries.flatMap((entry) => {
-    const { version, target, file } = entry;
-    const signed = fragmentFileOf(fragments, target, file.name);
-    if (!signed) return [entry];
-    const { sha256, storePath } = signed;
-    if (signed.size === file.size) {
-      return [{ version, target, file: { ...file, sha256, ...(storePath !== null && { storePath }) } }];
+interface FoundFiles {
+  readonly found: readonly Entry[];
+  /** Whether all that was signed is there. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * The files of a release, with what is signed about them. Where something of it is signed, or was, the rest is left out:
+ * jobs sign all that they publish.
+ */
+function findFiles(
+  version: string,
+  entries: readonly Entry[],
+  { fragments, strippedKeys }: Said,
+  warnings: string[],
+): FoundFiles {
+  const signed = signedFiles(fragments);
+  const isStripped = ({ file: { key } }: Entry) => strippedKeys.has(key) && !signed.has(key);
+  if (fragments.length === 0 && !entries.some(isStripped)) return { found: entries, isWhole: true };
+  const found: Entry[] = [];
+  for (const entry of entries) {
+    const { file, target } = entry;
+    const said = signed.get(file.key);
+    const leaveOut = (why: string) => warnings.push(`\`${file.key}\` ${why}`);
+    if (isStripped(entry)) {
+      leaveOut('was signed, and what was signed has gone: it is left out until `carport release put` signs it again');
+    } else if (!said) {
+      leaveOut(`is not signed, as others of \`${version}\` are, and is left out: it is being put, or a stranger's`);
+    } else if (said.size !== file.size) {
+      leaveOut(`has ${file.size} bytes and not the ${said.size} that were signed, and is left out`);
+    } else {
+      const { sha256, storePath } = said;
+      found.push({ version, target, file: { ...file, sha256, ...(storePath !== null && { storePath }) } });
     }
-    warnings.push(
-      `\`${file.key}\` has ${file.size} bytes and not the ${signed.size} that were signed, and is left out`,
-    );
-    return [];
-  });
-}
-
-function fragmentFileOf(fragments: readonly Fragment[], target: string, name: string): FragmentFile | undefined {
-  return fragments.find((fragment) => fragment.target === target)?.files.find((file) => file.name === name);
-}
-
-/** Whether a file is not there that was signed. Files about files belong elsewhere. */
-function tellUnlisted(entries: readonly Entry[], fragments: readonly Fragment[], warnings: string[]): boolean {
-  if (fragments.length === 0) return false;
-  const keys = new Set(entries.map(({ file }) => file.key));
-  const missing = fragments.flatMap(({ version, target, files }) =>
-    files
-      .filter(({ name }) => !isSidecar(name))
-      .map(({ name }) => fileKey(version, target, name))
-      .filter((key) => !keys.has(key)),
-  );
+  }
+  const listed = new Set(entries.map(({ file }) => file.key));
+  const missing = [...signed.keys()].filter((key) => !listed.has(key));
   for (const key of missing) warnings.push(`\`${key}\` was signed and is not there, and is left out`);
-  return missing.length > 0;
+  return { found, isWhole: found.length === signed.size && !entries.some(isStripped) };
+}
+
+/** By their keys. Files about files belong elsewhere. */
+function signedFiles(fragments: readonly Fragment[]): ReadonlyMap<string, FragmentFile> {
+  return new Map(
+    fragments.flatMap(({ version, target, files }) =>
+      files.filter(({ name }) => !isSidecar(name)).map((file) => [fileKey(version, target, file.name), file] as const),
+    ),
+  );
 }
 
 /** Where a release is from: what all its jobs say, else what the first of them says. */
@@ -182,6 +216,30 @@ function tellMissingTargets(releases: readonly Release[], requiredTargets: reado
     const here = new Set(release.targets.map(({ target }) => target));
     return { ...release, missingTargets: all.filter((target) => !here.has(target)) };
   });
+}
+
+interface Timed {
+  readonly time: string;
+}
+
+/** Of all that counts when it is asked how new an index is. */
+function* timesOf(sources: Sources, releases: readonly Release[]): Generator<string | undefined> {
+  yield sources.updatedBefore;
+  for (const { changed } of trusted(sources.fragments)) yield changed;
+  for (const marks of [sources.yanks, sources.promotions, sources.prunings]) {
+    for (const { time } of trusted<Timed>(marks)) yield time;
+  }
+  for (const { time, targets } of releases) {
+    yield time;
+    for (const { files } of targets) for (const file of files) yield file.time;
+  }
+}
+
+/** Of times of one form. */
+function newest(times: Iterable<string | undefined>): string | undefined {
+  let last: string | undefined;
+  for (const time of times) if (time !== undefined && (last === undefined || time > last)) last = time;
+  return last;
 }
 
 /** In the order in which the keys come first. */

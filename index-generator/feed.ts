@@ -11,8 +11,8 @@ export interface FeedOptions {
   /** Where in the bucket the feed is. */
   readonly key: string;
   readonly title: string;
-  /** Where the bucket is served; without it a feed has no links. */
-  readonly baseUrl?: string;
+  /** Where the bucket is served, with a `/` at the end. */
+  readonly baseUrl: string;
 }
 
 /** Of releases; readers ask again and again. */
@@ -27,32 +27,32 @@ const NEVER = '1970-01-01T00:00:00Z';
  */
 export function renderFeed(releases: readonly Release[], { key, title, baseUrl }: FeedOptions): string {
   const newest = [...releases]
-    .sort((a, b) => compareText(changed(b), changed(a)) || compareVersions(b.version, a.version))
+    .sort((a, b) => compareText(b.changed, a.changed) || compareVersions(b.version, a.version))
     .slice(0, MAX_ENTRIES);
   return markupOf(markup`<?xml version="1.0" encoding="utf-8"?>
 <feed xmlns="http://www.w3.org/2005/Atom">
 <id>${feedId('feed', baseUrl, key)}</id>
 <title>${title}</title>
-<updated>${newest[0] ? changed(newest[0]) : NEVER}</updated>
+<updated>${newest[0]?.changed ?? NEVER}</updated>
 <author><name>${title}</name></author>
 ${atomLink('self', 'application/atom+xml', baseUrl, key)}${atomLink('alternate', 'text/html', baseUrl, PAGE)}${newest.map((release) => entry(release, baseUrl))}</feed>
 `);
 }
 
-function entry(release: Release, baseUrl: string | undefined): Markup {
-  const { version, channel, time, yanked } = release;
+function entry(release: Release, baseUrl: string): Markup {
+  const { version, channel, time, changed, yanked } = release;
   return markup`<entry>
 <id>${feedId('release', baseUrl, version)}</id>
 <title>${version}${yanked && ' (yanked)'}</title>
 <published>${time}</published>
-<updated>${changed(release)}</updated>
+<updated>${changed}</updated>
 <category term="${channel}"/>
 ${atomLink('alternate', 'text/html', baseUrl, PAGE)}<content type="html">${markupOf(content(release, baseUrl))}</content>
 </entry>
 `;
 }
 
-function content({ yanked, targets }: Release, baseUrl: string | undefined): Markup {
+function content({ yanked, targets }: Release, baseUrl: string): Markup {
   return markup`${yanked && markup`<p><strong>Yanked, do not use it:</strong> ${yanked.reason}</p>`}<ul>${targets.flatMap(
     ({ target, files }) =>
       files.map(
@@ -64,31 +64,20 @@ function content({ yanked, targets }: Release, baseUrl: string | undefined): Mar
   )}</ul>`;
 }
 
-function link({ name, key }: ReleaseFile, baseUrl: string | undefined): Markup {
+function link({ name, key }: ReleaseFile, baseUrl: string): Markup {
   const path = pathOfKey(key);
-  return baseUrl === undefined || path === undefined
-    ? markup`${name}`
-    : markup`<a href="${baseUrl}${path}">${name}</a>`;
+  return path === undefined ? markup`${name}` : markup`<a href="${baseUrl}${path}">${name}</a>`;
 }
 
-function atomLink(
-  rel: 'self' | 'alternate',
-  type: string,
-  baseUrl: string | undefined,
-  key: string,
-): Markup | undefined {
-  return baseUrl === undefined ? undefined : markup`<link rel="${rel}" type="${type}" href="${baseUrl}${key}"/>\n`;
+function atomLink(rel: 'self' | 'alternate', type: string, baseUrl: string, key: string): Markup {
+  return markup`<link rel="${rel}" type="${type}" href="${baseUrl}${key}"/>\n`;
 }
 
-/** When something was last said of it. */
-function changed({ time, yanked }: Release): string {
-  return yanked && yanked.time > time ? yanked.time : time;
-}
-
-/** Names that never change, as readers know by them what they have seen. */
-function feedId(kind: 'feed' | 'release', baseUrl: string | undefined, name: string): string {
+/** Names that never change, as readers know by them what they have seen; also not where TLS is added to a site. */
+function feedId(kind: 'feed' | 'release', baseUrl: string, name: string): string {
+  const { host, pathname } = new URL(baseUrl);
   const hash = createHash('sha256')
-    .update([kind, baseUrl ?? '', name].join('\n'))
+    .update([kind, host + pathname, name].join('\n'))
     .digest();
   // A UUID of version 8, whose bits are its maker's own.
   hash[6] = (hash[6]! & 0x0f) | 0x80;

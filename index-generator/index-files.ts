@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { SecretKey } from '../lib/signing/key.js';
 import { createMinisignHash, minisignKey, renderMinisignKey, signMinisign } from '../lib/signing/minisign.js';
 import { FILES } from '../release/layout.js';
@@ -8,7 +9,7 @@ import { buildReleaseIndex, hiddenVersions } from './build.js';
 import { renderFeed } from './feed.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
 import { renderPage } from './html/page.js';
-import { allReleases, lastChange, renderIndexJson, renderLatestJson } from './index-json.js';
+import { renderIndexJson, renderLatestJson } from './index-json.js';
 import { joinPieces } from './join.js';
 import {
   FEED,
@@ -22,10 +23,10 @@ import {
   signatureKey,
   sumsKey,
 } from './keys.js';
-import { latestOf } from './latest.js';
+import { latestOf, warningsOfLatest } from './latest.js';
 import type { Forge } from './links.js';
 import { linesOf, renderListedFile } from './listing.js';
-import { CHANNELS, type Release, type ReleaseIndex } from './model.js';
+import { allReleases, CHANNELS, type Release, type ReleaseIndex } from './model.js';
 import { garageRules, ownRules } from './rules.js';
 import { renderSums } from './sums.js';
 
@@ -57,11 +58,14 @@ const ATOM = 'application/atom+xml';
 /** Makes the index of what a bucket says. The same sources give the same bytes. */
 export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publication {
   const { compat, channelOf, requiredTargets } = options;
-  const { index, warnings } = buildReleaseIndex(sources, compat ? garageRules : ownRules(channelOf), requiredTargets);
+  const rules = compat ? garageRules : ownRules(channelOf);
+  const { index, warnings } = buildReleaseIndex(sources, rules, requiredTargets);
+  const more = [...warningsOfLatest(index, requiredTargets ?? []), ...(compat ? tellLeftOut(sources) : [])];
   return {
     entries: entriesOf(index, options, garageJsonOf(index, compat ? sources : undefined, options)),
     releases: allReleases(index).length,
-    warnings: compat ? [...warnings, ...tellLeftOut(sources)] : warnings,
+    ...(index.updated !== undefined && { updated: index.updated }),
+    warnings: [...warnings, ...more],
     owns: isIndexKey,
   };
 }
@@ -91,27 +95,31 @@ function* makeEntries(
   { baseUrl, title = DEFAULT_TITLE, forge, key, requiredTargets = [] }: IndexOptions,
   garageJson: () => Iterable<string>,
 ): Generator<PublishedFile | PublishedAlias> {
-  const base = baseUrl !== undefined && { baseUrl };
   for (const release of allReleases(index)) yield* sumsOf(release, key);
   yield* signed(
     largeFile(INDEX_JSON, JSON_TYPE, () => renderIndexJson(index, title, baseUrl)),
-    { fileName: 'index.json', time: lastChange(index) },
+    { fileName: 'index.json', time: index.updated },
     key,
   );
+  if (baseUrl !== undefined) yield* feedsOf(index, title, baseUrl);
+  yield* latestEntries(index, requiredTargets, baseUrl);
+  yield largeFile(GARAGE_JSON, JSON_TYPE, garageJson);
+  const page = renderPage(index, {
+    ...{ title, requiredTargets, ...(baseUrl !== undefined && { baseUrl }), ...(forge && { forge }) },
+    ...(key && { minisignKey: renderMinisignKey(minisignKey(key.publicKey)) }),
+  });
+  yield { key: PAGE, content: page, contentType: 'text/html; charset=utf-8' };
+}
+
+/** They are of addresses, and without any there are none. */
+function* feedsOf(index: ReleaseIndex, title: string, baseUrl: string): Generator<PublishedFile> {
   const feeds = [
     { key: STABLE_FEED, title: `${title} (stable)`, releases: index.releases.stable },
     { key: FEED, title: `${title} (all)`, releases: allReleases(index) },
   ];
   for (const { releases, ...about } of feeds) {
-    yield { key: about.key, content: renderFeed(releases, { ...about, ...base }), contentType: ATOM };
+    yield { key: about.key, content: renderFeed(releases, { ...about, baseUrl }), contentType: ATOM };
   }
-  yield* latestEntries(index, requiredTargets, baseUrl);
-  yield largeFile(GARAGE_JSON, JSON_TYPE, garageJson);
-  const page = renderPage(index, {
-    ...{ title, requiredTargets, ...base, ...(forge && { forge }) },
-    ...(key && { minisignKey: renderMinisignKey(minisignKey(key.publicKey)) }),
-  });
-  yield { key: PAGE, content: page, contentType: 'text/html; charset=utf-8' };
 }
 
 /** Made when it is asked for. */
@@ -132,27 +140,35 @@ function* sumsOf(release: Release, secretKey: SecretKey | undefined): Generator<
   const key = sumsKey(release.version);
   const content = key === undefined ? undefined : renderSums(release);
   if (key === undefined || content === undefined) return;
-  const { version, time } = release;
+  const { version, signed: time } = release;
   yield* signed({ key, content, contentType: TEXT }, { fileName: 'SHA256SUMS', time, version }, secretKey);
 }
 
-/** A file and its signature; `time` is when it was last true, and no clock's. */
+/** A file and its signature; `time` is when it was last true, and no clock's. Signatures are made when they are asked for. */
 function* signed(
   file: PublishedFile,
   { time, ...about }: { readonly fileName: string; readonly version?: string; readonly time: string | undefined },
   key: SecretKey | undefined,
 ): Generator<PublishedFile> {
-  if (key) {
-    const hash = createMinisignHash();
-    for (const piece of file.pieces?.() ?? [file.content]) hash.update(piece);
-    const timestamp = time === undefined ? 0 : Date.parse(time) / 1000;
-    yield {
-      key: signatureKey(file.key),
-      content: signMinisign(hash.digest(), { ...about, timestamp }, key),
-      contentType: TEXT,
-    };
-  }
-  yield file;
+  if (!key) return yield file;
+  const hash = createMinisignHash();
+  for (const piece of file.pieces?.() ?? [file.content]) hash.update(piece);
+  const digest = hash.digest();
+  const signing = { ...about, timestamp: time === undefined ? 0 : Date.parse(time) / 1000 };
+  yield {
+    key: signatureKey(file.key),
+    get content() {
+      return signMinisign(digest, signing, key);
+    },
+    contentType: TEXT,
+    fingerprint: fingerprintOf([key.name, renderMinisignKey(minisignKey(key.publicKey)), signing], digest),
+  };
+  yield { ...file, fingerprint: fingerprintOf([], digest) };
+}
+
+/** The same for the same signature, or for the same file. */
+function fingerprintOf(about: readonly unknown[], digest: Uint8Array): string {
+  return createHash('sha256').update(JSON.stringify(about)).update(digest).digest('base64url');
 }
 
 function* latestEntries(

@@ -1,19 +1,26 @@
 import { pathOfKey } from './links.js';
-import { CHANNELS, type Channel, type Release, type ReleaseFile, type ReleaseIndex } from './model.js';
+import { allReleases, type Channel, type Release, type ReleaseFile, type ReleaseIndex } from './model.js';
 import { platformName } from './platform.js';
 
 /** Of the shape of these files. */
 const VERSION = 1;
 
+/** What is to be said of a release in a word. */
+export function stateOf({ yanked, incomplete }: Release): 'available' | 'incomplete' | 'yanked' {
+  if (yanked) return 'yanked';
+  return incomplete ? 'incomplete' : 'available';
+}
+
 /** A release as programs read it. Nothing is missing: what is not known is `null`. */
 export function releaseJson(release: Release, baseUrl: string | undefined) {
-  const { version, channel, yanked, time, commit, ci, promotedFrom, targets, missingTargets } = release;
+  const { version, channel, yanked, time, signed, commit, ci, promotedFrom, targets, missingTargets } = release;
   return {
     version,
     channel,
-    state: yanked ? 'yanked' : 'available',
+    state: stateOf(release),
     yanked: yanked ?? null,
     time,
+    signed: signed !== undefined,
     commit: commit ?? null,
     ci: ci ?? null,
     promotedFrom: promotedFrom ?? null,
@@ -45,7 +52,7 @@ export function* renderIndexJson(
   title: string,
   baseUrl: string | undefined,
 ): Generator<string, undefined> {
-  const about = { version: VERSION, title, baseUrl: baseUrl ?? null, updated: lastChange(index) ?? null };
+  const about = { version: VERSION, title, baseUrl: baseUrl ?? null, updated: index.updated ?? null };
   yield `${JSON.stringify(about).slice(0, -1)},"releases":[`;
   let separator = '\n';
   for (const release of allReleases(index)) {
@@ -58,19 +65,4 @@ export function* renderIndexJson(
 /** `releases/latest/<channel>.json`. */
 export function renderLatestJson(channel: Channel, release: Release, baseUrl: string | undefined): string {
   return `${JSON.stringify({ version: VERSION, channel, release: releaseJson(release, baseUrl) })}\n`;
-}
-
-/** Of all channels, in their order. */
-export function allReleases({ releases }: ReleaseIndex): readonly Release[] {
-  return CHANNELS.flatMap((channel) => releases[channel]);
-}
-
-/** The newest time of what an index tells, and no clock's; nothing when it tells nothing. */
-export function lastChange(index: ReleaseIndex): string | undefined {
-  let last: string | undefined;
-  for (const { time, yanked, targets } of allReleases(index)) {
-    const times = [time, yanked?.time, ...targets.flatMap(({ files }) => files.map((file) => file.time))];
-    for (const each of times) if (each !== undefined && (last === undefined || each > last)) last = each;
-  }
-  return last;
 }

@@ -16,16 +16,25 @@ const NO_OBJECT = /^\s*(PRE .*|Total Objects: .*|Total Size: .*)?$/s;
 export function readListing(text: string): ReleaseSources {
   const files = new Map<string, ListedFile>();
   const warnings: string[] = [];
+  const elsewhere: string[] = [];
   let number = 0;
-  for (const line of linesOf(text)) {
+  for (const each of linesOf(text)) {
     number++;
+    const line = withoutReturn(each);
     if (NO_OBJECT.test(line)) continue;
     const file = readLine(line);
     if (!file) warnings.push(`line ${number}: \`${line.slice(0, 200)}\` is no line of \`aws s3 ls --recursive\``);
     else if (file.key.startsWith(FILES)) {
       if (files.has(file.key)) warnings.push(`line ${number}: \`${file.key}\` is listed twice`);
       files.set(file.key, file);
-    }
+    } else if (file.key.includes(`/${FILES}`)) elsewhere.push(file.key);
+  }
+  const [odd] = elsewhere;
+  if (files.size === 0 && odd !== undefined) {
+    const directory = odd.slice(0, odd.indexOf(`/${FILES}`) + 1);
+    warnings.push(
+      `no key begins with \`${FILES}\`, but keys below \`${directory}${FILES}\` are listed: make the index of that directory with \`--from\`, or take \`${directory}\` off the keys of the listing`,
+    );
   }
   return { ...sourcesOfFiles([...files.values()]), warnings };
 }
@@ -35,14 +44,19 @@ export function renderListedFile({ key, size, time }: ListedFile): string {
   return `${time.slice(0, 10)} ${time.slice(11, 19)} ${size} ${key}`;
 }
 
-/** The lines of a text, also of one that was on Windows, one after the other: there may be very many. */
+/** The lines of a text, one after the other: there may be very many. */
 export function* linesOf(text: string): Generator<string> {
   for (let start = 0; start <= text.length; ) {
     const newline = text.indexOf('\n', start);
     const end = newline === -1 ? text.length : newline;
-    yield text.slice(start, end > start && text[end - 1] === '\r' ? end - 1 : end);
+    yield text.slice(start, end);
     start = end + 1;
   }
+}
+
+/** Also of a text that was on Windows. */
+function withoutReturn(line: string): string {
+  return line.endsWith('\r') ? line.slice(0, -1) : line;
 }
 
 function readLine(line: string): ListedFile | undefined {

@@ -15,6 +15,13 @@ export const CHANNELS = ['stable', 'extra', 'development'] as const satisfies re
 export interface ReleaseIndex {
   /** By channel, in the order in which they are shown: stable by version, the others by time, newest first. */
   readonly releases: Readonly<Record<Channel, readonly Release[]>>;
+  /** The newest time of what was said of releases, also of those that are not shown, and no clock's. */
+  readonly updated?: string;
+}
+
+/** Of all channels, in their order. */
+export function allReleases({ releases }: ReleaseIndex): readonly Release[] {
+  return CHANNELS.flatMap((channel) => releases[channel]);
 }
 
 /** Everything that was published under one version. */
@@ -27,11 +34,15 @@ export interface Release {
    * written: a second upload of the same bytes moves it.
    */
   readonly time: string;
+  /** When something was last said of it: that it is there, is yanked, or is not yanked any more. */
+  readonly changed: string;
+  /** When the last of its targets was signed; all of its files are. Nothing when nobody has signed any of them. */
+  readonly signed?: string;
   /** Sorted by triple; at least one. */
   readonly targets: readonly ReleaseTarget[];
   /** Triples that another stable release has, or that are required, and this stable one lacks, sorted. Empty in other channels. */
   readonly missingTargets: readonly string[];
-  /** A file is missing, or is another than what was signed. */
+  /** A file that was signed is missing, is another one, or is signed no more. */
   readonly incomplete?: true;
   /** Full 40 hex digits, when known. */
   readonly commit?: string;

@@ -1,10 +1,11 @@
 import { buildReleaseIndex } from '../../index-generator/build.js';
-import { allReleases, releaseJson } from '../../index-generator/index-json.js';
+import { releaseJson, stateOf } from '../../index-generator/index-json.js';
 import { pathOfKey } from '../../index-generator/links.js';
-import type { Release } from '../../index-generator/model.js';
+import { allReleases, type Release } from '../../index-generator/model.js';
 import { ownRules } from '../../index-generator/rules.js';
 import { CarportError } from '../../lib/errors.js';
 import { nearest } from '../../lib/suggestion.js';
+import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../../release/layout.js';
 import { type ReleaseSources, readSources, trusted } from '../../release/sources.js';
 import { type Channel, type ChannelRule, isVersion } from '../../release/version.js';
 import { settingsOf } from '../command.js';
@@ -25,7 +26,7 @@ export interface ListReleasesOptions extends ShowReleaseOptions {
 }
 
 /** Hidden ones are in no index: they are being made, or will be removed. */
-type State = 'available' | 'yanked' | 'promoting' | 'pruning';
+type State = ReturnType<typeof stateOf> | 'promoting' | 'pruning';
 
 interface Listed {
   readonly release: Release;
@@ -55,11 +56,18 @@ export async function show(version: string, options: ShowReleaseOptions, context
     const { listed, warnings } = alone?.listed.some(isThis) ? alone : await read();
     const found = listed.find(isThis);
     if (!found) throw noSuchRelease(version, listed);
-    const about = warnings.filter((warning) => warning.includes(version));
+    const about = warnings.filter((warning) => isAbout(version, warning));
     sayWarnings(context, about);
     if (options.json) return writeJson(context.stdout, { release: listedJson(found, baseUrl), warnings: about });
     await writeLines(context.stdout, facts(found, baseUrl).map(printable));
   });
+}
+
+/** Warnings begin with the key or the version that they are about. */
+function isAbout(version: string, warning: string): boolean {
+  const directories = [FILES, FRAGMENTS].map((directory) => `\`${directory}${version}/`);
+  const documents = [YANKS, PROMOTIONS, PRUNINGS].map((directory) => `\`${versionKey(directory, version)}\``);
+  return [`\`${version}\``, ...directories, ...documents].some((beginning) => warning.startsWith(beginning));
 }
 
 interface Releases {
@@ -87,9 +95,7 @@ async function useReleases(
       async read(version) {
         const sources = await readSources(objects, policy, version);
         const { index, warnings } = buildReleaseIndex(sources, ownRules(channelOf), requiredTargets);
-        const visible = allReleases(index).map(
-          (release): Listed => ({ release, state: release.yanked ? 'yanked' : 'available' }),
-        );
+        const visible = allReleases(index).map((release): Listed => ({ release, state: stateOf(release) }));
         return { listed: [...visible, ...hiddenReleases(sources, channelOf)], warnings };
       },
     }),
@@ -105,7 +111,7 @@ function hiddenReleases(sources: ReleaseSources, channelOf: ChannelRule): readon
   const hidden = allReleases(index).filter(({ version }) => marks.has(version));
   for (const { version } of hidden) marks.delete(version);
   const empty = [...marks.values()].map(({ version, time }): Release => {
-    return { version, channel: channelOf(version), time, targets: [], missingTargets: [] };
+    return { version, channel: channelOf(version), time, changed: time, targets: [], missingTargets: [] };
   });
   return [...hidden, ...empty].map((release) => ({
     release,
@@ -123,7 +129,7 @@ function line({ release: { version, channel, time, targets }, state }: Listed): 
 
 /** A fact a line, then the files of each target. */
 function facts({ release, state }: Listed, baseUrl: string | undefined): readonly string[] {
-  const { version, channel, time, yanked, commit, ci, promotedFrom, targets, missingTargets } = release;
+  const { version, channel, time, yanked, signed, commit, ci, promotedFrom, targets, missingTargets } = release;
   // No text of a bucket can look like another fact.
   const fact = (name: string, value: string | undefined) =>
     value === undefined ? [] : [`${`${name}:`.padEnd(14)}${value.replaceAll('\n', '?')}`];
@@ -134,6 +140,7 @@ function facts({ release, state }: Listed, baseUrl: string | undefined): readonl
     ...fact('state', state),
     ...fact('yanked', yanked && `${yanked.time}  ${yanked.reason}`),
     ...fact('time', time),
+    ...fact('signed', signed ?? 'no'),
     ...fact('commit', commit),
     ...fact('built by', ran),
     ...fact('made of', promotedFrom?.version),

@@ -3,8 +3,8 @@ import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../key
 import { latestOf } from '../latest.js';
 import type { Forge } from '../links.js';
 import { type Markup, markup, markupOf } from '../markup.js';
-import type { Channel, Release, ReleaseIndex } from '../model.js';
-import { releaseArticle } from './release.js';
+import { allReleases, type Channel, type Release, type ReleaseIndex } from '../model.js';
+import { type ReleaseOptions, releaseArticle } from './release.js';
 import { script } from './script.js';
 import { style } from './style.js';
 
@@ -12,7 +12,7 @@ import { style } from './style.js';
 export interface PageOptions {
   /** The page's heading; "Releases" without one. */
   readonly title?: string;
-  /** Where the bucket is served: commands need it, since they are typed elsewhere. Links are relative to the page. */
+  /** Where the bucket is served: commands and feeds need it. Links are relative to the page. */
   readonly baseUrl?: string;
   /** Where the sources are. */
   readonly forge?: Forge;
@@ -24,9 +24,13 @@ export interface PageOptions {
   readonly minisignKey?: string;
 }
 
+type ShownOptions = PageOptions & ReleaseOptions;
+
 /** The page of all releases. The same index gives the same text; it belongs to the top of the bucket. */
 export function renderPage(index: ReleaseIndex, options: PageOptions = {}): string {
   const title = options.title ?? 'Releases';
+  // Where nobody signs, it is nothing to tell of one release.
+  const shown = { ...options, tellsUnsigned: allReleases(index).some(({ signed }) => signed !== undefined) };
   return markupOf(markup`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -36,7 +40,7 @@ export function renderPage(index: ReleaseIndex, options: PageOptions = {}): stri
 <meta name="referrer" content="no-referrer">
 <title>${title}</title>
 <link rel="icon" href="data:,">
-${FEEDS.map(({ key, name }) => markup`<link rel="alternate" type="application/atom+xml" title="${name}" href="${key}">\n`)}<style>${style}</style>
+${feeds(options).map(({ key, name }) => markup`<link rel="alternate" type="application/atom+xml" title="${name}" href="${key}">\n`)}<style>${style}</style>
 </head>
 <body>
 <a class="skip" href="#releases">Skip to the releases</a>
@@ -48,9 +52,9 @@ ${SECTIONS.map(({ channel, name }) => markup`<li><a href="#${channel}">${name}</
 </nav>
 </header>
 <main id="releases">
-${stableSection(index.releases.stable, options)}
-${foldedSection(EXTRA, index.releases.extra, options)}
-${foldedSection(DEVELOPMENT, index.releases.development, options)}
+${stableSection(index.releases.stable, shown)}
+${foldedSection(EXTRA, index.releases.extra, shown)}
+${foldedSection(DEVELOPMENT, index.releases.development, shown)}
 </main>
 <footer>
 ${signedBy(options)}<p>All releases for programs:</p>
@@ -67,14 +71,19 @@ const FEEDS = [
   { key: FEED, name: 'Feed of all releases' },
 ];
 
+/** Where there is no address there are no feeds. */
+function feeds({ baseUrl }: PageOptions): typeof FEEDS {
+  return baseUrl === undefined ? [] : FEEDS;
+}
+
 /** The other files of the index. */
-function views({ minisignKey }: PageOptions): readonly { readonly key: string; readonly name: string }[] {
+function views(options: PageOptions): readonly { readonly key: string; readonly name: string }[] {
   const signature = signatureKey(INDEX_JSON);
   return [
     { key: INDEX_JSON, name: 'index.json' },
-    ...(minisignKey === undefined ? [] : [{ key: signature, name: 'index.json.minisig' }]),
+    ...(options.minisignKey === undefined ? [] : [{ key: signature, name: 'index.json.minisig' }]),
     { key: GARAGE_JSON, name: GARAGE_JSON },
-    ...FEEDS,
+    ...feeds(options),
   ];
 }
 
@@ -118,7 +127,7 @@ function sourceHash(content: Markup): string {
 }
 
 /** The newest one that can be used, to which `releases/latest/` leads, is first and large, with commands. */
-function stableSection(releases: readonly Release[], options: PageOptions): Markup {
+function stableSection(releases: readonly Release[], options: ShownOptions): Markup {
   const newest = latestOf(releases, options.requiredTargets);
   const others = releases.filter((release) => release !== newest);
   return section(STABLE, [
@@ -128,7 +137,7 @@ function stableSection(releases: readonly Release[], options: PageOptions): Mark
   ]);
 }
 
-function foldedSection(about: Section, releases: readonly Release[], options: PageOptions): Markup {
+function foldedSection(about: Section, releases: readonly Release[], options: ShownOptions): Markup {
   const builds = `${count(releases.length)} ${about.channel} ${releases.length === 1 ? 'build' : 'builds'}`;
   return section(about, [
     releases.length === 0
@@ -149,7 +158,7 @@ ${content}
 }
 
 /** As many as the limit leaves, and how many that leaves out. */
-function articles(releases: readonly Release[], options: PageOptions, shownBefore: number): Markup {
+function articles(releases: readonly Release[], options: ShownOptions, shownBefore: number): Markup {
   const shown = releases.slice(0, Math.max(0, (options.limit ?? 100) - shownBefore));
   const rest = releases.length - shown.length;
   return markup`${shown.map((release) => releaseArticle(release, options, { newest: false }))}${

@@ -12,6 +12,8 @@ export interface ReleaseOptions {
   readonly baseUrl?: string;
   readonly forge?: Forge;
   readonly minisignKey?: string;
+  /** Whether to say of a release that nobody has signed it. */
+  readonly tellsUnsigned: boolean;
 }
 
 /** One release: its version, where its sources are, and a row for each platform. The newest has commands, too. */
@@ -22,7 +24,7 @@ export function releaseArticle(release: Release, options: ReleaseOptions, { newe
   return markup`<article${yanked && markup` class="yanked"`} data-release>
 <h3>${yanked ? markup`<s>${name}</s> (yanked)` : name}</h3>
 ${yanked && markup`<p><strong>Yanked, do not use it:</strong> <bdi>${yanked.reason}</bdi></p>`}
-${about(release, options, newest)}${promotion(release)}
+${doubts(release, options)}${about(release, options, newest)}${promotion(release)}
 <table>
 <caption>Files of <bdi>${version}</bdi></caption>
 <thead><tr><th scope="col">Platform</th><th scope="col">Files</th></tr></thead>
@@ -33,12 +35,28 @@ ${rows(release, baseUrl)}</tbody>
 `;
 }
 
+/** Why somebody might not want it. */
+function doubts({ incomplete, signed }: Release, { tellsUnsigned }: ReleaseOptions): Markup {
+  return markup`${
+    incomplete &&
+    markup`<p><strong>Incomplete:</strong> files that were signed are missing, or are not what was signed.</p>
+`
+  }${
+    tellsUnsigned && signed === undefined
+      ? markup`<p><strong>Not signed:</strong> others are, and nobody knows who put this one here.</p>
+`
+      : undefined
+  }`;
+}
+
 /** When it was made, and of what. */
 function about(release: Release, { forge, minisignKey }: ReleaseOptions, newest: boolean): Markup {
-  const { version, channel, time, commit, ci } = release;
+  const { version, channel, time, commit, ci, promotedFrom } = release;
   const made = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/.test(time) ? time : undefined;
-  const sources = forge && sourceLinks(forge, version, channel === 'development' ? 'commit' : 'tag');
   const ofCommit = commit ?? (channel === 'development' ? version : undefined);
+  // What was promoted, or put by hand, may be a tag here alone.
+  const isTag = channel !== 'development' && (commit === undefined || !(promotedFrom || ci?.system === 'none'));
+  const sources = forge && sourceLinks(forge, isTag ? version : (ofCommit ?? version), isTag ? 'tag' : 'commit');
   const commitPage = forge && ofCommit && commitLink(forge, ofCommit);
   const run = ci?.runUrl ? webAddress(ci.runUrl) : undefined;
   const sums = sumsPath(release);
@@ -123,5 +141,5 @@ function oneFile(
   const command = baseUrl === undefined || path === undefined ? undefined : fetchCommand(file, `${baseUrl}/${path}`);
   return markup`${yanked ? markup`<s>${link}</s>` : link} <span class="muted">${formatBytes(file.size)}</span>${
     isSha256(file.sha256) ? markup` <span class="hash">SHA-256 <code>${file.sha256}</code></span>` : undefined
-  }${command && markup`<pre data-of="${platformName(target)}"><code>${command}</code></pre>`}`;
+  }${command && markup`<pre data-of="${file.name}, ${target}"><code>${command}</code></pre>`}`;
 }

@@ -8,11 +8,11 @@ export const script = markup`
 (() => {
   const releases = [...document.querySelectorAll('[data-release]')];
   const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
-  const status = make('p', { className: 'muted', role: 'status' });
 
   if (releases.length > 1) {
     const input = make('input', { type: 'search', autocomplete: 'off' });
     const label = make('label', { className: 'filter', textContent: 'Filter by version or platform' });
+    const status = make('p', { className: 'muted', role: 'status' });
     label.append(input);
     document.querySelector('main').prepend(label, status);
     const folds = [...document.querySelectorAll('details')];
@@ -28,19 +28,25 @@ export const script = markup`
     });
   }
 
-  for (const command of document.querySelectorAll('pre')) {
-    const label = 'Copy the command for ' + command.dataset.of;
-    const button = make('button', { type: 'button', textContent: 'Copy', ariaLabel: label });
+  const commands = document.querySelectorAll('pre');
+  // Readers of screens tell what changes in it, and only when it was there before.
+  const told = make('p', { className: 'unseen', role: 'status' });
+  if (commands.length > 0) document.querySelector('main').append(told);
+  for (const command of commands) {
+    const name = 'the command for ' + command.dataset.of;
+    const button = make('button', { type: 'button', textContent: 'Copy', ariaLabel: 'Copy ' + name });
     button.addEventListener('click', async () => {
+      let done = 'Copied';
       try {
         await navigator.clipboard.writeText(command.textContent);
-        button.textContent = 'Copied';
       } catch {
         // Browsers give the clipboard to pages with TLS only.
         getSelection().selectAllChildren(command);
-        button.textContent = 'Selected';
+        done = 'Selected';
       }
-      setTimeout(() => { button.textContent = 'Copy'; }, 2000);
+      button.textContent = done;
+      told.textContent = done + ' ' + name;
+      setTimeout(() => { button.textContent = 'Copy'; told.textContent = ''; }, 2000);
     });
     command.after(button);
   }

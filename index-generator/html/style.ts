@@ -41,7 +41,7 @@ td ul { list-style: none; margin: 0; padding: 0; }
 .newest h3 { font-size: 1.5rem; }
 .yanked { border-inline-start: 4px solid var(--line); padding-inline-start: 0.75rem; }
 .yanked h3 s, .yanked td s { color: var(--muted); }
-.skip { position: absolute; inset-inline-start: -100vw; }
+.skip, .unseen { position: absolute; inset-inline-start: -100vw; }
 .skip:focus { position: static; display: inline-block; }
 .filter { display: block; margin: 1rem 0; }
 input, button { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--line); border-radius: 4px; }

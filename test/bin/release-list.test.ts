@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
 import { type Fragment, PROMOTION, PRUNING, YANK } from '#release/documents.js';
@@ -137,8 +137,7 @@ describe('carport release', () => {
       const { files } = await put('v1.0.0', { commit: COMMIT, promotion: { from: COMMIT, gates } });
       await put('v0.9.0', { target: 'y' });
       await yank('v1.0.0', 'loses data');
-      const env = { CARPORT_BASE_URL: 'https://releases.example.org' };
-      const { lines, stderr } = await box().succeed(args('show', 'v1.0.0'), { env });
+      const { lines, stderr } = await show('v1.0.0', '--base-url', 'https://releases.example.org');
       const [{ size, sha256 }] = files as [Fragment['files'][number]];
       expect(stderr).toBe('');
       expect(lines).toEqual([
@@ -147,6 +146,7 @@ describe('carport release', () => {
         'state:        yanked',
         `yanked:       ${TIME}  loses data`,
         `time:         ${TIME}`,
+        `signed:       ${TIME}`,
         `commit:       ${COMMIT}`,
         'built by:     none',
         `made of:      ${COMMIT}`,
@@ -168,7 +168,27 @@ describe('carport release', () => {
       await put('v1.0.0', { keys: [] });
       const { stdout, stderr } = await show('v1.0.0');
       expect(stdout).toContain('sha256:       not known');
+      expect(stdout).toContain('signed:       no\n');
       expect(stderr).toContain('no trusted key has signed it');
+    });
+
+    it('tells what is incomplete, and warns of nothing but this release', async () => {
+      const old = await put('v1.0.0', { files: { garage: 'one', gone: 'two' } });
+      await rm(`${bucket}/_releases/v1.0.0/${TEST_TARGET}/gone`);
+      for (const other of ['v1.0.0-rc1', 'v1.0.00', 'xv1.0.0']) await put(other, { keys: [] });
+      await yank('v1.0.0-rc1', 'bad');
+      await writeFile(`${bucket}/carport/yanks/v1.0.0.json`, 'damaged');
+      const { stdout, stderr } = await show('v1.0.0');
+      expect(stdout).toContain('state:        incomplete\n');
+      expect(old.files).toHaveLength(2);
+      expect(stderr.trimEnd().split('\n')).toEqual([
+        expect.stringMatching(/^warning: `carport\/yanks\/v1\.0\.0\.json` /),
+        `warning: \`_releases/v1.0.0/${TEST_TARGET}/gone\` was signed and is not there, and is left out`,
+      ]);
+      expect((await list('--channel', 'stable')).lines).toEqual([
+        `v1.0.0  stable  ${TIME}  incomplete  ${TEST_TARGET}`,
+        expect.stringContaining('v1.0.00  stable'),
+      ]);
     });
 
     it('asks what was meant when there is no such release', async () => {

@@ -40,6 +40,7 @@ describe('what is signed about a release', () => {
     const fragment = fragmentOf('v1.0.0', AMD64, { commit: COMMIT, ci, files, promotion });
     expect(only({ fragments: [fragment] })).toEqual({
       ...{ version: 'v1.0.0', channel: 'stable', time: fragment.time, commit: COMMIT, ci, missingTargets: [] },
+      ...{ changed: fragment.time, signed: fragment.time },
       promotedFrom: { version: 'v1.0.0-rc1', gates: promotion.gates },
       targets: [
         {
@@ -67,17 +68,55 @@ describe('what is signed about a release', () => {
     expect(untrusted.all[0]!.targets[0]!.files[0]).not.toHaveProperty('sha256');
   });
 
-  it('leaves files as they are that it does not name', () => {
+  it('lets in no file that it does not name, of its target or of another', () => {
     const fragment = fragmentOf('v1.0.0', AMD64);
     const bare = [
       { key: `_releases/v1.0.0/${AMD64}/other`, size: 5, time: '2020-01-01T00:00:00Z' },
       { key: `_releases/v1.0.0/${ARM64}/garage`, size: 6, time: '2020-01-01T00:00:00Z' },
     ];
-    const release = only({ fragments: [fragment], files: [...bare, ...filesOfFragment(fragment)] });
-    const hashes = release.targets.flatMap(({ files }) => files.map(({ sha256 }) => sha256));
-    expect(hashes).toEqual([undefined, SHA256, undefined]);
-    expect(release.time).toBe(fragment.time);
-    expect(release).not.toHaveProperty('incomplete');
+    const { all, warnings } = built({ fragments: [fragment], files: [...bare, ...filesOfFragment(fragment)] });
+    // What was put or is being put by somebody else does not make it incomplete.
+    expect(all).toEqual(built({ fragments: [fragment] }).all);
+    expect(warnings).toEqual(
+      bare.map(
+        ({ key }) =>
+          `\`${key}\` is not signed, as others of \`v1.0.0\` are, and is left out: it is being put, or a stranger's`,
+      ),
+    );
+  });
+
+  it('is missed where it has gone: files that were signed once are left out, and what is left is incomplete', () => {
+    const [kept, gone] = [fragmentOf('v1.0.0', AMD64), fragmentOf('v1.0.0', ARM64)];
+    const files = [kept, gone].flatMap(filesOfFragment);
+    const strippedKeys = [`_releases/v1.0.0/${ARM64}/garage`];
+    const part = built({ fragments: [kept], files, strippedKeys });
+    expect(part.all).toMatchObject([{ incomplete: true, signed: kept.time, targets: [{ target: AMD64 }] }]);
+    expect(part.all[0]!.targets).toHaveLength(1);
+    const warning = `\`${strippedKeys[0]}\` was signed, and what was signed has gone: it is left out until \`carport release put\` signs it again`;
+    expect(part.warnings).toEqual([warning]);
+    // Nothing comes in the place of what was signed.
+    const bare = { key: `_releases/v1.0.0/${ARM64}/other`, size: 5, time: '2020-01-01T00:00:00Z' };
+    const none = built({ files: [...filesOfFragment(gone), bare], strippedKeys });
+    expect(none.all).toEqual([]);
+    expect(none.warnings).toEqual([warning, expect.stringContaining(`\`${bare.key}\` is not signed`)]);
+    // `release put` has signed it again.
+    expect(built({ fragments: [kept, gone], files, strippedKeys })).toEqual(built({ fragments: [kept, gone], files }));
+  });
+
+  it('is its newest time, and a yank that was taken back is newer than the yank', () => {
+    const fragments = [
+      fragmentOf('v1.0.0', AMD64, { time: '2026-01-01T00:00:00Z', changed: '2026-01-05T00:00:00Z' }),
+      fragmentOf('v1.0.0', ARM64, { time: '2026-01-02T00:00:00Z' }),
+    ];
+    const times = { time: '2026-01-01T00:00:00Z', signed: '2026-01-05T00:00:00Z' };
+    expect(only({ fragments })).toMatchObject({ ...times, changed: '2026-01-05T00:00:00Z' });
+    const yank = (reason: string | null, time: string) =>
+      only({ fragments, yanks: [{ version: 'v1.0.0', reason, time }] });
+    expect(yank('broken', '2026-02-01T00:00:00Z')).toMatchObject({ ...times, changed: '2026-02-01T00:00:00Z' });
+    const back = yank(null, '2026-03-01T00:00:00Z');
+    expect(back).toMatchObject({ ...times, changed: '2026-03-01T00:00:00Z' });
+    expect(back).not.toHaveProperty('yanked');
+    expect(yank('broken', '2025-01-01T00:00:00Z').changed).toBe('2026-01-05T00:00:00Z');
   });
 
   it('leaves files out that are others than what was signed, or are not there', () => {

@@ -5,7 +5,7 @@ import axe from 'axe-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type PageOptions, renderPage } from '#index-generator/html/page.js';
 import { describeWithChromium, useChromium } from '../support/chromium.js';
-import { fullIndex, HOSTILE_NAMES, indexOf } from './html-samples.js';
+import { fullIndex, HOSTILE_NAMES, indexOf, releaseOf, TARGETS } from './html-samples.js';
 
 const OPTIONS: PageOptions = {
   title: 'Garage',
@@ -36,6 +36,7 @@ describeWithChromium('The release page in Chromium', () => {
       const pages = new Map([
         ['_releases.html', renderPage(index, OPTIONS)],
         ['empty.html', renderPage(indexOf(), OPTIONS)],
+        ['one.html', renderPage(indexOf(releaseOf('v1.0.0', 'stable', TARGETS)), OPTIONS)],
         // What an attacker would do who had found a way past the templates.
         [
           'broken.html',
@@ -128,17 +129,29 @@ describeWithChromium('The release page in Chromium', () => {
     expect(await without.evaluate(`document.querySelectorAll('input, button').length`)).toBe(0);
   });
 
-  it('copies a command with a button', async () => {
+  it('copies a command with a button, and tells so', async () => {
     const page = await open(url, { width: 1440, scheme: 'light', scripts: true });
+    const labels = await page.evaluate<string[]>(
+      `Array.from(document.querySelectorAll('button'), (button) => button.ariaLabel)`,
+    );
+    expect(labels[0]).toBe('Copy the command for garage, x86_64-unknown-linux-musl');
+    expect(labels.at(-1)).toBe('Copy the command for the check of SHA256SUMS');
+    expect(new Set(labels).size).toBe(labels.length);
+    const told = `document.querySelector('.unseen[role=status]').textContent`;
+    expect(await page.evaluate(told)).toBe('');
     const copied = await page.evaluate<string>(`(async () => {
       let copied;
       Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { copied = text; } } });
       document.querySelector('button').click();
+      await new Promise((resolve) => setTimeout(resolve));
       return copied;
     })()`);
     expect(copied).toContain(
       "curl -fL -o garage 'https://garage.example.org/_releases/v2.0.0/x86_64-unknown-linux-musl/garage' &&",
     );
-    expect(await page.evaluate(`document.querySelector('button').ariaLabel`)).toBe('Copy the command for linux/amd64');
+    expect(await page.evaluate(told)).toBe('Copied the command for garage, x86_64-unknown-linux-musl');
+    // Also where there is nothing to filter.
+    const one = await open(new URL('one.html', url).href, { width: 1440, scheme: 'light', scripts: true });
+    expect(await one.evaluate(`[document.querySelectorAll('input').length, ${told}]`)).toEqual([0, '']);
   });
 });

@@ -11,10 +11,17 @@ export function releaseOf(
     version,
     channel,
     time: TIME,
+    changed: more.time ?? TIME,
+    signed: TIME,
     targets: targets.map((target) => targetOf(version, target)),
     missingTargets: [],
     ...more,
   };
+}
+
+/** The same as nobody has signed it. */
+export function unsigned({ signed: _, ...release }: Release): Release {
+  return release;
 }
 
 /** The file that Garage's own script would write. */
@@ -76,7 +83,7 @@ export function fullIndex(): ReleaseIndex {
       ci: { system: 'drone', event: 'tag', runUrl: 'https://ci.example.org/1' },
       promotedFrom: { version: 'v2.0.0-rc1', gates: [{ gate: 'minimum-age', detail: '3 days old' }] },
     }),
-    releaseOf('v1.0.0', 'stable', TARGETS),
+    releaseOf('v1.0.0', 'stable', TARGETS, { incomplete: true }),
     ...HOSTILE_NAMES.map((name, index) =>
       releaseOf(name, 'extra', [], {
         ...{ targets: [targetOf(name, name, { name, storePath: name })], missingTargets: [name] },
@@ -92,6 +99,6 @@ export function fullIndex(): ReleaseIndex {
         },
       }),
     ),
-    releaseOf(COMMIT, 'development', TARGETS),
+    unsigned(releaseOf(COMMIT, 'development', TARGETS)),
   );
 }

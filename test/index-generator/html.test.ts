@@ -13,7 +13,17 @@ import { comparePlatforms, platformName } from '#index-generator/platform.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
 import { minisignKey, renderMinisignKey } from '#lib/signing/minisign.js';
 import { useDirectory } from '../support/files.js';
-import { COMMIT, fullIndex, HOSTILE_NAMES, indexOf, releaseOf, SHA256, TARGETS, targetOf } from './html-samples.js';
+import {
+  COMMIT,
+  fullIndex,
+  HOSTILE_NAMES,
+  indexOf,
+  releaseOf,
+  SHA256,
+  TARGETS,
+  targetOf,
+  unsigned,
+} from './html-samples.js';
 
 const FORGE: Forge = { kind: 'gitea', url: 'https://git.example.org/Deuxfleurs/garage' };
 const OPTIONS: PageOptions = { title: 'Garage', baseUrl: 'https://garage.example.org/', forge: FORGE };
@@ -94,6 +104,43 @@ describe('The release page', () => {
     expect(page).toContain('The same as <bdi>v2.0.0-rc1</bdi>, from which it was promoted after a check:');
     expect(page).toContain('<li><bdi>minimum-age</bdi>: <bdi>3 days old</bdi></li>');
     expect(page).toContain('<a href="https://ci.example.org/1">Build</a>');
+  });
+
+  it('says what is incomplete, and what is not signed where others are', () => {
+    const bare = unsigned(releaseOf('v9.0.0', 'stable', TARGETS));
+    const shown = (...releases: readonly Release[]) =>
+      Array.from(
+        renderPage(indexOf(...releases), OPTIONS).matchAll(/<h3><bdi>([^<]*)<.*?<\/article>/gs),
+        ([text, version]) => [
+          version,
+          text.includes('<strong>Not signed:</strong>'),
+          text.includes('<strong>Incomplete:</strong>'),
+        ],
+      );
+    expect(
+      shown(bare, releaseOf('v1.0.0', 'stable', TARGETS, { incomplete: true }), releaseOf('v0.9.0', 'stable', TARGETS)),
+    ).toEqual([
+      ['v0.9.0', false, false],
+      ['v9.0.0', true, false],
+      ['v1.0.0', false, true],
+    ]);
+    expect(shown(bare)).toEqual([['v9.0.0', false, false]]);
+  });
+
+  it('leads to the commit where the tag may be of carport alone', () => {
+    const links = (more: Partial<Release>) =>
+      /<a href="([^"]*)">Sources<\/a>/.exec(
+        renderPage(indexOf(releaseOf('v1.0.0', 'stable', TARGETS, more)), OPTIONS),
+      )?.[1];
+    const tag = `${FORGE.url}/src/tag/v1.0.0`;
+    const commit = `${FORGE.url}/src/commit/${COMMIT}`;
+    const ci = (system: string) => ({ system, event: null, runUrl: null });
+    const promotedFrom = { version: 'v1.0.0-rc1', gates: [] };
+    expect(links({})).toBe(tag);
+    expect(links({ commit: COMMIT, ci: ci('drone') })).toBe(tag);
+    expect(links({ commit: COMMIT, ci: ci('none') })).toBe(commit);
+    expect(links({ commit: COMMIT, ci: ci('drone'), promotedFrom })).toBe(commit);
+    expect(links({ ci: ci('none'), promotedFrom })).toBe(tag);
   });
 
   it('leads to the checksums that there are, and to the other views', () => {

@@ -67,6 +67,15 @@ describe('a listing', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('of a directory of a bucket says so, where nothing else is listed', () => {
+    const keys = ['pre/x/_releases/v1.0.0/a/b', 'pre/x/_releases/v1.1.0/a/b', 'pre/_releases.html'];
+    const elsewhere = keys.map((key) => listed({ key })).join('');
+    expect(readListing(elsewhere).warnings).toEqual([
+      expect.stringContaining('keys below `pre/x/_releases/` are listed'),
+    ]);
+    expect(readListing(elsewhere + listedRelease('v1.0.0')).warnings).toEqual([]);
+  });
+
   it('counts a key that is listed twice once, as it was listed last', () => {
     const key = '_releases/v1.0.0/x/garage';
     const { files, warnings } = readListing(listed({ key, size: '1' }) + listed({ key, size: '2' }));

@@ -46,7 +46,7 @@ const ALL: TestDocuments = {
 
 describe('an index', () => {
   it('has everything that others lead to before them, and signatures before what they sign', () => {
-    const keys = allOf(made(ALL, { key: KEY })).map(([key]) => key);
+    const keys = allOf(made(ALL, { key: KEY, baseUrl: BASE_URL })).map(([key]) => key);
     expect(keys).toEqual([
       ...['v1.1.0', 'v1.0.0', 'v1.1.0-rc1', COMMIT].flatMap((version) => [
         `releases/${version}/SHA256SUMS.minisig`,
@@ -138,6 +138,7 @@ describe('releases/index.json', () => {
       releases: [
         {
           ...{ version: 'v1.0.0', channel: 'stable', state: 'yanked', time: '2026-03-04T05:06:07Z', commit: COMMIT },
+          signed: true,
           yanked: { reason: 'broken', time: '2026-06-01T00:00:00Z' },
           ci: { system: 'drone', event: 'tag', runUrl: 'https://ci.example/1' },
           promotedFrom: { version: 'v1.0.0-rc1', gates },
@@ -182,7 +183,7 @@ describe('releases/index.json', () => {
       releases: [
         {
           ...{ version: 'a b', channel: 'extra', state: 'available', yanked: null, time: '2026-01-01T00:00:00Z' },
-          ...{ commit: null, ci: null, promotedFrom: null, missingTargets: [] },
+          ...{ signed: false, commit: null, ci: null, promotedFrom: null, missingTargets: [] },
           targets: [
             {
               ...{ target: 'x?', platform: 'x?' },
@@ -212,6 +213,34 @@ describe('releases/index.json', () => {
     for (const entry of made(ALL).entries) {
       if ('content' in entry && entry.pieces) expect([...entry.pieces()].join('')).toBe(entry.content);
     }
+  });
+});
+
+describe('the time of an index', () => {
+  const at = (day: number) => `2026-06-0${day}T00:00:00Z`;
+  const updated = (documents: TestDocuments) => jsonOf(documents, 'releases/index.json').updated;
+  const mark = { version: 'v1.0.0', from: 'v1.0.0-rc1' };
+
+  it.each<[string, TestDocuments, string]>([
+    ['of a file', ALL, '2026-05-05T05:05:05Z'],
+    ['of a fragment', { fragments: [fragmentOf('v1.0.0', AMD64, { changed: at(1) })] }, at(1)],
+    ['of a yank', { ...ALL, yanks: [{ version: 'v1.0.0', reason: 'broken', time: at(2) }] }, at(2)],
+    ['of a yank that was taken back', { ...ALL, yanks: [{ version: 'v1.0.0', reason: null, time: at(3) }] }, at(3)],
+    ['of a yank of what has gone', { ...ALL, yanks: [{ version: 'v0', reason: 'broken', time: at(4) }] }, at(4)],
+    ['of a promotion', { ...ALL, promotions: [{ ...mark, time: at(5) }] }, at(5)],
+    ['of a pruning', { ...ALL, prunings: [{ version: 'v1.0.0', time: at(6) }] }, at(6)],
+    ['of the index before', { ...ALL, updatedBefore: at(7) }, at(7)],
+    ['of more than the index before', { ...ALL, updatedBefore: '2020-01-01T00:00:00Z' }, '2026-05-05T05:05:05Z'],
+  ])('is the newest, such as that %s', (_, documents, time) => {
+    expect(updated(documents)).toBe(time);
+    const signature = parseMinisig(Buffer.from(fileOf(made(documents, { key: KEY }), 'releases/index.json.minisig')));
+    expect(Buffer.from(signature.trustedComment).toString()).toContain(`timestamp:${Date.parse(time) / 1000}\t`);
+  });
+
+  it('is none that nobody who is trusted tells', () => {
+    const yanks = [{ version: 'v1.0.0', reason: 'broken', time: '2099-01-01T00:00:00Z' }];
+    const publication = makeIndex(sourcesOf({ ...ALL, yanks }, false), {});
+    expect(JSON.parse(fileOf(publication, 'releases/index.json')).updated).toBe('2026-05-05T05:05:05Z');
   });
 });
 
@@ -258,30 +287,78 @@ describe('the latest release', () => {
     expect(latest({ ...ALL, files })).toBe('v1.0.0');
   });
 
+  it('is signed where another is, and that is said', () => {
+    const bare = (version: string, target: string) => ({
+      key: `_releases/${version}/${target}/garage`,
+      size: 5,
+      time: '2026-09-09T00:00:00Z',
+    });
+    const files = [...sourcesOf(ALL).files, bare('v9.0.0', AMD64), bare('v9.0.0', ARM64)];
+    expect(latest({ ...ALL, files })).toBe('v1.1.0');
+    expect(made({ ...ALL, files }).warnings).toEqual([
+      '`v9.0.0` is not signed, as others of its channel are, and so is not the latest stable one',
+    ]);
+    const index = jsonOf({ ...ALL, files }, 'releases/index.json').releases;
+    expect(index[0]).toMatchObject({ version: 'v9.0.0', signed: false, state: 'available' });
+    expect(index[1]).toMatchObject({ version: 'v1.1.0', signed: true });
+    // Also when what is signed cannot be used, and not where nothing is.
+    const yanks = [yank('v1.0.0'), yank('v1.1.0')];
+    expect(latest({ ...ALL, files, yanks })).toBeUndefined();
+    expect(latest({ files })).toBe('v9.0.0');
+    expect(made({ files }).warnings).toEqual([]);
+  });
+
+  it('lacks no target without a word that the one before it has', () => {
+    const fragments = [fragmentOf('v1.0.0', AMD64), fragmentOf('v1.0.0', ARM64), fragmentOf('v1.1.0', AMD64)];
+    const warnings = (documents: TestDocuments, options?: IndexOptions) => made(documents, options).warnings;
+    expect(warnings({ fragments })).toEqual([
+      `\`v1.1.0\` is the latest stable one and lacks ${ARM64}, which \`v1.0.0\` has: set \`required-targets\`, and a release is not the latest before all of them are there`,
+    ]);
+    expect(warnings({ fragments }, { requiredTargets: [AMD64] })).toEqual([]);
+    expect(warnings({ fragments, yanks: [yank('v1.0.0')] })).toEqual([]);
+    expect(warnings({ fragments: [...fragments, fragmentOf('v1.1.0', ARM64), fragmentOf('v1.1.0', 'riscv')] })).toEqual(
+      [],
+    );
+    expect(warnings({ fragments: fragments.slice(0, 2) })).toEqual([]);
+  });
+
   it('is none that is being made', () => {
     const promotions = [{ version: 'v1.1.0', from: 'v1.1.0-rc1', time: '2026-01-01T00:00:00Z' }];
     expect(latest({ ...ALL, promotions })).toBe('v1.0.0');
   });
 });
 
+describe('feeds', () => {
+  const feeds = (options: IndexOptions) =>
+    [...filesOf(made(ALL, options)).keys()].filter((key) => key.endsWith('.atom'));
+
+  it('are there where addresses are', () => {
+    expect(feeds({ baseUrl: BASE_URL })).toEqual(['releases/feed.atom', 'releases/all.atom']);
+    expect(feeds({})).toEqual([]);
+    expect(['releases/feed.atom', 'releases/all.atom'].filter((key) => made(ALL).owns(key))).toHaveLength(2);
+    const page = (options: IndexOptions) => fileOf(made(ALL, options), '_releases.html');
+    expect(page({ baseUrl: BASE_URL }).match(/\.atom/g)).toHaveLength(4);
+    expect(page({})).not.toContain('.atom');
+  });
+});
+
 describe('SHA256SUMS', () => {
   it('are of the files whose hashes are known', () => {
-    const files = [
-      ...sourcesOf(ALL).files,
-      { key: `_releases/v1.1.0/${AMD64}/bare`, size: 5, time: '2026-01-01T00:00:00Z' },
-    ];
-    expect(fileOf(made({ ...ALL, files }), 'releases/v1.1.0/SHA256SUMS')).toBe(
+    const { files } = sourcesOf(ALL);
+    expect(fileOf(made(ALL), 'releases/v1.1.0/SHA256SUMS')).toBe(
       `${SHA256}  ${ARM64}/garage\n${SHA256}  ${AMD64}/garage\n`,
     );
     const bare = made({ files });
     expect([...filesOf(bare).keys()].filter((key) => key.includes('SHA256SUMS'))).toEqual([]);
   });
 
-  it('are signed with the version that they are of, and the time of that', () => {
-    const text = fileOf(made(ALL, { key: KEY }), 'releases/v1.1.0/SHA256SUMS.minisig');
+  it('are signed with the version that they are of, and the newest time of that', () => {
+    const later = fragmentOf('v1.1.0', 'riscv', { changed: '2026-03-09T00:00:00Z' });
+    const documents = { ...ALL, fragments: [...ALL.fragments!, later], yanks: [] };
+    const text = fileOf(made(documents, { key: KEY }), 'releases/v1.1.0/SHA256SUMS.minisig');
     const signed = parseMinisig(Buffer.from(text));
     expect(Buffer.from(signed.trustedComment).toString()).toBe(
-      `timestamp:${Date.parse('2026-03-04T05:06:07Z') / 1000}\tfile:SHA256SUMS\thashed\tversion:v1.1.0`,
+      `timestamp:${Date.parse('2026-03-09T00:00:00Z') / 1000}\tfile:SHA256SUMS\thashed\tversion:v1.1.0`,
     );
     expect(signedFileName(signed)).toBe('SHA256SUMS');
   });

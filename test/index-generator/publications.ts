@@ -43,6 +43,7 @@ export const SIZE = 1000;
 export function fragmentOf(version: string, target: string, more: Partial<Fragment> = {}): Fragment {
   return {
     ...{ version, target, commit: null, time: '2026-03-04T05:06:07Z' },
+    changed: more.time ?? '2026-03-04T05:06:07Z',
     ci: { system: 'none', event: null, runUrl: null },
     files: [{ name: 'garage', size: SIZE, sha256: SHA256, storePath: null }],
     promotion: null,
@@ -61,15 +62,19 @@ export interface TestDocuments {
   readonly yanks?: readonly Yank[];
   readonly promotions?: readonly Promotion[];
   readonly prunings?: readonly Pruning[];
+  readonly strippedKeys?: readonly string[];
+  readonly updatedBefore?: string;
 }
 
 /** What a bucket says with these documents, which are believed, and the files of the fragments unless others are given. */
 export function sourcesOf({ fragments = [], ...more }: TestDocuments, trusted = true): ReleaseSources {
   const { files = fragments.flatMap(filesOfFragment), yanks = [], promotions = [], prunings = [] } = more;
+  const { strippedKeys = [], updatedBefore } = more;
   const marks = <T extends { readonly version: string }>(directory: string, values: readonly T[]) =>
     values.map((value) => ({ key: versionKey(directory, value.version), value, trusted }));
   return {
     ...sourcesOfFiles(files),
+    ...{ strippedKeys: new Set(strippedKeys), ...(updatedBefore !== undefined && { updatedBefore }) },
     fragments: fragments.map((value) => ({ key: fragmentKey(value.version, value.target), value, trusted })),
     yanks: marks(YANKS, yanks),
     promotions: marks(PROMOTIONS, promotions),
