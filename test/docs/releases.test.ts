@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import type * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '#bin/settings.js';
-import { FRAGMENT, FRAGMENT_LIMITS, PROMOTION, PRUNING, YANK } from '#release/documents.js';
+import { FRAGMENT, FRAGMENT_LIMITS, LEDGER, PROMOTION, PRUNING, YANK } from '#release/documents.js';
 import { MAX_DOCUMENT, parseDocument, renderDocument } from '#release/signed-document.js';
 import { listed } from '../index-generator/listings.js';
 import { program } from '../samples/project.js';
@@ -103,6 +103,7 @@ describe('docs/releases.md', () => {
     ['Yanks', YANK],
     ['Promotions', PROMOTION],
     ['Prunings', PRUNING],
+    ['The ledger', LEDGER],
   ] as const)('has every field of a document in its order: %s', (heading, { entries, tag }) => {
     const [, section] = page.split(`### ${heading}\n`);
     expect(section!.split('\n##', 1)[0]).toContain(`\`${tag}\``);
