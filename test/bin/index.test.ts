@@ -9,10 +9,7 @@ import { putDocument, putRelease } from '../support/releases.js';
 import { useSandbox } from '../support/sandbox.js';
 
 /** What an index of releases without signed hashes is made of. */
-const FILES = [
-  ...['releases/index.json', 'releases/feed.atom', 'releases/all.atom', 'releases/latest/stable.json'],
-  ...['_releases.json', '_releases.html'],
-];
+const FILES = [...['releases/index.json', 'releases/latest/stable.json', '_releases.json', '_releases.html']];
 
 describe('carport index build', () => {
   const box = useSandbox();
@@ -37,7 +34,7 @@ describe('carport index build', () => {
     const before = await Promise.all(FILES.map((name) => stat(out(name))));
     const again = await build(listedRelease('v1.0.0'));
     expect([again.exitCode, again.stdout]).toEqual([0, '']);
-    expect(again.stderr).toBe('unchanged: 6 files\n');
+    expect(again.stderr).toBe('unchanged: 4 files\n');
     const after = await Promise.all(FILES.map((name) => stat(out(name))));
     expect(after.map(({ ino, mtimeMs }) => [ino, mtimeMs])).toEqual(before.map(({ ino, mtimeMs }) => [ino, mtimeMs]));
   });
@@ -59,7 +56,7 @@ describe('carport index build', () => {
     const { exitCode, stderr, lines } = await build(
       listed({ key: '_releases/\x1b[31mstray' }) + listedRelease('v1.0.0'),
     );
-    expect([exitCode, lines.length]).toEqual([0, 6]);
+    expect([exitCode, lines.length]).toEqual([0, FILES.length]);
     expect(stderr).toBe('warning: `_releases/?[31mstray` is not `_releases/VERSION/TARGET/FILE`, and is left out\n');
   });
 
@@ -70,7 +67,7 @@ describe('carport index build', () => {
     expect(printed).toMatchObject({
       version: 1,
       written: FILES.map((key) => out(key)),
-      unchanged: [],
+      ...{ unchanged: [], removed: [] },
     });
     expect(printed.warnings).toHaveLength(3000);
     expect(ran.stderr.trimEnd().split('\n')).toHaveLength(21);
@@ -89,6 +86,14 @@ describe('carport index build', () => {
       await build(listedRelease('v1.0.0'), '--base-url', url);
       const json = await readFile(out('_releases.json'), 'utf8');
       expect(json).toContain('"url":"https://x.example/y/_releases/v1.0.0/');
+    }
+  });
+
+  it('refuses a heading that is empty', async () => {
+    for (const title of ['', ' ']) {
+      const { exitCode, stdout, stderr } = await build(listedRelease('v1.0.0'), '--title', title);
+      expect([exitCode, stdout]).toEqual([2, '']);
+      expect(stderr).toContain('the heading of the page (--title) is empty');
     }
   });
 
@@ -126,9 +131,70 @@ describe('carport index build', () => {
       expect(stderr).toContain('--allow-empty');
       await expect(stat(out())).rejects.toThrow('ENOENT');
     }
-    expect((await build('', '--allow-empty')).lines).toHaveLength(5);
+    expect((await build('', '--allow-empty')).lines).toHaveLength(FILES.length - 1);
     expect(JSON.parse(await readFile(out('releases/index.json'), 'utf8')).releases).toEqual([]);
   });
+
+  it('says where the releases are in a listing that has them elsewhere', async () => {
+    const { exitCode, stdout, stderr } = await build(listed({ key: 'pre/_releases/v1.0.0/x/y' }));
+    expect([exitCode, stdout]).toEqual([5, '']);
+    expect(stderr).toContain('keys below `pre/_releases/` are listed');
+    expect(stderr).toContain('error[E_NOT_FOUND]');
+  });
+
+  it('removes what an earlier index has left, and nothing else', async () => {
+    const address = ['--base-url', 'https://x.example/'];
+    await build(listedRelease('v1.0.0') + listedRelease('v1.1.0-rc1'), ...address);
+    await mkdir(out('releases/v0.9.0'));
+    await mkdir(out('releases/other'));
+    await writeFile(out('releases/v0.9.0/SHA256SUMS'), 'old');
+    await writeFile(out('releases/other/SHA256SUMS'), 'old');
+    for (const name of ['releases/notes.html', 'releases/other/notes', 'SHA256SUMS'])
+      await writeFile(out(name), 'mine');
+    await mkdir(out('_releases/v1.0.0/x'), { recursive: true });
+    await writeFile(out('_releases/v1.0.0/x/y'), 'a build');
+    // Neither a link nor what is behind one.
+    await mkdir(box().path('work/elsewhere'));
+    await writeFile(box().path('work/elsewhere/SHA256SUMS'), 'precious');
+    await symlink('../../elsewhere', out('releases/linked'));
+    await mkdir(out('releases/v2.0.0'));
+    await symlink('../../../elsewhere/SHA256SUMS', out('releases/v2.0.0/SHA256SUMS'));
+    const ran = await build(listedRelease('v1.0.0'));
+    const removed = ['all.atom', 'feed.atom', 'latest/extra.json', 'other/SHA256SUMS', 'v0.9.0/SHA256SUMS'];
+    expect(ran.stderr.trimEnd().split('\n')).toEqual(removed.map((name) => `removed: ${out(`releases/${name}`)}`));
+    expect((await readdir(out('releases'))).sort()).toEqual([
+      ...['index.json', 'latest', 'linked', 'notes.html', 'other', 'v2.0.0'],
+    ]);
+    expect(await readdir(out('releases/v2.0.0'))).toEqual(['SHA256SUMS']);
+    expect(await readFile(box().path('work/elsewhere/SHA256SUMS'), 'utf8')).toBe('precious');
+    expect((await readdir(out())).sort()).toEqual([
+      ...['SHA256SUMS', '_releases', '_releases.html', '_releases.json', 'releases'],
+    ]);
+    expect(await readdir(out('_releases/v1.0.0/x'))).toEqual(['y']);
+    const none = await build('', '--allow-empty', '--json');
+    expect(JSON.parse(none.stdout).removed).toEqual([out('releases/latest/stable.json')]);
+    expect(await readdir(out('releases'))).not.toContain('latest');
+  });
+
+  it('removes nothing behind a link in the place of its directory', async () => {
+    await mkdir(out());
+    await mkdir(box().path('work/elsewhere/latest'), { recursive: true });
+    await writeFile(box().path('work/elsewhere/latest/extra.json'), 'precious');
+    await symlink('../elsewhere', out('releases'));
+    expect((await build(listedRelease('v1.0.0'))).exitCode).toBe(0);
+    expect(await readFile(box().path('work/elsewhere/latest/extra.json'), 'utf8')).toBe('precious');
+  });
+
+  it.each(['_releases.html', '_releases.json', 'releases/latest/stable.json'])(
+    'names a directory that is in the way of `%s`',
+    async (name) => {
+      await mkdir(out(`${name}/x`), { recursive: true });
+      const { exitCode, stdout, stderr } = await build(listedRelease('v1.0.0'));
+      expect([exitCode, stdout]).toEqual([1, '']);
+      expect(stderr).toContain(`error[E_IO]: \`${out(name)}\` is a directory`);
+      expect((await readdir(out(), { recursive: true })).filter((each) => each.includes('.carport-'))).toEqual([]);
+    },
+  );
 
   it('writes nothing outside of its directory, whatever releases are called', async () => {
     const names = ['..', '../..', '/etc', 'a\\b', '.', '\x01', '-rf', 'latest', 'index.json', '~'];
@@ -137,7 +203,7 @@ describe('carport index build', () => {
     const ran = await build(lines.map((key) => listed({ key: `_releases/${key}` })).join(''));
     expect(ran.exitCode).toBe(0);
     expect(await readdir(box().path('work'))).toEqual([...before, 'public']);
-    expect((await readdir(out('releases'))).sort()).toEqual(['all.atom', 'feed.atom', 'index.json', 'latest']);
+    expect((await readdir(out('releases'))).sort()).toEqual(['index.json', 'latest']);
   });
 
   it('takes large indexes in little memory', { timeout: 60_000 }, async () => {
@@ -204,7 +270,7 @@ describe('carport index build --from', () => {
     expect(ran.lines).toContain('public/releases/v1.0.0/SHA256SUMS.minisig');
     expect(ran.lines).toContain('public/releases/index.json.minisig');
     expect(await readFile(out('_releases.html'), 'utf8')).toContain('minisign -Vm SHA256SUMS -P RW');
-    expect((await build('--secret-key', file)).stderr).toBe('unchanged: 11 files\n');
+    expect((await build('--secret-key', file)).stderr).toBe('unchanged: 9 files\n');
   });
 
   it('believes nobody who is not trusted, and says so', async () => {
@@ -244,8 +310,9 @@ describe('carport index build --from', () => {
     const page = await readFile(out('_releases.html'), 'utf8');
     expect(page).toContain('<title>Garage</title>');
     expect(page).toContain('https://git.example.org/x/y/src/tag/v1.0.0');
-    expect(page).toContain('https://releases.example.org/_releases/v1.0.0/');
-    expect((await index())[0].missingTargets).toEqual(['riscv']);
+    const [release] = await index();
+    expect(release.targets[0].files[0].url).toContain('https://releases.example.org/_releases/v');
+    expect(release.missingTargets).toEqual(['riscv']);
     await expect(stat(out('releases/latest/stable.json'))).rejects.toThrow('ENOENT');
   });
 

@@ -186,8 +186,8 @@ describe('carport release', () => {
         `warning: \`_releases/v1.0.0/${TEST_TARGET}/gone\` was signed and is not there, and is left out`,
       ]);
       expect((await list('--channel', 'stable')).lines).toEqual([
-        `v1.0.0  stable  ${TIME}  incomplete  ${TEST_TARGET}`,
         expect.stringContaining('v1.0.00  stable'),
+        `v1.0.0  stable  ${TIME}  incomplete  ${TEST_TARGET}`,
       ]);
     });
 
