@@ -286,6 +286,28 @@ describe('carport index build --from', () => {
     expect([all.exitCode, (await index()).length]).toEqual([0, 2]);
   });
 
+  it('lets in nothing that a stranger puts beside what is signed', async () => {
+    const { publicKey } = await put();
+    await build('--trusted-key', publicKey, '--json');
+    const before = await index();
+    for (const key of ['v1.0.0/x86_64-unknown-linux-musl/evil', 'v1.0.0/riscv/garage', 'v9.0.0/riscv/garage']) {
+      await mkdir(box().path('bucket/_releases', key, '..'), { recursive: true });
+      await writeFile(box().path('bucket/_releases', key), 'evil');
+    }
+    const ran = await build('--trusted-key', publicKey);
+    const [added, ...others] = await index();
+    expect(others).toEqual(before);
+    expect(added).toMatchObject({ version: 'v9.0.0', signed: false });
+    expect(ran.stderr.match(/^warning: .*$/gm)).toEqual([
+      expect.stringContaining('`_releases/v1.0.0/riscv/garage` is not signed'),
+      expect.stringContaining('`_releases/v1.0.0/x86_64-unknown-linux-musl/evil` is not signed'),
+      expect.stringContaining('`v9.0.0` is not signed'),
+    ]);
+    const latest = JSON.parse(await readFile(out('releases/latest/stable.json'), 'utf8'));
+    expect(latest.release).toEqual(before.find(({ version }: { version: string }) => version === 'v1.0.0'));
+    expect(await readFile(out('_releases.html'), 'utf8')).toContain('Not signed:');
+  });
+
   it('takes the bucket from the settings, that for reading first', async () => {
     await put();
     const run = (env: Record<string, string>) => box().carport(['index', 'build', '--out', 'public'], { env });

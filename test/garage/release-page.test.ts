@@ -146,14 +146,18 @@ describeWithPeer(missing, 'releases for everybody', () => {
       const commands = await page.evaluate<string[]>(
         `[...document.querySelectorAll('.newest pre')].map(({ textContent }) => textContent)`,
       );
-      // Of the one target of v1.2.1, and of its checksums.
-      expect(commands.length).toBe(2);
-      await mkdir(box().path('typed'));
-      for (const command of commands) {
-        const { exitCode, stderr } = await execa('sh', ['-ec', command], { cwd: box().path('typed'), reject: false });
+      // Of both targets of v1.2.0, and of its checksums; v1.2.1 lacks one.
+      expect(commands.length).toBe(3);
+      const fetched: Buffer[] = [];
+      for (const [number, command] of commands.entries()) {
+        const directory = box().path(`typed-${number}`);
+        await mkdir(directory);
+        const { exitCode, stderr } = await execa('sh', ['-ec', command], { cwd: directory, reject: false });
         expect(exitCode, `${command}: ${stderr}`).toBe(0);
+        if (number < 2) fetched.push(await readFile(`${directory}/garage`));
       }
-      expect(await readFile(box().path('typed/garage'))).toEqual(contentOf('v1.2.1', TARGETS[0]!));
+      const [arm64, amd64] = TARGETS.map((target) => contentOf('v1.2.0-rc1', target));
+      expect(fetched).toEqual([amd64, arm64]);
     });
   });
 });
