@@ -163,7 +163,17 @@ function* signed(
     contentType: TEXT,
     fingerprint: fingerprintOf([key.name, renderMinisignKey(minisignKey(key.publicKey)), signing], digest),
   };
-  yield { ...file, fingerprint: fingerprintOf([], digest) };
+  const { pieces } = file;
+  yield {
+    key: file.key,
+    contentType: file.contentType,
+    ...(pieces && { pieces }),
+    // Not a copy: that would make it.
+    get content() {
+      return file.content;
+    },
+    fingerprint: fingerprintOf([], digest),
+  };
 }
 
 /** The same for the same signature, or for the same file. */

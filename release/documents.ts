@@ -55,11 +55,17 @@ export const FRAGMENT = {
   },
 } satisfies DocumentKind<v.ObjectEntries>;
 
-/** Says that a version should not be used any more. */
+/** Says that a version should not be used any more, or that this is taken back. */
 export const YANK = {
   what: 'yank of a release',
   tag: 'carport-release-yank',
-  entries: { version: Version, reason: v.pipe(Text, v.minLength(1)), time: Time },
+  entries: {
+    version: Version,
+    /** Nothing when it is taken back. */
+    reason: v.nullable(v.pipe(Text, v.minLength(1))),
+    /** When it was said. */
+    time: Time,
+  },
 } satisfies DocumentKind<v.ObjectEntries>;
 
 /** Says that a version is being made of another: until that is done nobody is to see it. */
@@ -79,6 +85,20 @@ export const PRUNING = {
     time: Time,
     /** Its files are being removed: there is no way back. */
     deleting: v.exactOptional(v.literal(true)),
+  },
+} satisfies DocumentKind<v.ObjectEntries>;
+
+/** Begins a ledger. */
+export const LEDGER = {
+  what: 'ledger of releases',
+  tag: 'carport-release-ledger',
+  entries: {
+    /** Of all lines below. */
+    sha256: Sha256,
+    /** The newest time that an index has told of. */
+    updated: v.nullable(Time),
+    /** Of the listing that it was made of. */
+    state: v.nullable(Sha256),
   },
 } satisfies DocumentKind<v.ObjectEntries>;
 

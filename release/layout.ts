@@ -17,6 +17,9 @@ export const PROMOTIONS = 'carport/promotions/';
 /** Versions that will be removed. */
 export const PRUNINGS = 'carport/prunings/';
 
+/** What the publisher of the index knew of all this. */
+export const LEDGER_KEY = 'carport/ledger.json';
+
 export function fileKey(version: string, target: string, name: string): string {
   return `${FILES}${version}/${target}/${name}`;
 }

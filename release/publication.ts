@@ -4,6 +4,8 @@ export interface Publication {
   readonly entries: Iterable<PublishedFile | PublishedAlias>;
   /** How many releases it tells of. */
   readonly releases: number;
+  /** The newest time that it tells of: RFC 3339 in UTC, to the second. */
+  readonly updated?: string;
   /** What was left out, and why. */
   readonly warnings: readonly string[];
   /** True for a key below `releases/` that an earlier publication may have written: what is not written any more goes. */
@@ -14,6 +16,8 @@ export interface PublishedFile {
   readonly key: string;
   readonly content: string;
   readonly contentType: string;
+  /** Tells of the content whether it is the same, where that costs less than making it. */
+  readonly fingerprint?: string;
   /** The same content, of a large file that need not be in memory as a whole. */
   pieces?(): Iterable<string>;
 }

@@ -1,12 +1,25 @@
 import { createHash } from 'node:crypto';
+import pLimit from 'p-limit';
 import { type ListedObject, listObjects, type ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
+import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
+import { LEDGER_KEY } from './layout.js';
+import { isSameLedger, type KnownFile, renderLedger } from './ledger.js';
 import type { Publication, PublishedAlias, PublishedFile } from './publication.js';
-import { type ReleaseSources, type SourceListing, type SourceReader, sourceReader } from './sources.js';
+import {
+  type ReadSources,
+  type ReleaseSources,
+  type SourceListing,
+  type SourceReader,
+  sourceReader,
+  stampOf,
+} from './sources.js';
 
 export interface PublishOptions {
   readonly policy: TrustPolicy;
+  /** Sign the ledger; without any none is written. */
+  readonly keys: readonly SecretKey[];
   /** Publish also when there is no release. */
   readonly allowEmpty: boolean;
   /** Change nothing, and tell what would change. */
@@ -29,27 +42,29 @@ export interface Published {
 const MAX_ROUNDS = 10;
 
 /**
- * Makes the index of a bucket, writes what differs of it in the order of its entries, and then removes what is out of date.
+ * Makes the index of a bucket, writes what differs of it in the order of its entries, removes what is out of date, and then
+ * writes the ledger of all that.
  * Nothing is written before all sources are read. `makePublication` gives the same for the same sources. Of runs that are at
  * work at once, none that knows older sources has the last word:
  * 1. Whoever has written anything lists the sources again, and begins anew when anything of them was written meanwhile.
  * 2. So a run that writes after the last change of the sources notices that change, and mends what it wrote without knowing it.
  * 3. All that list the sources after that change write the same bytes, and mend what was written before they looked.
- * One that is killed, or fails, may leave an older index; the next one mends it.
+ * One that is killed, or fails, may leave an older index; the next one mends it. Of the ledgers of several the last one stays:
+ * each is true, and what one does not tell of is read and made again.
  */
 export async function publishIndex(
   objects: ObjectStore,
   makePublication: (sources: ReleaseSources) => Publication,
-  { policy, allowEmpty, dryRun }: PublishOptions,
+  { policy, keys, allowEmpty, dryRun }: PublishOptions,
 ): Promise<Published> {
   const reader = sourceReader(objects, policy);
   const changes = new Map<string, Change>();
   let latest = await reader.list();
   for (let rounds = 1; ; rounds++) {
-    const { listing, sources } = await readSettled(reader, latest);
-    const publication = makePublication(sources);
+    const { listing, read, isSettled } = await readSettled(reader, latest);
+    const publication = makePublication(read.sources);
     if (publication.releases === 0 && !allowEmpty) throw noRelease(objects);
-    const round = await publishOnce(objects, publication, dryRun);
+    const round = await publishOnce(objects, publication, read.ledger?.published ?? new Map(), dryRun);
     for (const [key, change] of round.changes) {
       changes.delete(key);
       changes.set(key, change);
@@ -58,6 +73,8 @@ export async function publishIndex(
     const later = mayHaveChanged ? await reader.list() : listing;
     const isCurrent = later.state === listing.state;
     if (isCurrent || rounds === MAX_ROUNDS) {
+      const state = isSettled && isCurrent ? listing.state : null;
+      if (!dryRun && keys.length > 0) await writeLedger(objects, { read, publication, round, state }, keys);
       const late = isCurrent ? [] : [LATE];
       return { ...summaryOf(changes, round), rounds, warnings: [...publication.warnings, ...round.warnings, ...late] };
     }
@@ -67,17 +84,19 @@ export async function publishIndex(
 
 /**
  * Reads until nothing was written while it read, if that comes to pass. Otherwise a promotion that ended meanwhile would show in
- * part: its files as they were listed before, and its mark gone.
+ * part: its files as they were listed before, and its mark gone. A listing that an index was made of so is not of such a time.
  */
 async function readSettled(
   reader: SourceReader,
   latest: SourceListing,
-): Promise<{ readonly listing: SourceListing; readonly sources: ReleaseSources }> {
+): Promise<{ readonly listing: SourceListing; readonly read: ReadSources; readonly isSettled: boolean }> {
   let listing = latest;
   for (let reads = 1; ; reads++) {
-    const sources = await reader.read(listing);
+    const read = await reader.read(listing);
+    if (read.ledger?.state === listing.state) return { listing, read, isSettled: true };
     const later = await reader.list();
-    if (later.state === listing.state || reads === MAX_ROUNDS) return { listing, sources };
+    const isSettled = later.state === listing.state;
+    if (isSettled || reads === MAX_ROUNDS) return { listing, read, isSettled };
     listing = later;
   }
 }
@@ -98,7 +117,17 @@ interface Round {
   readonly changes: ReadonlyMap<string, Change>;
   /** All of the publication. */
   readonly keys: ReadonlySet<string>;
+  /** Files that are known to be there with the content of these fingerprints. */
+  readonly known: ReadonlyMap<string, KnownFile>;
+  /** Files that have a fingerprint and were written. */
+  readonly fresh: readonly FreshFile[];
   readonly warnings: readonly string[];
+}
+
+interface FreshFile {
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly content: string;
 }
 
 function summaryOf(
@@ -110,31 +139,47 @@ function summaryOf(
   return { written, removed: keysOf('removed'), unchanged: [...keys].filter((key) => !changes.has(key)).length };
 }
 
-async function publishOnce(objects: ObjectStore, publication: Publication, dryRun: boolean): Promise<Round> {
+async function publishOnce(
+  objects: ObjectStore,
+  publication: Publication,
+  knownBefore: ReadonlyMap<string, KnownFile>,
+  dryRun: boolean,
+): Promise<Round> {
   const there = await listPublished(objects);
   const keys = new Set<string>();
   const changes = new Map<string, Change>();
+  const known = new Map<string, KnownFile>();
+  const fresh: FreshFile[] = [];
   const warnings = new Set<string>();
-  const write = async (entry: Entry): Promise<boolean> => {
+  const write = (entry: Entry): Promise<Outcome> => {
     const listed = there.get(entry.key);
-    if ('content' in entry) return writeFile(objects, entry, listed, dryRun);
+    if ('content' in entry) return writeFile(objects, entry, listed, listed && knownBefore.get(entry.key), dryRun);
     // Where one leads is known to the store alone, which tells it when it makes one.
-    if (dryRun) return listed === undefined;
-    const outcome = await writeAlias(objects, entry);
-    if (typeof outcome === 'string') warnings.add(outcome);
-    return outcome === true;
+    return dryRun ? Promise.resolve({ isWritten: listed === undefined }) : writeAlias(objects, entry);
   };
   for (const batch of batchesOf(publication.entries)) {
-    const written = await Promise.all(batch.map(write));
+    const outcomes = await Promise.all(batch.map(write));
     for (const [index, { key }] of batch.entries()) {
+      const outcome = outcomes[index]!;
       keys.add(key);
-      if (written[index]) changes.set(key, 'written');
+      if (outcome.isWritten) changes.set(key, 'written');
+      if (outcome.known) known.set(key, outcome.known);
+      if (outcome.fresh) fresh.push(outcome.fresh);
+      if (outcome.warning !== undefined) warnings.add(outcome.warning);
     }
   }
   const stale = [...there.keys()].filter((key) => !keys.has(key) && publication.owns(key));
   if (!dryRun && stale.length > 0) await objects.remove?.(stale);
   for (const key of stale) changes.set(key, 'removed');
-  return { changes, keys, warnings: [...warnings] };
+  return { changes, keys, known, fresh, warnings: [...warnings] };
+}
+
+/** What has become of an entry. */
+interface Outcome {
+  readonly isWritten: boolean;
+  readonly known?: KnownFile;
+  readonly fresh?: FreshFile;
+  readonly warning?: string;
 }
 
 type Entry = PublishedFile | PublishedAlias;
@@ -160,14 +205,21 @@ function* batchesOf(entries: Iterable<Entry>): Generator<readonly Entry[]> {
   for (const entry of entries) {
     const its = kindOf(entry);
     if (batch.length === AT_ONCE || (batch.length > 0 && its !== kind)) {
-      yield batch;
+      yield* inOrder(batch);
       batch = [];
     }
     kind = its;
     if (kind === 'page') yield [entry];
     else batch.push(entry);
   }
-  if (batch.length > 0) yield batch;
+  yield* inOrder(batch);
+}
+
+/** Signatures before what they are of: who finds the new file finds its signature, too. */
+function inOrder(batch: readonly Entry[]): readonly (readonly Entry[])[] {
+  const signatures = batch.filter(({ key }) => key.endsWith('.minisig'));
+  const others = batch.filter(({ key }) => !key.endsWith('.minisig'));
+  return [signatures, others].filter((part) => part.length > 0);
 }
 
 type EntryKind = 'alias' | 'sums' | 'page';
@@ -177,17 +229,24 @@ function kindOf(entry: Entry): EntryKind {
   return /^releases\/[^/]+\/SHA256SUMS(\.minisig)?$/.test(entry.key) ? 'sums' : 'page';
 }
 
-/** Says whether it was not there with this content. */
+/** Where it is listed as `before` its content is not even made. */
 async function writeFile(
   objects: ObjectStore,
-  { key, content, contentType }: PublishedFile,
+  entry: PublishedFile,
   listed: ListedObject | undefined,
+  before: KnownFile | undefined,
   dryRun: boolean,
-): Promise<boolean> {
-  const bytes = Buffer.from(content);
-  if (listed && (await hasContent(objects, listed, bytes))) return false;
-  if (!dryRun) await objects.put(key, bytes, { contentType, cacheControl: 'no-cache' });
-  return true;
+): Promise<Outcome> {
+  const { key, contentType, fingerprint } = entry;
+  const stamp = listed && stampOf(listed);
+  if (before && before.fingerprint === fingerprint && before.stamp === stamp)
+    return { isWritten: false, known: before };
+  const { content } = entry;
+  if (listed && (await hasContent(objects, listed, Buffer.from(content)))) {
+    return { isWritten: false, ...(fingerprint !== undefined && { known: { fingerprint, stamp: stampOf(listed) } }) };
+  }
+  if (!dryRun) await objects.put(key, Buffer.from(content), { contentType, cacheControl: 'no-cache' });
+  return { isWritten: true, ...(fingerprint !== undefined && { fresh: { key, fingerprint, content } }) };
 }
 
 async function hasContent(objects: ObjectStore, { key, size, md5 }: ListedObject, bytes: Buffer): Promise<boolean> {
@@ -201,15 +260,55 @@ async function hasContent(objects: ObjectStore, { key, size, md5 }: ListedObject
   return there?.equals(bytes) === true;
 }
 
-/** Says whether it did not lead there before, or why it does not now. */
-async function writeAlias(objects: ObjectStore, { key, target }: PublishedAlias): Promise<boolean | string> {
-  if (!objects.alias)
-    return `\`${objects.url}\` cannot lead from one key to another: there is no file below \`releases/latest/\``;
-  try {
-    return await objects.alias(key, target);
-  } catch (error) {
-    if (error instanceof CarportError && error.code === 'E_NOT_FOUND')
-      return `\`${key}\` leads nowhere: \`${target}\` has gone`;
-    throw error;
+/** Makes it where it does not lead there already. */
+async function writeAlias(objects: ObjectStore, { key, target }: PublishedAlias): Promise<Outcome> {
+  if (!objects.alias) {
+    const warning = `\`${objects.url}\` cannot lead from one key to another: there is no file below \`releases/latest/\``;
+    return { isWritten: false, warning };
   }
+  try {
+    return { isWritten: await objects.alias(key, target) };
+  } catch (error) {
+    if (!(error instanceof CarportError) || error.code !== 'E_NOT_FOUND') throw error;
+    return { isWritten: false, warning: `\`${key}\` leads nowhere: \`${target}\` has gone` };
+  }
+}
+
+/** Writes what is known now, where it is not written already. */
+async function writeLedger(
+  objects: ObjectStore,
+  { read, publication, round, state }: Publishing,
+  keys: readonly SecretKey[],
+): Promise<void> {
+  const { sources, documents, ledger: before } = read;
+  const published = new Map([...round.known, ...(await lookAgain(objects, round.fresh))]);
+  const updated = publication.updated ?? sources.updatedBefore ?? null;
+  const ledger = { ...documents, published, updated, state };
+  if (before && isSameLedger(before, ledger)) return;
+  const metadata = { contentType: 'text/plain; charset=utf-8', cacheControl: 'no-cache' };
+  await objects.put(LEDGER_KEY, Buffer.from(renderLedger(ledger, keys)), metadata);
+}
+
+/** What was published, and of what. */
+interface Publishing {
+  readonly read: ReadSources;
+  readonly publication: Publication;
+  readonly round: Round;
+  /** Of the listing of sources, when nothing was written while it was read. */
+  readonly state: string | null;
+}
+
+/** As what files are listed that were written just now; without those that others have written since. */
+async function lookAgain(
+  objects: ObjectStore,
+  files: readonly FreshFile[],
+): Promise<readonly (readonly [key: string, file: KnownFile])[]> {
+  if (files.length === 0) return [];
+  const there = await listPublished(objects);
+  const found = await pLimit(AT_ONCE).map(files, async ({ key, fingerprint, content }) => {
+    const listed = there.get(key);
+    const isThere = listed && (await hasContent(objects, listed, Buffer.from(content)));
+    return isThere ? [[key, { fingerprint, stamp: stampOf(listed) }] as const] : [];
+  });
+  return found.flat();
 }

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import type { PublicKey, SecretKey } from '../lib/signing/key.js';
-import { type SignatureVerdict, signText, verifyText } from '../lib/signing/signature.js';
+import { type SignatureVerdict, signersOf, signText, verifyText } from '../lib/signing/signature.js';
 import { parseStrictJson } from '../lib/strict-json.js';
 
 /** One kind of document that is kept in a bucket as JSON, signed over all that it says. */
@@ -69,6 +69,15 @@ export function verifyDocument<Entries extends v.ObjectEntries>(
   keys: readonly PublicKey[],
 ): SignatureVerdict {
   return verifyText(messageOf(kind, value), signatures, keys);
+}
+
+/** One of the keys that signed it. */
+export function signerOf<Entries extends v.ObjectEntries>(
+  kind: DocumentKind<Entries>,
+  { value, signatures }: SignedDocument<DocumentOf<DocumentKind<Entries>>>,
+  keys: readonly PublicKey[],
+): PublicKey | undefined {
+  return signersOf(messageOf(kind, value), signatures, keys)[0];
 }
 
 /** Of a value that was parsed, whose fields are in the order of its kind. */

@@ -3,6 +3,7 @@ import pLimit from 'p-limit';
 import type * as v from 'valibot';
 import { type ListedObject, listObjects, type ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
+import { renderPublicKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import {
   FRAGMENT,
@@ -16,7 +17,16 @@ import {
   type Yank,
 } from './documents.js';
 import { FILES, FRAGMENTS, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from './layout.js';
-import { type DocumentKind, type DocumentOf, MAX_DOCUMENT, parseDocument, verifyDocument } from './signed-document.js';
+import { EMPTY_LEDGER, type KnownDocument, type Ledger, readLedger } from './ledger.js';
+import { believedOf, rememberSigned, type SeenDocument, type SignedDocuments } from './remembered.js';
+import {
+  type DocumentKind,
+  type DocumentOf,
+  MAX_DOCUMENT,
+  parseDocument,
+  signerOf,
+  verifyDocument,
+} from './signed-document.js';
 
 /** An object below `_releases/`. Its key may be anything. */
 export interface ListedFile {
@@ -45,6 +55,10 @@ export interface ReleaseSources {
   readonly prunings: readonly Found<Pruning>[];
   /** Keys of documents that cannot be read: what they would say is not known. */
   readonly damaged: readonly string[];
+  /** Keys of files that were signed, and whose fragment has gone. */
+  readonly strippedKeys: ReadonlySet<string>;
+  /** The newest time that an index has told of before. */
+  readonly updatedBefore?: string;
   /** What is not believed, and why. */
   readonly warnings: readonly string[];
 }
@@ -62,14 +76,27 @@ export interface SourceListing {
 
 interface ListedDocument {
   readonly key: string;
-  /** Another one when the document was written again; empty when it was not listed. */
+  /** Another one when the document has another content; empty when it was not listed. */
   readonly stamp: string;
 }
 
-/** Reads sources again and again: of documents those only that were written since. */
+export interface ReadOptions {
+  /** Whether the ledger of the bucket is read, too, which may be large: for one version only where this is said. */
+  readonly withLedger?: boolean;
+}
+
+export interface ReadSources {
+  readonly sources: ReleaseSources;
+  /** For the next ledger. */
+  readonly documents: SignedDocuments;
+  /** The one that is there, if it is believed. */
+  readonly ledger?: Ledger;
+}
+
+/** Reads sources again and again: the ledger once, and of documents those only that were written since. */
 export interface SourceReader {
   list(): Promise<SourceListing>;
-  read(listing: SourceListing): Promise<ReleaseSources>;
+  read(listing: SourceListing): Promise<ReadSources>;
 }
 
 /** Documents that are read at a time. */
@@ -80,44 +107,82 @@ export async function readSources(
   objects: ObjectStore,
   policy: TrustPolicy,
   version?: string,
+  options: ReadOptions = {},
 ): Promise<ReleaseSources> {
-  const { list, read } = sourceReader(objects, policy, version);
-  return read(await list());
+  const { list, read } = sourceReader(objects, policy, version, options);
+  return (await read(await list())).sources;
 }
 
 /** The same for who looks more than once. */
-export function sourceReader(objects: ObjectStore, policy: TrustPolicy, version?: string): SourceReader {
+export function sourceReader(
+  objects: ObjectStore,
+  policy: TrustPolicy,
+  version?: string,
+  { withLedger = version === undefined }: ReadOptions = {},
+): SourceReader {
   const reading = { objects, policy };
-  const fragments = documentReader(reading, FRAGMENT, (value) => fragmentKey(value.version, value.target));
-  const yanks = documentReader(reading, YANK, (value) => versionKey(YANKS, value.version));
-  const promotions = documentReader(reading, PROMOTION, (value) => versionKey(PROMOTIONS, value.version));
-  const prunings = documentReader(reading, PRUNING, (value) => versionKey(PRUNINGS, value.version));
+  const readFragments = documentReader(reading, FRAGMENT, keyOfFragment);
+  const readYanks = documentReader(reading, YANK, keyOfYank);
+  const readPromotions = documentReader(reading, PROMOTION, (value) => versionKey(PROMOTIONS, value.version));
+  const readPrunings = documentReader(reading, PRUNING, (value) => versionKey(PRUNINGS, value.version));
+  let ledgerRead: ReturnType<typeof readLedger> | undefined;
   return {
     list: () => listSources(objects, version),
     async read(listing) {
-      const [fragment, yank, promotion, pruning] = await Promise.all([
-        fragments(listing.fragments),
-        yanks(listing.yanks),
-        promotions(listing.promotions),
-        prunings(listing.prunings),
+      ledgerRead ??= withLedger ? readLedger(objects, policy) : Promise.resolve({});
+      const { ledger, doubt } = await ledgerRead;
+      const known = ledger ?? EMPTY_LEDGER;
+      const believed = believedOf(known, policy.keys);
+      const [fragments, yanks, promotions, prunings] = await Promise.all([
+        readFragments(listing.fragments, byKey(believed.fragments, keyOfFragment)),
+        readYanks(listing.yanks, byKey(believed.yanks, keyOfYank)),
+        readPromotions(listing.promotions),
+        readPrunings(listing.prunings),
       ]);
-      const all = [...fragment, ...yank, ...promotion, ...pruning];
-      return {
+      const seen = { fragments: fragments.flatMap(seenOf), yanks: yanks.flatMap(seenOf) };
+      const fileKeys = listing.files.map(({ key }) => key);
+      const { documents, strippedKeys, ...remembered } = rememberSigned(known, policy.keys, seen, fileKeys);
+      const lost = remembered.yanks.map((value) => ({ key: keyOfYank(value), value, trusted: true }));
+      const isLost = new Set(lost.map(({ key }) => key));
+      const all = [...fragments, ...yanks, ...promotions, ...prunings];
+      const doubts = all.flatMap((each) => (each.doubt === undefined ? [] : [each.doubt]));
+      const sources = {
         files: listing.files,
-        fragments: fragment.flatMap(foundOf),
-        yanks: yank.flatMap(foundOf),
-        promotions: promotion.flatMap(foundOf),
-        prunings: pruning.flatMap(foundOf),
+        fragments: fragments.flatMap(foundOf),
+        yanks: [...yanks.flatMap(foundOf).filter(({ key }) => !isLost.has(key)), ...lost],
+        promotions: promotions.flatMap(foundOf),
+        prunings: prunings.flatMap(foundOf),
         damaged: all.flatMap(({ key, found }) => (found ? [] : [key])),
-        warnings: all.flatMap(({ doubt }) => (doubt === undefined ? [] : [doubt])),
+        strippedKeys,
+        warnings: [...(doubt === undefined ? [] : [doubt]), ...doubts, ...remembered.warnings],
+        ...(typeof known.updated === 'string' && { updatedBefore: known.updated }),
       };
+      return { sources, documents, ...(ledger && { ledger }) };
     },
   };
 }
 
+function keyOfFragment({ version, target }: Fragment): string {
+  return fragmentKey(version, target);
+}
+
+function keyOfYank({ version }: Yank): string {
+  return versionKey(YANKS, version);
+}
+
+function byKey<T>(
+  documents: readonly KnownDocument<T>[],
+  keyOf: (value: T) => string,
+): ReadonlyMap<string, KnownDocument<T>> {
+  return new Map(documents.map((each) => [keyOf(each.value), each]));
+}
+
 /** What is known of a bucket of which only a listing is there. */
 export function sourcesOfFiles(files: readonly ListedFile[]): ReleaseSources {
-  return { files, fragments: [], yanks: [], promotions: [], prunings: [], damaged: [], warnings: [] };
+  return {
+    ...{ files, fragments: [], yanks: [], promotions: [], prunings: [] },
+    ...{ damaged: [], strippedKeys: new Set(), warnings: [] },
+  };
 }
 
 /** Those that are believed. */
@@ -131,7 +196,9 @@ async function listSources(objects: ObjectStore, version: string | undefined): P
     version === undefined ? listAll(objects, directory) : [{ key: versionKey(directory, version) }];
   const all = await Promise.all([below(FILES), below(FRAGMENTS), about(YANKS), about(PROMOTIONS), about(PRUNINGS)]);
   const state = createHash('sha256');
-  for (const listed of all) for (const each of listed) state.update(`${each.key}\n${stampOf(each)}\n`);
+  for (const each of all.flat() satisfies readonly ListedKey[]) {
+    state.update(`${each.key}\n${each.modified?.getTime()} ${stampOf(each)}\n`);
+  }
   const [files, fragments, yanks, promotions, prunings] = all;
   return {
     files: files.map(({ key, size, modified }) => ({ key, size, time: toReleaseTime(modified) })),
@@ -156,14 +223,17 @@ async function listAll(objects: ObjectStore, prefix: string): Promise<readonly L
 /** With the key alone where it was not looked for. */
 type ListedKey = Pick<ListedObject, 'key'> & Partial<ListedObject>;
 
-function stampOf({ size, modified, md5 = '' }: ListedKey): string {
-  return modified === undefined ? '' : `${size} ${modified.getTime()} ${md5}`;
+/** Of an object that was listed: another one when it has another content. */
+export function stampOf({ size, modified, md5 }: Partial<ListedObject>): string {
+  return modified === undefined ? '' : `${size} ${md5 ?? modified.getTime()}`;
 }
 
 /** What is to be said of one document that was read. */
 interface Judged<T> extends ListedDocument {
   /** Not there when it is damaged. */
   readonly found?: Found<T>;
+  /** A key that signed it, as a ledger has it. */
+  readonly signer?: string;
   /** Why it is not believed. */
   readonly doubt?: string;
 }
@@ -172,33 +242,47 @@ function foundOf<T>({ found }: Judged<T>): readonly Found<T>[] {
   return found ? [found] : [];
 }
 
+/** Of one that is believed. */
+function seenOf<T>({ stamp, found, signer }: Judged<T>): readonly SeenDocument<T>[] {
+  return found?.trusted ? [{ stamp, value: found.value, ...(signer !== undefined && { signer }) }] : [];
+}
+
 /**
- * What reads documents of a kind. `keyOf` tells where one belongs: elsewhere it is somebody's copy. What has gone since it
- * was listed is passed over.
+ * What reads documents of a kind; `known` are those that need not be read when they are listed as they were. `keyOf` tells
+ * where one belongs: elsewhere it is somebody's copy. What has gone since it was listed is passed over.
  */
 function documentReader<Entries extends v.ObjectEntries>(
   { objects, policy }: { readonly objects: ObjectStore; readonly policy: TrustPolicy },
   kind: DocumentKind<Entries>,
   keyOf: (value: DocumentOf<DocumentKind<Entries>>) => string,
 ) {
-  type Document = Judged<DocumentOf<DocumentKind<Entries>>>;
-  let known: ReadonlyMap<string, Document> = new Map();
-  const judge = async ({ key, stamp }: ListedDocument): Promise<Document | undefined> => {
-    const before = known.get(key);
+  type Value = DocumentOf<DocumentKind<Entries>>;
+  type Document = Judged<Value>;
+  type Known = ReadonlyMap<string, KnownDocument<Value>>;
+  let read: ReadonlyMap<string, Document> = new Map();
+  const judge = async ({ key, stamp }: ListedDocument, known?: KnownDocument<Value>): Promise<Document | undefined> => {
+    const before = read.get(key);
     if (before && stamp !== '' && before.stamp === stamp) return before;
+    if (known && stamp !== '' && known.stamp === stamp) {
+      return { key, stamp, found: { key, value: known.value, trusted: true }, signer: known.signer };
+    }
     const document = await readDocument(objects, kind, key).catch(ignoreDamage);
     if (document === undefined) return undefined;
     const told = (why: string) => `\`${key}\` is not believed: ${why}`;
     if (document instanceof CarportError) return { key, stamp, doubt: told(document.message) };
-    const doubt = keyOf(document.value) === key ? doubtAbout(kind, document, policy) : 'it belongs elsewhere';
-    const found = { key, value: document.value, trusted: doubt === undefined };
+    const { value } = document;
+    const belongs = keyOf(value) === key;
+    const signer = belongs ? signerOf(kind, document, policy.keys) : undefined;
+    if (signer) return { key, stamp, found: { key, value, trusted: true }, signer: renderPublicKey(signer) };
+    const doubt = belongs ? doubtAbout(kind, document, policy) : 'it belongs elsewhere';
+    const found = { key, value, trusted: doubt === undefined };
     return { key, stamp, found, ...(doubt !== undefined && { doubt: told(doubt) }) };
   };
-  return async (listed: readonly ListedDocument[]): Promise<readonly Document[]> => {
+  return async (listed: readonly ListedDocument[], known: Known = new Map()): Promise<readonly Document[]> => {
     const limit = pLimit(AT_ONCE);
-    const judged = await limit.map(listed, judge);
+    const judged = await limit.map(listed, (each) => judge(each, known.get(each.key)));
     const documents = judged.filter((each) => each !== undefined);
-    known = new Map(documents.map((each) => [each.key, each]));
+    read = new Map(documents.map((each) => [each.key, each]));
     return documents;
   };
 }

@@ -5,16 +5,20 @@ import type { TrustPolicy } from '../lib/signing/trust.js';
 import { noRelease } from './candidate.js';
 import { FRAGMENT_LIMITS, toReleaseTime, YANK, type Yank } from './documents.js';
 import { FILES, FRAGMENTS, versionKey, YANKS } from './layout.js';
-import { renderDocument } from './signed-document.js';
-import { doubtAbout, readDocument } from './sources.js';
+import { readLedger } from './ledger.js';
+import { believedOf } from './remembered.js';
+import { type DocumentPlace, putDocument, readTrusted } from './stored-document.js';
 import { isVersion } from './version.js';
 
-export interface YankRequest {
+export interface UnyankRequest {
   readonly versions: readonly string[];
-  readonly reason: string;
   readonly keys: readonly SecretKey[];
   readonly policy: TrustPolicy;
   readonly now: Date;
+}
+
+export interface YankRequest extends UnyankRequest {
+  readonly reason: string;
 }
 
 export interface YankedVersion extends Yank {
@@ -22,40 +26,75 @@ export interface YankedVersion extends Yank {
   readonly changed: boolean;
 }
 
-const METADATA = { contentType: 'application/json', cacheControl: 'no-cache' } as const;
+const YANK_PLACE: DocumentPlace<typeof YANK.entries> = {
+  kind: YANK,
+  keyOf: ({ version }) => versionKey(YANKS, version),
+};
 
 /** Says of versions why they should not be used. All of them must be there, or nothing is written (`E_NOT_FOUND`). */
 export async function yankReleases(objects: ObjectStore, request: YankRequest): Promise<readonly YankedVersion[]> {
-  const { reason, keys, now } = request;
+  const { reason } = request;
   checkReason(reason);
   const versions = checkVersions(request.versions);
   await Promise.all(versions.map((version) => requireRelease(objects, version)));
-  const before = await Promise.all(versions.map((version) => believedYank(objects, version, request.policy)));
   const yanked: YankedVersion[] = [];
-  for (const [index, version] of versions.entries()) {
-    const known = before[index];
-    const changed = known?.reason !== reason;
-    const yank = changed ? { version, reason, time: toReleaseTime(now) } : known!;
-    if (changed) await objects.put(versionKey(YANKS, version), Buffer.from(renderDocument(YANK, yank, keys)), METADATA);
+  for (const { version, said } of await readYanks(objects, versions, request.policy)) {
+    const changed = said?.reason !== reason;
+    const yank = changed ? await write(objects, request, { version, reason }, said) : said;
     yanked.push({ ...yank, changed });
   }
   return yanked;
 }
 
 /** Takes that back, also what cannot be read or is not believed. Gives the versions that were yanked. */
-export async function unyankReleases(objects: ObjectStore, given: readonly string[]): Promise<readonly string[]> {
-  if (!objects.remove) {
-    throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` is a web server, where nothing can be removed`, {
-      hint: "use the bucket's `s3://` or `file://` URL",
-    });
-  }
-  const versions = checkVersions(given);
-  const sizes = await Promise.all(versions.map((version) => objects.size(versionKey(YANKS, version))));
-  const yanked = versions.filter((_, index) => sizes[index] !== undefined);
-  const others = versions.filter((_, index) => sizes[index] === undefined);
-  await Promise.all(others.map((version) => requireRelease(objects, version)));
-  await objects.remove(yanked.map((version) => versionKey(YANKS, version)));
-  return yanked;
+export async function unyankReleases(objects: ObjectStore, request: UnyankRequest): Promise<readonly string[]> {
+  const versions = checkVersions(request.versions);
+  const found = await readYanks(objects, versions, request.policy);
+  const yanked = found.filter(({ said, isDoubtful }) => isDoubtful || (said && said.reason !== null));
+  const others = found.filter((each) => !each.said && !yanked.includes(each));
+  await Promise.all(others.map(({ version }) => requireRelease(objects, version)));
+  for (const { version, said } of yanked) await write(objects, request, { version, reason: null }, said);
+  return yanked.map(({ version }) => version);
+}
+
+/** With a time that is not before what was `said`: the last word counts. */
+async function write(
+  objects: ObjectStore,
+  { keys, now }: UnyankRequest,
+  saying: Pick<Yank, 'version' | 'reason'>,
+  said: Yank | undefined,
+): Promise<Yank> {
+  const time = toReleaseTime(now);
+  const yank = { ...saying, time: said && said.time > time ? said.time : time };
+  await putDocument(objects, YANK_PLACE, yank, keys);
+  return yank;
+}
+
+interface FoundYank {
+  readonly version: string;
+  /** What was said last by somebody who is believed. */
+  readonly said: Yank | undefined;
+  /** Something else is in its place. */
+  readonly isDoubtful: boolean;
+}
+
+/** Also what has gone, and the ledger remembers. */
+async function readYanks(
+  objects: ObjectStore,
+  versions: readonly string[],
+  policy: TrustPolicy,
+): Promise<readonly FoundYank[]> {
+  const { ledger } = await readLedger(objects, policy);
+  const remembered = ledger ? believedOf(ledger, policy.keys).yanks : [];
+  return Promise.all(
+    versions.map(async (version) => {
+      const found = await readTrusted(objects, YANK_PLACE, versionKey(YANKS, version), policy);
+      const isThere = found.state === 'trusted' ? found.value : undefined;
+      const before = remembered.find(({ value }) => value.version === version)?.value;
+      const said = before && before.time > (isThere?.time ?? '') ? before : isThere;
+      return { version, said, isDoubtful: found.state === 'doubtful' || found.state === 'damaged' };
+    }),
+  );
 }
 
 function checkReason(reason: string): void {
@@ -83,13 +122,4 @@ async function requireRelease(objects: ObjectStore, version: string): Promise<vo
     for await (const _ of listObjects(objects, { prefix: `${directory}${version}/`, recursive: true })) return;
   }
   throw noRelease(version);
-}
-
-async function believedYank(objects: ObjectStore, version: string, policy: TrustPolicy): Promise<Yank | undefined> {
-  const document = await readDocument(objects, YANK, versionKey(YANKS, version)).catch((error) => {
-    if (error instanceof CarportError && error.code === 'E_FORMAT') return undefined;
-    throw error;
-  });
-  const isOurs = document?.value.version === version && doubtAbout(YANK, document, policy) === undefined;
-  return isOurs ? document.value : undefined;
 }

@@ -42,7 +42,7 @@ export async function publish(options: PublishIndexOptions, context: Context): P
   };
   const use = { settings, context, warn: (message: string) => tell(`warning: ${message}`) };
   await withCache(to, use, async ({ objects }) => {
-    const published = await publishIndex(objects, make, { policy, allowEmpty, dryRun });
+    const published = await publishIndex(objects, make, { policy, keys, allowEmpty, dryRun });
     sayWarnings(context, published.warnings);
     if (options.json) return writeJson(context.stdout, { ...published, dryRun });
     const { written, removed } = published;

@@ -5,11 +5,12 @@ import { signingOf } from '../releases.js';
 import { requireCache, type Settings } from '../settings.js';
 import { withCache } from '../with-caches.js';
 
-export interface UnyankOptions extends CommonOptions {}
-
-export interface YankOptions extends CommonOptions {
-  readonly reason: string;
+export interface UnyankOptions extends CommonOptions {
   readonly allowUnsigned?: boolean;
+}
+
+export interface YankOptions extends UnyankOptions {
+  readonly reason: string;
 }
 
 export async function yank(versions: readonly string[], options: YankOptions, context: Context): Promise<void> {
@@ -33,8 +34,11 @@ export async function yank(versions: readonly string[], options: YankOptions, co
 
 export async function unyank(versions: readonly string[], options: UnyankOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  await withCache(requireCache(settings.to), useOf(settings, options, context), async ({ objects }) => {
-    const unyanked = await unyankReleases(objects, versions);
+  const to = requireCache(settings.to);
+  const { keys, policy } = await signingOf(settings, options);
+  const request = { versions, keys, policy, now: new Date() };
+  await withCache(to, useOf(settings, options, context), async ({ objects }) => {
+    const unyanked = await unyankReleases(objects, request);
     if (options.json) return writeJson(context.stdout, { unyanked });
     for (const version of new Set(versions)) {
       const was = unyanked.includes(version);

@@ -104,14 +104,11 @@ function configureYank(command: Command, context: Context): void {
   const unyank = describeCommand(
     command.command('unyank'),
     'Takes that back.',
-    'carport release unyank v1.2.3 --to file:///srv/releases',
+    'carport release unyank v1.2.3 --to file:///srv/releases --secret-key ./release.sec',
   ).argument('<version...>', 'tags or whole commits');
-  unyank
-    .addOption(settingOption('to', '<cache>'))
-    .addOption(settingOption('retry-seconds', '<number>'))
-    .action(async (versions: readonly string[], options: UnyankOptions) =>
-      (await yanking()).unyank(versions, options, context),
-    );
+  addWriting(unyank).action(async (versions: readonly string[], options: UnyankOptions) =>
+    (await yanking()).unyank(versions, options, context),
+  );
 }
 
 function configurePrune(command: Command, context: Context): void {

@@ -42,15 +42,19 @@ function answer(operation: FileOperation): FileAnswer {
 
 function perform(operation: FileOperation): FileResult {
   if (operation.type === 'read') return { bytes: read(operation) };
-  if (operation.type === 'find') return { files: findFiles(operation.directory, operation.limit) };
-  if (operation.type === 'entries') return { entries: readEntries(operation.directory, operation.prefix) };
-  if (operation.type === 'stat') return { files: statFiles(operation.directory, operation.paths) };
+  if (operation.type === 'find') return found(findFiles(operation.directory, operation.limit));
+  if (operation.type === 'entries') return found(readEntries(operation.directory, operation.prefix));
+  if (operation.type === 'stat') return found(statFiles(operation.directory, operation.paths));
   if (operation.type === 'write') write(operation);
   else if (operation.type === 'move') move(operation.from, operation.to);
   else if (operation.type === 'announce') announce(operation);
   else if (operation.type === 'link') link(operation);
   else unlink(operation);
   return {};
+}
+
+function found(items: readonly unknown[] | undefined): FileResult {
+  return items ? { json: JSON.stringify(items) } : {};
 }
 
 function read({ path, limit }: Extract<FileOperation, { type: 'read' }>): Uint8Array | undefined {

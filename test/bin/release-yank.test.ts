@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { loadSecretKey } from '#bin/keys.js';
@@ -29,6 +29,7 @@ describe('carport release yank and unyank', () => {
   const run = (...args: readonly string[]) => box().carport(['release', ...args, '--to', bucket]);
   const yank = (reason: string, ...args: readonly string[]) =>
     run('yank', `--reason=${reason}`, '--secret-key', keyFile.file, ...args);
+  const unyank = (...args: readonly string[]) => run('unyank', '--secret-key', keyFile.file, ...args);
   const policy = () => ({ keys: [key.publicKey], allowUnsigned: false });
   const yanks = async () => trusted((await readSources(openFileStore(bucket), policy())).yanks);
   const latest = () => latestStable(bucket, policy());
@@ -40,17 +41,19 @@ describe('carport release yank and unyank', () => {
 
   it('say that a release should not be used, and why, and take it back', async () => {
     expect(await latest()).toBe(NEW);
-    const before = await hashesIn(bucket);
     const yanked = await yank('loses data — on restart', NEW);
     expect(yanked).toMatchObject({ exitCode: 0, lines: [NEW] });
     expect(yanked.stderr).toBe('`v1.3.0` is yanked\n`carport index publish` shows it\n');
     const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
     expect(await yanks()).toEqual([{ version: NEW, reason: 'loses data — on restart', time }]);
     expect(await latest()).toBe(OLD);
-    const back = await run('unyank', NEW);
+    const back = await unyank(NEW);
     expect(back).toMatchObject({ exitCode: 0, lines: [NEW] });
     expect(back.stderr).toBe('`v1.3.0` is not yanked any more\n`carport index publish` shows it\n');
-    expect(await hashesIn(bucket)).toEqual(before);
+    expect(await yanks()).toEqual([{ version: NEW, reason: null, time }]);
+    expect(await latest()).toBe(NEW);
+    expect((await yank('again', NEW)).stderr).toContain('is yanked\n');
+    expect(await latest()).toBe(OLD);
   });
 
   it('do nothing where there is nothing to do, and exchange the reason', async () => {
@@ -62,9 +65,9 @@ describe('carport release yank and unyank', () => {
     expect(await readFile(join(bucket, KEY), 'utf8')).toBe(before);
     expect((await yank('two', OLD, NEW, OLD)).lines).toEqual([OLD, NEW]);
     expect((await yanks()).map(({ version, reason }) => `${version} ${reason}`)).toEqual(['v1.2.0 two', 'v1.3.0 two']);
-    const back = await run('unyank', NEW, NEW);
+    const back = await unyank(NEW, NEW);
     expect(back.lines).toEqual([NEW]);
-    const none = await run('unyank', NEW);
+    const none = await unyank(NEW);
     expect(none).toMatchObject({ exitCode: 0, stdout: '', stderr: '`v1.3.0` was not yanked\n' });
   });
 
@@ -74,7 +77,7 @@ describe('carport release yank and unyank', () => {
     expect(first).toEqual({ version: 1, yanked: [{ version: NEW, reason: 'one', time, changed: true }] });
     const second = JSON.parse((await yank('one', NEW, '--json')).stdout);
     expect(second).toEqual({ version: 1, yanked: [{ ...first.yanked[0], changed: false }] });
-    expect(JSON.parse((await run('unyank', OLD, NEW, '--json')).stdout)).toEqual({ version: 1, unyanked: [NEW] });
+    expect(JSON.parse((await unyank(OLD, NEW, '--json')).stdout)).toEqual({ version: 1, unyanked: [NEW] });
   });
 
   it('know releases of which only files are there, and change nothing when one is missing', async () => {
@@ -83,7 +86,7 @@ describe('carport release yank and unyank', () => {
     await refused(5, 'there is no release `v9.9.9`', () => yank('bad', OLD, 'v9.9.9'));
     // Not taken for `v1.2.0`.
     await refused(5, 'there is no release `v1.2`', () => yank('bad', 'v1.2'));
-    await refused(5, 'there is no release `v9.9.9`', () => run('unyank', 'v9.9.9', '0.4-alpha'));
+    await refused(5, 'there is no release `v9.9.9`', () => unyank('v9.9.9', '0.4-alpha'));
     await refused(5, 'all its 40 digits', () => yank('bad', '7fd1a60'));
   });
 
@@ -91,7 +94,7 @@ describe('carport release yank and unyank', () => {
     for (const version of ['a/b', '..', '', '<script>', 'refs/tags/v1.2.0']) {
       await refused(2, 'cannot be the version', () => yank('bad', OLD, version));
     }
-    await refused(2, 'cannot be the version', () => run('unyank', 'a/b'));
+    await refused(2, 'cannot be the version', () => unyank('a/b'));
     for (const reason of ['', ' \t']) await refused(2, 'is empty', () => yank(reason, NEW));
     for (const reason of ['a\nb', 'a\u001b[31mb', 'a\u0085b', 'a\u2028b']) {
       await refused(2, 'control characters', () => yank(reason, NEW));
@@ -100,13 +103,14 @@ describe('carport release yank and unyank', () => {
     expect(await yank('x'.repeat(2000), NEW)).toMatchObject({ exitCode: 0 });
   });
 
-  it('need a key to yank', async () => {
+  it('need a key', async () => {
     await refused(4, '--secret-key FILE', () => run('yank', NEW, '--reason', 'bad'));
+    await refused(4, '--secret-key FILE', () => run('unyank', NEW));
     expect(await run('yank', NEW, '--reason', 'bad', '--allow-unsigned')).toMatchObject({ exitCode: 0 });
     expect(await yanks()).toEqual([]);
   });
 
-  it('do not believe a yank of somebody unknown, nor a damaged one: it is replaced, or removed', async () => {
+  it('do not believe a yank of somebody unknown, nor a damaged one: it is replaced', async () => {
     const forged = { version: NEW, reason: 'bad', time: '2026-11-02T00:00:00Z' };
     const spoil = [
       () => putDocument(bucket, YANK, KEY, forged, [sampleKey('other-1')]),
@@ -118,14 +122,50 @@ describe('carport release yank and unyank', () => {
       expect(await yank('bad', NEW)).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('is yanked\n') });
       expect(await yanks()).toMatchObject([{ version: NEW, reason: 'bad' }]);
       await each();
-      expect((await run('unyank', NEW)).lines).toEqual([NEW]);
+      expect((await unyank(NEW)).lines).toEqual([NEW]);
+      expect(await yanks()).toMatchObject([{ version: NEW, reason: null }]);
     }
   });
 
+  it('are remembered by the index: a yank that somebody removes, or exchanges for an older one, goes on counting', async () => {
+    const publish = async () => {
+      const args = ['index', 'publish', '--to', bucket, '--secret-key', keyFile.file];
+      const { exitCode, stderr } = await box().carport(args);
+      expect(exitCode, stderr).toBe(0);
+      return stderr;
+    };
+    const said = (version: string, reason: string | null, day: number) =>
+      putDocument(bucket, YANK, versionKey(YANKS, version), { version, reason, time: `2026-11-0${day}T00:00:00Z` }, [
+        key,
+      ]);
+    await said(NEW, 'bad', 2);
+    await publish();
+    await rm(join(bucket, KEY));
+    expect(await publish()).toContain('has gone: `v1.3.0` goes on being yanked');
+    expect(await latest()).toBe(OLD);
+    // Also in a second run.
+    expect(await publish()).toContain('goes on being yanked');
+    expect((await yank('bad', NEW)).stderr).toContain('for this reason already');
+    expect((await unyank(NEW)).lines).toEqual([NEW]);
+    await publish();
+    expect(await latest()).toBe(NEW);
+    await said(NEW, 'bad', 2);
+    expect(await publish()).toContain('is older than what was said last: `v1.3.0` is not yanked any more');
+    expect(await latest()).toBe(NEW);
+    expect((await unyank(NEW)).stderr).toBe('`v1.3.0` was not yanked\n');
+    // A clock that is slow has the last word all the same.
+    await said(OLD, 'bad', 3);
+    await putDocument(bucket, YANK, KEY, { version: NEW, reason: 'bad', time: '2099-01-01T00:00:00Z' }, [key]);
+    await publish();
+    expect((await unyank(NEW)).lines).toEqual([NEW]);
+    await publish();
+    expect(await latest()).toBe(NEW);
+  });
+
   it('cannot change a web server', async () => {
-    const web = (...args: readonly string[]) => box().carport(['release', ...args, '--to', 'http://127.0.0.1:9/']);
-    expect(await web('unyank', NEW)).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('nothing can be') });
-    const yanked = await web('yank', NEW, '--reason', 'bad', '--secret-key', keyFile.file);
+    const web = (...args: readonly string[]) =>
+      box().carport(['release', ...args, '--to', 'http://127.0.0.1:9/', '--secret-key', keyFile.file]);
+    const yanked = await web('yank', NEW, '--reason', 'bad');
     expect(yanked).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('cannot be listed') });
   });
 });

@@ -5,7 +5,7 @@ import { openFileStore } from '#cache/object-store/file.js';
 import type { ObjectStore } from '#cache/object-store/object-store.js';
 import { CarportError } from '#lib/errors.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
-import { fileKey, fragmentKey } from '#release/layout.js';
+import { fileKey, fragmentKey, LEDGER_KEY } from '#release/layout.js';
 import type { Publication } from '#release/publication.js';
 import { type PublishOptions, publishIndex } from '#release/publish.js';
 import { type ReleaseSources, trusted } from '#release/sources.js';
@@ -47,7 +47,7 @@ describe('an index that is published', () => {
   const put = (version: string, more: { readonly target?: string; readonly commit?: string } = {}) =>
     putRelease(bucket, { version, keys: [key], ...more });
   const publish = (objects: ObjectStore = openFileStore(bucket), options: Partial<PublishOptions> = {}) =>
-    publishIndex(objects, publicationOf, { policy, allowEmpty: false, dryRun: false, ...options });
+    publishIndex(objects, publicationOf, { policy, keys: [key], allowEmpty: false, dryRun: false, ...options });
   const watch = (before?: (call: StoreCall) => Promise<void> | void) => watchStore(openFileStore(bucket), before);
   const read = (at: string) => readFile(box().path('bucket', at), 'utf8');
   /** What is published is what an undisturbed run would publish. */
@@ -78,12 +78,102 @@ describe('an index that is published', () => {
     expect(changes()).toEqual([
       ...ENTRIES.map((each) => `${each.includes(TEST_TARGET) ? 'alias' : 'put'} ${each}`),
       'remove releases/v0/SHA256SUMS',
+      `put ${LEDGER_KEY}`,
     ]);
     const firstChange = calls.findIndex((call) => call.startsWith('put '));
     expect(calls.findLastIndex((call) => call.startsWith('read carport/'))).toBeLessThan(firstChange);
     expect(await read(`releases/latest/stable/${TEST_TARGET}/garage`)).toBe(`garage v2 for ${TEST_TARGET}`);
     expect(await read('releases/of-somebody.txt')).toBe('x');
     await expectCurrent();
+  });
+
+  it('has signatures before what they are of, of whichever release', async () => {
+    for (let version = 0; version < 100; version++) await put(`v${version}`);
+    const { objects, calls } = watch();
+    const done: string[] = [];
+    const slow: ObjectStore = {
+      ...objects,
+      async put(at, body, metadata) {
+        // What is begun first is done last.
+        if (at.endsWith('.minisig')) await sleep(5);
+        await objects.put(at, body, metadata);
+        done.push(at);
+      },
+    };
+    const signed = (sources: ReleaseSources): Publication => {
+      const publication = publicationOf(sources);
+      const isSums = (at: string) => at.endsWith('/SHA256SUMS');
+      const entries = [...publication.entries].flatMap((entry) =>
+        isSums(entry.key)
+          ? [{ key: `${entry.key}.minisig`, content: entry.key, contentType: 'text/plain' }, entry]
+          : [entry],
+      );
+      return { ...publication, entries };
+    };
+    await publishIndex(slow, signed, { policy, keys: [key], allowEmpty: false, dryRun: false });
+    const sums = done.filter((at) => at.endsWith('/SHA256SUMS'));
+    expect(sums).toHaveLength(100);
+    for (const at of sums) {
+      expect(calls.indexOf(`put ${at}`)).toBeGreaterThan(calls.indexOf(`put ${at}.minisig`));
+      expect(done.indexOf(at)).toBeGreaterThan(done.indexOf(`${at}.minisig`));
+    }
+  });
+
+  it('is made again only where something has changed, as its ledger tells', async () => {
+    for (const version of ['v1', 'v2', 'v3']) await put(version);
+    const made: string[] = [];
+    const lazy = (sources: ReleaseSources): Publication => {
+      const publication = publicationOf(sources);
+      const entries = [...publication.entries].map((entry) => {
+        if (!('content' in entry) || !entry.key.endsWith('SHA256SUMS')) return entry;
+        const { content } = entry;
+        return {
+          ...{ key: entry.key, contentType: 'text/plain', fingerprint: `of ${content}` },
+          get content() {
+            made.push(entry.key);
+            return content;
+          },
+        };
+      });
+      return { ...publication, entries };
+    };
+    const run = async (keys = [key]) => {
+      made.length = 0;
+      const watched = watch();
+      const { written, warnings } = await publishIndex(watched.objects, lazy, {
+        ...{ policy, keys, allowEmpty: false, dryRun: false },
+      });
+      expect(warnings).toEqual([]);
+      return { ...watched, written: written.filter((at) => at.endsWith('SHA256SUMS')) };
+    };
+    expect((await run([])).calls.filter((call) => call.endsWith(LEDGER_KEY))).toEqual([`read ${LEDGER_KEY}`]);
+    await run();
+    const quiet = await run();
+    expect(made).toEqual([]);
+    expect(quiet.changes().filter((call) => call.startsWith('put '))).toEqual([]);
+    expect(quiet.calls.filter((call) => /^read (carport.releases|releases.v)/.test(call))).toEqual([]);
+    // No listing but those that it must have: all sources once, and what is published.
+    expect(quiet.calls.filter((call) => call.startsWith('list ')).length).toBe(7);
+    await writeFile(box().path('bucket/releases/v1/SHA256SUMS'), 'sums of vX');
+    await rm(box().path('bucket/releases/v2/SHA256SUMS'));
+    await put('v3', { commit: 'a'.repeat(40) });
+    const mended = await run();
+    expect(new Set(made)).toEqual(new Set(['releases/v1/SHA256SUMS', 'releases/v2/SHA256SUMS']));
+    expect(mended.written).toEqual(['releases/v1/SHA256SUMS', 'releases/v2/SHA256SUMS']);
+    expect(mended.calls.filter((call) => call.startsWith('read carport/releases'))).toEqual([
+      `read ${fragmentKey('v3', TEST_TARGET)}`,
+    ]);
+    await run();
+    expect(made).toEqual([]);
+    // What another has put there since it was written is not taken for ours.
+    await rm(box().path('bucket/releases/v2/SHA256SUMS'));
+    const racing = watch(async (call) => {
+      if (call !== 'put _releases.html' && call !== 'alias releases/latest/stable/x86_64-unknown-linux-musl/garage')
+        return;
+      await writeFile(box().path('bucket/releases/v2/SHA256SUMS'), 'sums of vX');
+    });
+    await publishIndex(racing.objects, lazy, { policy, keys: [key], allowEmpty: false, dryRun: false });
+    expect((await run()).written).toEqual(['releases/v2/SHA256SUMS']);
   });
 
   it('never shows a part of a release that was finished while it was read', async () => {
@@ -133,7 +223,9 @@ describe('an index that is published', () => {
       },
     };
     expect((await publish(encrypted)).unchanged).toBe(5);
-    expect(changes()).toEqual(['alias releases/latest/stable/x86_64-unknown-linux-musl/garage']);
+    expect(changes().filter((call) => call !== `put ${LEDGER_KEY}`)).toEqual([
+      'alias releases/latest/stable/x86_64-unknown-linux-musl/garage',
+    ]);
     expect(calls).toContain('read releases/index.json');
   });
 

@@ -33,6 +33,7 @@ describe('what a bucket says of releases', () => {
   it('is nothing where nothing is', async () => {
     expect(await read()).toEqual({
       ...{ files: [], fragments: [], yanks: [], promotions: [], prunings: [], damaged: [], warnings: [] },
+      strippedKeys: new Set(),
     });
   });
 
