@@ -6,6 +6,7 @@ import type * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { SETTINGS } from '#bin/settings.js';
 import { FRAGMENT, FRAGMENT_LIMITS, LEDGER, PROMOTION, PRUNING, YANK } from '#release/documents.js';
+import { renderLedger } from '#release/ledger.js';
 import { MAX_DOCUMENT, parseDocument, renderDocument } from '#release/signed-document.js';
 import { listed } from '../index-generator/listings.js';
 import { program } from '../samples/project.js';
@@ -108,6 +109,26 @@ describe('docs/releases.md', () => {
     const [, section] = page.split(`### ${heading}\n`);
     expect(section!.split('\n##', 1)[0]).toContain(`\`${tag}\``);
     expect(rowsBelow(heading).map(([field]) => field!.slice(1, -1))).toEqual(fieldsOf(entries));
+  });
+
+  it('shows every line of a ledger, in the order in which they are', () => {
+    const { value } = parseDocument(FRAGMENT, blocksBelow('Fragments', 'json')[0]!);
+    const known = { stamp: '1 2', signer: 'releases.example.org-1:AAAA' };
+    const yank = { version: 'v1.2.0', reason: null, time: value.time };
+    const text = renderLedger(
+      {
+        ...{ fragments: [{ ...known, value }], yanks: [{ ...known, value: yank }], updated: null, state: null },
+        published: new Map([['releases/index.json', { stamp: '1 2', fingerprint: 'of its content' }]]),
+      },
+      [],
+    );
+    const lines = text.trimEnd().split('\n').slice(1);
+    const shapes = lines.map((line) => {
+      const row: readonly unknown[] = JSON.parse(line);
+      return [row[0], row.length];
+    });
+    const shown = blocksBelow('The ledger', 'text')[0]!.matchAll(/^\["(\w+)", (.*?)\] {2,}/gm);
+    expect([...shown].map(([, kind, more]) => [kind, 1 + more!.split(', ').length])).toEqual(shapes);
   });
 
   it('shows a fragment as it is written, and names the limits', () => {
