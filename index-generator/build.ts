@@ -8,14 +8,6 @@ import { allReleases, CHANNELS, type Channel, type Release, type ReleaseIndex, t
 import { compareText } from './order.js';
 import type { Rules } from './rules.js';
 
-/** Until the reader of sources has these. */
-type Sources = ReleaseSources & {
-  readonly strippedKeys?: ReadonlySet<string>;
-  readonly updatedBefore?: string | undefined;
-};
-
-const NONE: ReadonlySet<string> = new Set();
-
 export interface BuiltIndex {
   readonly index: ReleaseIndex;
   /** What was left out, and why. */
@@ -27,7 +19,11 @@ export interface BuiltIndex {
  * releases. A stable release that lacks one of `requiredTargets` says so. A warning begins with the key or the version that
  * it is about.
  */
-export function buildReleaseIndex(sources: Sources, rules: Rules, requiredTargets: readonly string[] = []): BuiltIndex {
+export function buildReleaseIndex(
+  sources: ReleaseSources,
+  rules: Rules,
+  requiredTargets: readonly string[] = [],
+): BuiltIndex {
   const warnings = [...sources.warnings];
   const hidden = hiddenVersions(sources);
   const entries = groupBy(readEntries(sources, hidden, warnings), ({ version }) => version);
@@ -41,7 +37,7 @@ export function buildReleaseIndex(sources: Sources, rules: Rules, requiredTarget
     const said: Said = {
       fragments: [...(fragments.get(version) ?? [])].sort((a, b) => compareText(a.target, b.target)),
       yank: yanks.get(version),
-      strippedKeys: sources.strippedKeys ?? NONE,
+      strippedKeys: sources.strippedKeys,
     };
     const release = makeRelease(version, entries.get(version) ?? [], said, rules, warnings);
     if (release) releases[release.channel].push(release);
@@ -226,7 +222,7 @@ interface Timed {
 }
 
 /** Of all that counts when it is asked how new an index is. */
-function* timesOf(sources: Sources, releases: readonly Release[]): Generator<string | undefined> {
+function* timesOf(sources: ReleaseSources, releases: readonly Release[]): Generator<string | undefined> {
   yield sources.updatedBefore;
   for (const { changed } of trusted(sources.fragments)) yield changed;
   for (const marks of [sources.yanks, sources.promotions, sources.prunings]) {

@@ -32,7 +32,7 @@ export async function publish(options: PublishIndexOptions, context: Context): P
   const indexOptions = { ...indexOptionsOf(settings, keys), ...(compat && { compat }) };
   const tell = (message: string) => note(context, options, message);
   if (indexOptions.baseUrl === undefined) {
-    tell('no address is set for users: give `--base-url URL`, and commands on the page and entries of feeds have one');
+    tell('no address is set for users: give `--base-url URL`, and there are commands on the page, and feeds');
   }
   const knowsKey = keys.length > 0 || allowUnsigned;
   if (!knowsKey) tell('no key is given: this leaves signatures out');

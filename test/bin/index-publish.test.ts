@@ -8,7 +8,7 @@ import { type KeyFile, type RunOptions, useSandbox } from '../support/sandbox.js
 
 const BASE = 'https://releases.example.org/';
 const NO_ADDRESS =
-  'no address is set for users: give `--base-url URL`, and commands on the page and entries of feeds have one\n';
+  'no address is set for users: give `--base-url URL`, and there are commands on the page, and feeds\n';
 
 describe('carport index publish', () => {
   const box = useSandbox();
@@ -150,7 +150,7 @@ describe('carport index publish', () => {
     const { stderr } = await publish();
     expect(stderr.split('\n').length).toBe(22);
     expect(stderr).toContain('warning: `carport/releases/v2.0.0/');
-    expect(stderr).toContain('21 more warnings');
+    expect(stderr).toContain('22 more warnings');
     expect(stderr).not.toContain('\x9b');
     const index = JSON.parse(await readFile(`${bucket}/releases/index.json`, 'utf8'));
     expect(

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { loadSecretKeys } from '#bin/keys.js';
 import { PROMOTION, YANK } from '#release/documents.js';
@@ -284,6 +284,18 @@ describe('carport index build --from', () => {
     ]);
     const all = await build('--allow-unsigned');
     expect([all.exitCode, (await index()).length]).toEqual([0, 2]);
+  });
+
+  it('misses what was signed, also in an index that is made elsewhere', async () => {
+    const { file, publicKey } = await put();
+    await box().succeed(['index', 'publish', '--to', bucket(), '--secret-key', file]);
+    const target = 'x86_64-unknown-linux-musl';
+    await rm(box().path(`bucket/carport/releases/v1.0.0/${target}.json`));
+    await writeFile(box().path(`bucket/_releases/v1.0.0/${target}/garage`), 'evil');
+    const ran = await build('--trusted-key', publicKey);
+    expect(ran.stderr).toContain(`\`_releases/v1.0.0/${target}/garage\` was signed, and what was signed has gone`);
+    expect((await index()).map(({ version }: { version: string }) => version)).toEqual(['v1.1.0']);
+    await expect(stat(out('releases/latest/stable.json'))).rejects.toThrow('ENOENT');
   });
 
   it('lets in nothing that a stranger puts beside what is signed', async () => {
