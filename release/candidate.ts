@@ -1,6 +1,6 @@
 import { CarportError } from '../lib/errors.js';
 import type { Fragment, FragmentFile } from './documents.js';
-import { FRAGMENTS, fileKey, isSidecar, parseFileKey } from './layout.js';
+import { FRAGMENTS, fileKey, isSidecar, parseFileKey, YANKS } from './layout.js';
 import { type ReleaseSources, trusted } from './sources.js';
 
 /** A release that another is to be made of: whole, and signed. */
@@ -59,6 +59,18 @@ function isReleaseFile(key: string): boolean {
 export function commitOf({ fragments }: Candidate): string | undefined {
   const [commit, ...others] = new Set(fragments.map((fragment) => fragment.commit));
   return others.length === 0 ? (commit ?? undefined) : undefined;
+}
+
+/** Why it should not be used, be it said by somebody who is not trusted, or in a way that cannot be read. */
+export function yankOf({ version, sources }: Candidate): string | undefined {
+  const [yank] = sources.yanks;
+  const damaged = sources.damaged.find((key) => key.startsWith(YANKS));
+  if (damaged !== undefined) return `\`${damaged}\` cannot be read`;
+  if (!yank || (yank.trusted && yank.value.reason === null)) return undefined;
+  if (yank.trusted) return `\`${version}\` is yanked: ${yank.value.reason}`;
+  const what = yank.value.reason === null ? 'taken back a yank of' : 'yanked';
+  const why = yank.value.reason === null ? '' : `: ${yank.value.reason}`;
+  return `somebody who is not trusted has ${what} \`${version}\`${why}`;
 }
 
 /** The error of a release that is not there. */

@@ -78,7 +78,7 @@ export async function refusePromotion(publisher: Publisher, late: boolean): Prom
   const promote = `\`carport release promote ${from} --as ${version} --to CHANNEL\``;
   if (late) {
     throw new CarportError('E_UNAVAILABLE', `\`${version}\` is being made of \`${from}\` at the same time`, {
-      hint: `wait until ${promote} has ended: it stops when it sees these files. Then run this again`,
+      hint: `wait until ${promote} has ended, then run this again`,
     });
   }
   throw new CarportError('E_USAGE', `\`${version}\` is being made of \`${from}\`, and that is not done`, {

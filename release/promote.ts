@@ -1,14 +1,22 @@
 import pLimit from 'p-limit';
 import type { ObjectStore } from '../cache/object-store/object-store.js';
-import { CarportError } from '../lib/errors.js';
+import { CarportError, type ErrorCode } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
-import { type Candidate, filesOf, type ReleaseFile, releaseFiles } from './candidate.js';
-import { FRAGMENT, FRAGMENT_LIMITS, type Fragment, PROMOTION, type Promotion, toReleaseTime } from './documents.js';
+import { type Candidate, candidateOf, filesOf, type ReleaseFile, releaseFiles, yankOf } from './candidate.js';
+import { FRAGMENT_LIMITS, type Fragment, type Promotion, toReleaseTime } from './documents.js';
 import type { Verdict } from './gates/gate.js';
-import { FRAGMENTS, fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey } from './layout.js';
-import { renderDocument } from './signed-document.js';
-import { doubtAbout, type ReleaseSources, readDocument, readSources, trusted } from './sources.js';
+import { FRAGMENTS, fileKey, fragmentKey } from './layout.js';
+import {
+  type RemovableStore,
+  readPromotionMark,
+  removePromotionMark,
+  removePruningMarks,
+  writePromotionMark,
+} from './marks.js';
+import { findFragment, putFragment } from './published-fragment.js';
+import { type Found, type ReleaseSources, readSources, trusted } from './sources.js';
+import type { StoredDocument } from './stored-document.js';
 import { hasBytes } from './stored-hash.js';
 
 /** How far a promotion has come: of `abandoned` the new version was begun of another release. */
@@ -33,9 +41,6 @@ export interface PromotedFile extends ReleaseFile {
 
 /** Files that are copied at a time: each is read once more. */
 const AT_ONCE = 4;
-
-/** Changes, as pins do. */
-const METADATA = { contentType: 'application/json', cacheControl: 'no-cache' } as const;
 
 /** How often it is looked before a version is said to be another's. */
 const LOOKS = 3;
@@ -65,7 +70,7 @@ export async function lookAtVersion(
 export function promotionState(candidate: Candidate, version: string, sources: ReleaseSources): PromotionState {
   const mark = trusted(sources.promotions)[0];
   if (sources.prunings.some(({ value }) => value.deleting)) {
-    throw taken(version, 'it is being removed', 'wait until `carport release prune --delete` is done');
+    throw beingRemoved(version);
   }
   if (mark) return mark.from === candidate.version ? 'begun' : 'abandoned';
   const isEmpty = releaseFiles(sources).length === 0 && sources.fragments.length === 0 && !hasDamage(sources);
@@ -84,32 +89,58 @@ export function unfinishedPromotion(sources: ReleaseSources): Promotion | undefi
 /**
  * Makes a release of another: the same bytes, copied within the store. A mark hides it from the index until all of it is
  * there, was read again, and is signed; whoever is killed runs it again. Of two that make the same version of different
- * releases one stops: each looks for its own mark before it copies. Throws `E_INTEGRITY` when what was copied is not what
- * was signed, and leaves the mark.
+ * releases one stops: each looks for its own mark before it copies. Somebody who publishes files of the version himself
+ * comes first: what was copied is taken back. Throws `E_INTEGRITY` when what was copied is not what was signed, and leaves
+ * the mark.
  */
 export async function promoteRelease(
   objects: ObjectStore,
   request: PromotionRequest,
 ): Promise<readonly PromotedFile[]> {
-  const { candidate, version, policy } = request;
+  const { version, policy, discard } = request;
   const store = requireWritable(objects);
-  if (request.discard) await removeRelease(store, version);
-  await mark(store, request);
-  const there = await readSources(store, policy, version);
-  await refuseOthers(store, request, there);
-  await store.remove([versionKey(PRUNINGS, version)]);
-  const sizes = new Map(there.files.map(({ key, size }) => [key, size]));
-  const files = filesOf(version, candidate.fragments);
-  const states = await pLimit(AT_ONCE).map(files, (file) => copyFile(store, request, file, sizes.has(file.key)));
-  await writeFragments(store, request, trusted(there.fragments));
-  await requireMark(store, request);
-  const fault = faultOf(candidate, version, await readSources(store, policy, version));
-  if (fault !== undefined) throw notWhole(version, fault);
-  await store.remove([versionKey(PROMOTIONS, version)]);
-  return files.map((file, index) => ({ ...file, state: states[index]! }));
+  if (discard) await discardPromotion(store, version, policy);
+  else await refuseOtherMark(store, request);
+  const made: Made = { files: new Set(), fragments: new Set() };
+  try {
+    return await makeRelease(store, request, made);
+  } catch (error) {
+    if (isFinal(error)) await takeBack(store, request, made);
+    throw error;
+  }
 }
 
-type WritableStore = ObjectStore & Required<Pick<ObjectStore, 'copy' | 'remove'>>;
+/**
+ * Removes what an unfinished promotion to a version has left, and its mark; says whether there was one, or one that was
+ * `from` this release. Throws `E_USAGE` when somebody has published files of the version himself: these stay.
+ */
+export async function discardPromotion(
+  objects: ObjectStore,
+  version: string,
+  policy: TrustPolicy,
+  from?: string,
+): Promise<boolean> {
+  const store = requireWritable(objects);
+  const mark = await readPromotionMark(store, version, policy);
+  if (mark.state !== 'trusted' || (from ?? mark.value.from) !== mark.value.from) return false;
+  const there = await readSources(store, policy, version);
+  const others = otherFragments(mark.value.from, there);
+  const kept = new Set([...others.map(({ key }) => key), ...keysOfFragments(version, others)]);
+  const fragments = [...there.fragments.map(({ key }) => key), ...there.damaged.filter(isFragmentKey)];
+  await store.remove(fragments.filter((key) => !kept.has(key)));
+  await store.remove(there.files.map(({ key }) => key).filter((key) => !kept.has(key)));
+  await removePromotionMark(store, version);
+  if (others[0]) throw ofAnother(version, others[0].key);
+  return true;
+}
+
+type WritableStore = RemovableStore & Required<Pick<ObjectStore, 'copy'>>;
+
+/** Keys of what a run has written. */
+interface Made {
+  readonly files: Set<string>;
+  readonly fragments: Set<string>;
+}
 
 function requireWritable(objects: ObjectStore): WritableStore {
   if (objects.copy && objects.remove) return objects as WritableStore;
@@ -118,49 +149,148 @@ function requireWritable(objects: ObjectStore): WritableStore {
   });
 }
 
-/** All that was copied for a promotion that is given up. Its mark stays until another takes its place. */
-async function removeRelease(store: WritableStore, version: string): Promise<void> {
-  const { files, fragments, damaged } = await readSources(store, { keys: [], allowUnsigned: false }, version);
-  await store.remove([...fragments.map(({ key }) => key), ...damaged.filter((key) => key.startsWith(FRAGMENTS))]);
-  await store.remove(files.map(({ key }) => key));
+async function makeRelease(
+  store: WritableStore,
+  request: PromotionRequest,
+  made: Made,
+): Promise<readonly PromotedFile[]> {
+  const { candidate, version, policy } = request;
+  await writeMark(store, request);
+  const there = await readSources(store, policy, version);
+  await refuseOthers(store, request, there);
+  await refuseChange(store, request);
+  await removePruningMarks(store, [version]);
+  const files = filesOf(version, candidate.fragments);
+  const states = await copyAll(files, (file) => copyFile(store, request, file, made));
+  await writeFragments(store, request, trusted(there.fragments), made);
+  await requireMark(store, request);
+  const whole = await readSources(store, policy, version);
+  const [other] = otherFragments(candidate.version, whole);
+  if (other) throw ofAnother(version, other.key);
+  const fault = faultOf(candidate, version, whole);
+  if (fault !== undefined) throw notWhole(version, fault);
+  await removePromotionMark(store, version);
+  return files.map((file, index) => ({ ...file, state: states[index]! }));
 }
 
-async function mark(store: WritableStore, request: PromotionRequest): Promise<void> {
-  const { candidate, version, keys, now } = request;
-  const value = { version, from: candidate.version, time: toReleaseTime(now) };
-  await store.put(versionKey(PROMOTIONS, version), Buffer.from(renderDocument(PROMOTION, value, keys)), METADATA);
+/** Some at a time. When one fails no other is begun, and those that were are waited for. */
+async function copyAll<T>(
+  files: readonly ReleaseFile[],
+  copy: (file: ReleaseFile) => Promise<T>,
+): Promise<readonly T[]> {
+  const limit = pLimit(AT_ONCE);
+  let failure: { readonly error: unknown } | undefined;
+  const states: T[] = [];
+  const copyOne = async (file: ReleaseFile, index: number) => {
+    if (failure) return;
+    try {
+      states[index] = await copy(file);
+    } catch (error) {
+      failure ??= { error };
+    }
+  };
+  await limit.map(files, copyOne);
+  if (failure) throw failure.error;
+  return states;
 }
 
-/** Another promotion may have written its own mark in the meantime. That there is none any more says that this one is done. */
-async function requireMark(store: WritableStore, { candidate, version, policy }: PromotionRequest): Promise<void> {
-  const key = versionKey(PROMOTIONS, version);
-  const found = await readDocument(store, PROMOTION, key).catch(ignoreDamage);
-  if (!found || doubtAbout(PROMOTION, found, policy) !== undefined || found.value.from === candidate.version) return;
-  throw taken(version, `it is being made of \`${found.value.from}\` at this moment`);
+/** Whether there was nothing of the promotion before this run. */
+function isFresh({ state, discard }: PromotionRequest): boolean {
+  return state === 'new' || discard;
+}
+
+/** Whether to run it again would not help: another release has the name, or the source is not what it was. */
+function isFinal(error: unknown): boolean {
+  const codes: readonly ErrorCode[] = ['E_USAGE', 'E_GATE', 'E_NOT_FOUND', 'E_SIGNATURE', 'E_UNSUPPORTED'];
+  return error instanceof CarportError && codes.includes(error.code);
 }
 
 /**
- * Somebody may have come before the mark was there. A release that is signed is not to be hidden by it; what has files only
- * may be in the making itself, under a mark that this one has replaced.
+ * Frees the version: what was made of the candidate goes, then the mark, unless it is another's. What an earlier run has
+ * made goes only where somebody else has published files: there the promotion cannot be finished any more.
  */
-async function refuseOthers(store: WritableStore, request: PromotionRequest, there: ReleaseSources): Promise<void> {
-  await requireMark(store, request);
-  const { candidate, version, state } = request;
-  const [fragment] = otherFragments(candidate, there);
-  if (fragment !== undefined && state === 'new') await store.remove([versionKey(PROMOTIONS, version)]);
-  const files = otherFiles(candidate, version, there);
-  const exchanged = state === 'new' ? await otherBytes(store, candidate, version, there) : [];
-  const other = fragment ?? files[0] ?? exchanged[0];
-  if (other === undefined) return;
-  const hint = `if nobody else is at work there, run this again with \`--discard\`, which removes what is below \`${version}\``;
-  throw taken(version, `\`${other}\` is of another release`, fragment === undefined ? hint : undefined);
+async function takeBack(store: WritableStore, request: PromotionRequest, made: Made): Promise<void> {
+  const { candidate, version, policy } = request;
+  const there = await readSources(store, policy, version);
+  const others = otherFragments(candidate.version, there);
+  const fresh = isFresh(request);
+  if (!fresh && others.length === 0) return;
+  const ours = there.fragments.filter(({ key, trusted }) => trusted && (!fresh || made.fragments.has(key)));
+  await store.remove(ours.filter((found) => !others.includes(found)).map(({ key }) => key));
+  const kept = new Set(keysOfFragments(version, others));
+  const copies = filesOf(version, candidate.fragments).filter(
+    ({ key }) => !kept.has(key) && (!fresh || made.files.has(key)),
+  );
+  const right = await pLimit(AT_ONCE).map(copies, (file) => hasBytes(store, file.key, file));
+  await store.remove(copies.filter((_, index) => right[index]).map(({ key }) => key));
+  const mark = await readPromotionMark(store, version, policy);
+  if (mark.state === 'trusted' && mark.value.from === candidate.version) await removePromotionMark(store, version);
 }
 
-/** Keys of fragments that are believed, and are not of the promotion. */
-function otherFragments(candidate: Candidate, { fragments }: ReleaseSources): readonly string[] {
-  return fragments
-    .filter((found) => found.trusted && found.value.promotion?.from !== candidate.version)
-    .map(({ key }) => key);
+async function writeMark(store: WritableStore, { candidate, version, keys, now }: PromotionRequest): Promise<void> {
+  await writePromotionMark(store, { version, from: candidate.version, time: toReleaseTime(now) }, keys);
+}
+
+/** Another promotion may have written its own mark in the meantime. */
+async function refuseOtherMark(
+  store: WritableStore,
+  { candidate, version, policy }: PromotionRequest,
+): Promise<StoredDocument<Promotion>> {
+  const mark = await readPromotionMark(store, version, policy);
+  if (mark.state !== 'trusted' || mark.value.from === candidate.version) return mark;
+  throw taken(version, `it is being made of \`${mark.value.from}\` at this moment`);
+}
+
+/**
+ * Looks for its own mark. Where there is none any more, another run has finished the same promotion; or one that could not
+ * know of this one has written its own, and has taken that back.
+ */
+async function requireMark(store: WritableStore, request: PromotionRequest): Promise<void> {
+  const { candidate, version, policy } = request;
+  const mark = await refuseOtherMark(store, request);
+  if (mark.state === 'trusted') return;
+  const isDone = faultOf(candidate, version, await readSources(store, policy, version)) === undefined;
+  if (!isDone) await writeMark(store, request);
+}
+
+/** Somebody may have come before the mark was there. */
+async function refuseOthers(store: WritableStore, request: PromotionRequest, there: ReleaseSources): Promise<void> {
+  await requireMark(store, request);
+  const { candidate, version } = request;
+  if (there.prunings.some(({ value }) => value.deleting)) throw beingRemoved(version);
+  const [fragment] = otherFragments(candidate.version, there);
+  const files = otherFiles(candidate, version, there);
+  const exchanged = isFresh(request) ? await otherBytes(store, candidate, version, there) : [];
+  const other = fragment?.key ?? files[0] ?? exchanged[0];
+  if (other === undefined) return;
+  const hint = `if nobody else is at work there, run this again with \`--discard\`, which removes what is below \`${version}\``;
+  throw ofAnother(version, other, isFresh(request) || fragment ? undefined : hint);
+}
+
+/** Gates may take hours. From here on nobody who looks for marks removes the source. */
+async function refuseChange(store: WritableStore, { candidate, policy }: PromotionRequest): Promise<void> {
+  const { version, fragments } = candidate;
+  const now = candidateOf(version, await readSources(store, policy, version));
+  const yank = yankOf(now);
+  const isSame = JSON.stringify(now.fragments) === JSON.stringify(fragments);
+  if (yank === undefined && isSame) return;
+  throw new CarportError('E_GATE', `\`${version}\` has changed since the gates were asked`, {
+    cause: new Error(yank ?? 'something else is published of it'),
+    hint: 'nothing was promoted: run it again, which asks them again',
+  });
+}
+
+/** Fragments that are believed, and are not of the promotion. */
+function otherFragments(from: string, { fragments }: ReleaseSources): readonly Found<Fragment>[] {
+  return fragments.filter((found) => found.trusted && found.value.promotion?.from !== from);
+}
+
+/** Keys of the files that fragments tell of. */
+function keysOfFragments(version: string, fragments: readonly Found<Fragment>[]): readonly string[] {
+  return filesOf(
+    version,
+    fragments.map(({ value }) => value),
+  ).map(({ key }) => key);
 }
 
 /** Keys of files that a promotion does not make. */
@@ -185,14 +315,20 @@ async function copyFile(
   store: WritableStore,
   request: PromotionRequest,
   file: ReleaseFile,
-  isThere: boolean,
+  made: Made,
 ): Promise<PromotedFile['state']> {
-  if (isThere && (await hasBytes(store, file.key, file))) return 'unchanged';
-  await requireMark(store, request);
   const { candidate, version } = request;
+  await requireMark(store, request);
+  if ((await store.size(file.key)) !== undefined) {
+    if (await hasBytes(store, file.key, file)) return 'unchanged';
+    // Somebody who had looked for marks before there was one has just put it.
+    if (isFresh(request)) throw ofAnother(version, file.key);
+  }
   const source = fileKey(candidate.version, file.target, file.name);
+  made.files.add(file.key);
   await store.copy(source, file.key);
   if (await hasBytes(store, file.key, file)) return 'copied';
+  if (isFresh(request) && (await hasBytes(store, source, file))) throw ofAnother(version, file.key);
   throw new CarportError('E_INTEGRITY', `\`${source}\` has changed since it was signed`, {
     hint: `\`${version}\` stays hidden: publish \`${candidate.version}\` again with \`carport release put --replace\`, and run this again`,
   });
@@ -203,8 +339,9 @@ async function writeFragments(
   store: WritableStore,
   request: PromotionRequest,
   there: readonly Fragment[],
+  made: Made,
 ): Promise<void> {
-  const { candidate, version, gates, keys, now } = request;
+  const { candidate, version, gates, keys, now, policy } = request;
   const time = there.map((fragment) => fragment.time).sort()[0] ?? toReleaseTime(now);
   const promotion = {
     from: candidate.version,
@@ -215,8 +352,11 @@ async function writeFragments(
     if (there.some((each) => isPromoted(each, fragment))) continue;
     // How its bytes came about stays true.
     const promoted = { ...fragment, version, time, changed: time, promotion };
-    const text = renderDocument(FRAGMENT, promoted, keys);
-    await store.put(fragmentKey(version, fragment.target), Buffer.from(text), METADATA);
+    const key = fragmentKey(version, fragment.target);
+    const before = await findFragment(store, version, fragment.target, policy);
+    if (before.state === 'trusted' && before.value.promotion?.from !== candidate.version) throw ofAnother(version, key);
+    made.fragments.add(key);
+    await putFragment(store, promoted, keys);
   }
 }
 
@@ -229,7 +369,8 @@ function isPromoted(fragment: Fragment, source: Fragment): boolean {
 function faultOf(candidate: Candidate, version: string, sources: ReleaseSources): string | undefined {
   const fragments = trusted(sources.fragments);
   if (fragments.length < sources.fragments.length || hasDamage(sources)) return 'not all of it is signed';
-  const [other] = [...otherFiles(candidate, version, sources), ...otherFragments(candidate, sources)];
+  const others = otherFragments(candidate.version, sources).map(({ key }) => key);
+  const [other] = [...otherFiles(candidate, version, sources), ...others];
   if (other !== undefined) return `\`${other}\` is of another release`;
   const missing = candidate.fragments.find((source) => !fragments.some((each) => isPromoted(each, source)));
   if (missing) return `its files for \`${missing.target}\` are others than those of \`${candidate.version}\``;
@@ -241,20 +382,27 @@ function faultOf(candidate: Candidate, version: string, sources: ReleaseSources)
 
 /** Whether a fragment is there that cannot be read. */
 function hasDamage({ damaged }: ReleaseSources): boolean {
-  return damaged.some((key) => key.startsWith(FRAGMENTS));
+  return damaged.some(isFragmentKey);
+}
+
+function isFragmentKey(key: string): boolean {
+  return key.startsWith(FRAGMENTS);
 }
 
 function taken(version: string, why: string, hint = 'no release is overwritten: give another name with `--as`') {
   return new CarportError('E_USAGE', `\`${version}\` is there, and is not the same: ${why}`, { hint });
 }
 
+function ofAnother(version: string, key: string, hint?: string): CarportError {
+  return taken(version, `\`${key}\` is of another release`, hint);
+}
+
+function beingRemoved(version: string): CarportError {
+  return taken(version, 'it is being removed', 'wait until `carport release prune --delete` is done');
+}
+
 function notWhole(version: string, why: string): CarportError {
   return new CarportError('E_INTEGRITY', `\`${version}\` is not what it should be: ${why}`, {
     hint: 'somebody else writes there; it stays hidden: run this again',
   });
-}
-
-function ignoreDamage(error: unknown): undefined {
-  if (error instanceof CarportError && error.code === 'E_FORMAT') return undefined;
-  throw error;
 }

@@ -5,7 +5,7 @@ import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { FRAGMENT, type Fragment, type FragmentFile } from './documents.js';
 import { fragmentKey } from './layout.js';
-import { type DocumentPlace, putDocument, readTrusted } from './stored-document.js';
+import { type DocumentPlace, putDocument, readTrusted, type StoredDocument } from './stored-document.js';
 
 /** Whom is believed, and who signs. */
 export interface FragmentSigning {
@@ -24,6 +24,16 @@ const FRAGMENT_PLACE: DocumentPlace<typeof FRAGMENT.entries> = {
   keyOf: ({ version, target }) => fragmentKey(version, target),
 };
 
+/** The fragment of a target, whatever it is. */
+export function findFragment(
+  objects: ObjectStore,
+  version: string,
+  target: string,
+  policy: TrustPolicy,
+): Promise<StoredDocument<Fragment>> {
+  return readTrusted(objects, FRAGMENT_PLACE, fragmentKey(version, target), policy);
+}
+
 /**
  * The fragment that is there, when it may be believed; `undefined` when there is none. Throws for one that may not:
  * `E_SIGNATURE`, or `E_FORMAT` for a damaged one.
@@ -35,7 +45,7 @@ export async function readFragment(
   policy: TrustPolicy,
 ): Promise<Fragment | undefined> {
   const key = fragmentKey(version, target);
-  const found = await readTrusted(objects, FRAGMENT_PLACE, key, policy);
+  const found = await findFragment(objects, version, target, policy);
   if (found.state === 'absent') return undefined;
   if (found.state === 'trusted') return found.value;
   const cause = new Error(found.why);

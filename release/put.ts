@@ -147,6 +147,7 @@ async function publish(
   for (const { key, name, size, copy, state, entry } of files) {
     if (state === 'unchanged') continue;
     // Others may have been faster since it was looked for.
+    await refusePromotion(publisher, true);
     if (!request.replace) await isPublished(objects, key, await read(), entry);
     await objects.put(key, { path: copy!, size }, metadataOf(name, request));
   }

@@ -1,12 +1,18 @@
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
 import { CarportError } from '../../lib/errors.js';
-import { candidateOf, filesOf } from '../../release/candidate.js';
+import { type Candidate, candidateOf, filesOf } from '../../release/candidate.js';
 import type { Promotion } from '../../release/documents.js';
 import { askGates } from '../../release/gates/ask.js';
 import type { GateRules, PromotionPlan, Verdict } from '../../release/gates/gate.js';
-import { lookAtVersion, type PromotedFile, promoteRelease, unfinishedPromotion } from '../../release/promote.js';
+import {
+  discardPromotion,
+  lookAtVersion,
+  type PromotedFile,
+  promoteRelease,
+  unfinishedPromotion,
+} from '../../release/promote.js';
 import { promotedVersion } from '../../release/promoted-version.js';
-import { readSources } from '../../release/sources.js';
+import { type ReleaseSources, readSources } from '../../release/sources.js';
 import type { Channel } from '../../release/version.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, say, write, writeJson, writeLines } from '../context.js';
@@ -33,7 +39,7 @@ export async function promote(version: string, options: PromoteOptions, context:
   const { to: channel, as, cache, dryRun } = options;
   const { to: _, ...rest } = options;
   const settings = await settingsOf(rest, context);
-  const url = requireCache(cache === undefined ? settings.to : { values: [cache], origin: '--cache' });
+  const url = requireCache(cache === undefined ? settings.to : { values: [cache], origin: '--cache' }, 'to', '--cache');
   const rules = gateRulesOf(settings);
   const wish = { version, channel, ...(as !== undefined && { as }) };
   const promoted = promotedVersion(wish, channelRuleOf(settings));
@@ -64,7 +70,7 @@ async function run(work: PromotionRun, options: PromoteOptions, context: Context
   const { policy, keys } = trust;
   const sources = await readSources(objects, policy, version);
   sayWarnings(context, sources.warnings);
-  const candidate = candidateOf(version, sources);
+  const candidate = await candidateOrFree(work, sources, options, context);
   const { state, sources: there } = await lookAtVersion(objects, candidate, promoted, policy);
   sayWarnings(context, there.warnings);
   const plan = { candidate, version: promoted, channel: options.to };
@@ -95,6 +101,22 @@ async function run(work: PromotionRun, options: PromoteOptions, context: Context
   const copied = await promoteRelease(objects, request);
   note(context, options, `\`${promoted}\` is \`${version}\`: ${amount}; \`carport index publish\` shows it`);
   await report({ plan, state: 'promoted', files: copied, gates }, options, context);
+}
+
+/** A promotion whose source has gone cannot be finished, but given up. */
+async function candidateOrFree(
+  { objects, version, promoted, trust }: PromotionRun,
+  sources: ReleaseSources,
+  { discard, dryRun, ...options }: PromoteOptions,
+  context: Context,
+): Promise<Candidate> {
+  try {
+    return candidateOf(version, sources);
+  } catch (error) {
+    const isFreed = discard && !dryRun && (await discardPromotion(objects, promoted, trust.policy, version));
+    if (isFreed) note(context, options, `what was made for \`${promoted}\` is removed: the name is free`);
+    throw error;
+  }
 }
 
 function tell({ gate, passed, detail }: Verdict, options: CommonOptions, context: Context): void {

@@ -1,15 +1,9 @@
-import { filesOf } from '../candidate.js';
-import { YANKS } from '../layout.js';
+import { filesOf, yankOf } from '../candidate.js';
 import { failed, type Gate, passed, someOf } from './gate.js';
 
-/** Nobody has said that it should not be used: nor anybody who is not trusted, nor in a way that cannot be read. */
-export const notYanked: Gate = async ({ candidate: { version, sources } }) => {
-  const [yank] = sources.yanks;
-  if (yank?.trusted) return failed('not-yanked', `\`${version}\` is yanked: ${yank.value.reason}`);
-  if (yank) return failed('not-yanked', `somebody who is not trusted has yanked \`${version}\`: ${yank.value.reason}`);
-  const damaged = sources.damaged.find((key) => key.startsWith(YANKS));
-  if (damaged !== undefined) return failed('not-yanked', `\`${damaged}\` cannot be read`);
-  return passed('not-yanked', 'it is not yanked');
+export const notYanked: Gate = async ({ candidate }) => {
+  const yank = yankOf(candidate);
+  return yank === undefined ? passed('not-yanked', 'it is not yanked') : failed('not-yanked', yank);
 };
 
 /** Every file is there, in its size. */

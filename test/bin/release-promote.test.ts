@@ -221,6 +221,27 @@ describe('carport release promote', () => {
     expect((await promote('--discard')).stderr).toContain('nothing to do');
   });
 
+  it('frees the version of one whose source has gone, and says that it has', async () => {
+    await putDocument(bucket, PROMOTION, MARK, { version: TO, from: FROM, time: '2026-11-09T00:00:00Z' }, [key]);
+    await openFileStore(bucket).put(KEYS[0]!, Buffer.from('x'), { contentType: 'x/y' });
+    for (const place of ['_releases', 'carport/releases']) await rm(join(bucket, place, FROM), { recursive: true });
+    await refused(5, 'there is no release `v1.2.0-rc1`');
+    await refused(5, 'there is no release `v1.2.0-rc1`', '--discard', '--dry-run');
+    const discarded = await promote('--discard');
+    expect(discarded).toMatchObject({ exitCode: 5, stdout: '' });
+    expect(discarded.stderr).toContain('what was made for `v1.2.0` is removed: the name is free\n');
+    expect([...(await hashesIn(bucket)).keys()]).toEqual([]);
+    await writeFile(box().path('work/garage'), 'by hand');
+    const file = ['release', 'put', 'garage', '--tag', TO, '--target', TARGETS[0]!];
+    await box().succeed([...file, '--to', bucket, '--secret-key', keyFile.file]);
+  });
+
+  it('names its own option where no cache is given', async () => {
+    const ran = await box().carport(['release', 'promote', FROM, '--to', 'stable']);
+    expect(ran).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('give `--cache s3://bucket') });
+    expect(ran.stderr).not.toContain('--to s3://');
+  });
+
   it('gives commands no way to its secrets', async () => {
     const env = {
       ...{ AWS_SECRET_ACCESS_KEY: 'SEKRET-1', AWS_SESSION_TOKEN: 'SEKRET-2', CARPORT_SECRET_KEY_FILES: keyFile.file },

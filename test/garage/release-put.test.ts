@@ -146,7 +146,7 @@ describeWithGarage('release put to a real Garage', () => {
         methods.every((method) => ['GET', 'HEAD'].includes(method)),
         methods.join(),
       ).toBe(true);
-      expect(methods.length).toBeLessThan(8);
+      expect(methods.length).toBeLessThan(9);
       expect(await bucket.objects()).toEqual(before);
     } finally {
       await proxy.close();

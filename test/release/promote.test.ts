@@ -3,14 +3,15 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openFileStore } from '#cache/object-store/file.js';
 import type { ObjectStore } from '#cache/object-store/object-store.js';
-import type { ErrorCode } from '#lib/errors.js';
+import { CarportError, type ErrorCode } from '#lib/errors.js';
 import { candidateOf } from '#release/candidate.js';
-import { FRAGMENT, type Fragment, PROMOTION, PRUNING } from '#release/documents.js';
-import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey } from '#release/layout.js';
-import { lookAtVersion, promoteRelease, promotionState } from '#release/promote.js';
+import { FRAGMENT, type Fragment, PROMOTION, PRUNING, YANK } from '#release/documents.js';
+import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
+import { discardPromotion, lookAtVersion, promoteRelease, promotionState } from '#release/promote.js';
+import { putRelease as putFiles } from '#release/put.js';
 import { readSources, trusted } from '#release/sources.js';
 import { useDirectory } from '../support/files.js';
-import { hashesIn, latestStable, putDocument, putRelease, type TestRelease } from '../support/releases.js';
+import { hashesIn, latestStable, putDocument, putRelease, TEST_TARGET, type TestRelease } from '../support/releases.js';
 import { sampleKey } from '../support/samples.js';
 
 const KEY = sampleKey('release-1');
@@ -21,6 +22,8 @@ const TARGETS = ['aarch64-unknown-linux-musl', 'x86_64-unknown-linux-musl'];
 const COMMIT = '7fd1a60b01f91b314f59955a4e4d4e80d8edf11d';
 const NOW = new Date('2026-11-10T12:00:00Z');
 const MARK = versionKey(PROMOTIONS, TO);
+const YANKED_AT = { version: FROM, time: '2026-11-09T00:00:00Z' };
+const YANKED = { ...YANKED_AT, reason: 'loses data' };
 
 describe('a promotion', () => {
   const directory = useDirectory();
@@ -53,8 +56,7 @@ describe('a promotion', () => {
     return promoteRelease(objects, { ...about, keys: [KEY], policy: POLICY, now });
   };
   /** The same by somebody who has looked before anything was there. */
-  const promoteBlindly = async (from: string) => {
-    const objects = openFileStore(bucket);
+  const promoteBlindly = async (from: string, objects = openFileStore(bucket)) => {
     const candidate = candidateOf(from, await readSources(objects, POLICY, from));
     const about = { candidate, version: TO, state: 'new', discard: false, gates: [] } as const;
     return promoteRelease(objects, { ...about, keys: [KEY], policy: POLICY, now: NOW });
@@ -127,9 +129,11 @@ describe('a promotion', () => {
     }
   });
 
-  const removeRelease = async () => {
-    for (const place of ['_releases', 'carport/releases']) await rm(join(bucket, place, TO), { recursive: true });
+  const removeRelease = async (version = TO) => {
+    for (const place of ['_releases', 'carport/releases']) await rm(join(bucket, place, version), { recursive: true });
   };
+  const keysBelow = async (version: string) =>
+    [...(await hashesIn(bucket)).keys()].filter((key) => key.split(/\/|\.json$/).includes(version));
 
   it('copies anew what has other bytes, and nothing that is right', async () => {
     await putDocument(bucket, PROMOTION, MARK, { version: TO, from: FROM, time: '2026-11-09T00:00:00Z' }, [KEY]);
@@ -252,6 +256,89 @@ describe('a promotion', () => {
         'other',
       );
     });
+
+    it('is free again without its source, or another', async () => {
+      const [objects, policy] = [openFileStore(bucket), POLICY];
+      expect(await discardPromotion(objects, TO, policy, 'v1.2.0-rc3')).toBe(false);
+      expect(await keysBelow(TO)).toHaveLength(2);
+      expect(await discardPromotion(objects, TO, policy, 'v1.2.0-rc2')).toBe(true);
+      expect(await keysBelow(TO)).toEqual([]);
+      expect(await discardPromotion(objects, TO, policy)).toBe(false);
+    });
+
+    it('keeps what somebody has published of it when it is given up', async () => {
+      await putRelease(bucket, { version: TO, target: 'theirs', keys: [KEY] });
+      const theirs = [fileKey(TO, 'theirs', 'garage'), fragmentKey(TO, 'theirs')];
+      await refused('E_USAGE', 'is of another release', promote(openFileStore(bucket), FROM, { discard: true }));
+      expect(await keysBelow(TO)).toEqual(theirs);
+      expect(await latestStable(bucket, POLICY)).toBe(TO);
+    });
+
+    it('frees the name also when it is gone on with, where somebody has published', async () => {
+      await putRelease(bucket, { version: TO, target: 'theirs', keys: [KEY] });
+      const theirs = [fileKey(TO, 'theirs', 'garage'), fragmentKey(TO, 'theirs')];
+      await refused('E_USAGE', 'is of another release', promote(openFileStore(bucket), 'v1.2.0-rc2'));
+      expect(await keysBelow(TO)).toEqual(theirs);
+    });
+  });
+
+  describe('beside a put of the same version', () => {
+    const putTheirs = async (objects: ObjectStore) => {
+      const path = join(directory(), 'theirs');
+      await writeFile(path, 'theirs');
+      const request = {
+        ...{ version: TO, target: TARGETS[0]!, commit: null, ci: { system: 'none', event: null, runUrl: null } },
+        ...{ files: [{ path, name: 'garage' }], time: '2026-11-10T12:00:00Z', replace: false, dryRun: false },
+        ...{ cacheControl: 'no-cache', warn: () => undefined },
+      };
+      return putFiles(objects, request, { keys: [KEY], policy: POLICY });
+    };
+    /** Lets a promotion run as a whole, after what is given was put. */
+    const meddledPut = (at: string) => {
+      const objects = openFileStore(bucket);
+      let other: Promise<unknown> | undefined;
+      const put: ObjectStore['put'] = async (key, body, metadata) => {
+        await objects.put(key, body, metadata);
+        if (key === at) other ??= promoteBlindly(FROM).catch((error) => error);
+        await other;
+      };
+      return { objects: meddled({ put }), other: () => other };
+    };
+
+    it.each([
+      ['file', fileKey(TO, TARGETS[0]!, 'garage')],
+      ['fragment', fragmentKey(TO, TARGETS[0]!)],
+    ])('stops once the %s is there, and the put is done', async (_, at) => {
+      const { objects, other } = meddledPut(at);
+      await putTheirs(objects);
+      await expect(other()).resolves.toMatchObject({ code: 'E_USAGE', message: /is of another release/ });
+      expect(await keysBelow(TO)).toEqual([fileKey(TO, TARGETS[0]!, 'garage'), fragmentKey(TO, TARGETS[0]!)]);
+      expect(await latestStable(bucket, POLICY)).toBe(TO);
+    });
+
+    it('takes back its own when the put comes between, which says so, and is done when it is run again', async () => {
+      const objects = openFileStore(bucket);
+      let theirs: Promise<unknown> | undefined;
+      const copy: ObjectStore['copy'] = async (from, to) => {
+        await objects.copy!(from, to);
+        if (to !== fileKey(TO, TARGETS[0]!, 'garage.txt')) return;
+        // It has looked for marks before there was one.
+        let reads = 0;
+        const blind = meddled({
+          read: async (key, limit) => (key === MARK && reads++ < 2 ? undefined : objects.read(key, limit)),
+        });
+        await objects.remove!([fileKey(TO, TARGETS[0]!, 'garage')]);
+        theirs = putTheirs(blind).catch((error) => error);
+        await theirs;
+      };
+      await refused('E_USAGE', 'is of another release', promote(meddled({ copy })));
+      await expect(theirs).resolves.toMatchObject({
+        code: 'E_UNAVAILABLE',
+        hint: expect.stringContaining('run this again'),
+      });
+      expect((await putTheirs(objects)).map(({ state }) => state)).toEqual(['unchanged']);
+      expect(await keysBelow(TO)).toEqual([fileKey(TO, TARGETS[0]!, 'garage'), fragmentKey(TO, TARGETS[0]!)]);
+    });
   });
 
   describe('stops', () => {
@@ -302,19 +389,39 @@ describe('a promotion', () => {
       };
       await refused('E_USAGE', 'is of another release', promote(meddled({ put: meddle })));
       expect((await objects.read(fileKey(TO, TARGETS[0]!, 'garage'), 100))!.toString()).toBe('theirs');
-      expect(await latestStable(bucket, POLICY)).toBeUndefined();
+      expect(await keysBelow(TO)).toEqual([fileKey(TO, TARGETS[0]!, 'garage')]);
     });
 
-    it('when somebody publishes under the name near its end: it stays hidden', async () => {
-      const objects = openFileStore(bucket);
-      const meddle: ObjectStore['put'] = async (key, body, metadata) => {
-        await objects.put(key, body, metadata);
-        if (key === fragmentKey(TO, TARGETS[1]!))
-          await putRelease(bucket, { version: TO, target: 'more', keys: [KEY] });
-      };
-      await refused('E_INTEGRITY', 'is not what it should be', promote(meddled({ put: meddle })));
-      expect(await latestStable(bucket, POLICY)).toBeUndefined();
-    });
+    it.each(['its copies', 'a fragment'])(
+      'when somebody publishes under the name after %s, and takes back its own',
+      async (when) => {
+        const objects = openFileStore(bucket);
+        let isThere = false;
+        let copies = 0;
+        const publish = async () => {
+          if (!isThere) await putRelease(bucket, { version: TO, files: { garage: 'theirs' }, keys: [KEY] });
+          isThere = true;
+        };
+        const meddle: Partial<ObjectStore> = {
+          async copy(from, to) {
+            await objects.copy!(from, to);
+            if (when === 'its copies' && ++copies === 4) await publish();
+          },
+          async put(key, body, metadata) {
+            await objects.put(key, body, metadata);
+            if (when === 'a fragment' && key === fragmentKey(TO, TARGETS[0]!)) await publish();
+          },
+        };
+        await refused('E_USAGE', 'is of another release', promote(meddled(meddle)));
+        // What is theirs stays; a fragment of theirs that was written over is as if it had come before this one.
+        const left = await keysBelow(TO);
+        expect(left).not.toContain(MARK);
+        if (when === 'its copies') {
+          expect(left).toEqual([fileKey(TO, TEST_TARGET, 'garage'), fragmentKey(TO, TEST_TARGET)]);
+          expect(await latestStable(bucket, POLICY)).toBe(TO);
+        }
+      },
+    );
 
     it('when another promotion to the name has begun', async () => {
       await put({ version: 'v1.2.0-rc2', files: { other: 'other bytes' } });
@@ -329,7 +436,7 @@ describe('a promotion', () => {
       expect(await latestStable(bucket, POLICY)).toBeUndefined();
     });
 
-    it('and so does that other: what is half done is not seen, and can be given up', async () => {
+    it('where another is being made of the name, which goes on', async () => {
       await put({ version: 'v1.2.0-rc2', files: { other: 'other bytes' } });
       const objects = openFileStore(bucket);
       let other: Promise<unknown> | undefined;
@@ -338,11 +445,75 @@ describe('a promotion', () => {
         other ??= promoteBlindly('v1.2.0-rc2').catch((error) => error);
         await other;
       };
-      await refused('E_USAGE', 'being made of', promote(meddled({ copy })));
-      await expect(other).resolves.toMatchObject({ code: 'E_USAGE' });
-      expect(await latestStable(bucket, POLICY)).toBeUndefined();
-      await promote(objects, FROM, { discard: true });
+      await promote(meddled({ copy }));
+      await expect(other).resolves.toMatchObject({ code: 'E_USAGE', message: /being made of `v1.2.0-rc1`/ });
       expect(await stateOf()).toBe('done');
+    });
+
+    it('where another has looked before: one of them is done, or nothing is left of both', async () => {
+      await put({ version: 'v1.2.0-rc2', files: { other: 'other bytes' } });
+      const objects = openFileStore(bucket);
+      let hasLooked = false;
+      const blind = meddled({
+        async read(key, limit) {
+          if (key !== MARK || hasLooked) return objects.read(key, limit);
+          hasLooked = true;
+          return undefined;
+        },
+      });
+      let other: Promise<unknown> | undefined;
+      const copy: ObjectStore['copy'] = async (from, to) => {
+        await objects.copy!(from, to);
+        other ??= promoteBlindly('v1.2.0-rc2', blind).catch((error) => error);
+        await other;
+      };
+      await promote(meddled({ copy }));
+      await expect(other).resolves.toMatchObject({ code: 'E_USAGE', message: /is of another release/ });
+      // Its mark was taken back, and with it that of the first, which wrote it anew.
+      expect(await stateOf()).toBe('done');
+    });
+
+    it.each([
+      ['was yanked', 'E_GATE', () => putDocument(bucket, YANK, versionKey(YANKS, FROM), YANKED, [KEY])],
+      ['was yanked by a stranger', 'E_GATE', () => putDocument(bucket, YANK, versionKey(YANKS, FROM), YANKED)],
+      ['has other files', 'E_GATE', () => put({ files: { garage: 'other bytes', 'garage.txt': 'x' } })],
+      ['has gone', 'E_NOT_FOUND', () => removeRelease(FROM)],
+      [
+        'is being removed',
+        'E_NOT_FOUND',
+        () => putDocument(bucket, PRUNING, versionKey(PRUNINGS, FROM), { ...YANKED_AT, deleting: true }, [KEY]),
+      ],
+    ] as const)('when the source %s since the gates were asked, and leaves nothing', async (_, code, act) => {
+      const objects = openFileStore(bucket);
+      const put: ObjectStore['put'] = async (key, body, metadata) => {
+        await objects.put(key, body, metadata);
+        if (key === MARK) await act();
+      };
+      await refused(code, '.', promote(meddled({ put })));
+      expect(await keysBelow(TO)).toEqual([]);
+    });
+
+    it('for what cannot be copied, and leaves nothing', async () => {
+      const objects = openFileStore(bucket);
+      let copies = 0;
+      const copy: ObjectStore['copy'] = async (from, to) => {
+        if (copies++ === 2) throw new CarportError('E_UNSUPPORTED', 'too large');
+        await objects.copy!(from, to);
+      };
+      await refused('E_UNSUPPORTED', 'too large', promote(meddled({ copy })));
+      expect(await keysBelow(TO)).toEqual([]);
+    });
+
+    it('and keeps what it has when it may be gone on with', async () => {
+      const objects = openFileStore(bucket);
+      let copies = 0;
+      const copy: ObjectStore['copy'] = async (from, to) => {
+        if (copies++ === 2) throw new CarportError('E_UNAVAILABLE', 'no answer');
+        await objects.copy!(from, to);
+      };
+      await refused('E_UNAVAILABLE', 'no answer', promote(meddled({ copy })));
+      expect(await keysBelow(TO)).toContain(MARK);
+      expect((await promote()).map(({ state }) => state)).toContain('unchanged');
     });
 
     it('where nothing can be copied', async () => {
