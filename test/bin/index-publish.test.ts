@@ -2,6 +2,7 @@ import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openFileStore } from '#cache/object-store/file.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
+import { LEDGER_KEY } from '#release/layout.js';
 import { killCount, killOften } from '../support/kill.js';
 import { hashesIn, putRelease, TEST_TARGET } from '../support/releases.js';
 import { type KeyFile, type RunOptions, useSandbox } from '../support/sandbox.js';
@@ -178,8 +179,31 @@ describe('carport index publish', () => {
     expect([exitCode, stderr.includes('_releases.html')]).toEqual([1, true]);
   });
 
+  it('does not take the signature off a release whose fragment was removed, and its file exchanged', async () => {
+    for (const version of ['v1.0.0', 'v1.1.0']) await put(version);
+    await publish();
+    const genuine = await hashes();
+    const fragment = `carport/releases/v1.1.0/${TEST_TARGET}.json`;
+    await rm(`${bucket}/${fragment}`);
+    await writeFile(`${bucket}/_releases/v1.1.0/${TEST_TARGET}/garage`, 'another program');
+    const first = await publish();
+    expect(first.stderr).toContain(`_releases/v1.1.0/${TEST_TARGET}/garage`);
+    for (let runs = 0; runs < 2; runs++) {
+      const index = await readFile(`${bucket}/releases/index.json`, 'utf8');
+      expect(index).not.toContain('v1.1.0');
+      expect(await readFile(`${bucket}/releases/latest/stable.json`, 'utf8')).toContain('"v1.0.0"');
+      expect((await publish()).stderr).toContain('v1.1.0');
+    }
+    await put('v1.1.0');
+    expect((await publish()).stderr).toBe('');
+    const mended = await hashes();
+    for (const [each, hash] of genuine) if (each.includes('SHA256SUMS')) expect(mended.get(each), each).toBe(hash);
+  });
+
   it('leaves whole files, old or new, when it is killed, and completes them when it is run again', async () => {
     const VERSIONS = 30;
+    // The ledger tells when files were written.
+    const hashes = async () => new Map([...(await hashesIn(bucket))].filter(([each]) => each !== LEDGER_KEY));
     const objects = openFileStore(bucket);
     const putAll = async (files: (index: number) => Readonly<Record<string, string>>, minor: number) => {
       for (let index = 0; index < VERSIONS; index++) {

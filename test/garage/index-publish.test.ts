@@ -63,8 +63,12 @@ describeWithGarage('an index that is published on Garage', () => {
     await putAll({ version: 'v1.0.0' }, { version: 'v1.1.0' });
     const { lines } = await publish();
     const puts = sent('PUT');
-    // Checksums go together.
-    expect([...puts.slice(0, 4).sort(), ...puts.slice(4)]).toEqual([...lines.slice(0, 4).sort(), ...lines.slice(4)]);
+    // Signatures of checksums go together, and then what they are of.
+    expect([...puts.slice(0, 2).sort(), ...puts.slice(2, 4).sort(), ...puts.slice(4)]).toEqual([
+      ...['v1.0.0', 'v1.1.0'].map((version) => `releases/${version}/SHA256SUMS.minisig`),
+      ...['v1.0.0', 'v1.1.0'].map((version) => `releases/${version}/SHA256SUMS`),
+      ...[...lines.slice(4), 'carport/ledger.json'],
+    ]);
     expect(lines.slice(4)).toEqual([
       ...['releases/index.json.minisig', 'releases/index.json', 'releases/feed.atom', 'releases/all.atom'],
       ...['releases/latest/stable.json', `releases/latest/stable/${TEST_TARGET}/garage`],
@@ -76,8 +80,9 @@ describeWithGarage('an index that is published on Garage', () => {
     proxy().reset();
     expect((await publish()).stdout).toBe('');
     expect([sent('PUT'), sent('POST')]).toEqual([[], []]);
-    // Five listings of sources and two of the index, two fragments, an alias and what it leads to.
-    expect(proxy().requests().length).toBeLessThanOrEqual(16);
+    // Five listings of sources and two of the index, the ledger, and an alias.
+    expect(proxy().requests().length).toBeLessThanOrEqual(9);
+    expect(sent('GET').filter((path) => path.startsWith('carport/'))).toEqual(['carport/ledger.json']);
   });
 
   it('is removed where it is out of date', async () => {
