@@ -16,7 +16,7 @@ export interface PublishedFile {
   readonly key: string;
   readonly content: string;
   readonly contentType: string;
-  /** Tells of the content whether it is the same, where that costs less than making it. */
+  /** The same for the same content, where that is known before the content is made. */
   readonly fingerprint?: string;
   /** The same content, of a large file that need not be in memory as a whole. */
   pieces?(): Iterable<string>;

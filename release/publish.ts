@@ -75,8 +75,8 @@ export async function publishIndex(
     if (isCurrent || rounds === MAX_ROUNDS) {
       const state = isSettled && isCurrent ? listing.state : null;
       if (!dryRun && keys.length > 0) await writeLedger(objects, { read, publication, round, state }, keys);
-      const late = isCurrent ? [] : [LATE];
-      return { ...summaryOf(changes, round), rounds, warnings: [...publication.warnings, ...round.warnings, ...late] };
+      if (!isCurrent) throw stillChanging(objects);
+      return { ...summaryOf(changes, round), rounds, warnings: [...publication.warnings, ...round.warnings] };
     }
     latest = later;
   }
@@ -101,8 +101,12 @@ async function readSettled(
   }
 }
 
-const LATE =
-  'others go on changing the releases, and the index may not tell of the last changes: publish it again when they are done';
+function stillChanging(objects: ObjectStore): CarportError {
+  return new CarportError('E_UNAVAILABLE', `others go on changing the releases in \`${objects.url}\``, {
+    cause: new Error('the index was published, and does not tell of the last changes'),
+    hint: 'publish it again when they are done',
+  });
+}
 
 function noRelease(objects: ObjectStore): CarportError {
   return new CarportError('E_NOT_FOUND', `\`${objects.url}\` has no release that an index could tell of`, {
@@ -117,9 +121,9 @@ interface Round {
   readonly changes: ReadonlyMap<string, Change>;
   /** All of the publication. */
   readonly keys: ReadonlySet<string>;
-  /** Files that are known to be there with the content of these fingerprints. */
+  /** Files that were there, by their keys. */
   readonly known: ReadonlyMap<string, KnownFile>;
-  /** Files that have a fingerprint and were written. */
+  /** Files that were written. */
   readonly fresh: readonly FreshFile[];
   readonly warnings: readonly string[];
 }
@@ -229,24 +233,31 @@ function kindOf(entry: Entry): EntryKind {
   return /^releases\/[^/]+\/SHA256SUMS(\.minisig)?$/.test(entry.key) ? 'sums' : 'page';
 }
 
-/** Where it is listed as `before` its content is not even made. */
+/** Where it is listed as `before` its content is neither compared nor, perhaps, even made. */
 async function writeFile(
   objects: ObjectStore,
-  entry: PublishedFile,
+  file: PublishedFile,
   listed: ListedObject | undefined,
   before: KnownFile | undefined,
   dryRun: boolean,
 ): Promise<Outcome> {
-  const { key, contentType, fingerprint } = entry;
-  const stamp = listed && stampOf(listed);
-  if (before && before.fingerprint === fingerprint && before.stamp === stamp)
+  const { key, contentType } = file;
+  const fingerprint = file.fingerprint ?? hashOf(file);
+  if (before && listed && before.fingerprint === fingerprint && before.stamp === stampOf(listed)) {
     return { isWritten: false, known: before };
-  const { content } = entry;
+  }
+  const { content } = file;
   if (listed && (await hasContent(objects, listed, Buffer.from(content)))) {
-    return { isWritten: false, ...(fingerprint !== undefined && { known: { fingerprint, stamp: stampOf(listed) } }) };
+    return { isWritten: false, known: { fingerprint, stamp: stampOf(listed) } };
   }
   if (!dryRun) await objects.put(key, Buffer.from(content), { contentType, cacheControl: 'no-cache' });
-  return { isWritten: true, ...(fingerprint !== undefined && { fresh: { key, fingerprint, content } }) };
+  return { isWritten: true, fresh: { key, fingerprint, content } };
+}
+
+function hashOf(file: PublishedFile): string {
+  const hash = createHash('sha256');
+  for (const piece of file.pieces?.() ?? [file.content]) hash.update(piece);
+  return hash.digest('base64url');
 }
 
 async function hasContent(objects: ObjectStore, { key, size, md5 }: ListedObject, bytes: Buffer): Promise<boolean> {
