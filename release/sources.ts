@@ -260,12 +260,15 @@ function documentReader<Entries extends v.ObjectEntries>(
   type Document = Judged<Value>;
   type Known = ReadonlyMap<string, KnownDocument<Value>>;
   let read: ReadonlyMap<string, Document> = new Map();
-  const judge = async ({ key, stamp }: ListedDocument, known?: KnownDocument<Value>): Promise<Document | undefined> => {
+  /** One that need not be read. */
+  const recall = ({ key, stamp }: ListedDocument, known: KnownDocument<Value> | undefined): Document | undefined => {
+    if (stamp === '') return undefined;
     const before = read.get(key);
-    if (before && stamp !== '' && before.stamp === stamp) return before;
-    if (known && stamp !== '' && known.stamp === stamp) {
-      return { key, stamp, found: { key, value: known.value, trusted: true }, signer: known.signer };
-    }
+    if (before?.stamp === stamp) return before;
+    if (known?.stamp !== stamp) return undefined;
+    return { key, stamp, found: { key, value: known.value, trusted: true }, signer: known.signer };
+  };
+  const judge = async ({ key, stamp }: ListedDocument): Promise<Document | undefined> => {
     const document = await readDocument(objects, kind, key).catch(ignoreDamage);
     if (document === undefined) return undefined;
     const told = (why: string) => `\`${key}\` is not believed: ${why}`;
@@ -280,7 +283,9 @@ function documentReader<Entries extends v.ObjectEntries>(
   };
   return async (listed: readonly ListedDocument[], known: Known = new Map()): Promise<readonly Document[]> => {
     const limit = pLimit(AT_ONCE);
-    const judged = await limit.map(listed, (each) => judge(each, known.get(each.key)));
+    const judged = await Promise.all(
+      listed.map((each) => recall(each, known.get(each.key)) ?? limit(() => judge(each))),
+    );
     const documents = judged.filter((each) => each !== undefined);
     read = new Map(documents.map((each) => [each.key, each]));
     return documents;

@@ -93,7 +93,7 @@ async function useReleases(
     work({
       ...{ url: objects.url, baseUrl, channelOf },
       async read(version) {
-        const sources = await readSources(objects, policy, version);
+        const sources = await readSources(objects, policy, version, { withLedger: true });
         const { index, warnings } = buildReleaseIndex(sources, ownRules(channelOf), requiredTargets);
         const visible = allReleases(index).map((release): Listed => ({ release, state: stateOf(release) }));
         return { listed: [...visible, ...hiddenReleases(sources, channelOf)], warnings };

@@ -68,7 +68,7 @@ interface PromotionRun {
 async function run(work: PromotionRun, options: PromoteOptions, context: Context): Promise<void> {
   const { objects, version, promoted, rules, trust, signal } = work;
   const { policy, keys } = trust;
-  const sources = await readSources(objects, policy, version);
+  const sources = await readSources(objects, policy, version, { withLedger: true });
   sayWarnings(context, sources.warnings);
   const candidate = await candidateOrFree(work, sources, options, context);
   const { state, sources: there } = await lookAtVersion(objects, candidate, promoted, policy);

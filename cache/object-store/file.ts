@@ -137,10 +137,10 @@ async function isOwnDirectory(root: string, directory: string): Promise<boolean>
 }
 
 /** A directory with more below it is listed in several steps. */
-const MAX_FOUND = 1000;
+const MAX_FOUND = 250;
 
 /** Directories whose files are asked for at a time. */
-const DIRECTORIES_AT_ONCE = 64;
+const DIRECTORIES_AT_ONCE = 256;
 
 /** Files in a directory whose names begin so, and perhaps those of directories whose names do. */
 async function* findIn(directory: string, prefix: string, recursive: boolean): AsyncGenerator<FoundFile> {

@@ -54,8 +54,8 @@ describe('an index that is published', () => {
   const expectCurrent = async () => {
     const again = watch();
     expect(await publish(again.objects)).toMatchObject({ written: [], removed: [], rounds: 1 });
-    // Whether an alias has to be made is for the store to say.
-    expect(again.changes().filter((call) => !call.startsWith('alias '))).toEqual([]);
+    // Whether an alias has to be made is for the store to say. The ledger of whoever came last may be of an earlier state.
+    expect(again.changes().filter((call) => !/^(alias |put carport\/ledger\.json)/.test(call))).toEqual([]);
   };
 
   const ENTRIES = [
@@ -321,9 +321,11 @@ describe('an index that is published', () => {
     const { objects } = watch(async (call) => {
       if (call === 'put releases/index.json') await put(`v${++count + 1}`);
     });
-    const { rounds, warnings } = await publish(objects);
-    expect([rounds, count]).toEqual([10, 10]);
-    expect(warnings.join()).toContain('publish it again');
+    await expect(publish(objects)).rejects.toMatchObject({
+      code: 'E_UNAVAILABLE',
+      hint: expect.stringContaining('publish it again'),
+    });
+    expect(count).toBe(10);
   });
 
   it('goes on where an alias cannot be made', async () => {
