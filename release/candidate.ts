@@ -46,7 +46,7 @@ export function filesOf(version: string, fragments: readonly Fragment[]): readon
 }
 
 /** Keys of what the index would show; checksums and stray files are none. */
-export function releaseFiles({ files }: ReleaseSources): readonly string[] {
+export function releaseFiles({ files }: Pick<ReleaseSources, 'files'>): readonly string[] {
   return files.map(({ key }) => key).filter(isReleaseFile);
 }
 

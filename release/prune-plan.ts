@@ -1,7 +1,8 @@
+import { filesOf, releaseFiles } from './candidate.js';
 import type { Fragment, Pruning } from './documents.js';
-import { FILES, FRAGMENTS } from './layout.js';
-import type { Found, ListedFile, ReleaseSources } from './sources.js';
-import { type Channel, type ChannelRule, isVersion } from './version.js';
+import { FILES, FRAGMENTS, PRUNINGS, versionKey } from './layout.js';
+import { type Found, type ListedFile, type ReleaseSources, trusted } from './sources.js';
+import { type Channel, type ChannelRule, channelRule, isVersion } from './version.js';
 
 /** Stable releases are never pruned. */
 export type PrunableChannel = Exclude<Channel, 'stable'>;
@@ -9,7 +10,7 @@ export type PrunableChannel = Exclude<Channel, 'stable'>;
 /** Which releases stay. Spans are in milliseconds. */
 export interface PruneRules {
   readonly channel: PrunableChannel;
-  /** The newest so many. */
+  /** The newest so many; of those that nobody has signed as many again. */
   readonly keep: number;
   /** Those that are younger. */
   readonly keepWithin: number;
@@ -62,7 +63,7 @@ export interface PrunedRelease extends IndexedRelease {
 }
 
 /** Why a release stays. */
-export type KeptReason = 'newest' | 'young' | 'latest' | 'promotion' | 'pin' | 'being-put' | 'name';
+export type KeptReason = 'newest' | 'young' | 'latest' | 'promotion' | 'pin' | 'being-put' | 'half-deleted' | 'name';
 
 export interface KeptRelease {
   readonly version: string;
@@ -91,8 +92,11 @@ const BEING_PUT_MS = 60 * 60 * 1000;
 
 type Verdict = Exclude<keyof PrunePlan, 'kept'>;
 
-interface Candidate extends PrunedRelease {
-  /** Place in the index, from 0; none for what has no files any more. */
+/** Whoever runs it may have another pattern than the project: what most take for stable is never pruned, either. */
+const defaultChannelOf = channelRule();
+
+interface Prunable extends PrunedRelease {
+  /** Place in the index among those that are signed, or are not, from 0; none for what has no files any more. */
   readonly place: number | undefined;
 }
 
@@ -100,35 +104,31 @@ interface Candidate extends PrunedRelease {
  * Decides what is done with each release of a channel. Whatever is asked, it leaves alone: stable ones, the latest of the
  * channel, what a promotion or a pin refers to, and what may be being put just now. Deleting comes after hiding: when the
  * grace is over, the release is still to go, and the index that is published does not show it any more. A deletion that
- * has begun is always completed.
+ * has begun is completed, unless something was put since the release was hidden.
  */
 export function planPruning(facts: PruneFacts, rules: PruneRules): PrunePlan {
   const plan: Record<Verdict, PrunedRelease[]> = { hide: [], delete: [], restore: [], waiting: [], published: [] };
   const kept: KeptRelease[] = [];
   const protections = findProtections(facts);
-  for (const { place, ...release } of findCandidates(facts, rules)) {
-    const { mark } = release;
+  for (const { place, ...release } of findPrunable(facts, rules)) {
     const keeping = keepingOf({ ...release, place }, facts, rules, protections);
     if (keeping) kept.push({ version: release.version, ...keeping });
-    const verdicts = keeping
-      ? verdictsOfKept(mark, keeping.reason)
-      : mark
-        ? [verdictOfHidden(release, mark, facts, rules)]
-        : verdictsOfVisible(release.version, facts, rules);
+    const verdicts = keeping ? verdictsOfKept(release, keeping.reason) : verdictsOf(release, facts, rules);
     for (const verdict of verdicts) plan[verdict].push(release);
   }
   return { ...plan, kept };
 }
 
-function verdictsOfKept(mark: PruningMark | undefined, reason: KeptReason): readonly Verdict[] {
+function verdictsOfKept({ mark, held }: PrunedRelease, reason: KeptReason): readonly Verdict[] {
   if (!mark) return [];
-  if (!mark.deleting) return ['restore'];
-  // Some of it is gone already.
-  return reason === 'being-put' ? [] : ['delete'];
+  if (!mark.deleting || isWhole(held)) return ['restore'];
+  return reason === 'being-put' || reason === 'half-deleted' ? [] : ['delete'];
 }
 
-function verdictsOfVisible(version: string, { published }: PruneFacts, { grace }: PruneRules): readonly Verdict[] {
-  return grace === 0 && published?.has(version) === false ? ['hide', 'delete'] : ['hide'];
+function verdictsOf(release: PrunedRelease, facts: PruneFacts, rules: PruneRules): readonly Verdict[] {
+  const { mark, version } = release;
+  if (mark) return [verdictOfHidden(release, mark, facts, rules)];
+  return rules.grace === 0 && facts.published?.has(version) === false ? ['hide', 'delete'] : ['hide'];
 }
 
 function verdictOfHidden(
@@ -137,8 +137,8 @@ function verdictOfHidden(
   { published, now }: PruneFacts,
   { grace }: PruneRules,
 ): Verdict {
+  if (isNewer(held, mark)) return 'restore';
   if (mark.deleting) return 'delete';
-  if (timesOf(held).some((time) => time >= mark.time)) return 'restore';
   // Both clocks: a mark cannot be older than its object, nor than whoever signed it says.
   const hiddenAt = Math.max(Date.parse(mark.time), mark.modified.getTime());
   if (now - hiddenAt < grace) return 'waiting';
@@ -146,14 +146,18 @@ function verdictOfHidden(
 }
 
 /** Releases of the channel, then versions of it of which a mark is left but no files. */
-function findCandidates(facts: PruneFacts, { channel }: PruneRules): readonly Candidate[] {
+function findPrunable(facts: PruneFacts, { channel }: PruneRules): readonly Prunable[] {
   const { sources, releases, marks, channelOf } = facts;
   const held = holdByVersion(sources);
   const markOf = new Map(marks.map((mark) => [mark.version, mark]));
   const listed = new Set(releases.map(({ version }) => version));
-  const isOfChannel = ({ version }: { readonly version: string }) => channelOf(version) === channel;
+  const isOfChannel = ({ version }: { readonly version: string }) =>
+    channelOf(version) === channel && defaultChannelOf(version) !== 'stable';
+  const signed = new Set(trusted(sources.fragments).map(({ version }) => version));
+  const places = { signed: 0, unsigned: 0 };
+  const placeOf = (version: string) => places[signed.has(version) ? 'signed' : 'unsigned']++;
   const all = [
-    ...releases.filter(isOfChannel).map(({ version, time }, place) => ({ version, time, place })),
+    ...releases.filter(isOfChannel).map(({ version, time }) => ({ version, time, place: placeOf(version) })),
     ...marks
       .filter((mark) => isOfChannel(mark) && !listed.has(mark.version))
       .map(({ version, time }) => ({ version, time, place: undefined })),
@@ -165,8 +169,11 @@ function findCandidates(facts: PruneFacts, { channel }: PruneRules): readonly Ca
   });
 }
 
-/** By the directories of the keys. */
-function holdByVersion({ files, fragments }: ReleaseSources): ReadonlyMap<string, HeldVersion> {
+/** What a bucket holds, by the directories of the keys. */
+export function holdByVersion({
+  files,
+  fragments,
+}: Pick<ReleaseSources, 'files' | 'fragments'>): ReadonlyMap<string, HeldVersion> {
   const held = new Map<string, { readonly files: ListedFile[]; readonly fragments: Found<Fragment>[] }>();
   const at = (version: string) => {
     const here = held.get(version) ?? { files: [], fragments: [] };
@@ -207,7 +214,7 @@ function findProtections({ sources, pinned }: PruneFacts): Protections {
   for (const { key, value } of sources.fragments) {
     if (value.promotion) promoted.set(value.promotion.from, value.version);
     for (const version of [directoryOf(key, FRAGMENTS), value.version]) {
-      put(version, value.time);
+      put(version, value.changed);
       for (const { storePath } of value.files) {
         const pin = storePath === null ? undefined : pinned.get(storePath);
         if (pin !== undefined) pins.set(version, pin);
@@ -218,7 +225,7 @@ function findProtections({ sources, pinned }: PruneFacts): Protections {
 }
 
 function keepingOf(
-  { version, time, place }: Candidate,
+  { version, time, place, mark, held }: Prunable,
   { latest, now }: PruneFacts,
   { keep, keepWithin }: PruneRules,
   { promoted, pins, lastPut }: Protections,
@@ -228,6 +235,10 @@ function keepingOf(
   const pin = pins.get(version);
   if (lastTime !== undefined && now - Date.parse(lastTime) < BEING_PUT_MS) {
     return { reason: 'being-put', why: 'something of it was put within the last hour' };
+  }
+  if (mark?.deleting && isNewer(held, mark) && !isWhole(held)) {
+    const why = `something of it was put while it was being deleted: remove \`${versionKey(PRUNINGS, version)}\`, and put it again`;
+    return { reason: 'half-deleted', why };
   }
   if (!isVersion(version)) return { reason: 'name', why: 'no version of carport is called so' };
   if (becomes !== undefined) {
@@ -242,7 +253,14 @@ function keepingOf(
   return undefined;
 }
 
-/** When something of a version was put, by the store and by whoever put it. */
-function timesOf({ files, fragments }: HeldVersion): readonly string[] {
-  return [...files.map(({ time }) => time), ...fragments.map(({ value }) => value.time)];
+/** Whether something was put since a version was hidden, by the store's clock or by that of whoever put it. */
+function isNewer({ files, fragments }: HeldVersion, mark: PruningMark): boolean {
+  return files.some(({ time }) => time >= mark.time) || fragments.some(({ value }) => value.changed >= mark.time);
+}
+
+/** Whether every file is there that fragments tell of, and no other. */
+function isWhole({ files, fragments }: HeldVersion): boolean {
+  const named = new Set(fragments.flatMap(({ value }) => filesOf(value.version, [value]).map(({ key }) => key)));
+  const there = new Set(releaseFiles({ files }));
+  return named.size > 0 && named.size === there.size && [...named].every((key) => there.has(key));
 }

@@ -1,12 +1,15 @@
-import { LIST_PAGE, listObjects, type ObjectStore } from '../cache/object-store/object-store.js';
+import pLimit from 'p-limit';
+import { listObjects, type ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
-import { PROMOTION, PRUNING, type Pruning, toReleaseTime } from './documents.js';
-import { PROMOTIONS, PRUNINGS, versionKey, YANKS } from './layout.js';
+import { type Pruning, toReleaseTime } from './documents.js';
+import { FRAGMENTS, PRUNINGS, versionKey, YANKS } from './layout.js';
+import { type RemovableStore, readPruningMark, removePruningMarks, writePruningMark } from './marks.js';
 import { readPinnedPaths } from './pinned-paths.js';
 import {
   type HeldVersion,
+  holdByVersion,
   type IndexedRelease,
   type PrunedRelease,
   type PrunePlan,
@@ -15,8 +18,7 @@ import {
   planPruning,
 } from './prune-plan.js';
 import { readPublishedVersions } from './published-versions.js';
-import { renderDocument } from './signed-document.js';
-import { doubtAbout, type ReleaseSources, readDocument, readSources, trusted } from './sources.js';
+import { type ReleaseSources, type SourceReader, sourceReader, trusted } from './sources.js';
 import type { ChannelRule } from './version.js';
 
 /** What a pruning asks of those who know the index. */
@@ -38,20 +40,28 @@ export interface PruneStep {
   readonly release: PrunedRelease;
 }
 
-/** Releases that are worked on at a time. */
-const AT_ONCE = 16;
+/** What is to be done, and what sees whether it still is. */
+export interface PlannedPruning {
+  readonly plan: PrunePlan;
+  readonly warnings: readonly string[];
+  readonly reader: SourceReader;
+}
+
+/** Marks that are read or written at a time. */
+const AT_ONCE = 64;
+
+/** Releases that are worked on before it is looked again what there is. */
+const TURN = 2000;
 
 /** Reads what the bucket holds, and plans. Throws when something is damaged that might keep a release. */
-export async function planPrune(
-  objects: ObjectStore,
-  request: PruneRequest,
-): Promise<{ readonly plan: PrunePlan; readonly warnings: readonly string[] }> {
+export async function planPrune(objects: ObjectStore, request: PruneRequest): Promise<PlannedPruning> {
   requireRemovable(objects);
   const { policy, channelOf, look, now } = request;
+  const reader = sourceReader(objects, policy);
   // Marks first: one that is gone when the releases are read is not taken for one that is there.
   const written = await listMarks(objects);
   const [sources, pinned, published] = await Promise.all([
-    readSources(objects, policy),
+    readNow(reader),
     readPinnedPaths(objects),
     readPublishedVersions(objects),
   ]);
@@ -61,124 +71,183 @@ export async function planPrune(
     return modified ? [{ ...mark, modified }] : [];
   });
   const plan = planPruning({ ...look(sources), sources, channelOf, marks, pinned, published, now }, request);
-  return { plan, warnings: sources.warnings };
+  return { plan, warnings: sources.warnings, reader };
 }
 
 /**
  * Does what was planned, and tells each step when it is done. Before a release is hidden for good, and before it is deleted,
- * its mark is written and then the release is read again; whoever puts a release writes it and then reads the mark. So one
- * of the two sees the other, and the release stays. Only a put that removes the mark in the moment between its reading and
- * its writing here is not seen.
+ * its mark is written and then the releases are read again; whoever puts a release writes it, then reads the mark, and
+ * writes its fragment anew before the mark is removed. So one of the two sees the other, and the release stays.
  */
 export async function* prune(
   objects: ObjectStore,
-  plan: PrunePlan,
+  { plan, reader }: PlannedPruning,
   { policy, now }: PruneRequest,
   keys: readonly SecretKey[],
 ): AsyncGenerator<PruneStep> {
   requireRemovable(objects);
-  const work: Work = { objects, policy, keys };
+  const work: Work = { objects, policy, keys, reader };
   const time = toReleaseTime(new Date(now));
-  yield* inTurns('restore', plan.restore, (release) => restore(work, release));
-  yield* inTurns('hide', plan.hide, (release) => hide(work, release, time));
+  const left = new Set<PrunedRelease>();
+  for (const releases of turnsOf(plan.restore)) yield* told('restore', releases, await restore(work, releases));
+  for (const releases of turnsOf(plan.hide)) {
+    const done = await hide(work, releases, time);
+    for (const release of releases) if (!done.has(release)) left.add(release);
+    yield* told('hide', releases, done);
+  }
   // Without a grace some were hidden just now.
-  const hidden = (release: PrunedRelease) => release.mark ?? { version: release.version, time };
-  yield* inTurns('delete', plan.delete, (release) => remove(work, release, hidden(release)));
+  const markOf = ({ version, mark }: PrunedRelease) => mark ?? { version, time };
+  for (const releases of turnsOf(plan.delete.filter((release) => !left.has(release)))) {
+    yield* told('delete', releases, await remove(work, releases, markOf));
+  }
 }
-
-type Removable = ObjectStore & Required<Pick<ObjectStore, 'remove'>>;
 
 interface Work {
-  readonly objects: Removable;
+  readonly objects: RemovableStore;
   readonly policy: TrustPolicy;
   readonly keys: readonly SecretKey[];
+  readonly reader: SourceReader;
 }
 
-/** In order, some at a time. */
-async function* inTurns(
+function turnsOf(releases: readonly PrunedRelease[]): readonly (readonly PrunedRelease[])[] {
+  const turns: (readonly PrunedRelease[])[] = [];
+  for (let at = 0; at < releases.length; at += TURN) turns.push(releases.slice(at, at + TURN));
+  return turns;
+}
+
+function* told(
   action: PruneStep['action'],
   releases: readonly PrunedRelease[],
-  work: (release: PrunedRelease) => Promise<boolean>,
-): AsyncGenerator<PruneStep> {
-  for (let at = 0; at < releases.length; at += AT_ONCE) {
-    const turn = releases.slice(at, at + AT_ONCE);
-    const done = await Promise.all(turn.map(work));
-    for (const [index, release] of turn.entries()) yield { action: done[index] ? action : 'left', release };
-  }
+  done: ReadonlySet<PrunedRelease>,
+): Generator<PruneStep> {
+  for (const release of releases) yield { action: done.has(release) ? action : 'left', release };
 }
 
-async function restore(work: Work, { version, mark }: PrunedRelease): Promise<boolean> {
-  if (!mark || !(await isMarked(work, mark))) return false;
-  await removeMark(work, version);
-  return true;
+/** Each of these gives the releases with which it was done. */
+type Done = Promise<ReadonlySet<PrunedRelease>>;
+
+async function restore(work: Work, releases: readonly PrunedRelease[]): Done {
+  const marked = await those(releases, async ({ mark }) => mark !== undefined && isMarked(work, mark));
+  await removeMarks(work, marked);
+  return new Set(marked);
 }
 
-async function hide(work: Work, release: PrunedRelease, time: string): Promise<boolean> {
-  await writeMark(work, { version: release.version, time });
-  if (isPartOf(await readSources(work.objects, work.policy, release.version), release.held)) return true;
-  await removeMark(work, release.version);
-  return false;
+async function hide(work: Work, releases: readonly PrunedRelease[], time: string): Done {
+  await mark(
+    work,
+    releases.map(({ version }) => ({ version, time })),
+  );
+  const isSame = sameAs(await readNow(work.reader));
+  await removeMarks(
+    work,
+    releases.filter((release) => !isSame(release)),
+  );
+  return new Set(releases.filter(isSame));
 }
 
-async function remove(work: Work, release: PrunedRelease, mark: Pruning): Promise<boolean> {
-  const { version } = release;
-  if (!(await isMarked(work, mark))) return false;
-  if (!mark.deleting) await writeMark(work, { version, time: mark.time, deleting: true });
-  const left = await readSources(work.objects, work.policy, version);
-  if (!isPartOf(left, release.held) || (await isBeingPromoted(work.objects, version))) {
-    // It may have been removed before it was written here.
-    if (!mark.deleting) await removeMark(work, version);
-    return false;
-  }
-  const keys = [
-    ...[...left.files, ...left.fragments].map(({ key }) => key),
-    versionKey(YANKS, version),
-    ...(await listSums(work.objects, version)),
+async function remove(
+  work: Work,
+  releases: readonly PrunedRelease[],
+  markOf: (release: PrunedRelease) => Pruning,
+): Done {
+  const hidden = await those(releases, (release) => isMarked(work, markOf(release)));
+  const begun = hidden.filter((release) => !markOf(release).deleting);
+  await mark(
+    work,
+    begun.map((release) => ({ version: release.version, time: markOf(release).time, deleting: true })),
+  );
+  const now = await readNow(work.reader);
+  requireUndamaged(work.objects, now);
+  const isSame = sameAs(now);
+  const needed = new Set(promotedFrom(now));
+  const marks = new Map(trusted(now.prunings).map((each) => [each.version, each]));
+  const isOurs = (release: PrunedRelease) => {
+    const found = marks.get(release.version);
+    return found?.deleting === true && found.time === markOf(release).time;
+  };
+  const goes = (release: PrunedRelease) => isSame(release) && !needed.has(release.version) && isOurs(release);
+  await removeMarks(
+    work,
+    begun.filter((release) => !goes(release)),
+  );
+  const gone = hidden.filter(goes);
+  await removeObjects(work, now, gone);
+  return new Set(gone);
+}
+
+/** Files go first, marks last: until then the next run knows that it has to go on, and whoever looks that not all is there. */
+async function removeObjects(work: Work, sources: ReleaseSources, releases: readonly PrunedRelease[]): Promise<void> {
+  const { objects } = work;
+  const held = holdByVersion(sources);
+  const keysOf = (part: keyof HeldVersion) =>
+    releases.flatMap(({ version }) => (held.get(version)?.[part] ?? []).map(({ key }) => key));
+  const versions = releases.map(({ version }) => version);
+  await objects.remove(keysOf('files'));
+  await objects.remove([
+    ...keysOf('fragments'),
+    ...versions.map((version) => versionKey(YANKS, version)),
+    ...(await listSums(objects, new Set(versions))),
+  ]);
+  await removeMarks(work, releases);
+}
+
+/** Those for which it is true. */
+async function those(
+  releases: readonly PrunedRelease[],
+  isSo: (release: PrunedRelease) => Promise<boolean>,
+): Promise<readonly PrunedRelease[]> {
+  const results = await pLimit(AT_ONCE).map(releases, isSo);
+  return releases.filter((_, index) => results[index]);
+}
+
+async function readNow(reader: SourceReader): Promise<ReleaseSources> {
+  return (await reader.read(await reader.list())).sources;
+}
+
+/** Tells whether all that is there now was there when it was planned. What is gone may be another run's work. */
+function sameAs(now: ReleaseSources): (release: PrunedRelease) => boolean {
+  const held = holdByVersion(now);
+  const unfinished = new Set(now.promotions.map(({ value }) => value.version));
+  return ({ version, held: before }) => {
+    const known = new Set([...before.files, ...before.fragments].map((each) => JSON.stringify(each)));
+    const { files, fragments } = held.get(version) ?? { files: [], fragments: [] };
+    const isKnown = [...files, ...fragments].every((each) => known.has(JSON.stringify(each)));
+    const isDamaged = now.damaged.some((key) => key.startsWith(`${FRAGMENTS}${version}/`));
+    return isKnown && !isDamaged && !unfinished.has(version);
+  };
+}
+
+/** What is being promoted, or was: the files are still needed. */
+function promotedFrom({ promotions, fragments }: ReleaseSources): readonly string[] {
+  return [
+    ...promotions.map(({ value }) => value.from),
+    ...fragments.flatMap(({ value }) => (value.promotion ? [value.promotion.from] : [])),
   ];
-  for (let at = 0; at < keys.length; at += LIST_PAGE) await work.objects.remove(keys.slice(at, at + LIST_PAGE));
-  // Until here the next run knows that it has to go on.
-  await removeMark(work, version);
-  return true;
-}
-
-/** Whether all that is there now was there when it was planned. What is gone may be another run's work. */
-function isPartOf({ files, fragments, promotions, damaged }: ReleaseSources, held: HeldVersion): boolean {
-  if (promotions.length > 0 || damaged.length > 0) return false;
-  const known = new Set([...held.files, ...held.fragments].map((each) => JSON.stringify(each)));
-  return [...files, ...fragments].every((each) => known.has(JSON.stringify(each)));
-}
-
-/** A promotion that has begun needs the files. */
-async function isBeingPromoted(objects: ObjectStore, version: string): Promise<boolean> {
-  for await (const { key } of listObjects(objects, { prefix: PROMOTIONS })) {
-    if ((await readDocument(objects, PROMOTION, key))?.value.from === version) return true;
-  }
-  return false;
 }
 
 async function isMarked({ objects, policy }: Work, mark: Pruning): Promise<boolean> {
-  const document = await readDocument(objects, PRUNING, versionKey(PRUNINGS, mark.version));
-  if (!document || doubtAbout(PRUNING, document, policy) !== undefined) return false;
-  const { version, time, deleting } = document.value;
-  return version === mark.version && time === mark.time && deleting === mark.deleting;
+  const found = await readPruningMark(objects, mark.version, policy);
+  return found.state === 'trusted' && found.value.time === mark.time && found.value.deleting === mark.deleting;
 }
 
-async function writeMark({ objects, keys }: Work, mark: Pruning): Promise<void> {
-  const text = renderDocument(PRUNING, mark, keys);
-  const metadata = { contentType: 'application/json', cacheControl: 'no-cache' };
-  await objects.put(versionKey(PRUNINGS, mark.version), Buffer.from(text), metadata);
+async function mark({ objects, keys }: Work, marks: readonly Pruning[]): Promise<void> {
+  await pLimit(AT_ONCE).map(marks, (each) => writePruningMark(objects, each, keys));
 }
 
-async function removeMark({ objects }: Work, version: string): Promise<void> {
-  await objects.remove([versionKey(PRUNINGS, version)]);
+function removeMarks({ objects }: Work, releases: readonly PrunedRelease[]): Promise<void> {
+  return removePruningMarks(
+    objects,
+    releases.map(({ version }) => version),
+  );
 }
 
 /** A version may be called as another part of the index: its checksums alone belong to it. */
-async function listSums(objects: ObjectStore, version: string): Promise<readonly string[]> {
-  const sums = `releases/${version}/SHA256SUMS`;
+async function listSums(objects: ObjectStore, versions: ReadonlySet<string>): Promise<readonly string[]> {
   const keys: string[] = [];
-  for await (const { key } of listObjects(objects, { prefix: sums })) {
-    if (key === sums || key === `${sums}.minisig`) keys.push(key);
+  if (versions.size === 0) return keys;
+  for await (const { key } of listObjects(objects, { prefix: 'releases/', recursive: true })) {
+    const version = /^releases\/(?<version>[^/]+)\/SHA256SUMS(\.minisig)?$/.exec(key)?.groups?.version;
+    if (version !== undefined && versions.has(version)) keys.push(key);
   }
   return keys;
 }
@@ -190,7 +259,7 @@ async function listMarks(objects: ObjectStore): Promise<ReadonlyMap<string, Date
   return written;
 }
 
-function requireRemovable(objects: ObjectStore): asserts objects is Removable {
+function requireRemovable(objects: ObjectStore): asserts objects is RemovableStore {
   if (objects.remove) return;
   throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` is a web server, where nothing can be removed`, {
     hint: "use the cache's `s3://` or `file://` URL",

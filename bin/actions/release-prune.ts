@@ -31,9 +31,11 @@ export async function prune(options: PruneOptions, context: Context): Promise<vo
   const request = { ...rules, policy: trust.policy, now: Date.now(), ...indexOf(settings, options.channel) };
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   await withCache(requireCache(settings.to), { context, settings, warn }, async ({ objects }) => {
-    const { plan, warnings } = await planPrune(objects, request);
+    const planned = await planPrune(objects, request);
+    const { plan } = planned;
+    const warnings = [...planned.warnings, ...stillPublished(plan)];
     sayWarnings(context, warnings);
-    const steps = options.delete ? pruneReleases(objects, plan, request, trust.keys) : stepsOf(plan);
+    const steps = options.delete ? pruneReleases(objects, planned, request, trust.keys) : stepsOf(plan);
     const done = await tell(steps, options, context);
     if (options.json) await writeJson(context.stdout, { ...summaryJson(done, plan, options), warnings });
     tellTotals(done, plan, options, context);
@@ -89,11 +91,18 @@ async function tell(steps: AsyncIterable<PruneStep>, options: PruneOptions, cont
   return done;
 }
 
+function stillPublished({ published }: PrunePlan): readonly string[] {
+  if (published.length === 0) return [];
+  const amount = count(published.length, 'release');
+  return [`${amount} may still be in the index that is published: run \`carport index publish\`, then this again`];
+}
+
 function summaryJson(done: Done, plan: PrunePlan, options: PruneOptions) {
   return {
     hidden: done.hide.map(releaseJson),
     deleted: done.delete.map(releaseJson),
     restored: done.restore.map(releaseJson),
+    left: done.left.map(releaseJson),
     waiting: [...plan.waiting, ...plan.published].map(releaseJson),
     kept: plan.kept,
     dryRun: !options.delete,
@@ -111,6 +120,7 @@ const REASONS: Readonly<Record<KeptReason, string>> = {
   promotion: 'promoted',
   pin: 'pinned',
   'being-put': 'put just now',
+  'half-deleted': 'put while being deleted',
   name: 'with an odd name',
 };
 
@@ -131,11 +141,6 @@ function tellTotals(done: Done, plan: PrunePlan, options: PruneOptions, context:
     return kept > 0 ? [`${kept} ${REASONS[reason]}`] : [];
   });
   tellOne(`kept: ${count(plan.kept.length, 'release')}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`);
-  if (plan.published.length > 0) {
-    tellOne(
-      `warning: ${count(plan.published.length, 'release')} may still be in the index that is published: run \`carport index publish\`, then this again`,
-    );
-  }
   if (!options.delete) tellOne('nothing was changed: `--delete` does it');
   else if (done.hide.length + done.restore.length > 0) tellOne('`carport index publish` shows it');
 }

@@ -115,7 +115,7 @@ describe('carport release prune', () => {
     const why = 'it is one of the newest 2';
     expect(JSON.parse(stdout)).toEqual({
       ...{ version: 1, dryRun: true, warnings: [] },
-      ...{ hidden: [release(3)], deleted: [], restored: [release(2)], waiting: [release(4)] },
+      ...{ hidden: [release(3)], deleted: [], restored: [release(2)], left: [], waiting: [release(4)] },
       kept: [1, 2].map((number) => ({ version: commit(number), reason: 'newest', why })),
     });
     const done = JSON.parse((await prune('--keep', '2', '--json', '--delete', '--grace', '12h')).stdout);
@@ -132,7 +132,7 @@ describe('carport release prune', () => {
     const hidden = await prune('--keep', '1', '--delete');
     expect(hidden.lines).toEqual([`hide ${commit(2)}`, `hide ${commit(3)}`]);
     expect(hidden.stderr).toContain('`carport index publish` shows it');
-    const early = await prune('--keep', '1', '--delete', '--grace', '0');
+    const early = await prune('--keep', '1', '--delete', '--grace', '0', '--quiet');
     expect(early.stdout).toBe('');
     expect(early.stderr).toContain(
       'warning: 2 releases may still be in the index that is published: run `carport index publish`',

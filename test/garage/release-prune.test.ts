@@ -70,9 +70,9 @@ describeWithGarage('releases that are pruned on Garage', () => {
   };
   const runIn = async (objects: ObjectStore, days: number, keep: number) => {
     const request = requestOf(days, keep);
-    const { plan } = await planPrune(objects, request);
+    const planned = await planPrune(objects, request);
     const done: string[] = [];
-    for await (const { action, release } of prune(objects, plan, request, [key])) {
+    for await (const { action, release } of prune(objects, planned, request, [key])) {
       done.push(`${action} ${Number.parseInt(release.version, 16)}`);
     }
     return done;

@@ -101,6 +101,26 @@ describe('a plan of what is pruned', () => {
     expect(planOf({ builds }, { keep: 9 }).hide).toEqual([]);
   });
 
+  it('counts what is signed by itself: nobody can push it out with what is not', () => {
+    const planted = [7, 8, 9].map((number) => ({ version: commit(number), days: 1 }));
+    const signed = builds.map((build) => ({
+      ...{ key: fragmentKey(build.version, 'x'), value: fragmentOf(build), trusted: true },
+    }));
+    const plan = planOf({ builds: [...builds, ...planted], sources: { fragments: signed } }, { keep: 2 });
+    expect(plan).toMatchObject({ hide: [9, 3, 4, 5], kept: { 1: 'newest', 2: 'newest', 7: 'newest', 8: 'newest' } });
+  });
+
+  it('keeps what is stable by the default pattern, whatever the pattern is', () => {
+    const channelOf = channelRule('release-[0-9]+');
+    const tags = ['release-1', 'v1.0.0', 'v2.0.0-rc1', 'nightly'].map((version, index) => ({
+      version,
+      days: index + 1,
+    }));
+    const plan = planPruning(factsOf({ builds: tags, more: { channelOf } }), { ...RULES, channel: 'extra', keep: 0 });
+    expect(plan.hide.map(({ version }) => version)).toEqual(['nightly']);
+    expect(plan.kept.map(({ version }) => version)).toEqual(['v2.0.0-rc1']);
+  });
+
   it('keeps the latest whatever is asked, also where that is not the newest', () => {
     expect(planOf({ builds }, { keep: 0 }).kept).toEqual({ 1: 'latest' });
     const latest = { latest: new Set([commit(3)]) };
@@ -260,7 +280,10 @@ describe('a plan of what is pruned', () => {
           expect(wasHidden).toBe(true);
           if (!begun.has(version)) expect(more.published?.has(version)).toBe(false);
         }
-        for (const { version } of plan.restore) expect(begun).not.toContain(version);
+        for (const { version, held } of plan.restore) if (begun.has(version)) expect(held.fragments).toHaveLength(1);
+        for (const { version, held, mark } of plan.delete) {
+          if (begun.has(version)) expect(held.files.every(({ time }) => time < mark!.time)).toBe(true);
+        }
         expect(new Set(going).size + (asked.grace === 0 ? plan.delete.filter(({ mark }) => !mark).length : 0)).toBe(
           going.length,
         );

@@ -7,11 +7,12 @@ import { renderPin } from '#cache/pins/pin.js';
 import { buildReleaseIndex } from '#index-generator/build.js';
 import { ownRules } from '#index-generator/rules.js';
 import { FRAGMENT, PROMOTION, PRUNING, YANK } from '#release/documents.js';
-import { fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
-import { type PruneRequest, planPrune, prune } from '#release/prune.js';
+import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
+import { type PlannedPruning, type PruneRequest, planPrune, prune } from '#release/prune.js';
+import { putRelease as putFiles } from '#release/put.js';
 import { readSources } from '#release/sources.js';
 import { channelRule } from '#release/version.js';
-import { hashesIn, putDocument, putRelease, type TestRelease } from '../support/releases.js';
+import { hashesIn, putDocument, putRelease, TEST_TARGET, type TestRelease } from '../support/releases.js';
 import { sampleKey } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
 import { type StoreCall, watchStore } from '../support/watched-store.js';
@@ -41,13 +42,12 @@ function requestAt(days: number, rules: Partial<PruneRequest> = {}): PruneReques
 /** Plans and does it; gives what was done. */
 async function run(objects: ObjectStore, days: number, rules: Partial<PruneRequest> = {}) {
   const request = requestAt(days, rules);
-  const { plan } = await planPrune(objects, request);
-  return doIt(objects, plan, request);
+  return doIt(objects, await planPrune(objects, request), request);
 }
 
-async function doIt(objects: ObjectStore, plan: Awaited<ReturnType<typeof planPrune>>['plan'], request: PruneRequest) {
+async function doIt(objects: ObjectStore, planned: PlannedPruning, request: PruneRequest) {
   const done: string[] = [];
-  for await (const { action, release } of prune(objects, plan, request, [key])) {
+  for await (const { action, release } of prune(objects, planned, request, [key])) {
     done.push(`${action} ${/^0+/.test(release.version) ? Number.parseInt(release.version, 16) : release.version}`);
   }
   return done;
@@ -201,6 +201,28 @@ describe('pruning releases', () => {
     expect(await run(store(), 10, { keep: 2 })).toEqual([]);
   });
 
+  it('never deletes what was put after it was hidden, by a mark of old', async () => {
+    await putBuilds(2);
+    await run(store(), 10);
+    const deletion = { version: commit(2), time: timeAt(10), deleting: true as const };
+    expect(await run(store(), 20)).toEqual(['delete 2']);
+    // Put again, and somebody who has kept the mark puts that again, too.
+    const replay = () => putDocument(bucket(), PRUNING, markKey(2), deletion, [key]);
+    for (const target of ['x', 'y']) await put(commit(2), 21, { target });
+    await put(commit(1), 29);
+    await replay();
+    expect(await run(store(), 30)).toEqual(['restore 2']);
+    expect(await keysOf(commit(2))).toHaveLength(4);
+    await replay();
+    await store().remove!([fileKey(commit(2), 'y', 'garage')]);
+    expect(await run(store(), 30)).toEqual([]);
+    const { plan } = await planPrune(store(), requestAt(30));
+    expect(plan.kept).toContainEqual({
+      ...{ version: commit(2), reason: 'half-deleted' },
+      why: expect.stringContaining(`remove \`${markKey(2)}\`, and put it again`),
+    });
+  });
+
   it('waits for an index that does not show what is deleted', async () => {
     await putBuilds(2);
     expect(await run(store(), 10)).toEqual(['hide 2']);
@@ -301,10 +323,80 @@ describe('pruning releases', () => {
       expect(await keys()).toEqual(expect.arrayContaining(before.filter((each) => each !== markKey(2))));
       await store().remove!([versionKey(PROMOTIONS, 'v1.0.0')]);
       await run(store(), 30);
-      const { plan } = await planPrune(store(), requestAt(40));
-      expect(plan.delete.length).toBe(1);
+      const planned = await planPrune(store(), requestAt(40));
+      expect(planned.plan.delete.length).toBe(1);
       await store().remove!([markKey(2)]);
-      expect(await doIt(store(), plan, requestAt(40))).toEqual(['left 2']);
+      expect(await doIt(store(), planned, requestAt(40))).toEqual(['left 2']);
+      expect(await keysOf(commit(2))).toHaveLength(2);
+    });
+
+    describe('a put of the same bytes', () => {
+      const putAgain = async () => {
+        const path = box().path('garage');
+        await writeFile(path, `garage ${commit(2)} for ${TEST_TARGET}`);
+        const request = {
+          ...{ version: commit(2), target: TEST_TARGET, commit: null, replace: false, dryRun: false },
+          ...{ ci: { system: 'none', event: null, runUrl: null }, files: [{ path, name: 'garage' }] },
+          ...{ time: timeAt(20), cacheControl: 'no-cache', warn: () => undefined },
+        };
+        const policy = { keys: [key.publicKey], allowUnsigned: false };
+        return (await putFiles(store(), request, { keys: [key], policy })).map(({ state }) => state);
+      };
+
+      /** Prunes, and puts once before a request that comes after the plan. */
+      const pruneBeside = async (at: (call: StoreCall) => boolean) => {
+        let states: readonly string[] | undefined;
+        const { objects } = watchStore(store(), async (call) => {
+          if (at(call)) states ??= await putAgain().catch((error) => [error.code]);
+        });
+        const done = await run(objects, 20);
+        return { done, states };
+      };
+
+      it('keeps it before the deletion has begun', async () => {
+        await putBuilds(2);
+        await run(store(), 10);
+        expect(await pruneBeside((call) => call === `put ${markKey(2)}`)).toEqual({
+          ...{ done: ['left 2'], states: ['unchanged'] },
+        });
+        expect(await keysOf(commit(2))).toEqual([
+          fileKey(commit(2), TEST_TARGET, 'garage'),
+          fragmentKey(commit(2), TEST_TARGET),
+        ]);
+      });
+
+      it('is refused as soon as it has begun, and done once it has ended', async () => {
+        await putBuilds(2);
+        await run(store(), 10);
+        let hasBegun = false;
+        const begun = (call: StoreCall) => {
+          const now = hasBegun;
+          hasBegun ||= call === `put ${markKey(2)}`;
+          return now;
+        };
+        expect(await pruneBeside(begun)).toEqual({ done: ['delete 2'], states: ['E_UNAVAILABLE'] });
+        expect(await keysOf(commit(2))).toEqual([]);
+        expect(await putAgain()).toEqual(['uploaded']);
+      });
+
+      it('is refused while files are removed', async () => {
+        await putBuilds(2);
+        await run(store(), 10);
+        expect(await pruneBeside((call) => call.startsWith('remove _releases/'))).toEqual({
+          ...{ done: ['delete 2'], states: ['E_UNAVAILABLE'] },
+        });
+        expect(await keysOf(commit(2))).toEqual([]);
+      });
+    });
+
+    it('deletes nothing when somebody has removed the mark meanwhile', async () => {
+      await putBuilds(2);
+      await run(store(), 10);
+      let lists = 0;
+      const { objects } = watchStore(store(), async (call) => {
+        if (call === 'list _releases/' && ++lists === 2) await store().remove!([markKey(2)]);
+      });
+      expect(await run(objects, 20)).toEqual(['left 2']);
       expect(await keysOf(commit(2))).toHaveLength(2);
     });
 
