@@ -1,6 +1,6 @@
 import { isWebUrl } from '../release/ci.js';
-import type { Fragment, FragmentFile, Yank } from '../release/documents.js';
-import { fileKey, isSidecar, parseFileKey } from '../release/layout.js';
+import type { Fragment, FragmentFile, Promotion, Yank } from '../release/documents.js';
+import { fileKey, isSidecar, parseFileKey, versionKey, YANKS } from '../release/layout.js';
 import { type ReleaseSources, trusted } from '../release/sources.js';
 import { isFullCommit } from '../release/version.js';
 import { type Entry, entryOf } from './entry.js';
@@ -32,11 +32,20 @@ export function buildReleaseIndex(
     ({ version }) => version,
   );
   const yanks = new Map(trusted(sources.yanks).map((yank) => [yank.version, yank]));
+  const doubtful = doubtfulYanks(sources);
+  for (const { version, from, time } of trusted(sources.promotions)) {
+    if (hidden.has(version)) {
+      warnings.push(
+        `\`${version}\` is not shown: its promotion from \`${from}\` was begun on ${time} and is not finished`,
+      );
+    }
+  }
   const releases: Record<Channel, Release[]> = { stable: [], extra: [], development: [] };
   for (const version of new Set([...entries.keys(), ...[...fragments.keys()].sort(compareText)])) {
     const said: Said = {
       fragments: [...(fragments.get(version) ?? [])].sort((a, b) => compareText(a.target, b.target)),
       yank: yanks.get(version),
+      isDoubtful: doubtful.has(versionKey(YANKS, version)),
       strippedKeys: sources.strippedKeys,
     };
     const release = makeRelease(version, entries.get(version) ?? [], said, rules, warnings);
@@ -48,9 +57,37 @@ export function buildReleaseIndex(
   return { index: { ...index, ...(updated !== undefined && { updated }) }, warnings };
 }
 
-/** Versions that are not whole yet, and those that will be removed. */
-export function hiddenVersions({ promotions, prunings }: ReleaseSources): ReadonlySet<string> {
-  return new Set([...trusted(promotions), ...trusted(prunings)].map(({ version }) => version));
+/** Versions that are not whole yet, and those that will be removed. A mark that was put back, after its work was done, hides nothing. */
+export function hiddenVersions(sources: ReleaseSources): ReadonlySet<string> {
+  const promotions = trusted(sources.promotions);
+  const prunings = trusted(sources.prunings);
+  if (promotions.length + prunings.length === 0) return new Set();
+  const fragments = groupBy(trusted(sources.fragments), ({ version }) => version);
+  return new Set([
+    ...promotions.flatMap((mark) => (isPromoted(mark, fragments.get(mark.version) ?? [], sources) ? [] : mark.version)),
+    ...prunings.flatMap(({ version, time, deleting }) => {
+      const isPutSince = fragments.get(version)?.some(({ changed }) => changed > time);
+      return isPutSince && !deleting ? [] : version;
+    }),
+  ]);
+}
+
+/** Whether a promotion has come to its end: every file that is there is of a fragment that it has signed. */
+function isPromoted(
+  { version, from, time }: Promotion,
+  fragments: readonly Fragment[],
+  { files }: ReleaseSources,
+): boolean {
+  if (fragments.length === 0) return false;
+  if (!fragments.every(({ promotion, changed }) => promotion?.from === from && changed >= time)) return false;
+  const signed = signedFiles(fragments);
+  return files.every(({ key, size }) => parseFileKey(key)?.version !== version || signed.get(key)?.size === size);
+}
+
+/** Keys of yanks that nobody who is trusted has signed, or that cannot be read. */
+function doubtfulYanks({ yanks, damaged }: ReleaseSources): ReadonlySet<string> {
+  const untrusted = yanks.flatMap((yank) => (yank.trusted ? [] : yank.key));
+  return new Set([...untrusted, ...damaged.filter((key) => key.startsWith(YANKS))]);
 }
 
 function readEntries({ files }: ReleaseSources, hidden: ReadonlySet<string>, warnings: string[]): readonly Entry[] {
@@ -80,6 +117,8 @@ interface Said {
   /** Sorted by target. */
   readonly fragments: readonly Fragment[];
   readonly yank: Yank | undefined;
+  /** Whether there is a yank that is not believed. */
+  readonly isDoubtful: boolean;
   /** Files that were signed once, of all versions. */
   readonly strippedKeys: ReadonlySet<string>;
 }
@@ -118,6 +157,7 @@ function makeRelease(
     missingTargets: [],
     ...(!isWhole && { incomplete: true }),
     ...originOf(version, believed, warnings),
+    ...(said.isDoubtful && { doubtful: true as const }),
     ...(yank && yank.reason !== null && { yanked: { reason: yank.reason, time: yank.time } }),
   };
 }

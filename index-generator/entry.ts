@@ -3,6 +3,9 @@ import { FILES, isSidecar, parseFileKey } from '../release/layout.js';
 import type { ListedFile } from '../release/sources.js';
 import type { ReleaseFile } from './model.js';
 
+/** Who reads `0.0.1v` is to find just that in a URL. */
+const TURNS_TEXT = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+
 /** A file, and the release that it is of. */
 export interface Entry {
   readonly version: string;
@@ -22,6 +25,7 @@ export function entryOf({ key, size, time }: ListedFile, keepOnce: (text: string
   // Browsers take such parts out of an address, and lead elsewhere.
   if ([version, target, name].some((part) => part === '.' || part === '..')) return leftOut('has a part `.` or `..`');
   if (key.includes('\ufffd')) return leftOut('is not UTF-8');
+  if (TURNS_TEXT.test(key)) return leftOut('has characters that turn text round');
   if (!isReleaseTime(time)) return leftOut(`has no date: \`${time}\``);
   if (isSidecar(name)) return leftOut('is about another file');
   if (size === 0) return leftOut('is empty');

@@ -1,37 +1,62 @@
-import { CHANNELS, type Release, type ReleaseIndex } from './model.js';
+import { CHANNELS, type Channel, type Release, type ReleaseIndex } from './model.js';
 
 /**
- * The first of a channel's releases that can be used: not yanked, all of it there, for all targets that it must have, and
- * signed where another is: who has no key cannot name the latest.
+ * The first of a channel's releases that can be used: not yanked, all of it there, and signed where another is: who has no key
+ * cannot name the latest. It has all `requiredTargets`; where it is not said which these are, a stable one has those of the
+ * stable one before it: else it would be the latest as soon as the first of its jobs is done.
  */
 export function latestOf(releases: readonly Release[], requiredTargets: readonly string[] = []): Release | undefined {
-  const usable = usableOf(releases, requiredTargets);
-  return releases.some(isSigned) ? usable.find(isSigned) : usable[0];
+  const eligible = eligibleOf(releases, requiredTargets);
+  if (requiredTargets.length > 0) return eligible[0];
+  return eligible.find((release, index) => lackingOf(release, eligible[index + 1]).length === 0);
 }
 
 /** What to say of the choice of the latest releases. */
 export function warningsOfLatest({ releases }: ReleaseIndex, requiredTargets: readonly string[]): readonly string[] {
-  const warnings = CHANNELS.flatMap((channel) => {
-    const [first] = usableOf(releases[channel], requiredTargets);
-    if (first === undefined || first === latestOf(releases[channel], requiredTargets)) return [];
-    return `\`${first.version}\` is not signed, as others of its channel are, and so is not the latest ${channel} one`;
-  });
-  if (requiredTargets.length > 0) return warnings;
-  const latest = latestOf(releases.stable);
-  const before = latest && latestOf(releases.stable.slice(releases.stable.indexOf(latest) + 1));
-  const targets = new Set(latest?.targets.map(({ target }) => target));
-  const lacking = (before?.targets ?? []).flatMap(({ target }) => (targets.has(target) ? [] : [target]));
-  if (!latest || !before || lacking.length === 0) return warnings;
+  return CHANNELS.flatMap((channel) => [
+    ...tellUnsigned(channel, releases[channel], requiredTargets),
+    ...tellLacking(releases[channel], requiredTargets),
+  ]);
+}
+
+function tellUnsigned(
+  channel: Channel,
+  releases: readonly Release[],
+  requiredTargets: readonly string[],
+): readonly string[] {
+  const [first] = usableOf(releases, requiredTargets);
+  if (first === undefined || first === eligibleOf(releases, requiredTargets)[0]) return [];
+  return [`\`${first.version}\` is not signed, as others of its channel are, and so is not the latest ${channel} one`];
+}
+
+function tellLacking(releases: readonly Release[], requiredTargets: readonly string[]): readonly string[] {
+  const latest = latestOf(releases, requiredTargets);
+  const [first, before] = eligibleOf(releases, requiredTargets);
+  if (first === undefined || first === latest) return [];
   return [
-    ...warnings,
-    `\`${latest.version}\` is the latest stable one and lacks ${lacking.join(', ')}, which \`${before.version}\` has: set \`required-targets\`, and a release is not the latest before all of them are there`,
+    `\`${first.version}\` is not the latest stable one: it lacks ${lackingOf(first, before).join(', ')}, which \`${before?.version}\` has; if they are not to come, set \`required-targets\` to those that are`,
   ];
+}
+
+/** Targets that the release before a stable one has, and it has not. */
+function lackingOf({ channel, targets }: Release, before: Release | undefined): readonly string[] {
+  if (channel !== 'stable' || before === undefined) return [];
+  const here = new Set(targets.map(({ target }) => target));
+  return before.targets.flatMap(({ target }) => (here.has(target) ? [] : [target]));
+}
+
+function eligibleOf(releases: readonly Release[], requiredTargets: readonly string[]): readonly Release[] {
+  const usable = usableOf(releases, requiredTargets);
+  return releases.some(isSigned) ? usable.filter(isSigned) : usable;
 }
 
 function usableOf(releases: readonly Release[], requiredTargets: readonly string[]): readonly Release[] {
   return releases.filter(
-    ({ yanked, incomplete, targets }) =>
-      !yanked && !incomplete && requiredTargets.every((required) => targets.some(({ target }) => target === required)),
+    ({ yanked, doubtful, incomplete, targets }) =>
+      !yanked &&
+      !doubtful &&
+      !incomplete &&
+      requiredTargets.every((required) => targets.some(({ target }) => target === required)),
   );
 }
 

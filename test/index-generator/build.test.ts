@@ -63,7 +63,9 @@ describe('what is signed about a release', () => {
     const prunings = [{ version: 'v1.0.0', time: '2026-01-01T00:00:00Z' }];
     const files = fragments.flatMap(filesOfFragment);
     const untrusted = built({ fragments, yanks, promotions, prunings, files }, false);
-    expect(untrusted).toEqual(built({ files }));
+    const bare = built({ files });
+    // A yank that may be somebody's who is only not known here: it is not the latest.
+    expect(untrusted).toEqual({ ...bare, all: bare.all.map((release) => ({ ...release, doubtful: true })) });
     expect(untrusted.all[0]).not.toHaveProperty('commit');
     expect(untrusted.all[0]!.targets[0]!.files[0]).not.toHaveProperty('sha256');
   });
@@ -198,14 +200,36 @@ describe('what is signed about a release', () => {
     });
   });
 
-  it('hides a release that is being made or removed, without a word', () => {
+  it('hides a release that is being made or removed', () => {
     const fragments = ['v1.0.0', 'v1.1.0', 'v1.2.0'].map((version) => fragmentOf(version, AMD64));
     const promotions = [{ version: 'v1.2.0', from: 'v1.2.0-rc1', time: '2026-01-01T00:00:00Z' }];
     const prunings = [{ version: 'v1.0.0', time: '2026-01-01T00:00:00Z' }];
     const stray = { key: '_releases/v1.0.0/x/y.sha256', size: 1, time: '2026-01-01T00:00:00Z' };
     // A part of the files has been copied, or removed.
     const files = [...filesOfFragment(fragments[1]!), stray];
-    expect(only({ fragments, promotions, prunings, files }).version).toBe('v1.1.0');
+    const { all, warnings } = built({ fragments, promotions, prunings, files });
+    expect(all.map(({ version }) => version)).toEqual(['v1.1.0']);
+    expect(warnings).toContain(
+      '`v1.2.0` is not shown: its promotion from `v1.2.0-rc1` was begun on 2026-01-01T00:00:00Z and is not finished',
+    );
+  });
+
+  it('hides nothing for a mark that was put back after its work was done', () => {
+    const promotion = { from: 'v1.2.0-rc1', gates: [] };
+    const fragments = [AMD64, ARM64].map((target) =>
+      fragmentOf('v1.2.0', target, { promotion, time: '2026-03-01T00:00:00Z' }),
+    );
+    const mark = { version: 'v1.2.0', from: 'v1.2.0-rc1', time: '2026-01-01T00:00:00Z' };
+    const files = fragments.flatMap(filesOfFragment);
+    const versions = (documents: TestDocuments) => built(documents).all.map(({ version }) => version);
+    expect(versions({ fragments, promotions: [mark], files })).toEqual(['v1.2.0']);
+    expect(versions({ fragments, prunings: [{ version: 'v1.2.0', time: mark.time }], files })).toEqual(['v1.2.0']);
+    expect(versions({ fragments, prunings: [{ version: 'v1.2.0', time: mark.time, deleting: true }], files })).toEqual(
+      [],
+    );
+    expect(versions({ fragments, promotions: [{ ...mark, from: 'v1.2.0-rc2' }], files })).toEqual([]);
+    expect(versions({ fragments, promotions: [{ ...mark, time: '2027-01-01T00:00:00Z' }], files })).toEqual([]);
+    expect(versions({ fragments: fragments.slice(1), promotions: [mark], files })).toEqual([]);
   });
 
   it('says what stable releases lack of what is required', () => {

@@ -277,7 +277,8 @@ describe('the latest release', () => {
 
   it('has all targets that it must have', () => {
     const more = { fragments: [...ALL.fragments!, fragmentOf('v1.2.0', AMD64)] };
-    expect(latest(more)).toBe('v1.2.0');
+    expect(latest(more)).toBe('v1.1.0');
+    expect(latest(more, { requiredTargets: [AMD64] })).toBe('v1.2.0');
     expect(latest(more, { requiredTargets: [AMD64, ARM64] })).toBe('v1.1.0');
     expect(latest(more, { requiredTargets: ['riscv'] })).toBeUndefined();
   });
@@ -308,12 +309,15 @@ describe('the latest release', () => {
     expect(made({ files }).warnings).toEqual([]);
   });
 
-  it('lacks no target without a word that the one before it has', () => {
+  it('lacks no target that the one before it has, unless it is said which count', () => {
     const fragments = [fragmentOf('v1.0.0', AMD64), fragmentOf('v1.0.0', ARM64), fragmentOf('v1.1.0', AMD64)];
     const warnings = (documents: TestDocuments, options?: IndexOptions) => made(documents, options).warnings;
     expect(warnings({ fragments })).toEqual([
-      `\`v1.1.0\` is the latest stable one and lacks ${ARM64}, which \`v1.0.0\` has: set \`required-targets\`, and a release is not the latest before all of them are there`,
+      `\`v1.1.0\` is not the latest stable one: it lacks ${ARM64}, which \`v1.0.0\` has; if they are not to come, set \`required-targets\` to those that are`,
     ]);
+    expect(latest({ fragments })).toBe('v1.0.0');
+    // One that was never to have it does not stop those after it.
+    expect(latest({ fragments: [...fragments, fragmentOf('v1.1.1', AMD64)] })).toBe('v1.1.1');
     expect(warnings({ fragments }, { requiredTargets: [AMD64] })).toEqual([]);
     expect(warnings({ fragments, yanks: [yank('v1.0.0')] })).toEqual([]);
     expect(warnings({ fragments: [...fragments, fragmentOf('v1.1.0', ARM64), fragmentOf('v1.1.0', 'riscv')] })).toEqual(
