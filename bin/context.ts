@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { CarportError } from '../lib/errors.js';
-import { printable } from './printable.js';
+import { printableLine } from './printable.js';
 
 /** A stream for output, which may be a terminal. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -76,7 +76,7 @@ export async function writeJson(output: Output, value: object): Promise<void> {
   await write(output, `${JSON.stringify({ version: 1, ...value }, undefined, 2)}\n`);
 }
 
-/** Says something to people, unless they asked for quiet. */
+/** Says something to people in one line, unless they asked for quiet. */
 export function note(context: Context, options: CommonOptions, message: string): void {
-  if (!options.quiet) say(context, `${printable(message)}\n`);
+  if (!options.quiet) say(context, `${printableLine(message)}\n`);
 }

@@ -30,7 +30,7 @@ export async function interruptible<T>(stop: () => void, work: () => Promise<T>)
   } catch (cause) {
     if (!interrupted || (cause instanceof CarportError && cause.code === 'E_INTERRUPTED')) throw cause;
     throw new CarportError('E_INTERRUPTED', `stopped by ${interrupted}`, {
-      hint: 'run it again: paths that were finished are not done again',
+      hint: 'run the same command again: it does what is left',
     });
   } finally {
     clearTimeout(timer);

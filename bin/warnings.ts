@@ -1,5 +1,5 @@
 import { type Context, say } from './context.js';
-import { printable } from './printable.js';
+import { printableLine } from './printable.js';
 import { count } from './terminal.js';
 
 /** A bucket that is used for other things, too, would fill the log. */
@@ -7,7 +7,7 @@ const SHOWN = 20;
 
 /** Says the first of what a command has to warn of. All of them are in its JSON. */
 export function sayWarnings(context: Context, warnings: readonly string[]): void {
-  for (const warning of warnings.slice(0, SHOWN)) say(context, `${printable(`warning: ${warning}`)}\n`);
+  for (const warning of warnings.slice(0, SHOWN)) say(context, `${printableLine(`warning: ${warning}`)}\n`);
   const more = warnings.length - SHOWN;
   if (more > 0) say(context, `warning: ${count(more, 'more warning')}; \`--json\` prints all\n`);
 }

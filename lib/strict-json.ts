@@ -22,10 +22,28 @@ export function parseStrictJson<Schema extends v.GenericSchema>(
 }
 
 function explain(issue: v.BaseIssue<unknown>): string {
-  const field = v.getDotPath(issue);
-  if (field === null) return 'is not an object';
+  const path = v.getDotPath(issue);
+  if (path === null) return 'is not an object';
+  const field = quoted(path);
   // Of an object's keys valibot says what it expected, and `never` for one too many.
-  if (issue.type === 'strict_object' && issue.expected === 'never') return `has the unknown field \`${field}\``;
-  if (issue.type === 'strict_object' && issue.received === 'undefined') return `has no field \`${field}\``;
-  return `\`${field}\`: ${issue.message}`;
+  if (issue.type === 'strict_object' && issue.expected === 'never') return `has the unknown field ${field}`;
+  if (issue.type === 'strict_object' && issue.received === 'undefined') return `has no field ${field}`;
+  return `${field}: ${oneLine(issue.message)}`;
+}
+
+const NAME_SHOWN = 60;
+const MESSAGE_SHOWN = 200;
+
+/** Names of fields are anybody's text. */
+function quoted(path: string): string {
+  return `\`${shortened(JSON.stringify(path).slice(1, -1), NAME_SHOWN)}\``;
+}
+
+/** Messages have what was found. */
+function oneLine(text: string): string {
+  return shortened(text.replace(/[\x00-\x1f]/g, '?'), MESSAGE_SHOWN);
+}
+
+function shortened(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
 }

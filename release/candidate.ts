@@ -67,9 +67,10 @@ export function yankOf({ version, sources }: Candidate): string | undefined {
   const damaged = sources.damaged.find((key) => key.startsWith(YANKS));
   if (damaged !== undefined) return `\`${damaged}\` cannot be read`;
   if (!yank || (yank.trusted && yank.value.reason === null)) return undefined;
-  if (yank.trusted) return `\`${version}\` is yanked: ${yank.value.reason}`;
-  const what = yank.value.reason === null ? 'taken back a yank of' : 'yanked';
-  const why = yank.value.reason === null ? '' : `: ${yank.value.reason}`;
+  const { reason } = yank.value;
+  const why = reason === null ? '' : `: ${reason.replaceAll(/\s+/g, ' ')}`;
+  if (yank.trusted) return `\`${version}\` is yanked${why}`;
+  const what = reason === null ? 'taken back a yank of' : 'yanked';
   return `somebody who is not trusted has ${what} \`${version}\`${why}`;
 }
 

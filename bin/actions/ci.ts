@@ -2,7 +2,7 @@ import { type Build, noVersion, readBuild, systemName } from '../../release/ci.j
 import { channelRule } from '../../release/version.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
-import { printable } from '../printable.js';
+import { printableLine } from '../printable.js';
 import { singleValue } from '../settings.js';
 
 export interface CiEnvOptions extends CommonOptions {
@@ -30,7 +30,7 @@ function linesOf(build: Build, channelFrom: string | undefined): readonly string
     const value = field === 'system' ? systemName(build.system) : build[field];
     const origins = [build.origins[field], field === 'channel' ? channelFrom : undefined].filter(Boolean).join(', ');
     const line = `${field === 'runUrl' ? 'run' : field}: ${value ?? '-'}${origins === '' ? '' : `  (${origins})`}`;
-    return printable(line).replaceAll('\n', '?');
+    return printableLine(line);
   });
 }
 

@@ -10,7 +10,7 @@ import { type ReleaseSources, readSources, trusted } from '../../release/sources
 import { type Channel, type ChannelRule, isVersion } from '../../release/version.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
-import { printable } from '../printable.js';
+import { printable, printableLine } from '../printable.js';
 import { channelRuleOf, indexOptionsOf, releaseTrustOf } from '../releases.js';
 import { requireCache } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
@@ -132,7 +132,7 @@ function facts({ release, state }: Listed, baseUrl: string | undefined): readonl
   const { version, channel, time, yanked, signed, commit, ci, promotedFrom, targets, missingTargets } = release;
   // No text of a bucket can look like another fact.
   const fact = (name: string, value: string | undefined) =>
-    value === undefined ? [] : [`${`${name}:`.padEnd(14)}${value.replaceAll('\n', '?')}`];
+    value === undefined ? [] : [`${`${name}:`.padEnd(14)}${printableLine(value)}`];
   const ran = ci && [ci.system, ci.event, ci.runUrl].filter((part) => part !== null).join('  ');
   return [
     ...fact('version', version),

@@ -18,7 +18,7 @@ import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, say, write, writeJson, writeLines } from '../context.js';
 import { gateRulesOf } from '../gate-rules.js';
 import { interruptible } from '../interrupt.js';
-import { printable } from '../printable.js';
+import { printableLine } from '../printable.js';
 import { channelRuleOf, type ReleaseTrust, releaseTrustOf, signingOf } from '../releases.js';
 import { requireCache } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
@@ -122,7 +122,7 @@ async function candidateOrFree(
 function tell({ gate, passed, detail }: Verdict, options: CommonOptions, context: Context): void {
   const line = `${passed ? 'passed' : 'FAILED'}  ${gate}: ${detail}`;
   if (passed) note(context, options, line);
-  else say(context, `${printable(line)}\n`);
+  else say(context, `${printableLine(line)}\n`);
 }
 
 /** That nobody reads what a command prints must not stop it. */

@@ -37,7 +37,7 @@ function configurePut(command: Command, context: Context): void {
     .option('--tag <name>', 'the version, before what CI says')
     .option('--commit <sha>', 'the commit, before what CI says; the version where there is no tag')
     .option('--name <name>', 'the name of the file that is published (default: its own)')
-    .option('--replace', 'put other bytes in the place of files that are there')
+    .option('--replace', 'put the files whatever is there, also the same again')
     .option('--content-type <type>', 'what browsers take the files for (default: by their names)')
     .option('--cache-control <text>', 'how long readers may keep them (default: `public, max-age=86400`)')
     .option('--dry-run', 'print what would be uploaded; change nothing');

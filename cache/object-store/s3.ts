@@ -126,7 +126,7 @@ function explainCopy(error: unknown, from: string, url: string): unknown {
   if (code !== 'InvalidRequest' || !/copy source/.test(String((error as Error).cause))) return error;
   return new CarportError('E_UNSUPPORTED', `\`${from}\` is too large for \`${url}\` to copy it`, {
     cause: error,
-    hint: 'files of up to 5 GiB can be copied there: upload it once more under its other name',
+    hint: 'files of up to 5 GiB can be copied there: publish larger ones in parts',
   });
 }
 

@@ -1,6 +1,6 @@
 import { isErrno } from '../../lib/errors.js';
 import { commitOf } from '../candidate.js';
-import { gateEnvironment } from './environment.js';
+import { gitEnvironment } from './environment.js';
 import { failed, type Gate, passed } from './gate.js';
 
 const GATE = 'ancestor';
@@ -12,7 +12,7 @@ const GIT_MS = 60_000;
 export const ancestor: Gate = async (plan, { ancestorOf: branch = '' }, { directory, env, signal }) => {
   const commit = commitOf(plan.candidate);
   if (commit === undefined) return failed(GATE, 'its targets are not all of one commit, or one does not say of which');
-  const git = gitIn(directory, gateEnvironment(env, plan), signal);
+  const git = gitIn(directory, gitEnvironment(env, plan), signal);
   const repository = await git('rev-parse', '--is-shallow-repository');
   if (repository.exitCode !== 0) return failed(GATE, `git cannot say: ${repository.stderr}`);
   const resolve = async (name: string) => {

@@ -5,15 +5,18 @@ import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openFileStore } from '#cache/object-store/file.js';
 import { candidateOf } from '#release/candidate.js';
+import { readBuild } from '#release/ci.js';
 import { YANK } from '#release/documents.js';
 import { askGates } from '#release/gates/ask.js';
 import type { GateRules, GateTools, Verdict } from '#release/gates/gate.js';
 import { fileKey, versionKey, YANKS } from '#release/layout.js';
 import { readSources } from '#release/sources.js';
+import { channelRule } from '#release/version.js';
 import { useDirectory } from '../support/files.js';
 import { describeWithProgram } from '../support/programs.js';
 import { putDocument, putRelease, type TestRelease } from '../support/releases.js';
 import { sampleKey } from '../support/samples.js';
+import { CASES } from './environments.js';
 
 const KEY = sampleKey('release-1');
 const POLICY = { keys: [KEY.publicKey], allowUnsigned: false };
@@ -263,17 +266,36 @@ describe('the gates', () => {
       const secrets = {
         ...{ AWS_SECRET_ACCESS_KEY: 'SEKRET1', AWS_SESSION_TOKEN: 'SEKRET2', CARPORT_SECRET_KEY_FILES: 'SEKRET3' },
         ...{ AWS_SECRET_ACCESS_KEY_FILE: 'SEKRET4', AWS_CONTAINER_AUTHORIZATION_TOKEN: 'SEKRET5' },
+        ...{ AWS_ACCESS_KEY_ID: 'SEKRET6', AWS_PROFILE: 'SEKRET7', RELEASE_KEY: 'SEKRET8', GITHUB_TOKEN: 'SEKRET9' },
+        ...{ CI_JOB_TOKEN: 'SEKRET10', DRONE_NETRC_PASSWORD: 'SEKRET11', ANYTHING: 'SEKRET12' },
+        ...{ GIT_CONFIG_VALUE_0: 'SEKRET13', CARPORT_TO: 'SEKRET14' },
       };
-      await run('env', {}, { env: { ...process.env, ...secrets, OTHER: 'kept' } });
+      const kept = { LC_TIME: 'C', CI: 'true', CI_COMMIT_TAG: 'v1.2.0-rc1', GITHUB_RUN_ID: '7' };
+      await run('env', {}, { env: { ...process.env, ...secrets, ...kept } });
       const lines = output.join('').split('\n');
       expect(lines).toEqual(
         expect.arrayContaining([
           ...['CARPORT_RELEASE_VERSION=v1.2.0-rc1', 'CARPORT_RELEASE_AS=v1.2.0', 'CARPORT_RELEASE_CHANNEL=stable'],
           'CARPORT_RELEASE_COMMIT=7fd1a60b01f91b314f59955a4e4d4e80d8edf11d',
-          ...[`CARPORT_RELEASE_TARGETS=${TARGETS.join(' ')}`, 'OTHER=kept'],
+          ...[
+            `CARPORT_RELEASE_TARGETS=${TARGETS.join(' ')}`,
+            ...Object.entries(kept).map(([name, value]) => `${name}=${value}`),
+          ],
         ]),
       );
       expect(output.join('')).not.toContain('SEKRET');
+    });
+
+    it.each(CASES)('knows its build of CI: $name', async ({ env }) => {
+      await put();
+      await run('env', {}, { env: { ...process.env, ...env } });
+      const lines = output
+        .join('')
+        .split('\n')
+        .filter((line) => line.includes('='));
+      const seen = Object.fromEntries(lines.map((line) => [line.split('=', 1)[0], line.replace(/^[^=]*=/, '')]));
+      const { target: _, origins: __, ...build } = readBuild(env, channelRule());
+      expect(readBuild(seen, channelRule())).toMatchObject(build);
     });
 
     it('tells the program only: arguments and variables may be secrets, and verdicts are published', async () => {
