@@ -6,7 +6,7 @@ import { printable } from './printable.js';
 import { usesColor } from './terminal.js';
 
 /** Other commands leave nothing. */
-const FREE_SPACE = 'free some space and run it again: paths that were pushed, pulled or imported before are kept';
+const FREE_SPACE = 'free some space and run it again: what was finished before is kept';
 
 /** What the file system's refusals mean for a user. */
 const SYSTEM_ERRORS: Readonly<Record<string, { readonly message: string; readonly hint: string }>> = {

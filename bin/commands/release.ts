@@ -74,7 +74,11 @@ function configurePromote(command: Command, context: Context): void {
     'carport release promote 7fd1a60b01f91b314f59955a4e4d4e80d8edf11d --to stable --as v1.2.3 --cache file:///srv/releases',
   )
     .argument('<version>', 'a tag or a whole commit')
-    .addOption(new Option('--to <channel>', 'what it is to be').choices(CHANNELS).makeOptionMandatory())
+    .addOption(
+      new Option('--to <channel>', 'what it is to be (the bucket is `--cache`)')
+        .choices(CHANNELS)
+        .makeOptionMandatory(),
+    )
     .option('--as <version>', 'its new version (default: a prerelease without what makes it one)')
     .option('--cache <cache>', 'the bucket that has the releases [CARPORT_TO]')
     .option('--discard', 'remove what an unfinished promotion to the same version has left')

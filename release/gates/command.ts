@@ -18,7 +18,7 @@ interface End {
 /** A gate for each command line: it must end with 0, in time. */
 export function commandGates(commands: readonly string[]): readonly Gate[] {
   return commands.map((command, index) => async (plan, { commandSeconds }, tools) => {
-    const label = labelOf(command, `${index + 1} of ${commands.length}`);
+    const label = labelOf(command, index + 1, commands.length);
     const start = performance.now();
     const env = gateEnvironment(tools.env, plan);
     const { isGood, text } = await run(command, commandSeconds, { ...tools, env });
@@ -28,9 +28,10 @@ export function commandGates(commands: readonly string[]): readonly Gate[] {
 }
 
 /** The program alone: verdicts are published, and arguments or variables may be secrets. */
-function labelOf(command: string, which: string): string {
+function labelOf(command: string, number: number, all: number): string {
   const [program = ''] = command.trim().split(/\s/);
-  return /^[\w./+-]{1,100}$/.test(program) ? `\`${program}\`` : `command ${which}`;
+  if (!/^[\w./+-]{1,100}$/.test(program)) return `command ${number} of ${all}`;
+  return all === 1 ? `\`${program}\`` : `\`${program}\` (${number} of ${all})`;
 }
 
 /** Runs a command line in a process group of its own, none of which is left. */

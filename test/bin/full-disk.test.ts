@@ -34,7 +34,7 @@ describe('a full disk', () => {
     expect(stderr).toContain('the disk is full');
     // Also of what keeps nothing.
     expect(stderr).toContain(
-      'hint: free some space and run it again: paths that were pushed, pulled or imported before are kept',
+      'hint: free some space and run it again: what was finished before is kept',
     );
   };
   afterEach(() => {

@@ -232,6 +232,11 @@ describe('the gates', () => {
       return true;
     };
 
+    it('is told from others of the same program', async () => {
+      await put();
+      expect(await run('', { commands: ['false', 'false'] })).toBe('failed: `false` (1 of 2) ended with 1');
+    });
+
     it('must end with 0', async () => {
       await put();
       expect(await run('true')).toMatch(/^passed: `true` ended with 0 after 0 s$/);

@@ -114,7 +114,7 @@ const RULES: readonly Rule[] = [
   ({ code }, at) => {
     if (code !== 'NoSuchBucket') return undefined;
     const text = `there is no bucket \`${at.bucket}\` at \`${serverOf(at)}\``;
-    return ['E_NOT_FOUND', text, 'check the name; `carport cache init` makes a bucket where your key may'];
+    return ['E_NOT_FOUND', text, 'check the name; `carport cache init` makes a bucket for a cache where your key may'];
   },
   ({ code }, { bucket }) => {
     if (code !== 'NoSuchUpload') return undefined;
