@@ -64,6 +64,7 @@ describe('the gates', () => {
       ...['hashes true', 'command false', 'command true'],
     ]);
     expect(verdicts.map(({ gate, passed }) => `${gate} ${passed}`)).toEqual(told);
+    expect(verdicts.at(-2)!.detail).toBe('`exit` (1 of 2) ended with 3');
     expect((await ask({})).map(({ gate }) => gate)).toEqual(['not-yanked', 'files', 'hashes']);
   });
 
@@ -231,11 +232,6 @@ describe('the gates', () => {
       }
       return true;
     };
-
-    it('is told from others of the same program', async () => {
-      await put();
-      expect(await run('', { commands: ['false', 'false'] })).toBe('failed: `false` (1 of 2) ended with 1');
-    });
 
     it('must end with 0', async () => {
       await put();
