@@ -287,15 +287,13 @@ describe("a cache's URL", () => {
   ])('may not be %s', async (url, message, hint) => {
     const samples = { root: box().path('none'), top: { path: '0'.repeat(32) } } as unknown as SampleStore;
     const { push, pull, info } = cacheCommands(url, samples, box());
-    for (const args of [push, pull, info]) {
-      for (const more of [[], ['-vv'], ['--json']]) {
-        const { exitCode, stdout, stderr } = await box().carport([...args, ...more]);
-        expect([exitCode, stdout]).toEqual([2, '']);
-        expect(stderr).toContain('E_USAGE');
-        expect(stderr).toContain(message);
-        if (hint !== undefined) expect(stderr).toContain(hint);
-        expect(stderr).not.toContain('SEKRET');
-      }
+    for (const args of [push, [...pull, '-vv'], [...info, '--json']]) {
+      const { exitCode, stdout, stderr } = await box().carport(args);
+      expect([exitCode, stdout]).toEqual([2, '']);
+      expect(stderr).toContain('E_USAGE');
+      expect(stderr).toContain(message);
+      if (hint !== undefined) expect(stderr).toContain(hint);
+      expect(stderr).not.toContain('SEKRET');
     }
   });
 });
