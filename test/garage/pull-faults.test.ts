@@ -74,7 +74,8 @@ describeWithGarage('pulls from a Garage that fails', () => {
     const kinds = {
       'refusals that pass': [{ status: 500 }, { status: 503, retryAfter: 1 }, { status: 429 }, { status: 502 }],
       'connections that break': ['reset-before', 'reset-after', 'reset-midway', 'truncate'],
-      'wrong bytes': [{ flip: 20 }, 'truncate-silently'],
+      // Each in another place: the same object may be hit twice, and two equal reads are taken for its content.
+      'wrong bytes': [{ flip: 20 }, { flip: 24 }, { flip: 28 }, { flip: 32 }, { flip: 36 }, 'truncate-silently'],
     } as const satisfies Readonly<Record<string, readonly Fault[]>>;
     it.each(Object.entries(kinds))('%s are mended', async (_, faults: readonly Fault[]) => {
       const fault = cycle(faults);
