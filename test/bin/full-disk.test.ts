@@ -33,9 +33,7 @@ describe('a full disk', () => {
     expect(stderr).toContain('error[E_IO]: ');
     expect(stderr).toContain('the disk is full');
     // Also of what keeps nothing.
-    expect(stderr).toContain(
-      'hint: free some space and run it again: what was finished before is kept',
-    );
+    expect(stderr).toContain('hint: free some space and run it again: what was finished before is kept');
   };
   afterEach(() => {
     clear();
