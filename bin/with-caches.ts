@@ -1,6 +1,6 @@
 import { type OpenCache, openCache } from '../cache/open.js';
 import { CarportError } from '../lib/errors.js';
-import type { Context } from './context.js';
+import { type CommonOptions, type Context, note } from './context.js';
 import { interruptible } from './interrupt.js';
 import { type Settings, singleValue } from './settings.js';
 import { count } from './terminal.js';
@@ -10,6 +10,11 @@ export interface CacheUse {
   readonly settings: Settings;
   /** Told when a server has to be asked again and again. */
   warn(message: string): void;
+}
+
+/** The use of a command, which says warnings of servers to people. */
+export function cacheUse(settings: Settings, options: CommonOptions, context: Context): CacheUse {
+  return { settings, context, warn: (message) => note(context, options, `warning: ${message}`) };
 }
 
 /** A request that fails so often in a row is worth a word, but not more often than this. */

@@ -2,30 +2,21 @@ import type { ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
-import { PROMOTION, PRUNING, type Promotion, type Pruning } from './documents.js';
+import { PROMOTION_PLACE, PRUNING_PLACE } from './document-places.js';
+import type { Promotion, Pruning } from './documents.js';
 import { PROMOTIONS, PRUNINGS, versionKey } from './layout.js';
-import { type DocumentPlace, putDocument, readTrusted, type StoredDocument } from './stored-document.js';
+import { putDocument, readTrusted, type StoredDocument } from './stored-document.js';
 
 /** Marks hide a version: what is being made of another, and what will be deleted. */
 
 export type RemovableStore = ObjectStore & Required<Pick<ObjectStore, 'remove'>>;
-
-const PROMOTION_MARK: DocumentPlace<typeof PROMOTION.entries> = {
-  kind: PROMOTION,
-  keyOf: ({ version }) => versionKey(PROMOTIONS, version),
-};
-
-const PRUNING_MARK: DocumentPlace<typeof PRUNING.entries> = {
-  kind: PRUNING,
-  keyOf: ({ version }) => versionKey(PRUNINGS, version),
-};
 
 export function readPromotionMark(
   objects: ObjectStore,
   version: string,
   policy: TrustPolicy,
 ): Promise<StoredDocument<Promotion>> {
-  return readTrusted(objects, PROMOTION_MARK, versionKey(PROMOTIONS, version), policy);
+  return readTrusted(objects, PROMOTION_PLACE, versionKey(PROMOTIONS, version), policy);
 }
 
 export function readPruningMark(
@@ -33,15 +24,15 @@ export function readPruningMark(
   version: string,
   policy: TrustPolicy,
 ): Promise<StoredDocument<Pruning>> {
-  return readTrusted(objects, PRUNING_MARK, versionKey(PRUNINGS, version), policy);
+  return readTrusted(objects, PRUNING_PLACE, versionKey(PRUNINGS, version), policy);
 }
 
 export function writePromotionMark(objects: ObjectStore, mark: Promotion, keys: readonly SecretKey[]): Promise<void> {
-  return putDocument(objects, PROMOTION_MARK, mark, keys);
+  return putDocument(objects, PROMOTION_PLACE, mark, keys);
 }
 
 export function writePruningMark(objects: ObjectStore, mark: Pruning, keys: readonly SecretKey[]): Promise<void> {
-  return putDocument(objects, PRUNING_MARK, mark, keys);
+  return putDocument(objects, PRUNING_PLACE, mark, keys);
 }
 
 export function removePromotionMark(store: RemovableStore, version: string): Promise<void> {

@@ -3,9 +3,10 @@ import type { ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
-import { FRAGMENT, type Fragment, type FragmentFile } from './documents.js';
+import { FRAGMENT_PLACE } from './document-places.js';
+import type { Fragment, FragmentFile } from './documents.js';
 import { fragmentKey } from './layout.js';
-import { type DocumentPlace, putDocument, readTrusted, type StoredDocument } from './stored-document.js';
+import { putDocument, readTrusted, type StoredDocument } from './stored-document.js';
 
 /** Whom is believed, and who signs. */
 export interface FragmentSigning {
@@ -18,11 +19,6 @@ const MAX_ROUNDS = 20;
 
 /** Before what was written counts as settled. */
 const SETTLE_MS = 100;
-
-const FRAGMENT_PLACE: DocumentPlace<typeof FRAGMENT.entries> = {
-  kind: FRAGMENT,
-  keyOf: ({ version, target }) => fragmentKey(version, target),
-};
 
 /** The fragment of a target, whatever it is. */
 export function findFragment(

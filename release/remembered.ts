@@ -1,6 +1,7 @@
 import { type PublicKey, renderPublicKey } from '../lib/signing/key.js';
+import { FRAGMENT_PLACE } from './document-places.js';
 import type { Fragment, Yank } from './documents.js';
-import { fileKey, fragmentKey, parseFileKey, versionKey, YANKS } from './layout.js';
+import { fileKey, parseFileKey, versionKey, YANKS } from './layout.js';
 import type { KnownDocument, Ledger } from './ledger.js';
 
 /** Documents that keys have signed. */
@@ -50,9 +51,9 @@ export function rememberSigned(
 ): Remembered {
   const listed = new Set(fileKeys);
   const { fragments, yanks } = believedOf(ledger, keys);
-  const isThere = new Set(seen.fragments.map(({ value }) => keyOfFragment(value)));
+  const isThere = new Set(seen.fragments.map(({ value }) => FRAGMENT_PLACE.keyOf(value)));
   const gone = ledger.fragments.filter(
-    ({ value }) => !isThere.has(keyOfFragment(value)) && keysOfFiles(value).some((key) => listed.has(key)),
+    ({ value }) => !isThere.has(FRAGMENT_PLACE.keyOf(value)) && keysOfFiles(value).some((key) => listed.has(key)),
   );
   const believed = new Set(fragments);
   const stripped = gone.filter((each) => believed.has(each)).flatMap(({ value }) => keysOfFiles(value));
@@ -86,10 +87,6 @@ function byVersion(each: KnownDocument<Yank>): [string, KnownDocument<Yank>] {
 
 function isSigned<T>(each: SeenDocument<T>): each is KnownDocument<T> {
   return each.signer !== undefined;
-}
-
-function keyOfFragment({ version, target }: Fragment): string {
-  return fragmentKey(version, target);
 }
 
 function keysOfFiles({ version, target, files }: Fragment): readonly string[] {

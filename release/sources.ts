@@ -5,18 +5,9 @@ import { type ListedObject, listObjects, type ObjectStore } from '../cache/objec
 import { CarportError } from '../lib/errors.js';
 import { renderPublicKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
-import {
-  FRAGMENT,
-  type Fragment,
-  PROMOTION,
-  PRUNING,
-  type Promotion,
-  type Pruning,
-  toReleaseTime,
-  YANK,
-  type Yank,
-} from './documents.js';
-import { FILES, FRAGMENTS, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from './layout.js';
+import { type DocumentPlace, FRAGMENT_PLACE, PROMOTION_PLACE, PRUNING_PLACE, YANK_PLACE } from './document-places.js';
+import { type Fragment, type Promotion, type Pruning, toReleaseTime, type Yank } from './documents.js';
+import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from './layout.js';
 import { EMPTY_LEDGER, type KnownDocument, type Ledger, readLedger } from './ledger.js';
 import { believedOf, rememberSigned, type SeenDocument, type SignedDocuments } from './remembered.js';
 import {
@@ -121,10 +112,10 @@ export function sourceReader(
   { withLedger = version === undefined }: ReadOptions = {},
 ): SourceReader {
   const reading = { objects, policy };
-  const readFragments = documentReader(reading, FRAGMENT, keyOfFragment);
-  const readYanks = documentReader(reading, YANK, keyOfYank);
-  const readPromotions = documentReader(reading, PROMOTION, (value) => versionKey(PROMOTIONS, value.version));
-  const readPrunings = documentReader(reading, PRUNING, (value) => versionKey(PRUNINGS, value.version));
+  const readFragments = documentReader(reading, FRAGMENT_PLACE);
+  const readYanks = documentReader(reading, YANK_PLACE);
+  const readPromotions = documentReader(reading, PROMOTION_PLACE);
+  const readPrunings = documentReader(reading, PRUNING_PLACE);
   let ledgerRead: ReturnType<typeof readLedger> | undefined;
   return {
     list: () => listSources(objects, version),
@@ -134,15 +125,15 @@ export function sourceReader(
       const known = ledger ?? EMPTY_LEDGER;
       const believed = believedOf(known, policy.keys);
       const [fragments, yanks, promotions, prunings] = await Promise.all([
-        readFragments(listing.fragments, byKey(believed.fragments, keyOfFragment)),
-        readYanks(listing.yanks, byKey(believed.yanks, keyOfYank)),
+        readFragments(listing.fragments, byKey(believed.fragments, FRAGMENT_PLACE.keyOf)),
+        readYanks(listing.yanks, byKey(believed.yanks, YANK_PLACE.keyOf)),
         readPromotions(listing.promotions),
         readPrunings(listing.prunings),
       ]);
       const seen = { fragments: fragments.flatMap(seenOf), yanks: yanks.flatMap(seenOf) };
       const fileKeys = listing.files.map(({ key }) => key);
       const { documents, strippedKeys, ...remembered } = rememberSigned(known, policy.keys, seen, fileKeys);
-      const lost = remembered.yanks.map((value) => ({ key: keyOfYank(value), value, trusted: true }));
+      const lost = remembered.yanks.map((value) => ({ key: YANK_PLACE.keyOf(value), value, trusted: true }));
       const isLost = new Set(lost.map(({ key }) => key));
       const all = [...fragments, ...yanks, ...promotions, ...prunings];
       const doubts = all.flatMap((each) => (each.doubt === undefined ? [] : [each.doubt]));
@@ -160,14 +151,6 @@ export function sourceReader(
       return { sources, documents, ...(ledger && { ledger }) };
     },
   };
-}
-
-function keyOfFragment({ version, target }: Fragment): string {
-  return fragmentKey(version, target);
-}
-
-function keyOfYank({ version }: Yank): string {
-  return versionKey(YANKS, version);
 }
 
 function byKey<T>(
@@ -248,13 +231,12 @@ function seenOf<T>({ stamp, found, signer }: Judged<T>): readonly SeenDocument<T
 }
 
 /**
- * What reads documents of a kind; `known` are those that need not be read when they are listed as they were. `keyOf` tells
- * where one belongs: elsewhere it is somebody's copy. What has gone since it was listed is passed over.
+ * What reads documents of a kind; `known` are those that need not be read when they are listed as they were. What has
+ * gone since it was listed is passed over.
  */
 function documentReader<Entries extends v.ObjectEntries>(
   { objects, policy }: { readonly objects: ObjectStore; readonly policy: TrustPolicy },
-  kind: DocumentKind<Entries>,
-  keyOf: (value: DocumentOf<DocumentKind<Entries>>) => string,
+  { kind, keyOf }: DocumentPlace<Entries>,
 ) {
   type Value = DocumentOf<DocumentKind<Entries>>;
   type Document = Judged<Value>;

@@ -3,14 +3,9 @@ import type { ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
+import type { DocumentPlace } from './document-places.js';
 import { type DocumentKind, type DocumentOf, renderDocument } from './signed-document.js';
 import { doubtAbout, readDocument } from './sources.js';
-
-/** A kind of document, and where each belongs. */
-export interface DocumentPlace<Entries extends v.ObjectEntries> {
-  readonly kind: DocumentKind<Entries>;
-  readonly keyOf: (value: DocumentOf<DocumentKind<Entries>>) => string;
-}
 
 /** What there is at a key. Of what is not `trusted` it is said why. */
 export type StoredDocument<Value> =

@@ -3,11 +3,12 @@ import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { noRelease } from './candidate.js';
-import { FRAGMENT_LIMITS, toReleaseTime, YANK, type Yank } from './documents.js';
+import { YANK_PLACE } from './document-places.js';
+import { FRAGMENT_LIMITS, toReleaseTime, type Yank } from './documents.js';
 import { FILES, FRAGMENTS, versionKey, YANKS } from './layout.js';
 import { readLedger } from './ledger.js';
 import { believedOf } from './remembered.js';
-import { type DocumentPlace, putDocument, readTrusted } from './stored-document.js';
+import { putDocument, readTrusted } from './stored-document.js';
 import { isVersion } from './version.js';
 
 export interface UnyankRequest {
@@ -25,11 +26,6 @@ export interface YankedVersion extends Yank {
   /** False when it was yanked for this reason before. */
   readonly changed: boolean;
 }
-
-const YANK_PLACE: DocumentPlace<typeof YANK.entries> = {
-  kind: YANK,
-  keyOf: ({ version }) => versionKey(YANKS, version),
-};
 
 /** Says of versions why they should not be used. All of them must be there, or nothing is written (`E_NOT_FOUND`). */
 export async function yankReleases(objects: ObjectStore, request: YankRequest): Promise<readonly YankedVersion[]> {

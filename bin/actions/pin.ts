@@ -21,10 +21,10 @@ import { expandStdin, resolveHashPart } from '../paths.js';
 import type { PinWriteOptions } from '../pin-options.js';
 import { pinPolicyOf, pinRequestOf, seenPinsOf } from '../pins.js';
 import { printable } from '../printable.js';
-import { requireCache, type Setting, type Settings, singleValue } from '../settings.js';
+import { requireCache, type Setting, singleValue } from '../settings.js';
 import { count } from '../terminal.js';
 import { noSuchPin } from '../wanted.js';
-import { withCache, withCaches } from '../with-caches.js';
+import { cacheUse, withCache, withCaches } from '../with-caches.js';
 
 export interface PinSetOptions extends CommonOptions, PinWriteOptions {}
 export type PinRemoveOptions = CommonOptions;
@@ -46,7 +46,7 @@ export async function set(
   const signing = { keys: requirePinKeys(name, keys), policy, seen: seenPinsOf(context) };
   const request = pinRequestOf(name, options);
   const search = { policy: withOwnKeys(policy, keys), seen: signing.seen, selected: settings.store };
-  await withCache(to, useOf(settings, options, context), async ({ objects }) => {
+  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
     const { storeDir } = await requireCacheInfo(objects);
     const previous = await previousPin(objects, request, signing);
     const words = await expandStdin(whats, context);
@@ -63,7 +63,7 @@ export async function set(
 export async function remove(names: readonly string[], options: PinRemoveOptions, context: Context): Promise<void> {
   for (const name of names) checkPinName(name);
   const settings = await settingsOf({ ...options }, context);
-  await withCache(requireCache(settings.to), useOf(settings, options, context), async ({ objects }) => {
+  await withCache(requireCache(settings.to), cacheUse(settings, options, context), async ({ objects }) => {
     // All are looked for before any is removed. One that is damaged can be removed, too.
     const pins = await Promise.all(names.map((name) => readPin(objects, name).catch(ignoreDamage)));
     const missing = names.find((_, index) => pins[index] === undefined);
@@ -82,7 +82,7 @@ export async function list(names: readonly string[], options: PinListOptions, co
   const { values } = settings.from;
   const urls = values.length > 0 ? values : [requireCache(settings.to, 'from')];
   const trust = { policy: pinPolicyOf(settings, {}), seen: seenPinsOf(context) };
-  const listed = await withCaches(urls, useOf(settings, options, context), async (caches) => {
+  const listed = await withCaches(urls, cacheUse(settings, options, context), async (caches) => {
     const all = await Promise.all(caches.map(({ objects }) => listOf(objects, names, trust)));
     return all.flat();
   });
@@ -179,10 +179,6 @@ async function requirePath(what: string, hashPart: string, { objects, policy }: 
 
 function pinJson({ name, id, updatedAt, expiresAt, since, storePaths, derivations, history, signatures }: Pin) {
   return { name, id, updatedAt, expiresAt, since, storePaths, derivations, history, signatures };
-}
-
-function useOf(settings: Settings, options: CommonOptions, context: Context) {
-  return { settings, context, warn: (message: string) => note(context, options, `warning: ${message}`) };
 }
 
 function ignoreDamage(error: unknown): 'damaged' {

@@ -2,8 +2,8 @@ import { unyankReleases, yankReleases } from '../../release/yank.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { signingOf } from '../releases.js';
-import { requireCache, type Settings } from '../settings.js';
-import { withCache } from '../with-caches.js';
+import { requireCache } from '../settings.js';
+import { cacheUse, withCache } from '../with-caches.js';
 
 export interface UnyankOptions extends CommonOptions {
   readonly allowUnsigned?: boolean;
@@ -18,7 +18,7 @@ export async function yank(versions: readonly string[], options: YankOptions, co
   const to = requireCache(settings.to);
   const { keys, policy } = await signingOf(settings, options);
   const request = { versions, reason: options.reason, keys, policy, now: new Date() };
-  await withCache(to, useOf(settings, options, context), async ({ objects }) => {
+  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
     const yanked = await yankReleases(objects, request);
     if (options.json) return writeJson(context.stdout, { yanked });
     for (const { version, changed } of yanked) {
@@ -37,7 +37,7 @@ export async function unyank(versions: readonly string[], options: UnyankOptions
   const to = requireCache(settings.to);
   const { keys, policy } = await signingOf(settings, options);
   const request = { versions, keys, policy, now: new Date() };
-  await withCache(to, useOf(settings, options, context), async ({ objects }) => {
+  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
     const unyanked = await unyankReleases(objects, request);
     if (options.json) return writeJson(context.stdout, { unyanked });
     for (const version of new Set(versions)) {
@@ -50,7 +50,3 @@ export async function unyank(versions: readonly string[], options: UnyankOptions
 }
 
 const SHOWN_BY = '`carport index publish` shows it';
-
-function useOf(settings: Settings, options: CommonOptions, context: Context) {
-  return { settings, context, warn: (message: string) => note(context, options, `warning: ${message}`) };
-}
