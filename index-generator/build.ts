@@ -1,8 +1,9 @@
 import { isWebUrl } from '../release/ci.js';
-import type { Fragment, FragmentFile, Promotion, Yank } from '../release/documents.js';
-import { fileKey, isSidecar, parseFileKey, versionKey, YANKS } from '../release/layout.js';
+import type { Fragment, FragmentFile, Promotion } from '../release/documents.js';
+import { fileKey, isSidecar, parseFileKey } from '../release/layout.js';
 import { type ReleaseSources, trusted } from '../release/sources.js';
 import { isFullCommit } from '../release/version.js';
+import { type SaidOfVersion, yanksByVersion } from '../release/yanked.js';
 import { type Entry, entryOf } from './entry.js';
 import { allReleases, CHANNELS, type Channel, type Release, type ReleaseIndex, type ReleaseTarget } from './model.js';
 import { compareText } from './order.js';
@@ -31,8 +32,7 @@ export function buildReleaseIndex(
     trusted(sources.fragments).filter(({ version }) => !hidden.has(version)),
     ({ version }) => version,
   );
-  const yanks = new Map(trusted(sources.yanks).map((yank) => [yank.version, yank]));
-  const doubtful = doubtfulYanks(sources);
+  const yanks = yanksByVersion(sources);
   for (const { version, from, time } of trusted(sources.promotions)) {
     if (hidden.has(version)) {
       warnings.push(
@@ -45,7 +45,6 @@ export function buildReleaseIndex(
     const said: Said = {
       fragments: [...(fragments.get(version) ?? [])].sort((a, b) => compareText(a.target, b.target)),
       yank: yanks.get(version),
-      isDoubtful: doubtful.has(versionKey(YANKS, version)),
       strippedKeys: sources.strippedKeys,
     };
     const release = makeRelease(version, entries.get(version) ?? [], said, rules, warnings);
@@ -84,12 +83,6 @@ function isPromoted(
   return files.every(({ key, size }) => parseFileKey(key)?.version !== version || signed.get(key)?.size === size);
 }
 
-/** Keys of yanks that nobody who is trusted has signed, or that cannot be read. */
-function doubtfulYanks({ yanks, damaged }: ReleaseSources): ReadonlySet<string> {
-  const untrusted = yanks.flatMap((yank) => (yank.trusted ? [] : yank.key));
-  return new Set([...untrusted, ...damaged.filter((key) => key.startsWith(YANKS))]);
-}
-
 function readEntries({ files }: ReleaseSources, hidden: ReadonlySet<string>, warnings: string[]): readonly Entry[] {
   const entries: Entry[] = [];
   const once = keepOnce();
@@ -116,9 +109,7 @@ function keepOnce(): (text: string) => string {
 interface Said {
   /** Sorted by target. */
   readonly fragments: readonly Fragment[];
-  readonly yank: Yank | undefined;
-  /** Whether there is a yank that is not believed. */
-  readonly isDoubtful: boolean;
+  readonly yank: SaidOfVersion | undefined;
   /** Files that were signed once, of all versions. */
   readonly strippedKeys: ReadonlySet<string>;
 }
@@ -151,16 +142,23 @@ function makeRelease(
     version,
     channel: rules.channelOf(version),
     time,
-    changed: newest([time, signed, yank?.time]) ?? time,
+    changed: newest([time, signed, yank?.time ?? undefined]) ?? time,
     ...(signed !== undefined && { signed }),
     targets: targets.sort((a, b) => compareText(a.target, b.target)),
     missingTargets: [],
     ...(!isWhole && { incomplete: true }),
     ...originOf(version, believed, warnings),
-    ...(said.isDoubtful && { doubtful: true as const }),
-    ...(yank && yank.reason !== null && { yanked: { reason: yank.reason, time: yank.time } }),
+    ...(yank?.isYanked && { yanked: yankedBy(yank) }),
   };
 }
+
+/** Text that nobody who is trusted has signed is not passed on. */
+function yankedBy({ by, reason, time }: SaidOfVersion): NonNullable<Release['yanked']> {
+  const isBelieved = by === 'trusted' && reason !== null;
+  return { reason: isBelieved ? reason : UNVERIFIED, time: isBelieved ? time : null };
+}
+
+const UNVERIFIED = 'there is a yank that could not be verified';
 
 interface FoundFiles {
   readonly found: readonly Entry[];

@@ -45,11 +45,15 @@ export interface IndexOptions {
   readonly forge?: Forge;
   /** A release that lacks one of these is not the latest of its channel. */
   readonly requiredTargets?: readonly string[];
+  /** Without an address: take away feeds of an earlier index, which otherwise stay as they are. */
+  readonly dropFeeds?: boolean;
   /** Signs the index and the checksums, as minisign does. */
   readonly key?: SecretKey;
 }
 
 const DEFAULT_TITLE = 'Releases';
+
+const FEEDS: readonly string[] = [STABLE_FEED, FEED];
 
 const TEXT = 'text/plain; charset=utf-8';
 const JSON_TYPE = 'application/json';
@@ -57,7 +61,7 @@ const ATOM = 'application/atom+xml';
 
 /** Makes the index of what a bucket says. The same sources give the same bytes. */
 export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publication {
-  const { compat, channelOf, requiredTargets } = options;
+  const { compat, channelOf, requiredTargets, baseUrl, dropFeeds } = options;
   const rules = compat ? garageRules : ownRules(channelOf);
   const { index, warnings } = buildReleaseIndex(sources, rules, requiredTargets);
   const more = [...warningsOfLatest(index, requiredTargets ?? []), ...(compat ? tellLeftOut(sources) : [])];
@@ -66,7 +70,7 @@ export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publi
     releases: allReleases(index).length,
     ...(index.updated !== undefined && { updated: index.updated }),
     warnings: [...warnings, ...more],
-    owns: isIndexKey,
+    owns: (key) => isIndexKey(key) && (baseUrl !== undefined || dropFeeds === true || !FEEDS.includes(key)),
   };
 }
 

@@ -52,9 +52,8 @@ function eligibleOf(releases: readonly Release[], requiredTargets: readonly stri
 
 function usableOf(releases: readonly Release[], requiredTargets: readonly string[]): readonly Release[] {
   return releases.filter(
-    ({ yanked, doubtful, incomplete, targets }) =>
+    ({ yanked, incomplete, targets }) =>
       !yanked &&
-      !doubtful &&
       !incomplete &&
       requiredTargets.every((required) => targets.some(({ target }) => target === required)),
   );

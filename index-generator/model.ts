@@ -50,10 +50,8 @@ export interface Release {
   readonly ci?: Fragment['ci'];
   /** The release that it is the same as, and what was found before it was made of that. */
   readonly promotedFrom?: { readonly version: string; readonly gates: NonNullable<Fragment['promotion']>['gates'] };
-  /** Somebody who is not believed says that it should not be used any more: it is not the latest. */
-  readonly doubtful?: true;
-  /** It should not be used any more: why, and since when. */
-  readonly yanked?: { readonly reason: string; readonly time: string };
+  /** It should not be used any more: why, and since when, where that is believed. */
+  readonly yanked?: { readonly reason: string; readonly time: string | null };
 }
 
 /** What a release has for one platform. */

@@ -1,7 +1,8 @@
 import { CarportError } from '../lib/errors.js';
 import type { Fragment, FragmentFile } from './documents.js';
-import { FRAGMENTS, fileKey, isSidecar, parseFileKey, YANKS } from './layout.js';
+import { FRAGMENTS, fileKey, isSidecar, parseFileKey, versionKey, YANKS } from './layout.js';
 import { type ReleaseSources, trusted } from './sources.js';
+import { yanksByVersion } from './yanked.js';
 
 /** A release that another is to be made of: whole, and signed. */
 export interface Candidate {
@@ -63,13 +64,12 @@ export function commitOf({ fragments }: Candidate): string | undefined {
 
 /** Why it should not be used, be it said by somebody who is not trusted, or in a way that cannot be read. */
 export function yankOf({ version, sources }: Candidate): string | undefined {
-  const [yank] = sources.yanks;
-  const damaged = sources.damaged.find((key) => key.startsWith(YANKS));
-  if (damaged !== undefined) return `\`${damaged}\` cannot be read`;
-  if (!yank || (yank.trusted && yank.value.reason === null)) return undefined;
-  const { reason } = yank.value;
+  const said = yanksByVersion(sources).get(version);
+  if (!said?.isYanked) return undefined;
+  const { by, reason } = said;
+  if (by === 'unreadable') return `\`${versionKey(YANKS, version)}\` cannot be read`;
   const why = reason === null ? '' : `: ${reason.replaceAll(/\s+/g, ' ')}`;
-  if (yank.trusted) return `\`${version}\` is yanked${why}`;
+  if (by === 'trusted') return `\`${version}\` is yanked${why}`;
   const what = reason === null ? 'taken back a yank of' : 'yanked';
   return `somebody who is not trusted has ${what} \`${version}\`${why}`;
 }

@@ -88,6 +88,18 @@ export const PRUNING = {
   },
 } satisfies DocumentKind<v.ObjectEntries>;
 
+/** What a project said of itself when its index was published: settings, as they were given. */
+const Project = v.strictObject({
+  baseUrl: v.nullable(v.string()),
+  title: v.nullable(v.string()),
+  forge: v.nullable(v.string()),
+  forgeKind: v.nullable(v.string()),
+  stablePattern: v.nullable(v.string()),
+  requiredTargets: v.array(v.string()),
+});
+
+export type Project = Readonly<v.InferOutput<typeof Project>>;
+
 /** Begins a ledger. */
 export const LEDGER = {
   what: 'ledger of releases',
@@ -99,6 +111,8 @@ export const LEDGER = {
     updated: v.nullable(Time),
     /** Of the listing that it was made of. */
     state: v.nullable(Sha256),
+    /** Not there in ledgers of old. */
+    project: v.exactOptional(Project),
   },
 } satisfies DocumentKind<v.ObjectEntries>;
 

@@ -4,9 +4,10 @@ import type { ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError, formatError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
-import { FRAGMENT, type Fragment, LEDGER, YANK, type Yank } from './documents.js';
+import { FRAGMENT, type Fragment, LEDGER, type Project, YANK, type Yank } from './documents.js';
+import { type Doubt, damaged, doubtAbout, untrusted } from './doubt.js';
 import { fragmentKey, LEDGER_KEY, versionKey, YANKS } from './layout.js';
-import { parseDocument, renderDocument, verifyDocument } from './signed-document.js';
+import { parseDocument, renderDocument } from './signed-document.js';
 
 /**
  * What the publisher of an index knew of the bucket: documents that trusted keys had signed, which need not be read and
@@ -21,6 +22,7 @@ export interface Ledger {
   readonly updated: string | null;
   /** Of the listing that all this was read of, when nothing was written meanwhile. */
   readonly state: string | null;
+  readonly project?: Project;
 }
 
 export interface KnownDocument<T> {
@@ -44,36 +46,35 @@ const MAX_LEDGER = 256 * 1024 * 1024;
 /** The ledger of no index. */
 export const EMPTY_LEDGER: Ledger = { fragments: [], yanks: [], published: new Map(), updated: null, state: null };
 
-/**
- * The ledger of a bucket. One that is damaged, or that no trusted key has signed, is as good as none; then `doubt` says why.
- * Who allows what is unsigned is not told of a signature that is missing.
- */
+/** The ledger of a bucket. One that is damaged, or that no trusted key has signed, is as good as none; then `doubt` says why. */
 export async function readLedger(
   objects: ObjectStore,
   policy: TrustPolicy,
-): Promise<{ readonly ledger?: Ledger; readonly doubt?: string }> {
-  const told = (why: string) => ({ doubt: `\`${LEDGER_KEY}\` is not believed: ${why}` });
+): Promise<{ readonly ledger?: Ledger; readonly doubt?: Doubt }> {
+  const doubted = (about: Omit<Doubt, 'key'>) => ({ doubt: { key: LEDGER_KEY, ...about } });
   try {
     const bytes = await objects.read(LEDGER_KEY, MAX_LEDGER);
     if (bytes === undefined) return {};
     const { header, body } = split(bytes);
-    const verdict = verifyDocument(LEDGER, header, policy.keys);
-    if (verdict.state === 'invalid') return told(`the signature by \`${verdict.keyName}\` is wrong`);
-    if (verdict.state === 'unsigned') return policy.allowUnsigned ? {} : told('no trusted key has signed it');
-    const { sha256, updated, state } = header.value;
-    if (hashOf(body) !== sha256) return told('it has another content than what was signed');
-    return { ledger: { ...parseBody(body), updated, state } };
+    // What nobody has signed tells nothing that is not there anyway.
+    const about = doubtAbout(LEDGER, header, { ...policy, allowUnsigned: false });
+    if (about?.why === untrusted([]).why) return doubted({ ...about, ...(policy.allowUnsigned && { isAllowed: true }) });
+    if (about) return doubted(about);
+    const { sha256, ...rest } = header.value;
+    if (hashOf(body) !== sha256) return doubted(damaged('it has another content than what was signed'));
+    return { ledger: { ...parseBody(body), ...rest } };
   } catch (error) {
-    if (error instanceof CarportError && error.code === 'E_FORMAT') return told(error.message);
+    if (error instanceof CarportError && error.code === 'E_FORMAT') return doubted(damaged(error.message));
     throw error;
   }
 }
 
 /** The text of a ledger, signed by each of the keys. The same for the same ledger. */
 export function renderLedger(ledger: Ledger, keys: readonly SecretKey[]): string {
-  const { updated, state } = ledger;
+  const { updated, state, project } = ledger;
   const body = renderBody(ledger);
-  const header = JSON.parse(renderDocument(LEDGER, { sha256: hashOf(body), updated, state }, keys));
+  const said = { sha256: hashOf(body), updated, state, ...(project && { project }) };
+  const header = JSON.parse(renderDocument(LEDGER, said, keys));
   return `${JSON.stringify(header)}\n${body}`;
 }
 
@@ -82,6 +83,7 @@ export function isSameLedger(a: Ledger, b: Ledger): boolean {
   return (
     a.updated === b.updated &&
     a.state === b.state &&
+    JSON.stringify(a.project) === JSON.stringify(b.project) &&
     haveSameValues(a.fragments, b.fragments) &&
     haveSameValues(a.yanks, b.yanks) &&
     a.published.size === b.published.size &&

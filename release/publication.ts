@@ -1,3 +1,5 @@
+import type { Project } from './documents.js';
+
 /** What is published to tell of releases. */
 export interface Publication {
   /** In the order in which they are to be written; made one after the other, since all of them may be large. */
@@ -6,6 +8,8 @@ export interface Publication {
   readonly releases: number;
   /** The newest time that it tells of: RFC 3339 in UTC, to the second. */
   readonly updated?: string;
+  /** What is to be remembered of the project; as before where it is not said. */
+  readonly project?: Project;
   /** What was left out, and why. */
   readonly warnings: readonly string[];
   /** True for a key below `releases/` that an earlier publication may have written: what is not written any more goes. */

@@ -4,8 +4,10 @@ import { type ListedObject, listObjects, type ObjectStore } from '../cache/objec
 import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
+import type { Doubt } from './doubt.js';
 import { LEDGER_KEY } from './layout.js';
 import { isSameLedger, type KnownFile, renderLedger } from './ledger.js';
+import { findForeignSignatures, isSignatureOf, refuseLosses } from './lost-signatures.js';
 import type { Publication, PublishedAlias, PublishedFile } from './publication.js';
 import {
   type ReadSources,
@@ -24,6 +26,8 @@ export interface PublishOptions {
   readonly allowEmpty: boolean;
   /** Change nothing, and tell what would change. */
   readonly dryRun: boolean;
+  /** Go on where something is not believed that is there, and so would not count any more. */
+  readonly allowLost: boolean;
 }
 
 export interface Published {
@@ -44,8 +48,9 @@ const MAX_ROUNDS = 10;
 /**
  * Makes the index of a bucket, writes what differs of it in the order of its entries, removes what is out of date, and then
  * writes the ledger of all that.
- * Nothing is written before all sources are read. `makePublication` gives the same for the same sources. Of runs that are at
- * work at once, none that knows older sources has the last word:
+ * Nothing is written before all sources are read, and nothing where something in them is not believed, or a signature in the
+ * bucket is by a key that is not trusted (`E_SIGNATURE`): that would be lost. `makePublication` gives the same for the same
+ * sources. Of runs that are at work at once, none that knows older sources has the last word:
  * 1. Whoever has written anything lists the sources again, and begins anew when anything of them was written meanwhile.
  * 2. So a run that writes after the last change of the sources notices that change, and mends what it wrote without knowing it.
  * 3. All that list the sources after that change write the same bytes, and mend what was written before they looked.
@@ -55,7 +60,7 @@ const MAX_ROUNDS = 10;
 export async function publishIndex(
   objects: ObjectStore,
   makePublication: (sources: ReleaseSources) => Publication,
-  { policy, keys, allowEmpty, dryRun }: PublishOptions,
+  { policy, keys, allowEmpty, dryRun, allowLost }: PublishOptions,
 ): Promise<Published> {
   const reader = sourceReader(objects, policy);
   const changes = new Map<string, Change>();
@@ -64,7 +69,13 @@ export async function publishIndex(
     const { listing, read, isSettled } = await readSettled(reader, latest);
     const publication = makePublication(read.sources);
     if (publication.releases === 0 && !allowEmpty) throw noRelease(objects);
-    const round = await publishOnce(objects, publication, read.ledger?.published ?? new Map(), dryRun);
+    const there = await listPublished(objects);
+    const before = { there, known: read.ledger?.published ?? new Map() };
+    const isOurs = (key: string) => changes.has(key);
+    const signatures = await lostSignatures(objects, publication, before, isOurs, { policy, keys });
+    const losses = [...read.sources.doubts, ...signatures];
+    const lost = refuseLosses(objects.url, losses, { allowLost, goesOn: 'publishes without them' });
+    const round = await publishOnce(objects, publication, before, dryRun);
     for (const [key, change] of round.changes) {
       changes.delete(key);
       changes.set(key, change);
@@ -76,7 +87,8 @@ export async function publishIndex(
       const state = isSettled && isCurrent ? listing.state : null;
       if (!dryRun && keys.length > 0) await writeLedger(objects, { read, publication, round, state }, keys);
       if (!isCurrent) throw stillChanging(objects);
-      return { ...summaryOf(changes, round), rounds, warnings: [...publication.warnings, ...round.warnings] };
+      const warnings = [...lost, ...publication.warnings, ...round.warnings];
+      return { ...summaryOf(changes, round), rounds, warnings };
     }
     latest = later;
   }
@@ -143,13 +155,34 @@ function summaryOf(
   return { written, removed: keysOf('removed'), unchanged: [...keys].filter((key) => !changes.has(key)).length };
 }
 
+/** What is there of an earlier index. */
+interface PublishedBefore {
+  readonly there: ReadonlyMap<string, ListedObject>;
+  /** What the ledger knows of it. */
+  readonly known: ReadonlyMap<string, KnownFile>;
+}
+
+/** Those that a trusted key has made, as the ledger tells, are not read again. */
+function lostSignatures(
+  objects: ObjectStore,
+  { owns }: Publication,
+  { there, known }: PublishedBefore,
+  isOurs: (key: string) => boolean,
+  { policy, keys }: Pick<PublishOptions, 'policy' | 'keys'>,
+): Promise<readonly Doubt[]> {
+  const isKnown = (listed: ListedObject) =>
+    isOurs(listed.key) || (keys.length > 0 && known.get(listed.key)?.stamp === stampOf(listed));
+  const signatures = [...there.values()].filter((listed) => isSignatureOf(owns, listed.key) && !isKnown(listed));
+  const signatureKeys = signatures.map(({ key }) => key);
+  return findForeignSignatures(objects, signatureKeys, { trusted: policy.keys, signing: keys });
+}
+
 async function publishOnce(
   objects: ObjectStore,
   publication: Publication,
-  knownBefore: ReadonlyMap<string, KnownFile>,
+  { there, known: knownBefore }: PublishedBefore,
   dryRun: boolean,
 ): Promise<Round> {
-  const there = await listPublished(objects);
   const keys = new Set<string>();
   const changes = new Map<string, Change>();
   const known = new Map<string, KnownFile>();
@@ -294,7 +327,8 @@ async function writeLedger(
   const { sources, documents, ledger: before } = read;
   const published = new Map([...round.known, ...(await lookAgain(objects, round.fresh))]);
   const updated = publication.updated ?? sources.updatedBefore ?? null;
-  const ledger = { ...documents, published, updated, state };
+  const project = publication.project ?? before?.project;
+  const ledger = { ...documents, published, updated, state, ...(project && { project }) };
   if (before && isSameLedger(before, ledger)) return;
   const metadata = { contentType: 'text/plain; charset=utf-8', cacheControl: 'no-cache' };
   await objects.put(LEDGER_KEY, Buffer.from(renderLedger(ledger, keys)), metadata);

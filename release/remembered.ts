@@ -1,7 +1,9 @@
 import { type PublicKey, renderPublicKey } from '../lib/signing/key.js';
-import { FRAGMENT_PLACE } from './document-places.js';
+import type { TrustPolicy } from '../lib/signing/trust.js';
+import { FRAGMENT_PLACE, YANK_PLACE } from './document-places.js';
 import type { Fragment, Yank } from './documents.js';
-import { fileKey, parseFileKey, versionKey, YANKS } from './layout.js';
+import { type Doubt, untrusted } from './doubt.js';
+import { fileKey, LEDGER_KEY, parseFileKey, versionKey, YANKS } from './layout.js';
 import type { KnownDocument, Ledger } from './ledger.js';
 
 /** Documents that keys have signed. */
@@ -26,6 +28,10 @@ export interface Remembered {
   readonly strippedKeys: ReadonlySet<string>;
   /** What was said last of versions, where that has gone, or something older is in its place. */
   readonly yanks: readonly Yank[];
+  /** What keys have said of versions that are not trusted here, and nobody who is has said since. */
+  readonly strangersYanks: readonly Yank[];
+  /** What such keys have signed, where nothing newer of it is believed. */
+  readonly doubts: readonly Doubt[];
   readonly warnings: readonly string[];
   /** For the next ledger. */
   readonly documents: SignedDocuments;
@@ -41,11 +47,11 @@ export function believedOf({ fragments, yanks }: SignedDocuments, keys: readonly
 /**
  * Compares documents that are there with those of a ledger. Nobody takes the signature off a release by removing its
  * fragment, nor a yank back by removing that: what was signed is remembered as long as files of the release are listed.
- * What keys have signed that are not trusted here is kept for those who trust them, and counts for nothing.
+ * What keys have signed that are not trusted here is kept for those who trust them; that it was there is told.
  */
 export function rememberSigned(
   ledger: SignedDocuments,
-  keys: readonly PublicKey[],
+  { keys, allowUnsigned }: TrustPolicy,
   seen: SeenDocuments,
   fileKeys: Iterable<string>,
 ): Remembered {
@@ -62,15 +68,41 @@ export function rememberSigned(
   const lost = yanks.filter(
     ({ value: { version, time } }) => versions.has(version) && time > (said.get(version)?.value.time ?? ''),
   );
+  const known = new Set(yanks);
+  const strangersYanks = ledger.yanks.filter(
+    (each) => !known.has(each) && versions.has(each.value.version) && isUnsaid(each.value, said, lost),
+  );
+  const strangersFragments = gone.filter((each) => !believed.has(each));
   const newest = new Map(ledger.yanks.filter(({ value }) => versions.has(value.version)).map(byVersion));
   for (const each of seen.yanks.filter(isSigned)) newest.set(...byVersion(each));
   for (const each of lost) newest.set(...byVersion(each));
   return {
     strippedKeys: new Set(stripped.filter((key) => listed.has(key))),
     yanks: lost.map(({ value }) => value),
+    strangersYanks: strangersYanks.map(({ value }) => value),
+    doubts: allowUnsigned
+      ? []
+      : [
+          ...strangersFragments.map((each) => doubtOf(FRAGMENT_PLACE.keyOf(each.value), each)),
+          ...strangersYanks.map((each) => doubtOf(YANK_PLACE.keyOf(each.value), each)),
+        ],
     warnings: lost.flatMap(({ value }) => tellLost(value, said.has(value.version))),
     documents: { fragments: [...seen.fragments.filter(isSigned), ...gone], yanks: [...newest.values()] },
   };
+}
+
+/** Whether nobody who is believed has said anything since. */
+function isUnsaid(
+  { version, time }: Yank,
+  said: ReadonlyMap<string, { readonly value: Yank }>,
+  lost: readonly KnownDocument<Yank>[],
+): boolean {
+  const since = [said.get(version)?.value, lost.find(({ value }) => value.version === version)?.value];
+  return !since.some((yank) => yank !== undefined && yank.time >= time);
+}
+
+function doubtOf(key: string, { signer }: KnownDocument<object>): Doubt {
+  return { key, ...untrusted([signer]), why: `it has gone, and no trusted key has signed what \`${LEDGER_KEY}\` knows of it` };
 }
 
 function tellLost({ version, reason }: Yank, isReplaced: boolean): readonly string[] {

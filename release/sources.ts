@@ -6,7 +6,8 @@ import { CarportError } from '../lib/errors.js';
 import { renderPublicKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { type DocumentPlace, FRAGMENT_PLACE, PROMOTION_PLACE, PRUNING_PLACE, YANK_PLACE } from './document-places.js';
-import { type Fragment, type Promotion, type Pruning, toReleaseTime, type Yank } from './documents.js';
+import { type Fragment, type Project, type Promotion, type Pruning, toReleaseTime, type Yank } from './documents.js';
+import { type Doubt, type DoubtAbout, damaged, doubtAbout, MISPLACED, tellDoubt } from './doubt.js';
 import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from './layout.js';
 import { EMPTY_LEDGER, type KnownDocument, type Ledger, readLedger } from './ledger.js';
 import { believedOf, rememberSigned, type SeenDocument, type SignedDocuments } from './remembered.js';
@@ -16,7 +17,6 @@ import {
   MAX_DOCUMENT,
   parseDocument,
   signerOf,
-  verifyDocument,
 } from './signed-document.js';
 
 /** An object below `_releases/`. Its key may be anything. */
@@ -50,7 +50,11 @@ export interface ReleaseSources {
   readonly strippedKeys: ReadonlySet<string>;
   /** The newest time that an index has told of before. */
   readonly updatedBefore?: string;
-  /** What is not believed, and why. */
+  /** What the project said of itself when an index was published before. */
+  readonly project?: Project;
+  /** What is not believed, be it there or only remembered. */
+  readonly doubts: readonly Doubt[];
+  /** The same in words, and more. */
   readonly warnings: readonly string[];
 }
 
@@ -132,21 +136,33 @@ export function sourceReader(
       ]);
       const seen = { fragments: fragments.flatMap(seenOf), yanks: yanks.flatMap(seenOf) };
       const fileKeys = listing.files.map(({ key }) => key);
-      const { documents, strippedKeys, ...remembered } = rememberSigned(known, policy.keys, seen, fileKeys);
-      const lost = remembered.yanks.map((value) => ({ key: YANK_PLACE.keyOf(value), value, trusted: true }));
+      const { documents, strippedKeys, ...remembered } = rememberSigned(known, policy, seen, fileKeys);
+      const foundOfLedger = (trusted: boolean) => (value: Yank) => ({ key: YANK_PLACE.keyOf(value), value, trusted });
+      const lost = remembered.yanks.map(foundOfLedger(true));
       const isLost = new Set(lost.map(({ key }) => key));
       const all = [...fragments, ...yanks, ...promotions, ...prunings];
-      const doubts = all.flatMap((each) => (each.doubt === undefined ? [] : [each.doubt]));
+      const isThere = new Set(all.map(({ key }) => key));
+      const doubts = [
+        ...(doubt ? [doubt] : []),
+        ...all.flatMap((each) => (each.doubt ? [{ key: each.key, ...each.doubt }] : [])),
+        ...remembered.doubts.filter(({ key }) => !isThere.has(key)),
+      ];
       const sources = {
         files: listing.files,
         fragments: fragments.flatMap(foundOf),
-        yanks: [...yanks.flatMap(foundOf).filter(({ key }) => !isLost.has(key)), ...lost],
+        yanks: [
+          ...yanks.flatMap(foundOf).filter((found) => !(found.trusted && isLost.has(found.key))),
+          ...lost,
+          ...remembered.strangersYanks.map(foundOfLedger(false)),
+        ],
         promotions: promotions.flatMap(foundOf),
         prunings: prunings.flatMap(foundOf),
         damaged: all.flatMap(({ key, found }) => (found ? [] : [key])),
         strippedKeys,
-        warnings: [...(doubt === undefined ? [] : [doubt]), ...doubts, ...remembered.warnings],
+        doubts,
+        warnings: [...doubts.filter((each) => !each.isAllowed).map(tellDoubt), ...remembered.warnings],
         ...(typeof known.updated === 'string' && { updatedBefore: known.updated }),
+        ...(known.project && { project: known.project }),
       };
       return { sources, documents, ...(ledger && { ledger }) };
     },
@@ -164,7 +180,7 @@ function byKey<T>(
 export function sourcesOfFiles(files: readonly ListedFile[]): ReleaseSources {
   return {
     ...{ files, fragments: [], yanks: [], promotions: [], prunings: [] },
-    ...{ damaged: [], strippedKeys: new Set(), warnings: [] },
+    ...{ damaged: [], strippedKeys: new Set(), doubts: [], warnings: [] },
   };
 }
 
@@ -217,8 +233,8 @@ interface Judged<T> extends ListedDocument {
   readonly found?: Found<T>;
   /** A key that signed it, as a ledger has it. */
   readonly signer?: string;
-  /** Why it is not believed. */
-  readonly doubt?: string;
+  /** Where it is not believed. */
+  readonly doubt?: DoubtAbout;
 }
 
 function foundOf<T>({ found }: Judged<T>): readonly Found<T>[] {
@@ -253,15 +269,13 @@ function documentReader<Entries extends v.ObjectEntries>(
   const judge = async ({ key, stamp }: ListedDocument): Promise<Document | undefined> => {
     const document = await readDocument(objects, kind, key).catch(ignoreDamage);
     if (document === undefined) return undefined;
-    const told = (why: string) => `\`${key}\` is not believed: ${why}`;
-    if (document instanceof CarportError) return { key, stamp, doubt: told(document.message) };
+    if (document instanceof CarportError) return { key, stamp, doubt: damaged(document.message) };
     const { value } = document;
     const belongs = keyOf(value) === key;
     const signer = belongs ? signerOf(kind, document, policy.keys) : undefined;
     if (signer) return { key, stamp, found: { key, value, trusted: true }, signer: renderPublicKey(signer) };
-    const doubt = belongs ? doubtAbout(kind, document, policy) : 'it belongs elsewhere';
-    const found = { key, value, trusted: doubt === undefined };
-    return { key, stamp, found, ...(doubt !== undefined && { doubt: told(doubt) }) };
+    const doubt = belongs ? doubtAbout(kind, document, policy) : MISPLACED;
+    return { key, stamp, found: { key, value, trusted: doubt === undefined }, ...(doubt && { doubt }) };
   };
   return async (listed: readonly ListedDocument[], known: Known = new Map()): Promise<readonly Document[]> => {
     const limit = pLimit(AT_ONCE);
@@ -282,18 +296,6 @@ export async function readDocument<Entries extends v.ObjectEntries>(
 ) {
   const bytes = await objects.read(key, MAX_DOCUMENT);
   return bytes && parseDocument(kind, bytes.toString('utf8'));
-}
-
-/** Why a document is not believed, if it is not. */
-export function doubtAbout<Entries extends v.ObjectEntries>(
-  kind: DocumentKind<Entries>,
-  document: ReturnType<typeof parseDocument<Entries>>,
-  policy: TrustPolicy,
-): string | undefined {
-  const verdict = verifyDocument(kind, document, policy.keys);
-  if (verdict.state === 'invalid') return `the signature by \`${verdict.keyName}\` is wrong`;
-  if (verdict.state === 'unsigned' && !policy.allowUnsigned) return 'no trusted key has signed it';
-  return undefined;
 }
 
 function ignoreDamage(error: unknown): CarportError {

@@ -4,14 +4,15 @@ import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { DocumentPlace } from './document-places.js';
+import { type DoubtAbout, doubtAbout, MISPLACED } from './doubt.js';
 import { type DocumentKind, type DocumentOf, renderDocument } from './signed-document.js';
-import { doubtAbout, readDocument } from './sources.js';
+import { readDocument } from './sources.js';
 
 /** What there is at a key. Of what is not `trusted` it is said why. */
 export type StoredDocument<Value> =
   | { readonly state: 'absent' }
   | { readonly state: 'trusted'; readonly value: Value }
-  | { readonly state: 'doubtful'; readonly value: Value; readonly why: string }
+  | { readonly state: 'doubtful'; readonly value: Value; readonly why: string; readonly about: DoubtAbout }
   | { readonly state: 'damaged'; readonly why: string };
 
 /** Documents change: readers and proxies ask whether theirs is still the one. */
@@ -28,8 +29,8 @@ export async function readTrusted<Entries extends v.ObjectEntries>(
     const document = await readDocument(objects, kind, key);
     if (!document) return { state: 'absent' };
     const { value } = document;
-    const why = keyOf(value) === key ? doubtAbout(kind, document, policy) : 'it belongs elsewhere';
-    return why === undefined ? { state: 'trusted', value } : { state: 'doubtful', value, why };
+    const about = keyOf(value) === key ? doubtAbout(kind, document, policy) : MISPLACED;
+    return about ? { state: 'doubtful', value, why: about.why, about } : { state: 'trusted', value };
   } catch (error) {
     if (!(error instanceof CarportError) || error.code !== 'E_FORMAT') throw error;
     return { state: 'damaged', why: error.message };

@@ -1,11 +1,21 @@
+import { FEED, STABLE_FEED } from '../../index-generator/keys.js';
 import { makeIndex } from '../../index-generator/index-files.js';
+import type { ObjectStore } from '../../cache/object-store/object-store.js';
 import type { Publication } from '../../release/publication.js';
 import { publishIndex } from '../../release/publish.js';
 import type { ReleaseSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
+import { printableLine } from '../printable.js';
+import {
+  projectOf,
+  type RememberedKey,
+  requireForgotten,
+  tellRemembered,
+  withRemembered,
+} from '../remembered-settings.js';
 import { indexOptionsOf, releaseTrustOf, signingOf } from '../releases.js';
-import { requireCache } from '../settings.js';
+import { requireCache, singleValue } from '../settings.js';
 import { sayWarnings } from '../warnings.js';
 import { withCache } from '../with-caches.js';
 
@@ -13,36 +23,44 @@ import { withCache } from '../with-caches.js';
 export interface IndexCommandOptions extends CommonOptions {
   readonly allowUnsigned?: boolean;
   readonly allowEmpty?: boolean;
+  readonly allowLostSignatures?: boolean;
   readonly compat?: 'garage';
 }
 
 export interface PublishIndexOptions extends IndexCommandOptions {
   readonly dryRun?: boolean;
+  readonly forget?: readonly RememberedKey[];
 }
 
 /** Removed keys that are named. */
 const NAMED = 20;
 
 export async function publish(options: PublishIndexOptions, context: Context): Promise<void> {
-  const { allowUnsigned = false, allowEmpty = false, dryRun = false, compat } = options;
+  const { allowUnsigned = false, allowEmpty = false, dryRun = false, compat, forget = [] } = options;
   const settings = await settingsOf({ ...options }, context);
   const to = requireCache(settings.to);
   const trustOf = dryRun ? releaseTrustOf : signingOf;
   const { keys, policy } = await trustOf(settings, { allowUnsigned });
-  const indexOptions = { ...indexOptionsOf(settings, keys), ...(compat && { compat }) };
+  requireForgotten(settings, forget);
+  indexOptionsOf(settings, keys);
   const tell = (message: string) => note(context, options, message);
-  if (indexOptions.baseUrl === undefined) {
-    tell('no address is set for users: give `--base-url URL`, and there are commands on the page, and feeds');
-  }
+  const dropFeeds = forget.includes('base-url');
+  let used = settings;
   const knowsKey = keys.length > 0 || allowUnsigned;
   if (!knowsKey) tell('no key is given: this leaves signatures out');
   const make = (sources: ReleaseSources): Publication => {
-    const publication = makeIndex(sources, indexOptions);
+    used = withRemembered(settings, sources.project, forget);
+    const indexOptions = { ...indexOptionsOf(used, keys), dropFeeds, ...(compat && { compat }) };
+    const publication = { ...makeIndex(sources, indexOptions), project: projectOf(used) };
     return knowsKey ? publication : withoutSignatures(publication);
   };
   const use = { settings, context, warn: (message: string) => tell(`warning: ${message}`) };
   await withCache(to, use, async ({ objects }) => {
-    const published = await publishIndex(objects, make, { policy, keys, allowEmpty, dryRun });
+    const allowLost = options.allowLostSignatures === true;
+    const published = await publishIndex(objects, make, { policy, keys, allowEmpty, dryRun, allowLost });
+    const remembered = tellRemembered(used);
+    if (remembered !== undefined) tell(printableLine(remembered));
+    if (singleValue(used['base-url']) === undefined) tell(await tellNoAddress(objects, dropFeeds));
     sayWarnings(context, published.warnings);
     if (options.json) return writeJson(context.stdout, { ...published, dryRun });
     const { written, removed } = published;
@@ -52,6 +70,13 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     else if (dryRun) tell('nothing was changed: this is a dry run');
     await writeLines(context.stdout, written);
   });
+}
+
+async function tellNoAddress(objects: ObjectStore, dropFeeds: boolean): Promise<string> {
+  const needed = 'no address is set for users: give `--base-url URL`, and there are commands on the page, and feeds';
+  const sizes = dropFeeds ? [] : await Promise.all([FEED, STABLE_FEED].map((key) => objects.size(key)));
+  const areThere = sizes.some((size) => size !== undefined);
+  return areThere ? `${needed}; those that are there stay as they are, and \`--forget base-url\` removes them` : needed;
 }
 
 /** For a dry run that has no key: those that are there stay. */

@@ -138,7 +138,7 @@ function facts({ release, state }: Listed, baseUrl: string | undefined): readonl
     ...fact('version', version),
     ...fact('channel', channel),
     ...fact('state', state),
-    ...fact('yanked', yanked && `${yanked.time}  ${yanked.reason}`),
+    ...fact('yanked', yanked && [yanked.time, yanked.reason].filter((part) => part !== null).join('  ')),
     ...fact('time', time),
     ...fact('signed', signed ?? 'no'),
     ...fact('commit', commit),

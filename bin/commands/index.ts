@@ -1,8 +1,9 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BuildIndexOptions } from '../actions/index.js';
 import type { PublishIndexOptions } from '../actions/index-publish.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
+import { REMEMBERED, type RememberedKey } from '../remembered-settings.js';
 
 /** Loaded when they are used: help does not need them. */
 const actions = () => import('../actions/index.js');
@@ -27,10 +28,20 @@ export function configure(command: Command, context: Context): void {
     "carport index publish --to 's3://releases?endpoint=https://s3.example.org&region=garage' --base-url https://releases.example.org/",
   )
     .addOption(settingOption('to', '<cache>'))
+    .addOption(
+      new Option('--forget <setting>', `what was said before is not remembered any more: ${REMEMBERED.join(', ')}; repeatable`)
+        .argParser(rememberedKey),
+    )
     .option('--dry-run', 'print what would be written and removed; change nothing');
   addIndexOptions(publish).action(async (options: PublishIndexOptions) =>
     (await publishing()).publish(options, context),
   );
+}
+
+function rememberedKey(value: string, before: readonly RememberedKey[] = []): readonly RememberedKey[] {
+  const key = REMEMBERED.find((each) => each === value);
+  if (key !== undefined) return [...before, key];
+  throw new InvalidArgumentError(`It takes one of ${REMEMBERED.join(', ')}.`);
 }
 
 function addIndexOptions(command: Command): Command {
@@ -38,6 +49,7 @@ function addIndexOptions(command: Command): Command {
     .addOption(settingOption('secret-key-files', '<file>'))
     .addOption(settingOption('trusted-keys', '<name:base64>'))
     .option('--allow-unsigned', 'do without a key, and believe also what no trusted key has signed')
+    .option('--allow-lost-signatures', 'go on where something is not signed by a trusted key, and so would not count any more')
     .option('--allow-empty', 'make an index also when there is no release')
     .addOption(settingOption('base-url', '<url>'))
     .addOption(settingOption('title', '<text>'))
