@@ -61,7 +61,7 @@ function titleOf(setting: Setting): string | undefined {
   const title = singleValue(setting);
   if (title?.trim() !== '') return title;
   throw new CarportError('E_USAGE', `the heading of the page (${setting.origin}) is empty`, {
-    hint: 'give the name of the project, or leave it out: it is `Releases` then',
+    hint: 'give the name of the project; `index publish --forget title` takes back what was said before',
   });
 }
 
@@ -74,7 +74,7 @@ function baseUrlOf(setting: Setting): string | undefined {
     url && /^https?:$/.test(url.protocol) && `${url.username}${url.password}${url.search}${url.hash}` === '';
   if (!isPlain) {
     throw new CarportError('E_USAGE', `the address for users (${setting.origin}) is not that of a web site`, {
-      hint: 'give one such as `https://releases.example.org/`, without a password or a query',
+      hint: 'give one such as `https://releases.example.org/`, without a password or a query; `index publish --forget base-url` takes back what was said before',
     });
   }
   return url.href.endsWith('/') ? url.href : `${url.href}/`;

@@ -1,6 +1,7 @@
 import { CarportError } from '../lib/errors.js';
 import type { Project } from '../release/documents.js';
 import { LEDGER_KEY } from '../release/layout.js';
+import { printableLine } from './printable.js';
 import { SETTINGS, type Setting, type Settings } from './settings.js';
 
 /** Settings of the index that its ledger remembers: what the project says of itself, and not who runs a command. */
@@ -56,16 +57,22 @@ export function tellRemembered(settings: Settings): string | undefined {
   const from = REMEMBERED.filter((key) => settings[key].origin === ORIGIN);
   if (from.length === 0) return undefined;
   const told = from.map((key) => `${key} ${settings[key].values.map((value) => `\`${value}\``).join(' ')}`);
-  return `as in the run before (${ORIGIN}): ${told.join(', ')}; \`--forget NAME\` takes one back`;
+  return printableLine(
+    `as in the run before (${ORIGIN}): ${told.join(', ')}; \`index publish --forget NAME\` takes one back`,
+  );
 }
 
 /** Throws where a setting is to be forgotten, and given all the same. */
 export function requireForgotten(settings: Settings, forget: readonly RememberedKey[]): void {
   const given = forget.find((key) => isGiven(settings[key]));
   if (given === undefined) return;
-  throw new CarportError('E_USAGE', `\`${given}\` is to be forgotten (--forget), and is set by ${settings[given].origin}`, {
-    hint: `take it away there, or leave out \`--forget ${given}\`: \`${SETTINGS[given].option}\` replaces what is remembered`,
-  });
+  throw new CarportError(
+    'E_USAGE',
+    `\`${given}\` is to be forgotten (--forget), and is set by ${settings[given].origin}`,
+    {
+      hint: `take it away there, or leave out \`--forget ${given}\`: \`${SETTINGS[given].option}\` replaces what is remembered`,
+    },
+  );
 }
 
 function isGiven({ values }: Setting): boolean {

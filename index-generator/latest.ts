@@ -53,9 +53,7 @@ function eligibleOf(releases: readonly Release[], requiredTargets: readonly stri
 function usableOf(releases: readonly Release[], requiredTargets: readonly string[]): readonly Release[] {
   return releases.filter(
     ({ yanked, incomplete, targets }) =>
-      !yanked &&
-      !incomplete &&
-      requiredTargets.every((required) => targets.some(({ target }) => target === required)),
+      !yanked && !incomplete && requiredTargets.every((required) => targets.some(({ target }) => target === required)),
   );
 }
 

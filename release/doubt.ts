@@ -1,6 +1,6 @@
 import type * as v from 'valibot';
-import type { TrustPolicy } from '../lib/signing/trust.js';
 import { signatureKeyName } from '../lib/signing/signature.js';
+import type { TrustPolicy } from '../lib/signing/trust.js';
 import { type DocumentKind, type DocumentOf, type SignedDocument, verifyDocument } from './signed-document.js';
 
 /** Something that is there, and is not believed. */

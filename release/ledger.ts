@@ -58,7 +58,8 @@ export async function readLedger(
     const { header, body } = split(bytes);
     // What nobody has signed tells nothing that is not there anyway.
     const about = doubtAbout(LEDGER, header, { ...policy, allowUnsigned: false });
-    if (about?.why === untrusted([]).why) return doubted({ ...about, ...(policy.allowUnsigned && { isAllowed: true }) });
+    if (about?.why === untrusted([]).why)
+      return doubted({ ...about, ...(policy.allowUnsigned && { isAllowed: true }) });
     if (about) return doubted(about);
     const { sha256, ...rest } = header.value;
     if (hashOf(body) !== sha256) return doubted(damaged('it has another content than what was signed'));

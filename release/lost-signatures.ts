@@ -4,6 +4,7 @@ import { CarportError } from '../lib/errors.js';
 import type { PublicKey, SecretKey } from '../lib/signing/key.js';
 import { formatMinisignId, MAX_MINISIG_SIZE, minisignKey, parseMinisig } from '../lib/signing/minisign.js';
 import type { Doubt } from './doubt.js';
+import type { Publication } from './publication.js';
 
 /** What would be lost if somebody went on who does not know the keys that signed it. */
 
@@ -17,18 +18,18 @@ const MAX_GROUPS = 4;
 const AT_ONCE = 64;
 
 /**
- * Of signatures of files that are at these keys, those that would go, or be exchanged for another key's: where nobody signs
+ * Of these signatures of files, those that would go, or be exchanged for another key's: where nobody signs
  * that is all of them, else those that no trusted key has made. What is no signature is none that could be lost.
  */
 export async function findForeignSignatures(
   objects: ObjectStore,
-  signatureKeys: readonly string[],
+  signatures: readonly { readonly key: string }[],
   { trusted, signing }: { readonly trusted: readonly PublicKey[]; readonly signing: readonly SecretKey[] },
 ): Promise<readonly Doubt[]> {
   const known = signing.length === 0 ? [] : trusted;
   const names = new Map(trusted.map((key) => [formatMinisignId(minisignKey(key).id), key.name]));
   const ids = new Set(known.map((key) => formatMinisignId(minisignKey(key).id)));
-  const found = await pLimit(AT_ONCE).map(signatureKeys, async (key): Promise<readonly Doubt[]> => {
+  const found = await pLimit(AT_ONCE).map(signatures, async ({ key }): Promise<readonly Doubt[]> => {
     const id = await readKeyId(objects, key);
     if (id === undefined || ids.has(id)) return [];
     const by = names.has(id) ? `\`${names.get(id)}\`` : `the minisign key ${id}`;
@@ -39,7 +40,7 @@ export async function findForeignSignatures(
 }
 
 /** Whether a key is that of a signature of a file that an index owns. */
-export function isSignatureOf(owns: (key: string) => boolean, key: string): boolean {
+export function isSignatureOf({ owns }: Pick<Publication, 'owns'>, key: string): boolean {
   return key.endsWith('.minisig') && owns(key);
 }
 
@@ -61,11 +62,15 @@ export function refuseLosses(
 ): readonly string[] {
   if (losses.length === 0) return [];
   const many = losses.length === 1 ? '1 document or signature' : `${losses.length} documents and signatures`;
-  if (allowLost) return [`${many} in \`${where}\` by no trusted key do not count, and are lost: ${listed(losses)}`];
-  throw new CarportError('E_SIGNATURE', `\`${where}\` has ${many} by no trusted key, which would be lost`, {
-    cause: new Error(listed(losses)),
-    hint: hintOf(losses, goesOn),
-  });
+  if (allowLost) return [`${many} in \`${where}\` that no trusted key has made are lost: ${listed(losses)}`];
+  throw new CarportError(
+    'E_SIGNATURE',
+    `\`${where}\` has ${many} that no trusted key has made, and that would be lost`,
+    {
+      cause: new Error(listed(losses)),
+      hint: hintOf(losses, goesOn),
+    },
+  );
 }
 
 function hintOf(losses: readonly Doubt[], goesOn: string): string {

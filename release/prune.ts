@@ -5,6 +5,7 @@ import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { type Pruning, toReleaseTime } from './documents.js';
 import { FRAGMENTS, PRUNINGS, versionKey, YANKS } from './layout.js';
+import { refuseLosses } from './lost-signatures.js';
 import { type RemovableStore, readPruningMark, removePruningMarks, writePruningMark } from './marks.js';
 import { readPinnedPaths } from './pinned-paths.js';
 import {
@@ -24,14 +25,16 @@ import type { ChannelRule } from './version.js';
 /** What a pruning asks of those who know the index. */
 export interface PruneRequest extends PruneRules {
   readonly policy: TrustPolicy;
-  readonly channelOf: ChannelRule;
-  /** Releases in the order of the index, also hidden ones; and versions that `latest` leads to. */
+  /** Releases in the order of the index, also hidden ones; versions that `latest` leads to; and the rule of channels. */
   readonly look: (sources: ReleaseSources) => {
+    readonly channelOf: ChannelRule;
     readonly releases: readonly IndexedRelease[];
     readonly latest: ReadonlySet<string>;
   };
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** Go on where others have signed something. */
+  readonly allowLost: boolean;
 }
 
 /** One thing that was done. What was not done since the release has changed meanwhile is `left`. */
@@ -56,7 +59,7 @@ const TURN = 2000;
 /** Reads what the bucket holds, and plans. Throws when something is damaged that might keep a release. */
 export async function planPrune(objects: ObjectStore, request: PruneRequest): Promise<PlannedPruning> {
   requireRemovable(objects);
-  const { policy, channelOf, look, now } = request;
+  const { policy, look, now, allowLost } = request;
   const reader = sourceReader(objects, policy);
   // Marks first: one that is gone when the releases are read is not taken for one that is there.
   const written = await listMarks(objects);
@@ -66,12 +69,14 @@ export async function planPrune(objects: ObjectStore, request: PruneRequest): Pr
     readPublishedVersions(objects),
   ]);
   requireUndamaged(objects, sources);
+  const signed = sources.doubts.filter(({ isSigned }) => isSigned);
+  const lost = refuseLosses(objects.url, signed, { allowLost, goesOn: 'prunes as if nobody had signed them' });
   const marks = trusted(sources.prunings).flatMap((mark): readonly PruningMark[] => {
     const modified = written.get(versionKey(PRUNINGS, mark.version));
     return modified ? [{ ...mark, modified }] : [];
   });
-  const plan = planPruning({ ...look(sources), sources, channelOf, marks, pinned, published, now }, request);
-  return { plan, warnings: sources.warnings, reader };
+  const plan = planPruning({ ...look(sources), sources, marks, pinned, published, now }, request);
+  return { plan, warnings: [...lost, ...sources.warnings], reader };
 }
 
 /**

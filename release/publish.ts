@@ -4,7 +4,6 @@ import { type ListedObject, listObjects, type ObjectStore } from '../cache/objec
 import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
-import type { Doubt } from './doubt.js';
 import { LEDGER_KEY } from './layout.js';
 import { isSameLedger, type KnownFile, renderLedger } from './ledger.js';
 import { findForeignSignatures, isSignatureOf, refuseLosses } from './lost-signatures.js';
@@ -71,9 +70,12 @@ export async function publishIndex(
     if (publication.releases === 0 && !allowEmpty) throw noRelease(objects);
     const there = await listPublished(objects);
     const before = { there, known: read.ledger?.published ?? new Map() };
-    const isOurs = (key: string) => changes.has(key);
-    const signatures = await lostSignatures(objects, publication, before, isOurs, { policy, keys });
-    const losses = [...read.sources.doubts, ...signatures];
+    const isKnown = (listed: ListedObject) =>
+      changes.has(listed.key) || (keys.length > 0 && before.known.get(listed.key)?.stamp === stampOf(listed));
+    const signatures = [...there.values()].filter((each) => isSignatureOf(publication, each.key) && !isKnown(each));
+    const signing = { trusted: policy.keys, signing: keys };
+    const foreign = await findForeignSignatures(objects, signatures, signing);
+    const losses = [...read.sources.doubts, ...foreign];
     const lost = refuseLosses(objects.url, losses, { allowLost, goesOn: 'publishes without them' });
     const round = await publishOnce(objects, publication, before, dryRun);
     for (const [key, change] of round.changes) {
@@ -160,21 +162,6 @@ interface PublishedBefore {
   readonly there: ReadonlyMap<string, ListedObject>;
   /** What the ledger knows of it. */
   readonly known: ReadonlyMap<string, KnownFile>;
-}
-
-/** Those that a trusted key has made, as the ledger tells, are not read again. */
-function lostSignatures(
-  objects: ObjectStore,
-  { owns }: Publication,
-  { there, known }: PublishedBefore,
-  isOurs: (key: string) => boolean,
-  { policy, keys }: Pick<PublishOptions, 'policy' | 'keys'>,
-): Promise<readonly Doubt[]> {
-  const isKnown = (listed: ListedObject) =>
-    isOurs(listed.key) || (keys.length > 0 && known.get(listed.key)?.stamp === stampOf(listed));
-  const signatures = [...there.values()].filter((listed) => isSignatureOf(owns, listed.key) && !isKnown(listed));
-  const signatureKeys = signatures.map(({ key }) => key);
-  return findForeignSignatures(objects, signatureKeys, { trusted: policy.keys, signing: keys });
 }
 
 async function publishOnce(

@@ -102,7 +102,11 @@ function isUnsaid(
 }
 
 function doubtOf(key: string, { signer }: KnownDocument<object>): Doubt {
-  return { key, ...untrusted([signer]), why: `it has gone, and no trusted key has signed what \`${LEDGER_KEY}\` knows of it` };
+  return {
+    key,
+    ...untrusted([signer]),
+    why: `it has gone, and no trusted key has signed what \`${LEDGER_KEY}\` knows of it`,
+  };
 }
 
 function tellLost({ version, reason }: Yank, isReplaced: boolean): readonly string[] {

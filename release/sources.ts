@@ -11,13 +11,7 @@ import { type Doubt, type DoubtAbout, damaged, doubtAbout, MISPLACED, tellDoubt 
 import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from './layout.js';
 import { EMPTY_LEDGER, type KnownDocument, type Ledger, readLedger } from './ledger.js';
 import { believedOf, rememberSigned, type SeenDocument, type SignedDocuments } from './remembered.js';
-import {
-  type DocumentKind,
-  type DocumentOf,
-  MAX_DOCUMENT,
-  parseDocument,
-  signerOf,
-} from './signed-document.js';
+import { type DocumentKind, type DocumentOf, MAX_DOCUMENT, parseDocument, signerOf } from './signed-document.js';
 
 /** An object below `_releases/`. Its key may be anything. */
 export interface ListedFile {

@@ -5,8 +5,10 @@ import type { TrustPolicy } from '../lib/signing/trust.js';
 import { noRelease } from './candidate.js';
 import { YANK_PLACE } from './document-places.js';
 import { FRAGMENT_LIMITS, toReleaseTime, type Yank } from './documents.js';
+import type { Doubt } from './doubt.js';
 import { FILES, FRAGMENTS, versionKey, YANKS } from './layout.js';
 import { readLedger } from './ledger.js';
+import { refuseLosses } from './lost-signatures.js';
 import { believedOf } from './remembered.js';
 import { putDocument, readTrusted } from './stored-document.js';
 import { isVersion } from './version.js';
@@ -16,6 +18,8 @@ export interface UnyankRequest {
   readonly keys: readonly SecretKey[];
   readonly policy: TrustPolicy;
   readonly now: Date;
+  /** Write over what others have signed. */
+  readonly allowLost: boolean;
 }
 
 export interface YankRequest extends UnyankRequest {
@@ -34,7 +38,7 @@ export async function yankReleases(objects: ObjectStore, request: YankRequest): 
   const versions = checkVersions(request.versions);
   await Promise.all(versions.map((version) => requireRelease(objects, version)));
   const yanked: YankedVersion[] = [];
-  for (const { version, said } of await readYanks(objects, versions, request.policy)) {
+  for (const { version, said } of await readYanks(objects, versions, request)) {
     const changed = said?.reason !== reason;
     const yank = changed ? await write(objects, request, { version, reason }, said) : said;
     yanked.push({ ...yank, changed });
@@ -45,7 +49,7 @@ export async function yankReleases(objects: ObjectStore, request: YankRequest): 
 /** Takes that back, also what cannot be read or is not believed. Gives the versions that were yanked. */
 export async function unyankReleases(objects: ObjectStore, request: UnyankRequest): Promise<readonly string[]> {
   const versions = checkVersions(request.versions);
-  const found = await readYanks(objects, versions, request.policy);
+  const found = await readYanks(objects, versions, request);
   const yanked = found.filter(({ said, isDoubtful }) => isDoubtful || (said && said.reason !== null));
   const others = found.filter((each) => !each.said && !yanked.includes(each));
   await Promise.all(others.map(({ version }) => requireRelease(objects, version)));
@@ -78,19 +82,23 @@ interface FoundYank {
 async function readYanks(
   objects: ObjectStore,
   versions: readonly string[],
-  policy: TrustPolicy,
+  { policy, allowLost }: UnyankRequest,
 ): Promise<readonly FoundYank[]> {
   const { ledger } = await readLedger(objects, policy);
   const remembered = ledger ? believedOf(ledger, policy.keys).yanks : [];
-  return Promise.all(
-    versions.map(async (version) => {
-      const found = await readTrusted(objects, YANK_PLACE, versionKey(YANKS, version), policy);
-      const isThere = found.state === 'trusted' ? found.value : undefined;
-      const before = remembered.find(({ value }) => value.version === version)?.value;
-      const said = before && before.time > (isThere?.time ?? '') ? before : isThere;
-      return { version, said, isDoubtful: found.state === 'doubtful' || found.state === 'damaged' };
-    }),
+  const keys = versions.map((version) => versionKey(YANKS, version));
+  const stored = await Promise.all(keys.map((key) => readTrusted(objects, YANK_PLACE, key, policy)));
+  const signed = stored.flatMap((found, index): readonly Doubt[] =>
+    found.state === 'doubtful' && found.about.isSigned ? [{ key: keys[index]!, ...found.about }] : [],
   );
+  refuseLosses(objects.url, signed, { allowLost, goesOn: 'writes over them' });
+  return versions.map((version, index) => {
+    const found = stored[index]!;
+    const isThere = found.state === 'trusted' ? found.value : undefined;
+    const before = remembered.find(({ value }) => value.version === version)?.value;
+    const said = before && before.time > (isThere?.time ?? '') ? before : isThere;
+    return { version, said, isDoubtful: found.state === 'doubtful' || found.state === 'damaged' };
+  });
 }
 
 function checkReason(reason: string): void {

@@ -1,12 +1,12 @@
-import { FEED, STABLE_FEED } from '../../index-generator/keys.js';
-import { makeIndex } from '../../index-generator/index-files.js';
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
+import { makeIndex } from '../../index-generator/index-files.js';
+import { FEED, STABLE_FEED } from '../../index-generator/keys.js';
 import type { Publication } from '../../release/publication.js';
 import { publishIndex } from '../../release/publish.js';
 import type { ReleaseSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
-import { printableLine } from '../printable.js';
+import { indexOptionsOf, releaseTrustOf, signingOf } from '../releases.js';
 import {
   projectOf,
   type RememberedKey,
@@ -14,7 +14,6 @@ import {
   tellRemembered,
   withRemembered,
 } from '../remembered-settings.js';
-import { indexOptionsOf, releaseTrustOf, signingOf } from '../releases.js';
 import { requireCache, singleValue } from '../settings.js';
 import { sayWarnings } from '../warnings.js';
 import { withCache } from '../with-caches.js';
@@ -59,7 +58,7 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     const allowLost = options.allowLostSignatures === true;
     const published = await publishIndex(objects, make, { policy, keys, allowEmpty, dryRun, allowLost });
     const remembered = tellRemembered(used);
-    if (remembered !== undefined) tell(printableLine(remembered));
+    if (remembered !== undefined) tell(remembered);
     if (singleValue(used['base-url']) === undefined) tell(await tellNoAddress(objects, dropFeeds));
     sayWarnings(context, published.warnings);
     if (options.json) return writeJson(context.stdout, { ...published, dryRun });

@@ -1,13 +1,18 @@
+import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { openFileStore } from '../../cache/object-store/file.js';
+import { listObjects } from '../../cache/object-store/object-store.js';
 import { type IndexOptions, makeIndex } from '../../index-generator/index-files.js';
 import { readListing } from '../../index-generator/listing.js';
 import { CarportError } from '../../lib/errors.js';
+import { findForeignSignatures, isSignatureOf, refuseLosses } from '../../release/lost-signatures.js';
 import type { Publication } from '../../release/publication.js';
-import { readSources } from '../../release/sources.js';
+import { type ReleaseSources, readSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
 import { type Context, note, writeJson, writeLines } from '../context.js';
 import { writeIndexDirectory } from '../index-directory.js';
-import { indexOptionsOf, releaseTrustOf } from '../releases.js';
+import { indexOptionsOf, type ReleaseTrust, releaseTrustOf } from '../releases.js';
+import { tellRemembered, withRemembered } from '../remembered-settings.js';
 import { requireCache, type Settings } from '../settings.js';
 import { openSource } from '../source.js';
 import { count } from '../terminal.js';
@@ -26,36 +31,76 @@ const NAMED = 20;
 export async function build(options: BuildIndexOptions, context: Context): Promise<void> {
   const { out } = options;
   const settings = await settingsOf({ ...options }, context);
-  const publication = await makePublication(options, settings, context);
-  sayWarnings(context, publication.warnings);
-  if (publication.releases === 0 && !options.allowEmpty) throw noRelease(options);
+  const trust = await releaseTrustOf(settings, options);
+  const made = await makePublication(options, settings, trust, context);
+  const { publication } = made;
+  if (publication.releases === 0 && !options.allowEmpty) {
+    sayWarnings(context, publication.warnings);
+    throw noRelease(options);
+  }
+  const lost = await refuseLostIndex(options, made, trust);
+  const warnings = [...lost, ...publication.warnings];
+  sayWarnings(context, warnings);
+  if (made.remembered !== undefined) note(context, options, made.remembered);
   const { written, unchanged, removed } = await writeIndexDirectory(out, publication);
-  if (options.json) return writeJson(context.stdout, { written, unchanged, removed, warnings: publication.warnings });
+  if (options.json) return writeJson(context.stdout, { written, unchanged, removed, warnings });
   if (unchanged.length > 0) note(context, options, `unchanged: ${count(unchanged.length, 'file')}`);
   for (const path of removed.slice(0, NAMED)) note(context, options, `removed: ${path}`);
   if (removed.length > NAMED) note(context, options, `and ${removed.length - NAMED} more`);
   await writeLines(context.stdout, written);
 }
 
-async function makePublication(options: BuildIndexOptions, settings: Settings, context: Context): Promise<Publication> {
-  const { fromListing, from, compat, allowUnsigned } = options;
+interface MadeIndex {
+  readonly sources: ReleaseSources;
+  readonly publication: Publication;
+  /** What a ledger has said. */
+  readonly remembered?: string;
+}
+
+async function makePublication(
+  options: BuildIndexOptions,
+  settings: Settings,
+  { keys, policy }: ReleaseTrust,
+  context: Context,
+): Promise<MadeIndex> {
+  const { fromListing, from, compat } = options;
   if (fromListing !== undefined && from !== undefined) {
     throw new CarportError('E_USAGE', '`--from-listing` and `--from` say different things', {
       hint: 'give one of them: an index is of one bucket',
     });
   }
-  const { keys, policy } = await releaseTrustOf(settings, { ...(allowUnsigned && { allowUnsigned }) });
-  const indexOptions: IndexOptions = { ...indexOptionsOf(settings, keys), ...(compat && { compat }) };
+  const optionsOf = (used: Settings): IndexOptions => ({ ...indexOptionsOf(used, keys), ...(compat && { compat }) });
+  const given = optionsOf(settings);
   if (fromListing !== undefined) {
     const listing = await text(await openSource(fromListing, context));
-    return makeIndex(readListing(listing), { ...indexOptions, ...(compat && { listing }) });
+    const sources = readListing(listing);
+    return { sources, publication: makeIndex(sources, { ...given, ...(compat && { listing }) }) };
   }
   const url = settings.from.values[0] ?? requireCache(settings.to, 'from');
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   // Not loaded for a listing, which is large and needs the memory.
   const { withCache } = await import('../with-caches.js');
-  const read = withCache(url, { context, settings, warn }, ({ objects }) => readSources(objects, policy));
-  return makeIndex(await read, indexOptions);
+  const sources = await withCache(url, { context, settings, warn }, ({ objects }) => readSources(objects, policy));
+  const used = withRemembered(settings, sources.project);
+  const remembered = tellRemembered(used);
+  return { sources, publication: makeIndex(sources, optionsOf(used)), ...(remembered !== undefined && { remembered }) };
+}
+
+/** As `index publish` does it, where a signed index is there already; what to warn of otherwise. */
+async function refuseLostIndex(
+  { out, allowLostSignatures = false }: BuildIndexOptions,
+  { sources, publication }: MadeIndex,
+  { keys, policy }: ReleaseTrust,
+): Promise<readonly string[]> {
+  const there = openFileStore(resolve(out));
+  const signatures: { readonly key: string }[] = [];
+  for await (const each of listObjects(there, { prefix: 'releases/', recursive: true })) {
+    if (isSignatureOf(publication, each.key)) signatures.push(each);
+  }
+  if (signatures.length === 0) return [];
+  const foreign = await findForeignSignatures(there, signatures, { trusted: policy.keys, signing: keys });
+  const goesOn = 'makes the index without them';
+  return refuseLosses(out, [...sources.doubts, ...foreign], { allowLost: allowLostSignatures, goesOn });
 }
 
 function noRelease({ fromListing }: BuildIndexOptions): CarportError {

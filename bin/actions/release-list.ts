@@ -12,6 +12,7 @@ import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { printable, printableLine } from '../printable.js';
 import { channelRuleOf, indexOptionsOf, releaseTrustOf } from '../releases.js';
+import { withRemembered } from '../remembered-settings.js';
 import { requireCache } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
 import { sayWarnings } from '../warnings.js';
@@ -34,8 +35,8 @@ interface Listed {
 }
 
 export async function list(options: ListReleasesOptions, context: Context): Promise<void> {
-  await useReleases(options, context, async ({ url, baseUrl, read }) => {
-    const { listed, warnings } = await read();
+  await useReleases(options, context, async ({ url, read }) => {
+    const { listed, baseUrl, warnings } = await read();
     const { channel } = options;
     const shown = listed.filter(({ release }) => channel === undefined || release.channel === channel);
     sayWarnings(context, warnings);
@@ -48,12 +49,13 @@ export async function list(options: ListReleasesOptions, context: Context): Prom
 }
 
 export async function show(version: string, options: ShowReleaseOptions, context: Context): Promise<void> {
-  await useReleases(options, context, async ({ baseUrl, channelOf, read }) => {
+  await useReleases(options, context, async ({ channelOf, read }) => {
     const isThis = ({ release }: Listed) => release.version === version;
     // Of a stable release it is told which targets others have.
     const isAlone = isVersion(version) && channelOf(version) !== 'stable';
     const alone = isAlone ? await read(version) : undefined;
-    const { listed, warnings } = alone?.listed.some(isThis) ? alone : await read();
+    const isEnough = alone?.listed.some((each) => isThis(each) && each.release.channel !== 'stable');
+    const { listed, baseUrl, warnings } = alone && isEnough ? alone : await read();
     const found = listed.find(isThis);
     if (!found) throw noSuchRelease(version, listed);
     const about = warnings.filter((warning) => isAbout(version, warning));
@@ -72,10 +74,16 @@ function isAbout(version: string, warning: string): boolean {
 
 interface Releases {
   readonly url: string;
-  readonly baseUrl: string | undefined;
+  /** By the settings alone; an index may remember another. */
   readonly channelOf: ChannelRule;
   /** What the index would show, in its order, and after that what is hidden from it; or of one version only. */
-  read(version?: string): Promise<{ readonly listed: readonly Listed[]; readonly warnings: readonly string[] }>;
+  read(version?: string): Promise<ReadReleases>;
+}
+
+interface ReadReleases {
+  readonly listed: readonly Listed[];
+  readonly baseUrl: string | undefined;
+  readonly warnings: readonly string[];
 }
 
 async function useReleases(
@@ -85,18 +93,20 @@ async function useReleases(
 ): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const { keys, policy } = await releaseTrustOf(settings, options);
-  const { baseUrl, requiredTargets } = indexOptionsOf(settings, keys);
-  const channelOf = channelRuleOf(settings);
+  indexOptionsOf(settings, keys);
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   const cache = settings.from.values[0] ?? requireCache(settings.to, 'from');
   await withCache(cache, { context, settings, warn }, ({ objects }) =>
     work({
-      ...{ url: objects.url, baseUrl, channelOf },
+      ...{ url: objects.url, channelOf: channelRuleOf(settings) },
       async read(version) {
         const sources = await readSources(objects, policy, version, { withLedger: true });
+        const used = withRemembered(settings, sources.project);
+        const { baseUrl, requiredTargets } = indexOptionsOf(used, keys);
+        const channelOf = channelRuleOf(used);
         const { index, warnings } = buildReleaseIndex(sources, ownRules(channelOf), requiredTargets);
         const visible = allReleases(index).map((release): Listed => ({ release, state: stateOf(release) }));
-        return { listed: [...visible, ...hiddenReleases(sources, channelOf)], warnings };
+        return { listed: [...visible, ...hiddenReleases(sources, channelOf)], baseUrl, warnings };
       },
     }),
   );

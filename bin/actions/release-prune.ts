@@ -4,10 +4,10 @@ import { ownRules } from '../../index-generator/rules.js';
 import { CarportError } from '../../lib/errors.js';
 import { type PruneRequest, type PruneStep, planPrune, prune as pruneReleases } from '../../release/prune.js';
 import type { KeptReason, PrunableChannel, PrunedRelease, PrunePlan } from '../../release/prune-plan.js';
-import type { ReleaseSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { channelRuleOf, releaseTrustOf, signingOf } from '../releases.js';
+import { withRemembered } from '../remembered-settings.js';
 import { requireCache, type Settings } from '../settings.js';
 import { parseSpan } from '../span.js';
 import { count, formatBytes } from '../terminal.js';
@@ -22,13 +22,21 @@ export interface PruneOptions extends CommonOptions {
   readonly grace: string;
   readonly delete?: boolean;
   readonly allowUnsigned?: boolean;
+  readonly allowLostSignatures?: boolean;
 }
 
 export async function prune(options: PruneOptions, context: Context): Promise<void> {
   const rules = rulesOf(options);
   const settings = await settingsOf({ ...options }, context);
   const trust = options.delete ? await signingOf(settings, options) : await releaseTrustOf(settings, options);
-  const request = { ...rules, policy: trust.policy, now: Date.now(), ...indexOf(settings, options.channel) };
+  const allowLost = options.allowLostSignatures === true;
+  const request = {
+    ...rules,
+    policy: trust.policy,
+    now: Date.now(),
+    allowLost,
+    look: lookAs(settings, options.channel),
+  };
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   await withCache(requireCache(settings.to), { context, settings, warn }, async ({ objects }) => {
     const planned = await planPrune(objects, request);
@@ -56,18 +64,17 @@ function rulesOf({ channel, keep, keepWithin, grace }: PruneOptions) {
 }
 
 /** The order and the times are those of the index, of which hidden releases are no part. */
-function indexOf(settings: Settings, channel: PrunableChannel): Pick<PruneRequest, 'channelOf' | 'look'> {
-  const channelOf = channelRuleOf(settings);
-  return {
-    channelOf,
-    look: (sources: ReleaseSources) => {
-      const { index } = buildReleaseIndex({ ...sources, promotions: [], prunings: [] }, ownRules(channelOf));
-      const releases = index.releases[channel];
-      const hidden = hiddenVersions(sources);
-      const visible = releases.filter(({ version }) => !hidden.has(version));
-      const latest = latestOf(visible, settings['required-targets'].values);
-      return { releases, latest: new Set(latest ? [latest.version] : []) };
-    },
+function lookAs(settings: Settings, channel: PrunableChannel): PruneRequest['look'] {
+  channelRuleOf(settings);
+  return (sources) => {
+    const used = withRemembered(settings, sources.project);
+    const channelOf = channelRuleOf(used);
+    const { index } = buildReleaseIndex({ ...sources, promotions: [], prunings: [] }, ownRules(channelOf));
+    const releases = index.releases[channel];
+    const hidden = hiddenVersions(sources);
+    const visible = releases.filter(({ version }) => !hidden.has(version));
+    const latest = latestOf(visible, used['required-targets'].values);
+    return { channelOf, releases, latest: new Set(latest ? [latest.version] : []) };
   };
 }
 

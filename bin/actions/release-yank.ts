@@ -7,6 +7,7 @@ import { cacheUse, withCache } from '../with-caches.js';
 
 export interface UnyankOptions extends CommonOptions {
   readonly allowUnsigned?: boolean;
+  readonly allowLostSignatures?: boolean;
 }
 
 export interface YankOptions extends UnyankOptions {
@@ -17,7 +18,14 @@ export async function yank(versions: readonly string[], options: YankOptions, co
   const settings = await settingsOf({ ...options }, context);
   const to = requireCache(settings.to);
   const { keys, policy } = await signingOf(settings, options);
-  const request = { versions, reason: options.reason, keys, policy, now: new Date() };
+  const request = {
+    versions,
+    reason: options.reason,
+    keys,
+    policy,
+    now: new Date(),
+    allowLost: options.allowLostSignatures === true,
+  };
   await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
     const yanked = await yankReleases(objects, request);
     if (options.json) return writeJson(context.stdout, { yanked });
@@ -36,7 +44,7 @@ export async function unyank(versions: readonly string[], options: UnyankOptions
   const settings = await settingsOf({ ...options }, context);
   const to = requireCache(settings.to);
   const { keys, policy } = await signingOf(settings, options);
-  const request = { versions, keys, policy, now: new Date() };
+  const request = { versions, keys, policy, now: new Date(), allowLost: options.allowLostSignatures === true };
   await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
     const unyanked = await unyankReleases(objects, request);
     if (options.json) return writeJson(context.stdout, { unyanked });

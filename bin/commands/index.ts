@@ -29,8 +29,10 @@ export function configure(command: Command, context: Context): void {
   )
     .addOption(settingOption('to', '<cache>'))
     .addOption(
-      new Option('--forget <setting>', `what was said before is not remembered any more: ${REMEMBERED.join(', ')}; repeatable`)
-        .argParser(rememberedKey),
+      new Option(
+        '--forget <setting>',
+        `what was said before is not remembered any more: ${REMEMBERED.join(', ')}; repeatable`,
+      ).argParser(rememberedKey),
     )
     .option('--dry-run', 'print what would be written and removed; change nothing');
   addIndexOptions(publish).action(async (options: PublishIndexOptions) =>
@@ -49,7 +51,10 @@ function addIndexOptions(command: Command): Command {
     .addOption(settingOption('secret-key-files', '<file>'))
     .addOption(settingOption('trusted-keys', '<name:base64>'))
     .option('--allow-unsigned', 'do without a key, and believe also what no trusted key has signed')
-    .option('--allow-lost-signatures', 'go on where something is not signed by a trusted key, and so would not count any more')
+    .option(
+      '--allow-lost-signatures',
+      'go on where something is not signed by a trusted key, and so would not count any more',
+    )
     .option('--allow-empty', 'make an index also when there is no release')
     .addOption(settingOption('base-url', '<url>'))
     .addOption(settingOption('title', '<text>'))

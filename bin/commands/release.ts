@@ -102,7 +102,7 @@ function configureYank(command: Command, context: Context): void {
   )
     .argument('<version...>', 'tags or whole commits')
     .requiredOption('--reason <text>', 'why, for those who use it');
-  addWriting(yank).action(async (versions: readonly string[], options: YankOptions) =>
+  addLosing(addWriting(yank)).action(async (versions: readonly string[], options: YankOptions) =>
     (await yanking()).yank(versions, options, context),
   );
   const unyank = describeCommand(
@@ -110,7 +110,7 @@ function configureYank(command: Command, context: Context): void {
     'Takes that back.',
     'carport release unyank v1.2.3 --to file:///srv/releases --secret-key ./release.sec',
   ).argument('<version...>', 'tags or whole commits');
-  addWriting(unyank).action(async (versions: readonly string[], options: UnyankOptions) =>
+  addLosing(addWriting(unyank)).action(async (versions: readonly string[], options: UnyankOptions) =>
     (await yanking()).unyank(versions, options, context),
   );
 }
@@ -127,7 +127,7 @@ function configurePrune(command: Command, context: Context): void {
     .option('--keep-within <span>', 'so do those that are younger, such as `30d`')
     .option('--grace <span>', 'how long they are out of the index before they are deleted', '7d')
     .option('--delete', 'do it');
-  addWriting(prune)
+  addLosing(addWriting(prune))
     .addOption(settingOption('stable-pattern', '<regexp>'))
     .action(async (options: PruneOptions) => (await pruning()).prune(options, context));
 }
@@ -149,6 +149,11 @@ function addWriting(command: Command): Command {
   return addSigning(command.addOption(settingOption('to', '<cache>'))).addOption(
     settingOption('retry-seconds', '<number>'),
   );
+}
+
+/** An option of commands that write over documents, or remove them. */
+function addLosing(command: Command): Command {
+  return command.option('--allow-lost-signatures', 'go on where a key has signed what is there that is not trusted');
 }
 
 function addSigning(command: Command): Command {

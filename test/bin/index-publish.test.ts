@@ -93,12 +93,27 @@ describe('carport index publish', () => {
     expect(lines.filter((each) => each.endsWith('.minisig'))).toEqual([]);
   });
 
-  it('takes the signatures away when it signs no more', async () => {
+  it('takes the signatures away when it signs no more, and that is meant', async () => {
     await put('v1.0.0');
     await publish();
-    const { exitCode, stderr } = await run(['--allow-unsigned', '--base-url', BASE]);
+    const before = await hashes();
+    const unsigned = ['--allow-unsigned', '--base-url', BASE];
+    for (const more of [[], ['--dry-run'], ['--trusted-key', keyFile.publicKey]]) {
+      const refused = await run([...unsigned, ...more]);
+      expect([refused.exitCode, refused.stdout]).toEqual([6, '']);
+      expect(refused.stderr).toContain('`releases/index.json.minisig`, `releases/v1.0.0/SHA256SUMS.minisig`');
+    }
+    expect(await hashes()).toEqual(before);
+    const { exitCode, stderr } = await run([...unsigned, '--allow-lost-signatures']);
     const signatures = ['releases/index.json.minisig', 'releases/v1.0.0/SHA256SUMS.minisig'];
-    expect([exitCode, stderr]).toEqual([0, signatures.map((each) => `removed: ${each}\n`).join('')]);
+    expect([exitCode, stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        new RegExp(
+          `^warning: 3 documents and signatures .*\n${signatures.map((each) => `removed: ${each}\n`).join('')}$`,
+        ),
+      ),
+    ]);
     expect((await published()).filter((each) => each.endsWith('.minisig'))).toEqual([]);
     await publish();
     expect((await published()).filter((each) => each.endsWith('.minisig'))).toEqual(signatures);
@@ -144,14 +159,40 @@ describe('carport index publish', () => {
     expect([none.exitCode, none.stderr.includes('CARPORT_TO')]).toEqual([2, true]);
   });
 
-  it('passes over what nobody who is trusted has signed, and says so', async () => {
+  it('takes nothing away with a wrong key, and goes on with a new one that trusts the old', async () => {
+    await put('v1.0.0');
+    await publish();
+    const before = await hashes();
+    const other = await box().makeKey('release-2');
+    const wrong = ['--secret-key', other.file];
+    for (const args of [wrong, [...wrong, '--dry-run'], ['--dry-run'], [...wrong, '--allow-unsigned']]) {
+      const refused = await run(args);
+      expect([refused.exitCode, refused.stdout]).toEqual([6, '']);
+      expect(refused.stderr).toContain('signed by `release-1`: `carport/ledger.json`');
+      expect(refused.stderr).toContain('--trusted-key');
+    }
+    expect(await hashes()).toEqual(before);
+    const changed = await run([...wrong, '--trusted-key', keyFile.publicKey]);
+    expect(changed.exitCode, changed.stderr).toBe(0);
+    expect(changed.stderr).toMatch(/^as in the run before .*\n$/);
+    expect(await published()).toEqual(
+      [...before.keys()].filter((each) => /^(releases\/|_releases\.)/.test(each)).sort(),
+    );
+    expect(await readFile(`${bucket}/releases/v1.0.0/SHA256SUMS.minisig`, 'utf8')).toContain('release-2');
+  });
+
+  it('passes over what nobody who is trusted has signed where that is meant, and says so', async () => {
     await put('v1.0.0');
     await putRelease(bucket, { version: 'v2.0.0' });
     for (let index = 0; index < 40; index++) await writeFile(`${bucket}/_releases/\x9b31mstray-${index}`, '');
-    const { stderr } = await publish();
+    const refused = await run(['--secret-key', keyFile.file, '--base-url', BASE]);
+    expect([refused.exitCode, refused.stdout]).toEqual([6, '']);
+    expect(refused.stderr).toContain('signed by nobody: `carport/releases/v2.0.0/');
+    const { stderr } = await publish('--allow-lost-signatures');
     expect(stderr.split('\n').length).toBe(22);
+    expect(stderr).toContain('warning: 1 document or signature in ');
     expect(stderr).toContain('warning: `carport/releases/v2.0.0/');
-    expect(stderr).toContain('22 more warnings');
+    expect(stderr).toContain('23 more warnings');
     expect(stderr).not.toContain('\x9b');
     const index = JSON.parse(await readFile(`${bucket}/releases/index.json`, 'utf8'));
     expect(

@@ -160,10 +160,11 @@ describe('carport index build', () => {
     await mkdir(out('releases/v2.0.0'));
     await symlink('../../../elsewhere/SHA256SUMS', out('releases/v2.0.0/SHA256SUMS'));
     const ran = await build(listedRelease('v1.0.0'));
-    const removed = ['all.atom', 'feed.atom', 'latest/extra.json', 'other/SHA256SUMS', 'v0.9.0/SHA256SUMS'];
+    const removed = ['latest/extra.json', 'other/SHA256SUMS', 'v0.9.0/SHA256SUMS'];
     expect(ran.stderr.trimEnd().split('\n')).toEqual(removed.map((name) => `removed: ${out(`releases/${name}`)}`));
     expect((await readdir(out('releases'))).sort()).toEqual([
-      ...['index.json', 'latest', 'linked', 'notes.html', 'other', 'v2.0.0'],
+      // That no address is given takes no feeds away.
+      ...['all.atom', 'feed.atom', 'index.json', 'latest', 'linked', 'notes.html', 'other', 'v2.0.0'],
     ]);
     expect(await readdir(out('releases/v2.0.0'))).toEqual(['SHA256SUMS']);
     expect(await readFile(box().path('work/elsewhere/SHA256SUMS'), 'utf8')).toBe('precious');
@@ -281,10 +282,28 @@ describe('carport index build --from', () => {
     expect([ran.exitCode, ran.lines.length]).toEqual([0, FILES.length]);
     expect(ran.stderr).toContain('no trusted key has signed it');
     expect((await index()).map(({ version, state }: { version: string; state: string }) => [version, state])).toEqual([
-      ...['v1.2.0', 'v1.1.0', 'v1.0.0'].map((version) => [version, 'available']),
+      ['v1.2.0', 'available'],
+      // A yank that is not believed hides all the same.
+      ['v1.1.0', 'yanked'],
+      ['v1.0.0', 'available'],
     ]);
     const all = await build('--allow-unsigned');
     expect([all.exitCode, (await index()).length]).toEqual([0, 2]);
+  });
+
+  it('does not write over an index that another key has signed, unless that is meant', async () => {
+    const { file } = await put();
+    await build('--secret-key', file);
+    const other = await box().makeKey('test-2');
+    const before = await readFile(out('releases/index.json.minisig'), 'utf8');
+    for (const args of [['--secret-key', other.file], [], ['--allow-unsigned']]) {
+      const refused = await build(...args);
+      expect([refused.exitCode, refused.stdout]).toEqual([6, '']);
+      expect(refused.stderr).toContain('`releases/index.json.minisig`');
+      expect(await readFile(out('releases/index.json.minisig'), 'utf8')).toBe(before);
+    }
+    const ran = await build('--secret-key', other.file, '--allow-lost-signatures');
+    expect([ran.exitCode, ran.stderr]).toEqual([0, expect.stringMatching(/^warning: \d+ documents and signatures/)]);
   });
 
   it('misses what was signed, also in an index that is made elsewhere', async () => {

@@ -177,9 +177,10 @@ describe('carport release', () => {
       await rm(`${bucket}/_releases/v1.0.0/${TEST_TARGET}/gone`);
       for (const other of ['v1.0.0-rc1', 'v1.0.00', 'xv1.0.0']) await put(other, { keys: [] });
       await yank('v1.0.0-rc1', 'bad');
+      expect((await show('v1.0.0')).stdout).toContain('state:        incomplete\n');
       await writeFile(`${bucket}/carport/yanks/v1.0.0.json`, 'damaged');
       const { stdout, stderr } = await show('v1.0.0');
-      expect(stdout).toContain('state:        incomplete\n');
+      expect(stdout).toContain('state:        yanked\nyanked:       there is a yank that could not be verified\n');
       expect(old.files).toHaveLength(2);
       expect(stderr.trimEnd().split('\n')).toEqual([
         expect.stringMatching(/^warning: `carport\/yanks\/v1\.0\.0\.json` /),
@@ -187,7 +188,7 @@ describe('carport release', () => {
       ]);
       expect((await list('--channel', 'stable')).lines).toEqual([
         expect.stringContaining('v1.0.00  stable'),
-        `v1.0.0  stable  ${TIME}  incomplete  ${TEST_TARGET}`,
+        `v1.0.0  stable  ${TIME}  yanked  ${TEST_TARGET}`,
       ]);
     });
 

@@ -96,8 +96,11 @@ describe('carport release prune', () => {
     expect([quiet.lines, quiet.stderr]).toEqual([lines, '']);
     const unsigned = await run(['--keep', '2', '--trusted-key', keyFile.publicKey]);
     expect([unsigned.exitCode, unsigned.lines]).toEqual([0, lines]);
-    // Who trusts nobody sees marks and signed times of nobody.
-    const stranger = await run(['--keep', '2']);
+    // Who trusts nobody sees marks and signed times of nobody, and has to say that this is meant.
+    const refused = await run(['--keep', '2']);
+    expect([refused.exitCode, refused.stdout]).toEqual([6, '']);
+    expect(refused.stderr).toContain('signed by `release-1`: ');
+    const stranger = await run(['--keep', '2', '--allow-lost-signatures']);
     expect(stranger.stderr).toContain(`warning: \`carport/prunings/${commit(4)}.json\` is not believed`);
     expect(stranger.lines).toEqual([`hide ${commit(3)}`, `hide ${commit(4)}`]);
     expect(await hashesIn(bucket)).toEqual(before);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { loadSecretKey } from '#bin/keys.js';
 import { openFileStore } from '#cache/object-store/file.js';
-import type { SecretKey } from '#lib/signing/key.js';
+import { renderPublicKey, type SecretKey } from '#lib/signing/key.js';
 import { YANK } from '#release/documents.js';
 import { fileKey, versionKey, YANKS } from '#release/layout.js';
 import { readSources, trusted } from '#release/sources.js';
@@ -110,10 +110,21 @@ describe('carport release yank and unyank', () => {
     expect(await yanks()).toEqual([]);
   });
 
-  it('do not believe a yank of somebody unknown, nor a damaged one: it is replaced', async () => {
+  it('write over nothing that a key has signed that is not trusted, unless that is meant', async () => {
+    const other = sampleKey('other-1');
+    await putDocument(bucket, YANK, KEY, { version: NEW, reason: 'theirs', time: '2026-11-02T00:00:00Z' }, [other]);
+    await refused(6, 'signed by `other-1`: `carport/yanks/v1.3.0.json`', () => yank('bad', OLD, NEW));
+    await refused(6, '--allow-lost-signatures', () => unyank(NEW));
+    expect((await unyank(NEW, '--trusted-key', renderPublicKey(other.publicKey))).lines).toEqual([NEW]);
+    await putDocument(bucket, YANK, KEY, { version: NEW, reason: 'theirs', time: '2026-11-02T00:00:00Z' }, [other]);
+    expect(await yank('bad', NEW, '--allow-lost-signatures')).toMatchObject({ exitCode: 0, lines: [NEW] });
+    expect(await yanks()).toMatchObject([{ version: NEW, reason: 'bad' }]);
+  });
+
+  it('do not believe a yank that nobody has signed, nor a damaged one: it is replaced', async () => {
     const forged = { version: NEW, reason: 'bad', time: '2026-11-02T00:00:00Z' };
     const spoil = [
-      () => putDocument(bucket, YANK, KEY, forged, [sampleKey('other-1')]),
+      () => putDocument(bucket, YANK, KEY, forged),
       () => putDocument(bucket, YANK, KEY, { ...forged, version: OLD }, [key]),
       () => writeFile(join(bucket, KEY), 'nonsense'),
     ];

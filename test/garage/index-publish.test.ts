@@ -89,10 +89,25 @@ describeWithGarage('an index that is published on Garage', () => {
     await putAll({ version: 'v1.0.0' });
     await publish();
     const { stderr } = await carport.succeed([
-      ...['index', 'publish', '--to', url(), '--allow-unsigned', '--base-url', BASE],
+      ...['index', 'publish', '--to', url(), '--allow-unsigned', '--base-url', BASE, '--allow-lost-signatures'],
     ]);
-    expect(stderr).toBe('removed: releases/index.json.minisig\nremoved: releases/v1.0.0/SHA256SUMS.minisig\n');
+    expect(stderr).toContain('\nremoved: releases/index.json.minisig\nremoved: releases/v1.0.0/SHA256SUMS.minisig\n');
     expect([...(await bucket.objects()).keys()].filter((each) => each.endsWith('.minisig'))).toEqual([]);
+  });
+
+  it('is left alone by a wrong key', async () => {
+    await putAll({ version: 'v1.0.0' }, { version: 'v1.1.0' });
+    await publish();
+    const before = await hashes();
+    const other = await box().makeKey('release-2');
+    const args = ['index', 'publish', '--to', url(), '--secret-key', other.file];
+    const refused = await carport.run(args);
+    expect([refused.exitCode, refused.stdout]).toEqual([6, '']);
+    expect(refused.stderr).toContain('signed by `release-1`: `carport/ledger.json`');
+    expect(await hashes()).toEqual(before);
+    const { stderr } = await carport.succeed([...args, '--trusted-key', keyFile.publicKey]);
+    expect(stderr).toContain(`base-url \`${BASE}\``);
+    expect([...(await hashes()).keys()]).toEqual([...before.keys()]);
   });
 
   it(`tells of all that four jobs put and publish at once, ${ROUNDS} times`, async () => {

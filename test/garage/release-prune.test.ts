@@ -59,12 +59,12 @@ describeWithGarage('releases that are pruned on Garage', () => {
   const requestOf = (days: number, keep: number): PruneRequest => {
     const channelOf = channelRule();
     return {
-      ...{ channel: 'development', keep, keepWithin: 0, grace: 7 * DAY, channelOf },
+      ...{ channel: 'development', keep, keepWithin: 0, grace: 7 * DAY, allowLost: false },
       ...{ now: Date.now() + days * DAY, policy: { keys: [key.publicKey], allowUnsigned: false } },
       look: (sources) => {
         const all = { ...sources, promotions: [], prunings: [] };
         const { releases } = buildReleaseIndex(all, ownRules(channelOf)).index;
-        return { releases: releases.development, latest: new Set() };
+        return { channelOf, releases: releases.development, latest: new Set() };
       },
     };
   };

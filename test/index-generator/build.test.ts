@@ -64,8 +64,9 @@ describe('what is signed about a release', () => {
     const files = fragments.flatMap(filesOfFragment);
     const untrusted = built({ fragments, yanks, promotions, prunings, files }, false);
     const bare = built({ files });
-    // A yank that may be somebody's who is only not known here: it is not the latest.
-    expect(untrusted).toEqual({ ...bare, all: bare.all.map((release) => ({ ...release, doubtful: true })) });
+    // A yank may be somebody's who is only not known here: it hides, and what it says is not passed on.
+    const yanked = { reason: 'there is a yank that could not be verified', time: null };
+    expect(untrusted).toEqual({ ...bare, all: bare.all.map((release) => ({ ...release, yanked })) });
     expect(untrusted.all[0]).not.toHaveProperty('commit');
     expect(untrusted.all[0]!.targets[0]!.files[0]).not.toHaveProperty('sha256');
   });

@@ -42,7 +42,7 @@ describe('a ledger', () => {
   const at = (key: string) => box().path('bucket', key);
   const objects = () => openFileStore(bucket);
   const publish = (policy = POLICY, keys: readonly SecretKey[] = [publisher]) =>
-    publishIndex(objects(), publicationOf, { policy, keys, allowEmpty: true, dryRun: false });
+    publishIndex(objects(), publicationOf, { policy, keys, allowEmpty: true, dryRun: false, allowLost: true });
   const read = (policy = POLICY) => readSources(objects(), policy);
   const stripped = async (policy = POLICY) => [...(await read(policy)).strippedKeys];
   const signedVersions = async (policy = POLICY) =>
@@ -222,7 +222,7 @@ describe('a ledger', () => {
     await publish();
     expect((await read()).updatedBefore).toBe('2026-11-05T12:00:00Z');
     await publishIndex(objects(), (sources) => ({ ...publicationOf(sources), updated: '2026-11-06T12:00:00Z' }), {
-      ...{ policy: POLICY, keys: [publisher], allowEmpty: true, dryRun: false },
+      ...{ policy: POLICY, keys: [publisher], allowEmpty: true, dryRun: false, allowLost: false },
     });
     expect((await read()).updatedBefore).toBe('2026-11-06T12:00:00Z');
   });

@@ -29,11 +29,11 @@ const commit = (number: number) => number.toString(16).padStart(40, '0');
 function requestAt(days: number, rules: Partial<PruneRequest> = {}): PruneRequest {
   const channelOf = channelRule();
   return {
-    ...{ channel: 'development', keep: 1, keepWithin: 0, grace: 7 * DAY, now: later(days), channelOf },
+    ...{ channel: 'development', keep: 1, keepWithin: 0, grace: 7 * DAY, now: later(days), allowLost: false },
     policy: { keys: [key.publicKey], allowUnsigned: false },
     look: (sources) => {
       const { index } = buildReleaseIndex({ ...sources, promotions: [], prunings: [] }, ownRules(channelOf));
-      return { releases: Object.values(index.releases).flat(), latest: new Set() };
+      return { channelOf, releases: Object.values(index.releases).flat(), latest: new Set() };
     },
     ...rules,
   };
@@ -176,10 +176,31 @@ describe('pruning releases', () => {
     };
     await write('carport/pins/tool.json', renderPin(pin));
     await put('v1.0.0', -1, { keys: [stranger], promotion: { from: commit(5), gates: [] } });
-    expect(await run(store(), 10)).toEqual(['hide 3']);
+    const anyway = { allowLost: true };
+    expect(await run(store(), 10, anyway)).toEqual(['hide 3']);
     const promotion = { version: 'v2.0.0', from: commit(3), time: timeAt(0) };
     await putDocument(bucket(), PROMOTION, versionKey(PROMOTIONS, 'v2.0.0'), promotion, [stranger]);
-    expect(await run(store(), 20)).toEqual(['restore 3']);
+    expect(await run(store(), 20, anyway)).toEqual(['restore 3']);
+  });
+
+  it('is refused where a key has signed something that is not trusted, and changes nothing', async () => {
+    await putBuilds(3);
+    const spoil = [
+      () => put(commit(9), -9, { keys: [stranger] }),
+      () => putDocument(bucket(), PRUNING, markKey(2), { version: commit(2), time: timeAt(-30) }, [stranger]),
+    ];
+    for (const each of spoil) {
+      await each();
+      const before = await hashesIn(bucket());
+      await expect(run(store(), 10)).rejects.toMatchObject({
+        code: 'E_SIGNATURE',
+        cause: expect.objectContaining({ message: expect.stringContaining('signed by `stranger-1`: `carport/') }),
+        hint: expect.stringContaining('--allow-lost-signatures'),
+      });
+      expect(await hashesIn(bucket())).toEqual(before);
+    }
+    const { warnings } = await planPrune(store(), requestAt(10, { allowLost: true }));
+    expect(warnings[0]).toContain('2 documents and signatures');
   });
 
   it('believes no mark that nobody who is trusted signed', async () => {
@@ -192,9 +213,10 @@ describe('pruning releases', () => {
         { version: commit(2), time: timeAt(-30), deleting: true },
         signers,
       );
-      expect(await run(store(), 10, { keep: 2 })).toEqual([]);
-      expect(await run(store(), 10)).toEqual(['hide 2']);
-      expect(await run(store(), 10, { keep: 2 })).toEqual(['restore 2']);
+      const anyway = { allowLost: signers.length > 0 };
+      expect(await run(store(), 10, { keep: 2, ...anyway })).toEqual([]);
+      expect(await run(store(), 10, anyway)).toEqual(['hide 2']);
+      expect(await run(store(), 10, { keep: 2, ...anyway })).toEqual(['restore 2']);
     }
     // Signed for another version.
     await putDocument(bucket(), PRUNING, markKey(2), { version: commit(1), time: timeAt(-30) }, [key]);

@@ -47,7 +47,14 @@ describe('an index that is published', () => {
   const put = (version: string, more: { readonly target?: string; readonly commit?: string } = {}) =>
     putRelease(bucket, { version, keys: [key], ...more });
   const publish = (objects: ObjectStore = openFileStore(bucket), options: Partial<PublishOptions> = {}) =>
-    publishIndex(objects, publicationOf, { policy, keys: [key], allowEmpty: false, dryRun: false, ...options });
+    publishIndex(objects, publicationOf, {
+      policy,
+      keys: [key],
+      allowEmpty: false,
+      dryRun: false,
+      allowLost: false,
+      ...options,
+    });
   const watch = (before?: (call: StoreCall) => Promise<void> | void) => watchStore(openFileStore(bucket), before);
   const read = (at: string) => readFile(box().path('bucket', at), 'utf8');
   /** What is published is what an undisturbed run would publish. */
@@ -110,7 +117,7 @@ describe('an index that is published', () => {
       );
       return { ...publication, entries };
     };
-    await publishIndex(slow, signed, { policy, keys: [key], allowEmpty: false, dryRun: false });
+    await publishIndex(slow, signed, { policy, keys: [key], allowEmpty: false, dryRun: false, allowLost: false });
     const sums = done.filter((at) => at.endsWith('/SHA256SUMS'));
     expect(sums).toHaveLength(100);
     for (const at of sums) {
@@ -141,7 +148,7 @@ describe('an index that is published', () => {
       made.length = 0;
       const watched = watch();
       const { written, warnings } = await publishIndex(watched.objects, lazy, {
-        ...{ policy, keys, allowEmpty: false, dryRun: false },
+        ...{ policy, keys, allowEmpty: false, dryRun: false, allowLost: false },
       });
       expect(warnings).toEqual([]);
       return { ...watched, written: written.filter((at) => at.endsWith('SHA256SUMS')) };
@@ -172,7 +179,13 @@ describe('an index that is published', () => {
         return;
       await writeFile(box().path('bucket/releases/v2/SHA256SUMS'), 'sums of vX');
     });
-    await publishIndex(racing.objects, lazy, { policy, keys: [key], allowEmpty: false, dryRun: false });
+    await publishIndex(racing.objects, lazy, {
+      policy,
+      keys: [key],
+      allowEmpty: false,
+      dryRun: false,
+      allowLost: false,
+    });
     expect((await run()).written).toEqual(['releases/v2/SHA256SUMS']);
   });
 

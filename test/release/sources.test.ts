@@ -32,7 +32,7 @@ describe('what a bucket says of releases', () => {
 
   it('is nothing where nothing is', async () => {
     expect(await read()).toEqual({
-      ...{ files: [], fragments: [], yanks: [], promotions: [], prunings: [], damaged: [], warnings: [] },
+      ...{ files: [], fragments: [], yanks: [], promotions: [], prunings: [], damaged: [], doubts: [], warnings: [] },
       strippedKeys: new Set(),
     });
   });
