@@ -127,11 +127,6 @@ export function promiseOf({ compression, narHash, narSize, fileHash, fileSize }:
   };
 }
 
-/** The size of the NAR that a narinfo points to, if it is there. */
-export function narSizeIn(objects: ObjectStore, info: NarInfo): Promise<number | undefined> {
-  return objects.size(narKey(info));
-}
-
 /** Hash parts of all narinfos, in order. */
 export async function* listHashParts(objects: ObjectStore): AsyncGenerator<string> {
   for await (const { key } of listObjects(objects)) {

@@ -1,10 +1,11 @@
 import { readVerifiedNar } from '../lib/compression/verified-nar.js';
-import { CarportError, formatError } from '../lib/errors.js';
+import { CarportError } from '../lib/errors.js';
 import { decodeNar } from '../lib/nix/nar/decode.js';
 import { createListingBuilder, type NarListing, parseListing } from '../lib/nix/nar/listing.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
 import { openNar, promiseOf, readListing } from './binary-cache.js';
+import { missingNar } from './nars.js';
 import type { ObjectStore } from './object-store/object-store.js';
 
 /** What a cached path holds: its listing when the cache has one, which nobody signed, or else read from the NAR. */
@@ -52,5 +53,5 @@ export async function* readCachedFile(objects: ObjectStore, info: NarInfo, inner
 async function openVerified(objects: ObjectStore, info: NarInfo): Promise<AsyncIterable<Uint8Array>> {
   const nar = await openNar(objects, info);
   if (nar) return readVerifiedNar(promiseOf(info), nar.bytes());
-  throw formatError(`\`${info.path}\``, `its NAR \`${info.url}\` is not in \`${objects.url}\``);
+  throw missingNar(objects, info);
 }

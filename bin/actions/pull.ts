@@ -1,6 +1,7 @@
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
 import type { PinPolicy } from '../../cache/pins/check.js';
 import { createNixTarget } from '../../cache/pull/nix-target.js';
+import { lookForNars } from '../../cache/pull/look.js';
 import { orderCaches, type PullPlan, planPull } from '../../cache/pull/plan.js';
 import { type PullOptions, type PullTotals, pull } from '../../cache/pull/pull.js';
 import { createOwnTarget, type PullTarget } from '../../cache/pull/target.js';
@@ -98,7 +99,10 @@ async function pullFrom(
   const paths = plan.fetch.length + plan.present;
   const totals = { verb: 'pull', paths, present: plan.present, skipped: 0 } as const;
   emit({ type: 'plan', ...totals, transfer: plan.fetch.length, narSize, storePaths: fetchPaths });
-  if (options.dryRun) return fetchPaths;
+  if (options.dryRun) {
+    await lookForNars(plan, { caches, trust, emit });
+    return fetchPaths;
+  }
   const { fileSize } = await fetchAll(plan, target, { caches, trust, emit }, settings);
   await links.make(plan.roots);
   for (const pin of pins) await target.keepPin(pin);

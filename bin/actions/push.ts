@@ -1,6 +1,6 @@
 import { parseCacheUrl } from '../../cache/cache-url.js';
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
-import { planPush } from '../../cache/push/plan.js';
+import { type PushPlan, planPush } from '../../cache/push/plan.js';
 import { beginPush, checkCache, finishPush } from '../../cache/push/prepare.js';
 import { push } from '../../cache/push/push.js';
 import {
@@ -23,6 +23,7 @@ import { checkPinned, checkPins, type Pinning, type PinningOptions, pinningOf, s
 import { createReporter } from '../reporters/reporter.js';
 import { requireCache, type Setting, singleValue } from '../settings.js';
 import { withCache } from '../with-caches.js';
+import { count } from '../terminal.js';
 import { jobsOf, withPool } from '../with-pool.js';
 
 export interface PushCommandOptions extends CommonOptions, ClosureOptions, PinningOptions {
@@ -115,6 +116,7 @@ async function pushTo(
     const message = `\`${path}\` is in the cache with other content, and stays so: its build is not reproducible`;
     emit({ type: 'warning', message });
   }
+  for (const message of damageWarnings(plan, checkAll)) emit({ type: 'warning', message });
   if (options.dryRun) return printPaths(uploadPaths, options, context);
   const { fileSize } = await withPool(settings.jobs, (pool) => push(plan, { ...packing, objects, pool, keys, emit }));
   await finishPush(objects, store.storeDir, plan);
@@ -132,6 +134,15 @@ async function checkTarget(objects: ObjectStore, store: Store, pinning: Pinning)
   const hasCache = await checkCache(objects, store.storeDir);
   await checkPins(objects, pinning);
   return hasCache;
+}
+
+/** One for all: a cache that lost one NAR may have lost thousands. */
+function damageWarnings({ damaged }: PushPlan, checkAll: boolean): readonly string[] {
+  const [path, ...others] = damaged;
+  if (path === undefined) return [];
+  const more = others.length > 0 ? `, and of ${count(others.length, 'other path')}` : '';
+  const rest = checkAll ? '' : '; others may be gone, too: the same push with `--check-all` looks for all';
+  return [`the NAR of \`${path}\`${more} was not in the cache as its narinfo says, and is sent again${rest}`];
 }
 
 /** With `--json` the events have said it all. */

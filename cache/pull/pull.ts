@@ -1,24 +1,19 @@
 import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
-import type { Emit } from '../../lib/events.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import { isContentAddressOf } from '../../lib/nix/content-address.js';
 import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
-import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
-import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { narKey, openNar, promiseOf } from '../binary-cache.js';
+import { missingNar } from '../nars.js';
 import type { ObjectStore, StoredObject } from '../object-store/object-store.js';
-import { findPath, type PlannedPath, type PullPlan } from './plan.js';
+import { fromFirstThatCan, type Sources } from './fallback.js';
+import type { PlannedPath, PullPlan } from './plan.js';
 import type { PathReceiver } from './target.js';
 
-export interface PullOptions {
-  /** In the order in which they are asked. */
-  readonly caches: readonly ObjectStore[];
+export interface PullOptions extends Sources {
   readonly receiver: PathReceiver;
   readonly pool: WorkerPool;
-  readonly trust: TrustPolicy;
-  readonly emit: Emit;
 }
 
 export interface PullTotals {
@@ -89,24 +84,10 @@ interface Fetched {
 
 /** Fetches from the first cache that has the path whole; one that fails is passed over with a warning. */
 async function fetchPath(planned: PlannedPath, options: PullOptions): Promise<Fetched> {
-  const { caches, receiver, trust, emit } = options;
+  const { receiver, emit } = options;
   emit({ type: 'path-started', path: planned.info.path, narSize: planned.info.narSize });
   if (await receiver.hasLeft(planned.info)) return { info: registrationOf(planned.info), fileSize: 0 };
-  let rest = caches.slice(caches.indexOf(planned.objects) + 1);
-  for (let from = planned; ; ) {
-    try {
-      return await fetchFrom(from, options);
-    } catch (error) {
-      if (!isFaultOfCache(error) || rest.length === 0) throw error;
-      emit({ type: 'warning', message: `${error.message}; trying the next cache` });
-      const { path } = from.info;
-      const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
-      from = await findPath(rest, wanted, trust, emit).catch(() => {
-        throw error;
-      });
-      rest = rest.slice(rest.indexOf(from.objects) + 1);
-    }
-  }
+  return fromFirstThatCan(planned, options, (from) => fetchFrom(from, options));
 }
 
 /** Times that a NAR is fetched from one server whose bytes are wrong: what was damaged on the way is whole at another try. */
@@ -120,7 +101,7 @@ async function fetchFrom(planned: PlannedPath, options: PullOptions): Promise<Fe
     try {
       return await fetchOnce(planned, options);
     } catch (cause) {
-      if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(info, objects, cause);
+      if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(objects, info);
       if (!isDamage(cause)) throw cause;
       if (fetch === fetches) throw damagedNar(planned, cause);
     }
@@ -160,7 +141,7 @@ async function sourceOf(info: NarInfo, objects: ObjectStore): Promise<AsyncItera
   if (!isSmall({ info, objects })) return openedLate(async () => (await requireNar(info, objects)).bytes());
   const bytes = await objects.read(narKey(info), SMALL_FILE);
   if (bytes) return oneAfterAnother([bytes]);
-  throw missingNar(info, objects, new Error(`\`${info.url}\` is missing`));
+  throw missingNar(objects, info);
 }
 
 async function* openedLate(open: () => Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
@@ -173,15 +154,8 @@ async function* oneAfterAnother(pieces: readonly Uint8Array[]): AsyncGenerator<U
 
 async function requireNar(info: NarInfo, objects: ObjectStore): Promise<StoredObject> {
   const nar = await openNar(objects, info);
-  if (nar === undefined) throw missingNar(info, objects, new Error(`\`${info.url}\` is missing`));
+  if (nar === undefined) throw missingNar(objects, info);
   return nar;
-}
-
-function missingNar(info: NarInfo, objects: ObjectStore, cause: Error): CarportError {
-  return new CarportError('E_NOT_FOUND', `\`${objects.url}\` has a narinfo of \`${info.path}\`, but not its NAR`, {
-    cause,
-    hint: 'the cache is not complete: push the path again with `--check-all`',
-  });
 }
 
 /** What is registered of a path: what was signed, and of the rest only what could be checked. */
@@ -196,19 +170,4 @@ function registrationOf({ path, narHash, narSize, references, deriver, signature
 /** The bytes are not what was promised. */
 function isDamage(error: unknown): boolean {
   return error instanceof CarportError && ['E_INTEGRITY', 'E_FORMAT'].includes(error.code);
-}
-
-/** Another cache may do better. Errors of the store that is written to are no `CarportError`. */
-function isFaultOfCache(error: unknown): error is CarportError {
-  const codes = [
-    'E_INTEGRITY',
-    'E_FORMAT',
-    'E_NOT_FOUND',
-    'E_SIGNATURE',
-    'E_UNSUPPORTED',
-    'E_IO',
-    'E_UNAVAILABLE',
-    'E_REMOTE',
-  ];
-  return error instanceof CarportError && codes.includes(error.code);
 }

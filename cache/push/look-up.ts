@@ -4,7 +4,8 @@ import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/nari
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { verifyPath } from '../../lib/signing/signature.js';
-import { narSizeIn, readNarInfo } from '../binary-cache.js';
+import { readNarInfo } from '../binary-cache.js';
+import { narFault } from '../nars.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 
 /** What a cache has of a path. */
@@ -14,8 +15,8 @@ export interface Answer {
   readonly state: 'absent' | 'present' | 'unsigned' | 'different';
   /** Its narinfo is there, but not its NAR. */
   readonly lacksNar?: boolean;
-  /** The narinfo to sign. */
-  readonly unsigned?: NarInfo;
+  /** The narinfo that is there. */
+  readonly there?: NarInfo;
 }
 
 /** Asks for a path's narinfo, and with `checkNar` whether its NAR is there. */
@@ -30,22 +31,16 @@ export async function lookUp(
   if (there.path !== info.path) {
     throw new CarportError('E_INTEGRITY', `\`${info.path}\` and \`${there.path}\` in the cache have one hash part`);
   }
-  const same = sameContent(there, info);
-  if (checkNar && !(await hasWholeNar(objects, there))) {
-    const signatures = same ? mergeSignatures(info.signatures, there.signatures) : info.signatures;
-    return { info: { ...info, signatures }, state: 'absent', lacksNar: true };
-  }
+  if (checkNar && (await narFault(objects, there))) return withoutNar(info, there);
   // A build that is not reproducible: what is there stays, and we cannot vouch for it.
-  if (!same) return { info, state: 'different' };
-  if (hasAllSignatures(there, keys)) return { info, state: 'present' };
-  return { info, state: 'unsigned', unsigned: there };
+  if (!sameContent(there, info)) return { info, state: 'different', there };
+  return { info, state: hasAllSignatures(there, keys) ? 'present' : 'unsigned', there };
 }
 
-/** By its size: whether the bytes are right only reading them would tell. */
-async function hasWholeNar(objects: ObjectStore, info: NarInfo): Promise<boolean> {
-  const there = await narSizeIn(objects, info);
-  const size = info.fileSize ?? (info.compression === 'none' ? info.narSize : there);
-  return there !== undefined && there === size;
+/** The answer for a path whose NAR is gone: as if nothing was there. */
+export function withoutNar(info: PathInfo, there: NarInfo): Answer {
+  const signatures = sameContent(there, info) ? mergeSignatures(info.signatures, there.signatures) : info.signatures;
+  return { info: { ...info, signatures }, state: 'absent', lacksNar: true, there };
 }
 
 /** Whether each of our keys has signed it. */

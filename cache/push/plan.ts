@@ -7,7 +7,7 @@ import { isSignedByOneOf } from '../../lib/signing/signature.js';
 import { readCacheInfo, readNarInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 import { type Answers, askForAll, askFromRoots, type Question } from './ask.js';
-import { hasAllSignatures } from './look-up.js';
+import { type Answer, hasAllSignatures } from './look-up.js';
 import { listRemains, remainsError } from './presence.js';
 
 export interface PushPlan {
@@ -19,6 +19,10 @@ export interface PushPlan {
   readonly sign: readonly NarInfo[];
   /** Paths that the cache has with other content: their builds are not reproducible. */
   readonly different: readonly string[];
+  /** Those of them that one of our keys has not signed: it vouches for nothing that needs them. */
+  readonly foreign: readonly string[];
+  /** Paths to upload of which the cache has the narinfo, but not the NAR. */
+  readonly damaged: readonly string[];
   /** Paths that are left out because another cache has them. */
   readonly skipped: readonly string[];
   /** Names of the keys that signed those, as far as the request names them. */
@@ -52,11 +56,15 @@ export async function planPush(objects: ObjectStore, request: PushRequest): Prom
 
   const found = order.map(({ path }) => answers.get(path)).filter((answer) => answer !== undefined);
   const upload = found.filter(({ state }) => state === 'absent').map(({ info }) => info);
-  const sign = found.flatMap(({ unsigned }) => unsigned ?? []);
-  const different = found.filter(({ state }) => state === 'different').map(({ info }) => info.path);
+  const sign = found.flatMap(({ state, there }) => (state === 'unsigned' && there ? [there] : []));
+  const paths = (answers: readonly Answer[]) => answers.map(({ info }) => info.path);
+  const others = found.filter(({ state }) => state === 'different');
+  const different = paths(others);
+  const foreign = paths(others.filter(({ there }) => there && !hasAllSignatures(there, keys)));
+  const damaged = paths(found.filter(({ lacksNar }) => lacksNar));
   await checkReferences(objects, graph, [...upload, ...sign], request);
   const skippedBy = skipSignedBy.filter((name) => left.some((info) => isSignedByOneOf(info, [name])));
-  return { order, upload, sign, different, skipped: [...skipped], skippedBy, description };
+  return { order, upload, sign, different, foreign, damaged, skipped: [...skipped], skippedBy, description };
 }
 
 async function ask(

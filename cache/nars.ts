@@ -1,0 +1,51 @@
+import { CarportError } from '../lib/errors.js';
+import type { NarInfo } from '../lib/nix/narinfo.js';
+import { narKey } from './binary-cache.js';
+import type { ObjectStore } from './object-store/object-store.js';
+
+/** What is the matter with the NAR that a narinfo points to, as far as its size tells: only reading it would tell all. */
+export type NarFault = 'missing' | 'wrong-size';
+
+/** Sizes of NARs by their keys, as a listing tells them; what that lacks is asked for. */
+export type NarSizes = ReadonlyMap<string, number>;
+
+/** Whether the NAR of a narinfo is there, and as large as it should be; `undefined` when nothing speaks against it. */
+export async function narFault(objects: ObjectStore, info: NarInfo, listed?: NarSizes): Promise<NarFault | undefined> {
+  const wanted = info.fileSize ?? (info.compression === 'none' ? info.narSize : undefined);
+  // A server may not tell a size.
+  const fits = (size: number | undefined) =>
+    size !== undefined && (wanted === undefined || size === wanted || Number.isNaN(size));
+  const key = narKey(info);
+  if (fits(listed?.get(key)) || fits(await objects.size(key).catch(withoutHead))) return undefined;
+  // Some web servers answer HEAD otherwise than GET, and only that is what a pull asks.
+  const nar = await objects.get(key);
+  if (nar === undefined) return 'missing';
+  if (objects.localPath === undefined) for await (const _ of nar.bytes()) break;
+  return fits(nar.size) ? undefined : 'wrong-size';
+}
+
+/** A web server may take no HEAD. */
+function withoutHead(error: unknown): number {
+  if (error instanceof CarportError && ['E_REMOTE', 'E_UNSUPPORTED'].includes(error.code)) return Number.NaN;
+  throw error;
+}
+
+/** Throws what a pull of the path would end with, as far as the size of its NAR tells. */
+export async function requireNar(objects: ObjectStore, info: NarInfo, listed?: NarSizes): Promise<void> {
+  const fault = await narFault(objects, info, listed);
+  if (fault === 'missing') throw missingNar(objects, info);
+  if (fault === undefined) return;
+  throw new CarportError('E_INTEGRITY', `the NAR of \`${info.path}\` in \`${objects.url}\` is not whole`, {
+    cause: new Error(`\`${info.url}\` has not the size that its narinfo says`),
+    hint: MEND,
+  });
+}
+
+export function missingNar(objects: ObjectStore, { path, url }: NarInfo): CarportError {
+  return new CarportError('E_NOT_FOUND', `\`${objects.url}\` has a narinfo of \`${path}\`, but not its NAR`, {
+    cause: new Error(`\`${url}\` is missing`),
+    hint: MEND,
+  });
+}
+
+const MEND = 'the cache is not complete: push the path again with `--check-all`';

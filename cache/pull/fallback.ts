@@ -1,0 +1,51 @@
+import { CarportError } from '../../lib/errors.js';
+import type { Emit } from '../../lib/events.js';
+import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
+import type { ObjectStore } from '../object-store/object-store.js';
+import { findPath, type PlannedPath } from './plan.js';
+
+export interface Sources {
+  /** In the order in which they are asked. */
+  readonly caches: readonly ObjectStore[];
+  readonly trust: TrustPolicy;
+  readonly emit: Emit;
+}
+
+/** Tries the cache of the plan, then those after it that have the path; one that fails is passed over with a warning. */
+export async function fromFirstThatCan<T>(
+  planned: PlannedPath,
+  { caches, trust, emit }: Sources,
+  attempt: (from: PlannedPath) => Promise<T>,
+): Promise<T> {
+  let rest = caches.slice(caches.indexOf(planned.objects) + 1);
+  for (let from = planned; ; ) {
+    try {
+      return await attempt(from);
+    } catch (error) {
+      if (!isFaultOfCache(error) || rest.length === 0) throw error;
+      emit({ type: 'warning', message: `${error.message}; trying the next cache` });
+      const { path } = from.info;
+      const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
+      from = await findPath(rest, wanted, trust, emit).catch(() => {
+        throw error;
+      });
+      rest = rest.slice(rest.indexOf(from.objects) + 1);
+    }
+  }
+}
+
+/** Another cache may do better. Errors of the store that is written to are no `CarportError`. */
+function isFaultOfCache(error: unknown): error is CarportError {
+  const codes = [
+    'E_INTEGRITY',
+    'E_FORMAT',
+    'E_NOT_FOUND',
+    'E_SIGNATURE',
+    'E_UNSUPPORTED',
+    'E_IO',
+    'E_UNAVAILABLE',
+    'E_REMOTE',
+  ];
+  return error instanceof CarportError && codes.includes(error.code);
+}

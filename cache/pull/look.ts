@@ -1,0 +1,29 @@
+import pLimit from 'p-limit';
+import { type NarSizes, requireNar } from '../nars.js';
+import type { ObjectStore } from '../object-store/object-store.js';
+import { listNarsIfCheaper } from '../push/presence.js';
+import { fromFirstThatCan, type Sources } from './fallback.js';
+import type { PullPlan } from './plan.js';
+
+/** NARs that are asked for at a time. */
+const QUERIES_AT_ONCE = 64;
+
+/** Looks whether the NARs of a plan are there, and throws what the pull would, also when another cache has them. */
+export async function lookForNars({ fetch }: PullPlan, sources: Sources): Promise<void> {
+  const limit = pLimit(QUERIES_AT_ONCE);
+  const listings = new Map<ObjectStore, Promise<NarSizes | undefined>>();
+  const listingOf = (objects: ObjectStore) => {
+    const nars = fetch.filter((planned) => planned.objects === objects).length;
+    const listing = listings.get(objects) ?? listNarsIfCheaper(objects, nars);
+    listings.set(objects, listing);
+    return listing;
+  };
+  const looks = fetch.map((planned) =>
+    limit(() =>
+      fromFirstThatCan(planned, sources, async ({ info, objects }) =>
+        requireNar(objects, info, await listingOf(objects)),
+      ),
+    ),
+  );
+  await Promise.all(looks);
+}
