@@ -10,8 +10,12 @@ import {
 import type { PushPlan } from '../cache/push/plan.js';
 import { CarportError } from '../lib/errors.js';
 import type { Emit } from '../lib/events.js';
+import { reachableFrom } from '../lib/nix/closure.js';
 import { isDerivationPath } from '../lib/nix/derivation/derivation.js';
+import type { PathInfo } from '../lib/nix/narinfo.js';
 import type { SecretKey } from '../lib/signing/key.js';
+import { verifyPath } from '../lib/signing/signature.js';
+import { withOwnKeys } from '../lib/signing/trust.js';
 import type { Pinned } from '../lib/store/closure.js';
 import type { Context } from './context.js';
 import type { PinWriteOptions } from './pin-options.js';
@@ -53,10 +57,10 @@ export async function checkPins(objects: ObjectStore, { requests, signing }: Pin
   await Promise.all(requests.map((request) => previousPin(objects, request, signing)));
 }
 
-/** Throws when the cache will not have what the pins are to stand for, or that is a derivation. */
-export function checkPinned({ requests }: Pinning, pinned: Pinned, { skipped }: PushPlan, skipOrigin: string): void {
-  const left = new Set(skipped);
-  for (const { name } of requests) {
+/** Throws when the cache will not have what the pins are to stand for, signed by their keys, or that is a derivation. */
+export function checkPinned(pinning: Pinning, pinned: Pinned, plan: PushPlan, skipOrigin: string): void {
+  const left = new Set(plan.skipped);
+  for (const { name } of pinning.requests) {
     const path = [...pinned.storePaths, ...pinned.derivations].find((one) => left.has(one));
     if (path !== undefined) {
       throw new CarportError('E_USAGE', `\`${name}\` cannot stand for \`${path}\`, which is left out`, {
@@ -74,7 +78,32 @@ export function checkPinned({ requests }: Pinning, pinned: Pinned, { skipped }: 
         },
       );
     }
+    checkForeign(name, pinning.signing, pinned, plan);
   }
+}
+
+/** A path that is not reproducible, and that others have pushed, stays as they signed it. */
+function checkForeign(
+  name: string,
+  { keys, policy }: PinSigning,
+  { storePaths, derivations }: Pinned,
+  { order, foreign }: PushPlan,
+): void {
+  if (foreign.length === 0) return;
+  const own = [...storePaths, ...derivations];
+  const closure = reachableFrom(new Map(order.map((info) => [info.path, info])), own);
+  const isTrusted = (info: PathInfo) => verifyPath(info, withOwnKeys(policy, keys).keys).state === 'valid';
+  const bad = foreign.find((info) => own.includes(info.path) || (closure.has(info.path) && !isTrusted(info)));
+  if (bad === undefined) return;
+  const key = keys.find(({ publicKey }) => verifyPath(bad, [publicKey]).state !== 'valid');
+  throw new CarportError(
+    'E_SIGNATURE',
+    `\`${name}\` would need \`${bad.path}\`, which is in the cache with other content, not signed by \`${key?.name}\``,
+    {
+      cause: new Error('its build is not reproducible, and what is in the cache stays'),
+      hint: 'pull that path from the cache, and build and push with that; or push to another cache',
+    },
+  );
 }
 
 /** Sets the pins, one after another. */
@@ -84,8 +113,9 @@ export async function setPins(
   pinned: Pinned,
   emit: Emit,
 ): Promise<void> {
+  const warn = (message: string) => emit({ type: 'warning', message });
   for (const request of requests) {
-    const { name, updatedAt } = await setPin(objects, pinned, request, signing);
+    const { name, updatedAt } = await setPin(objects, pinned, request, { ...signing, warn });
     emit({ type: 'pin', name, updatedAt, ...pinned });
   }
 }

@@ -1,6 +1,5 @@
 import pLimit from 'p-limit';
 import { CarportError } from '../lib/errors.js';
-import type { PathGraph } from '../lib/nix/closure.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
 import { missingReferences, walkReferences } from '../lib/store/walk-references.js';
@@ -13,7 +12,7 @@ const QUERIES_AT_ONCE = 64;
 export async function cacheClosure(
   objects: ObjectStore,
   hashParts: readonly string[],
-): Promise<{ readonly graph: PathGraph; readonly roots: readonly string[] }> {
+): Promise<{ readonly graph: ReadonlyMap<string, NarInfo>; readonly roots: readonly string[] }> {
   const limit = pLimit(QUERIES_AT_ONCE);
   const read = (hashPart: string) => limit(() => readNarInfo(objects, hashPart));
   const rootInfos = await Promise.all(

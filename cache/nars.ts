@@ -1,7 +1,7 @@
 import { CarportError } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { narKey } from './binary-cache.js';
-import type { ObjectStore } from './object-store/object-store.js';
+import { listObjects, type ObjectStore } from './object-store/object-store.js';
 
 /** What is the matter with the NAR that a narinfo points to, as far as its size tells: only reading it would tell all. */
 export type NarFault = 'missing' | 'wrong-size';
@@ -28,6 +28,13 @@ export async function narFault(objects: ObjectStore, info: NarInfo, listed?: Nar
 function withoutHead(error: unknown): number {
   if (error instanceof CarportError && ['E_REMOTE', 'E_UNSUPPORTED'].includes(error.code)) return Number.NaN;
   throw error;
+}
+
+/** The sizes of all NARs of a store that can be listed. */
+export async function listNars(objects: ObjectStore): Promise<NarSizes> {
+  const sizes = new Map<string, number>();
+  for await (const { key, size } of listObjects(objects, { prefix: 'nar/', recursive: true })) sizes.set(key, size);
+  return sizes;
 }
 
 /** Throws what a pull of the path would end with, as far as the size of its NAR tells. */

@@ -1,14 +1,17 @@
+import pLimit from 'p-limit';
 import { listHashParts, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
 import { listCachedPath, readCachedFile } from '../../cache/browse.js';
+import { listNars, type NarFault, narFault } from '../../cache/nars.js';
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
 import { findPath } from '../../cache/pull/plan.js';
 import { CarportError } from '../../lib/errors.js';
 import { findInListing, renderListing } from '../../lib/nix/nar/listing.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { DEFAULT_STORE_DIR, hashPartOf, isHashPart, isStoreBaseName } from '../../lib/nix/store-path.js';
-import { type CommonOptions, type Context, write, writeJson, writeLines } from '../context.js';
+import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../context.js';
 import { parseTrustedKeys } from '../keys.js';
 import { createLister, listingEvents } from '../nar-lister.js';
+import { count } from '../terminal.js';
 import { infoJson, rows, useCache } from './cache-common.js';
 
 const READS_AT_ONCE = 64;
@@ -21,18 +24,45 @@ export async function showInfo(text: string, options: CommonOptions, context: Co
   await useCache(text, options, context, async ({ objects }) => {
     const info = await requireCacheInfo(objects);
     let [paths, narSize, fileSize] = [0, 0, 0];
+    let faults: readonly Look[] = [];
     if (objects.list) {
+      const held: NarInfo[] = [];
       for await (const narInfo of narInfos(objects)) {
         paths++;
         narSize += narInfo.narSize;
         fileSize += narInfo.fileSize ?? 0;
+        held.push(narInfo);
       }
+      faults = await faultsOf(objects, held);
     }
     // A web server does not tell what it has.
     const sizes = objects.list ? { paths, narSize, fileSize } : { paths: null, narSize: null, fileSize: null };
     const shown = { url: objects.url, ...infoJson(info), ...sizes };
-    if (options.json) return writeJson(context.stdout, shown);
-    await writeLines(context.stdout, rows(shown));
+    if (options.json) await writeJson(context.stdout, shown);
+    else await writeLines(context.stdout, rows(shown));
+    if (faults.length > 0) throw incomplete(objects, faults, paths);
+  });
+}
+
+/** What is known of the NAR of a path. */
+interface Look {
+  readonly path: string;
+  readonly fault: NarFault | undefined;
+}
+
+/** What is wrong with NARs of a cache, in one listing: it is as long as that of the narinfos. */
+async function faultsOf(objects: ObjectStore, infos: readonly NarInfo[]): Promise<readonly Look[]> {
+  const nars = await listNars(objects);
+  const look = async (info: NarInfo) => ({ path: info.path, fault: await narFault(objects, info, nars) });
+  return (await pLimit(READS_AT_ONCE).map(infos, look)).filter(({ fault }) => fault !== undefined);
+}
+
+function incomplete({ url }: ObjectStore, [first, ...others]: readonly Look[], paths: number): CarportError {
+  const more = others.length > 0 ? ` and of ${count(others.length, 'other path')}` : '';
+  const code = first?.fault === 'missing' ? 'E_NOT_FOUND' : 'E_INTEGRITY';
+  return new CarportError(code, `\`${url}\` lacks the NAR of \`${first?.path}\`${more}, of ${count(paths, 'path')}`, {
+    cause: new Error(first?.fault === 'missing' ? 'it is not there' : 'it has not the size that its narinfo says'),
+    hint: 'the cache is not complete: push these paths again with `--check-all`, from where they are',
   });
 }
 
@@ -51,6 +81,9 @@ export async function listFiles(text: string, path: string, options: CommonOptio
   const { hashPart, inner } = parseInnerPath(path);
   const node = await useCache(text, options, context, async ({ objects }) => {
     const info = await readNarInfo(objects, hashPart);
+    if (info && (await narFault(objects, info))) {
+      note(context, options, `warning: the NAR of \`${info.path}\` is not in \`${objects.url}\`, or not whole`);
+    }
     const found = info && findInListing(await listCachedPath(objects, info), inner);
     if (found) return found;
     throw new CarportError('E_NOT_FOUND', `\`${path}\` is not in \`${objects.url}\``);

@@ -1,7 +1,7 @@
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
 import type { PinPolicy } from '../../cache/pins/check.js';
-import { createNixTarget } from '../../cache/pull/nix-target.js';
 import { lookForNars } from '../../cache/pull/look.js';
+import { createNixTarget } from '../../cache/pull/nix-target.js';
 import { orderCaches, type PullPlan, planPull } from '../../cache/pull/plan.js';
 import { type PullOptions, type PullTotals, pull } from '../../cache/pull/pull.js';
 import { createOwnTarget, type PullTarget } from '../../cache/pull/target.js';

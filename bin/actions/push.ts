@@ -22,8 +22,8 @@ import { resolvePaths } from '../paths.js';
 import { checkPinned, checkPins, type Pinning, type PinningOptions, pinningOf, setPins } from '../pinning.js';
 import { createReporter } from '../reporters/reporter.js';
 import { requireCache, type Setting, singleValue } from '../settings.js';
-import { withCache } from '../with-caches.js';
 import { count } from '../terminal.js';
+import { withCache } from '../with-caches.js';
 import { jobsOf, withPool } from '../with-pool.js';
 
 export interface PushCommandOptions extends CommonOptions, ClosureOptions, PinningOptions {

@@ -5,7 +5,8 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import { signText } from '../../lib/signing/signature.js';
 import { withOwnKeys } from '../../lib/signing/trust.js';
 import type { ObjectStore } from '../object-store/object-store.js';
-import { judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
+import { isSigned, judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
+import { notSignedBy } from './paths.js';
 import { isPinName, PIN_LIMITS, type Pin, type PinValue, pinMessage, renderPin, toValue } from './pin.js';
 import { readPin, writePin } from './pins.js';
 import type { SeenPins } from './seen.js';
@@ -26,6 +27,8 @@ export interface PinSigning {
   /** Of whoever sets the pin: its keys may have signed the pin that is there, besides `keys`. */
   readonly policy: PinPolicy;
   readonly seen: SeenPins;
+  /** Told of what readers that trust a new key alone cannot pull. */
+  warn?(message: string): void;
 }
 
 /**
@@ -59,7 +62,10 @@ const HINTS: Partial<Record<string, string>> = {
   E_SIGNATURE: 'sign with the key that signed it, or trust that in CARPORT_TRUSTED_KEYS',
 };
 
-/** Makes a name stand for store paths, which the cache must have. Gives the pin that is now there. */
+/**
+ * Makes a name stand for store paths, which the cache must have, signed by each of the keys: else who trusts one alone could
+ * take the pin and not what it stands for. Gives the pin that is now there.
+ */
 export async function setPin(
   objects: ObjectStore,
   value: Omit<PinValue, 'since'>,
@@ -86,9 +92,26 @@ export async function setPin(
   const signatures = keys.map((key) => signText(pinMessage(unsigned), key)).sort();
   const pin = { ...unsigned, signatures };
   if (renderPin(pin).length > PIN_LIMITS.bytes) throw tooLarge(name);
+  const message = previous && signing.warn && (await historyWarning(objects, pin, previous, keys));
   await writePin(objects, pin);
+  if (message) signing.warn?.(message);
   await seen.note(pin, objects.url).catch(() => undefined);
   return pin;
+}
+
+/** A key that signs the line for the first time has perhaps not signed what the name stood for before. */
+async function historyWarning(
+  objects: ObjectStore,
+  { name, history }: Pin,
+  previous: Pin,
+  keys: readonly SecretKey[],
+): Promise<string | undefined> {
+  const newKeys = keys.filter(({ publicKey }) => !isSigned(previous, { keys: [publicKey], allowUnsigned: false }));
+  if (newKeys.length === 0) return undefined;
+  const values = await notSignedBy(objects, history, newKeys);
+  if (values.length === 0) return undefined;
+  const names = newKeys.map((key) => `\`${key.name}\``).join(' or ');
+  return `who trusts ${names} alone cannot pull ${values.length} of the values that \`${name}\` stood for before; \`carport pin set OTHER ${name}@previous\` with the same keys signs one`;
 }
 
 /** The keys, of which there must be one: readers refuse a pin that nobody signed. */
@@ -107,7 +130,8 @@ export function checkPinName(name: string): void {
   });
 }
 
-function checkSize(name: string, { storePaths, derivations }: Omit<PinValue, 'since'>): void {
+/** Throws when a pin is for too many paths. */
+export function checkSize(name: string, { storePaths, derivations }: Omit<PinValue, 'since'>): void {
   if (Math.max(storePaths.length, derivations.length) > PIN_LIMITS.paths) throw tooLarge(name);
 }
 

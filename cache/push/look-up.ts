@@ -1,12 +1,11 @@
 import { CarportError } from '../../lib/errors.js';
-import { hashesEqual } from '../../lib/nix/hash.js';
 import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { SecretKey } from '../../lib/signing/key.js';
-import { verifyPath } from '../../lib/signing/signature.js';
 import { readNarInfo } from '../binary-cache.js';
 import { narFault } from '../nars.js';
 import type { ObjectStore } from '../object-store/object-store.js';
+import { hasAllSignatures, saySame } from '../signatures.js';
 
 /** What a cache has of a path. */
 export interface Answer {
@@ -33,25 +32,12 @@ export async function lookUp(
   }
   if (checkNar && (await narFault(objects, there))) return withoutNar(info, there);
   // A build that is not reproducible: what is there stays, and we cannot vouch for it.
-  if (!sameContent(there, info)) return { info, state: 'different', there };
+  if (!saySame(there, info)) return { info, state: 'different', there };
   return { info, state: hasAllSignatures(there, keys) ? 'present' : 'unsigned', there };
 }
 
 /** The answer for a path whose NAR is gone: as if nothing was there. */
 export function withoutNar(info: PathInfo, there: NarInfo): Answer {
-  const signatures = sameContent(there, info) ? mergeSignatures(info.signatures, there.signatures) : info.signatures;
+  const signatures = saySame(there, info) ? mergeSignatures(info.signatures, there.signatures) : info.signatures;
   return { info: { ...info, signatures }, state: 'absent', lacksNar: true, there };
-}
-
-/** Whether each of our keys has signed it. */
-export function hasAllSignatures(info: NarInfo, keys: readonly SecretKey[]): boolean {
-  return keys.every(({ publicKey }) => verifyPath(info, [publicKey]).state === 'valid');
-}
-
-function sameContent(a: PathInfo, b: PathInfo): boolean {
-  return (
-    hashesEqual(a.narHash, b.narHash) &&
-    a.narSize === b.narSize &&
-    [...a.references].sort().join() === [...b.references].sort().join()
-  );
 }

@@ -6,8 +6,9 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import { isSignedByOneOf } from '../../lib/signing/signature.js';
 import { readCacheInfo, readNarInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
+import { hasAllSignatures } from '../signatures.js';
 import { type Answers, askForAll, askFromRoots, type Question } from './ask.js';
-import { type Answer, hasAllSignatures } from './look-up.js';
+import type { Answer } from './look-up.js';
 import { listRemains, remainsError } from './presence.js';
 
 export interface PushPlan {
@@ -19,8 +20,8 @@ export interface PushPlan {
   readonly sign: readonly NarInfo[];
   /** Paths that the cache has with other content: their builds are not reproducible. */
   readonly different: readonly string[];
-  /** Those of them that one of our keys has not signed: it vouches for nothing that needs them. */
-  readonly foreign: readonly string[];
+  /** Narinfos of those of them that one of our keys has not signed. */
+  readonly foreign: readonly NarInfo[];
   /** Paths to upload of which the cache has the narinfo, but not the NAR. */
   readonly damaged: readonly string[];
   /** Paths that are left out because another cache has them. */
@@ -60,7 +61,7 @@ export async function planPush(objects: ObjectStore, request: PushRequest): Prom
   const paths = (answers: readonly Answer[]) => answers.map(({ info }) => info.path);
   const others = found.filter(({ state }) => state === 'different');
   const different = paths(others);
-  const foreign = paths(others.filter(({ there }) => there && !hasAllSignatures(there, keys)));
+  const foreign = others.flatMap(({ there }) => (there && !hasAllSignatures(there, keys) ? [there] : []));
   const damaged = paths(found.filter(({ lacksNar }) => lacksNar));
   await checkReferences(objects, graph, [...upload, ...sign], request);
   const skippedBy = skipSignedBy.filter((name) => left.some((info) => isSignedByOneOf(info, [name])));

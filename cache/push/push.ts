@@ -4,15 +4,15 @@ import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compr
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import { formatHash, hashesEqual } from '../../lib/nix/hash.js';
-import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/narinfo.js';
+import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { SecretKey } from '../../lib/signing/key.js';
-import { signPath } from '../../lib/signing/signature.js';
 import type { Store } from '../../lib/store/store.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { readNarInfo, writeListing, writeNar, writeNarInfo } from '../binary-cache.js';
+import { writeListing, writeNar, writeNarInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
+import { addSignatures, withSignatures } from '../signatures.js';
 import type { PushPlan } from './plan.js';
 import { listNarsIfCheaper } from './presence.js';
 
@@ -163,17 +163,4 @@ function toNarInfo(
 ): NarInfo {
   const unsigned = { ...info, references: [...info.references].sort(), url, compression, fileHash, fileSize };
   return withSignatures({ ...unsigned, unknownFields: [] }, keys);
-}
-
-/** Reads the narinfo once more: another pusher may have signed it in the meantime. */
-async function addSignatures(objects: ObjectStore, old: NarInfo, keys: readonly SecretKey[]): Promise<void> {
-  const now = await readNarInfo(objects, hashPartOf(old.path));
-  await writeNarInfo(objects, withSignatures(now && hashesEqual(now.narHash, old.narHash) ? now : old, keys));
-}
-
-function withSignatures(info: NarInfo, keys: readonly SecretKey[]): NarInfo {
-  const own = keys.map((key) => signPath(info, key));
-  // One signature a key name: readers look a signature up by its name.
-  const others = info.signatures.filter((text) => !keys.some(({ name }) => text.startsWith(`${name}:`)));
-  return { ...info, signatures: mergeSignatures(others, own) };
 }

@@ -1,0 +1,75 @@
+import pLimit from 'p-limit';
+import { CarportError } from '../lib/errors.js';
+import { topologicalOrder } from '../lib/nix/closure.js';
+import { hashesEqual } from '../lib/nix/hash.js';
+import { mergeSignatures, type NarInfo, type PathInfo } from '../lib/nix/narinfo.js';
+import { hashPartOf } from '../lib/nix/store-path.js';
+import type { SecretKey } from '../lib/signing/key.js';
+import { signPath, verifyPath } from '../lib/signing/signature.js';
+import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
+import { readNarInfo, writeNarInfo } from './binary-cache.js';
+import { cacheClosure } from './closure.js';
+import type { ObjectStore } from './object-store/object-store.js';
+
+/** Whether each of our keys has signed it. */
+export function hasAllSignatures(info: PathInfo, keys: readonly SecretKey[]): boolean {
+  return keys.every(({ publicKey }) => verifyPath(info, [publicKey]).state === 'valid');
+}
+
+export function withSignatures(info: NarInfo, keys: readonly SecretKey[]): NarInfo {
+  const own = keys.map((key) => signPath(info, key));
+  // One signature a key name: readers look a signature up by its name.
+  const others = info.signatures.filter((text) => !keys.some(({ name }) => text.startsWith(`${name}:`)));
+  return { ...info, signatures: mergeSignatures(others, own) };
+}
+
+/** Whether a signature of one is a signature of the other. */
+export function saySame(a: PathInfo, b: PathInfo): boolean {
+  return (
+    a.path === b.path &&
+    hashesEqual(a.narHash, b.narHash) &&
+    a.narSize === b.narSize &&
+    [...a.references].sort().join() === [...b.references].sort().join()
+  );
+}
+
+/** Reads the narinfo once more: another pusher may have signed it in the meantime. */
+export async function addSignatures(objects: ObjectStore, old: NarInfo, keys: readonly SecretKey[]): Promise<void> {
+  const now = await readNarInfo(objects, hashPartOf(old.path));
+  await writeNarInfo(objects, withSignatures(now && saySame(now, old) ? now : old, keys));
+}
+
+/** Narinfos that are signed at a time. */
+const AT_ONCE = 64;
+
+/**
+ * Signs the closures of paths in a cache, all of which must be there and signed by a trusted key: what vouches for it now
+ * vouches for it under our keys, too. Signs dependencies first, so that a path that is signed vouches for its closure
+ * however this ends. Gives what was signed.
+ */
+export async function signClosures(
+  objects: ObjectStore,
+  roots: readonly string[],
+  keys: readonly SecretKey[],
+  trust: TrustPolicy,
+): Promise<readonly string[]> {
+  const { graph } = await cacheClosure(objects, roots.map(hashPartOf)).catch((cause) => {
+    if (!(cause instanceof CarportError) || cause.code !== 'E_NOT_FOUND') throw cause;
+    throw new CarportError('E_NOT_FOUND', `\`${objects.url}\` has not all that is to be signed`, {
+      cause,
+      hint: 'pull it from all its caches, and push it from there with each `--secret-key`',
+    });
+  });
+  for (const info of graph.values()) requireTrusted(info, trust, `\`${objects.url}\``);
+  const order = topologicalOrder(graph).map(({ path }) => graph.get(path)!);
+  const unsigned = order.filter((info) => !hasAllSignatures(info, keys));
+  const limit = pLimit(AT_ONCE);
+  const signed = new Map<string, Promise<void>>();
+  const sign = async (info: NarInfo): Promise<void> => {
+    await Promise.all(info.references.filter((to) => to !== info.path).map((to) => signed.get(to)));
+    await limit(() => addSignatures(objects, info, keys));
+  };
+  for (const info of unsigned) signed.set(info.path, sign(info));
+  await Promise.all(signed.values());
+  return [...signed.keys()];
+}
