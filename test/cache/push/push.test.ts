@@ -174,15 +174,25 @@ describe('a push', () => {
       expect(await snapshot(cache)).toEqual(before);
     });
 
-    it.each(['narinfo', 'NAR'])('mends a lost %s, which a plain push does not look for', async (kind) => {
-      const before = await snapshot(cache);
-      const lost =
-        kind === 'NAR' ? (await narInfosOf(cache)).get(store.base.path)!.url : `${hashPartOf(store.base.path)}.narinfo`;
-      await rm(`${cache}/${lost}`);
-      expect((await push('--secret-key', key.file)).stderr).toContain('0 to upload');
-      expect((await push('--check-all', '--secret-key', key.file)).stderr).toContain('1 to upload');
-      expect(await snapshot(cache)).toEqual(before);
-    });
+    it.each(['narinfo', 'NAR'])(
+      'mends a lost %s, and so does a plain push of a closure that is small',
+      async (kind) => {
+        const before = await snapshot(cache);
+        const lost =
+          kind === 'NAR'
+            ? (await narInfosOf(cache)).get(store.base.path)!.url
+            : `${hashPartOf(store.base.path)}.narinfo`;
+        for (const more of [['--check-all'], []]) {
+          await rm(`${cache}/${lost}`);
+          const { stderr } = await push('--secret-key', key.file, ...more);
+          expect(stderr).toContain('1 to upload');
+          if (kind === 'NAR')
+            expect(stderr).toContain(`warning: the NAR of \`${store.base.path}\` was not in the cache`);
+          expect(stderr.includes('with `--check-all` looks for all')).toBe(kind === 'NAR' && more.length === 0);
+          expect(await snapshot(cache)).toEqual(before);
+        }
+      },
+    );
   });
 
   describe('refuses', () => {

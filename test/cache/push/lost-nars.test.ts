@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest';
+import type { ObjectStore } from '#cache/object-store/object-store.js';
+import { planPush } from '#cache/push/plan.js';
+import { CarportError } from '#lib/errors.js';
+import type { PathInfo } from '#lib/nix/narinfo.js';
+import { hashPartOf } from '#lib/nix/store-path.js';
+import { fakeGraph, recordingStore } from '../../support/recording-store.js';
+import { sampleKey } from '../../support/samples.js';
+
+const [KEY, NEW] = [sampleKey('test-1'), sampleKey('new-1', 2)];
+
+describe('a push into a cache that has lost NARs', () => {
+  const request = (graph: ReadonlyMap<string, PathInfo>) => ({
+    ...{ graph, keys: [KEY], checkAll: false, skipSignedBy: [], hasCache: true },
+  });
+  const narOf = ({ path }: PathInfo) => `nar/${hashPartOf(path)}.nar`;
+  /** Has each path and its NAR, but for these NARs, or with these sizes. */
+  const cacheOf = (graph: ReadonlyMap<string, PathInfo>, sizes: ReadonlyMap<string, number | undefined>) => {
+    const { objects, calls } = recordingStore([...graph.values()], KEY);
+    const size = async (key: string) => {
+      const there = await objects.size(key);
+      return sizes.has(key) ? sizes.get(key) : there;
+    };
+    const spoilt: ObjectStore = {
+      ...{ ...objects, size },
+      get: async (key) => {
+        const there = await size(key);
+        return there === undefined ? undefined : { size: there, bytes: async function* () {} };
+      },
+      async *list(options) {
+        for await (const object of objects.list!(options)) {
+          const there = sizes.has(object.key) ? sizes.get(object.key) : object.size;
+          if (there !== undefined) yield { ...object, size: there };
+        }
+      },
+    };
+    return { objects: spoilt, calls };
+  };
+  const pathsOf = (infos: readonly PathInfo[]) => infos.map(({ path }) => path);
+
+  it.each([
+    ['is gone', undefined],
+    ['is empty', 0],
+    ['is cut off', 99],
+  ])('sends that of a root again which %s', async (_, size) => {
+    const graph = fakeGraph(300);
+    const root = [...graph.values()].at(-1)!;
+    const { objects } = cacheOf(graph, new Map([[narOf(root), size]]));
+    const plan = await planPush(objects, request(graph));
+    expect([pathsOf(plan.upload), plan.damaged]).toEqual([[root.path], [root.path]]);
+  });
+
+  it.each([1, 2, 32])('sends whatever is gone of %i paths', async (count) => {
+    const graph = fakeGraph(count);
+    for (const lost of graph.values()) {
+      const plan = await planPush(cacheOf(graph, new Map([[narOf(lost), undefined]])).objects, request(graph));
+      expect([pathsOf(plan.upload), plan.damaged]).toEqual([[lost.path], [lost.path]]);
+    }
+  });
+
+  it('keeps the signatures of what it sends again', async () => {
+    const graph = fakeGraph(1);
+    const [root] = graph.values();
+    const { objects } = cacheOf(graph, new Map([[narOf(root!), undefined]]));
+    const plan = await planPush(objects, { ...request(graph), keys: [NEW] });
+    expect(plan.upload[0]!.signatures).toEqual([expect.stringMatching(/^test-1:/)]);
+    expect(plan.sign).toEqual([]);
+  });
+
+  it('looks only for the NARs of what it asks for anyway', async () => {
+    const graph = fakeGraph(300);
+    const below = [...graph.values()].slice(0, -1);
+    const { objects, calls } = cacheOf(graph, new Map(below.map((info) => [narOf(info), undefined])));
+    const plan = await planPush(objects, request(graph));
+    expect([plan.upload, plan.damaged]).toEqual([[], []]);
+    expect([calls.reads.length, calls.sizes.length, calls.lists]).toEqual([1, 1, 0]);
+    expect((await planPush(objects, { ...request(graph), checkAll: true })).damaged.length).toBe(below.length);
+  });
+
+  describe('of many paths of which none needs another', () => {
+    const graph = new Map([...fakeGraph(300)].map(([path, info]) => [path, { ...info, references: [] }]));
+    const [lost] = graph.values();
+
+    it('lists them', async () => {
+      const { objects, calls } = cacheOf(graph, new Map([[narOf(lost!), undefined]]));
+      expect((await planPush(objects, request(graph))).damaged).toEqual([lost!.path]);
+      expect(calls.lists).toBe(1);
+      // The one that the listing lacks.
+      expect(calls.sizes.filter((key) => key === narOf(lost!)).length).toBeGreaterThan(0);
+      expect(new Set(calls.sizes).size).toBe(1);
+    });
+
+    it('asks for some of them where they cannot be listed', async () => {
+      const { objects, calls } = cacheOf(graph, new Map());
+      const { list: _, ...web } = objects;
+      expect((await planPush(web, request(graph))).damaged).toEqual([]);
+      expect([calls.reads.length, calls.sizes.length]).toEqual([300, 64]);
+    });
+  });
+
+  it('takes no answer that does not tell for a lost NAR', async () => {
+    const graph = fakeGraph(3);
+    const { objects } = recordingStore([...graph.values()], KEY);
+    for (const size of [
+      // No length; no HEAD; another answer to HEAD than to GET.
+      async () => Number.NaN,
+      async () => Promise.reject(new CarportError('E_REMOTE', 'no HEAD')),
+      async () => Promise.reject(new CarportError('E_CREDENTIALS', 'no HEAD for you')),
+      async () => 0,
+      async () => undefined,
+    ]) {
+      const get = async () => ({ size: 100, bytes: async function* () {} });
+      const plan = await planPush({ ...objects, size, get }, request(graph));
+      expect([plan.upload, plan.damaged]).toEqual([[], []]);
+    }
+    const size = async () => Promise.reject(new CarportError('E_UNAVAILABLE', 'gone'));
+    await expect(planPush({ ...objects, size }, request(graph))).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  });
+});
