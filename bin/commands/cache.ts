@@ -35,7 +35,7 @@ export function configure(command: Command, context: Context): void {
   );
   describeCommand(
     command.command('info'),
-    'Shows what a cache is and how much it holds.',
+    'Shows what a cache is and how much it holds. Fails when NARs are missing.',
     'carport cache info file:///srv/cache',
   )
     .argument('<cache>', 'such as s3://bucket?endpoint=…, https://host or file:///srv/cache')

@@ -13,9 +13,10 @@ export function configure(command: Command, context: Context): void {
   );
   const set = describeCommand(
     command.command('set'),
-    'Makes a name stand for store paths that the cache has. What it stood for before stays in its history.',
+    'Makes a name stand for store paths that the cache has. What it stood for before stays in its history. A key that has not signed the paths yet signs them in the cache, when another that is trusted has.',
     'carport pin set toolchain ./result --to file:///srv/cache --secret-key ./cache.sec',
     'carport pin set toolchain-stable toolchain@2026-11-01 --to file:///srv/cache --secret-key ./cache.sec',
+    'carport pin set toolchain toolchain --to file:///srv/cache --secret-key ./old.sec --secret-key ./new.sec',
   )
     .argument('<name>', "the pin's name")
     .argument(
@@ -44,7 +45,7 @@ export function configure(command: Command, context: Context): void {
     );
   describeCommand(
     command.command('ls'),
-    'Prints pins: name, when it was written, whether it can be trusted, store paths.',
+    'Prints pins: name, when it was written, whether it can be trusted and its paths are there, store paths.',
     'carport pin ls --from file:///srv/cache',
     'carport pin ls toolchain --history --from file:///srv/cache',
   )

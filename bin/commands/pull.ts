@@ -25,7 +25,7 @@ export function configure(command: Command, context: Context): void {
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))
     .addOption(settingOption('retry-seconds', '<number>'))
-    .option('--dry-run', 'print the plan and what would be fetched; change nothing')
+    .option('--dry-run', 'print the plan and what would be fetched, and look whether it is there; change nothing')
     .action(async (whats: readonly string[], options: PullCommandOptions) =>
       (await actions()).run(whats, options, context),
     );
