@@ -17,17 +17,16 @@ export async function narFault(objects: ObjectStore, info: NarInfo, listed?: Nar
     size !== undefined && (wanted === undefined || size === wanted || Number.isNaN(size));
   const key = narKey(info);
   if (fits(listed?.get(key)) || fits(await objects.size(key).catch(withoutHead))) return undefined;
-  // Some web servers answer HEAD otherwise than GET, and only that is what a pull asks.
+  // Some web servers answer HEAD otherwise than GET, which is what a pull asks.
   const nar = await objects.get(key);
   if (nar === undefined) return 'missing';
   if (objects.localPath === undefined) for await (const _ of nar.bytes()) break;
   return fits(nar.size) ? undefined : 'wrong-size';
 }
 
-/** A web server may take no HEAD. */
-function withoutHead(error: unknown): number {
-  if (error instanceof CarportError && ['E_REMOTE', 'E_UNSUPPORTED'].includes(error.code)) return Number.NaN;
-  throw error;
+/** A web server may take no HEAD: then it is asked by GET. */
+function withoutHead(error: unknown): undefined {
+  if (!(error instanceof CarportError) || error.code !== 'E_REMOTE') throw error;
 }
 
 /** The sizes of all NARs of a store that can be listed. */
