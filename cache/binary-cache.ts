@@ -1,3 +1,4 @@
+import { isWebPage } from '../lib/compression/format-of.js';
 import type { NarPromise } from '../lib/compression/verified-nar.js';
 import { CarportError } from '../lib/errors.js';
 import { type CacheInfo, parseCacheInfo, renderCacheInfo } from '../lib/nix/cache-info.js';
@@ -76,13 +77,13 @@ export async function readNarInfo(objects: ObjectStore, hashPart: string): Promi
   }
 }
 
-/** A page of a proxy that wants a login comes in place of anything, and with a good status. */
+/** A parser's word is no proof: another program may read what ours does not. */
 function damaged(objects: ObjectStore, key: string, bytes: Buffer, cause: unknown): CarportError {
-  const isPage = /^\s*<(!doctype|html|\?xml)/i.test(bytes.toString('latin1', 0, 200));
-  const message = isPage ? 'is a web page' : 'is damaged';
+  const isPage = isWebPage(bytes);
+  const message = isPage ? 'is a web page' : 'is damaged, or not as carport reads it';
   const hint = isPage
     ? 'a proxy or a login page answers in place of the cache: check the URL and the network'
-    : 'if other paths fail too, what is on the way damages it; else remove it from the cache and push the path again';
+    : `if other paths fail too, what is on the way damages it; else look at it, and whether Nix reads it (\`nix path-info --store '${objects.url}' PATH\`): if so, report it; if not, remove it and push the path again`;
   return new CarportError('E_INTEGRITY', `\`${key}\` in \`${objects.url}\` ${message}`, { cause, hint });
 }
 

@@ -1,19 +1,21 @@
 import { readVerifiedNar } from '../lib/compression/verified-nar.js';
 import { CarportError } from '../lib/errors.js';
-import { decodeNar } from '../lib/nix/nar/decode.js';
+import { createNarDecoder } from '../lib/nix/nar/decode.js';
+import type { NarEvent } from '../lib/nix/nar/event.js';
 import { createListingBuilder, type NarListing, parseListing } from '../lib/nix/nar/listing.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
 import { openNar, promiseOf, readListing } from './binary-cache.js';
 import { missingNar } from './nars.js';
 import type { ObjectStore } from './object-store/object-store.js';
+import { isAboutContent, refusedNar } from './refused-nar.js';
 
 /** What a cached path holds: its listing when the cache has one, which nobody signed, or else read from the NAR. */
 export async function listCachedPath(objects: ObjectStore, info: NarInfo): Promise<NarListing> {
   const text = await readListing(objects, hashPartOf(info.path));
   if (text !== undefined) return parseListing(text);
   const builder = createListingBuilder();
-  for await (const event of decodeNar(await openVerified(objects, info))) for (const _ of builder.tap([event]));
+  for await (const event of eventsOf(objects, info)) for (const _ of builder.tap([event]));
   const listing = builder.finish();
   if (listing) return listing;
   throw new CarportError('E_UNSUPPORTED', `a name in \`${info.path}\` is not UTF-8`, {
@@ -31,7 +33,7 @@ export async function* readCachedFile(objects: ObjectStore, info: NarInfo, inner
   let path = '';
   let type: string | undefined;
   let depthInFile = false;
-  for await (const event of decodeNar(await openVerified(objects, info))) {
+  for await (const event of eventsOf(objects, info)) {
     const here = path === wanted && event.type !== 'entry' && event.type !== 'end';
     if (here && event.type !== 'contents') type = event.type;
     if (event.type === 'directory') directories.push(path);
@@ -50,8 +52,24 @@ export async function* readCachedFile(objects: ObjectStore, info: NarInfo, inner
   });
 }
 
-async function openVerified(objects: ObjectStore, info: NarInfo): Promise<AsyncIterable<Uint8Array>> {
+/** What the NAR holds. All of it is read, also when it is no NAR: only its hash tells whether it was damaged. */
+async function* eventsOf(objects: ObjectStore, info: NarInfo): AsyncGenerator<NarEvent> {
   const nar = await openNar(objects, info);
-  if (nar) return readVerifiedNar(promiseOf(info), nar.bytes());
-  throw missingNar(objects, info);
+  if (!nar) throw missingNar(objects, info);
+  const decoder = createNarDecoder();
+  let refusal: unknown;
+  try {
+    for await (const bytes of readVerifiedNar(promiseOf(info), nar.bytes())) {
+      if (refusal !== undefined) continue;
+      try {
+        yield* decoder.push(bytes);
+      } catch (error) {
+        refusal = error;
+      }
+    }
+  } catch (error) {
+    throw isAboutContent(error) ? refusedNar(info, objects, [error]) : error;
+  }
+  if (refusal !== undefined) throw refusal;
+  decoder.end();
 }

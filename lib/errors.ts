@@ -18,18 +18,25 @@ export interface ErrorDetails {
   /** What the user can type or do next. */
   readonly hint?: string;
   readonly cause?: unknown;
+  /** Of content that was refused: whether the file that holds it is the one that was told of, where that is known. */
+  readonly file?: FileFound | undefined;
 }
+
+/** Whether a file has the hash and size that are told of it, as its writer left it; if not, its NAR may be right. */
+export type FileFound = 'as told' | 'another' | 'another with the NAR';
 
 /** An error meant for people: says what failed, why (`cause`), and what to do next (`hint`). */
 export class CarportError extends Error {
   override readonly name = 'CarportError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  readonly file: FileFound | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.hint = details.hint;
+    this.file = details.file;
   }
 }
 

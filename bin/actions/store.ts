@@ -131,6 +131,9 @@ function repairHint(
   { repair = false }: VerifyOptions,
 ): string {
   const isOwn = problems.some(({ problem }) => OWN_PROBLEMS.includes(problem));
+  if (problems.every(({ problem }) => problem === 'unreadable')) {
+    return 'nothing is known of what cannot be read, and `--repair` leaves it: look into permissions, the disk and the memory';
+  }
   if (!isOwn) return 'pull or add the paths again that are not valid: what refers to them is whole then';
   return repair
     ? `${count(gaveUp.length, 'path')} given up, with what refers to them: pull or add them again`

@@ -7,6 +7,7 @@ import type { WorkerPool } from '../../lib/workers/pool.js';
 import { narKey, openNar, promiseOf } from '../binary-cache.js';
 import { missingNar } from '../nars.js';
 import type { ObjectStore, StoredObject } from '../object-store/object-store.js';
+import { isAboutContent, refusedNar } from '../refused-nar.js';
 import { fromFirstThatCan, type Sources } from './fallback.js';
 import type { PlannedPath, PullPlan } from './plan.js';
 import type { PathReceiver } from './target.js';
@@ -90,31 +91,26 @@ async function fetchPath(planned: PlannedPath, options: PullOptions): Promise<Fe
   return fromFirstThatCan(planned, options, (from) => fetchFrom(from, options));
 }
 
-/** Times that a NAR is fetched from one server whose bytes are wrong: what was damaged on the way is whole at another try. */
+/** Times that a NAR is fetched whose bytes are wrong: what was damaged on the way is whole at another try. */
 const FETCHES = 3;
+/** A file of this machine mostly stays as it is: the second read is there to be sure. */
+const LOCAL_FETCHES = 2;
 
 async function fetchFrom(planned: PlannedPath, options: PullOptions): Promise<Fetched> {
   const { info, objects } = planned;
-  // A file of this machine stays as it is.
-  const fetches = objects.localPath === undefined ? FETCHES : 1;
-  for (let fetch = 1; ; fetch++) {
+  const fetches = objects.localPath === undefined ? FETCHES : LOCAL_FETCHES;
+  const failures: CarportError[] = [];
+  for (;;) {
     try {
       return await fetchOnce(planned, options);
     } catch (cause) {
       if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(objects, info);
-      if (!isDamage(cause)) throw cause;
-      if (fetch === fetches) throw damagedNar(planned, cause);
+      if (!isAboutContent(cause)) throw cause;
+      failures.push(cause);
+      const isSure = cause.file === 'as told' || cause.code === 'E_UNSUPPORTED';
+      if (isSure || failures.length === fetches) throw refusedNar(info, objects, failures);
     }
   }
-}
-
-function damagedNar({ info, objects }: PlannedPath, cause: unknown): CarportError {
-  const mend = `remove \`${info.url}\` from the cache and push the path again with \`--check-all\``;
-  const elsewhere = objects.localPath ? '' : 'if other paths fail too, what is on the way damages it; else ';
-  return new CarportError('E_INTEGRITY', `the NAR of \`${info.path}\` in \`${objects.url}\` is damaged`, {
-    cause,
-    hint: `nothing of it was kept; ${elsewhere}${mend}`,
-  });
 }
 
 async function fetchOnce({ info, objects }: PlannedPath, options: PullOptions): Promise<Fetched> {
@@ -165,9 +161,4 @@ function registrationOf({ path, narHash, narSize, references, deriver, signature
     ...(deriver && { deriver }),
     ...(ca && isContentAddressOf(ca, path, references) && { ca }),
   };
-}
-
-/** The bytes are not what was promised. */
-function isDamage(error: unknown): boolean {
-  return error instanceof CarportError && ['E_INTEGRITY', 'E_FORMAT'].includes(error.code);
 }

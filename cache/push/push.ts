@@ -150,7 +150,7 @@ function checkPacked(info: PathInfo, packed: PackResult): void {
   const [wanted, got] = [info.narHash, packed.narHash].map((hash) => formatHash(hash, 'sri'));
   throw new CarportError('E_INTEGRITY', `\`${info.path}\` is damaged in the store, and was not pushed`, {
     cause: new Error(`its NAR hash is ${got}, not ${wanted}`),
-    hint: '`nix-store --verify --check-contents --repair` or `carport store verify` tell more',
+    hint: `\`nix-store --verify-path ${info.path}\` or \`carport store verify\` read it again, and tell more`,
   });
 }
 

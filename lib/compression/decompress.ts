@@ -18,13 +18,26 @@ const DECOMPRESSORS: Readonly<Record<string, Decompressor>> = {
   none: (source) => source,
   zstd: decompressZstd,
   xz: decompressXz,
+  // Zeros after the last member are taken for padding, and end it.
   gzip: (source) => through(source, createGunzip()),
-  br: (source) => through(source, createBrotliDecompress()),
+  br: decompressBrotli,
 };
 
+/** What the libraries say of files that are well made, as far as they looked, and what that means. */
+const UNSUPPORTED: readonly (readonly [says: RegExp, why: string])[] = [
+  [/^Frame requires too much memory/, 'it needs a window of more than 128 MiB'],
+  [/^Dictionary mismatch/, 'it needs a dictionary, which it does not hold'],
+  [/^(Unsupported frame parameter|Version not supported)/, 'it is of a newer format'],
+  [/error code 4$/, 'it needs a dictionary of more than 64 MiB'],
+  [/error code 6$/, 'it has a filter, or a check such as SHA-256, that carport does not know'],
+  [/WINDOW_BITS$/, 'it has a large window, which is not of RFC 7932'],
+  [/^Allocation error|error code 3$/, 'it needs more memory than there is'],
+];
+
 /**
- * Decompresses an untrusted stream, in pieces of bounded size that are made only when they are asked for. Whatever the
- * library says about damaged data becomes `E_INTEGRITY`.
+ * Decompresses an untrusted stream, in pieces of bounded size that are made only when they are asked for. A piece is valid
+ * until the next one is asked for. What the library does not take becomes `E_INTEGRITY`, and what it does not know
+ * `E_UNSUPPORTED`: a wrong bit can look like that, too.
  */
 export async function* decompress(compression: string, source: Source): AsyncGenerator<Uint8Array> {
   const decompressor = Object.hasOwn(DECOMPRESSORS, compression) ? DECOMPRESSORS[compression] : undefined;
@@ -40,8 +53,20 @@ export async function* decompress(compression: string, source: Source): AsyncGen
     const failure = watched.failure();
     if (failure) throw failure.error;
     if (cause instanceof CarportError) throw cause;
-    throw new CarportError('E_INTEGRITY', `the data is damaged: it is not ${compression}`, { cause });
+    throw refused(compression, cause);
   }
+}
+
+function refused(compression: string, cause: unknown): CarportError {
+  const says = cause instanceof Error ? [cause.message, 'code' in cause ? String(cause.code) : ''] : [];
+  const unsupported = UNSUPPORTED.find(([pattern]) => says.some((text) => pattern.test(text)));
+  if (unsupported) {
+    return new CarportError('E_UNSUPPORTED', `carport cannot read the ${compression} file: ${unsupported[1]}`, {
+      cause,
+    });
+  }
+  if (says.includes('unexpected end of file')) return truncated(compression);
+  return new CarportError('E_INTEGRITY', `the file is not valid ${compression}`, { cause });
 }
 
 /** A source that remembers its own error. Without `throw`: streams hand an error of the data back to the source. */
@@ -64,24 +89,50 @@ function watch(source: Source) {
 
 const outputs = createBufferPool(PIECE_SIZE);
 
-/** Takes any number of frames, skippable ones too. */
+/** Takes any number of frames, skippable ones too, and at least one. */
 async function* decompressZstd(source: Source): AsyncGenerator<Uint8Array> {
   const { default: zstd } = await import('zstd-napi/binding.js');
   const context = new zstd.DCtx();
   context.setParameter(zstd.DParameter.windowLogMax, ZSTD_WINDOW_LOG_MAX);
   const output = outputs.take();
-  let atFrameEnd = true;
+  let atFrameEnd = false;
   for await (const input of source) {
-    for (let offset = 0, full = false; offset < input.length || full; ) {
+    // zstd answers 0 when a frame has ended and all of it was given; asked again without input, it would wait for another.
+    for (let offset = 0, holdsMore = false; offset < input.length || holdsMore; ) {
       const [expected, produced, consumed] = context.decompressStream(output, input.subarray(offset));
       offset += consumed;
-      full = produced === output.length;
       atFrameEnd = expected === 0;
+      holdsMore = produced === output.length && !atFrameEnd;
       if (produced > 0) yield output.subarray(0, produced);
     }
   }
   if (!atFrameEnd) throw truncated('zstd');
   outputs.giveBack(output);
+}
+
+/** Node passes over what comes after the end of a brotli stream. */
+async function* decompressBrotli(source: Source): AsyncGenerator<Uint8Array> {
+  const pieces = source[Symbol.asyncIterator]();
+  let given = 0;
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for (let { value, done } = await pieces.next(); !done; { value, done } = await pieces.next()) {
+      given += value.length;
+      yield value;
+    }
+  }
+  const stream = createBrotliDecompress();
+  try {
+    yield* through(counted(), stream);
+    while (given === stream.bytesWritten) {
+      const { value, done } = await pieces.next();
+      if (done) return;
+      given += value.length;
+    }
+    throw new CarportError('E_INTEGRITY', 'the file is not valid br', { cause: new Error('bytes come after its end') });
+  } finally {
+    // Not awaited: the source may never answer.
+    pieces.return?.().catch(() => undefined);
+  }
 }
 
 /** Both ends of a pipeline know when the other fails, or is no longer read. */
@@ -118,5 +169,5 @@ async function* decompressXz(source: Source): AsyncGenerator<Uint8Array> {
 }
 
 function truncated(compression: string): CarportError {
-  return new CarportError('E_INTEGRITY', `the data is damaged: the ${compression} stream is truncated`);
+  return new CarportError('E_INTEGRITY', `the ${compression} file is not whole: its end is missing`);
 }

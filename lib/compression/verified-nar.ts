@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { CarportError } from '../errors.js';
+import { CarportError, type FileFound } from '../errors.js';
 import { formatHash, type Hash, hashesEqual } from '../nix/hash.js';
 import { decompress } from './decompress.js';
+import { HEAD_SIZE, otherFormat } from './format-of.js';
 
 /** What was promised of a compressed NAR. Only NarHash and NarSize are signed. */
 export interface NarPromise {
@@ -13,8 +14,9 @@ export interface NarPromise {
 }
 
 /**
- * The NAR that an untrusted file holds. Stops at the first byte more than was promised, and throws `E_INTEGRITY` at the
- * end unless all of it is as promised: what was taken until then must not be used.
+ * The NAR that an untrusted file holds. Stops at the first byte more than was promised, and throws at the end unless all of
+ * it is as promised: what was taken until then must not be used. The error says in `file` whether the file is the one that
+ * was promised; to know that, the rest of it is read.
  */
 export async function* readVerifiedNar(
   promise: NarPromise,
@@ -37,42 +39,97 @@ export async function* readVerifiedNar(
       throw mismatch(`the NAR's hash is ${formatHash(narHash, 'sri')}, not ${formatHash(promise.narHash, 'sri')}`);
     }
     await file.finish();
+  } catch (error) {
+    throw await file.explain(error);
   } finally {
     file.close();
   }
 }
 
 /** Passes a file's bytes through and compares them with what the narinfo says of it. */
-function checkFile({ fileHash, fileSize, narSize }: NarPromise, source: AsyncIterable<Uint8Array>) {
+function checkFile(promise: NarPromise, source: AsyncIterable<Uint8Array>) {
+  const { compression, fileHash, fileSize, narSize } = promise;
   const limit = fileSize ?? largestFile(narSize);
   const hasher = createHash(fileHash?.algorithm ?? 'sha256');
-  let size = 0;
   const pieces = source[Symbol.asyncIterator]();
+  let size = 0;
+  let head: Uint8Array = new Uint8Array();
+  let sourceFailed = false;
+  let compared: Promise<Comparison> | undefined;
+
   const take = async (): Promise<Uint8Array | undefined> => {
-    const { value, done } = await pieces.next();
+    const { value, done } = await pieces.next().catch((error) => {
+      sourceFailed = true;
+      throw error;
+    });
     if (done) return undefined;
+    if (size < HEAD_SIZE) head = Buffer.concat([head, value.subarray(0, HEAD_SIZE - size)]);
     size += value.length;
-    if (size > limit) throw mismatch(`the file is larger than its ${limit} bytes`);
     hasher.update(value);
     return value;
   };
+  const readAndCompare = async (): Promise<Comparison> => {
+    while (size <= limit && (await take()) !== undefined);
+    const isTold = fileHash !== undefined || fileSize !== undefined;
+    if (size > limit) return { why: tooLarge(limit), ...(isTold && { file: 'another' }) };
+    const hash = fileHash && { algorithm: fileHash.algorithm, digest: hasher.digest() };
+    if (hash && !hashesEqual(hash, fileHash)) {
+      const [found, told] = [hash, fileHash].map((each) => formatHash(each, 'sri'));
+      return { file: 'another', why: `the file's hash is ${found}, not ${told}` };
+    }
+    const file = hash && { file: 'as told' as const };
+    if (fileSize === undefined || size === fileSize) return { ...file };
+    return { file: 'another', ...file, why: `the file has ${size} bytes, not ${fileSize}` };
+  };
+  const compare = () => (compared ??= readAndCompare());
+
   return {
     async *bytes(): AsyncGenerator<Uint8Array> {
-      for (let bytes = await take(); bytes !== undefined; bytes = await take()) yield bytes;
+      for (let bytes = await take(); bytes !== undefined; bytes = await take()) {
+        if (size > limit) throw mismatch(tooLarge(limit));
+        yield bytes;
+      }
     },
     /** Takes what the decompressor left, and compares. */
     async finish(): Promise<void> {
-      while ((await take()) !== undefined);
-      if (fileSize !== undefined && size !== fileSize) throw mismatch(`the file has ${size} bytes, not ${fileSize}`);
-      if (fileHash && Buffer.compare(hasher.digest(), fileHash.digest) !== 0) {
-        throw mismatch('the file does not have its hash');
+      const { file, why } = await compare();
+      if (why === undefined) return;
+      const cause = new Error('the NAR in it is what was signed, all the same');
+      throw new CarportError('E_INTEGRITY', why, { cause, file: file === 'another' ? 'another with the NAR' : file });
+    },
+    /** What a failure says of the file. The rest of it is read, unless that is more than the NAR can take. */
+    async explain(error: unknown): Promise<unknown> {
+      const isContent = error instanceof CarportError && error.file === undefined && !sourceFailed;
+      if (!isContent || (size === 0 && error.code === 'E_UNSUPPORTED')) return error;
+      const { file, why } = limit <= largestFile(narSize) ? await compare() : {};
+      const format = otherFormat(compression, head);
+      const reason = format
+        ? new CarportError(error.code, `the file is ${format}, and its narinfo says ${compression}`, { cause: error })
+        : error;
+      if (file === 'another' && why !== reason.message) {
+        return new CarportError('E_INTEGRITY', why!, { cause: reason, file });
       }
+      // Of a file that may be damaged nothing tells that a better reader would read it.
+      const code = file === 'as told' ? reason.code : 'E_INTEGRITY';
+      // One that is not compressed is the NAR itself, of which the hash is signed.
+      const found = file ?? (compression === 'none' ? 'another' : undefined);
+      return new CarportError(code, reason.message, { cause: reason.cause, file: found });
     },
     /** Lets the source go. Not awaited: a source that does not answer would hold up the error. */
     close(): void {
       pieces.return?.().catch(() => undefined);
     },
   };
+}
+
+interface Comparison {
+  readonly file?: FileFound;
+  /** What is not as promised. */
+  readonly why?: string;
+}
+
+function tooLarge(limit: number): string {
+  return `the file is larger than its ${limit} bytes`;
 }
 
 /** Where nothing is promised of the file: no compressor makes that much more of a NAR, and a source may never end. */

@@ -50,6 +50,6 @@ async function* checkedNar(store: Store, info: PathInfo): AsyncGenerator<Uint8Ar
   if (hashesEqual(narHash, info.narHash) && narSize === info.narSize) return;
   throw new CarportError('E_INTEGRITY', `\`${info.path}\` is damaged in the store: the export is no good`, {
     cause: new Error(`its NAR hash is ${formatHash(narHash, 'sri')}, not ${formatHash(info.narHash, 'sri')}`),
-    hint: '`nix-store --verify --check-contents --repair` or `carport store verify` tell more',
+    hint: `\`nix-store --verify-path ${info.path}\` or \`carport store verify\` read it again, and tell more`,
   });
 }

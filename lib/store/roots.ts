@@ -87,7 +87,7 @@ async function readNote(note: string): Promise<string> {
   } catch (cause) {
     throw new CarportError('E_INTEGRITY', `\`${note}\` is no link to an out-link`, {
       cause,
-      hint: 'if you do not know what it is for, remove it',
+      hint: 'carport makes only links there, and collects nothing until it knows what to keep: look at what it is, and move it elsewhere',
     });
   }
 }
@@ -104,7 +104,7 @@ async function linkedPath(
     if (cause instanceof CarportError && ['E_NOT_FOUND', 'E_USAGE'].includes(cause.code)) return undefined;
     throw new CarportError('E_IO', `the out-link \`${link}\` cannot be read, and what it points to may be in use`, {
       cause,
-      hint: 'make it readable; if it is not used any more, remove it',
+      hint: 'make it readable; only if you know that it is not used any more, remove it',
     });
   }
 }

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { isErrno } from '../errors.js';
+import { CarportError, isErrno } from '../errors.js';
 import { namesIn } from '../filesystem/presence.js';
 import { formatHash, hashesEqual } from '../nix/hash.js';
 import type { PathInfo } from '../nix/narinfo.js';
@@ -17,11 +17,14 @@ import { missingReferences } from './walk-references.js';
 /** What is wrong with a path of a store. */
 export interface StoreProblem {
   readonly path: string;
-  readonly problem: 'missing' | 'damaged' | 'damaged metadata' | 'incomplete';
+  readonly problem: 'missing' | 'damaged' | 'damaged metadata' | 'unreadable' | 'incomplete';
   readonly detail: string;
 }
 
-/** Of a path that has these its own files or metadata are no good: `--repair` gives it up. The others lack others. */
+/**
+ * Of a path that has these its own files or metadata are no good: `--repair` gives it up. Of what cannot be read nothing is
+ * known, and the others lack others.
+ */
 export const OWN_PROBLEMS: readonly StoreProblem['problem'][] = ['missing', 'damaged', 'damaged metadata'];
 
 export interface VerifyResult {
@@ -118,14 +121,19 @@ async function withoutCollected(store: Store, problems: readonly StoreProblem[])
 
 async function contentProblems(store: OwnStore, pool: WorkerPool, info: PathInfo): Promise<readonly StoreProblem[]> {
   const { path } = info;
+  const hash = async () => (await pool.run({ type: 'hash', path: store.realPath(info) })).narHash;
   try {
-    const { narHash } = await pool.run({ type: 'hash', path: store.realPath(info) });
-    if (hashesEqual(narHash, info.narHash)) return [];
+    const first = await hash();
+    if (hashesEqual(first, info.narHash)) return [];
+    // What is damaged stays so: what reads otherwise now is whole, or its disk or memory cannot be trusted.
+    const narHash = await hash();
     const detail = `its hash is ${formatHash(narHash, 'sri')}, not ${formatHash(info.narHash, 'sri')}`;
-    return [{ path, problem: 'damaged', detail }];
+    if (hashesEqual(narHash, first)) return [{ path, problem: 'damaged', detail }];
+    return [{ path, problem: 'unreadable', detail: 'it has other bytes each time that it is read' }];
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return [{ path, problem: 'missing', detail: 'its files are gone' }];
-    return [{ path, problem: 'damaged', detail: error instanceof Error ? error.message : String(error) }];
+    const problem = error instanceof CarportError ? 'damaged' : 'unreadable';
+    return [{ path, problem, detail: error instanceof Error ? error.message : String(error) }];
   }
 }
 

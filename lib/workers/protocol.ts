@@ -1,4 +1,4 @@
-import { CarportError, type ErrorCode } from '../errors.js';
+import { CarportError, type ErrorCode, type FileFound } from '../errors.js';
 import type { Job } from './jobs.js';
 
 /** From the pool to a worker; `id` tells jobs apart. Bytes are moved, not copied. */
@@ -27,6 +27,7 @@ export interface SerializedError {
   readonly syscall?: string;
   readonly path?: string;
   readonly hint?: string;
+  readonly file?: FileFound;
   readonly stack?: string;
   readonly expected: boolean;
   readonly cause?: SerializedError;
@@ -41,16 +42,17 @@ export function serializeError(error: unknown): SerializedError {
     ...('syscall' in error && { syscall: String(error.syscall) }),
     ...('path' in error && { path: String(error.path) }),
     ...(error instanceof CarportError && error.hint !== undefined && { hint: error.hint }),
+    ...(error instanceof CarportError && error.file !== undefined && { file: error.file }),
     ...(error.stack !== undefined && { stack: error.stack }),
     ...(error.cause !== undefined && { cause: serializeError(error.cause) }),
   };
 }
 
 export function deserializeError(serialized: SerializedError): Error {
-  const { message, code, syscall, path, hint, stack, expected, cause } = serialized;
+  const { message, code, syscall, path, hint, file, stack, expected, cause } = serialized;
   const reason = cause && deserializeError(cause);
   const error = expected
-    ? new CarportError(code as ErrorCode, message, { ...(hint && { hint }), cause: reason })
+    ? new CarportError(code as ErrorCode, message, { ...(hint && { hint }), ...(file && { file }), cause: reason })
     : Object.assign(new Error(message, { cause: reason }), code && { code }, syscall && { syscall }, path && { path });
   if (stack !== undefined) error.stack = stack;
   return error;

@@ -31,12 +31,26 @@ export async function readCompressedNar(
       yield bytes;
     }
   }
+  let refusal: CarportError | undefined;
   for await (const bytes of readVerifiedNar(promise, counted())) {
-    take(bytes, decoder.push(bytes));
+    refusal ??= refusalOf(() => take(bytes, decoder.push(bytes)));
     progress(bytes.length);
   }
-  decoder.end();
+  refusal ??= refusalOf(() => decoder.end());
+  // All of it was read, and is what was signed.
+  if (refusal) throw new CarportError(refusal.code, refusal.message, { cause: refusal.cause, file: 'as told' });
   return fileSize;
+}
+
+/** The error of what is no NAR. The rest is still read: its hash tells whether it was damaged, or was never one. */
+function refusalOf(action: () => void): CarportError | undefined {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof CarportError && error.code === 'E_FORMAT') return error;
+    throw error;
+  }
+  return undefined;
 }
 
 /** Most NARs are smaller than this: they are read in one go. */

@@ -1,9 +1,11 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type NarPromise, readVerifiedNar } from '#lib/compression/verified-nar.js';
+import type { CarportError, FileFound } from '#lib/errors.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { gather, noise, stream } from '../../support/files.js';
-import { frameOf, skippableFrame } from '../../support/zstd.js';
+import { FILE_TOKENS, narOf } from '../../support/nar.js';
+import { frameOf, frameWithWindow, skippableFrame } from '../../support/zstd.js';
 
 const NAR = noise(200_000);
 
@@ -29,12 +31,18 @@ async function read(promise: NarPromise, file: Uint8Array, pieceSize?: number) {
     for await (const piece of readVerifiedNar(promise, stream(file, pieceSize))) pieces.push(Buffer.from(piece));
     return { bytes: bytes(), error: undefined };
   } catch (error) {
-    return { bytes: bytes(), error: error as Error & { code: string } };
+    return { bytes: bytes(), error: error as CarportError };
   }
 }
 
-async function expectRefusal(reason: string, promise: NarPromise, file: Uint8Array): Promise<Buffer> {
+async function expectRefusal(
+  reason: string,
+  promise: NarPromise,
+  file: Uint8Array,
+  found?: FileFound,
+): Promise<Buffer> {
   const { bytes, error } = await read(promise, file);
+  if (found) expect(error?.file).toBe(found);
   expect(error?.message).toContain(reason);
   expect(error?.code).toBe('E_INTEGRITY');
   return bytes;
@@ -75,11 +83,7 @@ describe('reading a NAR that is verified', () => {
   });
 
   it('refuses a file with another hash than was promised', async () => {
-    await expectRefusal(
-      'the file does not have its hash',
-      promiseOf(FILE, { fileHash: hashBytes('sha256', '') }),
-      FILE,
-    );
+    await expectRefusal("the file's hash is sha256-", promiseOf(FILE, { fileHash: hashBytes('sha256', '') }), FILE);
     const other = promiseOf(FILE, { fileHash: hashBytes('sha512', FILE) });
     expect((await read(other, FILE)).error).toBeUndefined();
   });
@@ -96,7 +100,7 @@ describe('reading a NAR that is verified', () => {
 
   it('refuses bytes after the last frame', async () => {
     const file = Buffer.concat([FILE, Buffer.from('trailing bytes')]);
-    await expectRefusal('it is not zstd', signedOnly(promiseOf(file)), file);
+    await expectRefusal('not valid zstd', signedOnly(promiseOf(file)), file);
     await expectRefusal(`larger than its ${FILE.length} bytes`, promiseOf(FILE), file);
   });
 
@@ -107,7 +111,87 @@ describe('reading a NAR that is verified', () => {
     expect((await read(promiseOf(whole, gzip), whole)).error).toBeUndefined();
     await expectRefusal(`larger than its ${whole.length} bytes`, promiseOf(whole, gzip), file);
     const { fileSize: _, ...withoutSize } = promiseOf(whole, gzip);
-    await expectRefusal('the file does not have its hash', withoutSize, file);
+    await expectRefusal("the file's hash is sha256-", withoutSize, file);
+  });
+
+  describe('tells of a file that it refuses', () => {
+    const flipped = Buffer.from(FILE);
+    flipped[FILE.length >> 1]! ^= 1;
+    const otherNar = promiseOf(FILE, { narHash: hashBytes('sha256', 'other') });
+    const without = (name: 'fileHash' | 'fileSize', { [name]: _, ...promise }: NarPromise): NarPromise => promise;
+
+    it.each<[string, FileFound | undefined, NarPromise, Uint8Array]>([
+      ['that it is another: a bit', 'another', promiseOf(FILE), flipped],
+      ['that it is another: its end', 'another', promiseOf(FILE), FILE.subarray(0, -1)],
+      [
+        'that it is another: its end, by the size only',
+        'another',
+        without('fileHash', promiseOf(FILE)),
+        FILE.subarray(0, -1),
+      ],
+      ['that it is another: more', 'another', promiseOf(FILE), Buffer.concat([FILE, FILE])],
+      ['that it is another: nothing in it', 'another', promiseOf(FILE), Buffer.alloc(0)],
+      ['that it is as told, and no zstd', 'as told', promiseOf(flipped), flipped],
+      ['that it is as told, and another NAR', 'as told', otherNar, FILE],
+      ['that it is as told, and a larger NAR', 'as told', promiseOf(FILE, { narSize: 10 }), FILE],
+      ['that it is as told, and a smaller NAR', 'as told', promiseOf(FILE, { narSize: NAR.length + 1 }), FILE],
+      ['that it is as told, by the hash only', 'as told', without('fileSize', otherNar), FILE],
+      ['that it is as told, but for its size', 'as told', promiseOf(FILE, { fileSize: FILE.length + 1 }), FILE],
+      [
+        'that it holds the NAR all the same',
+        'another with the NAR',
+        promiseOf(FILE, { fileHash: hashBytes('sha256', '') }),
+        FILE,
+      ],
+      ['nothing, where nothing is told', undefined, signedOnly(promiseOf(FILE)), flipped],
+      ['nothing, where the size is told only', undefined, without('fileHash', otherNar), FILE],
+      [
+        'that it is another when it is the NAR itself',
+        'another',
+        signedOnly(promiseOf(NAR, { compression: 'none' })),
+        flipped,
+      ],
+    ])('%s', async (_, found, promise, file) => {
+      for (const pieceSize of [100, 1_000_000]) {
+        expect((await read(promise, file, pieceSize)).error).toMatchObject({ code: 'E_INTEGRITY', file: found });
+      }
+    });
+
+    it.each([
+      ['gzip', gzipSync(NAR), 'zstd', 'the file is gzip, and its narinfo says zstd'],
+      ['zstd', FILE, 'xz', 'the file is zstd, and its narinfo says xz'],
+      ['zstd', FILE, 'none', 'the file is zstd, and its narinfo says none'],
+      ['a NAR', narOf(...FILE_TOKENS), 'br', 'the file is a NAR that is not compressed, and its narinfo says br'],
+      ['bzip2', Buffer.from('BZh91AY&SY'), 'gzip', 'the file is bzip2, and its narinfo says gzip'],
+      ['a page', Buffer.from('\n<!DOCTYPE html><html>'), 'zstd', 'the file is a web page, and its narinfo says zstd'],
+    ])('that it is %s, whatever the narinfo says', async (_, file, compression, message) => {
+      for (const pieceSize of [1, 1_000_000]) {
+        expect((await read(promiseOf(file, { compression }), file, pieceSize)).error?.message).toBe(message);
+      }
+      expect((await read(signedOnly(promiseOf(file, { compression })), file)).error?.message).toBe(message);
+    });
+
+    it('that it is not supported only where it is known to be whole', async () => {
+      const file = frameWithWindow((31 - 10) << 3);
+      expect((await read(promiseOf(file), file)).error).toMatchObject({ code: 'E_UNSUPPORTED', file: 'as told' });
+      expect((await read(promiseOf(FILE), file)).error).toMatchObject({ code: 'E_INTEGRITY', file: 'another' });
+      const unsure = (await read(signedOnly(promiseOf(file)), file)).error;
+      expect(unsure).toMatchObject({ code: 'E_INTEGRITY', file: undefined });
+      expect(unsure?.message).toContain('window of more than 128 MiB');
+    });
+
+    it('reads no more of it than a NAR of that size can take', async () => {
+      let taken = 0;
+      async function* source() {
+        for (let piece = 0; piece < 1000; piece++) {
+          taken += 64 * 1024;
+          yield noise(64 * 1024);
+        }
+      }
+      const promise = promiseOf(FILE, { fileSize: 1000 * 64 * 1024 });
+      await expect(gather(readVerifiedNar(promise, source()))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+      expect(taken).toBeLessThan(2_000_000);
+    });
   });
 
   it('checks a file that is not compressed as well', async () => {

@@ -1,0 +1,72 @@
+import { CarportError } from '../lib/errors.js';
+import type { NarInfo } from '../lib/nix/narinfo.js';
+import type { ObjectStore } from './object-store/object-store.js';
+
+/** Whether an error is about the content of a NAR: it is not what was promised, or carport does not read it. */
+export function isAboutContent(error: unknown): error is CarportError {
+  return error instanceof CarportError && ['E_INTEGRITY', 'E_FORMAT', 'E_UNSUPPORTED'].includes(error.code);
+}
+
+/**
+ * The error of a NAR that was refused, each time that it was read. It says no more than is known: a file is damaged when it
+ * has twice the same bytes that its narinfo does not tell of. Only of such a one a hint may say to remove it.
+ */
+export function refusedNar(info: NarInfo, objects: ObjectStore, failures: readonly CarportError[]): CarportError {
+  const last = failures.at(-1)!;
+  const { says, hint } = judge(info, objects, failures, last);
+  const code = last.code === 'E_UNSUPPORTED' ? 'E_UNSUPPORTED' : 'E_INTEGRITY';
+  return new CarportError(code, `the NAR of \`${info.path}\` in \`${objects.url}\` ${says}`, { cause: last, hint });
+}
+
+function judge(
+  { path, url }: NarInfo,
+  objects: ObjectStore,
+  failures: readonly CarportError[],
+  last: CarportError,
+): { readonly says: string; readonly hint: string } {
+  const tryNix = `see whether Nix takes it, with \`nix copy --from '${objects.url}' ${path}\``;
+  const kept = 'nothing of it was kept';
+  if (last.code === 'E_UNSUPPORTED') {
+    return {
+      says: 'cannot be read',
+      hint: last.hint ?? `nothing is wrong with \`${url}\`: Nix may read it; or push the path with another compression`,
+    };
+  }
+  if (last.file === 'as told') {
+    return {
+      says: 'cannot be used',
+      hint: `${kept}; \`${url}\` is as its writer left it, nothing has damaged it since: ${tryNix}; if it does, report it as an error of carport, else to who wrote it`,
+    };
+  }
+  if (last.file === undefined) {
+    return {
+      says: 'cannot be used',
+      hint: `${kept}; its narinfo has no FileHash to compare, so nothing tells whether \`${url}\` was damaged or written so: ${tryNix}`,
+    };
+  }
+  if (failures.some(({ message }) => message !== last.message)) {
+    return {
+      says: 'comes with other bytes each time',
+      hint: `${kept}; something on the way damages it, or the memory or disk of a machine: the file in the cache may be whole; try another network or machine`,
+    };
+  }
+  if (last.file === 'another with the NAR') {
+    return {
+      says: 'is in another file than its narinfo says',
+      hint: `${kept}; \`${url}\` or its narinfo was changed after it was written, but what it holds is whole: Nix, which does not compare, takes it`,
+    };
+  }
+  if (failures.length === 1) {
+    return {
+      says: 'is damaged, or was damaged on the way',
+      hint: `${kept}; \`carport pull\` reads it again, and tells which`,
+    };
+  }
+  const elsewhere = objects.localPath
+    ? ''
+    : 'read it from another machine, to see that nothing on the way damages it; then ';
+  return {
+    says: 'is damaged',
+    hint: `${kept}; \`${url}\` had the same wrong bytes each of ${failures.length} times: ${elsewhere}push the path again with \`--check-all\`, which replaces a NAR of a wrong size; one of the right size remove first`,
+  };
+}
