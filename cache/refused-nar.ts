@@ -29,7 +29,9 @@ function judge(
   if (last.code === 'E_UNSUPPORTED') {
     return {
       says: 'cannot be read',
-      hint: last.hint ?? `nothing is wrong with \`${url}\`: Nix may read it; or push the path with another compression`,
+      hint:
+        last.hint ??
+        `\`${url}\` is as its writer left it: Nix may read it; or push the path with another compression, to another cache`,
     };
   }
   if (last.file === 'as told') {

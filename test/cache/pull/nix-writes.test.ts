@@ -1,7 +1,8 @@
-import { lstat, readdir, readFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseHash, renderHash } from '#lib/nix/hash.js';
+import { noise } from '../../support/files.js';
 import { createNixStore, describeWithNix, type NixStore } from '../../support/nix.js';
 import { type KeyFile, useSandbox } from '../../support/sandbox.js';
 
@@ -37,7 +38,7 @@ describeWithNix('a cache written by `nix copy`, without Nix', () => {
 
   const hashOf = (path: string) => box().succeed(['hash', 'path', path, '--format', 'nix32']);
 
-  it.each(['zstd', 'xz', 'none'])('is pulled whole (%s)', async (compression) => {
+  it.each(['zstd', 'xz', 'gzip', 'br', 'none'])('is pulled whole (%s)', async (compression) => {
     const cache = box().path(`cache-${compression}`);
     const to = `file://${cache}?compression=${compression}&secret-key=${key.file}&write-nar-listing=1`;
     await builder.run('nix', ['copy', '--to', to, everything]);
@@ -110,6 +111,70 @@ describeWithNix('a cache written by `nix copy`, without Nix', () => {
       '--store',
       box().path('s3'),
     ]);
+  });
+});
+
+/** Bytes of a NAR around those of a plain file of more than 8 bytes, without padding. */
+const AROUND = 112;
+const PIECE = 256 * 1024;
+
+describeWithNix('paths of sizes around a buffer that `nix copy` wrote, without Nix', () => {
+  const box = useSandbox('all');
+  let builder: NixStore;
+  let paths: readonly string[];
+  beforeAll(async () => {
+    builder = await createNixStore();
+    const sizes = [
+      0,
+      1,
+      PIECE - 2 * AROUND,
+      PIECE - AROUND - 8,
+      PIECE - AROUND,
+      PIECE - AROUND + 1,
+      PIECE,
+      2 * PIECE - AROUND,
+      3 * PIECE - AROUND,
+      4 * PIECE - AROUND,
+      4 * PIECE,
+    ];
+    const files = sizes.flatMap((size) => {
+      const contents = {
+        text: Buffer.alloc(size, 'text\n'),
+        noise: noise(size),
+        mixed: Buffer.concat([noise(size >> 1), Buffer.alloc(size - (size >> 1))]),
+      };
+      return Object.entries(contents).map(([kind, bytes]) => ({ name: join(builder.root, `${kind}-${size}`), bytes }));
+    });
+    for (const { name, bytes } of files) await writeFile(name, bytes);
+    const added = await builder.run('nix-store', ['--add', ...files.map(({ name }) => name)]);
+    paths = added.split('\n').sort();
+    expect(paths).toHaveLength(files.length);
+  });
+  afterAll(() => builder.remove());
+
+  it.each([
+    ['zstd', ''],
+    ['zstd', '&compression-level=19'],
+    ['zstd', '&parallel-compression=true'],
+    ['xz', '&compression-level=0'],
+    ['gzip', ''],
+    ['br', '&compression-level=1'],
+    ['none', ''],
+  ])('are pulled whole, and pushed on (%s%s)', { timeout: 60_000 }, async (compression, more) => {
+    const name = `${compression}${more}`;
+    const cache = box().path(name, 'nix');
+    await builder.run('nix', ['copy', '--to', `file://${cache}?compression=${compression}${more}`, ...paths]);
+    const store = box().path(name, 'store');
+    const pulled = await box().succeed(['pull', ...paths, '--from', cache, '--allow-unsigned', '--store', store]);
+    expect([...pulled.lines].sort()).toEqual(paths);
+    for (const path of paths) {
+      expect((await readFile(store + path)).equals(await readFile(builder.realPath(path))), path).toBe(true);
+    }
+    const own = box().path(name, 'own');
+    await box().succeed(['push', ...paths, '--store', store, '--to', own]);
+    await box().succeed(['pull', ...paths, '--from', own, '--allow-unsigned', '--store', box().path(name, 'again')]);
+    const verified = await box().succeed(['store', 'verify', '--store', box().path(name, 'again')]);
+    expect(verified.stderr).toContain(`${paths.length} paths checked, all whole`);
   });
 });
 

@@ -1,10 +1,12 @@
 import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { hashBytes } from '#lib/nix/hash.js';
 import { baseNameOf } from '#lib/nix/store-path.js';
 import { collectGarbage } from '#lib/store/collect-garbage.js';
 import { openOwnStore } from '#lib/store/own-store.js';
 import { unregisterDamaged, verifyStore } from '#lib/store/verify.js';
+import type { WorkerPool } from '#lib/workers/pool.js';
 import { directoryOf, fileOf, linkTo, removeAll, useDirectory, writeTree } from '../../support/files.js';
 import { infoOf, metadataOf, placeTree, writerOf } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
@@ -58,6 +60,39 @@ describe('verifying a store', () => {
     expect(problems).toEqual([
       { path: b.path, problem: 'damaged', detail: expect.stringMatching(/^its hash is sha256-.*=, not sha256-.*=$/) },
     ]);
+  });
+
+  it('calls damaged only what has the same wrong bytes when it is read again', async () => {
+    const { store, b } = await chain();
+    let reads = 0;
+    const doubtful: WorkerPool = {
+      ...pool,
+      async run(job, options) {
+        const result = await pool.run(job, options);
+        if (job.type !== 'hash' || !job.path.endsWith(baseNameOf(b.path)) || ++reads > 1) return result;
+        return { ...result, narHash: hashBytes('sha256', 'other') };
+      },
+    };
+    const { problems } = await verifyStore(store, store, doubtful);
+    expect(problems).toMatchObject([{ path: b.path, problem: 'unreadable' }]);
+    expect(await unregisterDamaged(store, problems)).toEqual([]);
+  });
+
+  it('does not give up what cannot be read now', async () => {
+    const { store, b } = await chain();
+    const failing: WorkerPool = {
+      ...pool,
+      async run(job, options) {
+        if (job.type === 'hash' && job.path.endsWith(baseNameOf(b.path))) {
+          throw Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' });
+        }
+        return pool.run(job, options);
+      },
+    };
+    const { problems } = await verifyStore(store, store, failing);
+    expect(problems).toEqual([{ path: b.path, problem: 'unreadable', detail: 'EACCES: permission denied' }]);
+    expect(await unregisterDamaged(store, problems)).toEqual([]);
+    expect((await verifyStore(store, store, pool)).problems).toEqual([]);
   });
 
   it('finds a path whose files are gone', async () => {
