@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Emit } from '../lib/events.js';
 import type { CommonOptions, Context } from './context.js';
 import { EXIT_CODES } from './exit-code.js';
+import { refuseKeysInSettings } from './misplaced-keys.js';
 import { readSettings, SETTINGS, type SettingKey, type Settings } from './settings.js';
 
 /** A command that moves paths, while it runs. */
@@ -46,14 +47,16 @@ export function settingOption(key: SettingKey, argument: string): Option {
   return parsed.argParser((value: string, before: readonly string[] = []) => (list ? [...before, value] : [value]));
 }
 
-/** The settings that hold for a command, its own options first. */
-export function settingsOf(options: Record<string, unknown>, context: Context): Promise<Settings> {
+/** The settings that hold for a command, its own options first. Throws where one of them is a secret key. */
+export async function settingsOf(options: Record<string, unknown>, context: Context): Promise<Settings> {
   const given: Partial<Record<SettingKey, readonly string[]>> = {};
   for (const key of Object.keys(SETTINGS) as SettingKey[]) {
     const value = options[camelCase(SETTINGS[key].option.slice(2))];
     if (Array.isArray(value)) given[key] = value;
   }
-  return readSettings(given, context.env, process.cwd());
+  const settings = await readSettings(given, context.env, process.cwd());
+  refuseKeysInSettings(settings);
+  return settings;
 }
 
 /** Parses a number of an option. */

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { CarportError } from '../lib/errors.js';
 import { printableLine } from './printable.js';
+import { redact, redactWords } from './redact.js';
 
 /** A stream for output, which may be a terminal. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -35,7 +36,12 @@ export function watchOutput(output: Output): void {
   output.on('error', (error) => failures.set(output, error));
 }
 
-/** Writes data, and waits until the stream can take more. Throws `OutputClosed`, or what went wrong with the stream. */
+/**
+ * Writes data as it is: files, archives and what was in them must not change. Everything else goes through the functions
+ * below, which let no secret out.
+ *
+ * Waits until the stream can take more. Throws `OutputClosed`, or what went wrong with the stream.
+ */
 export async function write(output: Output, data: string | Uint8Array): Promise<void> {
   throwFailure(output);
   if (output.write(data)) return;
@@ -63,17 +69,27 @@ function throwFailure(output: Output): void {
 
 /** Says something to people; that nobody listens must not stop the work. */
 export function say(context: Context, text: string): void {
-  if (!failures.has(context.stderr)) context.stderr.write(text);
+  if (!failures.has(context.stderr)) context.stderr.write(redactWords(text));
 }
 
 /** Writes one a line. */
 export async function writeLines(output: Output, lines: Iterable<string>): Promise<void> {
-  await write(output, [...lines].map((line) => `${line}\n`).join(''));
+  await write(output, redact([...lines].map((line) => `${line}\n`).join('')));
 }
 
 /** Writes one JSON document, with the version of its shape. */
 export async function writeJson(output: Output, value: object): Promise<void> {
-  await write(output, `${JSON.stringify({ version: 1, ...value }, undefined, 2)}\n`);
+  await write(output, `${renderJson({ version: 1, ...value }, 2)}\n`);
+}
+
+/** The same in one line, of many; nobody waits. */
+export function writeJsonLine(output: Output, value: object): void {
+  output.write(`${renderJson({ version: 1, ...value })}\n`);
+}
+
+/** Secrets are looked for before characters are escaped. */
+function renderJson(value: object, indent?: number): string {
+  return JSON.stringify(value, (_, each: unknown) => (typeof each === 'string' ? redact(each) : each), indent);
 }
 
 /** Says something to people in one line, unless they asked for quiet. */

@@ -1,6 +1,8 @@
 import { CarportError } from '../lib/errors.js';
 import { readSecretFile } from '../lib/filesystem/secret-file.js';
 import { type PublicKey, parsePublicKey, parseSecretKey, type SecretKey } from '../lib/signing/key.js';
+import { misplacedKey } from '../lib/signing/misplaced-key.js';
+import { looksLikeKey, mayBeKey } from '../lib/signing/secret-form.js';
 import type { Setting } from './settings.js';
 
 /** Reads the keys to sign with. */
@@ -15,7 +17,11 @@ export async function loadSecretKeys(files: readonly string[]): Promise<readonly
 }
 
 export async function loadSecretKey(file: string): Promise<SecretKey> {
-  const text = await readSecretFile(file);
+  if (looksLikeKey(file)) throw misplacedKey('the name of the secret key file');
+  const text = await readSecretFile(file).catch((error) => {
+    // Without its name, or in part, a key looks like a name of a file.
+    throw mayBeKey(file) ? misplacedKey('the name of the secret key file') : error;
+  });
   try {
     return parseSecretKey(text);
   } catch (cause) {

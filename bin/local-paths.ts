@@ -7,7 +7,8 @@ import { resolveStorePath } from '../lib/store/resolve.js';
 import type { Store } from '../lib/store/store.js';
 import type { Context } from './context.js';
 import { expandStdin } from './paths.js';
-import { type Settings, singleValue } from './settings.js';
+import { storeOf } from './places.js';
+import type { Settings } from './settings.js';
 
 /** What is on this machine: paths, and pins that were pulled. */
 export interface LocalPaths {
@@ -19,7 +20,7 @@ export interface LocalPaths {
 
 /** What `--store` names, or all that there is. */
 export async function openLocalPaths(settings: Settings, { env }: Context): Promise<LocalPaths> {
-  const selection = singleValue(settings.store);
+  const selection = storeOf(settings.store);
   const store = await openStoreForReading(selection, env);
   const own = openOwnForReading(selection, env);
   const nix = selection === undefined || selection === NIX ? [nixPins(env)] : [];

@@ -6,12 +6,16 @@ import { COMMAND_GROUPS, COMMANDS, type CommandEntry } from './commands.js';
 import { type Context, flush, OutputClosed, write, writeJson } from './context.js';
 import { reportError } from './error-output.js';
 import { EXIT_CODES, ExitWith } from './exit-code.js';
+import { refuseKeysIn } from './misplaced-keys.js';
+import { rememberSecretsOf } from './redact.js';
 import { versions } from './versions.js';
 
 /** Runs one command line and returns its exit code. */
 export async function runCommandLine(words: readonly string[], context: Context): Promise<number> {
   const { args, operands } = splitCommandLine(words);
+  rememberSecretsOf(context.env);
   try {
+    refuseKeysIn(args);
     await runCommand(args, operands ? { ...context, operands } : context);
     await flush(context.stdout);
     return 0;

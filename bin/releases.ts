@@ -1,6 +1,7 @@
 import type { IndexOptions } from '../index-generator/index-files.js';
 import { type Forge, webAddress } from '../index-generator/links.js';
 import { CarportError } from '../lib/errors.js';
+import { mistakeIn } from '../lib/mistaken-place.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import { type TrustPolicy, withOwnKeys } from '../lib/signing/trust.js';
 import { type ChannelRule, channelRule } from '../release/version.js';
@@ -65,11 +66,21 @@ function titleOf(setting: Setting): string | undefined {
   });
 }
 
+/** `new URL` takes `https:host` and `https:///host`, too, and another host for it. */
+const WEB = /^https?:\/\/[^/\\]/i;
+
+/** Words of what was given would be on a public page. */
+function checkAddress(text: string, what: string): void {
+  const mistake = mistakeIn(text);
+  if (mistake) throw new CarportError('E_USAGE', `${what} ${mistake.reason}`, { hint: mistake.hint });
+}
+
 /** With a `/` at the end. */
 function baseUrlOf(setting: Setting): string | undefined {
   const text = singleValue(setting);
   if (text === undefined) return undefined;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  checkAddress(text, `the address for users (${setting.origin})`);
+  const url = URL.canParse(text) && WEB.test(text) ? new URL(text) : undefined;
   const isPlain =
     url && /^https?:$/.test(url.protocol) && `${url.username}${url.password}${url.search}${url.hash}` === '';
   if (!isPlain) {
@@ -91,7 +102,8 @@ function forgeOf({ forge, 'forge-kind': kindSetting }: Settings): Forge | undefi
     });
   }
   if (address === undefined) return undefined;
-  const url = webAddress(address);
+  checkAddress(address, `the address of the sources (${forge.origin})`);
+  const url = WEB.test(address) ? webAddress(address) : undefined;
   if (url === undefined) {
     throw new CarportError('E_USAGE', `the address of the sources (${forge.origin}) is not that of a web site`, {
       hint: 'give that of the project, such as `https://git.example.org/owner/project`',

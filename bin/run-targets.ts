@@ -9,6 +9,7 @@ import type { PullCommandOptions } from './actions/pull.js';
 import { settingsOf } from './command.js';
 import type { Context } from './context.js';
 import { type LocalPaths, openLocalPaths, pulledPaths, resolveLocalPath } from './local-paths.js';
+import { cachesOf } from './places.js';
 
 /** What a command is run with. */
 export interface RunTargets {
@@ -34,7 +35,7 @@ export async function resolveForRun(
   const settings = await settingsOf({ ...options }, context);
   const here = await openLocalPaths(settings, context);
   const { store, own } = here;
-  const urls = settings.from.values;
+  const urls = cachesOf(settings.from);
   const caches = urls.length > 0 ? await namesOfCaches(urls, context) : undefined;
   if (caches) {
     const missing = await missingOf(whats, here, caches);

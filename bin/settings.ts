@@ -193,20 +193,6 @@ export function singleValue({ values }: Setting): string | undefined {
   return values.at(-1);
 }
 
-/** The cache that a setting names; throws where it names none. `option` is the command's own, where it has another. */
-export function requireCache(
-  setting: Setting,
-  key: 'to' | 'from' = 'to',
-  option: string = SETTINGS[key].option,
-): string {
-  const url = singleValue(setting);
-  if (url !== undefined) return url;
-  const { env } = SETTINGS[key];
-  throw new CarportError('E_USAGE', 'it is not said which cache', {
-    hint: `give \`${option} s3://bucket?endpoint=…\` or \`${option} file:///path/of/cache\`, or set ${env}`,
-  });
-}
-
 function fromOptions(spec: SettingSpec, values: readonly string[] | undefined): Setting | undefined {
   return values && values.length > 0 ? { values, origin: spec.option } : undefined;
 }

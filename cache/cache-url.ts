@@ -1,14 +1,20 @@
-import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import {
   isWritableCompression,
   WRITABLE_COMPRESSIONS,
   type WritableCompression,
 } from '../lib/compression/compressor.js';
-import { CarportError } from '../lib/errors.js';
+import type { CarportError } from '../lib/errors.js';
+import { misplacedKey } from '../lib/signing/misplaced-key.js';
+import { looksLikeKey } from '../lib/signing/secret-form.js';
 import { suggestion } from '../lib/suggestion.js';
-import { isKey } from './object-store/object-store.js';
-import type { S3Location } from './object-store/s3/address.js';
+import {
+  type CacheLocation,
+  checkWriting,
+  parseLocation,
+  type S3Parameters,
+  schemeOf,
+  usage,
+} from './cache-location.js';
 
 /** What a cache's URL says of it: Nix's store URL settings, as far as they concern what carport does. */
 export interface CacheUrl {
@@ -22,16 +28,10 @@ export interface CacheUrl {
   readonly wantMassQuery?: boolean;
 }
 
-export type CacheLocation =
-  | { readonly kind: 'file'; readonly root: string }
-  /** The directory of `nix-cache-info`; its path ends with `/`. */
-  | { readonly kind: 'http'; readonly url: URL }
-  | S3Location;
-
 interface Settings {
   common: { -readonly [K in keyof Omit<CacheUrl, 'location' | 'secretKeyFiles'>]: CacheUrl[K] };
   secretKeyFiles: string[];
-  s3: { -readonly [K in keyof Omit<S3Location, 'kind' | 'bucket' | 'prefix'>]: S3Location[K] };
+  s3: { -readonly [K in keyof S3Parameters]: S3Parameters[K] };
   scheme: string;
 }
 
@@ -54,9 +54,14 @@ const COMMON_PARAMETERS: Parameters = {
   },
   // What carport does anyway.
   'parallel-compression': (value) => void parseBoolean('parallel-compression', value),
-  'secret-key': (value, { secretKeyFiles }) => void secretKeyFiles.push(value),
+  'secret-key': (value, { secretKeyFiles }) => void secretKeyFiles.push(keyFile('secret-key', value)),
   'secret-keys': (value, { secretKeyFiles }) =>
-    void secretKeyFiles.push(...value.split(',').filter((file) => file !== '')),
+    void secretKeyFiles.push(
+      ...value
+        .split(',')
+        .filter((file) => file !== '')
+        .map((file) => keyFile('secret-keys', file)),
+    ),
   'write-nar-listing': (value, { common }) => {
     common.writeListing = parseBoolean('write-nar-listing', value);
   },
@@ -109,8 +114,8 @@ const S3_PARAMETERS: Parameters = {
  */
 export function parseCacheUrl(text: string): CacheUrl {
   const [base, query] = split(text);
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(base)?.[1]?.toLowerCase();
-  const parameters = scheme === 's3' ? { ...COMMON_PARAMETERS, ...S3_PARAMETERS } : COMMON_PARAMETERS;
+  checkWriting(text, base);
+  const parameters = schemeOf(base) === 's3' ? { ...COMMON_PARAMETERS, ...S3_PARAMETERS } : COMMON_PARAMETERS;
   const settings: Settings = {
     common: {},
     secretKeyFiles: [],
@@ -125,8 +130,14 @@ export function parseCacheUrl(text: string): CacheUrl {
   return {
     ...settings.common,
     secretKeyFiles: settings.secretKeyFiles,
-    location: parseLocation(base, scheme, settings),
+    location: parseLocation(base, settings.s3, settings.scheme),
   };
+}
+
+/** The name of a file: no `%` of a key hides it from who masks what is secret. */
+function keyFile(name: string, value: string): string {
+  if (looksLikeKey(value)) throw misplacedKey(`\`${name}=\` in a cache's URL`);
+  return value;
 }
 
 function unknownParameter(name: string, parameters: Parameters): CarportError {
@@ -140,91 +151,6 @@ function unknownParameter(name: string, parameters: Parameters): CarportError {
 function split(text: string): readonly [base: string, query: string] {
   const mark = text.indexOf('?');
   return mark < 0 ? [text, ''] : [text.slice(0, mark), text.slice(mark + 1)];
-}
-
-function parseLocation(base: string, scheme: string | undefined, settings: Settings): CacheLocation {
-  if (base === '') throw usage("a cache's URL is empty", 'give one such as `file:///srv/cache`');
-  switch (scheme) {
-    case undefined:
-      return { kind: 'file', root: resolve(base) };
-    case 'file':
-      return { kind: 'file', root: parseRoot(base) };
-    case 'http':
-    case 'https':
-      return { kind: 'http', url: parseHttpUrl(base) };
-    case 's3':
-      return parseS3(base, settings);
-    default:
-      throw usage(
-        `\`${scheme}://\` caches are not supported`,
-        'use `s3://bucket`, `https://host`, `file:///path`, or a plain path',
-      );
-  }
-}
-
-function parseRoot(base: string): string {
-  try {
-    return fileURLToPath(base);
-  } catch (cause) {
-    throw new CarportError(
-      'E_USAGE',
-      `\`${base.replace(/^(file:\/\/)[^/]*@/i, '$1')}\` is not the URL of a directory`,
-      {
-        cause,
-        hint: 'a `file://` URL has three slashes before an absolute path: `file:///srv/cache`',
-      },
-    );
-  }
-}
-
-function parseHttpUrl(base: string): URL {
-  const url = parseServerUrl(base, "a cache's URL");
-  if (!url.pathname.endsWith('/')) url.pathname += '/';
-  return url;
-}
-
-/** Messages do not repeat what may hold a password. */
-function parseServerUrl(text: string, what: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || url.hostname === '')
-    throw usage(`${what} is not a URL`, 'it looks like `https://host:port`');
-  if (url.username === '' && url.password === '') return url;
-  throw usage(
-    `${what} must not hold a user name or password: others can see command lines`,
-    'put them into `~/.netrc`',
-  );
-}
-
-function parseS3(base: string, { s3, scheme }: Settings): S3Location {
-  const [bucket = '', ...rest] = base.slice('s3://'.length).split('/');
-  if (bucket.includes('@')) {
-    throw usage(
-      "a cache's URL must not hold a user name or password: others can see command lines",
-      'put an access key into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or into a profile',
-    );
-  }
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(bucket)) {
-    throw usage(
-      `\`${bucket}\` is not the name of a bucket`,
-      'it looks like `s3://bucket?endpoint=https://host&region=garage`',
-    );
-  }
-  const prefix = rest.join('/').replace(/\/+$/, '');
-  if (prefix !== '' && !isKey(prefix)) throw usage(`\`${prefix}\` is not a directory in a bucket`);
-  const { endpoint, ...others } = s3;
-  return { kind: 's3', bucket, prefix, ...others, ...(endpoint && { endpoint: parseEndpoint(endpoint, scheme) }) };
-}
-
-/** A URL, or a host with the parameter `scheme`. */
-export function parseEndpoint(text: string, scheme = 'https'): string {
-  const url = parseServerUrl(/^[a-z]+:\/\//i.test(text) ? text : `${scheme}://${text}`, 'the endpoint');
-  if (!['http:', 'https:'].includes(url.protocol)) throw usage('the endpoint is neither `http://` nor `https://`');
-  if (url.pathname === '/' && url.search === '' && url.hash === '') return url.origin;
-  // A server would take it for a bucket, and write there.
-  throw usage(
-    `the endpoint has a path: \`${url.pathname}\``,
-    `write \`endpoint=${url.origin}\`; the bucket is the host of \`s3://bucket\``,
-  );
 }
 
 function parseNumber(name: string, value: string): number {
@@ -253,8 +179,4 @@ function oneOf<T extends string>(name: string, value: string, values: readonly T
 function notEmpty(name: string, value: string): string {
   if (value !== '') return value;
   throw usage(`\`${name}\` is empty`, `leave \`${name}=\` out, or say which`);
-}
-
-function usage(message: string, hint?: string): CarportError {
-  return new CarportError('E_USAGE', message, hint === undefined ? {} : { hint });
 }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { stateDirectory } from '../lib/state-directory.js';
-import { type CacheUrl, parseCacheUrl, parseEndpoint } from './cache-url.js';
+import { parseEndpoint } from './cache-location.js';
+import { type CacheUrl, parseCacheUrl } from './cache-url.js';
 import { openFileStore } from './object-store/file.js';
 import { createHttpClient, type HttpClientOptions } from './object-store/http/client.js';
 import { openHttpStore } from './object-store/http.js';
@@ -27,9 +28,15 @@ export function openCache(text: string, options: OpenOptions): OpenCache {
   if (location.kind === 'file') return { url, objects: openFileStore(location.root) };
   const http = createHttpClient(options);
   if (location.kind === 'http') return { url, objects: openHttpStore({ base: location.url, env, http }) };
-  const endpoint = location.endpoint ?? env.AWS_ENDPOINT_URL_S3 ?? env.AWS_ENDPOINT_URL;
-  const placed = { ...location, ...(endpoint && { endpoint: parseEndpoint(endpoint) }) };
+  const endpoint = location.endpoint ?? endpointOf(env);
+  const placed = { ...location, ...(endpoint && { endpoint }) };
   const records = openUploadRecords(join(stateDirectory(env), 'uploads'));
   const objects = openS3Store({ location: placed, env, http, records });
   return { url, objects, bucket: objects.bucket };
+}
+
+/** As the tools of Amazon take it; an empty variable is one that is not set. */
+function endpointOf(env: NodeJS.ProcessEnv): string | undefined {
+  const name = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((each) => env[each]);
+  return name && parseEndpoint(env[name]!, 'https', `the endpoint (${name})`);
 }

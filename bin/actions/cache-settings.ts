@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo } from '../../cache/binary-cache.js';
-import type { CacheLocation } from '../../cache/cache-url.js';
+import type { CacheLocation } from '../../cache/cache-location.js';
 import { erase, planErase } from '../../cache/erase.js';
 import type { Bucket } from '../../cache/object-store/s3/bucket.js';
 import type { OpenCache } from '../../cache/open.js';

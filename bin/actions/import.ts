@@ -10,7 +10,7 @@ import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { interruptible } from '../interrupt.js';
 import { parseTrustedKeys } from '../keys.js';
-import { singleValue } from '../settings.js';
+import { storeOf } from '../places.js';
 import { openSource } from '../source.js';
 import { count, formatBytes } from '../terminal.js';
 import { withPool } from '../with-pool.js';
@@ -22,7 +22,7 @@ export interface ImportCommandOptions extends CommonOptions {
 
 export async function run(file: string, options: ImportCommandOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const selection = singleValue(settings.store);
+  const selection = storeOf(settings.store);
   if (selection === NIX) {
     throw new CarportError('E_USAGE', "`--store nix`: `carport import` is for carport's own store", {
       hint: 'the system’s Nix takes the same stream, and checks no signature: `nix-store --import < FILE`',

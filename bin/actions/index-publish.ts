@@ -6,6 +6,7 @@ import { publishIndex } from '../../release/publish.js';
 import type { ReleaseSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
+import { requireCache } from '../places.js';
 import { indexOptionsOf, releaseTrustOf, signingOf } from '../releases.js';
 import {
   projectOf,
@@ -14,7 +15,7 @@ import {
   tellRemembered,
   withRemembered,
 } from '../remembered-settings.js';
-import { requireCache, singleValue } from '../settings.js';
+import { singleValue } from '../settings.js';
 import { sayWarnings } from '../warnings.js';
 import { withCache } from '../with-caches.js';
 

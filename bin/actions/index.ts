@@ -11,9 +11,10 @@ import { type ReleaseSources, readSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
 import { type Context, note, writeJson, writeLines } from '../context.js';
 import { writeIndexDirectory } from '../index-directory.js';
+import { cachesOf, requireCache } from '../places.js';
 import { indexOptionsOf, type ReleaseTrust, releaseTrustOf } from '../releases.js';
 import { tellRemembered, withRemembered } from '../remembered-settings.js';
-import { requireCache, type Settings } from '../settings.js';
+import type { Settings } from '../settings.js';
 import { openSource } from '../source.js';
 import { count } from '../terminal.js';
 import { sayWarnings } from '../warnings.js';
@@ -76,7 +77,7 @@ async function makePublication(
     const sources = readListing(listing);
     return { sources, publication: makeIndex(sources, { ...given, ...(compat && { listing }) }) };
   }
-  const url = settings.from.values[0] ?? requireCache(settings.to, 'from');
+  const url = cachesOf(settings.from)[0] ?? requireCache(settings.to, 'from');
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   // Not loaded for a listing, which is large and needs the memory.
   const { withCache } = await import('../with-caches.js');

@@ -24,8 +24,9 @@ import { loadSecretKeys } from '../keys.js';
 import { expandStdin, resolveHashPart } from '../paths.js';
 import type { PinWriteOptions } from '../pin-options.js';
 import { pinPolicyOf, pinRequestOf, seenPinsOf } from '../pins.js';
+import { cachesOf, requireCache, storeOf } from '../places.js';
 import { printable } from '../printable.js';
-import { requireCache, type Setting, singleValue } from '../settings.js';
+import type { Setting } from '../settings.js';
 import { count } from '../terminal.js';
 import { noSuchPin } from '../wanted.js';
 import { cacheUse, withCache, withCaches } from '../with-caches.js';
@@ -103,7 +104,7 @@ export async function remove(names: readonly string[], options: PinRemoveOptions
 export async function list(names: readonly string[], options: PinListOptions, context: Context): Promise<void> {
   for (const name of names) checkPinName(name);
   const settings = await settingsOf({ ...options }, context);
-  const { values } = settings.from;
+  const values = cachesOf(settings.from);
   const urls = values.length > 0 ? values : [requireCache(settings.to, 'from')];
   const trust = { policy: pinPolicyOf(settings, {}), seen: seenPinsOf(context) };
   const listed = await withCaches(urls, cacheUse(settings, options, context), async (caches) => {
@@ -203,7 +204,7 @@ async function pathsOf(what: string, search: Search, context: Context): Promise<
     const infos = await Promise.all(paths.map((path) => requirePath(path, hashPartOf(path), search)));
     return { storePaths, derivations, infos };
   }
-  const store = await openStoreForReading(singleValue(selected), context.env);
+  const store = await openStoreForReading(storeOf(selected), context.env);
   checkStoreDir(objects, storeDir, store.storeDir);
   const info = await requirePath(what, await resolveHashPart(what, store), search);
   if (!isDerivationPath(info.path)) return { storePaths: [info.path], derivations: [], infos: [info] };

@@ -17,8 +17,9 @@ import { interruptible } from '../interrupt.js';
 import { expandStdin } from '../paths.js';
 import type { PinReadOptions } from '../pin-options.js';
 import { pinPolicyOf, seenPinsOf } from '../pins.js';
+import { cachesOf, storeOf } from '../places.js';
 import { createReporter } from '../reporters/reporter.js';
-import { type Settings, singleValue } from '../settings.js';
+import type { Settings } from '../settings.js';
 import { resolveWanted } from '../wanted.js';
 import { withCaches } from '../with-caches.js';
 import { jobsOf, withPool } from '../with-pool.js';
@@ -43,14 +44,15 @@ export async function pullPaths(
   context: Context,
 ): Promise<readonly string[]> {
   const settings = await settingsOf({ ...options }, context);
-  if (settings.from.values.length === 0) {
+  const urls = cachesOf(settings.from);
+  if (urls.length === 0) {
     throw new CarportError('E_USAGE', 'it is not said where to pull from', {
       hint: 'give `--from https://host` or `--from file:///path/of/cache`, or set CARPORT_FROM',
     });
   }
   jobsOf(settings.jobs);
   const trust = pinPolicyOf(settings, options);
-  const target = await openTarget(singleValue(settings.store), trust, context);
+  const target = await openTarget(storeOf(settings.store), trust, context);
   const links = await prepareOutLinks(options.outLink, target.makeOutLink);
   // Here, since stdin is read once and a pull may be planned again.
   const words = await expandStdin(whats, context);
@@ -58,7 +60,7 @@ export async function pullPaths(
   const reporter = createReporter(context, options);
   const warn = (message: string) => reporter.emit({ type: 'warning', message });
   try {
-    return await withCaches(settings.from.values, { context, settings, warn }, (caches) => {
+    return await withCaches(urls, { context, settings, warn }, (caches) => {
       const objects = caches.map((cache) => cache.objects);
       const work = () =>
         pullFrom(objects, { words, target, trust, links }, { options, settings, context, emit: reporter.emit });

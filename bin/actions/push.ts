@@ -20,8 +20,9 @@ import { type CommonOptions, type Context, writeLines } from '../context.js';
 import { loadSecretKeys } from '../keys.js';
 import { resolvePaths } from '../paths.js';
 import { checkPinned, checkPins, type Pinning, type PinningOptions, pinningOf, setPins } from '../pinning.js';
+import { requireCache, storeOf } from '../places.js';
 import { createReporter } from '../reporters/reporter.js';
-import { requireCache, type Setting, singleValue } from '../settings.js';
+import { type Setting, singleValue } from '../settings.js';
 import { count } from '../terminal.js';
 import { withCache } from '../with-caches.js';
 import { jobsOf, withPool } from '../with-pool.js';
@@ -59,7 +60,7 @@ export async function pushFrom(
   if (compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
   const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
   const pinning = pinningOf(options, keys, settings, context);
-  const selection = singleValue(settings.store);
+  const selection = storeOf(settings.store);
   const store = await openStoreForReading(selection, context.env);
   const own = openOwnForReading(selection, context.env);
 

@@ -10,10 +10,10 @@ import { type ReleaseSources, readSources, trusted } from '../../release/sources
 import { type Channel, type ChannelRule, isVersion } from '../../release/version.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
+import { cachesOf, requireCache } from '../places.js';
 import { printable, printableLine } from '../printable.js';
 import { channelRuleOf, indexOptionsOf, releaseTrustOf } from '../releases.js';
 import { withRemembered } from '../remembered-settings.js';
-import { requireCache } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
 import { sayWarnings } from '../warnings.js';
 import { withCache } from '../with-caches.js';
@@ -95,7 +95,7 @@ async function useReleases(
   const { keys, policy } = await releaseTrustOf(settings, options);
   indexOptionsOf(settings, keys);
   const warn = (message: string) => note(context, options, `warning: ${message}`);
-  const cache = settings.from.values[0] ?? requireCache(settings.to, 'from');
+  const cache = cachesOf(settings.from)[0] ?? requireCache(settings.to, 'from');
   await withCache(cache, { context, settings, warn }, ({ objects }) =>
     work({
       ...{ url: objects.url, channelOf: channelRuleOf(settings) },

@@ -6,9 +6,10 @@ import { type PruneRequest, type PruneStep, planPrune, prune as pruneReleases } 
 import type { KeptReason, PrunableChannel, PrunedRelease, PrunePlan } from '../../release/prune-plan.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
+import { requireCache } from '../places.js';
 import { channelRuleOf, releaseTrustOf, signingOf } from '../releases.js';
 import { withRemembered } from '../remembered-settings.js';
-import { requireCache, type Settings } from '../settings.js';
+import type { Settings } from '../settings.js';
 import { parseSpan } from '../span.js';
 import { count, formatBytes } from '../terminal.js';
 import { sayWarnings } from '../warnings.js';

@@ -7,8 +7,8 @@ import { type FileToPut, type PutFile, putRelease } from '../../release/put.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { findLocalFiles } from '../local-files.js';
+import { requireCache } from '../places.js';
 import { channelRuleOf, releaseTrustOf, signingOf } from '../releases.js';
-import { requireCache } from '../settings.js';
 import { withCache } from '../with-caches.js';
 
 export interface PutOptions extends CommonOptions {

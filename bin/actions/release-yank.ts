@@ -1,8 +1,8 @@
 import { unyankReleases, yankReleases } from '../../release/yank.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
+import { requireCache } from '../places.js';
 import { signingOf } from '../releases.js';
-import { requireCache } from '../settings.js';
 import { cacheUse, withCache } from '../with-caches.js';
 
 export interface UnyankOptions extends CommonOptions {

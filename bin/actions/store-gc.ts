@@ -5,8 +5,8 @@ import { NIX, openOwnForReading, openStoreForWriting } from '../../lib/store/ope
 import { removePulledPin } from '../../lib/store/pulled-pins.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../context.js';
+import { storeOf } from '../places.js';
 import { printable } from '../printable.js';
-import { singleValue } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
 
 export interface CollectOptions extends CommonOptions {
@@ -15,7 +15,7 @@ export interface CollectOptions extends CommonOptions {
 
 export async function collect(options: CollectOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const store = openStoreForWriting(singleValue(settings.store), context.env);
+  const store = openStoreForWriting(storeOf(settings.store), context.env);
   const tell = (message: string) => note(context, options, message);
   const dryRun = options.dryRun === true;
   const garbage = dryRun ? await findGarbage(store) : await collectGarbage(store, { onWait: tell });
@@ -29,7 +29,7 @@ export async function collect(options: CollectOptions, context: Context): Promis
 
 export async function forget(pins: readonly string[], options: CommonOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const selection = singleValue(settings.store);
+  const selection = storeOf(settings.store);
   const own = openOwnForReading(selection, context.env);
   const forgetOne = async (pin: string): Promise<boolean> => {
     const here = own !== undefined && (await removePulledPin(own, pin));

@@ -15,8 +15,8 @@ import type { WorkerPool } from '../../lib/workers/pool.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../context.js';
 import { resolvePaths } from '../paths.js';
+import { storeOf } from '../places.js';
 import { printable } from '../printable.js';
-import { singleValue } from '../settings.js';
 import { count } from '../terminal.js';
 import { withPool } from '../with-pool.js';
 
@@ -35,7 +35,7 @@ export interface VerifyOptions extends CommonOptions {
 
 export async function add(path: string, options: AddCommandOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const selection = singleValue(settings.store);
+  const selection = storeOf(settings.store);
   const { store, known } = await openOwnAndKnown(selection, context);
   const name = options.name ?? basename(resolve(path));
   const links = await prepareOutLinks(options.outLink, (link, path) =>
@@ -59,7 +59,7 @@ export async function add(path: string, options: AddCommandOptions, context: Con
 
 export async function list(options: ListOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const store = openStoreForWriting(singleValue(settings.store), context.env);
+  const store = openStoreForWriting(storeOf(settings.store), context.env);
   if (options.roots) return printRoots(await listRoots(store), options, context);
   const infos = [...(await store.queryAll()).values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   if (options.json) return writeJson(context.stdout, { paths: infos.map(toJson) });
@@ -79,7 +79,7 @@ async function printRoots(roots: readonly Root[], options: ListOptions, context:
 
 export async function info(whats: readonly string[], options: CommonOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const store = await openStoreForReading(singleValue(settings.store), context.env);
+  const store = await openStoreForReading(storeOf(settings.store), context.env);
   const paths = await resolvePaths(whats, store, context);
   const infos = await store.queryInfos(paths);
   const missing = paths.find((path) => !infos.has(path));
@@ -95,7 +95,7 @@ export async function info(whats: readonly string[], options: CommonOptions, con
 
 export async function verify(whats: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
-  const { store, known } = await openOwnAndKnown(singleValue(settings.store), context);
+  const { store, known } = await openOwnAndKnown(storeOf(settings.store), context);
   const paths = whats.length > 0 ? await resolvePaths(whats, store, context) : undefined;
   if (paths) await requireRegistered(paths, store);
   const result = await withPool(settings.jobs, (pool) => verifyStore(store, known, pool, paths));

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
-import { describeCommand, settingsOf } from '../command.js';
-import { type CommonOptions, type Context, writeJson, writeLines } from '../context.js';
-import { printable } from '../printable.js';
-import { SETTINGS, type SettingKey, userConfigFile } from '../settings.js';
+import { HIDDEN_KEY } from '../../lib/signing/secret-form.js';
+import { describeCommand } from '../command.js';
+import { type CommonOptions, type Context, say, writeJson, writeLines } from '../context.js';
+import { holdsKey, originOf } from '../misplaced-keys.js';
+import { printable, printableLine } from '../printable.js';
+import { readSettings, SETTINGS, type Setting, type SettingKey, userConfigFile } from '../settings.js';
 
 export function configure(command: Command, context: Context): void {
   command.description('Settings of carport.');
@@ -15,26 +17,33 @@ export function configure(command: Command, context: Context): void {
 }
 
 async function show(options: CommonOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({}, context);
+  const settings = await readSettings({}, context.env, process.cwd());
   const rows = (Object.keys(SETTINGS) as SettingKey[]).map((key) => {
     const { origin } = settings[key];
-    const values = settings[key].values.map(withoutPassword);
+    const values = withoutKeys(key, settings[key]);
     const { list, env, option, description } = SETTINGS[key];
     return { key, value: list ? values : (values.at(-1) ?? null), origin, option, env, description };
   });
-  if (options.json) return writeJson(context.stdout, { userFile: userConfigFile(context.env), settings: rows });
-  const width = Math.max(...rows.map(({ key }) => key.length));
-  await writeLines(
-    context.stdout,
-    rows.map(({ key, value, origin }) =>
-      printable(`${key.padEnd(width)}  ${[value ?? []].flat().join(' ') || '-'}  (${origin})`),
-    ),
-  );
+  if (options.json) await writeJson(context.stdout, { userFile: userConfigFile(context.env), settings: rows });
+  else {
+    const width = Math.max(...rows.map(({ key }) => key.length));
+    await writeLines(
+      context.stdout,
+      rows.map(({ key, value, origin }) =>
+        printable(`${key.padEnd(width)}  ${[value ?? []].flat().join(' ') || '-'}  (${origin})`),
+      ),
+    );
+  }
+  for (const { key } of rows.filter(({ key }) => holdsKey(key, settings[key]))) {
+    const place = originOf(key, settings[key]);
+    say(
+      context,
+      `${printableLine(`warning: ${place} holds a key itself, and not the name of its file: commands refuse it`)}\n`,
+    );
+  }
 }
 
-/** A URL that holds one is refused when it is used, but is shown before. */
-function withoutPassword(value: string): string {
-  return value
-    .replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1…@')
-    .replace(/(endpoint=[a-z]+:\/\/)[^/?#&]*@/i, '$1…@');
+/** Also of a key that is damaged, or cut by the white space in it, nothing is shown. */
+function withoutKeys(key: SettingKey, setting: Setting): readonly string[] {
+  return holdsKey(key, setting) ? [HIDDEN_KEY] : setting.values;
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { ExportCommandOptions } from '../actions/export.js';
+import { newPath } from '../checked-path.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
 
@@ -17,7 +18,7 @@ export function configure(command: Command, context: Context): void {
     .addOption(
       new Option('--closure <kind>', 'what to take along').choices(['runtime', 'build', 'none']).default('runtime'),
     )
-    .option('--out <file>', 'write to a file, which is there whole or not at all; prints the paths')
+    .option('--out <file>', 'write to a file, which is there whole or not at all; prints the paths', newPath('--out'))
     .addOption(settingOption('secret-key-files', '<file>'))
     .addOption(settingOption('store', '<root>'))
     .action(async (whats: readonly string[], options: ExportCommandOptions) =>

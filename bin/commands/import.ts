@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { ImportCommandOptions } from '../actions/import.js';
+import { newPath } from '../checked-path.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
 import { allowUnsigned } from '../pin-options.js';
@@ -17,7 +18,11 @@ export function configure(command: Command, context: Context): void {
     .argument('[file]', 'what `carport export` or `nix-store --export` wrote; `-` is stdin', '-')
     .addOption(settingOption('trusted-keys', '<name:base64>'))
     .addOption(allowUnsigned())
-    .option('--out-link <path>', 'make a link to the path that no other refers to, which keeps it from `store gc`')
+    .option(
+      '--out-link <path>',
+      'make a link to the path that no other refers to, which keeps it from `store gc`',
+      newPath('--out-link'),
+    )
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))
     .action(async (file: string, options: ImportCommandOptions) => (await actions()).run(file, options, context));

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BuildIndexOptions } from '../actions/index.js';
 import type { PublishIndexOptions } from '../actions/index-publish.js';
+import { newPath } from '../checked-path.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
 import { REMEMBERED, type RememberedKey } from '../remembered-settings.js';
@@ -19,7 +20,7 @@ export function configure(command: Command, context: Context): void {
   )
     .option('--from-listing <file>', 'what `aws s3 ls --recursive` printed; `-` is stdin')
     .addOption(settingOption('from', '<cache>'))
-    .requiredOption('--out <directory>', 'where to write it');
+    .requiredOption('--out <directory>', 'where to write it', newPath('--out'));
   addIndexOptions(build).action(async (options: BuildIndexOptions) => (await actions()).build(options, context));
   const publish = describeCommand(
     command.command('publish'),

@@ -4,6 +4,7 @@ import { createSecretFile } from '../../lib/filesystem/secret-file.js';
 import { type PublicKey, renderPublicKey, renderSecretKey, secretKeyFromSeed } from '../../lib/signing/key.js';
 import { formatMinisignId, minisignKey, minisignKeyLines, renderMinisignKey } from '../../lib/signing/minisign.js';
 import type { SignOptions, VerifyOptions } from '../actions/key.js';
+import { newPath } from '../checked-path.js';
 import { describeCommand, settingOption } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { loadSecretKey } from '../keys.js';
@@ -19,7 +20,11 @@ export function configure(command: Command, context: Context): void {
     'carport key generate cache.example.org-1 --out ./cache.sec',
   )
     .argument('<name>', 'the name in signatures; change its number when you replace the key')
-    .addOption(new Option('--out <file>', 'file of the secret key; never overwritten').makeOptionMandatory())
+    .addOption(
+      new Option('--out <file>', 'file of the secret key; never overwritten')
+        .argParser(newPath('--out'))
+        .makeOptionMandatory(),
+    )
     .action((name: string, options: CommonOptions & { out: string }) => generate(name, options, context));
   describeCommand(
     command.command('public'),
@@ -42,7 +47,7 @@ export function configure(command: Command, context: Context): void {
   )
     .argument('<file...>', 'what to sign')
     .addOption(settingOption('secret-key-files', '<file>'))
-    .option('--out <directory>', 'where to write the signatures (default: beside the files)')
+    .option('--out <directory>', 'where to write the signatures (default: beside the files)', newPath('--out'))
     .action(async (files: readonly string[], options: SignOptions) => (await actions()).sign(files, options, context));
   describeCommand(
     command.command('verify'),

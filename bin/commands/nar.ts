@@ -8,6 +8,7 @@ import { makeWhole } from '../../lib/filesystem/whole.js';
 import { decodeNar } from '../../lib/nix/nar/decode.js';
 import { encodeNar } from '../../lib/nix/nar/encode.js';
 import { createListingBuilder, renderListing } from '../../lib/nix/nar/listing.js';
+import { newPath } from '../checked-path.js';
 import { describeCommand } from '../command.js';
 import { type CommonOptions, type Context, write } from '../context.js';
 import { interruptible } from '../interrupt.js';
@@ -26,7 +27,7 @@ export function configure(command: Command, context: Context): void {
     'carport nar unpack - ./out < out.nar',
   )
     .argument('<file>', 'a NAR; `-` is stdin')
-    .argument('<dest>', 'where to; must not exist')
+    .argument('<dest>', 'where to; must not exist', newPath('<dest>'))
     .action((file: string, destination: string) => unpack(file, destination, context));
   describeCommand(command.command('ls'), 'Lists what a NAR holds.', 'carport nar ls out.nar')
     .argument('<file>', 'a NAR; `-` is stdin')

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { PullCommandOptions } from '../actions/pull.js';
+import { newPath } from '../checked-path.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { Context } from '../context.js';
 import { addPinReadOptions } from '../pin-options.js';
@@ -21,7 +22,11 @@ export function configure(command: Command, context: Context): void {
     .addOption(settingOption('from', '<cache>'))
     .addOption(settingOption('trusted-keys', '<name:base64>'));
   addPinReadOptions(pull)
-    .option('--out-link <path>', 'make a link to the path, which is also kept from garbage collection')
+    .option(
+      '--out-link <path>',
+      'make a link to the path, which is also kept from garbage collection',
+      newPath('--out-link'),
+    )
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))
     .addOption(settingOption('retry-seconds', '<number>'))

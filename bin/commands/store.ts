@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { AddCommandOptions, ListOptions, VerifyOptions } from '../actions/store.js';
 import type { CollectOptions } from '../actions/store-gc.js';
+import { newPath } from '../checked-path.js';
 import { describeCommand, settingOption } from '../command.js';
 import type { CommonOptions, Context } from '../context.js';
 
@@ -18,7 +19,7 @@ export function configure(command: Command, context: Context): void {
   )
     .argument('<path>', 'a file, directory or symlink')
     .option('--name <name>', "the store path's name (default: the path's last part)")
-    .option('--out-link <path>', 'make a link to it, which keeps it from `carport store gc`')
+    .option('--out-link <path>', 'make a link to it, which keeps it from `carport store gc`', newPath('--out-link'))
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))
     .action(async (path: string, options: AddCommandOptions) => (await actions()).add(path, options, context));

@@ -1,6 +1,6 @@
 import { CarportError } from '../../lib/errors.js';
 import type { Emit, WorkEvent } from '../../lib/events.js';
-import { type CommonOptions, type Context, say } from '../context.js';
+import { type CommonOptions, type Context, say, writeJsonLine } from '../context.js';
 import { printable } from '../printable.js';
 import { count, formatBytes } from '../terminal.js';
 import { createLiveProgress } from './live.js';
@@ -36,7 +36,7 @@ export function createReporter(context: Context, options: CommonOptions): Report
 }
 
 function createJsonReporter({ stdout }: Context): Reporter {
-  return { emit: (event) => void stdout.write(`${JSON.stringify({ version: 1, ...event })}\n`), stop() {} };
+  return { emit: (event) => writeJsonLine(stdout, event), stop() {} };
 }
 
 function createTextReporter(context: Context, options: CommonOptions): Reporter {

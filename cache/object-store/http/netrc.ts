@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CarportError, isErrno } from '../../../lib/errors.js';
 import { homeDirectory } from '../../../lib/home-directory.js';
+import { rememberSecret } from '../../../lib/known-secrets.js';
 
 /** Tells the `Authorization` for a host, from the netrc file: `$NETRC`, else `~/.netrc`, as curl and Nix read it. */
 export function createNetrc(env: NodeJS.ProcessEnv): (hostname: string) => Promise<string | undefined> {
@@ -9,6 +10,7 @@ export function createNetrc(env: NodeJS.ProcessEnv): (hostname: string) => Promi
   return async (hostname) => {
     text ??= readNetrc(env.NETRC ?? join(homeDirectory(env), '.netrc'));
     const login = findLogin(await text, hostname);
+    rememberSecret(login?.password);
     return login && `Basic ${Buffer.from(`${login.name}:${login.password}`).toString('base64')}`;
   };
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CarportError, isErrno } from '../../../lib/errors.js';
 import { homeDirectory } from '../../../lib/home-directory.js';
+import { rememberSecret } from '../../../lib/known-secrets.js';
 import type { Credentials } from './sign.js';
 
 export interface Identity {
@@ -33,15 +34,20 @@ export async function resolveIdentity(request: IdentityRequest): Promise<Identit
   const { env, profile } = request;
   const region = request.region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION;
   const fixed = profile === undefined ? await fromEnvironment(env) : undefined;
+  remember(fixed);
   if (fixed) return { credentials: async () => fixed, region: region ?? DEFAULT_REGION };
 
   const { createSdkClient } = await import('./sdk.js');
   const sdk = createSdkClient({ profile, metadata: asksMetadata(env) });
   try {
     let current = await sdk.config.credentials();
+    remember(current);
     const credentials = async () => {
       const expires = current.expiration?.getTime();
-      if (expires !== undefined && expires - Date.now() < MARGIN_MS) current = await sdk.config.credentials();
+      if (expires !== undefined && expires - Date.now() < MARGIN_MS) {
+        current = await sdk.config.credentials();
+        remember(current);
+      }
       return current;
     };
     return { credentials, region: region ?? (await sdk.config.region().catch(() => DEFAULT_REGION)) };
@@ -50,6 +56,12 @@ export async function resolveIdentity(request: IdentityRequest): Promise<Identit
   } finally {
     sdk.destroy();
   }
+}
+
+/** No message of a server may tell them. */
+function remember(credentials: Credentials | undefined): void {
+  rememberSecret(credentials?.secretAccessKey);
+  rememberSecret(credentials?.sessionToken);
 }
 
 async function fromEnvironment(env: NodeJS.ProcessEnv): Promise<Credentials | undefined> {

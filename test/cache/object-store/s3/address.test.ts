@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type CacheLocation, parseCacheUrl } from '#cache/cache-url.js';
+import type { CacheLocation } from '#cache/cache-location.js';
+import { parseCacheUrl } from '#cache/cache-url.js';
 import { addressOf, objectUrl, type S3Location } from '#cache/object-store/s3/address.js';
 
 function locationOf(text: string): S3Location {

@@ -1,0 +1,62 @@
+/** What is wrong with text that should name a directory, a cache or a web site, and what was meant. */
+export interface Mistake {
+  readonly reason: string;
+  readonly hint: string;
+}
+
+/** White space that trimming knows, what has no width, and the quotes of shells and word processors. */
+const AROUND = String.raw`[\s\u200b-\u200f\u2060\ufeff"'\x60\u00ab\u00bb\u2018-\u201f\u2039\u203a]+`;
+const EDGES = new RegExp(`^${AROUND}|${AROUND}$`, 'g');
+
+/** Nobody means these within a name, and no terminal shows them. */
+const INVISIBLE = /[\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u2069\ufeff]/;
+
+/** `$NAME`, `${NAME}`, `$(…)`, `{{ name }}`, `%NAME%`: what a shell or a CI system should have replaced. */
+const VARIABLE = /\$\{?[A-Za-z_]|\$\(|\{\{|%[A-Z_]{3,}%/;
+
+/** The mistakes that any such text can have: it was empty, quoted twice, or has a variable in it that nothing replaced. */
+export function mistakeIn(text: string): Mistake | undefined {
+  const inner = text.replace(EDGES, '');
+  if (inner === '') return { reason: 'is empty', hint: 'a variable in it may not be set' };
+  if (inner !== text) {
+    const what = /^\s|\s$/.test(text)
+      ? 'begins or ends with white space'
+      : 'has quotes, or signs without width, around it';
+    return { reason: what, hint: `did you mean \`${inner}\`?` };
+  }
+  if (INVISIBLE.test(text)) {
+    return { reason: 'has a line break or another sign in it that is not seen', hint: 'type it again, in one line' };
+  }
+  if (VARIABLE.test(text)) {
+    return {
+      reason: 'has a variable in it that nothing has replaced',
+      hint: 'single quotes keep a shell from it, and each CI system has its own way to write one',
+    };
+  }
+  return undefined;
+}
+
+/** And those of the path of a directory: that it was meant as a URL, or as the home directory. */
+export function mistakeInPath(path: string): Mistake | undefined {
+  const mistake = mistakeIn(path);
+  if (mistake) return mistake;
+  if (path.startsWith('~')) {
+    return {
+      reason: 'begins with `~`, which a shell replaces only outside of quotes',
+      hint: `write \`$HOME\` or the path; a directory of that name is \`./${path}\``,
+    };
+  }
+  if (/^(?:\\|[A-Za-z]:[\\/])/.test(path)) return { reason: 'is a path of Windows', hint: 'give a path with `/`' };
+  if (path.startsWith('//')) {
+    return { reason: 'begins with two slashes', hint: 'a variable before one of them may not be set' };
+  }
+  const [url, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(path) ?? [];
+  if (url !== undefined) {
+    const hint = scheme?.toLowerCase() === 'file' ? `did you mean \`${rest}\`?` : 'give a path';
+    return { reason: 'is a URL, where a path belongs', hint };
+  }
+  if (/^[^/]*:/.test(path)) {
+    return { reason: 'looks like a URL, and is none', hint: `a directory of that name is \`./${path}\`` };
+  }
+  return undefined;
+}
