@@ -67,7 +67,7 @@ function titleOf(setting: Setting): string | undefined {
 }
 
 /** `new URL` takes `https:host` and `https:///host`, too, and another host for it. */
-const WEB = /^https?:\/\/[^/\\]/i;
+const WEB = /^https?:\/\/[^/\\][^\\]*$/i;
 
 /** Words of what was given would be on a public page. */
 function checkAddress(text: string, what: string): void {

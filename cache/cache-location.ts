@@ -27,7 +27,7 @@ export function schemeOf(base: string): string | undefined {
 export function checkWriting(text: string, base: string): void {
   const plain = schemeOf(base) === undefined;
   const mistake = mistakeIn(text) ?? mistakeIn(base) ?? severalIn(text) ?? (plain ? mistakeInPlain(base) : undefined);
-  if (mistake) throw mistaken(base, mistake);
+  if (mistake) throw mistaken(base === '' ? base : text, mistake);
 }
 
 /** Where a cache is. `scheme` is that of an endpoint that has none. */
@@ -165,7 +165,7 @@ function parseS3(base: string, { endpoint, ...others }: S3Parameters, scheme: st
       `${bucket === '' ? 'a variable in it may not be set; ' : ''}it looks like \`s3://bucket?endpoint=https://host&region=garage\``,
     );
   }
-  const prefix = rest.join('/').replace(/\/$/, '');
+  const prefix = rest.join('/').replace(/(?<=[^/])\/$/, '');
   if (prefix !== '' && !isKey(prefix)) {
     const hint = /^\/|\/\/|\/$/.test(prefix) ? 'a variable in it may not be set' : undefined;
     throw usage(`\`${prefix}\` is not a directory in a bucket`, hint);
@@ -185,8 +185,8 @@ function unsupported(scheme: string, base: string): CarportError {
 
 /** What was given is told without what may be a password. */
 function mistaken(base: string, { reason, hint }: Mistake): CarportError {
-  const subject = base.trim() === '' ? "a cache's URL" : `\`${hidePasswords(base)}\``;
-  return usage(`${subject} ${reason}`, hidePasswords(hint));
+  if (base.trim() === '') return usage(`a cache's URL ${reason}`, `${hint}; give one such as \`file:///srv/cache\``);
+  return usage(`\`${hidePasswords(base)}\` ${reason}`, hidePasswords(hint));
 }
 
 export function usage(message: string, hint?: string): CarportError {

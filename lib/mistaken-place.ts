@@ -30,7 +30,7 @@ export function mistakeIn(text: string): Mistake | undefined {
   if (VARIABLE.test(text)) {
     return {
       reason: 'has a variable in it that nothing has replaced',
-      hint: 'single quotes keep a shell from it, and each CI system has its own way to write one',
+      hint: 'single quotes keep a shell from it, and each CI system has its own way to write one; in a `file://` URL `%24` is a `$`',
     };
   }
   return undefined;

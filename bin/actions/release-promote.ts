@@ -20,6 +20,7 @@ import { gateRulesOf } from '../gate-rules.js';
 import { interruptible } from '../interrupt.js';
 import { requireCache } from '../places.js';
 import { printableLine } from '../printable.js';
+import { redact } from '../redact.js';
 import { channelRuleOf, type ReleaseTrust, releaseTrustOf, signingOf } from '../releases.js';
 import { count, formatBytes } from '../terminal.js';
 import { sayWarnings } from '../warnings.js';
@@ -125,9 +126,10 @@ function tell({ gate, passed, detail }: Verdict, options: CommonOptions, context
   else say(context, `${printableLine(line)}\n`);
 }
 
-/** That nobody reads what a command prints must not stop it. */
+/** That nobody reads what a command prints must not stop it. It is shown as it comes, in bytes of which each is kept. */
 function showOn({ stderr }: Context) {
-  return (bytes: Uint8Array) => write(stderr, bytes).catch(() => undefined);
+  const shown = (bytes: Uint8Array) => Buffer.from(redact(Buffer.from(bytes).toString('latin1')), 'latin1');
+  return (bytes: Uint8Array) => write(stderr, shown(bytes)).catch(() => undefined);
 }
 
 function refused(version: string, failed: readonly Verdict[]): CarportError {

@@ -15,6 +15,9 @@ const LAST_CHARACTERS = 'AQgw';
 /** Of so many random characters, fewer are upper or lower case once in ten million times: words and paths mostly are. */
 const FEWEST_OF_CASE = 12;
 
+/** In so much base 64 there is one slash, mostly, and more in a path. */
+const MOST_SLASHES = 5;
+
 /** Text around a key that was encoded once more. */
 const MAX_ENCODED = 4096;
 
@@ -86,10 +89,9 @@ const NAMED =
 
 function isLikelyKey(name: string, encoded: string): boolean {
   const plain = decoded(encoded);
-  if (plain.length < 44 || plain.length > 2 * KEY_LENGTH || plain.startsWith('/') || /(?:md5|sha\d+)$/i.test(name)) {
-    return false;
-  }
-  if (!isMixed(plain, 8)) return false;
+  if (plain.length < 44 || plain.length > 2 * KEY_LENGTH || /(?:md5|sha\d+)$/i.test(name)) return false;
+  const isPath = plain.startsWith('//') || plain.split('/').length > MOST_SLASHES + 1;
+  if (isPath || !isMixed(plain, 8)) return false;
   // The second half of a signature is a number below 2^252 and a little.
   return plain.length !== KEY_LENGTH || Buffer.from(plain, 'base64')[63]! > 0x10;
 }

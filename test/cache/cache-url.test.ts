@@ -20,6 +20,17 @@ describe('the URL of a cache', () => {
       ['/srv/100%', '/srv/100%'],
       ['relative/cache', resolve('relative/cache')],
       ['.', resolve('.')],
+      ['../cache', resolve('../cache')],
+      ['./s3:x', resolve('s3:x')],
+      ['./~', resolve('~')],
+      ['/srv/s3:x', '/srv/s3:x'],
+      ['/srv//cache', '/srv/cache'],
+      ['/srv/my cache', '/srv/my cache'],
+      ['s3', resolve('s3')],
+      ['cache//x', resolve('cache/x')],
+      ['file:///srv/caf%C3%A9', '/srv/café'],
+      ['file:///srv/%24HOME', '/srv/$HOME'],
+      ['/tmp/tmp.Ab$1', '/tmp/tmp.Ab$1'],
     ] as const) {
       expect(parseCacheUrl(text), text).toEqual({ location: { kind: 'file', root }, secretKeyFiles: [] });
     }
@@ -113,6 +124,75 @@ describe('the URL of a cache', () => {
     ['https://host/?x=1', '`x` is not a parameter', undefined],
     ['file://relative/path', 'is not the URL of a directory', 'three slashes'],
     ['file:///a%2Fb', 'is not the URL of a directory', undefined],
+    // A variable was empty.
+    ...['file://', 'file:///', 'FILE://', 'file://localhost/', 'file:///.', 'file:///a/..', '/', '/.', '/srv/..'].map(
+      (text) => [text, 'is the root of the file system', 'may not be set'] as const,
+    ),
+    ['file:////x', 'has an empty part before its path', 'may not be set'],
+    ['//x', 'begins with two slashes', 'may not be set'],
+    ['s3://nix//', '`/` is not a directory in a bucket', 'may not be set'],
+    ['s3://nix//x', '`/x` is not a directory in a bucket', 'may not be set'],
+    ['s3:///x', '`` is not the name of a bucket', 'may not be set'],
+    ['https:///host/x', 'is not a URL', '`https://host/x`'],
+    // A scheme has lost something.
+    ...['s3:/nix', 's3:nix', 'S3:/nix', 's3//nix', 's3:://nix'].map(
+      (text) => [text, 'is not a URL', '`s3://nix`'] as const,
+    ),
+    ...['https:/host/x', 'https:host/x', 'https//host/x', 'htps:/host/x', 'htpps:host/x'].map(
+      (text) => [text, 'is not a URL', '`https://host/x`'] as const,
+    ),
+    ['http:/host', 'is not a URL', '`http://host`'],
+    ['file:/srv/c', 'is not a URL', '`file:///srv/c`'],
+    ['file//srv/c', 'is not a URL', '`file:///srv/c`'],
+    ['file:c', 'is not a URL', '`./c`'],
+    ['htpps://host', '`htpps://` caches are not supported', '`https://host`'],
+    ['filee:///c', '`filee://` caches are not supported', '`file:///c`'],
+    ['gs://nix', '`gs://` caches are not supported', 's3://bucket'],
+    ['://nix', 'looks like a URL, and is none', '`./://nix`'],
+    ['user@host:/srv', 'looks like a URL, and is none', '`./user@host:/srv`'],
+    ['localhost:3900/nix', 'looks like a URL, and is none', undefined],
+    ...['C:\\cache', 'c:/cache', '\\\\host\\x', 'file://C:/x', 'file:///c:/x', 'file:///srv\\x'].map(
+      (text) => [text, 'a path of Windows', undefined] as const,
+    ),
+    ['http://host\\x', 'has a `\\` or a `#`', undefined],
+    ['file:///srv/c#1', 'has a `#`', '`%23`'],
+    ['https://host/c#1', 'or a `#`', undefined],
+    ['file://.', 'is not the URL of a directory', '`./cache`'],
+    ['file://./x', 'is not the URL of a directory', '`./cache`'],
+    ['file://~/x', 'is not the URL of a directory', undefined],
+    // What was around it.
+    ...['"file:///c"', "'file:///c'", '“file:///c”', '`file:///c`', '"file:///c', 'file:///c\u200b', "file:///c'"].map(
+      (text) => [text, 'around it', 'did you mean `file:///c`?'] as const,
+    ),
+    ...[' s3://nix', 's3://nix ', '\ts3://nix', 's3://nix\n', 's3://nix\r\n', '\u00a0s3://nix', '\ufeff s3://nix'].map(
+      (text) => [text, '', 'did you mean `s3://nix`?'] as const,
+    ),
+    ['s3://nix?region=garage ', 'white space', '`s3://nix?region=garage`'],
+    ['"s3://nix?region=garage"', 'around it', '`s3://nix?region=garage`'],
+    ['"', 'is empty', 'may not be set'],
+    ['  ', 'is empty', 'may not be set'],
+    ['/srv/a\n/srv/b', 'a line break', undefined],
+    ['/srv/\u202ecache', 'not seen', undefined],
+    // What nothing has replaced.
+    ...['$HOME/c', `$\{CACHE}`, '/srv/$CACHE', `file:///srv/$\{X}`, 's3://$BUCKET', 's3://nix?endpoint=$ENDPOINT'].map(
+      (text) => [text, 'has a variable in it', 'single quotes'] as const,
+    ),
+    ...['{{ cache }}', '%CACHE%\\x', '/srv/%VAR%', '$(pwd)/c', 'https://$HOST/c'].map(
+      (text) => [text, 'has a variable in it', 'single quotes'] as const,
+    ),
+    ['~/cache', 'begins with `~`', '`./~/cache`'],
+    ['~user/cache', 'begins with `~`', '`$HOME`'],
+    // Several.
+    ...['s3://a,s3://b', 's3://a s3://b', '/a, file:///b', 's3://a?region=x s3://b', 's3://a;s3://b'].map(
+      (text) => [text, 'names several caches', 'give one'] as const,
+    ),
+    // The same of endpoints.
+    ['s3://nix?endpoint=https:/host', 'the endpoint is not a URL', '`https://host`'],
+    ['s3://nix?endpoint=https//host', 'the endpoint is not a URL', '`https://host`'],
+    ['s3://nix?endpoint=http:///host', 'the endpoint is not a URL', '`http://host`'],
+    ['s3://nix?endpoint=%22https://host%22', 'the endpoint has quotes', '`https://host`'],
+    ['s3://nix?endpoint=+https://host', 'the endpoint begins or ends with white space', '`https://host`'],
+    ['s3://nix?endpoint=%24ENDPOINT', 'the endpoint has a variable', undefined],
   ])('%s is refused', (text, reason, hint) => {
     const error = expectError('E_USAGE', reason, () => parseCacheUrl(text));
     if (hint !== undefined) expect(error.hint).toContain(hint);
@@ -191,6 +271,12 @@ describe('the URL of a cache', () => {
     's3://nix?endpoint=https://user:geheim@ho st',
     'file://user:geheim@host/c',
     'https://user:geheim@host/c?compresion=xz',
+    ' https://user:geheim@host/c',
+    '"s3://nix?endpoint=https://user:geheim@host"',
+    'https:/user:geheim@host',
+    'htpps://user:geheim@host',
+    's3://nix?endpoint=https:/user:geheim@host',
+    'https://user:geheim@host/$X',
   ])('%s is refused without a word of the password', (text) => {
     const error = expectError('E_USAGE', '', () => parseCacheUrl(text));
     for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
