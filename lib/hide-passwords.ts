@@ -9,8 +9,8 @@ const START = String.raw`\b[a-z][a-z0-9+.-]*${COLON}${SLASH}{2}|\b(?:s3|https?)(
 const END = String.raw`\s\x60"'<>`;
 
 /** A password may hold a slash that should have been escaped; a port with a path behind it is none. */
-const NAME_AND_PASSWORD = String.raw`(?:(?!${SLASH}|${AT})[^?#${END}])*${COLON}(?![0-9]{1,5}(?:${SLASH}|[?#&]|$))(?:(?!${SLASH}{2})[^${END}])*${AT}`;
-const NAME = String.raw`(?:(?!${SLASH})[^?#${END}])*${AT}`;
+const NAME_AND_PASSWORD = `(?:(?!${SLASH}|${AT})[^?#${END}])*${COLON}(?![0-9]{1,5}(?:${SLASH}|[?#&]|$))(?:(?!${SLASH}{2})[^${END}])*${AT}`;
+const NAME = `(?:(?!${SLASH})[^?#${END}])*${AT}`;
 
 const USER_INFO = new RegExp(`(${START})(?:${NAME_AND_PASSWORD}|${NAME})`, 'gi');
 

@@ -1,0 +1,28 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+
+const BIN = fileURLToPath(new URL('../../bin', import.meta.url));
+
+/** Progress has numbers and store paths only, help and the demo have no text of users. */
+const MAY_WRITE = ['context.ts', 'program.ts', 'demo.ts', 'reference.ts', 'reporters/live.ts', 'reporters/plain.ts'];
+
+/** Data, byte by byte: of files, archives, caches and derivations, and what other programs print. */
+const WRITES_DATA = [
+  ...['actions/cache-browse.ts', 'actions/export.ts', 'actions/release-promote.ts', 'actions/store.ts'],
+  ...['commands/completion.ts', 'commands/derivation.ts', 'commands/nar.ts', 'commands/narinfo.ts', 'program.ts'],
+];
+
+const modules = readdirSync(BIN, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));
+const having = (pattern: RegExp) =>
+  modules.filter((path) => pattern.test(readFileSync(join(BIN, path), 'utf8'))).sort();
+
+it('writes to the streams of the process in one module, which lets no secret out', () => {
+  expect(having(/\b(?:stdout|stderr|output)\.(?:write|end)\(/)).toEqual([...MAY_WRITE].sort());
+  expect(having(/\bconsole\./)).toEqual([]);
+});
+
+it('writes as it is only what is data', () => {
+  expect(having(/(?<!function )\bwrite\((?:context\.)?(?:stdout|stderr)\b/)).toEqual([...WRITES_DATA].sort());
+});
