@@ -39,6 +39,7 @@ async function askVersion(program: string): Promise<GarageFound> {
   return { program, version };
 }
 
-function peersFolder(env: NodeJS.ProcessEnv): string {
+/** Where programs are kept that tests run beside carport. */
+export function peersFolder(env: NodeJS.ProcessEnv): string {
   return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'carport', 'peers');
 }

@@ -36,13 +36,9 @@ export async function init(text: string, options: CacheCommandOptions, context: 
       const { abortOldUploads, ensureBucket } = await bucketSettings();
       if (await ensureBucket(bucket))
         note(context, options, `made the bucket \`${bucket.name}\`; on Garage only this key knows it by that name`);
-      if (!(await abortOldUploads(bucket))) {
-        note(
-          context,
-          options,
-          'note: the key may not set the lifecycle: uploads that nobody finishes stay in the bucket',
-        );
-      }
+      const refusal = await abortOldUploads(bucket);
+      if (refusal)
+        note(context, options, `note: uploads that nobody finishes stay in the bucket, since ${refusal.message}`);
     }
     const { created, info } = await changeCacheInfo(cache, options);
     await changePublic(cache, options);
@@ -61,6 +57,8 @@ export async function init(text: string, options: CacheCommandOptions, context: 
 
 async function readersWithoutKey(bucket: Bucket): Promise<string> {
   const { isPublic } = await (await bucketSettings()).readBucketSettings(bucket);
+  if (isPublic === null)
+    return 'who has no access key cannot read it, unless the server lets everybody: see its manual';
   return isPublic === false
     ? 'who has no access key, or a Nix without S3, cannot read it: `--public` serves it as a website'
     : "who has no access key, or a Nix without S3, reads the bucket's website over `https://`";
@@ -72,8 +70,9 @@ export async function config(text: string, options: CacheCommandOptions, context
     checkPublic(cache, options);
     const changes = [options.priority, options.wantMassQuery].some((value) => value !== undefined);
     const before = await requireCacheInfo(cache.objects);
-    const info = changes ? (await changeCacheInfo(cache, options)).info : before;
+    // First what the server may refuse.
     await changePublic(cache, options);
+    const info = changes ? (await changeCacheInfo(cache, options)).info : before;
     const { location } = cache.url;
     const prefix = location.kind === 's3' && location.prefix !== '' ? `${location.prefix}/` : '';
     const ofBucket = cache.bucket && (await (await bucketSettings()).readBucketSettings(cache.bucket, prefix));
@@ -85,6 +84,8 @@ export async function config(text: string, options: CacheCommandOptions, context
         'warning: a lifecycle rule of the bucket removes objects by their age, which breaks closures',
       );
     }
+    if (ofBucket && Object.values(ofBucket).includes(null))
+      note(context, options, 'note: `-` is not known: the server does not have it, or the key may not see it');
     if (options.json) return writeJson(context.stdout, shown);
     await writeLines(context.stdout, rows(shown));
   });

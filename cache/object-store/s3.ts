@@ -16,6 +16,7 @@ import {
 } from './object-store.js';
 import type { S3Location } from './s3/address.js';
 import { type Bucket, openBucket } from './s3/bucket.js';
+import type { Copier } from './s3/copy.js';
 import { nextPage } from './s3/pages.js';
 import { refusalCodeOf } from './s3/refusal.js';
 import type { UploadRecords } from './s3/upload-records.js';
@@ -38,6 +39,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
   const url = renderS3Url(location);
   const bucket = openBucket({ location, url, env, http });
   const spool = createSpool();
+  let copier: Copier | undefined;
   const prefix = location.prefix === '' ? '' : `${location.prefix}/`;
   const whole = (key: string): string => prefix + checkKey(key);
   const open = async (key: string) => {
@@ -74,17 +76,10 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
       await bucket.put({ key: whole(key), headers, body: restartable(body) });
     },
     async copy(from, to) {
-      const { CopyObjectCommand } = await import('@aws-sdk/client-s3');
-      const [source, target] = [whole(from), whole(to)];
-      const copying = bucket.run(`COPY ${source}`, (client, Bucket) =>
-        client.send(
-          new CopyObjectCommand({
-            ...{ Bucket, Key: target, CopySource: encodePath(`${Bucket}/${source}`) },
-            ...(location.storageClass !== undefined && { StorageClass: location.storageClass as StorageClass }),
-          }),
-        ),
-      );
-      await copying.catch((error) => {
+      const { createCopier } = await import('./s3/copy.js');
+      copier ??= createCopier(bucket);
+      const StorageClass = location.storageClass as StorageClass | undefined;
+      await copier.copy(whole(from), whole(to), { StorageClass }).catch((error) => {
         throw explainCopy(error, from, url);
       });
     },

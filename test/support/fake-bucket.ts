@@ -30,6 +30,8 @@ export interface FakeBucket {
   readonly store: S3Store;
   /** The requests so far. */
   readonly asked: readonly Asked[];
+  /** The directory of uploads that are not finished. */
+  readonly records: string;
 }
 
 const MIB = 1024 * 1024;
@@ -62,9 +64,10 @@ export function useFakeBucket(): (
     if (location.kind !== 's3') throw new Error('it is a bucket');
     const http = createHttpClient({ env: {}, signal: new AbortController().signal, patienceMs: 3_000, ...options });
     const env = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'secret' };
-    const store = openS3Store({ location, env, http, records: openUploadRecords(`${directory()}/uploads`) });
+    const records = `${directory()}/uploads`;
+    const store = openS3Store({ location, env, http, records: openUploadRecords(records) });
     stores.push(store);
-    return { store, asked };
+    return { store, asked, records };
   };
 }
 

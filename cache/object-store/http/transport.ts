@@ -16,6 +16,8 @@ export interface HttpResponse {
   readonly headers: IncomingHttpHeaders;
   /** Tries that it took: with more than one, an earlier one may have done its work although nobody heard of it. */
   readonly attempts?: number;
+  /** The name of its document's first element, of an answer that was read for that. */
+  readonly root?: string;
   /** What a refusal (a status of 300 or more) says, at most 64 KiB of it. */
   readonly refusal?: string;
   /** Must be read or discarded. */

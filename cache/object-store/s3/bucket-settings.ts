@@ -4,16 +4,16 @@ import {
   DeleteBucketWebsiteCommand,
   GetBucketLifecycleConfigurationCommand,
   GetBucketWebsiteCommand,
-  HeadBucketCommand,
   type LifecycleRule,
   ListMultipartUploadsCommand,
+  ListObjectsV2Command,
   PutBucketLifecycleConfigurationCommand,
   PutBucketWebsiteCommand,
 } from '@aws-sdk/client-s3';
 import { CarportError } from '../../../lib/errors.js';
 import type { Bucket } from './bucket.js';
 import { nextPage } from './pages.js';
-import { refusalCodeOf } from './refusal.js';
+import { hidesListing, isRefusal, refusalCodeOf } from './refusal.js';
 
 /** What is set on a bucket itself; `null` where the server or the key does not let it be seen. */
 export interface BucketSettings {
@@ -30,12 +30,16 @@ const RULE_ID = 'carport-abort-incomplete-uploads';
 /** Long enough for a laptop that was shut over a week-end. */
 const ABORT_AFTER_DAYS = 7;
 
-/** Answers for which there is nothing wrong with the bucket: the server or the key cannot do it. */
-const NOT_ALLOWED = ['E_CREDENTIALS', 'E_UNSUPPORTED'];
+const RULE: LifecycleRule = {
+  ID: RULE_ID,
+  Status: 'Enabled',
+  Filter: { Prefix: '' },
+  AbortIncompleteMultipartUpload: { DaysAfterInitiation: ABORT_AFTER_DAYS },
+};
 
 /** `prefix` is the directory of the cache, with its slash: rules for others do not concern it. */
 export async function readBucketSettings(bucket: Bucket, prefix = ''): Promise<BucketSettings> {
-  const [rules, website] = await Promise.all([ifAllowed(readRules(bucket)), ifAllowed(hasWebsite(bucket))]);
+  const [rules, website] = await Promise.all([unlessRefused(readRules(bucket)), unlessRefused(hasWebsite(bucket))]);
   const enabled = rules?.filter(({ Status }) => Status === 'Enabled');
   return {
     abortUploadsAfterDays: enabled ? daysOfUploads(enabled, prefix) : null,
@@ -58,66 +62,110 @@ function covers({ Filter, Prefix }: LifecycleRule, prefix: string): boolean {
   return !isNarrower && prefix.startsWith(filtered ?? Prefix ?? '');
 }
 
-/** Makes the bucket when it is not there; true when it was made. */
+/**
+ * Makes the bucket when it is not there; true when it was made. Only an answer that says so is a reason: the bucket may
+ * well be there when the key may not look, or the server is in trouble.
+ */
 export async function ensureBucket(bucket: Bucket): Promise<boolean> {
   try {
-    await bucket.run('HEAD', (client, Bucket) => client.send(new HeadBucketCommand({ Bucket })));
+    await bucket.run('LIST', (client, Bucket) => client.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 })));
     return false;
   } catch (error) {
-    // An answer to HEAD does not tell why: the next one does.
-    if (!(error instanceof CarportError)) throw error;
+    // What the key may do here is found out when it does it.
+    if (hidesListing(error)) return false;
+    // A listing is about no key, whatever some servers say.
+    if (!['NoSuchBucket', 'NoSuchKey'].includes(refusalCodeOf(error) ?? '')) throw error;
   }
   try {
     await bucket.run('CREATE', (client, Bucket) => client.send(new CreateBucketCommand({ Bucket })));
     return true;
   } catch (error) {
-    if (['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes(refusalCodeOf(error) ?? '')) return false;
+    if (isOfCreation(error)) return false;
     throw error;
   }
 }
 
-/** Lets the server remove uploads that nobody finished; other rules stay. False where that is not allowed. */
-export async function abortOldUploads(bucket: Bucket): Promise<boolean> {
-  const rule: LifecycleRule = {
-    ID: RULE_ID,
-    Status: 'Enabled',
-    Filter: { Prefix: '' },
-    AbortIncompleteMultipartUpload: { DaysAfterInitiation: ABORT_AFTER_DAYS },
-  };
-  const set = async () => {
-    const others = (await readRules(bucket)).filter(({ ID }) => ID !== RULE_ID);
+/**
+ * Lets the server remove uploads that nobody finished; other rules stay. Gives why it does not where the server or the
+ * key refuses that: a cache does not need it.
+ */
+export async function abortOldUploads(bucket: Bucket): Promise<CarportError | undefined> {
+  try {
+    const rules = await readRules(bucket);
+    if (rules.some(isOwnRule)) return undefined;
+    const Rules = [...rules.filter(({ ID }) => ID !== RULE_ID), RULE];
     await bucket.run('PUT lifecycle', (client, Bucket) =>
-      client.send(
-        new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [...others, rule] } }),
-      ),
+      client.send(new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules } })),
     );
-    return true;
-  };
-  return (await ifAllowed(set())) ?? false;
+    // Some servers take a rule and drop it.
+    if ((await readRules(bucket)).some(isOwnRule)) return undefined;
+    return new CarportError('E_UNSUPPORTED', 'the server does not keep the rule that it took');
+  } catch (error) {
+    if (isRefusal(error)) return error;
+    throw error;
+  }
+}
+
+function isOwnRule({ ID, Status, AbortIncompleteMultipartUpload }: LifecycleRule): boolean {
+  const days = AbortIncompleteMultipartUpload?.DaysAfterInitiation;
+  return ID === RULE_ID && Status === 'Enabled' && days === ABORT_AFTER_DAYS;
 }
 
 /**
- * Serves the bucket as a website, to everybody who can reach the server, or stops that. A website that is there stays as
- * it is.
+ * Serves the bucket as a website, to everybody who can reach the server, or stops that. What is so already stays as it
+ * is: a server without websites may take the request for one of the bucket, and remove that. So nothing is sent before it
+ * has answered as one that has them.
  */
 export async function setPublic(bucket: Bucket, isPublic: boolean): Promise<void> {
-  if (isPublic && (await hasWebsite(bucket))) return;
+  const before = await hasWebsite(bucket).catch((error: unknown) => {
+    throw lacksPart(error) ? noWebsites(bucket, error) : error;
+  });
+  if (before === isPublic) return;
   const WebsiteConfiguration = { IndexDocument: { Suffix: 'index.html' } };
-  await bucket.run('PUT website', (client, Bucket) =>
+  const change = bucket.run(`${isPublic ? 'PUT' : 'DELETE'} website`, (client, Bucket) =>
     isPublic
       ? client.send(new PutBucketWebsiteCommand({ Bucket, WebsiteConfiguration }))
       : client.send(new DeleteBucketWebsiteCommand({ Bucket })),
   );
+  await change.catch((error: unknown) => {
+    throw lacksPart(error) || isOfCreation(error) ? noWebsites(bucket, error) : error;
+  });
+  if ((await hasWebsite(bucket)) !== isPublic) throw noWebsites(bucket);
+}
+
+function noWebsites({ name }: Bucket, cause?: unknown): CarportError {
+  return new CarportError(
+    'E_UNSUPPORTED',
+    `the server does not serve \`${name}\` as a website, and cannot be told to`,
+    {
+      ...(cause !== undefined && { cause }),
+      hint: "the server lacks that part of the S3 API: who may read the bucket is set by the server's own means",
+    },
+  );
+}
+
+function lacksPart(error: unknown): boolean {
+  return error instanceof CarportError && error.code === 'E_UNSUPPORTED';
+}
+
+/** What the creation of a bucket that is there is refused with, also when something else was asked for. */
+function isOfCreation(error: unknown): boolean {
+  return ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes(refusalCodeOf(error) ?? '');
 }
 
 /** Removes the uploads below a prefix that nobody has finished; the number of them. */
 export async function removeUploads(bucket: Bucket, prefix: string): Promise<number> {
   let removed = 0;
   for (let at: UploadsMarker = {}; ; ) {
-    const page = await bucket.run('LIST uploads', (client, Bucket) =>
+    const list = bucket.run('LIST uploads', (client, Bucket) =>
       client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...at })),
     );
-    for (const { Key, UploadId } of page.Uploads ?? []) {
+    // rclone's words for none.
+    const page = await unless('NoSuchUpload', list);
+    if (page === undefined) return removed;
+    for (const { Key = '', UploadId = '' } of page.Uploads ?? []) {
+      // Without them, or if the server does not look at the prefix, the request would be about something else.
+      if (Key === '' || UploadId === '' || !Key.startsWith(prefix)) continue;
       const abort = bucket.run('DELETE upload', (client, Bucket) =>
         client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
       );
@@ -150,7 +198,6 @@ async function readRules(bucket: Bucket): Promise<readonly LifecycleRule[]> {
 async function hasWebsite(bucket: Bucket): Promise<boolean> {
   const read = bucket.run('GET website', (client, Bucket) => client.send(new GetBucketWebsiteCommand({ Bucket })));
   const website = await unless('NoSuchWebsiteConfiguration', read);
-  // Garage answers with nothing where Amazon refuses.
   return website?.IndexDocument !== undefined || website?.RedirectAllRequestsTo !== undefined;
 }
 
@@ -163,11 +210,11 @@ async function unless<T>(code: string, answer: Promise<T>): Promise<T | undefine
   }
 }
 
-async function ifAllowed<T>(answer: Promise<T>): Promise<T | undefined> {
+async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof CarportError && NOT_ALLOWED.includes(error.code)) return undefined;
+    if (isRefusal(error)) return undefined;
     throw error;
   }
 }

@@ -129,6 +129,8 @@ function toRefusal({ status, refusal = '', headers }: HttpResponse): Refusal {
 }
 
 interface SdkRefusal extends Error {
+  /** What the server said. */
+  readonly Code?: string;
   readonly $metadata: { readonly httpStatusCode: number };
   readonly $response?: { readonly headers?: RefusalHeaders };
 }
@@ -139,7 +141,10 @@ function isSdkRefusal(error: unknown): error is SdkRefusal {
   return typeof (error as Partial<SdkRefusal>).$metadata?.httpStatusCode === 'number';
 }
 
-function refusalOf({ name, message, $metadata, $response }: SdkRefusal): Refusal {
-  const code = name === 'UnknownError' || name === 'Error' ? undefined : name;
+/** Its own names for answers without a code. */
+const SDK_NAMES = ['Unknown', 'UnknownError', 'Error', 'NotFound'];
+
+function refusalOf({ name, Code, message, $metadata, $response }: SdkRefusal): Refusal {
+  const code = Code ?? (SDK_NAMES.includes(name) ? undefined : name);
   return { status: $metadata.httpStatusCode, code, message, ...refusalHead($response?.headers ?? {}) };
 }

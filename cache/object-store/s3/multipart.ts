@@ -52,7 +52,7 @@ export async function uploadInParts(bucket: Bucket, records: UploadRecords, uplo
       return;
     } catch (error) {
       if (!isNoSuchUpload(error)) {
-        if (!isUnavailable(error)) await abortUpload(all, begun.kept);
+        if (!isUnavailable(error)) await abortUpload(all, begun.kept, 'own');
         throw error;
       }
       // Finished by a try whose answer was lost, or removed by somebody else.
@@ -108,13 +108,18 @@ async function beginUpload(
     await removeTwins(bucket, { key, since, until: Date.now() });
     throw error;
   });
+  if (!uploadId) {
+    throw new CarportError('E_UNSUPPORTED', `the server gave no id for the upload of \`${key}\` in parts`, {
+      hint: 'the server lacks a part of the S3 API: raise `multipart-threshold=` in the URL above the size of its objects',
+    });
+  }
   const until = Date.now();
   const fitting = Math.max(partSize, Math.ceil(size / MAX_PARTS));
-  const record = { store, key, uploadId: uploadId!, size, partSize: fitting, begun: until };
+  const record = { store, key, uploadId, size, partSize: fitting, begun: until };
   const wasTriedAgain = ($metadata.attempts ?? 1) > 1;
   return {
     ...{ kept: await records.keep(record), parts: new Map() },
-    ...(wasTriedAgain && { beginning: { key, uploadId: uploadId!, since, until } }),
+    ...(wasTriedAgain && { beginning: { key, uploadId, since, until } }),
   };
 }
 
@@ -137,7 +142,7 @@ async function removeTwins(bucket: Bucket, { key, uploadId, since, until }: Begi
     for (const { Key, UploadId, Initiated } of Uploads) {
       const begun = (Initiated?.getTime() ?? 0) - ahead;
       const fits = begun >= since - margin && begun <= until + margin;
-      if (Key !== key || UploadId === uploadId || !fits) continue;
+      if (Key !== key || !UploadId || UploadId === uploadId || !fits) continue;
       const { Parts = [] } = await client.send(new ListPartsCommand({ Bucket, Key, UploadId, MaxParts: 1 }));
       if (Parts.length === 0) await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
     }
@@ -158,17 +163,17 @@ async function resumeUpload(uploads: Uploads, store: string, { key, file }: Uplo
     const usable = resumed === undefined && kept.record.size === file.size;
     const parts = usable ? await listParts(uploads.bucket, kept.record) : undefined;
     if (parts) resumed = { kept, parts };
-    else await abortUpload(uploads, kept);
+    else await abortUpload(uploads, kept, 'of an earlier run');
   }
   return resumed;
 }
 
 async function removeStaleUploads(uploads: Uploads, store: string): Promise<void> {
   const isStale = (record: UploadRecord) => record.store === store && Date.now() - record.begun > STALE_MS;
-  for (const kept of await uploads.records.takeOver(isStale)) await abortUpload(uploads, kept);
+  for (const kept of await uploads.records.takeOver(isStale)) await abortUpload(uploads, kept, 'of an earlier run');
 }
 
-/** `undefined` when there is no such upload any more. */
+/** `undefined` when there is no such upload any more, or none that the server would know of. */
 async function listParts(
   bucket: Bucket,
   { key, uploadId }: UploadRecord,
@@ -184,7 +189,7 @@ async function listParts(
       marker = nextPage('parts', marker, page.NextPartNumberMarker);
     }
   } catch (error) {
-    if (isNoSuchUpload(error)) return undefined;
+    if (isNoSuchUpload(error) || lacksUploads(error)) return undefined;
     throw error;
   }
 }
@@ -226,21 +231,31 @@ async function sizeOf(bucket: Bucket, key: string): Promise<number | undefined> 
   return answer && Number(answer.response.headers['content-length']);
 }
 
-/** Best effort: what it leaves the bucket's lifecycle removes, or a later run. */
-async function abortUpload({ bucket, records }: Uploads, kept: KeptRecord): Promise<void> {
-  const { key, uploadId } = kept.record;
+/**
+ * Best effort: what it leaves the bucket's lifecycle removes, or a later run. At the address of an earlier run another
+ * server may answer by now, and one that knows of no uploads would take this for the removal of the object: so it has to
+ * know this upload.
+ */
+async function abortUpload({ bucket, records }: Uploads, kept: KeptRecord, whose: 'own' | 'of an earlier run') {
+  const { key, uploadId: UploadId } = kept.record;
   try {
-    await bucket.cleanUp(`upload of ${key}`, (client, Bucket) =>
-      client.send(new AbortMultipartUploadCommand({ Bucket, Key: key, UploadId: uploadId })),
-    );
+    await bucket.cleanUp(`upload of ${key}`, async (client, Bucket) => {
+      const upload = { Bucket, Key: key, UploadId };
+      if (whose !== 'own') await client.send(new ListPartsCommand({ ...upload, MaxParts: 1 }));
+      await client.send(new AbortMultipartUploadCommand(upload));
+    });
   } catch (error) {
-    if (!isNoSuchUpload(error)) return;
+    if (!isNoSuchUpload(error) && !lacksUploads(error)) return;
   }
   await records.forget(kept);
 }
 
 function isNoSuchUpload(error: unknown): boolean {
   return refusalCodeOf(error) === 'NoSuchUpload';
+}
+
+function lacksUploads(error: unknown): boolean {
+  return error instanceof CarportError && error.code === 'E_UNSUPPORTED';
 }
 
 function isUnavailable(error: unknown): boolean {

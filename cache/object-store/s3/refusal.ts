@@ -24,11 +24,26 @@ export interface RefusalHeaders {
 /** A refusal as the cause of an error. */
 class RefusalError extends Error {
   readonly code: string | undefined;
+  readonly refusal: Refusal;
 
-  constructor(action: string, { status, code, message }: Refusal) {
+  constructor(action: string, refusal: Refusal) {
+    const { status, code, message } = refusal;
     super(`${action}: status ${status}${code ? ` ${code}` : ''}${message ? `: ${message}` : ''}`);
     this.code = code;
+    this.refusal = refusal;
   }
+}
+
+/** True for an error that is a server's answer. */
+export function isRefusal(error: unknown): error is CarportError {
+  return error instanceof CarportError && error.cause instanceof RefusalError;
+}
+
+/** True for the refusal of a listing by a bucket that may well be there. */
+export function hidesListing(error: unknown): boolean {
+  return (
+    isRefusal(error) && refusalCodeOf(error) === 'AccessDenied' && isMissing((error.cause as RefusalError).refusal)
+  );
 }
 
 /** S3's code of the refusal that an error is about. */
@@ -180,7 +195,9 @@ function serverOf({ endpoint }: RefusedAt): string {
 
 /** The SDK has words of its own for answers that are not of an S3 API. */
 function withoutSdkWords(refusal: Refusal): Refusal {
-  if (!/^(UnknownError|UnknownError: .*)$|@aws-sdk|Deserialization error/.test(refusal.message)) return refusal;
+  // An S3 error without a message, as rclone has them.
+  if (/^UnknownError(: .*)?$/.test(refusal.message)) return { ...refusal, message: '' };
+  if (!/@aws-sdk|Deserialization error/.test(refusal.message)) return refusal;
   return { ...refusal, code: undefined, message: '' };
 }
 

@@ -4,6 +4,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { canonicalQuery } from '../http/encode.js';
 import type { HttpRequest, RequestBody, Transport } from '../http/transport.js';
 import type { S3Address } from './address.js';
+import { refusalInstead } from './answers.js';
 
 /** The AWS SDK takes a tenth of a second to load: only what is rare comes here, and loads it when it does. */
 
@@ -50,6 +51,14 @@ export function createS3Client(address: S3Address, send: Transport): S3Client {
     },
     { step: 'initialize', name: 'carportAnswerMetadata' },
   );
+  client.middlewareStack.add(
+    (next, { commandName = '' }) =>
+      async (args) => {
+        Object.assign(args.request as SdkRequest, { commandName });
+        return next(args);
+      },
+    { step: 'build', name: 'carportCommandName' },
+  );
   return client;
 }
 
@@ -70,6 +79,7 @@ interface SdkRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
+  readonly commandName: string;
 }
 
 interface SdkResponse {
@@ -90,7 +100,10 @@ async function handle(request: SdkRequest, send: Transport) {
     ...{ method: method as HttpRequest['method'], url, headers },
     ...(bytes && { body: bytes }),
   });
-  const { status, headers: answered, refusal, attempts } = response;
+  const { headers: answered, attempts, root } = response;
+  const instead = response.status < 300 ? refusalInstead(request.commandName, response.status, root) : undefined;
+  const status = instead === undefined ? response.status : 501;
+  const refusal = instead ?? response.refusal;
   const text = refusal === undefined ? Readable.from(response.body) : Readable.from([Buffer.from(refusal)]);
   return { response: { statusCode: status, headers: answered, body: text, attempts } } as never;
 }

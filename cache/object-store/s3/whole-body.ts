@@ -21,11 +21,13 @@ export function withWholeBody(send: Transport): Transport {
     if (status < 500 && isHalfXml(text)) {
       throw Object.assign(new Error(`the answer to ${request.method} is not whole`), { code: 'ECONNRESET' });
     }
-    if (status < 300 && rootOf(text) === 'Error') {
+    const root = rootOf(text);
+    const named = root !== undefined && { root };
+    if (status < 300 && root === 'Error') {
       const real = TRANSIENT_CODES.includes(errorCodeOf(text) ?? '') ? 503 : 400;
-      return { ...response, status: real, refusal: text, body: Readable.from([]) };
+      return { ...response, ...named, status: real, refusal: text, body: Readable.from([]) };
     }
-    return { ...response, body: Readable.from([bytes]) };
+    return { ...response, ...named, body: Readable.from([bytes]) };
   };
 }
 

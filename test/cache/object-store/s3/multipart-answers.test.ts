@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { readdir, rename, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { openUploadRecords } from '#cache/object-store/s3/upload-records.js';
 import {
   type Asked,
   errorReply,
@@ -146,6 +148,47 @@ describe('an upload in parts, as servers answer it', () => {
     const server = await serve({});
     await put(server);
     expect(server.of('uploads').length).toBe(0);
+  });
+
+  it.each([
+    ['nothing', { status: 200 }],
+    ['no id', xml('<InitiateMultipartUploadResult><UploadId></UploadId></InitiateMultipartUploadResult>')],
+    ['another document', xml('<PostResponse><UploadId>x</UploadId></PostResponse>')],
+  ])('sends no part to a server that answers the begin with %s: it would take it for the object', async (_, answer) => {
+    const server = await serve({ reply: (kind) => (kind === 'create' ? answer : undefined) });
+    await expect(put(server)).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
+    expect(server.asked.filter(({ method }) => method === 'PUT' || method === 'DELETE')).toEqual([]);
+  });
+
+  it.each([
+    ['knows it', partsXml(1), ['left']],
+    ['has forgotten it', errorReply(404, 'NoSuchUpload'), []],
+    ['gives the object instead', { body: 'the bytes of the object' }, []],
+    ['gives an object that is XML', xml('<Project></Project>'), []],
+    ['does not have that', errorReply(501, 'NotImplemented'), []],
+  ] as const)('of an earlier run is removed where the server %s', async (_, parts, removed) => {
+    const server = await serve({ reply: (kind) => (kind === 'parts' ? parts : undefined) });
+    const { endpoint } = await server.store.bucket.address();
+    const size = CONTENT.length - 1;
+    const record = {
+      store: `${endpoint.href} nix`,
+      key: KEY,
+      uploadId: 'left',
+      size,
+      partSize: MIB,
+      begun: Date.now(),
+    };
+    const { file } = await openUploadRecords(server.records).keep(record);
+    await rename(file, file.replace(`-${process.pid}-`, `-${spawnSync('true').pid}-`));
+    // The file is another now: it cannot be gone on with.
+    await put(server);
+    expect(server.aborted()).toEqual(removed);
+    expect(await readdir(server.records)).toEqual([]);
+  });
+
+  it('is not complete when the answer is that to something else', async () => {
+    const server = await serve({ reply: (kind) => (kind === 'complete' ? { status: 200 } : undefined) });
+    await expect(put(server)).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
   });
 
   it('of which the begin is interrupted leaves nothing', async () => {

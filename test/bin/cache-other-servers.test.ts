@@ -1,0 +1,149 @@
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import {
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  ListBucketsCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { beforeAll, beforeEach, expect, it } from 'vitest';
+import { noise } from '../support/files.js';
+import { describeWithS3Peer, type S3Peer } from '../support/s3-peers.js';
+import { createSampleStore, type SampleStore } from '../support/samples.js';
+import { useSandbox } from '../support/sandbox.js';
+import { useStores } from '../support/stores.js';
+
+for (const name of ['SeaweedFS', 'rclone'] as const) {
+  describeWithS3Peer(name, `a cache on ${name}`, behavesOn);
+}
+
+const FOREIGN = ['README.html', 'backup/2020', 'releases/v1/app'];
+
+/** What servers are to do with every command that is about the bucket itself. */
+function behavesOn(peer: () => S3Peer): void {
+  const box = useSandbox('all');
+  const stores = useStores();
+  let samples: SampleStore;
+  let client: S3Client;
+  let bucket: string;
+  beforeAll(async () => {
+    samples = await createSampleStore(box().root);
+    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+    const { endpoint, credentials } = peer();
+    const plain = { forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED' } as const;
+    client = new S3Client({ ...plain, endpoint, credentials, region: 'us-east-1' });
+  });
+  beforeEach(() => {
+    bucket = `test-${randomBytes(6).toString('hex')}`;
+  });
+  const run = (...args: readonly string[]) => box().carport(args, { env: peer().env });
+  const succeed = (...args: readonly string[]) => box().succeed(args, { env: peer().env });
+  const url = () => peer().url(bucket);
+  const buckets = async () => ((await client.send(new ListBucketsCommand({}))).Buckets ?? []).map(({ Name }) => Name);
+  const keys = async () =>
+    ((await client.send(new ListObjectsV2Command({ Bucket: bucket }))).Contents ?? []).map(({ Key }) => Key!);
+  const make = async (...names: readonly string[]) => {
+    await client.send(new CreateBucketCommand({ Bucket: bucket }));
+    for (const Key of names) await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: Key }));
+  };
+
+  it('keeps its bucket, and what others have there, through all that is set on it', async () => {
+    await make(...FOREIGN);
+    for (const args of [
+      ['init', url()],
+      ['init', url(), '--public'],
+      ['config', url(), '--public'],
+      ['config', url(), '--no-public'],
+      ['config', url(), '--priority', '17'],
+      ['config', url(), '--no-public', '--no-want-mass-query'],
+      ['init', url(), '--no-public'],
+      ['info', url()],
+      ['config', url()],
+    ]) {
+      const { exitCode, stderr } = await run('cache', ...args);
+      // What a server lacks is said; the rest is done.
+      const wanted = exitCode === 0 ? '' : 'error[E_UNSUPPORTED]: the server does not serve';
+      expect([args, stderr]).toEqual([args, expect.stringContaining(wanted)]);
+      expect([args, await keys()]).toEqual([args, [...FOREIGN, 'nix-cache-info'].sort()]);
+    }
+    await succeed('cache', 'erase', url(), '--yes');
+    expect(await keys()).toEqual(FOREIGN);
+  });
+
+  it('keeps a bucket with nothing else in it', async () => {
+    await make();
+    for (const args of [
+      ['config', url(), '--no-public'],
+      ['config', url(), '--public'],
+      ['erase', url(), '--yes'],
+    ]) {
+      await run('cache', ...args);
+      expect([args, await buckets()]).toEqual([args, expect.arrayContaining([bucket])]);
+    }
+    await succeed('cache', 'init', url());
+    await run('cache', 'config', url(), '--no-public');
+    await succeed('cache', 'erase', url(), '--yes');
+    expect(await buckets()).toContain(bucket);
+    expect(await keys()).toEqual([]);
+  });
+
+  it('is not said to be public where no server serves it', async () => {
+    await make();
+    await succeed('cache', 'init', url());
+    const { exitCode, stdout, stderr } = await run('cache', 'config', url(), '--public', '--priority', '3');
+    expect([exitCode, stdout]).toEqual([1, '']);
+    expect(stderr).toContain(`error[E_UNSUPPORTED]: the server does not serve \`${bucket}\` as a website`);
+    const shown = JSON.parse((await succeed('cache', 'config', url(), '--json')).stdout);
+    // rclone has no websites of which it could tell that there is none.
+    expect(shown.isPublic).toBe(peer().name === 'rclone' ? null : false);
+    expect(shown.priority, 'a command that fails has changed nothing').toBe(null);
+  });
+
+  it('makes no bucket but by `cache init`', async () => {
+    for (const args of [
+      ['config', url(), '--public'],
+      ['config', url(), '--no-public'],
+      ['info', url()],
+    ]) {
+      expect([args, (await run('cache', ...args)).exitCode]).toEqual([args, 5]);
+    }
+    expect(await buckets()).not.toContain(bucket);
+    const { stderr } = await succeed('cache', 'init', url());
+    expect(stderr).toContain(`made the bucket \`${bucket}\``);
+    expect((await succeed('cache', 'init', url())).stderr).not.toContain('made the bucket');
+    expect(await buckets()).toContain(bucket);
+  });
+
+  it('is pushed to, pulled from, and erased with its unfinished uploads', async () => {
+    await make(...FOREIGN);
+    for (const Key of ['nar/unfinished.nar', 'backup/of-others']) {
+      await client.send(new CreateMultipartUploadCommand({ Bucket: bucket, Key }));
+    }
+    await succeed('push', samples.top.path, '--store', samples.root, '--to', url());
+    const store = box().path(`store-${bucket}`);
+    const pulled = await succeed('pull', samples.top.path, '--from', url(), '--store', store, '--allow-unsigned');
+    expect(pulled.lines).toContain(samples.top.path);
+    await succeed('cache', 'erase', url(), '--yes');
+    expect(await keys()).toEqual(FOREIGN);
+    const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+    expect(Uploads.map(({ Key }) => Key)).toEqual(['backup/of-others']);
+  });
+
+  it('has objects in parts, and copies them, also over what was there', async () => {
+    await make('nar/there');
+    const { open } = await stores();
+    const { objects } = open(`${url()}&multipart-threshold=5242880&multipart-chunk-size=5242880`, { env: peer().env });
+    const path = await objects.spoolName();
+    const size = 11 * 1024 * 1024;
+    await writeFile(path, noise(size));
+    await objects.put('nar/parts', { path, size }, { contentType: 'application/x-nix-nar' });
+    expect(await objects.size('nar/parts')).toBe(size);
+    await objects.copy!('nar/parts', 'nar/there');
+    expect(await objects.size('nar/there')).toBe(size);
+    await expect(objects.copy!('nar/missing', 'nar/there')).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    expect(await keys()).toEqual(['nar/parts', 'nar/there']);
+  });
+}
