@@ -89,7 +89,7 @@ function* batches(entries: Publication['entries'], keys: Set<string>): Generator
   let characters = 0;
   for (const entry of entries) {
     keys.add(entry.key);
-    if ('target' in entry) continue;
+    if ('source' in entry) continue;
     batch.push(entry);
     characters += sizeOf(entry);
     if (batch.length < BATCH.files && characters < BATCH.characters) continue;

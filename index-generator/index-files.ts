@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { SecretKey } from '../lib/signing/key.js';
 import { createMinisignHash, minisignKey, renderMinisignKey, signMinisign } from '../lib/signing/minisign.js';
 import { FILES } from '../release/layout.js';
-import type { Publication, PublishedAlias, PublishedFile } from '../release/publication.js';
+import type { Publication, PublishedCopy, PublishedFile } from '../release/publication.js';
 import type { ReleaseSources } from '../release/sources.js';
 import type { ChannelRule } from '../release/version.js';
 import { buildReleaseIndex, hiddenVersions } from './build.js';
@@ -98,7 +98,7 @@ function* makeEntries(
   index: ReleaseIndex,
   { baseUrl, title = DEFAULT_TITLE, forge, key, requiredTargets = [] }: IndexOptions,
   garageJson: () => Iterable<string>,
-): Generator<PublishedFile | PublishedAlias> {
+): Generator<PublishedFile | PublishedCopy> {
   for (const release of allReleases(index)) yield* sumsOf(release, key);
   yield* signed(
     largeFile(INDEX_JSON, JSON_TYPE, () => renderIndexJson(index, title, baseUrl)),
@@ -189,7 +189,7 @@ function* latestEntries(
   { releases }: ReleaseIndex,
   requiredTargets: readonly string[],
   baseUrl: string | undefined,
-): Generator<PublishedFile | PublishedAlias> {
+): Generator<PublishedFile | PublishedCopy> {
   const latest = CHANNELS.flatMap((channel) => latestOf(releases[channel], requiredTargets) ?? []);
   for (const release of latest) {
     const content = renderLatestJson(release.channel, release, baseUrl);
@@ -199,7 +199,7 @@ function* latestEntries(
     for (const { target, files } of targets) {
       for (const file of files) {
         const key = latestFileKey(channel, target, file.name);
-        if (key !== undefined) yield { key, target: file.key };
+        if (key !== undefined) yield { key, source: file.key };
       }
     }
   }

@@ -28,7 +28,7 @@ export function latestKey(channel: Channel): string {
   return `${DIRECTORY}latest/${channel}.json`;
 }
 
-/** Of an alias of a file of the latest release. Nothing for a name that is no safe part of a key. */
+/** Of the copy of a file of the latest release. Nothing for a name that is no safe part of a key. */
 export function latestFileKey(channel: Channel, target: string, name: string): string | undefined {
   return isTarget(target) && isFileName(name) ? `${DIRECTORY}latest/${channel}/${target}/${name}` : undefined;
 }

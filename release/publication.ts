@@ -3,7 +3,7 @@ import type { Project } from './documents.js';
 /** What is published to tell of releases. */
 export interface Publication {
   /** In the order in which they are to be written; made one after the other, since all of them may be large. */
-  readonly entries: Iterable<PublishedFile | PublishedAlias>;
+  readonly entries: Iterable<PublishedFile | PublishedCopy>;
   /** How many releases it tells of. */
   readonly releases: number;
   /** The newest time that it tells of: RFC 3339 in UTC, to the second. */
@@ -26,9 +26,9 @@ export interface PublishedFile {
   pieces?(): Iterable<string>;
 }
 
-/** A key that leads to another object. */
-export interface PublishedAlias {
+/** A second key of an object, for readers. */
+export interface PublishedCopy {
   readonly key: string;
-  /** A key, too. */
-  readonly target: string;
+  /** The key of the object. */
+  readonly source: string;
 }

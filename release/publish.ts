@@ -7,7 +7,7 @@ import type { TrustPolicy } from '../lib/signing/trust.js';
 import { LEDGER_KEY } from './layout.js';
 import { isSameLedger, type KnownFile, renderLedger } from './ledger.js';
 import { findForeignSignatures, isSignatureOf, refuseLosses } from './lost-signatures.js';
-import type { Publication, PublishedAlias, PublishedFile } from './publication.js';
+import type { Publication, PublishedCopy, PublishedFile } from './publication.js';
 import {
   type ReadSources,
   type ReleaseSources,
@@ -178,15 +178,14 @@ async function publishOnce(
   const write = (entry: Entry): Promise<Outcome> => {
     const listed = there.get(entry.key);
     if ('content' in entry) return writeFile(objects, entry, listed, listed && knownBefore.get(entry.key), dryRun);
-    // Where one leads is known to the store alone, which tells it when it makes one.
-    return dryRun ? Promise.resolve({ isWritten: listed === undefined }) : writeAlias(objects, entry);
+    return writeCopy(objects, entry, listed, dryRun);
   };
   for (const batch of batchesOf(publication.entries)) {
     const outcomes = await Promise.all(batch.map(write));
     for (const [index, { key }] of batch.entries()) {
       const outcome = outcomes[index]!;
       keys.add(key);
-      if (outcome.isWritten) changes.set(key, 'written');
+      if (outcome.change) changes.set(key, outcome.change);
       if (outcome.known) known.set(key, outcome.known);
       if (outcome.fresh) fresh.push(outcome.fresh);
       if (outcome.warning !== undefined) warnings.add(outcome.warning);
@@ -200,13 +199,13 @@ async function publishOnce(
 
 /** What has become of an entry. */
 interface Outcome {
-  readonly isWritten: boolean;
+  readonly change?: Change;
   readonly known?: KnownFile;
   readonly fresh?: FreshFile;
   readonly warning?: string;
 }
 
-type Entry = PublishedFile | PublishedAlias;
+type Entry = PublishedFile | PublishedCopy;
 
 /** Everything that may have been published is below one of these. */
 const PUBLISHED = { directory: 'releases/', pages: '_releases.' } as const;
@@ -222,7 +221,7 @@ async function listPublished(objects: ObjectStore): Promise<ReadonlyMap<string, 
 /** Entries that are written at a time, where their order does not matter. */
 const AT_ONCE = 64;
 
-/** Checksums of releases, of which there are very many, go together, and so do aliases; everything else goes alone. */
+/** Checksums of releases, of which there are very many, go together, and so do copies; everything else goes alone. */
 function* batchesOf(entries: Iterable<Entry>): Generator<readonly Entry[]> {
   let batch: Entry[] = [];
   let kind: EntryKind | undefined;
@@ -246,10 +245,10 @@ function inOrder(batch: readonly Entry[]): readonly (readonly Entry[])[] {
   return [signatures, others].filter((part) => part.length > 0);
 }
 
-type EntryKind = 'alias' | 'sums' | 'page';
+type EntryKind = 'copy' | 'sums' | 'page';
 
 function kindOf(entry: Entry): EntryKind {
-  if ('target' in entry) return 'alias';
+  if ('source' in entry) return 'copy';
   return /^releases\/[^/]+\/SHA256SUMS(\.minisig)?$/.test(entry.key) ? 'sums' : 'page';
 }
 
@@ -264,14 +263,14 @@ async function writeFile(
   const { key, contentType } = file;
   const fingerprint = file.fingerprint ?? hashOf(file);
   if (before && listed && before.fingerprint === fingerprint && before.stamp === stampOf(listed)) {
-    return { isWritten: false, known: before };
+    return { known: before };
   }
   const { content } = file;
   if (listed && (await hasContent(objects, listed, Buffer.from(content)))) {
-    return { isWritten: false, known: { fingerprint, stamp: stampOf(listed) } };
+    return { known: { fingerprint, stamp: stampOf(listed) } };
   }
   if (!dryRun) await objects.put(key, Buffer.from(content), { contentType, cacheControl: 'no-cache' });
-  return { isWritten: true, fresh: { key, fingerprint, content } };
+  return { change: 'written', fresh: { key, fingerprint, content } };
 }
 
 function hashOf(file: PublishedFile): string {
@@ -291,17 +290,25 @@ async function hasContent(objects: ObjectStore, { key, size, md5 }: ListedObject
   return there?.equals(bytes) === true;
 }
 
-/** Makes it where it does not lead there already. */
-async function writeAlias(objects: ObjectStore, { key, target }: PublishedAlias): Promise<Outcome> {
-  if (!objects.alias) {
-    const warning = `\`${objects.url}\` cannot lead from one key to another: there is no file below \`releases/latest/\``;
-    return { isWritten: false, warning };
+/** Makes it where it is not there already. One that cannot be made is not that of an older release either. */
+async function writeCopy(
+  objects: ObjectStore,
+  { key, source }: PublishedCopy,
+  listed: ListedObject | undefined,
+  dryRun: boolean,
+): Promise<Outcome> {
+  if (!objects.copyForReaders) {
+    const warning = `\`${objects.url}\` cannot have an object under two keys: there is no file below \`releases/latest/\``;
+    return { warning };
   }
   try {
-    return { isWritten: await objects.alias(key, target) };
+    return (await objects.copyForReaders(source, key, { dryRun })) ? { change: 'written' } : {};
   } catch (error) {
-    if (!(error instanceof CarportError) || error.code !== 'E_NOT_FOUND') throw error;
-    return { isWritten: false, warning: `\`${key}\` leads nowhere: \`${target}\` has gone` };
+    if (!(error instanceof CarportError)) throw error;
+    if (error.code === 'E_NOT_FOUND') return { warning: `there is no \`${key}\`: \`${source}\` has gone` };
+    if (error.code !== 'E_UNSUPPORTED') throw error;
+    if (listed && !dryRun) await objects.remove?.([key]);
+    return { ...(listed && { change: 'removed' }), warning: `there is no \`${key}\`: ${error.message}` };
   }
 }
 

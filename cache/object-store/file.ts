@@ -70,13 +70,13 @@ export function openFileStore(root: string): ObjectStore {
       if (!(await statFile(source))) throw missingObject(from, url);
       await moveNew(target, (temporary) => copyFile(source, temporary, constants.COPYFILE_FICLONE));
     },
-    async alias(key, target) {
-      const [second, first] = [localPath(key), localPath(target)];
+    async copyForReaders(from, to, { dryRun = false } = {}) {
+      const [second, first] = [localPath(to), localPath(from)];
       const [there, wanted] = await Promise.all([statFile(second), statFile(first)]);
-      if (!wanted) throw missingObject(target, url);
+      if (!wanted) throw missingObject(from, url);
       if (there && isSameFile(there, wanted)) return false;
       if (there?.size === wanted.size && (await digestOf(second)) === (await digestOf(first))) return false;
-      await moveNew(second, (temporary) => linkOrCopy(first, temporary));
+      if (!dryRun) await moveNew(second, (temporary) => linkOrCopy(first, temporary));
       return true;
     },
     list: (options) => listDirectory(root, options),

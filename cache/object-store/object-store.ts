@@ -56,11 +56,12 @@ export interface ObjectStore {
    */
   copy?(from: string, to: string): Promise<void>;
   /**
-   * Lets a key lead to another object: on the website of a bucket by a redirect, in a directory as a second name of the
-   * file, which goes on to be that file when another is put at `target`. Says whether it did not do so before.
-   * `E_NOT_FOUND` when there is no such object. Web servers cannot.
+   * Has readers find an object under another key, too, and ask for it again each time, as another may be there next: in a
+   * bucket by a copy whose `Cache-Control` says so, in a directory by a second name of the file, which goes on to be that
+   * file when another is put at `from`. Says whether it was not there already; with `dryRun` it says so and changes nothing.
+   * `E_NOT_FOUND` when there is no such object, `E_UNSUPPORTED` when the server cannot copy it. Web servers cannot.
    */
-  alias?(key: string, target: string): Promise<boolean>;
+  copyForReaders?(from: string, to: string, options?: { readonly dryRun?: boolean }): Promise<boolean>;
   /** Objects in the order of their keys' bytes. Web servers cannot list. */
   list?(options: ListOptions): AsyncIterable<ListedObject>;
   /** Removes objects; what is not there is fine. */
@@ -71,7 +72,7 @@ export interface ObjectStore {
   close(): Promise<void>;
 }
 
-/** The error of a copy or alias of what is not there. */
+/** The error of a copy of what is not there. */
 export function missingObject(key: string, url: string): CarportError {
   return new CarportError('E_NOT_FOUND', `there is no \`${key}\` in \`${url}\``, {
     hint: 'somebody has removed it: run it again',

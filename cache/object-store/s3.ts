@@ -3,7 +3,6 @@ import { CarportError } from '../../lib/errors.js';
 import { md5Of, restartable } from './body.js';
 import type { HttpClient } from './http/client.js';
 import { downloadOf, readWhole } from './http/download.js';
-import { encodePath } from './http/encode.js';
 import {
   checkKey,
   isKey,
@@ -16,7 +15,7 @@ import {
 } from './object-store.js';
 import type { S3Location } from './s3/address.js';
 import { type Bucket, openBucket } from './s3/bucket.js';
-import type { Copier } from './s3/copy.js';
+import type { Copier, CopyDetails } from './s3/copy.js';
 import { nextPage } from './s3/pages.js';
 import { refusalCodeOf } from './s3/refusal.js';
 import type { UploadRecords } from './s3/upload-records.js';
@@ -51,6 +50,14 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     answer?.response.discard();
     return answer?.response.headers;
   };
+  const copyTo = async (from: string, to: string, details: CopyDetails) => {
+    const { createCopier } = await import('./s3/copy.js');
+    copier ??= createCopier(bucket, `${prefix}carport/tmp/`);
+    const StorageClass = location.storageClass as StorageClass | undefined;
+    await copier.copy(whole(from), whole(to), { ...details, StorageClass }).catch((error) => {
+      throw explainCopy(error, from, url);
+    });
+  };
   return {
     url,
     bucket,
@@ -75,26 +82,14 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
       };
       await bucket.put({ key: whole(key), headers, body: restartable(body) });
     },
-    async copy(from, to) {
-      const { createCopier } = await import('./s3/copy.js');
-      copier ??= createCopier(bucket);
-      const StorageClass = location.storageClass as StorageClass | undefined;
-      await copier.copy(whole(from), whole(to), { StorageClass }).catch((error) => {
-        throw explainCopy(error, from, url);
-      });
-    },
-    async alias(key, target) {
-      const leadsTo = `/${encodePath(whole(target))}`;
-      const there = await head(key);
-      if (there?.['x-amz-website-redirect-location'] === leadsTo) return false;
-      if ((await head(target)) === undefined) throw missingObject(target, url);
-      const body = Buffer.from(`${leadsTo}\n`);
-      const headers = {
-        ...metadataHeaders({ contentType: 'text/plain', cacheControl: 'no-cache' }),
-        'x-amz-website-redirect-location': leadsTo,
-        'content-md5': (await md5Of(body)).toString('base64'),
-      };
-      await bucket.put({ key: whole(key), headers, body: restartable(body) });
+    copy: (from, to) => copyTo(from, to, {}),
+    async copyForReaders(from, to, { dryRun = false } = {}) {
+      const [source, there] = await Promise.all([head(from), head(to)]);
+      if (!source) throw missingObject(from, url);
+      const { readerCopyOf } = await import('./s3/reader-copy.js');
+      const copy = readerCopyOf(whole(from), source);
+      if (copy.isIt(there)) return false;
+      if (!dryRun) await copyTo(from, to, copy.details);
       return true;
     },
     list: (options) => listBucket(bucket, prefix, options),

@@ -144,6 +144,11 @@ function behavesOn(peer: () => S3Peer): void {
     await objects.copy!('nar/parts', 'nar/there');
     expect(await objects.size('nar/there')).toBe(size);
     await expect(objects.copy!('nar/missing', 'nar/there')).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    const dry = { dryRun: true };
+    expect(await objects.copyForReaders!('nar/parts', 'nar/there', dry)).toBe(true);
+    expect(await objects.copyForReaders!('nar/parts', 'nar/there')).toBe(true);
+    expect(await objects.copyForReaders!('nar/parts', 'nar/there')).toBe(false);
+    expect(await objects.size('nar/there')).toBe(size);
     expect(await keys()).toEqual(['nar/parts', 'nar/there']);
   });
 }

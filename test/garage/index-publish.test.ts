@@ -1,4 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises';
+import { CopyObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { openCache } from '#cache/open.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
@@ -38,7 +39,7 @@ describeWithGarage('an index that is published on Garage', () => {
   const url = () => garage().url(bucket.name, { endpoint: proxy().url });
   const publishArgs = (to = url()) =>
     ['index', 'publish', '--to', to, '--secret-key', keyFile.file, '--base-url', BASE] as const;
-  const publish = () => carport.succeed(publishArgs());
+  const publish = (...more: readonly string[]) => carport.succeed([...publishArgs(), ...more]);
   const withObjects = async <T>(work: (objects: ReturnType<typeof openCache>['objects']) => Promise<T>): Promise<T> => {
     const signal = new AbortController().signal;
     const { objects } = openCache(garage().url(bucket.name), { env: { ...box().env, ...garage().env }, signal });
@@ -57,12 +58,13 @@ describeWithGarage('an index that is published on Garage', () => {
     proxy()
       .requests()
       .filter((request) => request.method === method)
-      .map(({ path }) => decodeURIComponent(path.replace(`/${bucket.name}/`, '')));
+      .map(({ path }) => decodeURIComponent(path.replace(`/${bucket.name}/`, '').split('?')[0]!));
 
   it('is sent in its order, and once', async () => {
     await putAll({ version: 'v1.0.0' }, { version: 'v1.1.0' });
     const { lines } = await publish();
-    const puts = sent('PUT');
+    // Before the first copy one is tried.
+    const puts = sent('PUT').filter((each) => !each.startsWith('carport/tmp/'));
     // Signatures of checksums go together, and then what they are of.
     expect([...puts.slice(0, 2).sort(), ...puts.slice(2, 4).sort(), ...puts.slice(4)]).toEqual([
       ...['v1.0.0', 'v1.1.0'].map((version) => `releases/${version}/SHA256SUMS.minisig`),
@@ -80,9 +82,42 @@ describeWithGarage('an index that is published on Garage', () => {
     proxy().reset();
     expect((await publish()).stdout).toBe('');
     expect([sent('PUT'), sent('POST')]).toEqual([[], []]);
-    // Five listings of sources and two of the index, the ledger, and an alias.
-    expect(proxy().requests().length).toBeLessThanOrEqual(9);
+    // Five listings of sources and two of the index, the ledger, and the latest file and what it is a copy of.
+    expect(proxy().requests().length).toBeLessThanOrEqual(10);
     expect(sent('GET').filter((path) => path.startsWith('carport/'))).toEqual(['carport/ledger.json']);
+  });
+
+  it('has copies of the latest files in the place of the redirects of before, whatever others noted on the files', async () => {
+    await putAll({ version: 'v1.0.0' });
+    const { nodes, region, credentials } = garage();
+    const client = new S3Client({ region, credentials, endpoint: nodes[0]!.s3Endpoint, forcePathStyle: true });
+    const Key = `releases/latest/stable/${TEST_TARGET}/garage`;
+    const source = `_releases/v1.0.0/${TEST_TARGET}/garage`;
+    const redirect = { Body: 'x', WebsiteRedirectLocation: `/${source}`, CacheControl: 'no-cache' };
+    await client.send(new PutObjectCommand({ Bucket: bucket.name, Key, ...redirect }));
+    const noted = {
+      Metadata: { mtime: '1700000000.25' },
+      ContentType: 'application/x-elf',
+      CacheControl: 'max-age=86400',
+    };
+    const CopySource = `${bucket.name}/${source}`;
+    const MetadataDirective = 'REPLACE';
+    await client.send(
+      new CopyObjectCommand({ Bucket: bucket.name, Key: source, CopySource, MetadataDirective, ...noted }),
+    );
+    const head = () => client.send(new HeadObjectCommand({ Bucket: bucket.name, Key }));
+    expect((await head()).WebsiteRedirectLocation).toBe(`/${source}`);
+    expect((await publish('--dry-run')).lines).toContain(Key);
+    expect((await publish()).lines).toContain(Key);
+    const made = await head();
+    expect(made.WebsiteRedirectLocation).toBeUndefined();
+    expect(made).toMatchObject({ ...noted, CacheControl: 'no-cache', Metadata: noted.Metadata });
+    expect(await bucket.read(Key)).toEqual(await bucket.read(source));
+    expect((await publish('--dry-run')).stdout).toBe('');
+    expect((await publish()).stdout).toBe('');
+    // Nothing is left of the first copy, which was on trial.
+    expect([...(await bucket.objects()).keys()].filter((each) => each.startsWith('carport/tmp/'))).toEqual([]);
+    client.destroy();
   });
 
   it('is removed where it is out of date', async () => {

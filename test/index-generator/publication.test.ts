@@ -14,8 +14,8 @@ import { describeWithPeer } from '../support/peers.js';
 import { HOSTILE_NAMES } from './html-samples.js';
 import { TARGETS } from './listings.js';
 import {
-  aliasesOf,
   allOf,
+  copiesOf,
   fileOf,
   filesOf,
   fragmentOf,
@@ -261,7 +261,7 @@ describe('the latest release', () => {
   });
 
   it('has its files at addresses that stay', () => {
-    expect(Object.fromEntries([...aliasesOf(made(ALL))].slice(0, 3))).toEqual({
+    expect(Object.fromEntries([...copiesOf(made(ALL))].slice(0, 3))).toEqual({
       [`releases/latest/stable/${ARM64}/garage`]: `_releases/v1.1.0/${ARM64}/garage`,
       [`releases/latest/stable/${AMD64}/garage`]: `_releases/v1.1.0/${AMD64}/garage`,
       [`releases/latest/extra/${AMD64}/garage`]: `_releases/v1.1.0-rc1/${AMD64}/garage`,
@@ -272,7 +272,7 @@ describe('the latest release', () => {
     expect(latest({ ...ALL, yanks: [yank('v1.1.0')] })).toBe('v1.0.0');
     const none = { ...ALL, yanks: [yank('v1.1.0'), yank('v1.0.0')] };
     expect(latest(none)).toBeUndefined();
-    expect([...aliasesOf(made(none)).keys()].filter((key) => key.includes('/stable/'))).toEqual([]);
+    expect([...copiesOf(made(none)).keys()].filter((key) => key.includes('/stable/'))).toEqual([]);
   });
 
   it('has all targets that it must have', () => {

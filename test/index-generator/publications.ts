@@ -2,7 +2,7 @@ import { type IndexOptions, makeIndex } from '#index-generator/index-files.js';
 import { readListing } from '#index-generator/listing.js';
 import type { Fragment, Promotion, Pruning, Yank } from '#release/documents.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
-import type { Publication, PublishedAlias, PublishedFile } from '#release/publication.js';
+import type { Publication, PublishedCopy, PublishedFile } from '#release/publication.js';
 import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '#release/sources.js';
 
 /** The index of what `aws s3 ls --recursive` printed. */
@@ -22,17 +22,17 @@ export function fileOf(publication: Publication, key: string): string {
   return content;
 }
 
-/** Where aliases of an index lead. */
-export function aliasesOf({ entries }: Publication): ReadonlyMap<string, string> {
-  return new Map([...entries].flatMap((entry) => (isFile(entry) ? [] : [[entry.key, entry.target] as const])));
+/** What an index copies, by the keys of the copies. */
+export function copiesOf({ entries }: Publication): ReadonlyMap<string, string> {
+  return new Map([...entries].flatMap((entry) => (isFile(entry) ? [] : [[entry.key, entry.source] as const])));
 }
 
 /** All that an index would put into a bucket. */
 export function allOf({ entries }: Publication): readonly (readonly [string, string])[] {
-  return [...entries].map((entry) => [entry.key, isFile(entry) ? entry.content : `-> ${entry.target}`]);
+  return [...entries].map((entry) => [entry.key, isFile(entry) ? entry.content : `-> ${entry.source}`]);
 }
 
-function isFile(entry: PublishedFile | PublishedAlias): entry is PublishedFile {
+function isFile(entry: PublishedFile | PublishedCopy): entry is PublishedFile {
   return 'content' in entry;
 }
 

@@ -30,7 +30,7 @@ function publicationOf(sources: ReleaseSources): Publication {
       { ...text, key: 'releases/index.json', content },
       { ...text, key: 'releases/latest/stable.json', content: String(versions.at(-1)) },
       ...fragments.slice(-1).map(({ version, target }) => ({
-        ...{ key: `releases/latest/stable/${target}/garage`, target: fileKey(version, target, 'garage') },
+        ...{ key: `releases/latest/stable/${target}/garage`, source: fileKey(version, target, 'garage') },
       })),
       { ...text, key: '_releases.html', content: `<p>${content}` },
     ],
@@ -61,8 +61,8 @@ describe('an index that is published', () => {
   const expectCurrent = async () => {
     const again = watch();
     expect(await publish(again.objects)).toMatchObject({ written: [], removed: [], rounds: 1 });
-    // Whether an alias has to be made is for the store to say. The ledger of whoever came last may be of an earlier state.
-    expect(again.changes().filter((call) => !/^(alias |put carport\/ledger\.json)/.test(call))).toEqual([]);
+    // Whether a copy has to be made is for the store to say. The ledger of whoever came last may be of an earlier state.
+    expect(again.changes().filter((call) => !/^(copy |put carport\/ledger\.json)/.test(call))).toEqual([]);
   };
 
   const ENTRIES = [
@@ -83,7 +83,7 @@ describe('an index that is published', () => {
       ...{ written: ENTRIES, removed: ['releases/v0/SHA256SUMS'], unchanged: 0, rounds: 1, warnings: [] },
     });
     expect(changes()).toEqual([
-      ...ENTRIES.map((each) => `${each.includes(TEST_TARGET) ? 'alias' : 'put'} ${each}`),
+      ...ENTRIES.map((each) => `${each.includes(TEST_TARGET) ? 'copy' : 'put'} ${each}`),
       'remove releases/v0/SHA256SUMS',
       `put ${LEDGER_KEY}`,
     ]);
@@ -175,7 +175,7 @@ describe('an index that is published', () => {
     // What another has put there since it was written is not taken for ours.
     await rm(box().path('bucket/releases/v2/SHA256SUMS'));
     const racing = watch(async (call) => {
-      if (call !== 'put _releases.html' && call !== 'alias releases/latest/stable/x86_64-unknown-linux-musl/garage')
+      if (call !== 'put _releases.html' && call !== 'copy releases/latest/stable/x86_64-unknown-linux-musl/garage')
         return;
       await writeFile(box().path('bucket/releases/v2/SHA256SUMS'), 'sums of vX');
     });
@@ -237,7 +237,7 @@ describe('an index that is published', () => {
     };
     expect((await publish(encrypted)).unchanged).toBe(5);
     expect(changes().filter((call) => call !== `put ${LEDGER_KEY}`)).toEqual([
-      'alias releases/latest/stable/x86_64-unknown-linux-musl/garage',
+      'copy releases/latest/stable/x86_64-unknown-linux-musl/garage',
     ]);
     expect(calls).toContain('read releases/index.json');
   });
@@ -249,7 +249,15 @@ describe('an index that is published', () => {
     expect(await publish(objects, { dryRun: true })).toMatchObject({
       ...{ written: ENTRIES.filter((each) => !each.includes('v2')), removed: ['releases/v0/SHA256SUMS'], rounds: 1 },
     });
-    expect(changes()).toEqual([]);
+    expect(changes().filter((call) => !call.startsWith('copy '))).toEqual([]);
+    await publish();
+    const again = await publish(watch().objects, { dryRun: true });
+    expect([again.written, again.removed, again.unchanged]).toEqual([[], [], 5]);
+    await put('v2');
+    const { written } = await publish(watch().objects, { dryRun: true });
+    expect(written).toEqual(ENTRIES.filter((each) => !each.includes('v1')));
+    expect(await read(`releases/latest/stable/${TEST_TARGET}/garage`)).toBe(`garage v1 for ${TEST_TARGET}`);
+    expect(await publish()).toMatchObject({ written });
   });
 
   it('is refused of no release, and nothing is touched', async () => {
@@ -341,17 +349,31 @@ describe('an index that is published', () => {
     expect(count).toBe(10);
   });
 
-  it('goes on where an alias cannot be made', async () => {
+  it('goes on where a copy cannot be made, and leaves none of an older release', async () => {
     await put('v1');
     const { objects } = watch();
-    const { alias: _, ...without } = objects;
+    const { copyForReaders: _, ...without } = objects;
     const { written, warnings } = await publish(without);
     expect(written).toEqual(ENTRIES.filter((each) => !each.includes(TEST_TARGET) && !each.includes('v2')));
     expect(warnings).toEqual([expect.stringContaining('no file below `releases/latest/`')]);
-    // What it would lead to is removed by somebody at that moment.
+    await publish();
+    await put('v2');
+    const tooLarge: ObjectStore = {
+      ...objects,
+      copyForReaders: () => Promise.reject(new CarportError('E_UNSUPPORTED', 'it is too large')),
+    };
+    const latest = `releases/latest/stable/${TEST_TARGET}/garage`;
+    expect(await publish(tooLarge)).toMatchObject({
+      removed: [latest],
+      warnings: [expect.stringContaining(`there is no \`${latest}\`: it is too large`)],
+    });
+    expect(await objects.size(latest)).toBeUndefined();
+    expect(await publish(tooLarge)).toMatchObject({ written: [], removed: [], warnings: [expect.anything()] });
+    expect((await publish()).written).toEqual([latest]);
+    // What it would be of is removed by somebody at that moment.
     const racing = watch(async (call) => {
-      if (call.startsWith('alias '))
-        await rm(box().path('bucket', fileKey('v1', TEST_TARGET, 'garage')), { force: true });
+      if (call.startsWith('copy '))
+        await rm(box().path('bucket', fileKey('v2', TEST_TARGET, 'garage')), { force: true });
     });
     expect((await publish(racing.objects)).warnings).toEqual([expect.stringContaining('has gone')]);
   });

@@ -70,7 +70,7 @@ export async function latestStable(place: ObjectStore | string, policy: TrustPol
   const { entries } = makeIndex(await readSources(objects, policy), {});
   let latest: string | undefined;
   for (const entry of entries) {
-    if ('target' in entry && (await objects.size(entry.target)) === undefined) throw new Error(`no ${entry.target}`);
+    if ('source' in entry && (await objects.size(entry.source)) === undefined) throw new Error(`no ${entry.source}`);
     if ('content' in entry && entry.key === 'releases/latest/stable.json') {
       latest = (JSON.parse(entry.content) as { release: { version: string } }).release.version;
     }

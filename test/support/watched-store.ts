@@ -1,7 +1,7 @@
 import type { ListOptions, ObjectStore } from '#cache/object-store/object-store.js';
 
 /** A request to a store: `put releases/index.json`. */
-export type StoreCall = `${'read' | 'put' | 'alias' | 'remove' | 'list'} ${string}`;
+export type StoreCall = `${'read' | 'put' | 'copy' | 'remove' | 'list'} ${string}`;
 
 /** A store that tells what it is asked, in order, and lets `before` be done, or go wrong, before each request. */
 export function watchStore(store: ObjectStore, before: (call: StoreCall) => Promise<void> | void = () => {}) {
@@ -20,9 +20,9 @@ export function watchStore(store: ObjectStore, before: (call: StoreCall) => Prom
       await tell(`put ${key}`);
       await store.put(key, body, metadata);
     },
-    async alias(key, target) {
-      await tell(`alias ${key}`);
-      return store.alias!(key, target);
+    async copyForReaders(from, to, options) {
+      await tell(`copy ${to}`);
+      return store.copyForReaders!(from, to, options);
     },
     async remove(keys) {
       for (const key of keys) await tell(`remove ${key}`);
@@ -34,6 +34,6 @@ export function watchStore(store: ObjectStore, before: (call: StoreCall) => Prom
     },
   };
   /** Those that change something. */
-  const changes = () => calls.filter((call) => /^(put|alias|remove) /.test(call));
+  const changes = () => calls.filter((call) => /^(put|copy|remove) /.test(call));
   return { objects, calls, changes };
 }

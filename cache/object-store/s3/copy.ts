@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { CopyObjectCommand, type CopyObjectCommandInput, DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { CarportError } from '../../../lib/errors.js';
 import { encodePath } from '../http/encode.js';
@@ -15,44 +15,53 @@ export type CopyDetails = Omit<CopyObjectCommandInput, 'Bucket' | 'Key' | 'CopyS
 
 /**
  * A server that does not know `x-amz-copy-source` takes the request for the upload of an object with nothing in it. So the
- * first copy comes after one of an object that is not there, to a key of nobody: a server that copies writes nothing.
+ * first copy is one of an object of its own onto itself, which nobody misses.
  */
-export function createCopier(bucket: Bucket): Copier {
+export function createCopier(bucket: Bucket, temporaryKeys: string): Copier {
   const send = async (from: string, to: string, details: CopyDetails = {}) => {
     const CopySource = encodePath(`${bucket.name}/${from}`);
     const { CopyObjectResult: result } = await bucket.run(`COPY ${from}`, (client, Bucket) =>
       client.send(new CopyObjectCommand({ ...details, Bucket, Key: to, CopySource })),
     );
-    return result?.ETag;
+    if (!result?.ETag) throw notCopied(bucket);
   };
-  const probe = async (directory: string) => {
-    const [missing, target] = [1, 2].map(() => `${directory}.${randomBytes(12).toString('hex')}`) as [string, string];
+  const prove = async () => {
+    const own = `${temporaryKeys}copy-${randomBytes(12).toString('hex')}`;
+    const headers = { 'content-type': 'text/plain', 'content-md5': createHash('md5').update('x').digest('base64') };
+    // Who may not write there may well copy elsewhere.
+    if (await bucket.put({ key: own, headers, body: Buffer.from('x') }).then(() => false, isNotAllowed)) return;
     try {
-      await send(missing, target);
+      await send(own, own, { MetadataDirective: 'REPLACE' });
     } catch (error) {
-      if (!isRefusal(error)) throw error;
-      if (error.code !== 'E_UNSUPPORTED') return;
+      throw isRefusal(error) && error.code === 'E_UNSUPPORTED' ? notCopied(bucket, error) : error;
+    } finally {
+      const remove = bucket.run(`DELETE ${own}`, (client, Bucket) =>
+        client.send(new DeleteObjectCommand({ Bucket, Key: own })),
+      );
+      await remove.catch(() => undefined);
     }
-    await bucket.run(`DELETE ${target}`, (client, Bucket) =>
-      client.send(new DeleteObjectCommand({ Bucket, Key: target })),
-    );
-    throw notCopied(bucket);
   };
-  let probed: Promise<void> | undefined;
+  let proven: Promise<void> | undefined;
   return {
-    async copy(from, to, how) {
-      probed ??= probe(to.slice(0, to.lastIndexOf('/') + 1)).catch((error) => {
-        probed = undefined;
+    async copy(from, to, details) {
+      proven ??= prove().catch((error) => {
+        proven = undefined;
         throw error;
       });
-      await probed;
-      if (!(await send(from, to, how))) throw notCopied(bucket);
+      await proven;
+      await send(from, to, details);
     },
   };
 }
 
-function notCopied({ name }: Bucket): CarportError {
+function isNotAllowed(error: unknown): true {
+  if (error instanceof CarportError && error.code === 'E_CREDENTIALS') return true;
+  throw error;
+}
+
+function notCopied({ name }: Bucket, cause?: unknown): CarportError {
   return new CarportError('E_UNSUPPORTED', `the server does not copy objects within \`${name}\``, {
+    ...(cause !== undefined && { cause }),
     hint: 'the server lacks a part of the S3 API (CopyObject): put the files there again',
   });
 }

@@ -12,7 +12,7 @@ export interface StoreUnderTest {
   reopen(): ObjectStore;
   /** What readers are told of an object, by a store that keeps it. */
   metadataOf?(key: string): Promise<Partial<ObjectMetadata>>;
-  /** What users get at a key of a store that has aliases. */
+  /** What users get at a key of a store that copies for readers. */
   visit?(key: string): Promise<string | undefined>;
   remove(): Promise<void>;
 }
@@ -302,7 +302,7 @@ export function describeObjectStore(title: string, create: () => Promise<StoreUn
         }
       }
       await objects.put('from/small', Buffer.from('changed'), TEXT);
-      expect(await textOf('to/small'), 'a copy is no alias').toBe('small');
+      expect(await textOf('to/small'), 'a copy is one').toBe('small');
       await objects.remove?.(['from/small']);
       expect(await textOf('to/small')).toBe('small');
     });
@@ -327,53 +327,83 @@ export function describeObjectStore(title: string, create: () => Promise<StoreUn
       if (objects.list) expect(await listed({ recursive: true })).toEqual(['below/x', 'to']);
     });
 
-    it('lets a key lead to another, and says whether that is new', async ({ skip }) => {
-      if (objects.alias === undefined || test.visit === undefined) return skip('it has no aliases');
+    it('copies for readers, and says whether that is new', async ({ skip }) => {
+      if (objects.copyForReaders === undefined || test.visit === undefined) return skip('it has no copies for readers');
       await objects.put('v1/file', Buffer.from('one'), TEXT);
       await objects.put('v2/file', Buffer.from('two'), TEXT);
-      expect(await objects.alias('latest/file', 'v1/file')).toBe(true);
+      expect(await objects.copyForReaders('v1/file', 'latest/file')).toBe(true);
       expect(await test.visit('latest/file')).toBe('one');
-      expect(await objects.alias('latest/file', 'v1/file')).toBe(false);
-      expect(await test.reopen().alias!('latest/file', 'v1/file')).toBe(false);
-      expect(await objects.alias('latest/file', 'v2/file')).toBe(true);
+      expect(await objects.copyForReaders('v1/file', 'latest/file')).toBe(false);
+      expect(await test.reopen().copyForReaders!('v1/file', 'latest/file')).toBe(false);
+      expect(await objects.copyForReaders('v2/file', 'latest/file')).toBe(true);
       expect(await test.visit('latest/file')).toBe('two');
       expect(await textOf('v1/file')).toBe('one');
-      // An object in its place is no alias any more.
+      // An object in its place is no copy any more.
       await objects.put('latest/file', Buffer.from('three'), TEXT);
       expect(await test.visit('latest/file')).toBe('three');
       expect(await textOf('v2/file')).toBe('two');
-      expect(await objects.alias('latest/file', 'v2/file')).toBe(true);
+      expect(await objects.copyForReaders('v2/file', 'latest/file')).toBe(true);
       await objects.remove?.(['latest/file']);
       expect(await test.visit('v2/file')).toBe('two');
       expect(await test.visit('latest/file')).toBeUndefined();
     });
 
-    it('lets keys with odd characters lead to such keys', async ({ skip }) => {
-      if (objects.alias === undefined || test.visit === undefined) return skip('it has no aliases');
+    it('tells readers to ask again for a copy, and what else is known of its source', async ({ skip }) => {
+      if (objects.copyForReaders === undefined || !test.metadataOf) return skip('it keeps no metadata');
+      const metadata = { ...TEXT, cacheControl: 'max-age=86400', contentDisposition: 'attachment; filename="x"' };
+      await objects.put('v1/file', Buffer.from('one'), metadata);
+      await objects.copyForReaders('v1/file', 'latest/file');
+      expect(await test.metadataOf('latest/file')).toEqual({ ...metadata, cacheControl: 'no-cache' });
+      expect(await test.metadataOf('v1/file')).toEqual(metadata);
+      // The same bytes that are to be shown in another way.
+      await objects.put('v1/file', Buffer.from('one'), { contentType: 'text/html' });
+      expect(await objects.copyForReaders('v1/file', 'latest/file')).toBe(true);
+      expect(await test.metadataOf('latest/file')).toEqual({ contentType: 'text/html', cacheControl: 'no-cache' });
+      // Somebody has given it another.
+      await objects.put('latest/file', Buffer.from('one'), metadata);
+      expect(await objects.copyForReaders('v1/file', 'latest/file')).toBe(true);
+    });
+
+    it('says without doing it whether a copy for readers is needed', async ({ skip }) => {
+      if (objects.copyForReaders === undefined) return skip('it has no copies for readers');
+      const dry = { dryRun: true };
+      await objects.put('v1', Buffer.from('one'), TEXT);
+      expect(await objects.copyForReaders('v1', 'latest', dry)).toBe(true);
+      expect(await objects.size('latest')).toBeUndefined();
+      await objects.copyForReaders('v1', 'latest');
+      expect(await objects.copyForReaders('v1', 'latest', dry)).toBe(false);
+      await objects.put('v2', Buffer.from('two'), TEXT);
+      expect(await objects.copyForReaders('v2', 'latest', dry)).toBe(true);
+      expect(await textOf('latest')).toBe('one');
+      await expect(objects.copyForReaders('v3', 'latest', dry)).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    });
+
+    it('copies for readers from and to keys with odd characters', async ({ skip }) => {
+      if (objects.copyForReaders === undefined || test.visit === undefined) return skip('it has no copies for readers');
       for (const key of ODD_KEYS) {
         await objects.put(`odd/${key}`, Buffer.from(key), TEXT);
-        expect(await objects.alias(`latest/${key}`, `odd/${key}`), key).toBe(true);
-        expect(await objects.alias(`latest/${key}`, `odd/${key}`), key).toBe(false);
+        expect(await objects.copyForReaders(`odd/${key}`, `latest/${key}`), key).toBe(true);
+        expect(await objects.copyForReaders(`odd/${key}`, `latest/${key}`), key).toBe(false);
         expect(await test.visit(`latest/${key}`), key).toBe(key);
       }
     });
 
-    it('lets no key lead to what is not there', async ({ skip }) => {
-      if (objects.alias === undefined) return skip('it has no aliases');
+    it('copies nothing for readers that is not there', async ({ skip }) => {
+      if (objects.copyForReaders === undefined) return skip('it has no copies for readers');
       await objects.put('latest', Buffer.from('stays'), TEXT);
-      await expect(objects.alias('latest', 'missing')).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
-      await expect(objects.alias('new', 'missing')).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+      await expect(objects.copyForReaders('missing', 'latest')).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+      await expect(objects.copyForReaders('missing', 'new')).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
       expect(await textOf('latest')).toBe('stays');
       expect(await objects.size('new')).toBeUndefined();
     });
 
-    it('makes one alias for many who want it at once', async ({ skip }) => {
-      if (objects.alias === undefined || test.visit === undefined) return skip('it has no aliases');
+    it('makes one copy for many readers who want it at once', async ({ skip }) => {
+      if (objects.copyForReaders === undefined || test.visit === undefined) return skip('it has no copies for readers');
       for (const name of ['a', 'b']) await objects.put(`target/${name}`, Buffer.from(name), TEXT);
       const other = test.reopen();
       await Promise.all(
         Array.from({ length: 16 }, (_, index) =>
-          (index % 2 ? objects : other).alias!('latest', index % 4 < 2 ? 'target/a' : 'target/b'),
+          (index % 2 ? objects : other).copyForReaders!(index % 4 < 2 ? 'target/a' : 'target/b', 'latest'),
         ),
       );
       expect(['a', 'b']).toContain(await test.visit('latest'));
@@ -422,8 +452,8 @@ export function describeObjectStore(title: string, create: () => Promise<StoreUn
           () => objects.put(key, Buffer.from('x'), TEXT),
           () => objects.copy?.(key, 'x') ?? objects.get(key),
           () => objects.copy?.('x', key) ?? objects.get(key),
-          () => objects.alias?.(key, 'x') ?? objects.get(key),
-          () => objects.alias?.('x', key) ?? objects.get(key),
+          () => objects.copyForReaders?.(key, 'x') ?? objects.get(key),
+          () => objects.copyForReaders?.('x', key) ?? objects.get(key),
         ];
         for (const attempt of attempts) {
           const error = await (async () => attempt())().catch((thrown: unknown) => thrown);

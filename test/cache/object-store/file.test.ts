@@ -149,9 +149,9 @@ describe('a directory of objects', () => {
     await objects.put('directory/below', Buffer.from('x'), TEXT);
     await objects.put('file', Buffer.from('x'), TEXT);
     await expect(objects.copy!('file', 'directory')).rejects.toThrow();
-    await expect(objects.alias!('directory', 'file')).rejects.toThrow();
-    await expect(objects.alias!('file/below', 'file')).rejects.toThrow();
-    await Promise.all(Array.from({ length: 20 }, () => objects.alias!('other', 'file')));
+    await expect(objects.copyForReaders!('file', 'directory')).rejects.toThrow();
+    await expect(objects.copyForReaders!('file', 'file/below')).rejects.toThrow();
+    await Promise.all(Array.from({ length: 20 }, () => objects.copyForReaders!('file', 'other')));
     expect(await readdir(join(root, 'carport/tmp'))).toEqual([]);
   });
 
@@ -159,9 +159,9 @@ describe('a directory of objects', () => {
     const root = box().path('objects');
     const objects = openFileStore(root);
     for (const key of ['file', 'other']) await objects.put(key, Buffer.from('bytes'), TEXT);
-    expect(await objects.alias!('other', 'file')).toBe(false);
+    expect(await objects.copyForReaders!('file', 'other')).toBe(false);
     await objects.put('other', Buffer.from('BYTES'), TEXT);
-    expect(await objects.alias!('other', 'file')).toBe(true);
+    expect(await objects.copyForReaders!('file', 'other')).toBe(true);
     expect((await stat(join(root, 'other'))).ino).toBe((await stat(join(root, 'file'))).ino);
   });
 
@@ -176,8 +176,8 @@ describe('a directory of objects', () => {
       await writeFile(join(root, 'file'), 'of another user');
       process.seteuid!(65534);
       const objects = openFileStore(root);
-      expect(await objects.alias!('other', 'file')).toBe(true);
-      expect(await objects.alias!('other', 'file')).toBe(false);
+      expect(await objects.copyForReaders!('file', 'other')).toBe(true);
+      expect(await objects.copyForReaders!('file', 'other')).toBe(false);
       expect((await objects.read('other', 100))?.toString()).toBe('of another user');
     });
     expect((await stat(join(root, 'other'))).ino).not.toBe((await stat(join(root, 'file'))).ino);
@@ -189,7 +189,7 @@ describe('a directory of objects', () => {
     spawnSync('mkfifo', [join(root, 'pipe')]);
     const objects = openFileStore(root);
     await expect(objects.copy!('pipe', 'x')).rejects.toThrow('is not a plain file');
-    await expect(objects.alias!('x', 'pipe')).rejects.toThrow('is not a plain file');
+    await expect(objects.copyForReaders!('pipe', 'x')).rejects.toThrow('is not a plain file');
     expect(await objects.size('x')).toBeUndefined();
   });
 

@@ -3,15 +3,22 @@ import { type Asked, errorReply, type Reply, useFakeBucket, xml } from '../../..
 
 const TOO_LARGE = 'The specified copy source is larger than the maximum allowable size for a copy source: 5368709120';
 
-const isProbe = ({ path }: Asked) => /\/\.[0-9a-f]{24}(\?|$)/.test(path);
-const copies = (asked: Asked): Reply =>
-  isProbe(asked) ? errorReply(404, 'NoSuchKey') : xml('<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>');
+const OWN = /^\/nix\/carport\/tmp\/copy-[0-9a-f]{24}$/;
+const keyOf = ({ path }: Asked) => path.split('?')[0]!;
+const COPIED = xml('<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>');
+const isCopy = ({ headers }: Asked) => headers['x-amz-copy-source'] !== undefined;
+
+/** A server that copies what is its own, and answers another copy so. */
+const copies =
+  (reply: Reply) =>
+  (asked: Asked): Reply =>
+    isCopy(asked) ? (OWN.test(keyOf(asked)) ? COPIED : reply) : { status: asked.method === 'PUT' ? 200 : 204 };
 
 describe('a copy within a bucket', () => {
   const open = useFakeBucket();
 
   it('says so when the object is too large for one request', async () => {
-    const { store } = await open(() => errorReply(400, 'InvalidRequest', TOO_LARGE));
+    const { store } = await open(copies(errorReply(400, 'InvalidRequest', TOO_LARGE)));
     await expect(store.copy!('from', 'to')).rejects.toMatchObject({
       ...{ code: 'E_UNSUPPORTED', message: expect.stringContaining('`from` is too large') },
       hint: expect.stringContaining('5 GiB'),
@@ -19,31 +26,41 @@ describe('a copy within a bucket', () => {
   });
 
   it('is refused for another reason as every request is', async () => {
-    const { store } = await open(() => errorReply(400, 'InvalidRequest', 'something else'));
+    const { store } = await open(copies(errorReply(400, 'InvalidRequest', 'something else')));
     await expect(store.copy!('from', 'to')).rejects.toMatchObject({ code: 'E_REMOTE' });
   });
 
   it('has failed when a good status has an error in its body', async () => {
-    const { store } = await open(() => ({
-      body: xml('<Error><Code>InternalError</Code><Message>no</Message></Error>'),
-    }));
-    await expect(store.copy!('from', 'to')).rejects.toThrow();
+    const { store } = await open(
+      copies({ body: xml('<Error><Code>InternalError</Code><Message>no</Message></Error>') }),
+    );
+    await expect(store.copy!('from', 'to')).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
   });
 
   it('names its source percent-encoded, and is put at its target', async () => {
-    const { store, asked } = await open(copies);
+    const { store, asked } = await open(copies(COPIED));
     await store.copy!('a/b c+ü%', 'to');
-    expect(asked.slice(1)).toMatchObject([
+    expect(asked.slice(3)).toMatchObject([
       { method: 'PUT', path: '/nix/to?x-id=CopyObject', headers: { 'x-amz-copy-source': 'nix/a/b%20c%2B%C3%BC%25' } },
     ]);
   });
 
-  it('is tried once on what is not there, to a key of nobody beside its target', async () => {
-    const { store, asked } = await open(copies);
+  it('is tried once on an object of its own, which it removes', async () => {
+    const { store, asked } = await open(copies(COPIED));
     for (const to of ['v1/a', 'v1/b', 'a']) await store.copy!('from', to);
-    expect(asked.map(({ path }) => path.split('?')[0])).toEqual([
-      ...[expect.stringMatching(/^\/nix\/v1\/\.[0-9a-f]{24}$/), '/nix/v1/a', '/nix/v1/b', '/nix/a'],
+    expect(asked.map((each) => [each.method, keyOf(each)])).toEqual([
+      ...['PUT', 'PUT', 'DELETE'].map((method) => [method, expect.stringMatching(OWN)]),
+      ...['v1/a', 'v1/b', 'a'].map((to) => ['PUT', `/nix/${to}`]),
     ]);
+    expect(new Set(asked.slice(0, 3).map(keyOf)).size).toBe(1);
+  });
+
+  it('is not tried where the key may not write', async () => {
+    const { store, asked } = await open((each) =>
+      OWN.test(keyOf(each)) ? errorReply(403, 'AccessDenied') : copies(COPIED)(each),
+    );
+    await store.copy!('from', 'to');
+    expect(asked.map(isCopy)).toEqual([false, true]);
   });
 
   it.each([
@@ -54,25 +71,99 @@ describe('a copy within a bucket', () => {
     ['a page', '<html></html>'],
     ['that it lacks that', errorReply(501, 'NotImplemented')],
   ])('overwrites nothing on a server that takes it for an upload, and answers with %s', async (_, reply) => {
-    const { store, asked } = await open(({ method }) => (method === 'PUT' ? reply : { status: 204 }));
+    const { store, asked } = await open((each) => (isCopy(each) ? reply : copies(reply)(each)));
     for (let times = 0; times < 2; times++) {
       await expect(store.copy!('from', 'v1/to')).rejects.toMatchObject({
         ...{ code: 'E_UNSUPPORTED', message: expect.stringContaining('does not copy objects') },
       });
     }
-    const written = asked.map(({ method, path }) => [method, path.split('?')[0]]);
-    expect(written).toEqual([
-      ...['PUT', 'DELETE', 'PUT', 'DELETE'].map((method) => [
-        method,
-        expect.stringMatching(/^\/nix\/v1\/\.[0-9a-f]{24}$/),
-      ]),
-    ]);
-    // What it wrote is removed.
-    expect([written[1]![1], written[3]![1]]).toEqual([written[0]![1], written[2]![1]]);
+    expect(asked.map((each) => [each.method, keyOf(each)])).toEqual(
+      ['PUT', 'PUT', 'DELETE', 'PUT', 'PUT', 'DELETE'].map((method) => [method, expect.stringMatching(OWN)]),
+    );
   });
 
   it('has failed when its own answer is that of something else', async () => {
-    const { store } = await open((asked) => (isProbe(asked) ? copies(asked) : { status: 200 }));
+    const { store } = await open(copies({ status: 200 }));
     await expect(store.copy!('from', 'v1/to')).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
+  });
+});
+
+describe('a copy for readers', () => {
+  const open = useFakeBucket();
+
+  /** What `v1/app` has, and then what the copy has that was asked for. */
+  const serve = async (source: Readonly<Record<string, string>>, forget: readonly string[] = []) => {
+    let copy: Record<string, string> | undefined;
+    const bucket = await open((asked) => {
+      if (asked.method === 'HEAD') {
+        const headers = keyOf(asked) === '/nix/v1/app' ? { etag: '"1-2"', ...source } : copy;
+        return headers ? { headers } : { status: 404 };
+      }
+      if (isCopy(asked) && keyOf(asked) === '/nix/latest/app') {
+        const kept = Object.entries(asked.headers).filter(([name]) =>
+          /^(x-amz-meta-|cache-|content-(?!length))/.test(name),
+        );
+        copy = Object.fromEntries(kept.filter(([name]) => !forget.includes(name))) as Record<string, string>;
+      }
+      return copies(COPIED)(asked);
+    });
+    const run = () => bucket.store.copyForReaders!('v1/app', 'latest/app');
+    const put = (other: Record<string, string>) => {
+      copy = other;
+    };
+    return { run, copy: () => copy!, put };
+  };
+
+  it('has what is known of its source, but for how long it may be kept', async () => {
+    const known = {
+      ...{ 'content-type': 'application/x-tar', 'content-disposition': 'attachment; filename="a"' },
+      ...{ 'content-encoding': 'gzip', 'content-language': 'de', 'x-amz-meta-mtime': '1700000000.5' },
+    };
+    const unknown = {
+      'x-amz-meta-odd': 'ü',
+      'x-amz-storage-class': 'GLACIER',
+      'x-amz-meta-carport-copy-of': 'an older',
+    };
+    const { run, copy } = await serve({ ...known, ...unknown, 'cache-control': 'max-age=86400, immutable' });
+    expect(await run()).toBe(true);
+    const mark = { 'x-amz-meta-carport-copy-of': expect.stringMatching(/^[0-9a-f]{64}$/) };
+    expect(copy()).toEqual({ ...known, ...mark, 'cache-control': 'no-cache' });
+    expect(await run()).toBe(false);
+  });
+
+  it('is made again in place of a redirect, of another copy, and of what others have changed', async () => {
+    const source = { 'content-type': 'text/plain' };
+    const { run, copy, put } = await serve(source);
+    await run();
+    const made = copy();
+    for (const other of [
+      { ...made, 'x-amz-website-redirect-location': '/v0/app' },
+      { 'x-amz-website-redirect-location': '/v1/app', 'cache-control': 'no-cache' },
+      { ...made, 'x-amz-meta-carport-copy-of': '0'.repeat(64) },
+      { ...made, 'cache-control': 'max-age=60' },
+      { 'cache-control': 'no-cache', ...source },
+    ]) {
+      put(other);
+      expect(await run(), JSON.stringify(other)).toBe(true);
+      expect(copy()).toEqual(made);
+      expect(await run()).toBe(false);
+    }
+  });
+
+  it('is not made again where the server keeps no Cache-Control', async () => {
+    const { run } = await serve({ 'content-type': 'text/plain' }, ['cache-control']);
+    expect([await run(), await run()]).toEqual([true, false]);
+  });
+
+  it.each([
+    ['another tag', { etag: '"other"' }],
+    ['another type', { 'content-type': 'text/html' }],
+    ['another note', { 'x-amz-meta-mtime': '2' }],
+  ])('is made again of a source with %s', async (_, change) => {
+    const source: Record<string, string> = { 'content-type': 'text/plain', 'x-amz-meta-mtime': '1' };
+    const { run } = await serve(source);
+    expect([await run(), await run()]).toEqual([true, false]);
+    Object.assign(source, change);
+    expect([await run(), await run()]).toEqual([true, false]);
   });
 });
