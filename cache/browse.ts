@@ -1,14 +1,14 @@
-import { readVerifiedNar } from '../lib/compression/verified-nar.js';
+import { readNarEvents } from '../lib/compression/nar-events.js';
+import { NarRefusal } from '../lib/compression/nar-refusal.js';
 import { CarportError } from '../lib/errors.js';
-import { createNarDecoder } from '../lib/nix/nar/decode.js';
 import type { NarEvent } from '../lib/nix/nar/event.js';
 import { createListingBuilder, type NarListing, parseListing } from '../lib/nix/nar/listing.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
-import { openNar, promiseOf, readListing } from './binary-cache.js';
-import { missingNar } from './nars.js';
+import { promiseOf, readListing } from './binary-cache.js';
+import { openRequiredNar } from './nars.js';
 import type { ObjectStore } from './object-store/object-store.js';
-import { isAboutContent, refusedNar } from './refused-nar.js';
+import { refusedNar } from './refused-nar.js';
 
 /** What a cached path holds: its listing when the cache has one, which nobody signed, or else read from the NAR. */
 export async function listCachedPath(objects: ObjectStore, info: NarInfo): Promise<NarListing> {
@@ -52,24 +52,12 @@ export async function* readCachedFile(objects: ObjectStore, info: NarInfo, inner
   });
 }
 
-/** What the NAR holds. All of it is read, also when it is no NAR: only its hash tells whether it was damaged. */
+/** What the NAR holds. */
 async function* eventsOf(objects: ObjectStore, info: NarInfo): AsyncGenerator<NarEvent> {
-  const nar = await openNar(objects, info);
-  if (!nar) throw missingNar(objects, info);
-  const decoder = createNarDecoder();
-  let refusal: unknown;
+  const nar = await openRequiredNar(objects, info);
   try {
-    for await (const bytes of readVerifiedNar(promiseOf(info), nar.bytes())) {
-      if (refusal !== undefined) continue;
-      try {
-        yield* decoder.push(bytes);
-      } catch (error) {
-        refusal = error;
-      }
-    }
+    for await (const { events } of readNarEvents(promiseOf(info), nar.bytes())) yield* events;
   } catch (error) {
-    throw isAboutContent(error) ? refusedNar(info, objects, [error]) : error;
+    throw error instanceof NarRefusal ? refusedNar(info, objects, [error]) : error;
   }
-  if (refusal !== undefined) throw refusal;
-  decoder.end();
 }

@@ -1,7 +1,7 @@
-import { CarportError } from '../lib/errors.js';
+import { CarportError, insteadOf } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
-import { narKey } from './binary-cache.js';
-import { listObjects, type ObjectStore } from './object-store/object-store.js';
+import { narKey, openNar } from './binary-cache.js';
+import { listObjects, type ObjectStore, type StoredObject } from './object-store/object-store.js';
 
 /** What is the matter with the NAR that a narinfo points to, as far as its size tells: only reading it would tell all. */
 export type NarFault = 'missing' | 'wrong-size';
@@ -25,9 +25,7 @@ export async function narFault(objects: ObjectStore, info: NarInfo, listed?: Nar
 }
 
 /** A web server may take no HEAD: then it is asked by GET. */
-function withoutHead(error: unknown): undefined {
-  if (!(error instanceof CarportError) || error.code !== 'E_REMOTE') throw error;
-}
+const withoutHead = insteadOf('E_REMOTE', undefined);
 
 /** The sizes of all NARs of a store that can be listed. */
 export async function listNars(objects: ObjectStore): Promise<NarSizes> {
@@ -45,6 +43,13 @@ export async function requireNar(objects: ObjectStore, info: NarInfo, listed?: N
     cause: new Error(`\`${info.url}\` has not the size that its narinfo says`),
     hint: MEND,
   });
+}
+
+/** Opens the NAR of a path; throws where it is not there. */
+export async function openRequiredNar(objects: ObjectStore, info: NarInfo): Promise<StoredObject> {
+  const nar = await openNar(objects, info);
+  if (nar === undefined) throw missingNar(objects, info);
+  return nar;
 }
 
 export function missingNar(objects: ObjectStore, { path, url }: NarInfo): CarportError {

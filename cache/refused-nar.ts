@@ -1,17 +1,13 @@
+import type { NarRefusal } from '../lib/compression/nar-refusal.js';
 import { CarportError } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import type { ObjectStore } from './object-store/object-store.js';
-
-/** Whether an error is about the content of a NAR: it is not what was promised, or carport does not read it. */
-export function isAboutContent(error: unknown): error is CarportError {
-  return error instanceof CarportError && ['E_INTEGRITY', 'E_FORMAT', 'E_UNSUPPORTED'].includes(error.code);
-}
 
 /**
  * The error of a NAR that was refused, each time that it was read. It says no more than is known: a file is damaged when it
  * has twice the same bytes that its narinfo does not tell of. Only of such a one a hint may say to remove it.
  */
-export function refusedNar(info: NarInfo, objects: ObjectStore, failures: readonly CarportError[]): CarportError {
+export function refusedNar(info: NarInfo, objects: ObjectStore, failures: readonly NarRefusal[]): CarportError {
   const last = failures.at(-1)!;
   const { says, hint } = judge(info, objects, failures, last);
   const code = last.code === 'E_UNSUPPORTED' ? 'E_UNSUPPORTED' : 'E_INTEGRITY';
@@ -19,10 +15,10 @@ export function refusedNar(info: NarInfo, objects: ObjectStore, failures: readon
 }
 
 function judge(
-  { path, url }: NarInfo,
+  { path, url, fileHash }: NarInfo,
   objects: ObjectStore,
-  failures: readonly CarportError[],
-  last: CarportError,
+  failures: readonly NarRefusal[],
+  last: NarRefusal,
 ): { readonly says: string; readonly hint: string } {
   const tryNix = `see whether Nix takes it, with \`nix copy --from '${objects.url}' ${path}\``;
   const kept = 'nothing of it was kept';
@@ -34,16 +30,20 @@ function judge(
         `\`${url}\` is as its writer left it: Nix may read it; or push the path with another compression, to another cache`,
     };
   }
-  if (last.file === 'as told') {
+  if (last.found === 'as told') {
     return {
       says: 'cannot be used',
       hint: `${kept}; \`${url}\` is as its writer left it, nothing has damaged it since: ${tryNix}; if it does, report it as an error of carport, else to who wrote it`,
     };
   }
-  if (last.file === undefined) {
+  if (last.found === 'nothing told') {
+    // A file that is said to be larger than any of such a NAR is not read to its end.
+    const why = fileHash
+      ? 'its narinfo tells of a file that is too large for it'
+      : 'its narinfo has no FileHash to compare';
     return {
       says: 'cannot be used',
-      hint: `${kept}; its narinfo has no FileHash to compare, so nothing tells whether \`${url}\` was damaged or written so: ${tryNix}`,
+      hint: `${kept}; ${why}, so nothing tells whether \`${url}\` was damaged or written so: ${tryNix}`,
     };
   }
   if (failures.some(({ message }) => message !== last.message)) {
@@ -52,7 +52,7 @@ function judge(
       hint: `${kept}; something on the way damages it, or the memory or disk of a machine: the file in the cache may be whole; try another network or machine`,
     };
   }
-  if (last.file === 'another with the NAR') {
+  if (last.found === 'another with the NAR') {
     return {
       says: 'is in another file than its narinfo says',
       hint: `${kept}; \`${url}\` or its narinfo was changed after it was written, but what it holds is whole: Nix, which does not compare, takes it`,

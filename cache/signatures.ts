@@ -7,9 +7,9 @@ import { hashPartOf } from '../lib/nix/store-path.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import { signPath, verifyPath } from '../lib/signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
-import { readNarInfo, writeNarInfo } from './binary-cache.js';
+import { narInfoKey, readNarInfo, writeNarInfo } from './binary-cache.js';
 import { cacheClosure } from './closure.js';
-import type { ObjectStore } from './object-store/object-store.js';
+import { missingObject, type ObjectStore } from './object-store/object-store.js';
 
 /** Whether each of our keys has signed it. */
 export function hasAllSignatures(info: PathInfo, keys: readonly SecretKey[]): boolean {
@@ -33,10 +33,21 @@ export function saySame(a: PathInfo, b: PathInfo): boolean {
   );
 }
 
-/** Reads the narinfo once more: another pusher may have signed it in the meantime. */
+/**
+ * Signs a narinfo where it is. It is read once more: another may have signed it in the meantime, erased it, or written
+ * another, which stays as it is.
+ */
 export async function addSignatures(objects: ObjectStore, old: NarInfo, keys: readonly SecretKey[]): Promise<void> {
-  const now = await readNarInfo(objects, hashPartOf(old.path));
-  await writeNarInfo(objects, withSignatures(now && saySame(now, old) ? now : old, keys));
+  const hashPart = hashPartOf(old.path);
+  const now = await readNarInfo(objects, hashPart);
+  if (now === undefined) throw missingObject(narInfoKey(hashPart), objects.url);
+  if (!saySame(now, old)) {
+    throw new CarportError('E_INTEGRITY', `the narinfo of \`${old.path}\` in \`${objects.url}\` changed meanwhile`, {
+      cause: new Error('somebody has written other content there, which was not signed'),
+      hint: 'run it again',
+    });
+  }
+  await writeNarInfo(objects, withSignatures(now, keys));
 }
 
 /** Narinfos that are signed at a time. */

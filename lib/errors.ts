@@ -16,27 +16,20 @@ export type ErrorCode =
 
 export interface ErrorDetails {
   /** What the user can type or do next. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   readonly cause?: unknown;
-  /** Of content that was refused: whether the file that holds it is the one that was told of, where that is known. */
-  readonly file?: FileFound | undefined;
 }
-
-/** Whether a file has the hash and size that are told of it, as its writer left it; if not, its NAR may be right. */
-export type FileFound = 'as told' | 'another' | 'another with the NAR';
 
 /** An error meant for people: says what failed, why (`cause`), and what to do next (`hint`). */
 export class CarportError extends Error {
   override readonly name = 'CarportError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
-  readonly file: FileFound | undefined;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.hint = details.hint;
-    this.file = details.file;
   }
 }
 
@@ -48,4 +41,12 @@ export function formatError(what: string, why: string, details: ErrorDetails = {
 /** True for a Node file system error with the given code, such as `ENOENT`. */
 export function isErrno(error: unknown, ...codes: readonly string[]): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+/** For `catch`: gives a value in place of an error with this code, and throws any other. */
+export function insteadOf<T>(code: ErrorCode, value: T): (error: unknown) => T {
+  return (error) => {
+    if (error instanceof CarportError && error.code === code) return value;
+    throw error;
+  };
 }

@@ -1,9 +1,8 @@
-import pLimit from 'p-limit';
 import { listHashParts, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
 import { listCachedPath, readCachedFile } from '../../cache/browse.js';
+import { findPath } from '../../cache/find-path.js';
 import { listNars, type NarFault, narFault } from '../../cache/nars.js';
 import type { ObjectStore } from '../../cache/object-store/object-store.js';
-import { findPath } from '../../cache/pull/plan.js';
 import { CarportError } from '../../lib/errors.js';
 import { findInListing, renderListing } from '../../lib/nix/nar/listing.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
@@ -23,25 +22,24 @@ export interface CatOptions extends CommonOptions {
 export async function showInfo(text: string, options: CommonOptions, context: Context): Promise<void> {
   await useCache(text, options, context, async ({ objects }) => {
     const info = await requireCacheInfo(objects);
-    let [paths, narSize, fileSize] = [0, 0, 0];
-    let faults: readonly Look[] = [];
-    if (objects.list) {
-      const held: NarInfo[] = [];
-      for await (const narInfo of narInfos(objects)) {
-        paths++;
-        narSize += narInfo.narSize;
-        fileSize += narInfo.fileSize ?? 0;
-        held.push(narInfo);
-      }
-      faults = await faultsOf(objects, held);
-    }
     // A web server does not tell what it has.
-    const sizes = objects.list ? { paths, narSize, fileSize } : { paths: null, narSize: null, fileSize: null };
-    const shown = { url: objects.url, ...infoJson(info), ...sizes };
+    const held = objects.list ? await whatIsIn(objects) : undefined;
+    const { paths = null, narSize = null, fileSize = null, fault, faults = 0 } = held ?? {};
+    const shown = { url: objects.url, ...infoJson(info), paths, narSize, fileSize };
     if (options.json) await writeJson(context.stdout, shown);
     else await writeLines(context.stdout, rows(shown));
-    if (faults.length > 0) throw incomplete(objects, faults, paths);
+    if (fault) throw incomplete(objects, fault, faults, paths ?? 0);
   });
+}
+
+interface Held {
+  readonly paths: number;
+  readonly narSize: number;
+  readonly fileSize: number;
+  /** The first path whose NAR is not as its narinfo says. */
+  readonly fault?: Look | undefined;
+  /** How many there are. */
+  readonly faults: number;
 }
 
 /** What is known of the NAR of a path. */
@@ -50,18 +48,28 @@ interface Look {
   readonly fault: NarFault | undefined;
 }
 
-/** What is wrong with NARs of a cache, in one listing: it is as long as that of the narinfos. */
-async function faultsOf(objects: ObjectStore, infos: readonly NarInfo[]): Promise<readonly Look[]> {
+/** Sums up a cache. The NARs are listed first: what is pushed after that is asked for, one by one. */
+async function whatIsIn(objects: ObjectStore): Promise<Held> {
   const nars = await listNars(objects);
-  const look = async (info: NarInfo) => ({ path: info.path, fault: await narFault(objects, info, nars) });
-  return (await pLimit(READS_AT_ONCE).map(infos, look)).filter(({ fault }) => fault !== undefined);
+  const look = async (info: NarInfo) => ({ info, fault: await narFault(objects, info, nars) });
+  let [paths, narSize, fileSize, faults] = [0, 0, 0, 0];
+  let first: Look | undefined;
+  for await (const { info, fault } of narInfos(objects, look)) {
+    paths++;
+    narSize += info.narSize;
+    fileSize += info.fileSize ?? 0;
+    if (fault === undefined) continue;
+    faults++;
+    first ??= { path: info.path, fault };
+  }
+  return { paths, narSize, fileSize, fault: first, faults };
 }
 
-function incomplete({ url }: ObjectStore, [first, ...others]: readonly Look[], paths: number): CarportError {
-  const more = others.length > 0 ? ` and of ${count(others.length, 'other path')}` : '';
-  const code = first?.fault === 'missing' ? 'E_NOT_FOUND' : 'E_INTEGRITY';
-  return new CarportError(code, `\`${url}\` lacks the NAR of \`${first?.path}\`${more}, of ${count(paths, 'path')}`, {
-    cause: new Error(first?.fault === 'missing' ? 'it is not there' : 'it has not the size that its narinfo says'),
+function incomplete({ url }: ObjectStore, { path, fault }: Look, faults: number, paths: number): CarportError {
+  const more = faults > 1 ? ` and of ${count(faults - 1, 'other path')}` : '';
+  const code = fault === 'missing' ? 'E_NOT_FOUND' : 'E_INTEGRITY';
+  return new CarportError(code, `\`${url}\` lacks the NAR of \`${path}\`${more}, of ${count(paths, 'path')}`, {
+    cause: new Error(fault === 'missing' ? 'it is not there' : 'it has not the size that its narinfo says'),
     hint: 'the cache is not complete: push these paths again with `--check-all`, from where they are',
   });
 }
@@ -70,7 +78,7 @@ export async function listPaths(text: string, options: CommonOptions, context: C
   await useCache(text, options, context, async ({ objects }) => {
     await requireCacheInfo(objects);
     const paths: string[] = [];
-    for await (const { path } of narInfos(objects)) paths.push(path);
+    for await (const path of narInfos(objects, (info) => info.path)) paths.push(path);
     paths.sort();
     if (options.json) await writeJson(context.stdout, { paths });
     else await writeLines(context.stdout, paths);
@@ -104,13 +112,17 @@ export async function cat(text: string, path: string, options: CatOptions, conte
   });
 }
 
-/** Every narinfo, many read at a time. */
-async function* narInfos(objects: ObjectStore): AsyncGenerator<NarInfo> {
+/** Each narinfo, as `use` makes it; many are read at a time. */
+async function* narInfos<T>(objects: ObjectStore, use: (info: NarInfo) => Promise<T> | T): AsyncGenerator<T> {
   let batch: string[] = [];
+  const readOne = async (hashPart: string) => {
+    const info = await readNarInfo(objects, hashPart);
+    return info ? [await use(info)] : [];
+  };
   const read = async () => {
-    const infos = await Promise.all(batch.map((hashPart) => readNarInfo(objects, hashPart)));
+    const hashParts = batch;
     batch = [];
-    return infos.filter((info) => info !== undefined);
+    return (await Promise.all(hashParts.map(readOne))).flatMap((used) => used);
   };
   for await (const hashPart of listHashParts(objects)) {
     batch.push(hashPart);

@@ -4,7 +4,7 @@ import type { CacheLocation } from '../../cache/cache-location.js';
 import { erase, planErase } from '../../cache/erase.js';
 import type { Bucket } from '../../cache/object-store/s3/bucket.js';
 import type { OpenCache } from '../../cache/open.js';
-import { refuseRemains } from '../../cache/push/presence.js';
+import { refuseRemains } from '../../cache/push/remains.js';
 import { CarportError } from '../../lib/errors.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
@@ -70,7 +70,7 @@ export async function config(text: string, options: CacheCommandOptions, context
     checkPublic(cache, options);
     const changes = [options.priority, options.wantMassQuery].some((value) => value !== undefined);
     const before = await requireCacheInfo(cache.objects);
-    // First what the server may refuse.
+    // What the server may refuse goes first: then nothing is changed.
     await changePublic(cache, options);
     const info = changes ? (await changeCacheInfo(cache, options)).info : before;
     const { location } = cache.url;

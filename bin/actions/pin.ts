@@ -11,7 +11,7 @@ import { parsePinReference } from '../../cache/pins/reference.js';
 import type { SeenPins } from '../../cache/pins/seen.js';
 import { checkPinName, checkSize, type PinSigning, previousPin, requirePinKeys, setPin } from '../../cache/pins/set.js';
 import { hasAllSignatures, signClosures } from '../../cache/signatures.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, insteadOf } from '../../lib/errors.js';
 import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
@@ -90,7 +90,7 @@ export async function remove(names: readonly string[], options: PinRemoveOptions
   const settings = await settingsOf({ ...options }, context);
   await withCache(requireCache(settings.to), cacheUse(settings, options, context), async ({ objects }) => {
     // All are looked for before any is removed. One that is damaged can be removed, too.
-    const pins = await Promise.all(names.map((name) => readPin(objects, name).catch(ignoreDamage)));
+    const pins = await Promise.all(names.map((name) => readPin(objects, name).catch(ifDamaged)));
     const missing = names.find((_, index) => pins[index] === undefined);
     if (missing !== undefined) throw await noSuchPin(missing, [objects]);
     for (const name of names) await removePin(objects, name);
@@ -160,7 +160,7 @@ async function look(
   { policy, seen, judge, withHistory }: Look,
 ): Promise<Listed | undefined> {
   const cache = objects.url;
-  const pin = await readPin(objects, name).catch(ignoreDamage);
+  const pin = await readPin(objects, name).catch(ifDamaged);
   if (pin === undefined) return undefined;
   if (pin === 'damaged') return { name, cache, state: 'damaged', older: [] };
   const refusal = judgeOrigin(pin, name, policy) ?? (await judgeAge(pin, cache, policy, seen));
@@ -234,7 +234,4 @@ function pinJson({ name, id, updatedAt, expiresAt, since, storePaths, derivation
   return { name, id, updatedAt, expiresAt, since, storePaths, derivations, history, signatures };
 }
 
-function ignoreDamage(error: unknown): 'damaged' {
-  if (error instanceof CarportError && error.code === 'E_INTEGRITY') return 'damaged';
-  throw error;
-}
+const ifDamaged = insteadOf('E_INTEGRITY', 'damaged' as const);

@@ -1,13 +1,13 @@
 import pLimit from 'p-limit';
-import { CarportError, type ErrorCode } from '../../lib/errors.js';
+import { CarportError, type ErrorCode, insteadOf } from '../../lib/errors.js';
 import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { readNarInfo } from '../binary-cache.js';
+import { fromFirstThatCan } from '../fallback.js';
+import { findPath } from '../find-path.js';
 import { requireNar } from '../nars.js';
 import type { ObjectStore } from '../object-store/object-store.js';
-import { fromFirstThatCan } from '../pull/fallback.js';
-import { findPath } from '../pull/plan.js';
 import { hasAllSignatures } from '../signatures.js';
 import type { PinValue } from './pin.js';
 
@@ -59,14 +59,10 @@ export async function notSignedBy(
 ): Promise<readonly PinValue[]> {
   const limit = pLimit(AT_ONCE);
   const isSigned = async (path: string) => {
-    const info = await limit(() => readNarInfo(objects, hashPartOf(path)).catch(ignoreDamage));
+    const info = await limit(() => readNarInfo(objects, hashPartOf(path)).catch(insteadOf('E_INTEGRITY', undefined)));
     return info?.path === path && hasAllSignatures(info, keys);
   };
   const paths = [...new Set(values.flatMap(({ storePaths }) => storePaths))];
   const signed = new Set((await Promise.all(paths.map(async (path) => ((await isSigned(path)) ? [path] : [])))).flat());
   return values.filter(({ storePaths }) => !storePaths.every((path) => signed.has(path)));
-}
-
-function ignoreDamage(error: unknown): undefined {
-  if (!(error instanceof CarportError) || error.code !== 'E_INTEGRITY') throw error;
 }

@@ -1,8 +1,8 @@
 import pLimit from 'p-limit';
+import { fromFirstThatCan, type Sources } from '../fallback.js';
 import { type NarSizes, requireNar } from '../nars.js';
 import type { ObjectStore } from '../object-store/object-store.js';
-import { listNarsIfCheaper } from '../push/presence.js';
-import { fromFirstThatCan, type Sources } from './fallback.js';
+import { listNarsIfCheaper } from '../presence.js';
 import type { PullPlan } from './plan.js';
 
 /** NARs that are asked for at a time. */

@@ -3,22 +3,16 @@ import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
-import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
-import { requireTrusted, type TrustPolicy } from '../../lib/signing/trust.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Store } from '../../lib/store/store.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
-import { checkStoreDir, readNarInfo, requireCacheInfo } from '../binary-cache.js';
+import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
+import { type FoundPath, findPath } from '../find-path.js';
 import type { ObjectStore } from '../object-store/object-store.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
-
-/** A path to fetch, and the caches that may have it. */
-export interface PlannedPath {
-  readonly info: NarInfo;
-  /** The cache that `info` is from. */
-  readonly objects: ObjectStore;
-}
 
 /** What is asked for. */
 export interface WantedRoot {
@@ -31,7 +25,7 @@ export interface PullPlan {
   /** Store paths that were asked for. */
   readonly roots: readonly string[];
   /** What is to be fetched, dependencies first. */
-  readonly fetch: readonly PlannedPath[];
+  readonly fetch: readonly FoundPath[];
   /** How many paths of the closure the store has already. */
   readonly present: number;
 }
@@ -75,8 +69,8 @@ export async function planPull(
   const limit = pLimit(QUERIES_AT_ONCE);
   const find = (hashPart: string, path?: string) =>
     limit(() => findPath(caches, { hashPart, path, storeDir: store.storeDir }, trust, emit));
-  const found = new Map<string, PlannedPath>();
-  const note = (planned: PlannedPath): NarInfo => {
+  const found = new Map<string, FoundPath>();
+  const note = (planned: FoundPath): NarInfo => {
     found.set(planned.info.path, planned);
     return planned.info;
   };
@@ -115,51 +109,4 @@ async function knownPaths(
   const paths = hashParts.map((hashPart) => all.get(hashPart)).filter((path) => path !== undefined);
   const valid = [...(await store.queryInfos(paths)).keys()];
   return new Map(valid.map((path) => [hashPartOf(path), path]));
-}
-
-interface Wanted {
-  readonly hashPart: string;
-  /** The whole path, when it is known: another name under its hash part is refused. */
-  readonly path: string | undefined;
-  readonly storeDir: string;
-}
-
-/** The first acceptable narinfo; a cache whose answer is refused is passed over with a warning. */
-export async function findPath(
-  caches: readonly ObjectStore[],
-  wanted: Wanted,
-  trust: TrustPolicy,
-  emit: Emit,
-): Promise<PlannedPath> {
-  let refusal: CarportError | undefined;
-  for (const objects of caches) {
-    try {
-      const info = await readNarInfo(objects, wanted.hashPart);
-      if (info === undefined) continue;
-      const accepted = accept(info, objects, wanted, trust);
-      if (refusal) emit({ type: 'warning', message: refusal.message });
-      return { info: accepted, objects };
-    } catch (error) {
-      if (!(error instanceof CarportError)) throw error;
-      if (refusal) emit({ type: 'warning', message: refusal.message });
-      refusal = error;
-    }
-  }
-  if (refusal) throw refusal;
-  const urls = caches.map(({ url }) => `\`${url}\``).join(', ');
-  throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls || 'any cache'}`, {
-    hint: 'check the path, or name the cache that has it with `--from`',
-  });
-}
-
-function accept(info: NarInfo, objects: ObjectStore, { path, storeDir }: Wanted, trust: TrustPolicy): NarInfo {
-  if (storeDirOf(info.path) !== storeDir || (path !== undefined && info.path !== path)) {
-    throw new CarportError(
-      'E_INTEGRITY',
-      `\`${objects.url}\` answers with \`${info.path}\` to \`${path ?? storeDir}\``,
-      { hint: 'the cache is damaged or was tampered with: read from another one' },
-    );
-  }
-  requireTrusted(info, trust, `\`${objects.url}\``);
-  return info;
 }

@@ -1,15 +1,17 @@
 import pLimit from 'p-limit';
-import { CarportError } from '../../lib/errors.js';
+import { NarRefusal } from '../../lib/compression/nar-refusal.js';
+import { CarportError, insteadOf } from '../../lib/errors.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import { isContentAddressOf } from '../../lib/nix/content-address.js';
 import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { narKey, openNar, promiseOf } from '../binary-cache.js';
-import { missingNar } from '../nars.js';
-import type { ObjectStore, StoredObject } from '../object-store/object-store.js';
-import { isAboutContent, refusedNar } from '../refused-nar.js';
-import { fromFirstThatCan, type Sources } from './fallback.js';
-import type { PlannedPath, PullPlan } from './plan.js';
+import { narKey, promiseOf } from '../binary-cache.js';
+import { fromFirstThatCan, type Sources } from '../fallback.js';
+import type { FoundPath } from '../find-path.js';
+import { missingNar, openRequiredNar } from '../nars.js';
+import type { ObjectStore } from '../object-store/object-store.js';
+import { refusedNar } from '../refused-nar.js';
+import type { PullPlan } from './plan.js';
 import type { PathReceiver } from './target.js';
 
 export interface PullOptions extends Sources {
@@ -34,7 +36,7 @@ export async function pull(plan: PullPlan, options: PullOptions): Promise<PullTo
   let fileSize = 0;
 
   const registered = new Map<string, Promise<void>>();
-  const fetchAndRegister = async (planned: PlannedPath): Promise<void> => {
+  const fetchAndRegister = async (planned: FoundPath): Promise<void> => {
     const { path, narSize } = planned.info;
     const references = planned.info.references.filter((reference) => reference !== path);
     const fetched = await (isSmall(planned) ? ahead : limit)(() => {
@@ -72,7 +74,7 @@ const SMALL_FILE = 512 * 1024;
  */
 const SMALL_FETCHES_AT_ONCE = 128;
 
-function isSmall({ info, objects }: PlannedPath): boolean {
+function isSmall({ info, objects }: FoundPath): boolean {
   return objects.localPath === undefined && info.fileSize !== undefined && info.fileSize <= SMALL_FILE;
 }
 
@@ -84,7 +86,7 @@ interface Fetched {
 }
 
 /** Fetches from the first cache that has the path whole; one that fails is passed over with a warning. */
-async function fetchPath(planned: PlannedPath, options: PullOptions): Promise<Fetched> {
+async function fetchPath(planned: FoundPath, options: PullOptions): Promise<Fetched> {
   const { receiver, emit } = options;
   emit({ type: 'path-started', path: planned.info.path, narSize: planned.info.narSize });
   if (await receiver.hasLeft(planned.info)) return { info: registrationOf(planned.info), fileSize: 0 };
@@ -96,24 +98,29 @@ const FETCHES = 3;
 /** A file of this machine mostly stays as it is: the second read is there to be sure. */
 const LOCAL_FETCHES = 2;
 
-async function fetchFrom(planned: PlannedPath, options: PullOptions): Promise<Fetched> {
+async function fetchFrom(planned: FoundPath, options: PullOptions): Promise<Fetched> {
   const { info, objects } = planned;
   const fetches = objects.localPath === undefined ? FETCHES : LOCAL_FETCHES;
-  const failures: CarportError[] = [];
-  for (;;) {
+  const refusals: NarRefusal[] = [];
+  for (let fetch = 1; ; fetch++) {
     try {
       return await fetchOnce(planned, options);
     } catch (cause) {
-      if (cause instanceof CarportError && cause.code === 'E_NOT_FOUND') throw missingNar(objects, info);
-      if (!isAboutContent(cause)) throw cause;
-      failures.push(cause);
-      const isSure = cause.file === 'as told' || cause.code === 'E_UNSUPPORTED';
-      if (isSure || failures.length === fetches) throw refusedNar(info, objects, failures);
+      if (!(cause instanceof CarportError)) throw cause;
+      if (cause.code === 'E_NOT_FOUND') throw missingNar(objects, info);
+      if (cause instanceof NarRefusal) {
+        refusals.push(cause);
+        const isSure = cause.found === 'as told' || cause.code === 'E_UNSUPPORTED';
+        if (isSure || fetch === fetches) throw refusedNar(info, objects, refusals);
+      } else if (cause.code !== 'E_INTEGRITY' || fetch === fetches) {
+        // It says itself what failed on the way.
+        throw cause;
+      }
     }
   }
 }
 
-async function fetchOnce({ info, objects }: PlannedPath, options: PullOptions): Promise<Fetched> {
+async function fetchOnce({ info, objects }: FoundPath, options: PullOptions): Promise<Fetched> {
   const { pool, receiver, emit } = options;
   const temporary = receiver.temporaryName();
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
@@ -134,8 +141,11 @@ async function fetchOnce({ info, objects }: PlannedPath, options: PullOptions): 
 
 /** A small NAR whole; a large one is asked for when a thread wants its first bytes, so that no answer waits for one. */
 async function sourceOf(info: NarInfo, objects: ObjectStore): Promise<AsyncIterable<Uint8Array>> {
-  if (!isSmall({ info, objects })) return openedLate(async () => (await requireNar(info, objects)).bytes());
-  const bytes = await objects.read(narKey(info), SMALL_FILE);
+  if (!isSmall({ info, objects })) return openedLate(async () => (await openRequiredNar(objects, info)).bytes());
+  const bytes = await objects.read(narKey(info), SMALL_FILE).catch(insteadOf('E_FORMAT', 'too large' as const));
+  if (bytes === 'too large') {
+    throw new NarRefusal('E_INTEGRITY', `the file is larger than its ${info.fileSize} bytes`, 'another');
+  }
   if (bytes) return oneAfterAnother([bytes]);
   throw missingNar(objects, info);
 }
@@ -146,12 +156,6 @@ async function* openedLate(open: () => Promise<AsyncIterable<Uint8Array>>): Asyn
 
 async function* oneAfterAnother(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* pieces;
-}
-
-async function requireNar(info: NarInfo, objects: ObjectStore): Promise<StoredObject> {
-  const nar = await openNar(objects, info);
-  if (nar === undefined) throw missingNar(objects, info);
-  return nar;
 }
 
 /** What is registered of a path: what was signed, and of the rest only what could be checked. */

@@ -5,17 +5,14 @@ import type { PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { isSignedByOneOf, signatureKeyName } from '../../lib/signing/signature.js';
-import { narFault } from '../nars.js';
+import { type NarSizes, narFault } from '../nars.js';
 import type { ObjectStore } from '../object-store/object-store.js';
+import { listNarInfosIfCheaper, listNarsIfCheaper } from '../presence.js';
 import { type Answer, lookUp, withoutNar } from './look-up.js';
-import { listNarInfosIfCheaper, listNarsIfCheaper } from './presence.js';
 import { recordedSkips } from './skips.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
-
-/** So many paths are all asked for at once: that takes no longer than asking for one. */
-const FEW = 32;
 
 export interface Question {
   readonly objects: ObjectStore;
@@ -49,62 +46,110 @@ async function askForEach(
 
 /**
  * Asks for the roots, then for what the missing ones refer to, and so on: a narinfo that is there and that our keys signed
- * vouches for its closure. Where a listing takes fewer requests, it tells what is missing. The NARs of what is there are
- * looked for, too, as far as that costs little.
+ * vouches for its closure. Where a listing takes fewer requests, it tells what is missing. Beside that it is looked whether
+ * the cache has lost NARs, as far as that costs little.
  */
-export async function askFromRoots({ objects, wanted, graph, keys }: Question): Promise<Answers> {
+export async function askFromRoots(question: Question): Promise<Answers> {
+  const { objects, wanted, graph } = question;
+  const walk = createWalk(question);
+  // What another root needs is vouched for by that.
+  const roots = uppermost(graph);
+  await walk.ask(roots);
+  const rest = async () => {
+    await walk.askBelow(roots);
+    return walk.askFor(await leftOutBefore(objects, wanted, walk.answers));
+  };
+  const [doubtful, lost] = await Promise.all([rest(), lostPaths(question, [...walk.answers.values()])]);
+  if (lost.length > 0) await walk.askBelowLost(lost);
+  return new Map([...doubtful, ...walk.answers]);
+}
+
+/** What is known so far, and how more is asked for. */
+function createWalk({ objects, wanted, graph, keys }: Question) {
   const limit = pLimit(QUERIES_AT_ONCE);
   const answers = new Map<string, Answer>();
   const seen = new Set<string>();
-  // What another root needs is vouched for by that.
-  let level = wanted.size <= FEW ? [...wanted.keys()] : uppermost(graph);
   let listed: ReadonlySet<string> | undefined;
-  for (let isFirst = true; level.length > 0; isFirst = false) {
-    // The whole rest may be missing: that is what a listing would save asking for.
-    if (!isFirst && listed === undefined)
-      listed = await listNarInfosIfCheaper(objects, reachableFrom(graph, level).size);
-    // What is known to be missing is not asked for, and of the rest the uppermost vouch for the others.
-    if (listed) level = withoutReachable(graph, level);
-    const ask = async (path: string): Promise<Answer | undefined> => {
-      const info = wanted.get(path);
-      if (info === undefined) return undefined;
-      if (listed && !listed.has(hashPartOf(path))) return { info, state: 'absent' };
-      return limit(() => lookUp(objects, info, keys, false));
-    };
-    const asked = await Promise.all(level.map(async (path) => [path, await ask(path)] as const));
-    const answered = await withNars(objects, asked);
-    for (const [path, answer] of answered) {
+  // A directory answers at once.
+  let looksForNars = objects.localPath !== undefined;
+
+  const askForOne = async (path: string): Promise<Answer | undefined> => {
+    const info = wanted.get(path);
+    if (info === undefined) return undefined;
+    if (listed && !listed.has(hashPartOf(path))) return { info, state: 'absent' };
+    return limit(async () => {
+      const answer = await lookUp(objects, info, keys, false);
+      return looksForNars ? withNar(objects, answer) : answer;
+    });
+  };
+  const ask = async (paths: readonly string[]): Promise<void> => {
+    const asked = await Promise.all(paths.map(async (path) => [path, await askForOne(path)] as const));
+    for (const [path, answer] of asked) {
       seen.add(path);
       if (answer) answers.set(path, answer);
     }
-    const open = answered.filter(([, answer]) => answer?.state !== 'present').map(([path]) => path);
+  };
+  const askBelow = async (above: readonly string[]): Promise<void> => {
+    const open = above.filter((path) => answers.get(path)?.state !== 'present');
     const references = new Set(open.flatMap((path) => graph.get(path)!.references));
-    level = [...references].filter((path) => graph.has(path) && !seen.has(path));
-  }
-  const doubtful = await leftOutBefore(objects, wanted, answers);
-  listed ??= await listNarInfosIfCheaper(objects, doubtful.length);
-  return new Map([...answers, ...(await askForEach({ objects, keys }, doubtful, listed, false))]);
+    let level: readonly string[] = [...references].filter((path) => graph.has(path) && !seen.has(path));
+    if (level.length === 0) return;
+    // The whole rest may be missing: that is what a listing would save asking for.
+    listed ??= await listNarInfosIfCheaper(objects, reachableFrom(graph, level).size);
+    // What is known to be missing is not asked for, and of the rest the uppermost vouch for the others.
+    if (listed) level = withoutReachable(graph, level);
+    await ask(level);
+    return askBelow(level);
+  };
+  return {
+    answers: answers as Answers,
+    ask,
+    askBelow,
+    /** Asks for paths without following them. */
+    async askFor(infos: readonly PathInfo[]): Promise<Answers> {
+      listed ??= await listNarInfosIfCheaper(objects, infos.length);
+      return askForEach({ objects, keys }, infos, listed, false);
+    },
+    /** A cache that has lost one NAR may have lost those below it, too. */
+    async askBelowLost(lost: readonly Answer[]): Promise<void> {
+      looksForNars = true;
+      for (const answer of lost) answers.set(answer.info.path, answer);
+      await askBelow(lost.map(({ info }) => info.path));
+    },
+  };
 }
 
-/** Where each is a request, so many NARs of a level are looked for. */
-const NARS_OF_A_LEVEL = 64;
+/** So many NARs of roots are looked for on a server: each is a request. */
+const MOST_NARS = 32;
 
-type Asked = readonly (readonly [path: string, answer: Answer | undefined])[];
+/** From so many roots on, a short listing of the NARs is no more than a few of the requests. */
+const MANY_ROOTS = 100;
 
-/** Answers with paths whose NAR is gone as absent ones. */
-async function withNars(objects: ObjectStore, asked: Asked): Promise<Asked> {
-  const infos = asked.flatMap(([, answer]) => answer?.there ?? []);
-  const isLocal = objects.localPath !== undefined;
-  const listed = await listNarsIfCheaper(objects, Math.min(infos.length, NARS_OF_A_LEVEL));
-  const looked = new Set(isLocal || listed ? infos : infos.slice(0, NARS_OF_A_LEVEL));
+/** A closure of so many paths is looked at whole in a directory. */
+const FEW = 32;
+
+/** Answers for what the cache has lost of a closure: of the roots that it has, and of all in a directory. */
+async function lostPaths({ objects, wanted, keys }: Question, roots: readonly Answer[]): Promise<readonly Answer[]> {
   const limit = pLimit(QUERIES_AT_ONCE);
-  const look = async (answer: Answer): Promise<Answer> => {
-    const { info, there } = answer;
-    if (there === undefined || !looked.has(there)) return answer;
-    const fault = await limit(() => narFault(objects, there, listed).catch(notKnown));
-    return fault ? withoutNar(info, there) : answer;
-  };
-  return Promise.all(asked.map(async ([path, answer]) => [path, answer && (await look(answer))] as const));
+  if (objects.localPath !== undefined) {
+    // Of a larger one they are looked for where narinfos are read anyway.
+    if (wanted.size > FEW) return [];
+    const look = (info: PathInfo) => limit(async () => withNar(objects, await lookUp(objects, info, keys, false)));
+    const looked = await Promise.all([...wanted.values()].map(look));
+    return looked.filter(({ state }) => state === 'absent');
+  }
+  const there = roots.filter(({ there }) => there !== undefined);
+  const sizes = there.length >= MANY_ROOTS ? await listNarsIfCheaper(objects, MOST_NARS) : undefined;
+  const some = sizes ? there : there.slice(0, MOST_NARS);
+  const looked = await Promise.all(some.map((answer) => limit(() => withNar(objects, answer, sizes))));
+  return looked.filter(({ lacksNar }) => lacksNar);
+}
+
+/** An answer as it is, or for a path whose NAR is gone. */
+async function withNar(objects: ObjectStore, answer: Answer, sizes?: NarSizes): Promise<Answer> {
+  const { info, there } = answer;
+  const fault = there && (await narFault(objects, there, sizes).catch(notKnown));
+  return there && fault ? withoutNar(info, there) : answer;
 }
 
 /** It is looked at beside the way: what does not concern the push is not to stop it. */

@@ -9,7 +9,7 @@ import type { ObjectStore } from '../object-store/object-store.js';
 import { hasAllSignatures } from '../signatures.js';
 import { type Answers, askForAll, askFromRoots, type Question } from './ask.js';
 import type { Answer } from './look-up.js';
-import { listRemains, remainsError } from './presence.js';
+import { listRemains, remainsError } from './remains.js';
 
 export interface PushPlan {
   /** The whole closure, dependencies first. */

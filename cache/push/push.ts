@@ -12,9 +12,9 @@ import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { writeListing, writeNar, writeNarInfo } from '../binary-cache.js';
 import type { ObjectStore } from '../object-store/object-store.js';
+import { listNarsIfCheaper } from '../presence.js';
 import { addSignatures, withSignatures } from '../signatures.js';
 import type { PushPlan } from './plan.js';
-import { listNarsIfCheaper } from './presence.js';
 
 export interface PushOptions {
   readonly objects: ObjectStore;

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { CarportError, type FileFound } from '../errors.js';
+import { CarportError } from '../errors.js';
 import { formatHash, type Hash, hashesEqual } from '../nix/hash.js';
 import { decompress } from './decompress.js';
 import { HEAD_SIZE, otherFormat } from './format-of.js';
+import { type FileFound, NarRefusal } from './nar-refusal.js';
 
 /** What was promised of a compressed NAR. Only NarHash and NarSize are signed. */
 export interface NarPromise {
@@ -15,8 +16,8 @@ export interface NarPromise {
 
 /**
  * The NAR that an untrusted file holds. Stops at the first byte more than was promised, and throws at the end unless all of
- * it is as promised: what was taken until then must not be used. The error says in `file` whether the file is the one that
- * was promised; to know that, the rest of it is read.
+ * it is as promised: what was taken until then must not be used. What is not as promised is a `NarRefusal`, which says
+ * whether the file is the one that was promised: to know that, the rest of it is read. What the source throws stays as it is.
  */
 export async function* readVerifiedNar(
   promise: NarPromise,
@@ -92,28 +93,32 @@ function checkFile(promise: NarPromise, source: AsyncIterable<Uint8Array>) {
     },
     /** Takes what the decompressor left, and compares. */
     async finish(): Promise<void> {
-      const { file, why } = await compare();
+      const { file = 'nothing told', why } = await compare();
       if (why === undefined) return;
       const cause = new Error('the NAR in it is what was signed, all the same');
-      throw new CarportError('E_INTEGRITY', why, { cause, file: file === 'another' ? 'another with the NAR' : file });
+      throw new NarRefusal('E_INTEGRITY', why, file === 'another' ? 'another with the NAR' : file, { cause });
     },
     /** What a failure says of the file. The rest of it is read, unless that is more than the NAR can take. */
     async explain(error: unknown): Promise<unknown> {
-      const isContent = error instanceof CarportError && error.file === undefined && !sourceFailed;
-      if (!isContent || (size === 0 && error.code === 'E_UNSUPPORTED')) return error;
+      if (sourceFailed || !(error instanceof CarportError) || error instanceof NarRefusal) return error;
+      const { hint } = error;
+      // The compression itself is not known, whatever the file is.
+      if (size === 0 && error.code === 'E_UNSUPPORTED') {
+        return new NarRefusal(error.code, error.message, 'nothing told', { hint, cause: error.cause });
+      }
       const { file, why } = limit <= largestFile(narSize) ? await compare() : {};
       const format = otherFormat(compression, head);
       const reason = format
         ? new CarportError(error.code, `the file is ${format}, and its narinfo says ${compression}`, { cause: error })
         : error;
       if (file === 'another' && why !== reason.message) {
-        return new CarportError('E_INTEGRITY', why!, { cause: reason, file });
+        return new NarRefusal('E_INTEGRITY', why!, file, { cause: reason });
       }
       // Of a file that may be damaged nothing tells that a better reader would read it.
       const code = file === 'as told' ? reason.code : 'E_INTEGRITY';
       // One that is not compressed is the NAR itself, of which the hash is signed.
-      const found = file ?? (compression === 'none' ? 'another' : undefined);
-      return new CarportError(code, reason.message, { cause: reason.cause, file: found });
+      const found = file ?? (compression === 'none' ? 'another' : 'nothing told');
+      return new NarRefusal(code, reason.message, found, { hint, cause: reason.cause });
     },
     /** Lets the source go. Not awaited: a source that does not answer would hold up the error. */
     close(): void {

@@ -1,4 +1,5 @@
-import { CarportError, type ErrorCode, type FileFound } from '../errors.js';
+import { type FileFound, NarRefusal } from '../compression/nar-refusal.js';
+import { CarportError, type ErrorCode } from '../errors.js';
 import type { Job } from './jobs.js';
 
 /** From the pool to a worker; `id` tells jobs apart. Bytes are moved, not copied. */
@@ -27,7 +28,8 @@ export interface SerializedError {
   readonly syscall?: string;
   readonly path?: string;
   readonly hint?: string;
-  readonly file?: FileFound;
+  /** Of a NAR that was refused. */
+  readonly found?: FileFound;
   readonly stack?: string;
   readonly expected: boolean;
   readonly cause?: SerializedError;
@@ -42,18 +44,29 @@ export function serializeError(error: unknown): SerializedError {
     ...('syscall' in error && { syscall: String(error.syscall) }),
     ...('path' in error && { path: String(error.path) }),
     ...(error instanceof CarportError && error.hint !== undefined && { hint: error.hint }),
-    ...(error instanceof CarportError && error.file !== undefined && { file: error.file }),
+    ...(error instanceof NarRefusal && { found: error.found }),
     ...(error.stack !== undefined && { stack: error.stack }),
     ...(error.cause !== undefined && { cause: serializeError(error.cause) }),
   };
 }
 
 export function deserializeError(serialized: SerializedError): Error {
-  const { message, code, syscall, path, hint, file, stack, expected, cause } = serialized;
-  const reason = cause && deserializeError(cause);
-  const error = expected
-    ? new CarportError(code as ErrorCode, message, { ...(hint && { hint }), ...(file && { file }), cause: reason })
-    : Object.assign(new Error(message, { cause: reason }), code && { code }, syscall && { syscall }, path && { path });
-  if (stack !== undefined) error.stack = stack;
+  const error = reviveError(serialized);
+  if (serialized.stack !== undefined) error.stack = serialized.stack;
   return error;
+}
+
+function reviveError({ message, code, syscall, path, hint, found, expected, cause }: SerializedError): Error {
+  const reason = cause && deserializeError(cause);
+  if (!expected) {
+    return Object.assign(
+      new Error(message, { cause: reason }),
+      code && { code },
+      syscall && { syscall },
+      path && { path },
+    );
+  }
+  const details = { hint, cause: reason };
+  if (found) return new NarRefusal(code as ErrorCode, message, found, details);
+  return new CarportError(code as ErrorCode, message, details);
 }

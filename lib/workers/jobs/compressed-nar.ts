@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { type NarPromise, readVerifiedNar } from '../../compression/verified-nar.js';
+import { readNarEvents } from '../../compression/nar-events.js';
+import type { NarPromise } from '../../compression/verified-nar.js';
 import { CarportError, isErrno } from '../../errors.js';
-import { createNarDecoder } from '../../nix/nar/decode.js';
 import type { NarEvent } from '../../nix/nar/event.js';
 import type { JobContext } from '../jobs.js';
 
@@ -15,15 +15,14 @@ interface CompressedNar {
 }
 
 /**
- * Reads a compressed NAR of an untrusted cache, and gives its bytes and their events to `take` as they come. Throws at the
- * end unless all of it is as promised. Gives the bytes of the compressed NAR.
+ * Reads a compressed NAR of an untrusted cache, and gives its bytes and their events to `take` as they come, which takes all
+ * of them. Throws at the end unless all of it is as promised. Gives the bytes of the compressed NAR.
  */
 export async function readCompressedNar(
   { promise, file }: CompressedNar,
   { source, progress }: JobContext,
   take: (bytes: Uint8Array, events: Iterable<NarEvent>) => void,
 ): Promise<number> {
-  const decoder = createNarDecoder();
   let fileSize = 0;
   async function* counted(): AsyncGenerator<Uint8Array> {
     for await (const bytes of file === undefined ? source : readFileInPieces(file)) {
@@ -31,26 +30,11 @@ export async function readCompressedNar(
       yield bytes;
     }
   }
-  let refusal: CarportError | undefined;
-  for await (const bytes of readVerifiedNar(promise, counted())) {
-    refusal ??= refusalOf(() => take(bytes, decoder.push(bytes)));
+  for await (const { bytes, events } of readNarEvents(promise, counted())) {
+    take(bytes, events);
     progress(bytes.length);
   }
-  refusal ??= refusalOf(() => decoder.end());
-  // All of it was read, and is what was signed.
-  if (refusal) throw new CarportError(refusal.code, refusal.message, { cause: refusal.cause, file: 'as told' });
   return fileSize;
-}
-
-/** The error of what is no NAR. The rest is still read: its hash tells whether it was damaged, or was never one. */
-function refusalOf(action: () => void): CarportError | undefined {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof CarportError && error.code === 'E_FORMAT') return error;
-    throw error;
-  }
-  return undefined;
 }
 
 /** Most NARs are smaller than this: they are read in one go. */

@@ -1,10 +1,12 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type { ServerResponse } from 'node:http';
 import { gzipSync } from 'node:zlib';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { formatHash, hashBytes } from '#lib/nix/hash.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { answerWith, useHttpServers } from '../../support/http-server.js';
 import { useSampleCache } from '../../support/sample-cache.js';
+import { createAdder, noise } from '../../support/samples.js';
 import { useSandbox } from '../../support/sandbox.js';
 import { narInfosOf } from '../../support/transfers.js';
 import { frameWithWindow, skippableFrame } from '../../support/zstd.js';
@@ -172,6 +174,30 @@ describe('a NAR that a pull refuses', () => {
     expect(hint.indexOf('another machine')).toBeLessThan(hint.search(REMOVAL));
   });
 
+  it('whose narinfo tells of a file that is too large for it, is not called damaged', async () => {
+    await write(flipped(await read()));
+    await edit((text) => text.replace(/^FileSize: .*$/m, 'FileSize: 99999999999'));
+    const { exitCode, message, hint } = await pull();
+    expect(exitCode).toBe(6);
+    expect(message).toMatch(/ cannot be used$/);
+    expect(hint).toContain('too large');
+    expect(hint).not.toContain('no FileHash');
+    expect(hint).not.toMatch(REMOVAL);
+  });
+
+  it('is larger than its narinfo says, also where small ones are read whole', async () => {
+    const { url: from } = await serve((request, response) => {
+      if (request.url === `/${url}`) return answerWith(response, Buffer.alloc(2_000_000, 1));
+      readFile(`${cache}${request.url}`).then(
+        (bytes) => answerWith(response, bytes),
+        () => answerWith(response, '', { status: 404 }),
+      );
+    });
+    const { exitCode, code, causes } = await pull(from.href);
+    expect([exitCode, code]).toEqual([6, 'E_INTEGRITY']);
+    expect(causes[0]).toMatch(/^the file is larger than its \d+ bytes$/);
+  });
+
   it('is named by `cache cat`, which has read it once', async () => {
     await write(flipped(await read()));
     const { publicKey } = sample().keyFile;
@@ -179,5 +205,86 @@ describe('a NAR that a pull refuses', () => {
     expect(ran.exitCode).toBe(6);
     expect(ran.stderr).toContain(`the NAR of \`${path}\` in \`file://${cache}\` is damaged, or was damaged on the way`);
     expect(ran.stderr).not.toMatch(REMOVAL);
+  });
+});
+
+describe('what goes wrong on the way to a NAR', () => {
+  const box = useSandbox('all');
+  const serve = useHttpServers();
+  let cache: string;
+  let path: string;
+  let url: string;
+  let trust: readonly string[];
+  beforeAll(async () => {
+    const key = await box().makeKey('test-1');
+    const [store, trees] = [box().path('store'), box().path('trees')];
+    const add = createAdder(store, trees);
+    // Larger than what is read whole.
+    ({ path } = await add('large', { file: noise(3_000_000) }));
+    await add.close();
+    cache = box().path('cache');
+    await box().succeed(['push', path, '--store', store, '--to', cache, '--secret-key', key.file]);
+    url = (await narInfosOf(cache)).get(path)!.url;
+    trust = ['--trusted-key', key.publicKey];
+  });
+
+  /** Serves the cache, but for the NAR. */
+  const serveBut = async (nar: (response: ServerResponse, fetch: number, bytes: Buffer) => void) => {
+    let fetches = 0;
+    const { url: from } = await serve((request, response) => {
+      readFile(`${cache}${request.url}`).then(
+        (bytes) => (request.url === `/${url}` ? nar(response, ++fetches, bytes) : answerWith(response, bytes)),
+        () => answerWith(response, '', { status: 404 }),
+      );
+    });
+    return from.href;
+  };
+  /** Breaks off after some bytes of an answer that has this ETag. */
+  const breakOff = (response: ServerResponse, bytes: Buffer, etag: string) => {
+    response.writeHead(200, { 'content-length': bytes.length, etag });
+    response.write(bytes.subarray(0, 1_000_000), () => setTimeout(() => response.destroy(), 50));
+  };
+  let stores = 0;
+  const pull = (from: string) =>
+    box().carport(['pull', path, '--from', from, ...trust, '--store', box().path(`pulled-${stores++}`)]);
+  const cat = (from: string) => box().carport(['cache', 'cat', from, `${path}/file`, ...trust]);
+
+  it('is told as it is: a file that changes while it is read', async () => {
+    const from = await serveBut((response, fetch, bytes) => breakOff(response, bytes, `"v${fetch}"`));
+    for (const { exitCode, stderr } of [await pull(from), await cat(from)]) {
+      expect(exitCode).toBe(6);
+      expect(stderr).toContain('changed while it was read');
+      expect(stderr).toContain('hint: run it again');
+      expect(stderr).not.toContain('FileHash');
+      expect(stderr).not.toContain('writer');
+    }
+  });
+
+  it('is tried again when the file has changed once', async () => {
+    const from = await serveBut((response, fetch, bytes) =>
+      fetch === 1 ? breakOff(response, bytes, '"v1"') : answerWith(response, bytes, { headers: { etag: '"v2"' } }),
+    );
+    expect((await pull(from)).lines).toEqual([path]);
+  });
+
+  it('is told as it is: a server that does not know how', async () => {
+    const from = await serveBut((response) => answerWith(response, 'no', { status: 501 }));
+    for (const { exitCode, stderr } of [await pull(from), await cat(from)]) {
+      expect(exitCode).not.toBe(0);
+      expect(stderr).toContain('501');
+      expect(stderr).not.toContain('FileHash');
+      expect(stderr).not.toContain('writer');
+    }
+  });
+
+  it('is told as it is: no file in a directory', async () => {
+    const copy = box().path('copy');
+    await cp(cache, copy, { recursive: true });
+    await rm(`${copy}/${url}`);
+    await mkdir(`${copy}/${url}`);
+    const { exitCode, stderr } = await pull(copy);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('not a plain file');
+    expect(stderr).not.toContain('FileHash');
   });
 });

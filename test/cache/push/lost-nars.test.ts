@@ -50,12 +50,42 @@ describe('a push into a cache that has lost NARs', () => {
     expect([pathsOf(plan.upload), plan.damaged]).toEqual([[root.path], [root.path]]);
   });
 
-  it.each([1, 2, 32])('sends whatever is gone of %i paths', async (count) => {
+  /** The same in a directory of this machine. */
+  const inDirectory = (objects: ObjectStore): ObjectStore => ({ ...objects, localPath: (key) => key });
+
+  it.each([1, 2, 32])('sends whatever is gone of %i paths in a directory', async (count) => {
     const graph = fakeGraph(count);
     for (const lost of graph.values()) {
-      const plan = await planPush(cacheOf(graph, new Map([[narOf(lost), undefined]])).objects, request(graph));
+      const { objects } = cacheOf(graph, new Map([[narOf(lost), undefined]]));
+      const plan = await planPush(inDirectory(objects), request(graph));
       expect([pathsOf(plan.upload), plan.damaged]).toEqual([[lost.path], [lost.path]]);
     }
+  });
+
+  it.each([32, 33])('says and does the same of %i paths when nothing is gone', async (count) => {
+    // Dependencies that the key has not signed, or that have other content: a root that it has signed vouches for them.
+    const graph = fakeGraph(count);
+    const root = [...graph.values()].at(-1)!;
+    const others = recordingStore([...graph.values()], NEW).objects;
+    const { objects: signed } = recordingStore([root], KEY);
+    const objects: ObjectStore = {
+      ...others,
+      read: async (key, limit) => (await signed.read(key, limit)) ?? (await others.read(key, limit)),
+    };
+    for (const each of [objects, inDirectory(objects)]) {
+      const plan = await planPush(each, request(graph));
+      expect([plan.upload, plan.sign, plan.different, plan.damaged]).toEqual([[], [], [], []]);
+    }
+  });
+
+  it('looks for those below a root that is gone, too', async () => {
+    const graph = fakeGraph(300);
+    const gone = new Map([...graph.values()].map((info) => [narOf(info), undefined]));
+    const { objects } = cacheOf(graph, gone);
+    expect((await planPush(objects, request(graph))).damaged.length).toBe(300);
+    const below = [...graph.values()].slice(-3);
+    const some = cacheOf(graph, new Map(below.map((info) => [narOf(info), undefined]))).objects;
+    expect((await planPush(some, request(graph))).damaged).toEqual(pathsOf(below));
   });
 
   it('keeps the signatures of what it sends again', async () => {
@@ -67,7 +97,37 @@ describe('a push into a cache that has lost NARs', () => {
     expect(plan.sign).toEqual([]);
   });
 
-  it('looks only for the NARs of what it asks for anyway', async () => {
+  it.each([1, 12, 32, 33, 300])('asks a server for one more than the root, of %i paths', async (count) => {
+    const graph = fakeGraph(count);
+    const { objects, calls } = cacheOf(graph, new Map());
+    expect((await planPush(objects, request(graph))).upload).toEqual([]);
+    expect([calls.reads.length, calls.sizes.length, calls.lists]).toEqual([1, 1, 0]);
+  });
+
+  it('asks beside the narinfos that it reads', async () => {
+    const graph = fakeGraph(5);
+    const infos = [...graph.values()];
+    const { objects } = recordingStore(infos, NEW);
+    const order: string[] = [];
+    const kinds = (key: string) => key.replace(/^[^.]*/, '');
+    const slow: ObjectStore = {
+      ...objects,
+      read: async (key, limit) => {
+        order.push(kinds(key));
+        return objects.read(key, limit);
+      },
+      size: async (key) => {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        order.push(kinds(key));
+        return objects.size(key);
+      },
+    };
+    // Nothing that our key has signed: the level below is asked for before the root's NAR is known to be there.
+    await planPush(slow, request(graph));
+    expect(order).toEqual([...Array(5).fill('.narinfo'), '.nar']);
+  });
+
+  it('looks only for the NARs of the roots', async () => {
     const graph = fakeGraph(300);
     const below = [...graph.values()].slice(0, -1);
     const { objects, calls } = cacheOf(graph, new Map(below.map((info) => [narOf(info), undefined])));
@@ -90,11 +150,18 @@ describe('a push into a cache that has lost NARs', () => {
       expect(new Set(calls.sizes).size).toBe(1);
     });
 
+    it.each([2, 12, 99])('begins no listing for %i', async (count) => {
+      const few = new Map([...graph].slice(0, count));
+      const { objects, calls } = cacheOf(few, new Map());
+      expect((await planPush(objects, request(few))).upload).toEqual([]);
+      expect([calls.reads.length, calls.sizes.length, calls.lists]).toEqual([count, Math.min(count, 32), 0]);
+    });
+
     it('asks for some of them where they cannot be listed', async () => {
       const { objects, calls } = cacheOf(graph, new Map());
       const { list: _, ...web } = objects;
       expect((await planPush(web, request(graph))).damaged).toEqual([]);
-      expect([calls.reads.length, calls.sizes.length]).toEqual([300, 64]);
+      expect([calls.reads.length, calls.sizes.length]).toEqual([300, 32]);
     });
   });
 

@@ -1,7 +1,8 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { type FileFound, NarRefusal } from '#lib/compression/nar-refusal.js';
 import { type NarPromise, readVerifiedNar } from '#lib/compression/verified-nar.js';
-import type { CarportError, FileFound } from '#lib/errors.js';
+import { CarportError } from '#lib/errors.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { gather, noise, stream } from '../../support/files.js';
 import { FILE_TOKENS, narOf } from '../../support/nar.js';
@@ -31,7 +32,7 @@ async function read(promise: NarPromise, file: Uint8Array, pieceSize?: number) {
     for await (const piece of readVerifiedNar(promise, stream(file, pieceSize))) pieces.push(Buffer.from(piece));
     return { bytes: bytes(), error: undefined };
   } catch (error) {
-    return { bytes: bytes(), error: error as CarportError };
+    return { bytes: bytes(), error: error as NarRefusal };
   }
 }
 
@@ -42,7 +43,8 @@ async function expectRefusal(
   found?: FileFound,
 ): Promise<Buffer> {
   const { bytes, error } = await read(promise, file);
-  if (found) expect(error?.file).toBe(found);
+  expect(error).toBeInstanceOf(NarRefusal);
+  if (found) expect(error?.found).toBe(found);
   expect(error?.message).toContain(reason);
   expect(error?.code).toBe('E_INTEGRITY');
   return bytes;
@@ -120,7 +122,7 @@ describe('reading a NAR that is verified', () => {
     const otherNar = promiseOf(FILE, { narHash: hashBytes('sha256', 'other') });
     const without = (name: 'fileHash' | 'fileSize', { [name]: _, ...promise }: NarPromise): NarPromise => promise;
 
-    it.each<[string, FileFound | undefined, NarPromise, Uint8Array]>([
+    it.each<[string, FileFound, NarPromise, Uint8Array]>([
       ['that it is another: a bit', 'another', promiseOf(FILE), flipped],
       ['that it is another: its end', 'another', promiseOf(FILE), FILE.subarray(0, -1)],
       [
@@ -143,8 +145,8 @@ describe('reading a NAR that is verified', () => {
         promiseOf(FILE, { fileHash: hashBytes('sha256', '') }),
         FILE,
       ],
-      ['nothing, where nothing is told', undefined, signedOnly(promiseOf(FILE)), flipped],
-      ['nothing, where the size is told only', undefined, without('fileHash', otherNar), FILE],
+      ['nothing, where nothing is told', 'nothing told', signedOnly(promiseOf(FILE)), flipped],
+      ['nothing, where the size is told only', 'nothing told', without('fileHash', otherNar), FILE],
       [
         'that it is another when it is the NAR itself',
         'another',
@@ -153,7 +155,7 @@ describe('reading a NAR that is verified', () => {
       ],
     ])('%s', async (_, found, promise, file) => {
       for (const pieceSize of [100, 1_000_000]) {
-        expect((await read(promise, file, pieceSize)).error).toMatchObject({ code: 'E_INTEGRITY', file: found });
+        expect((await read(promise, file, pieceSize)).error).toMatchObject({ code: 'E_INTEGRITY', found });
       }
     });
 
@@ -173,10 +175,10 @@ describe('reading a NAR that is verified', () => {
 
     it('that it is not supported only where it is known to be whole', async () => {
       const file = frameWithWindow((31 - 10) << 3);
-      expect((await read(promiseOf(file), file)).error).toMatchObject({ code: 'E_UNSUPPORTED', file: 'as told' });
-      expect((await read(promiseOf(FILE), file)).error).toMatchObject({ code: 'E_INTEGRITY', file: 'another' });
+      expect((await read(promiseOf(file), file)).error).toMatchObject({ code: 'E_UNSUPPORTED', found: 'as told' });
+      expect((await read(promiseOf(FILE), file)).error).toMatchObject({ code: 'E_INTEGRITY', found: 'another' });
       const unsure = (await read(signedOnly(promiseOf(file)), file)).error;
-      expect(unsure).toMatchObject({ code: 'E_INTEGRITY', file: undefined });
+      expect(unsure).toMatchObject({ code: 'E_INTEGRITY', found: 'nothing told' });
       expect(unsure?.message).toContain('window of more than 128 MiB');
     });
 
@@ -227,12 +229,24 @@ describe('reading a NAR that is verified', () => {
     expect(released).toBe(true);
   });
 
-  it('throws the very error that the source throws', async () => {
-    const failure = new Error('the connection broke');
-    async function* broken() {
-      yield FILE.subarray(0, 100);
+  it.each([
+    new Error('the connection broke'),
+    new CarportError('E_INTEGRITY', 'it changed while it was read', { hint: 'run it again' }),
+    new CarportError('E_UNSUPPORTED', 'the server cannot do that'),
+    new CarportError('E_FORMAT', 'it is no file'),
+  ])('throws the very error that the source throws: %s', async (failure) => {
+    async function* broken(file: Uint8Array, size: number) {
+      if (size > 0) yield file.subarray(0, size);
       throw failure;
     }
-    await expect(gather(readVerifiedNar(promiseOf(FILE), broken()))).rejects.toBe(failure);
+    for (const compression of ['none', 'zstd', 'xz', 'gzip', 'br']) {
+      const promise = promiseOf(FILE, { compression });
+      for (const size of [0, 100]) {
+        await expect(gather(readVerifiedNar(promise, broken(FILE, size)))).rejects.toBe(failure);
+        // Also where the content is wrong: it may be so for what failed.
+        const other = promiseOf(FILE, { compression, narSize: 10 });
+        await expect(gather(readVerifiedNar(other, broken(FILE, size)))).rejects.toBe(failure);
+      }
+    }
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NarRefusal } from '#lib/compression/nar-refusal.js';
 import { CarportError } from '#lib/errors.js';
 import { deserializeError, serializeError } from '#lib/workers/protocol.js';
 
@@ -20,6 +21,15 @@ describe('an error that goes from thread to thread', () => {
     const last = (arrived.cause as Error).cause;
     expect(last).not.toBeInstanceOf(CarportError);
     expect(last).toMatchObject({ code: 'ENOENT', message: 'root' });
+  });
+
+  it('goes on to be a refusal when it was one, with what was found', () => {
+    const error = new NarRefusal('E_UNSUPPORTED', 'refused', 'as told', { hint: 'do this', cause: new Error('why') });
+    const arrived = sent(error);
+    expect(arrived).toBeInstanceOf(NarRefusal);
+    expect(arrived).toMatchObject({ code: 'E_UNSUPPORTED', found: 'as told', hint: 'do this', stack: error.stack });
+    expect(arrived.cause).toMatchObject({ message: 'why' });
+    expect(sent(new CarportError('E_INTEGRITY', 'other'))).not.toBeInstanceOf(NarRefusal);
   });
 
   it('is no error of carport’s when it was none', () => {

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { listNarInfosIfCheaper, listNarsIfCheaper } from '#cache/push/presence.js';
+import { listNarInfosIfCheaper, listNarsIfCheaper } from '#cache/presence.js';
 import { CarportError } from '#lib/errors.js';
 import { encodeNix32 } from '#lib/nix/base32.js';
-import { createKeyStore } from '../../support/memory-store.js';
+import { createKeyStore } from '../support/memory-store.js';
 
 /** Spread as hashes are, the same for the same number. */
 function hashOf(index: number, length = 20): string {

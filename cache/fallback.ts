@@ -1,9 +1,9 @@
-import { CarportError } from '../../lib/errors.js';
-import type { Emit } from '../../lib/events.js';
-import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
-import type { TrustPolicy } from '../../lib/signing/trust.js';
-import type { ObjectStore } from '../object-store/object-store.js';
-import { findPath, type PlannedPath } from './plan.js';
+import { CarportError } from '../lib/errors.js';
+import type { Emit } from '../lib/events.js';
+import { hashPartOf, storeDirOf } from '../lib/nix/store-path.js';
+import type { TrustPolicy } from '../lib/signing/trust.js';
+import { type FoundPath, findPath } from './find-path.js';
+import type { ObjectStore } from './object-store/object-store.js';
 
 export interface Sources {
   /** In the order in which they are asked. */
@@ -12,14 +12,14 @@ export interface Sources {
   readonly emit: Emit;
 }
 
-/** Tries the cache of the plan, then those after it that have the path; one that fails is passed over with a warning. */
+/** Tries the cache where it was found, then those after it that have the path; one that fails is passed over with a warning. */
 export async function fromFirstThatCan<T>(
-  planned: PlannedPath,
+  found: FoundPath,
   { caches, trust, emit }: Sources,
-  attempt: (from: PlannedPath) => Promise<T>,
+  attempt: (from: FoundPath) => Promise<T>,
 ): Promise<T> {
-  let rest = caches.slice(caches.indexOf(planned.objects) + 1);
-  for (let from = planned; ; ) {
+  let rest = caches.slice(caches.indexOf(found.objects) + 1);
+  for (let from = found; ; ) {
     try {
       return await attempt(from);
     } catch (error) {

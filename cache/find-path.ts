@@ -1,0 +1,61 @@
+import { CarportError } from '../lib/errors.js';
+import type { Emit } from '../lib/events.js';
+import type { NarInfo } from '../lib/nix/narinfo.js';
+import { storeDirOf } from '../lib/nix/store-path.js';
+import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
+import { readNarInfo } from './binary-cache.js';
+import type { ObjectStore } from './object-store/object-store.js';
+
+/** A path that a reader accepts. */
+export interface FoundPath {
+  readonly info: NarInfo;
+  /** The cache that `info` is from. */
+  readonly objects: ObjectStore;
+}
+
+interface Wanted {
+  readonly hashPart: string;
+  /** The whole path, when it is known: another name under its hash part is refused. */
+  readonly path: string | undefined;
+  readonly storeDir: string;
+}
+
+/** The first acceptable narinfo; a cache whose answer is refused is passed over with a warning. */
+export async function findPath(
+  caches: readonly ObjectStore[],
+  wanted: Wanted,
+  trust: TrustPolicy,
+  emit: Emit,
+): Promise<FoundPath> {
+  let refusal: CarportError | undefined;
+  for (const objects of caches) {
+    try {
+      const info = await readNarInfo(objects, wanted.hashPart);
+      if (info === undefined) continue;
+      const accepted = accept(info, objects, wanted, trust);
+      if (refusal) emit({ type: 'warning', message: refusal.message });
+      return { info: accepted, objects };
+    } catch (error) {
+      if (!(error instanceof CarportError)) throw error;
+      if (refusal) emit({ type: 'warning', message: refusal.message });
+      refusal = error;
+    }
+  }
+  if (refusal) throw refusal;
+  const urls = caches.map(({ url }) => `\`${url}\``).join(', ');
+  throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls || 'any cache'}`, {
+    hint: 'check the path, or name the cache that has it with `--from`',
+  });
+}
+
+function accept(info: NarInfo, objects: ObjectStore, { path, storeDir }: Wanted, trust: TrustPolicy): NarInfo {
+  if (storeDirOf(info.path) !== storeDir || (path !== undefined && info.path !== path)) {
+    throw new CarportError(
+      'E_INTEGRITY',
+      `\`${objects.url}\` answers with \`${info.path}\` to \`${path ?? storeDir}\``,
+      { hint: 'the cache is damaged or was tampered with: read from another one' },
+    );
+  }
+  requireTrusted(info, trust, `\`${objects.url}\``);
+  return info;
+}

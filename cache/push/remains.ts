@@ -1,0 +1,41 @@
+import { CarportError } from '../../lib/errors.js';
+import { listHashParts } from '../binary-cache.js';
+import type { ObjectStore } from '../object-store/object-store.js';
+import { mayNotList } from '../presence.js';
+
+/** Narinfos where there is no `nix-cache-info`: of a cache that was erased in part, say. */
+export interface Remains {
+  readonly hashParts: ReadonlySet<string>;
+  /** The first that was not expected; the others after it were not listed. */
+  readonly unexpected: string | undefined;
+}
+
+/** Lists what is left of a cache; `undefined` where nothing can be listed. */
+export async function listRemains(objects: ObjectStore, expected: ReadonlySet<string>): Promise<Remains | undefined> {
+  if (objects.list === undefined) return undefined;
+  const hashParts = new Set<string>();
+  try {
+    for await (const hashPart of listHashParts(objects)) {
+      if (!expected.has(hashPart)) return { hashParts, unexpected: hashPart };
+      hashParts.add(hashPart);
+    }
+    return { hashParts, unexpected: undefined };
+  } catch (error) {
+    if (mayNotList(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Throws where the narinfos of a cache are left: a description would make them visible, complete or not. */
+export async function refuseRemains(objects: ObjectStore): Promise<void> {
+  const remains = await listRemains(objects, new Set());
+  if (remains?.unexpected !== undefined) throw remainsError(objects, remains.unexpected);
+}
+
+export function remainsError(objects: ObjectStore, hashPart: string): CarportError {
+  const name = `${hashPart}.narinfo`;
+  return new CarportError('E_USAGE', `\`${objects.url}\` holds what is left of a cache, which may be incomplete`, {
+    cause: new Error(`there is \`${name}\`, but no \`nix-cache-info\``),
+    hint: 'remove the rest with `carport cache erase`; or keep it: push with `--check-all`, each closure that shall stay',
+  });
+}
