@@ -119,16 +119,16 @@ async function* narInfos<T>(objects: ObjectStore, use: (info: NarInfo) => Promis
     const info = await readNarInfo(objects, hashPart);
     return info ? [await use(info)] : [];
   };
-  const read = async () => {
+  async function* read(): AsyncGenerator<T> {
     const hashParts = batch;
     batch = [];
-    return (await Promise.all(hashParts.map(readOne))).flatMap((used) => used);
-  };
+    for (const used of await Promise.all(hashParts.map(readOne))) yield* used;
+  }
   for await (const hashPart of listHashParts(objects)) {
     batch.push(hashPart);
-    if (batch.length >= READS_AT_ONCE) yield* await read();
+    if (batch.length >= READS_AT_ONCE) yield* read();
   }
-  yield* await read();
+  yield* read();
 }
 
 /** `/nix/store/HASH-NAME/bin/hello`, `HASH-NAME/bin/hello` or `HASH/bin/hello`. */

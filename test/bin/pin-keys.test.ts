@@ -120,11 +120,18 @@ describe('a pin whose key changes', () => {
   it('is not set by a push to paths that stay in the cache as others signed them', async () => {
     const other = (text: string) => text.replace(/^NarHash: .*$/m, `NarHash: sha256:${'1'.repeat(52)}`);
     const before = await readFile(pinFile());
-    for (const path of [samples.top.path, samples.base.path]) {
+    // Below a root that its key has signed nothing is asked for: the other key has signed none.
+    for (const [path, keys] of [
+      [samples.top.path, [old!]],
+      [samples.base.path, [old!, next!]],
+    ] as const) {
       const narInfo = await readFile(narInfoOf(path), 'utf8');
       await writeFile(narInfoOf(path), other(narInfo));
       const args = ['push', samples.top.path, '--store', samples.root, '--to', cache, '--pin', 'tool'];
-      const { exitCode, stderr } = await box().carport([...args, '--secret-key', old!.file]);
+      const { exitCode, stderr } = await box().carport([
+        ...args,
+        ...keys.flatMap(({ file }) => ['--secret-key', file]),
+      ]);
       expect([exitCode, stderr]).toEqual([6, expect.stringContaining(`would need \`${path}\``)]);
       expect(await readFile(pinFile())).toEqual(before);
       await writeFile(narInfoOf(path), narInfo);

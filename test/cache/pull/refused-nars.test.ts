@@ -220,7 +220,7 @@ describe('what goes wrong on the way to a NAR', () => {
     const [store, trees] = [box().path('store'), box().path('trees')];
     const add = createAdder(store, trees);
     // Larger than what is read whole.
-    ({ path } = await add('large', { file: noise(3_000_000) }));
+    ({ path } = await add('large', { file: noise(3_000_000, 1) }));
     await add.close();
     cache = box().path('cache');
     await box().succeed(['push', path, '--store', store, '--to', cache, '--secret-key', key.file]);
