@@ -13,15 +13,20 @@ export interface ReleaseTrust {
   /** Empty only where unsigned documents are allowed, or nothing is written. */
   readonly keys: readonly SecretKey[];
   readonly policy: TrustPolicy;
+  /** Go on where others have signed something that would not count any more. */
+  readonly allowLost: boolean;
+}
+
+/** What is said of it on the command line. */
+export interface TrustOptions {
+  readonly allowUnsigned?: boolean;
+  readonly allowLostSignatures?: boolean;
 }
 
 /** The keys of a command that writes; there must be one, unless it is said that there need not. */
-export async function signingOf(
-  settings: Settings,
-  { allowUnsigned }: { readonly allowUnsigned?: boolean },
-): Promise<ReleaseTrust> {
-  const trust = await releaseTrustOf(settings, { ...(allowUnsigned && { allowUnsigned }) });
-  if (trust.keys.length > 0 || allowUnsigned) return trust;
+export async function signingOf(settings: Settings, options: TrustOptions): Promise<ReleaseTrust> {
+  const trust = await releaseTrustOf(settings, options);
+  if (trust.keys.length > 0 || options.allowUnsigned) return trust;
   throw new CarportError('E_CREDENTIALS', 'nothing can be signed: no key is given', {
     hint: 'give `--secret-key FILE` or set CARPORT_SECRET_KEY_FILES; `carport key generate NAME --out FILE` makes one. `--allow-unsigned` does without',
   });
@@ -30,17 +35,27 @@ export async function signingOf(
 /** The keys of a command that reads. */
 export async function releaseTrustOf(
   settings: Settings,
-  { allowUnsigned }: { readonly allowUnsigned?: boolean },
+  { allowUnsigned = false, allowLostSignatures = false }: TrustOptions,
 ): Promise<ReleaseTrust> {
   const keys = await loadSecretKeys(settings['secret-key-files'].values);
-  const policy = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: allowUnsigned === true };
-  return { keys, policy: withOwnKeys(policy, keys) };
+  const policy = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned };
+  return { keys, policy: withOwnKeys(policy, keys), allowLost: allowLostSignatures };
 }
 
 /** The rule that tells channels, as it is set. */
 export function channelRuleOf(settings: Settings): ChannelRule {
   const pattern = settings['stable-pattern'];
   return channelRule(singleValue(pattern), pattern.origin);
+}
+
+/** Throws `E_USAGE` where what is set could tell no channel: before anything is asked of a server. */
+export function checkChannelRule(settings: Settings): void {
+  channelRuleOf(settings);
+}
+
+/** Throws `E_USAGE` where no index could be made by what is set: before anything is asked of a server. */
+export function checkIndexSettings(settings: Settings): void {
+  indexOptionsOf(settings, []);
 }
 
 /** What settings say of the index. */

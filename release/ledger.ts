@@ -5,7 +5,7 @@ import { CarportError, formatError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { FRAGMENT, type Fragment, LEDGER, type Project, YANK, type Yank } from './documents.js';
-import { type Doubt, damaged, doubtAbout, untrusted } from './doubt.js';
+import { type Doubt, type DoubtAbout, damaged, doubtAbout } from './doubt.js';
 import { fragmentKey, LEDGER_KEY, versionKey, YANKS } from './layout.js';
 import { parseDocument, renderDocument } from './signed-document.js';
 
@@ -51,15 +51,13 @@ export async function readLedger(
   objects: ObjectStore,
   policy: TrustPolicy,
 ): Promise<{ readonly ledger?: Ledger; readonly doubt?: Doubt }> {
-  const doubted = (about: Omit<Doubt, 'key'>) => ({ doubt: { key: LEDGER_KEY, ...about } });
+  const doubted = (about: DoubtAbout) => ({ doubt: { key: LEDGER_KEY, ...about } });
   try {
     const bytes = await objects.read(LEDGER_KEY, MAX_LEDGER);
     if (bytes === undefined) return {};
     const { header, body } = split(bytes);
     // What nobody has signed tells nothing that is not there anyway.
     const about = doubtAbout(LEDGER, header, { ...policy, allowUnsigned: false });
-    if (about?.why === untrusted([]).why)
-      return doubted({ ...about, ...(policy.allowUnsigned && { isAllowed: true }) });
     if (about) return doubted(about);
     const { sha256, ...rest } = header.value;
     if (hashOf(body) !== sha256) return doubted(damaged('it has another content than what was signed'));

@@ -3,7 +3,9 @@ import type { ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
 import type { PublicKey, SecretKey } from '../lib/signing/key.js';
 import { formatMinisignId, MAX_MINISIG_SIZE, minisignKey, parseMinisig } from '../lib/signing/minisign.js';
-import type { Doubt } from './doubt.js';
+import type { TrustPolicy } from '../lib/signing/trust.js';
+import type { Doubt, DoubtKind } from './doubt.js';
+import { FRAGMENTS, LEDGER_KEY, YANKS } from './layout.js';
 import type { Publication } from './publication.js';
 
 /** What would be lost if somebody went on who does not know the keys that signed it. */
@@ -17,31 +19,61 @@ const MAX_GROUPS = 4;
 /** Signatures that are read at a time. */
 const AT_ONCE = 64;
 
-/**
- * Of these signatures of files, those that would go, or be exchanged for another key's: where nobody signs
- * that is all of them, else those that no trusted key has made. What is no signature is none that could be lost.
- */
-export async function findForeignSignatures(
-  objects: ObjectStore,
-  signatures: readonly { readonly key: string }[],
-  { trusted, signing }: { readonly trusted: readonly PublicKey[]; readonly signing: readonly SecretKey[] },
-): Promise<readonly Doubt[]> {
-  const known = signing.length === 0 ? [] : trusted;
-  const names = new Map(trusted.map((key) => [formatMinisignId(minisignKey(key).id), key.name]));
-  const ids = new Set(known.map((key) => formatMinisignId(minisignKey(key).id)));
-  const found = await pLimit(AT_ONCE).map(signatures, async ({ key }): Promise<readonly Doubt[]> => {
-    const id = await readKeyId(objects, key);
-    if (id === undefined || ids.has(id)) return [];
-    const by = names.has(id) ? `\`${names.get(id)}\`` : `the minisign key ${id}`;
-    const why = names.has(id) ? 'nothing is signed any more' : 'no trusted key has made it';
-    return [{ key, why, what: `signed by ${by}`, isSigned: true }];
-  });
-  return found.flat();
+/** Whom somebody believes who makes an index, and what he signs it with. */
+export interface IndexSigning {
+  readonly policy: TrustPolicy;
+  readonly keys: readonly SecretKey[];
+  /** Go on where something is not believed that is there, and so would not count any more. */
+  readonly allowLost: boolean;
+}
+
+/** An index that is to be exchanged. */
+export interface IndexBefore {
+  readonly objects: ObjectStore;
+  /** What people call the place. */
+  readonly where: string;
+  /** Its signatures that may be of any key. */
+  readonly signatures: readonly { readonly key: string }[];
+  /** What of the sources of the new one is not believed. */
+  readonly doubts: readonly Doubt[];
+}
+
+/** Throws where a new index would lose something (`E_SIGNATURE`), unless that is allowed; then it is what to warn of. */
+export async function refuseLostIndex(
+  { objects, where, signatures, doubts }: IndexBefore,
+  { policy, keys, allowLost }: IndexSigning,
+  goesOn: string,
+): Promise<readonly string[]> {
+  const foreign = await findForeignSignatures(objects, signatures, policy.keys, keys);
+  return refuseLosses(where, [...doubts, ...foreign], { allowLost, goesOn });
 }
 
 /** Whether a key is that of a signature of a file that an index owns. */
 export function isSignatureOf({ owns }: Pick<Publication, 'owns'>, key: string): boolean {
   return key.endsWith('.minisig') && owns(key);
+}
+
+/**
+ * Of these signatures of files, those that would go, or be exchanged for another key's: where nobody signs
+ * that is all of them, else those that no trusted key has made. What is no signature is none that could be lost.
+ */
+async function findForeignSignatures(
+  objects: ObjectStore,
+  signatures: readonly { readonly key: string }[],
+  trusted: readonly PublicKey[],
+  signing: readonly SecretKey[],
+): Promise<readonly Doubt[]> {
+  const names = new Map(trusted.map((key) => [formatMinisignId(minisignKey(key).id), key.name]));
+  const about =
+    signing.length === 0
+      ? ({ kind: 'not-signing', why: 'nothing is signed any more' } as const)
+      : ({ kind: 'stranger', why: 'no trusted key has made it' } as const);
+  const found = await pLimit(AT_ONCE).map(signatures, async ({ key }): Promise<readonly Doubt[]> => {
+    const id = await readKeyId(objects, key);
+    if (id === undefined || (signing.length > 0 && names.has(id))) return [];
+    return [{ key, ...about, what: `signed by ${names.has(id) ? `\`${names.get(id)}\`` : `the minisign key ${id}`}` }];
+  });
+  return found.flat();
 }
 
 async function readKeyId(objects: ObjectStore, key: string): Promise<string | undefined> {
@@ -62,25 +94,45 @@ export function refuseLosses(
 ): readonly string[] {
   if (losses.length === 0) return [];
   const many = losses.length === 1 ? '1 document or signature' : `${losses.length} documents and signatures`;
-  if (allowLost) return [`${many} in \`${where}\` that no trusted key has made are lost: ${listed(losses)}`];
-  throw new CarportError(
-    'E_SIGNATURE',
-    `\`${where}\` has ${many} that no trusted key has made, and that would be lost`,
-    {
-      cause: new Error(listed(losses)),
-      hint: hintOf(losses, goesOn),
-    },
-  );
+  const reason = eachOnce(losses.map(({ kind }) => REASONS[kind])).join(', or ');
+  const are = losses.length === 1 ? 'is' : 'are';
+  if (allowLost) return [`${many} in \`${where}\` ${reason} ${are} lost: ${listed(losses)}`];
+  throw new CarportError('E_SIGNATURE', `\`${where}\` has ${many} ${reason}, and that would be lost`, {
+    cause: new Error(listed(losses)),
+    hint: [...eachOnce(losses.flatMap(remediesOf)), `\`--allow-lost-signatures\` ${goesOn}`].join('; '),
+  });
 }
 
-function hintOf(losses: readonly Doubt[], goesOn: string): string {
-  const isSigned = losses.some((each) => each.isSigned);
-  const isOther = losses.some((each) => !each.isSigned);
-  return [
-    ...(isSigned ? ['sign with the key that did, or trust it with `--trusted-key NAME:BASE64`'] : []),
-    ...(isOther ? ["remove what is damaged or a stranger's; `carport release put` signs a release again"] : []),
-    `\`--allow-lost-signatures\` ${goesOn}`,
-  ].join('; ');
+const REASONS: Readonly<Record<DoubtKind, string>> = {
+  stranger: 'that no trusted key has made',
+  'wrong-signature': 'that no trusted key has made',
+  unsigned: 'that nobody has signed',
+  damaged: 'that cannot be read',
+  misplaced: 'that are copies of others',
+  'not-signing': 'that nobody would sign any more',
+};
+
+/** What people can do about a loss, in words that are the same for all of its kind. */
+function remediesOf({ kind, key }: Doubt): readonly string[] {
+  if (kind === 'not-signing') return ['give the key with `--secret-key FILE`'];
+  if (kind === 'stranger' || kind === 'wrong-signature') {
+    return ['sign with the key that did, or trust it with `--trusted-key NAME:BASE64`'];
+  }
+  // A ledger that nobody has signed is believed by nobody.
+  if (key === LEDGER_KEY) return [`remove \`${LEDGER_KEY}\`, which is made anew`];
+  const believe = kind === 'unsigned' ? ['`--allow-unsigned` believes what nobody has signed'] : [];
+  return [...believe, remedyAt(key)];
+}
+
+/** What comes in the place of a document that no key has signed. */
+function remedyAt(key: string): string {
+  if (key.startsWith(FRAGMENTS)) return '`carport release put --replace` signs a release whose files are put again';
+  if (key.startsWith(YANKS)) return '`carport release yank` or `unyank` says anew whether a version should be used';
+  return "remove a mark that is damaged or a stranger's";
+}
+
+function eachOnce(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)];
 }
 
 /** By whom they are, and the first of each. */

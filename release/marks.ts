@@ -62,7 +62,7 @@ export async function refusePromotion(publisher: Publisher, late: boolean): Prom
   const mark = await readPromotionMark(objects, version, policy);
   if (mark.state === 'absent') return;
   if (mark.state !== 'trusted') {
-    if (!late) warn(`\`${versionKey(PROMOTIONS, version)}\` is not believed: ${mark.why}`);
+    if (!late) warn(`\`${versionKey(PROMOTIONS, version)}\` is not believed: ${mark.about.why}`);
     return;
   }
   const { from } = mark.value;
@@ -104,7 +104,7 @@ async function isHidden({ objects, version, policy, replace }: Publisher): Promi
   const key = versionKey(PRUNINGS, version);
   if (mark.state === 'damaged' && !replace) {
     throw new CarportError('E_FORMAT', `\`${key}\` is damaged: \`${version}\` may be being deleted`, {
-      cause: new Error(mark.why),
+      cause: new Error(mark.about.why),
       hint: 'a newer carport may have written it; if not, `--replace` removes it',
     });
   }
@@ -112,7 +112,7 @@ async function isHidden({ objects, version, policy, replace }: Publisher): Promi
   if (isDeleting && mark.state === 'trusted') throw beingDeleted(version);
   if (isDeleting && mark.state === 'doubtful' && !replace) {
     throw new CarportError('E_SIGNATURE', `\`${key}\` says that \`${version}\` is being deleted, and is not believed`, {
-      cause: new Error(mark.why),
+      cause: new Error(mark.about.why),
       hint: 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or remove it with `--replace`',
     });
   }

@@ -4,6 +4,7 @@ import { CarportError } from '../lib/errors.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { type Pruning, toReleaseTime } from './documents.js';
+import { isSigned } from './doubt.js';
 import { FRAGMENTS, PRUNINGS, versionKey, YANKS } from './layout.js';
 import { refuseLosses } from './lost-signatures.js';
 import { type RemovableStore, readPruningMark, removePruningMarks, writePruningMark } from './marks.js';
@@ -69,8 +70,10 @@ export async function planPrune(objects: ObjectStore, request: PruneRequest): Pr
     readPublishedVersions(objects),
   ]);
   requireUndamaged(objects, sources);
-  const signed = sources.doubts.filter(({ isSigned }) => isSigned);
-  const lost = refuseLosses(objects.url, signed, { allowLost, goesOn: 'prunes as if nobody had signed them' });
+  const lost = refuseLosses(objects.url, sources.doubts.filter(isSigned), {
+    allowLost,
+    goesOn: 'prunes as if nobody had signed them',
+  });
   const marks = trusted(sources.prunings).flatMap((mark): readonly PruningMark[] => {
     const modified = written.get(versionKey(PRUNINGS, mark.version));
     return modified ? [{ ...mark, modified }] : [];

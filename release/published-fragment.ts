@@ -5,6 +5,7 @@ import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { FRAGMENT_PLACE } from './document-places.js';
 import type { Fragment, FragmentFile } from './documents.js';
+import { isSigned } from './doubt.js';
 import { fragmentKey } from './layout.js';
 import { putDocument, readTrusted, type StoredDocument } from './stored-document.js';
 
@@ -44,13 +45,15 @@ export async function readFragment(
   const found = await findFragment(objects, version, target, policy);
   if (found.state === 'absent') return undefined;
   if (found.state === 'trusted') return found.value;
-  const cause = new Error(found.why);
+  const { about } = found;
+  const cause = new Error(about.why);
   if (found.state === 'damaged') {
     throw new CarportError('E_FORMAT', `\`${key}\` is damaged`, { cause, hint: '`--replace` writes it anew' });
   }
-  throw new CarportError('E_SIGNATURE', `what \`${key}\` says is not believed`, {
+  const trust = 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or ';
+  throw new CarportError('E_SIGNATURE', `what \`${key}\` says is not believed: ${about.what}`, {
     cause,
-    hint: 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or write it anew with `--replace`',
+    hint: `${isSigned(about) ? trust : ''}write it anew with \`--replace\`: what it says of other files is lost then`,
   });
 }
 

@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
 import type * as v from 'valibot';
 import { type ListedObject, listObjects, type ObjectStore } from '../cache/object-store/object-store.js';
-import { CarportError } from '../lib/errors.js';
 import { renderPublicKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { type DocumentPlace, FRAGMENT_PLACE, PROMOTION_PLACE, PRUNING_PLACE, YANK_PLACE } from './document-places.js';
 import { type Fragment, type Project, type Promotion, type Pruning, toReleaseTime, type Yank } from './documents.js';
-import { type Doubt, type DoubtAbout, damaged, doubtAbout, MISPLACED, tellDoubt } from './doubt.js';
+import { type Doubt, type DoubtAbout, type DoubtKind, tellDoubt } from './doubt.js';
 import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from './layout.js';
 import { EMPTY_LEDGER, type KnownDocument, type Ledger, readLedger } from './ledger.js';
 import { believedOf, rememberSigned, type SeenDocument, type SignedDocuments } from './remembered.js';
-import { type DocumentKind, type DocumentOf, MAX_DOCUMENT, parseDocument, signerOf } from './signed-document.js';
+import type { DocumentKind, DocumentOf } from './signed-document.js';
+import { readTrusted } from './stored-document.js';
 
 /** An object below `_releases/`. Its key may be anything. */
 export interface ListedFile {
@@ -48,7 +48,7 @@ export interface ReleaseSources {
   readonly project?: Project;
   /** What is not believed, be it there or only remembered. */
   readonly doubts: readonly Doubt[];
-  /** The same in words, and more. */
+  /** What people are to be told: the doubts in words, and what has gone. */
   readonly warnings: readonly string[];
 }
 
@@ -88,6 +88,9 @@ export interface SourceReader {
   read(listing: SourceListing): Promise<ReadSources>;
 }
 
+/** Of no key that is trusted, and damaged by nobody. */
+const UNVERIFIED: ReadonlySet<DoubtKind> = new Set(['unsigned', 'stranger']);
+
 /** Documents that are read at a time. */
 const AT_ONCE = 64;
 
@@ -102,7 +105,7 @@ export async function readSources(
   return (await read(await list())).sources;
 }
 
-/** The same for who looks more than once. */
+/** What reads the sources for somebody who looks more than once. */
 export function sourceReader(
   objects: ObjectStore,
   policy: TrustPolicy,
@@ -141,6 +144,8 @@ export function sourceReader(
         ...all.flatMap((each) => (each.doubt ? [{ key: each.key, ...each.doubt }] : [])),
         ...remembered.doubts.filter(({ key }) => !isThere.has(key)),
       ];
+      // Whoever believes what is unsigned is told of no ledger that might be anybody's.
+      const told = policy.allowUnsigned ? doubts.filter(({ kind }) => !UNVERIFIED.has(kind)) : doubts;
       const sources = {
         files: listing.files,
         fragments: fragments.flatMap(foundOf),
@@ -154,7 +159,7 @@ export function sourceReader(
         damaged: all.flatMap(({ key, found }) => (found ? [] : [key])),
         strippedKeys,
         doubts,
-        warnings: [...doubts.filter((each) => !each.isAllowed).map(tellDoubt), ...remembered.warnings],
+        warnings: [...told.map(tellDoubt), ...remembered.warnings],
         ...(typeof known.updated === 'string' && { updatedBefore: known.updated }),
         ...(known.project && { project: known.project }),
       };
@@ -246,7 +251,7 @@ function seenOf<T>({ stamp, found, signer }: Judged<T>): readonly SeenDocument<T
  */
 function documentReader<Entries extends v.ObjectEntries>(
   { objects, policy }: { readonly objects: ObjectStore; readonly policy: TrustPolicy },
-  { kind, keyOf }: DocumentPlace<Entries>,
+  place: DocumentPlace<Entries>,
 ) {
   type Value = DocumentOf<DocumentKind<Entries>>;
   type Document = Judged<Value>;
@@ -261,15 +266,15 @@ function documentReader<Entries extends v.ObjectEntries>(
     return { key, stamp, found: { key, value: known.value, trusted: true }, signer: known.signer };
   };
   const judge = async ({ key, stamp }: ListedDocument): Promise<Document | undefined> => {
-    const document = await readDocument(objects, kind, key).catch(ignoreDamage);
-    if (document === undefined) return undefined;
-    if (document instanceof CarportError) return { key, stamp, doubt: damaged(document.message) };
+    const document = await readTrusted(objects, place, key, policy);
+    if (document.state === 'absent') return undefined;
+    if (document.state === 'damaged') return { key, stamp, doubt: document.about };
     const { value } = document;
-    const belongs = keyOf(value) === key;
-    const signer = belongs ? signerOf(kind, document, policy.keys) : undefined;
-    if (signer) return { key, stamp, found: { key, value, trusted: true }, signer: renderPublicKey(signer) };
-    const doubt = belongs ? doubtAbout(kind, document, policy) : MISPLACED;
-    return { key, stamp, found: { key, value, trusted: doubt === undefined }, ...(doubt && { doubt }) };
+    if (document.state === 'doubtful') {
+      return { key, stamp, found: { key, value, trusted: false }, doubt: document.about };
+    }
+    const signer = document.signer && renderPublicKey(document.signer);
+    return { key, stamp, found: { key, value, trusted: true }, ...(signer !== undefined && { signer }) };
   };
   return async (listed: readonly ListedDocument[], known: Known = new Map()): Promise<readonly Document[]> => {
     const limit = pLimit(AT_ONCE);
@@ -280,19 +285,4 @@ function documentReader<Entries extends v.ObjectEntries>(
     read = new Map(documents.map((each) => [each.key, each]));
     return documents;
   };
-}
-
-/** A document of a bucket, unchecked but for its form; `undefined` when there is none. */
-export async function readDocument<Entries extends v.ObjectEntries>(
-  objects: ObjectStore,
-  kind: DocumentKind<Entries>,
-  key: string,
-) {
-  const bytes = await objects.read(key, MAX_DOCUMENT);
-  return bytes && parseDocument(kind, bytes.toString('utf8'));
-}
-
-function ignoreDamage(error: unknown): CarportError {
-  if (error instanceof CarportError && error.code === 'E_FORMAT') return error;
-  throw error;
 }

@@ -1,19 +1,26 @@
 import type * as v from 'valibot';
 import type { ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
-import type { SecretKey } from '../lib/signing/key.js';
+import type { PublicKey, SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { DocumentPlace } from './document-places.js';
-import { type DoubtAbout, doubtAbout, MISPLACED } from './doubt.js';
-import { type DocumentKind, type DocumentOf, renderDocument } from './signed-document.js';
-import { readDocument } from './sources.js';
+import { type DoubtAbout, damaged, doubtAbout, MISPLACED } from './doubt.js';
+import {
+  type DocumentKind,
+  type DocumentOf,
+  MAX_DOCUMENT,
+  parseDocument,
+  renderDocument,
+  signerOf,
+} from './signed-document.js';
 
-/** What there is at a key. Of what is not `trusted` it is said why. */
+/** What there is at a key. */
 export type StoredDocument<Value> =
   | { readonly state: 'absent' }
-  | { readonly state: 'trusted'; readonly value: Value }
-  | { readonly state: 'doubtful'; readonly value: Value; readonly why: string; readonly about: DoubtAbout }
-  | { readonly state: 'damaged'; readonly why: string };
+  /** Without a signer where what is unsigned is believed. */
+  | { readonly state: 'trusted'; readonly value: Value; readonly signer?: PublicKey }
+  | { readonly state: 'doubtful'; readonly value: Value; readonly about: DoubtAbout }
+  | { readonly state: 'damaged'; readonly about: DoubtAbout };
 
 /** Documents change: readers and proxies ask whether theirs is still the one. */
 const METADATA = { contentType: 'application/json', cacheControl: 'no-cache' } as const;
@@ -26,14 +33,18 @@ export async function readTrusted<Entries extends v.ObjectEntries>(
   policy: TrustPolicy,
 ): Promise<StoredDocument<DocumentOf<DocumentKind<Entries>>>> {
   try {
-    const document = await readDocument(objects, kind, key);
-    if (!document) return { state: 'absent' };
+    const bytes = await objects.read(key, MAX_DOCUMENT);
+    if (!bytes) return { state: 'absent' };
+    const document = parseDocument(kind, bytes.toString('utf8'));
     const { value } = document;
-    const about = keyOf(value) === key ? doubtAbout(kind, document, policy) : MISPLACED;
-    return about ? { state: 'doubtful', value, why: about.why, about } : { state: 'trusted', value };
+    if (keyOf(value) !== key) return { state: 'doubtful', value, about: MISPLACED };
+    const signer = signerOf(kind, document, policy.keys);
+    if (signer) return { state: 'trusted', value, signer };
+    const about = doubtAbout(kind, document, policy);
+    return about ? { state: 'doubtful', value, about } : { state: 'trusted', value };
   } catch (error) {
     if (!(error instanceof CarportError) || error.code !== 'E_FORMAT') throw error;
-    return { state: 'damaged', why: error.message };
+    return { state: 'damaged', about: damaged(error.message) };
   }
 }
 

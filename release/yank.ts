@@ -5,7 +5,7 @@ import type { TrustPolicy } from '../lib/signing/trust.js';
 import { noRelease } from './candidate.js';
 import { YANK_PLACE } from './document-places.js';
 import { FRAGMENT_LIMITS, toReleaseTime, type Yank } from './documents.js';
-import type { Doubt } from './doubt.js';
+import { type Doubt, isSigned } from './doubt.js';
 import { FILES, FRAGMENTS, versionKey, YANKS } from './layout.js';
 import { readLedger } from './ledger.js';
 import { refuseLosses } from './lost-signatures.js';
@@ -89,7 +89,7 @@ async function readYanks(
   const keys = versions.map((version) => versionKey(YANKS, version));
   const stored = await Promise.all(keys.map((key) => readTrusted(objects, YANK_PLACE, key, policy)));
   const signed = stored.flatMap((found, index): readonly Doubt[] =>
-    found.state === 'doubtful' && found.about.isSigned ? [{ key: keys[index]!, ...found.about }] : [],
+    found.state === 'doubtful' && isSigned(found.about) ? [{ key: keys[index]!, ...found.about }] : [],
   );
   refuseLosses(objects.url, signed, { allowLost, goesOn: 'writes over them' });
   return versions.map((version, index) => {

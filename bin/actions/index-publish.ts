@@ -7,7 +7,7 @@ import type { ReleaseSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { requireCache } from '../places.js';
-import { indexOptionsOf, releaseTrustOf, signingOf } from '../releases.js';
+import { checkIndexSettings, indexOptionsOf, releaseTrustOf, signingOf } from '../releases.js';
 import {
   projectOf,
   type RememberedKey,
@@ -15,7 +15,7 @@ import {
   tellRemembered,
   withRemembered,
 } from '../remembered-settings.js';
-import { singleValue } from '../settings.js';
+import { type Settings, singleValue } from '../settings.js';
 import { sayWarnings } from '../warnings.js';
 import { withCache } from '../with-caches.js';
 
@@ -32,6 +32,11 @@ export interface PublishIndexOptions extends IndexCommandOptions {
   readonly forget?: readonly RememberedKey[];
 }
 
+interface MadeIndex extends Publication {
+  /** The settings, with what is remembered. */
+  readonly used: Settings;
+}
+
 /** Removed keys that are named. */
 const NAMED = 20;
 
@@ -40,24 +45,29 @@ export async function publish(options: PublishIndexOptions, context: Context): P
   const settings = await settingsOf({ ...options }, context);
   const to = requireCache(settings.to);
   const trustOf = dryRun ? releaseTrustOf : signingOf;
-  const { keys, policy } = await trustOf(settings, { allowUnsigned });
+  const { keys, policy, allowLost } = await trustOf(settings, options);
   requireForgotten(settings, forget);
-  indexOptionsOf(settings, keys);
+  checkIndexSettings(settings);
   const tell = (message: string) => note(context, options, message);
   const dropFeeds = forget.includes('base-url');
-  let used = settings;
   const knowsKey = keys.length > 0 || allowUnsigned;
   if (!knowsKey) tell('no key is given: this leaves signatures out');
-  const make = (sources: ReleaseSources): Publication => {
-    used = withRemembered(settings, sources.project, forget);
+  const make = (sources: ReleaseSources): MadeIndex => {
+    const used = withRemembered(settings, sources.project, forget);
     const indexOptions = { ...indexOptionsOf(used, keys), dropFeeds, ...(compat && { compat }) };
-    const publication = { ...makeIndex(sources, indexOptions), project: projectOf(used) };
+    const publication = { ...makeIndex(sources, indexOptions), project: projectOf(used), used };
     return knowsKey ? publication : withoutSignatures(publication);
   };
   const use = { settings, context, warn: (message: string) => tell(`warning: ${message}`) };
   await withCache(to, use, async ({ objects }) => {
-    const allowLost = options.allowLostSignatures === true;
-    const published = await publishIndex(objects, make, { policy, keys, allowEmpty, dryRun, allowLost });
+    const { publication, ...published } = await publishIndex(objects, make, {
+      policy,
+      keys,
+      allowEmpty,
+      dryRun,
+      allowLost,
+    });
+    const { used } = publication;
     const remembered = tellRemembered(used);
     if (remembered !== undefined) tell(remembered);
     if (singleValue(used['base-url']) === undefined) tell(await tellNoAddress(objects, dropFeeds));
@@ -80,6 +90,6 @@ async function tellNoAddress(objects: ObjectStore, dropFeeds: boolean): Promise<
 }
 
 /** For a dry run that has no key: those that are there stay. */
-function withoutSignatures(publication: Publication): Publication {
+function withoutSignatures(publication: MadeIndex): MadeIndex {
   return { ...publication, owns: (key) => !key.endsWith('.minisig') && publication.owns(key) };
 }

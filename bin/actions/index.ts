@@ -5,7 +5,7 @@ import { listObjects } from '../../cache/object-store/object-store.js';
 import { type IndexOptions, makeIndex } from '../../index-generator/index-files.js';
 import { readListing } from '../../index-generator/listing.js';
 import { CarportError } from '../../lib/errors.js';
-import { findForeignSignatures, isSignatureOf, refuseLosses } from '../../release/lost-signatures.js';
+import { isSignatureOf, refuseLostIndex } from '../../release/lost-signatures.js';
 import type { Publication } from '../../release/publication.js';
 import { type ReleaseSources, readSources } from '../../release/sources.js';
 import { settingsOf } from '../command.js';
@@ -39,7 +39,7 @@ export async function build(options: BuildIndexOptions, context: Context): Promi
     sayWarnings(context, publication.warnings);
     throw noRelease(options);
   }
-  const lost = await refuseLostIndex(options, made, trust);
+  const lost = await refuseLosses(options, made, trust);
   const warnings = [...lost, ...publication.warnings];
   sayWarnings(context, warnings);
   if (made.remembered !== undefined) note(context, options, made.remembered);
@@ -88,20 +88,19 @@ async function makePublication(
 }
 
 /** As `index publish` does it, where a signed index is there already; what to warn of otherwise. */
-async function refuseLostIndex(
-  { out, allowLostSignatures = false }: BuildIndexOptions,
+async function refuseLosses(
+  { out }: BuildIndexOptions,
   { sources, publication }: MadeIndex,
-  { keys, policy }: ReleaseTrust,
+  trust: ReleaseTrust,
 ): Promise<readonly string[]> {
-  const there = openFileStore(resolve(out));
+  const objects = openFileStore(resolve(out));
   const signatures: { readonly key: string }[] = [];
-  for await (const each of listObjects(there, { prefix: 'releases/', recursive: true })) {
+  for await (const each of listObjects(objects, { prefix: 'releases/', recursive: true })) {
     if (isSignatureOf(publication, each.key)) signatures.push(each);
   }
   if (signatures.length === 0) return [];
-  const foreign = await findForeignSignatures(there, signatures, { trusted: policy.keys, signing: keys });
-  const goesOn = 'makes the index without them';
-  return refuseLosses(out, [...sources.doubts, ...foreign], { allowLost: allowLostSignatures, goesOn });
+  const index = { objects, where: out, signatures, doubts: sources.doubts };
+  return refuseLostIndex(index, trust, 'makes the index without them');
 }
 
 function noRelease({ fromListing }: BuildIndexOptions): CarportError {

@@ -12,7 +12,7 @@ import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { cachesOf, requireCache } from '../places.js';
 import { printable, printableLine } from '../printable.js';
-import { channelRuleOf, indexOptionsOf, releaseTrustOf } from '../releases.js';
+import { channelRuleOf, checkIndexSettings, indexOptionsOf, releaseTrustOf } from '../releases.js';
 import { withRemembered } from '../remembered-settings.js';
 import { count, formatBytes } from '../terminal.js';
 import { sayWarnings } from '../warnings.js';
@@ -93,7 +93,7 @@ async function useReleases(
 ): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const { keys, policy } = await releaseTrustOf(settings, options);
-  indexOptionsOf(settings, keys);
+  checkIndexSettings(settings);
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   const cache = cachesOf(settings.from)[0] ?? requireCache(settings.to, 'from');
   await withCache(cache, { context, settings, warn }, ({ objects }) =>

@@ -7,7 +7,7 @@ import type { KeptReason, PrunableChannel, PrunedRelease, PrunePlan } from '../.
 import { settingsOf } from '../command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../context.js';
 import { requireCache } from '../places.js';
-import { channelRuleOf, releaseTrustOf, signingOf } from '../releases.js';
+import { channelRuleOf, checkChannelRule, releaseTrustOf, signingOf } from '../releases.js';
 import { withRemembered } from '../remembered-settings.js';
 import type { Settings } from '../settings.js';
 import { parseSpan } from '../span.js';
@@ -30,14 +30,9 @@ export async function prune(options: PruneOptions, context: Context): Promise<vo
   const rules = rulesOf(options);
   const settings = await settingsOf({ ...options }, context);
   const trust = options.delete ? await signingOf(settings, options) : await releaseTrustOf(settings, options);
-  const allowLost = options.allowLostSignatures === true;
-  const request = {
-    ...rules,
-    policy: trust.policy,
-    now: Date.now(),
-    allowLost,
-    look: lookAs(settings, options.channel),
-  };
+  const { policy, allowLost } = trust;
+  checkChannelRule(settings);
+  const request = { ...rules, policy, now: Date.now(), allowLost, look: lookAs(settings, options.channel) };
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   await withCache(requireCache(settings.to), { context, settings, warn }, async ({ objects }) => {
     const planned = await planPrune(objects, request);
@@ -66,7 +61,6 @@ function rulesOf({ channel, keep, keepWithin, grace }: PruneOptions) {
 
 /** The order and the times are those of the index, of which hidden releases are no part. */
 function lookAs(settings: Settings, channel: PrunableChannel): PruneRequest['look'] {
-  channelRuleOf(settings);
   return (sources) => {
     const used = withRemembered(settings, sources.project);
     const channelOf = channelRuleOf(used);

@@ -17,15 +17,8 @@ export interface YankOptions extends UnyankOptions {
 export async function yank(versions: readonly string[], options: YankOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const to = requireCache(settings.to);
-  const { keys, policy } = await signingOf(settings, options);
-  const request = {
-    versions,
-    reason: options.reason,
-    keys,
-    policy,
-    now: new Date(),
-    allowLost: options.allowLostSignatures === true,
-  };
+  const { keys, policy, allowLost } = await signingOf(settings, options);
+  const request = { versions, reason: options.reason, keys, policy, now: new Date(), allowLost };
   await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
     const yanked = await yankReleases(objects, request);
     if (options.json) return writeJson(context.stdout, { yanked });
@@ -43,8 +36,8 @@ export async function yank(versions: readonly string[], options: YankOptions, co
 export async function unyank(versions: readonly string[], options: UnyankOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const to = requireCache(settings.to);
-  const { keys, policy } = await signingOf(settings, options);
-  const request = { versions, keys, policy, now: new Date(), allowLost: options.allowLostSignatures === true };
+  const { keys, policy, allowLost } = await signingOf(settings, options);
+  const request = { versions, keys, policy, now: new Date(), allowLost };
   await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
     const unyanked = await unyankReleases(objects, request);
     if (options.json) return writeJson(context.stdout, { unyanked });
