@@ -4,7 +4,10 @@ import { LEDGER_KEY } from '../release/layout.js';
 import { printableLine } from './printable.js';
 import { SETTINGS, type Setting, type Settings } from './settings.js';
 
-/** Settings of the index that its ledger remembers: what the project says of itself, and not who runs a command. */
+/**
+ * Settings of the index that its ledger remembers: what the project says of itself, and not who runs a command. Without its
+ * rule of stable versions all addresses below `releases/latest/stable/` would go, and stable releases could be pruned.
+ */
 export const REMEMBERED = [
   'base-url',
   'title',
@@ -52,9 +55,9 @@ export function projectOf(settings: Settings): Project {
   };
 }
 
-/** Which of the settings are remembered ones, as people read it. */
-export function tellRemembered(settings: Settings): string | undefined {
-  const from = REMEMBERED.filter((key) => settings[key].origin === ORIGIN);
+/** Which of the settings are remembered ones, as people read it; of those alone that a command uses. */
+export function tellRemembered(settings: Settings, keys: readonly RememberedKey[] = REMEMBERED): string | undefined {
+  const from = keys.filter((key) => settings[key].origin === ORIGIN);
   if (from.length === 0) return undefined;
   const told = from.map((key) => `${key} ${settings[key].values.map((value) => `\`${value}\``).join(' ')}`);
   return printableLine(

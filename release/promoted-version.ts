@@ -13,14 +13,9 @@ export interface PromotionWish {
 const PRERELEASE = /^(?<numbers>v?[0-9]+(?:\.[0-9]+)+)-[0-9A-Za-z.-]+(?<build>\+.*)?$/;
 
 /** The version that a release is to have in a channel. Throws `E_USAGE` where that is not clear, or would not be there. */
-export function promotedVersion({ version, channel, as }: PromotionWish, channelOf: ChannelRule): string {
-  checkName(version, 'the version');
-  if (as !== undefined) checkName(as, '`--as`');
-  if (as === version) {
-    throw new CarportError('E_USAGE', `\`${version}\` cannot be made of itself`, {
-      hint: 'give another version with `--as`',
-    });
-  }
+export function promotedVersion(wish: PromotionWish, channelOf: ChannelRule): string {
+  checkWish(wish);
+  const { version, channel, as } = wish;
   const target = as ?? withoutPrerelease(version);
   if (target === undefined || (as === undefined && channelOf(target) !== channel)) {
     const isThere = channelOf(version) === channel;
@@ -34,6 +29,16 @@ export function promotedVersion({ version, channel, as }: PromotionWish, channel
   if (actual === channel) return target;
   throw new CarportError('E_USAGE', `\`${target}\` would be ${actual}, not ${channel}`, {
     hint: 'the name of a version says its channel: a stable one is as `v1.2.3`, or as `stable-pattern` says; a commit is development; all others are extra',
+  });
+}
+
+/** Throws `E_USAGE` for what can be the wish of nobody, whatever the rule of channels is. */
+export function checkWish({ version, as }: PromotionWish): void {
+  checkName(version, 'the version');
+  if (as !== undefined) checkName(as, '`--as`');
+  if (as !== version) return;
+  throw new CarportError('E_USAGE', `\`${version}\` cannot be made of itself`, {
+    hint: 'give another version with `--as`',
   });
 }
 

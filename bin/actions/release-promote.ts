@@ -3,7 +3,7 @@ import { CarportError } from '../../lib/errors.js';
 import { type Candidate, candidateOf, filesOf } from '../../release/candidate.js';
 import type { Promotion } from '../../release/documents.js';
 import { askGates } from '../../release/gates/ask.js';
-import type { GateRules, PromotionPlan, Verdict } from '../../release/gates/gate.js';
+import type { PromotionPlan, Verdict } from '../../release/gates/gate.js';
 import {
   discardPromotion,
   lookAtVersion,
@@ -11,7 +11,7 @@ import {
   promoteRelease,
   unfinishedPromotion,
 } from '../../release/promote.js';
-import { promotedVersion } from '../../release/promoted-version.js';
+import { checkWish, type PromotionWish, promotedVersion } from '../../release/promoted-version.js';
 import { type ReleaseSources, readSources } from '../../release/sources.js';
 import type { Channel } from '../../release/version.js';
 import { settingsOf } from '../command.js';
@@ -21,7 +21,9 @@ import { interruptible } from '../interrupt.js';
 import { requireCache } from '../places.js';
 import { printableLine } from '../printable.js';
 import { redact } from '../redact.js';
-import { channelRuleOf, type ReleaseTrust, releaseTrustOf, signingOf } from '../releases.js';
+import { channelRuleOf, checkChannelRule, type ReleaseTrust, releaseTrustOf, signingOf } from '../releases.js';
+import { tellRemembered, withRemembered } from '../remembered-settings.js';
+import type { Settings } from '../settings.js';
 import { count, formatBytes } from '../terminal.js';
 import { sayWarnings } from '../warnings.js';
 import { withCache } from '../with-caches.js';
@@ -41,9 +43,10 @@ export async function promote(version: string, options: PromoteOptions, context:
   const { to: _, ...rest } = options;
   const settings = await settingsOf(rest, context);
   const url = requireCache(cache === undefined ? settings.to : { values: [cache], origin: '--cache' }, 'to', '--cache');
-  const rules = gateRulesOf(settings);
   const wish = { version, channel, ...(as !== undefined && { as }) };
-  const promoted = promotedVersion(wish, channelRuleOf(settings));
+  checkWish(wish);
+  checkChannelRule(settings);
+  gateRulesOf(settings);
   const trust = await (dryRun ? releaseTrustOf : signingOf)(settings, options);
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   // Programs of gates end with this; requests of the cache do so by themselves.
@@ -52,26 +55,32 @@ export async function promote(version: string, options: PromoteOptions, context:
     () => stop.abort(),
     () =>
       withCache(url, { settings, context, warn }, ({ objects }) =>
-        run({ objects, version, promoted, rules, trust, signal: stop.signal }, options, context),
+        run({ objects, wish, settings, trust, signal: stop.signal }, options, context),
       ),
   );
 }
 
 interface PromotionRun {
   readonly objects: ObjectStore;
-  readonly version: string;
-  readonly promoted: string;
-  readonly rules: GateRules;
+  readonly wish: PromotionWish;
+  readonly settings: Settings;
   readonly trust: ReleaseTrust;
   readonly signal: AbortSignal;
 }
 
 async function run(work: PromotionRun, options: PromoteOptions, context: Context): Promise<void> {
-  const { objects, version, promoted, rules, trust, signal } = work;
+  const { objects, wish, settings, trust, signal } = work;
+  const { version } = wish;
   const { policy, keys } = trust;
   const sources = await readSources(objects, policy, version, { withLedger: true });
   sayWarnings(context, sources.warnings);
-  const candidate = await candidateOrFree(work, sources, options, context);
+  // The channels are those of the index, and so are the targets that a release must have.
+  const used = withRemembered(settings, sources.project);
+  const remembered = tellRemembered(used, ['stable-pattern', 'required-targets']);
+  if (remembered !== undefined) note(context, options, remembered);
+  const promoted = promotedVersion(wish, channelRuleOf(used));
+  const rules = gateRulesOf(used);
+  const candidate = await candidateOrFree(work, promoted, sources, options, context);
   const { state, sources: there } = await lookAtVersion(objects, candidate, promoted, policy);
   sayWarnings(context, there.warnings);
   const plan = { candidate, version: promoted, channel: options.to };
@@ -106,7 +115,8 @@ async function run(work: PromotionRun, options: PromoteOptions, context: Context
 
 /** A promotion whose source has gone cannot be finished, but given up. */
 async function candidateOrFree(
-  { objects, version, promoted, trust }: PromotionRun,
+  { objects, wish: { version }, trust }: PromotionRun,
+  promoted: string,
   sources: ReleaseSources,
   { discard, dryRun, ...options }: PromoteOptions,
   context: Context,
