@@ -51,7 +51,7 @@ export async function readFragment(
     throw new CarportError('E_FORMAT', `\`${key}\` is damaged`, { cause, hint: '`--replace` writes it anew' });
   }
   const trust = 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or ';
-  throw new CarportError('E_SIGNATURE', `what \`${key}\` says is not believed: ${about.what}`, {
+  throw new CarportError('E_SIGNATURE', `what \`${key}\` says is not believed (${about.what})`, {
     cause,
     hint: `${isSigned(about) ? trust : ''}write it anew with \`--replace\`: what it says of other files is lost then`,
   });

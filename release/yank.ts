@@ -38,8 +38,8 @@ export async function yankReleases(objects: ObjectStore, request: YankRequest): 
   const versions = checkVersions(request.versions);
   await Promise.all(versions.map((version) => requireRelease(objects, version)));
   const yanked: YankedVersion[] = [];
-  for (const { version, said } of await readYanks(objects, versions, request)) {
-    const changed = said?.reason !== reason;
+  for (const { version, said, isDoubtful } of await readYanks(objects, versions, request)) {
+    const changed = isDoubtful || said?.reason !== reason;
     const yank = changed ? await write(objects, request, { version, reason }, said) : said;
     yanked.push({ ...yank, changed });
   }

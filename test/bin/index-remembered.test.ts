@@ -68,6 +68,49 @@ describe('what a project said of itself', () => {
     expect((await publish()).stderr).not.toContain('base-url `');
   });
 
+  it('holds where a release is promoted or pruned', async () => {
+    await publish(...SAID);
+    await putRelease(bucket, { version: 'build-7', target: 'x', keys: [key] });
+    const promote = (...more: readonly string[]) =>
+      box().carport([
+        ...['release', 'promote', 'build-7', '--to', 'stable', '--as', 'tool-2.0'],
+        ...['--cache', bucket, '--secret-key', keyFile.file, ...more],
+      ]);
+    const lacking = await promote();
+    expect([lacking.exitCode, lacking.stderr]).toEqual([
+      1,
+      expect.stringContaining('FAILED  required-targets: 1 of 2 are there; missing'),
+    ]);
+    expect(lacking.stderr).toContain(
+      'as in the run before (`carport/ledger.json`): stable-pattern `tool-[0-9.]+`, req',
+    );
+    expect(lacking.stderr).not.toContain('base-url');
+    expect(await promote('--stable-pattern', 'v[0-9.]+')).toMatchObject({
+      ...{ exitCode: 2, stderr: expect.stringContaining('`tool-2.0` would be extra, not stable') },
+    });
+    expect(await promote('--required-target', 'x')).toMatchObject({
+      exitCode: 0,
+      stdout: '_releases/tool-2.0/x/garage\n',
+    });
+    const pruned = await box().succeed([
+      ...[
+        'release',
+        'prune',
+        '--channel',
+        'extra',
+        '--keep',
+        '1',
+        '--to',
+        bucket,
+        '--secret-key',
+        keyFile.file,
+        '--json',
+      ],
+    ]);
+    const { kept } = JSON.parse(pruned.stdout) as { kept: readonly { readonly version: string }[] };
+    expect(kept.map(({ version }) => version)).toEqual(['build-7']);
+  });
+
   it('is forgotten by that alone: what is said of it is no empty text, nor said at once', async () => {
     await publish(...SAID);
     const refused = async (message: string, ...more: readonly string[]) => {

@@ -157,6 +157,9 @@ describe('carport release yank and unyank', () => {
     // Also in a second run.
     expect(await publish()).toContain('goes on being yanked');
     expect((await yank('bad', NEW)).stderr).toContain('for this reason already');
+    await writeFile(join(bucket, KEY), 'nonsense');
+    expect((await yank('bad', NEW)).stderr).toContain('is yanked\n');
+    expect(await yanks()).toMatchObject([{ version: NEW, reason: 'bad' }]);
     expect((await unyank(NEW)).lines).toEqual([NEW]);
     await publish();
     expect(await latest()).toBe(NEW);

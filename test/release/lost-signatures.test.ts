@@ -140,6 +140,56 @@ describe('what keys have signed that are not trusted', () => {
     }
   });
 
+  describe('is refused with what helps', () => {
+    const unsigned = () => putRelease(bucket, { version: NEWEST });
+    it.each([
+      ['a fragment of nobody', unsigned, /nobody has signed/, ['--allow-unsigned', 'release put --replace']],
+      ['a yank of nobody', () => yank('bad', []), /nobody has signed/, ['--allow-unsigned', 'release yank']],
+      ['a damaged fragment', () => writeFile(at(FRAGMENT_KEY), '{'), /cannot be read/, ['release put --replace']],
+      ['a damaged yank', () => yank('bad', []).then(() => writeFile(at(YANK_KEY), '{')), /cannot be read/, ['unyank']],
+      ['a damaged ledger', () => writeFile(at(LEDGER_KEY), '{'), /cannot be read/, ['remove `carport/ledger.json`']],
+      [
+        'a mark of nobody',
+        () => putDocument(bucket, PRUNING, versionKey(PRUNINGS, NEWEST), { version: NEWEST, time }),
+        /nobody has signed/,
+        ['--allow-unsigned', 'remove a mark'],
+      ],
+      ['a yank by another', () => yank('bad', [builder]), /no trusted key has made/, ['--trusted-key NAME:BASE64']],
+      ['a yank by a namesake', () => yank('bad', [namesake]), /no trusted key has made/, ['--trusted-key NAME:BASE64']],
+    ] as const)('for %s', async (_, spoil, message, helps) => {
+      await publish([old]);
+      await spoil();
+      const refusal = await publish([old]).catch((error) => error);
+      expect(refusal).toMatchObject({ code: 'E_SIGNATURE', message: expect.stringMatching(message) });
+      const hint: string = refusal.hint;
+      for (const help of [...helps, '--allow-lost-signatures']) expect(hint).toContain(help);
+      for (const other of ['--allow-unsigned', '--trusted-key', '--secret-key', 'remove', 'yank', 'put']) {
+        if (!helps.some((help) => help.includes(other))) expect(hint).not.toContain(other);
+      }
+    });
+
+    it('where nobody would sign any more', async () => {
+      await publish([old]);
+      for (const trusted of [[old], [old, fresh]]) {
+        const refusal = await publish([], { trusted, unsigned: true }).catch((error) => error);
+        expect(refusal.message).toContain('that nobody would sign any more');
+        expect(refusal.hint).toBe(
+          'give the key with `--secret-key FILE`; `--allow-lost-signatures` publishes without them',
+        );
+      }
+    });
+
+    it('and that does it for who begins to sign', async () => {
+      await unsigned();
+      await expectRefused((more) => publish([old], more), 'signed by nobody: ');
+      await publish([old], { unsigned: true });
+      await expectRefused((more) => publish([old], more), 'signed by nobody: ');
+      await putRelease(bucket, { version: NEWEST, keys: [old] });
+      await publish([old]);
+      expect(await states()).toEqual(VERSIONS.toReversed().map((version) => `${version} available`));
+    });
+  });
+
   it('is told by names that cannot be taken for something else', async () => {
     await yank('bad', []);
     const signatures = [`x\`\u001b[31m\n${'y'.repeat(100)}:AAAA`, ...['a', 'b', 'c'].map((name) => `${name}:AAAA`)];
