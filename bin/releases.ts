@@ -94,7 +94,8 @@ function checkAddress(text: string, what: string): void {
 function baseUrlOf(setting: Setting): string | undefined {
   const text = singleValue(setting);
   if (text === undefined) return undefined;
-  checkAddress(text, `the address for users (${setting.origin})`);
+  // One that is empty may be meant to forget it, which is a command of its own.
+  if (text !== '') checkAddress(text, `the address for users (${setting.origin})`);
   const url = URL.canParse(text) && WEB.test(text) ? new URL(text) : undefined;
   const isPlain =
     url && /^https?:$/.test(url.protocol) && `${url.username}${url.password}${url.search}${url.hash}` === '';

@@ -79,7 +79,7 @@ describe('an index that is published', () => {
     await openFileStore(bucket).put('releases/v0/SHA256SUMS', Buffer.from('old'), { contentType: 'text/plain' });
     await openFileStore(bucket).put('releases/of-somebody.txt', Buffer.from('x'), { contentType: 'text/plain' });
     const { objects, calls, changes } = watch();
-    expect(await publish(objects)).toEqual({
+    expect(await publish(objects)).toMatchObject({
       ...{ written: ENTRIES, removed: ['releases/v0/SHA256SUMS'], unchanged: 0, rounds: 1, warnings: [] },
     });
     expect(changes()).toEqual([
