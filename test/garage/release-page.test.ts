@@ -104,7 +104,7 @@ describeWithPeer(missing, 'releases for everybody', () => {
         const path = `releases/latest/stable/${target}/garage`;
         const answer = await fetch(`${site}/${path}`, { redirect: 'manual' });
         const headers = ['cache-control', 'content-disposition'].map((name) => answer.headers.get(name));
-        expect([answer.status, ...headers]).toEqual([200, 'no-cache', 'attachment']);
+        expect([answer.status, ...headers]).toEqual([200, 'no-cache', 'attachment; filename="garage"']);
         const directory = await fetchTo(`latest-${target}`, [path]);
         // What was promoted is the very candidate.
         expect(await readFile(join(directory, 'garage'))).toEqual(contentOf('v1.2.0-rc1', target));

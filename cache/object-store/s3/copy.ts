@@ -15,7 +15,7 @@ export type CopyDetails = Omit<CopyObjectCommandInput, 'Bucket' | 'Key' | 'CopyS
 
 /**
  * A server that does not know `x-amz-copy-source` takes the request for the upload of an object with nothing in it. So the
- * first copy is one of an object of its own onto itself, which nobody misses.
+ * first copy is one of an object of its own, over nothing that anybody has.
  */
 export function createCopier(bucket: Bucket, temporaryKeys: string): Copier {
   const send = async (from: string, to: string, details: CopyDetails = {}) => {
@@ -31,14 +31,16 @@ export function createCopier(bucket: Bucket, temporaryKeys: string): Copier {
     // Who may not write there may well copy elsewhere.
     if (await bucket.put({ key: own, headers, body: Buffer.from('x') }).then(() => false, isNotAllowed)) return;
     try {
-      await send(own, own, { MetadataDirective: 'REPLACE' });
+      await send(own, `${own}-2`);
     } catch (error) {
       throw isRefusal(error) && error.code === 'E_UNSUPPORTED' ? notCopied(bucket, error) : error;
     } finally {
-      const remove = bucket.run(`DELETE ${own}`, (client, Bucket) =>
-        client.send(new DeleteObjectCommand({ Bucket, Key: own })),
-      );
-      await remove.catch(() => undefined);
+      for (const Key of [own, `${own}-2`]) {
+        const remove = bucket.run(`DELETE ${Key}`, (client, Bucket) =>
+          client.send(new DeleteObjectCommand({ Bucket, Key })),
+        );
+        await remove.catch(() => undefined);
+      }
     }
   };
   let proven: Promise<void> | undefined;
