@@ -63,8 +63,7 @@ describeWithGarage('an index that is published on Garage', () => {
   it('is sent in its order, and once', async () => {
     await putAll({ version: 'v1.0.0' }, { version: 'v1.1.0' });
     const { lines } = await publish();
-    // Before the first copy one is tried.
-    const puts = sent('PUT').filter((each) => !each.startsWith('carport/tmp/'));
+    const puts = sent('PUT');
     // Signatures of checksums go together, and then what they are of.
     expect([...puts.slice(0, 2).sort(), ...puts.slice(2, 4).sort(), ...puts.slice(4)]).toEqual([
       ...['v1.0.0', 'v1.1.0'].map((version) => `releases/${version}/SHA256SUMS.minisig`),

@@ -29,7 +29,7 @@ describeWithGarage('a sample pipeline on Garage', () => {
     expect(releases.map(({ version }) => version)).toEqual(['v1.2.0', CANDIDATE]);
     for (const target of TARGETS) {
       const response = await fetch(`${site}/releases/latest/stable/${target}/tool`);
-      expect(response.url).toBe(`${site}/_releases/v1.2.0/${target}/tool`);
+      expect([response.redirected, response.headers.get('cache-control')]).toEqual([false, 'no-cache']);
       expect(await response.text()).toBe(`result/bin/tool for ${target}\n`);
     }
   });

@@ -115,6 +115,13 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
   };
 }
 
+/** The size of an object by its whole key; `undefined` when it is not there. */
+export async function sizeOf(bucket: Bucket, key: string): Promise<number | undefined> {
+  const answer = await bucket.ask('HEAD', key);
+  answer?.response.discard();
+  return answer && Number(answer.response.headers['content-length']);
+}
+
 /** The object that the last of several equal calls waits for, too. */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;

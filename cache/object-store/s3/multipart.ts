@@ -11,7 +11,7 @@ import pLimit from 'p-limit';
 import { CarportError } from '../../../lib/errors.js';
 import { md5OfRange, restartableRange } from '../body.js';
 import type { ObjectMetadata } from '../object-store.js';
-import type { Bucket } from './bucket.js';
+import { type Bucket, sizeOf } from './bucket.js';
 import { nextPage } from './pages.js';
 import { refusalCodeOf } from './refusal.js';
 import type { AnswerMetadata } from './sdk.js';
@@ -223,12 +223,6 @@ async function sendParts(bucket: Bucket, { kept, parts }: BegunUpload, file: Upl
   await bucket.run(`upload of ${key}`, (client, Bucket) =>
     client.send(new CompleteMultipartUploadCommand({ Bucket, Key: key, UploadId: uploadId, MultipartUpload })),
   );
-}
-
-async function sizeOf(bucket: Bucket, key: string): Promise<number | undefined> {
-  const answer = await bucket.ask('HEAD', key);
-  answer?.response.discard();
-  return answer && Number(answer.response.headers['content-length']);
 }
 
 /**

@@ -8,11 +8,14 @@ const keyOf = ({ path }: Asked) => path.split('?')[0]!;
 const COPIED = xml('<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>');
 const isCopy = ({ headers }: Asked) => headers['x-amz-copy-source'] !== undefined;
 
-/** A server that copies what is its own, and answers another copy so. */
+/** A server that copies what is its own, and answers another copy so; `there` are the keys that it has. */
 const copies =
-  (reply: Reply) =>
-  (asked: Asked): Reply =>
-    isCopy(asked) ? (OWN.test(keyOf(asked)) ? COPIED : reply) : { status: asked.method === 'PUT' ? 200 : 204 };
+  (reply: Reply, there: readonly string[] = []) =>
+  (asked: Asked): Reply => {
+    if (isCopy(asked)) return OWN.test(keyOf(asked)) ? COPIED : reply;
+    if (asked.method === 'HEAD') return there.includes(keyOf(asked)) ? { status: 200 } : { status: 404 };
+    return { status: asked.method === 'PUT' ? 200 : 204 };
+  };
 
 describe('a copy within a bucket', () => {
   const open = useFakeBucket();
@@ -40,53 +43,71 @@ describe('a copy within a bucket', () => {
   it('names its source percent-encoded, and is put at its target', async () => {
     const { store, asked } = await open(copies(COPIED));
     await store.copy!('a/b c+ü%', 'to');
-    expect(asked.slice(4)).toMatchObject([
+    expect(asked).toMatchObject([
+      { method: 'HEAD', path: '/nix/to' },
       { method: 'PUT', path: '/nix/to?x-id=CopyObject', headers: { 'x-amz-copy-source': 'nix/a/b%20c%2B%C3%BC%25' } },
     ]);
+    await store.copy!('a', 'b');
+    expect(asked.slice(2)).toMatchObject([{ method: 'PUT', path: '/nix/b?x-id=CopyObject' }]);
   });
 
-  it('is tried once on an object of its own, which it removes', async () => {
-    const { store, asked } = await open(copies(COPIED));
+  it('over something is tried once on an object of its own, which it removes', async () => {
+    const { store, asked } = await open(copies(COPIED, ['/nix/v1/a']));
     for (const to of ['v1/a', 'v1/b', 'a']) await store.copy!('from', to);
     expect(asked.map((each) => [each.method, keyOf(each)])).toEqual([
+      ['HEAD', '/nix/v1/a'],
       ...['PUT', 'PUT', 'DELETE', 'DELETE'].map((method) => [method, expect.stringMatching(OWN)]),
       ...['v1/a', 'v1/b', 'a'].map((to) => ['PUT', `/nix/${to}`]),
     ]);
-    const [put, copied, ...removed] = asked.slice(0, 4).map(keyOf);
+    const [put, copied, ...removed] = asked.slice(1, 5).map(keyOf);
     expect([copied, removed]).toEqual([`${put}-2`, [put, copied]]);
   });
 
   it('is not tried where the key may not write', async () => {
     const { store, asked } = await open((each) =>
-      OWN.test(keyOf(each)) ? errorReply(403, 'AccessDenied') : copies(COPIED)(each),
+      OWN.test(keyOf(each)) ? errorReply(403, 'AccessDenied') : copies(COPIED, ['/nix/to'])(each),
     );
     await store.copy!('from', 'to');
-    expect(asked.map(isCopy)).toEqual([false, true]);
+    expect(asked.map(isCopy)).toEqual([false, false, true]);
   });
 
-  it.each([
-    ['nothing', { status: 200 }],
-    ['an ETag, as of an upload', { status: 200, headers: { etag: '"d41d8cd98f00b204e9800998ecf8427e"' } }],
-    ['another document', xml('<PutObjectResult><ETag>"x"</ETag></PutObjectResult>')],
-    ['no ETag', xml('<CopyObjectResult></CopyObjectResult>')],
-    ['a page', '<html></html>'],
-    ['that it lacks that', errorReply(501, 'NotImplemented')],
-  ])('overwrites nothing on a server that takes it for an upload, and answers with %s', async (_, reply) => {
-    const { store, asked } = await open((each) => (isCopy(each) ? reply : copies(reply)(each)));
-    for (let times = 0; times < 2; times++) {
-      await expect(store.copy!('from', 'v1/to')).rejects.toMatchObject({
-        ...{ code: 'E_UNSUPPORTED', message: expect.stringContaining('does not copy objects') },
+  const NO_COPIES = {
+    nothing: { status: 200 },
+    'an ETag, as of an upload': { status: 200, headers: { etag: '"d41d8cd98f00b204e9800998ecf8427e"' } },
+    'another document': xml('<PutObjectResult><ETag>"x"</ETag></PutObjectResult>'),
+    'no ETag': xml('<CopyObjectResult></CopyObjectResult>'),
+    'a page': '<html></html>',
+    'that it lacks that': errorReply(501, 'NotImplemented'),
+  } satisfies Record<string, Reply>;
+  const NOT_COPIED = { code: 'E_UNSUPPORTED', message: expect.stringContaining('does not copy objects') };
+
+  it.each(Object.entries(NO_COPIES))(
+    'overwrites nothing on a server that takes it for an upload, and answers with %s',
+    async (_, reply) => {
+      const { store, asked } = await open((each) => (isCopy(each) ? reply : copies(reply, ['/nix/v1/to'])(each)));
+      for (let times = 0; times < 2; times++)
+        await expect(store.copy!('from', 'v1/to')).rejects.toMatchObject(NOT_COPIED);
+      expect(asked.filter(({ method }) => method !== 'HEAD').map((each) => [each.method, keyOf(each)])).toEqual(
+        [1, 2].flatMap(() => ['PUT', 'PUT', 'DELETE', 'DELETE'].map((method) => [method, expect.stringMatching(OWN)])),
+      );
+    },
+  );
+
+  it.each(Object.entries(NO_COPIES))(
+    'takes back what such a server has written where there was nothing: %s',
+    async (_, reply) => {
+      const there: string[] = [];
+      const { store, asked } = await open((each) => {
+        if (isCopy(each)) there.push(keyOf(each));
+        if (each.method === 'DELETE') there.splice(0);
+        return isCopy(each) ? reply : copies(reply, there)(each);
       });
-    }
-    expect(asked.map((each) => [each.method, keyOf(each)])).toEqual(
-      [1, 2].flatMap(() => ['PUT', 'PUT', 'DELETE', 'DELETE']).map((method) => [method, expect.stringMatching(OWN)]),
-    );
-  });
-
-  it('has failed when its own answer is that of something else', async () => {
-    const { store } = await open(copies({ status: 200 }));
-    await expect(store.copy!('from', 'v1/to')).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
-  });
+      await expect(store.copy!('from', 'v1/to')).rejects.toMatchObject(NOT_COPIED);
+      expect(asked.map((each) => [each.method, keyOf(each)])).toEqual(
+        ['HEAD', 'PUT', 'HEAD', 'DELETE'].map((method) => [method, '/nix/v1/to']),
+      );
+    },
+  );
 });
 
 describe('a copy for readers', () => {
