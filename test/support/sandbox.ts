@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { renderPublicKey, renderSecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
+import { type Output, runInProcess, type Surroundings } from './in-process.js';
 
 export const CARPORT = fileURLToPath(new URL('../../dist/bin/carport.js', import.meta.url));
 
@@ -66,18 +67,9 @@ export async function createSandbox(): Promise<Sandbox> {
   };
   const secrets: string[] = [];
   const carport: Sandbox['carport'] = async (args, { env: more, input = '', cwd = path('work') } = {}) => {
-    const { exitCode, signal, stdout, stderr } = await execa(process.execPath, [CARPORT, ...args], {
-      ...{
-        cwd,
-        input,
-        env: { ...env, ...more },
-        extendEnv: false,
-        reject: false,
-        stripFinalNewline: false,
-        encoding: 'buffer',
-      },
-    });
-    if (exitCode === undefined) throw new Error(`carport was ended by ${signal}: ${stderr}`);
+    const surroundings = { cwd, env: { ...env, ...more }, input };
+    const { exitCode, stdout, stderr } =
+      (await runInProcess(args, surroundings)) ?? (await runProcess(args, surroundings));
     const [out, err] = [stdout, stderr].map((bytes) => Buffer.from(bytes).toString('utf8')) as [string, string];
     for (const secret of secrets) expect(out + err, 'a secret was printed').not.toContain(secret);
     return { exitCode, stdout: out, stderr: err, lines: out.split('\n').slice(0, -1), bytes: stdout };
@@ -99,6 +91,14 @@ export async function createSandbox(): Promise<Sandbox> {
     },
     remove: () => removeAll(root),
   };
+}
+
+async function runProcess(args: readonly string[], { cwd, env, input }: Surroundings): Promise<Output> {
+  const { exitCode, signal, stdout, stderr } = await execa(process.execPath, [CARPORT, ...args], {
+    ...{ cwd, input, env, extendEnv: false, reject: false, stripFinalNewline: false, encoding: 'buffer' },
+  });
+  if (exitCode === undefined) throw new Error(`carport was ended by ${signal}: ${stderr}`);
+  return { exitCode, stdout, stderr };
 }
 
 /** A sandbox of its own for each test (or one for all) of the file or `describe` that calls this. */
