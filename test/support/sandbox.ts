@@ -68,8 +68,9 @@ export async function createSandbox(): Promise<Sandbox> {
   const secrets: string[] = [];
   const carport: Sandbox['carport'] = async (args, { env: more, input = '', cwd = path('work') } = {}) => {
     const surroundings = { cwd, env: { ...env, ...more }, input };
-    const { exitCode, stdout, stderr } =
-      (await runInProcess(args, surroundings)) ?? (await runProcess(args, surroundings));
+    // Node's own options are for a process.
+    const inProcess = 'NODE_OPTIONS' in surroundings.env ? undefined : await runInProcess(args, surroundings);
+    const { exitCode, stdout, stderr } = inProcess ?? (await runProcess(args, surroundings));
     const [out, err] = [stdout, stderr].map((bytes) => Buffer.from(bytes).toString('utf8')) as [string, string];
     for (const secret of secrets) expect(out + err, 'a secret was printed').not.toContain(secret);
     return { exitCode, stdout: out, stderr: err, lines: out.split('\n').slice(0, -1), bytes: stdout };
