@@ -68,8 +68,7 @@ export async function createSandbox(): Promise<Sandbox> {
   const secrets: string[] = [];
   const carport: Sandbox['carport'] = async (args, { env: more, input = '', cwd = path('work') } = {}) => {
     const surroundings = { cwd, env: { ...env, ...more }, input };
-    // Node's own options are for a process.
-    const inProcess = 'NODE_OPTIONS' in surroundings.env ? undefined : await runInProcess(args, surroundings);
+    const inProcess = needsProcess(surroundings.env) ? undefined : await runInProcess(args, surroundings);
     const { exitCode, stdout, stderr } = inProcess ?? (await runProcess(args, surroundings));
     const [out, err] = [stdout, stderr].map((bytes) => Buffer.from(bytes).toString('utf8')) as [string, string];
     for (const secret of secrets) expect(out + err, 'a secret was printed').not.toContain(secret);
@@ -92,6 +91,11 @@ export async function createSandbox(): Promise<Sandbox> {
     },
     remove: () => removeAll(root),
   };
+}
+
+/** Node's own variables are read when a process starts, and the AWS SDK reads files of profiles once in a process. */
+function needsProcess(env: Readonly<Record<string, string>>): boolean {
+  return Object.keys(env).some((name) => name.startsWith('NODE_')) || existsSync(join(env.HOME ?? '', '.aws'));
 }
 
 async function runProcess(args: readonly string[], { cwd, env, input }: Surroundings): Promise<Output> {
