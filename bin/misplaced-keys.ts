@@ -1,5 +1,6 @@
 import { misplacedKey } from '../lib/signing/misplaced-key.js';
-import { hasSecretKey, looksLikeKey } from '../lib/signing/secret-form.js';
+import { looksLikeKey } from '../lib/signing/likely-key.js';
+import { hasSecretKey } from '../lib/signing/secret-form.js';
 import { SETTINGS, type Setting, type SettingKey, type Settings } from './settings.js';
 
 /** No command takes a secret key as an argument: refused before anything is made of it. */

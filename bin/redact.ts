@@ -1,6 +1,7 @@
 import { hidePasswords } from '../lib/hide-passwords.js';
 import { hideKnownSecrets, rememberSecret } from '../lib/known-secrets.js';
-import { hideLikelyKeys, hideSecretKeys } from '../lib/signing/secret-form.js';
+import { hideLikelyKeys } from '../lib/signing/likely-key.js';
+import { hideSecretKeys } from '../lib/signing/secret-form.js';
 
 /** Results without secrets: only what is one for sure is taken out. */
 export function redact(text: string): string {

@@ -5,7 +5,7 @@ import {
 } from '../lib/compression/compressor.js';
 import type { CarportError } from '../lib/errors.js';
 import { misplacedKey } from '../lib/signing/misplaced-key.js';
-import { looksLikeKey } from '../lib/signing/secret-form.js';
+import { looksLikeKey } from '../lib/signing/likely-key.js';
 import { suggestion } from '../lib/suggestion.js';
 import {
   type CacheLocation,

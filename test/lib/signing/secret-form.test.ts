@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { renderPublicKey, renderSecretKey, type SecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
-import { hasSecretKey, hideLikelyKeys, hideSecretKeys, looksLikeKey, mayBeKey } from '#lib/signing/secret-form.js';
+import { hideLikelyKeys, looksLikeKey, mayBeKey } from '#lib/signing/likely-key.js';
+import { hasSecretKey, hideSecretKeys } from '#lib/signing/secret-form.js';
 import { signText } from '#lib/signing/signature.js';
 
 const keys = Array.from({ length: 40 }, (_, index) => secretKeyFromSeed(`cache.example.org-${index}`, randomBytes(32)));
