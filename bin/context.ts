@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { CarportError } from '../lib/errors.js';
 import { printableLine } from './printable.js';
-import { redact, redactWords } from './redact.js';
+import { redact, redactField, redactWords } from './redact.js';
 
 /** A stream for output, which may be a terminal. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -79,17 +79,12 @@ export async function writeLines(output: Output, lines: Iterable<string>): Promi
 
 /** Writes one JSON document, with the version of its shape. */
 export async function writeJson(output: Output, value: object): Promise<void> {
-  await write(output, `${renderJson({ version: 1, ...value }, 2)}\n`);
+  await write(output, `${JSON.stringify({ version: 1, ...value }, redactField, 2)}\n`);
 }
 
-/** The same in one line, of many; nobody waits. */
+/** Writes one document of many, in one line, and waits for nobody. */
 export function writeJsonLine(output: Output, value: object): void {
-  output.write(`${renderJson({ version: 1, ...value })}\n`);
-}
-
-/** Secrets are looked for before characters are escaped. */
-function renderJson(value: object, indent?: number): string {
-  return JSON.stringify(value, (_, each: unknown) => (typeof each === 'string' ? redact(each) : each), indent);
+  output.write(`${JSON.stringify({ version: 1, ...value }, redactField)}\n`);
 }
 
 /** Says something to people in one line, unless they asked for quiet. */

@@ -1,8 +1,8 @@
 import { CarportError } from '../lib/errors.js';
 import { readSecretFile } from '../lib/filesystem/secret-file.js';
 import { type PublicKey, parsePublicKey, parseSecretKey, type SecretKey } from '../lib/signing/key.js';
-import { misplacedKey } from '../lib/signing/misplaced-key.js';
 import { looksLikeKey, mayBeKey } from '../lib/signing/likely-key.js';
+import { misplacedKey } from '../lib/signing/misplaced-key.js';
 import type { Setting } from './settings.js';
 
 /** Reads the keys to sign with. */

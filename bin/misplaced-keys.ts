@@ -1,5 +1,5 @@
-import { misplacedKey } from '../lib/signing/misplaced-key.js';
 import { looksLikeKey } from '../lib/signing/likely-key.js';
+import { misplacedKey } from '../lib/signing/misplaced-key.js';
 import { hasSecretKey } from '../lib/signing/secret-form.js';
 import { SETTINGS, type Setting, type SettingKey, type Settings } from './settings.js';
 
@@ -9,7 +9,7 @@ export function refuseKeysIn(args: readonly string[]): void {
   if (at >= 0) throw misplacedKey(placeOf(args, at));
 }
 
-/** Nor is one a setting, wherever that is from. */
+/** Throws where a setting holds a secret key, wherever it is from. */
 export function refuseKeysInSettings(settings: Settings): void {
   for (const key of Object.keys(SETTINGS) as SettingKey[]) {
     const setting = settings[key];
@@ -17,7 +17,7 @@ export function refuseKeysInSettings(settings: Settings): void {
   }
 }
 
-/** Of what should be the names of files, also what only looks like a key. White space has cut the values of a variable. */
+/** Whether a setting holds a key, or, where files are named, what looks like one. White space has cut the values of a variable. */
 export function holdsKey(key: SettingKey, { values }: Setting): boolean {
   const forms = [...values, values.join('')];
   return forms.some(key === 'secret-key-files' ? looksLikeKey : hasSecretKey);

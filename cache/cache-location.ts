@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CarportError } from '../lib/errors.js';
-import { hidePasswords } from '../lib/hide-passwords.js';
+import { hideLikelyPasswords } from '../lib/hide-passwords.js';
 import { type Mistake, mistakeIn, mistakeInPath } from '../lib/mistaken-place.js';
 import { nearest } from '../lib/suggestion.js';
 import { isKey } from './object-store/object-store.js';
@@ -66,7 +66,7 @@ export function parseEndpoint(text: string, scheme = 'https', what = 'the endpoi
 function serverMistake(text: string): Mistake | undefined {
   const [, scheme, rest] = /^(https?)(?::\/{0,1}|:\/{3,}|\/\/+)(?!\/)(.*)$/i.exec(text) ?? [];
   if (scheme === undefined || /^[0-9]+$/.test(rest!)) return undefined;
-  return { reason: 'is not a URL', hint: `did you mean \`${hidePasswords(`${scheme}://${rest}`)}\`?` };
+  return { reason: 'is not a URL', hint: `did you mean \`${hideLikelyPasswords(`${scheme}://${rest}`)}\`?` };
 }
 
 function severalIn(text: string): Mistake | undefined {
@@ -77,6 +77,10 @@ function severalIn(text: string): Mistake | undefined {
 
 /** Also a path that has lost the colon or a slash of its scheme. */
 function mistakeInPlain(base: string): Mistake | undefined {
+  if (base.startsWith('//')) {
+    const one = base.replace(/^\/+/, '/');
+    return { reason: 'begins with two slashes', hint: `did you mean \`https:${base}\`, or \`${one}\`?` };
+  }
   const [, word = '', sign, slashes, rest] = /^([^/:]+)(:+|(?=\/\/))(\/*)(.*)$/.exec(base) ?? [];
   const scheme = sign === '' ? SCHEMES.find((each) => each === word.toLowerCase()) : schemeMeant(word);
   if (scheme === undefined) return mistakeInPath(base);
@@ -111,7 +115,7 @@ function parseRoot(base: string): string {
   try {
     return fileURLToPath(base);
   } catch (cause) {
-    throw new CarportError('E_USAGE', `\`${hidePasswords(base)}\` is not the URL of a directory`, {
+    throw new CarportError('E_USAGE', `\`${hideLikelyPasswords(base)}\` is not the URL of a directory`, {
       cause,
       hint: ABSOLUTE,
     });
@@ -165,7 +169,7 @@ function parseS3(base: string, { endpoint, ...others }: S3Parameters, scheme: st
       `${bucket === '' ? 'a variable in it may not be set; ' : ''}it looks like \`s3://bucket?endpoint=https://host&region=garage\``,
     );
   }
-  const prefix = rest.join('/').replace(/(?<=[^/])\/$/, '');
+  const prefix = rest.join('/').replace(/(?<=[^/])\/+$/, '');
   if (prefix !== '' && !isKey(prefix)) {
     const hint = /^\/|\/\/|\/$/.test(prefix) ? 'a variable in it may not be set' : undefined;
     throw usage(`\`${prefix}\` is not a directory in a bucket`, hint);
@@ -179,14 +183,14 @@ function unsupported(scheme: string, base: string): CarportError {
     `\`${scheme}://\` caches are not supported`,
     meant === undefined
       ? 'use `s3://bucket`, `https://host`, `file:///path`, or a plain path'
-      : `did you mean \`${hidePasswords(meant + base.slice(scheme.length))}\`?`,
+      : `did you mean \`${hideLikelyPasswords(meant + base.slice(scheme.length))}\`?`,
   );
 }
 
 /** What was given is told without what may be a password. */
 function mistaken(base: string, { reason, hint }: Mistake): CarportError {
   if (base.trim() === '') return usage(`a cache's URL ${reason}`, `${hint}; give one such as \`file:///srv/cache\``);
-  return usage(`\`${hidePasswords(base)}\` ${reason}`, hidePasswords(hint));
+  return usage(`\`${hideLikelyPasswords(base)}\` ${reason}`, hideLikelyPasswords(hint));
 }
 
 export function usage(message: string, hint?: string): CarportError {

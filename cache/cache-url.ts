@@ -4,8 +4,8 @@ import {
   type WritableCompression,
 } from '../lib/compression/compressor.js';
 import type { CarportError } from '../lib/errors.js';
-import { misplacedKey } from '../lib/signing/misplaced-key.js';
 import { looksLikeKey } from '../lib/signing/likely-key.js';
+import { misplacedKey } from '../lib/signing/misplaced-key.js';
 import { suggestion } from '../lib/suggestion.js';
 import {
   type CacheLocation,

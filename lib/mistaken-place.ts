@@ -4,19 +4,25 @@ export interface Mistake {
   readonly hint: string;
 }
 
-/** White space that trimming knows, what has no width, and the quotes of shells and word processors. */
-const AROUND = String.raw`[\s\u200b-\u200f\u2060\ufeff"'\x60\u00ab\u00bb\u2018-\u201f\u2039\u203a]+`;
-const EDGES = new RegExp(`^${AROUND}|${AROUND}$`, 'g');
+/** White space that trimming knows, and what has no width. */
+const BLANK = /^[\s\u200b-\u200f\u2060\ufeff]+|[\s\u200b-\u200f\u2060\ufeff]+$/g;
 
-/** Nobody means these within a name, and no terminal shows them. */
-const INVISIBLE = /[\x00-\x1f\x7f-\xa0\u200b-\u200f\u2028-\u202f\u2060-\u2069\ufeff]/;
+/** Quotes of shells and word processors, at both ends: at one end one is a part of a name. */
+const QUOTE = String.raw`["'\x60\u00ab\u00bb\u2018-\u201f\u2039\u203a]`;
+const QUOTED = new RegExp(`^${QUOTE}+$|^${QUOTE}(.*)${QUOTE}$`, 's');
+
+/** Nobody means these within a name, and no terminal shows them. Joiners are part of how many languages are written. */
+const INVISIBLE = /[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/;
 
 /** `$NAME`, `${NAME}`, `$(…)`, `{{ name }}`, `%NAME%`: what a shell or a CI system should have replaced. */
-const VARIABLE = /\$\{?[A-Za-z_]|\$\(|\{\{|%[A-Z_]{3,}%/;
+const VARIABLE = /\$\{?[A-Za-z_]|\$\(|\{\{|%(?![0-9A-F]{2}[A-Z_]+%[0-9A-F]{2})[A-Z_]{3,}%/;
+
+/** Says in a path that what follows is meant as it is; nobody writes it by accident. */
+const INSISTED = '/./';
 
 /** The mistakes that any such text can have: it was empty, quoted twice, or has a variable in it that nothing replaced. */
 export function mistakeIn(text: string): Mistake | undefined {
-  const inner = text.replace(EDGES, '');
+  const inner = withoutEdges(text);
   if (inner === '') return { reason: 'is empty', hint: 'a variable in it may not be set' };
   if (inner !== text) {
     const what = /^\s|\s$/.test(text)
@@ -27,16 +33,23 @@ export function mistakeIn(text: string): Mistake | undefined {
   if (INVISIBLE.test(text)) {
     return { reason: 'has a line break or another sign in it that is not seen', hint: 'type it again, in one line' };
   }
-  if (VARIABLE.test(text)) {
+  if (VARIABLE.test(text) && !text.includes(INSISTED)) {
     return {
       reason: 'has a variable in it that nothing has replaced',
-      hint: 'single quotes keep a shell from it, and each CI system has its own way to write one; in a `file://` URL `%24` is a `$`',
+      hint: 'single quotes keep a shell from it, and each CI system has its own way to write one; where a name has these signs, write `/./` before it',
     };
   }
   return undefined;
 }
 
-/** And those of the path of a directory: that it was meant as a URL, or as the home directory. */
+/** Text without what stands around it, however often. */
+function withoutEdges(text: string): string {
+  const inner = text.replace(BLANK, '');
+  const quoted = QUOTED.exec(inner);
+  return quoted ? withoutEdges(quoted[1] ?? '') : inner;
+}
+
+/** The mistakes in the path of a directory: those of any text, and that it was meant as a URL, or as the home directory. */
 export function mistakeInPath(path: string): Mistake | undefined {
   const mistake = mistakeIn(path);
   if (mistake) return mistake;
@@ -47,9 +60,6 @@ export function mistakeInPath(path: string): Mistake | undefined {
     };
   }
   if (/^(?:\\|[A-Za-z]:[\\/])/.test(path)) return { reason: 'is a path of Windows', hint: 'give a path with `/`' };
-  if (path.startsWith('//')) {
-    return { reason: 'begins with two slashes', hint: 'a variable before one of them may not be set' };
-  }
   const [url, scheme, rest] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(path) ?? [];
   if (url !== undefined) {
     const hint = scheme?.toLowerCase() === 'file' ? `did you mean \`${rest}\`?` : 'give a path';

@@ -15,12 +15,12 @@ import { checkWish, type PromotionWish, promotedVersion } from '../../release/pr
 import { type ReleaseSources, readSources } from '../../release/sources.js';
 import type { Channel } from '../../release/version.js';
 import { settingsOf } from '../command.js';
-import { type CommonOptions, type Context, note, say, write, writeJson, writeLines } from '../context.js';
+import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../context.js';
 import { gateRulesOf } from '../gate-rules.js';
 import { interruptible } from '../interrupt.js';
 import { requireCache } from '../places.js';
 import { printableLine } from '../printable.js';
-import { redact } from '../redact.js';
+import { showOn } from '../program-output.js';
 import { channelRuleOf, checkChannelRule, type ReleaseTrust, releaseTrustOf, signingOf } from '../releases.js';
 import { tellRemembered, withRemembered } from '../remembered-settings.js';
 import type { Settings } from '../settings.js';
@@ -93,7 +93,7 @@ async function run(work: PromotionRun, options: PromoteOptions, context: Context
   if (unfinished && state === 'abandoned' && !discard) throw abandoned(unfinished, options.to);
   if (unfinished && !discard) note(context, options, `\`${promoted}\` was begun before: going on`);
   const now = new Date();
-  const tools = { objects, now, directory: process.cwd(), env: context.env, signal, show: showOn(context) };
+  const tools = { objects, now, directory: process.cwd(), env: context.env, signal, show: showOn(context.stderr) };
   const gates = await askGates(plan, rules, tools, (verdict) => tell(verdict, options, context));
   const failed = gates.filter((each) => !each.passed);
   if (failed.length > 0) {
@@ -134,12 +134,6 @@ function tell({ gate, passed, detail }: Verdict, options: CommonOptions, context
   const line = `${passed ? 'passed' : 'FAILED'}  ${gate}: ${detail}`;
   if (passed) note(context, options, line);
   else say(context, `${printableLine(line)}\n`);
-}
-
-/** That nobody reads what a command prints must not stop it. It is shown as it comes, in bytes of which each is kept. */
-function showOn({ stderr }: Context) {
-  const shown = (bytes: Uint8Array) => Buffer.from(redact(Buffer.from(bytes).toString('latin1')), 'latin1');
-  return (bytes: Uint8Array) => write(stderr, shown(bytes)).catch(() => undefined);
 }
 
 function refused(version: string, failed: readonly Verdict[]): CarportError {

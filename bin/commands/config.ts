@@ -4,6 +4,7 @@ import { describeCommand } from '../command.js';
 import { type CommonOptions, type Context, say, writeJson, writeLines } from '../context.js';
 import { holdsKey, originOf } from '../misplaced-keys.js';
 import { printable, printableLine } from '../printable.js';
+import { redactSetting } from '../redact.js';
 import { readSettings, SETTINGS, type Setting, type SettingKey, userConfigFile } from '../settings.js';
 
 export function configure(command: Command, context: Context): void {
@@ -20,7 +21,7 @@ async function show(options: CommonOptions, context: Context): Promise<void> {
   const settings = await readSettings({}, context.env, process.cwd());
   const rows = (Object.keys(SETTINGS) as SettingKey[]).map((key) => {
     const { origin } = settings[key];
-    const values = withoutKeys(key, settings[key]);
+    const values = withoutSecrets(key, settings[key]);
     const { list, env, option, description } = SETTINGS[key];
     return { key, value: list ? values : (values.at(-1) ?? null), origin, option, env, description };
   });
@@ -44,6 +45,6 @@ async function show(options: CommonOptions, context: Context): Promise<void> {
 }
 
 /** Also of a key that is damaged, or cut by the white space in it, nothing is shown. */
-function withoutKeys(key: SettingKey, setting: Setting): readonly string[] {
-  return holdsKey(key, setting) ? [HIDDEN_KEY] : setting.values;
+function withoutSecrets(key: SettingKey, setting: Setting): readonly string[] {
+  return holdsKey(key, setting) ? [HIDDEN_KEY] : setting.values.map(redactSetting);
 }

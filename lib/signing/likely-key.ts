@@ -40,7 +40,7 @@ function isLikelyKey(name: string, encoded: string): boolean {
   if (plain.length < 44 || plain.length > 2 * KEY_LENGTH || /(?:md5|sha\d+)$/i.test(name)) return false;
   const isPath = plain.startsWith('//') || plain.split('/').length > MOST_SLASHES + 1;
   const hasPort = /^[0-9]{1,5}\//.test(plain);
-  if (isPath || hasPort || !isEven(plain)) return false;
+  if (isPath || hasPort || !(isEven(plain) || isEven(plain.slice(0, 44)))) return false;
   // The second half of a signature is a number below 2^252 and a little.
   return plain.length !== KEY_LENGTH || Buffer.from(plain, 'base64')[63]! > 0x10;
 }

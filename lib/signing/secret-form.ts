@@ -18,7 +18,7 @@ const LAST_CHARACTERS = 'AQgw';
 const FEWEST_OF_CASE = 12;
 
 /** A piece of base 64 that is not much longer than a key is tried at each place. */
-const MOST_AROUND = 8;
+const MOST_AROUND = 4;
 
 /** Into more lines nobody breaks a key. In so many words of prose there are not the characters of one. */
 const MOST_PIECES = 8;

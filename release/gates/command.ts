@@ -1,5 +1,4 @@
 import type { ChildProcess } from 'node:child_process';
-import type { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gateEnvironment } from './environment.js';
 import { failed, type Gate, type GateTools, passed } from './gate.js';
@@ -41,7 +40,7 @@ async function run(command: string, seconds: number, { directory, env, signal, s
     ...{ cwd: directory, env, extendEnv: false, detached: true, cleanup: false },
     ...{ stdin: 'ignore', buffer: false, reject: false },
   });
-  const showing = Promise.all([shell.stdout, shell.stderr].map((output) => showAll(output, show)));
+  const showing = Promise.all([shell.stdout, shell.stderr].map((output) => show(output)));
   const endGroup = (name: NodeJS.Signals) => killGroup(shell.pid, name);
   const kill = () => endGroup('SIGKILL');
   let isLate = false;
@@ -82,14 +81,6 @@ function exitOf(child: ChildProcess): Promise<End> {
 async function notStarted(running: Promise<{ readonly originalMessage?: string | undefined }>): Promise<End> {
   const { originalMessage } = await running;
   return { isGood: false, text: `did not run: ${originalMessage}` };
-}
-
-async function showAll(output: Readable, show: GateTools['show']): Promise<void> {
-  try {
-    for await (const bytes of output) await show(bytes);
-  } catch {
-    // It was closed from here.
-  }
 }
 
 function killGroup(leader: number | undefined, signal: NodeJS.Signals): void {

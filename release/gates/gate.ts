@@ -38,8 +38,8 @@ export interface GateTools {
   readonly env: NodeJS.ProcessEnv;
   /** Ends what runs. */
   readonly signal: AbortSignal;
-  /** Takes what programs print. Does not throw. */
-  show(bytes: Uint8Array): Promise<void>;
+  /** Takes what a program prints on one of its outputs, until that ends. Does not throw. */
+  show(output: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
 /** Asks one thing. Throws when there is no answer to be had. */

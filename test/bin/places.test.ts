@@ -104,4 +104,21 @@ describe('a place that was meant otherwise', () => {
       expect(await refused([...build, '--forge', text])).toContain('(--forge)');
     },
   );
+
+  it.each([...['نتیجه\u200cها', 'a\u00a0b', 'क्\u200dष', "O'", "O'Brien'", `././$x`, './././{{x}}', '%ABCD%20x']])(
+    'is none: `%s`',
+    async (name) => {
+      const add = ['store', 'add', '../file', '--store', '../store'];
+      expect((await box().succeed([...add, '--out-link', name])).lines).toEqual([path]);
+      expect((await box().succeed(['store', 'add', '../file', '--store', `../${name}`])).lines).toHaveLength(1);
+      await box().succeed(['cache', 'init', `../${name}-cache`]);
+    },
+  );
+
+  it('is none with a slash more', async () => {
+    const store = `/${box().path('other')}`;
+    expect((await box().succeed(['store', 'add', '../file', '--store', store])).lines).toHaveLength(1);
+    expect(await refused(['cache', 'init', store])).toContain('begins with two slashes');
+    await box().succeed(['cache', 'init', `file://${box().path('%2525ABCD%20x')}`]);
+  });
 });

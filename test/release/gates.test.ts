@@ -218,7 +218,9 @@ describe('the gates', () => {
     const output: string[] = [];
     const run = async (command: string, rules: Partial<GateRules> = {}, more: Partial<GateTools> = {}) => {
       output.length = 0;
-      const show = async (bytes: Uint8Array) => void output.push(Buffer.from(bytes).toString());
+      const show = async (printed: AsyncIterable<Uint8Array>) => {
+        for await (const bytes of printed) output.push(Buffer.from(bytes).toString());
+      };
       return verdictOf('command', { commands: [command], ...rules }, { show, ...more });
     };
     const isAlive = async (file: string) => {
@@ -254,9 +256,11 @@ describe('the gates', () => {
     it('prints as much as it likes', async () => {
       await put();
       let size = 0;
-      const show = async (bytes: Uint8Array) => {
-        size += bytes.length;
-        await pause(0);
+      const show = async (printed: AsyncIterable<Uint8Array>) => {
+        for await (const bytes of printed) {
+          size += bytes.length;
+          await pause(0);
+        }
       };
       expect(await verdictOf('command', { commands: ['head -c 30000000 /dev/zero'] }, { show })).toMatch(/^passed/);
       expect(size).toBe(30_000_000);

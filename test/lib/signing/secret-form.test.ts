@@ -1,5 +1,5 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { describe, expect, it } from 'vitest';
+import crypto, { createHash, randomBytes } from 'node:crypto';
+import { describe, expect, it, vi } from 'vitest';
 import { renderPublicKey, renderSecretKey, type SecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
 import { hideLikelyKeys, looksLikeKey, mayBeKey } from '#lib/signing/likely-key.js';
 import { hasSecretKey, hideSecretKeys } from '#lib/signing/secret-form.js';
@@ -29,6 +29,13 @@ const FORMS: Readonly<Record<string, (key: string) => string>> = {
   'twice, with a comma between': (key) => `${key},${key}`,
   'within other characters': (key) => `x${key.split(':')[1]!.replace(/=+$/, '')}y`,
   'in base 64 once more': (key) => Buffer.from(`${key}\n`).toString('base64'),
+  'behind a path': (key) => `/srv/keys/${key.split(':')[1]!}`,
+  'within a path': (key) => `/srv/keys/${key.split(':')[1]!.replace(/=+$/, '')}/x.sec`,
+  'within a name': (key) => `old_name-${key.split(':')[1]!.replace(/=+$/, '')}-and-what-is-behind-it`,
+  'three times, with nothing between': (key) => key.split(':')[1]!.replace(/=+$/, '').repeat(3),
+  'three times, with names': (key) => key.replace(/=+$/, '').repeat(3),
+  'in five lines': (key) => key.replace(/.{20}/g, '$&\n'),
+  'in base 64 once more, in lines': (key) => Buffer.from(`${key}\n`).toString('base64').replace(/.{76}/g, '$&\n'),
   'in a URL': (key) => `file:///srv/cache?secret-key=${percent(key)}&priority=3`,
 };
 
@@ -91,6 +98,8 @@ describe('what is no secret key', () => {
     ['a hash of the web', ({ name }) => `sha512-${createHash('sha512').update(name).digest('base64')}`],
     ['a store path', ({ name }) => `/nix/store/0c5b8vw40dy178xlpddw65q9gf1h2186-${name}`],
     ['a path with upper case', ({ name }) => `https://host/Some/Long/Path/With/CamelCaseNames/AndMore/Of/Them/${name}`],
+    ['a port and a path', ({ name }) => `localhost:3900/MyBucket/SomeLongDirectory/AnotherDirectoryNameHere ${name}`],
+    ['a path of an image', ({ name }) => `host:MyBucket/SomeLongDirectory/AnotherDirectoryNameHere ${name}`],
     ['a list of paths', () => `PATH=${'/Users/Some.Body/Library/Frameworks:'.repeat(20)}`],
   ])('stays: %s', (_, text) => {
     for (const key of keys) kept(text(key));
@@ -103,6 +112,32 @@ describe('what is no secret key', () => {
       expect(hideLikelyKeys(`no file \`${broken}\``)).toBe(`no file \`${key.name}:[secret key]\``);
       expect(hideLikelyKeys(long)).toBe(`${key.name}:[secret key]`);
       expect(hideSecretKeys(broken)).toBe(broken);
+    }
+  });
+});
+
+describe('the work of the search', () => {
+  const random = randomBytes(750_000).toString('base64');
+  const lines = (length: number) => random.replace(new RegExp(`.{${length}}`, 'g'), '$&\n');
+
+  it.each([
+    ...[20, 43, 64, 76, 86, 88, 90, 100, 128].map((length) => [`base 64 in lines of ${length}`, lines(length)]),
+    ['base 64 in one line', random],
+    ['words', 'WARNING Module Not Found While Building Target '.repeat(20_000)],
+    ['paths', `/Users/Some.Body/${'CamelCase1'.repeat(6)}\n`.repeat(13_000)],
+    ['escapes', encodeURIComponent(random)],
+  ] as const)('is in proportion to the text: %s', (_, text) => {
+    const derive = vi.spyOn(crypto, 'createPrivateKey');
+    expect(hideSecretKeys(text) === text).toBe(true);
+    // Each takes a tenth of a millisecond.
+    expect(derive.mock.calls.length).toBeLessThan(6000);
+    derive.mockRestore();
+  });
+
+  it('keeps no time for what has no end', () => {
+    for (const part of ['\\', '%25', '%3A', 'a ', 'http://', '-----BEGIN A ', 'a:', '&#x2']) {
+      const text = part.repeat(300_000 / part.length);
+      expect(hideLikelyKeys(text) === text, part).toBe(true);
     }
   });
 });
