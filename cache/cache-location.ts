@@ -75,11 +75,17 @@ function severalIn(text: string): Mistake | undefined {
   return { reason: 'names several caches', hint: 'give one; where several are allowed, each has an option of its own' };
 }
 
+/** Nix's names for its stores, which would be directories here. */
+const NIX_STORES = ['daemon', 'auto'];
+
 /** Also a path that has lost the colon or a slash of its scheme. */
 function mistakeInPlain(base: string): Mistake | undefined {
   if (base.startsWith('//')) {
     const one = base.replace(/^\/+/, '/');
     return { reason: 'begins with two slashes', hint: `did you mean \`https:${base}\`, or \`${one}\`?` };
+  }
+  if (NIX_STORES.includes(base)) {
+    return { reason: 'is a name of Nix for its store', hint: `a directory of that name is \`./${base}\`` };
   }
   const [, word = '', sign, slashes, rest] = /^([^/:]+)(:+|(?=\/\/))(\/*)(.*)$/.exec(base) ?? [];
   const scheme = sign === '' ? SCHEMES.find((each) => each === word.toLowerCase()) : schemeMeant(word);
@@ -127,7 +133,9 @@ const ABSOLUTE = 'a `file://` URL has three slashes before an absolute path: `fi
 /** Nobody keeps a cache in `/`: a variable was empty. */
 function notTop(base: string, root: string): string {
   if (root.startsWith('//')) throw mistaken(base, { reason: 'has an empty part before its path', hint: UNSET });
-  if (root === '/') throw mistaken(base, { reason: 'is the root of the file system', hint: UNSET });
+  if (root.trim() === '/') throw mistaken(base, { reason: 'is the root of the file system', hint: UNSET });
+  const mistake = root.lastIndexOf('/') === 0 ? mistakeInPath(root.slice(1)) : undefined;
+  if (mistake) throw mistaken(base, { ...mistake, hint: UNSET });
   return root;
 }
 
@@ -165,7 +173,7 @@ function parseS3(base: string, { endpoint, ...others }: S3Parameters, scheme: st
   }
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(bucket)) {
     throw usage(
-      `\`${bucket}\` is not the name of a bucket`,
+      bucket === '' ? `\`${hideLikelyPasswords(base)}\` names no bucket` : `\`${bucket}\` is not the name of a bucket`,
       `${bucket === '' ? 'a variable in it may not be set; ' : ''}it looks like \`s3://bucket?endpoint=https://host&region=garage\``,
     );
   }

@@ -9,7 +9,9 @@ import { signPath, verifyPath } from '../lib/signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
 import { narInfoKey, readNarInfo, writeNarInfo } from './binary-cache.js';
 import { cacheClosure } from './closure.js';
+import { requireNar } from './nars.js';
 import { missingObject, type ObjectStore } from './object-store/object-store.js';
+import { listNarsIfCheaper } from './presence.js';
 
 /** Whether each of our keys has signed it. */
 export function hasAllSignatures(info: PathInfo, keys: readonly SecretKey[]): boolean {
@@ -72,6 +74,9 @@ export async function signClosures(
     });
   });
   for (const info of graph.values()) requireTrusted(info, trust, `\`${objects.url}\``);
+  // A key vouches for what can be pulled.
+  const listed = await listNarsIfCheaper(objects, graph.size);
+  await pLimit(AT_ONCE).map([...graph.values()], (info) => requireNar(objects, info, listed));
   const order = topologicalOrder(graph).map(({ path }) => graph.get(path)!);
   const unsigned = order.filter((info) => !hasAllSignatures(info, keys));
   const limit = pLimit(AT_ONCE);

@@ -17,6 +17,12 @@ const INVISIBLE = /[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u20
 /** `$NAME`, `${NAME}`, `$(…)`, `{{ name }}`, `%NAME%`: what a shell or a CI system should have replaced. */
 const VARIABLE = /\$\{?[A-Za-z_]|\$\(|\{\{|%(?![0-9A-F]{2}[A-Z_]+%[0-9A-F]{2})[A-Z_]{3,}%/;
 
+/** What languages and programs print of a variable that has no value. */
+const NO_VALUE = /^(?:undefined|null|nil|none|nan|true|false|\[object Object\])$/i;
+
+/** Neighbours of the colon on a keyboard, before the slashes of a URL. */
+const MISTYPED_COLON = /^[a-z][a-z0-9+]*[;.,]+\/\//i;
+
 /** Says in a path that what follows is meant as it is; nobody writes it by accident. */
 const INSISTED = '/./';
 
@@ -53,6 +59,15 @@ function withoutEdges(text: string): string {
 export function mistakeInPath(path: string): Mistake | undefined {
   const mistake = mistakeIn(path);
   if (mistake) return mistake;
+  if (NO_VALUE.test(path)) {
+    return {
+      reason: 'is what a program prints where nothing is set',
+      hint: `a directory of that name is \`./${path}\``,
+    };
+  }
+  if (MISTYPED_COLON.test(path)) {
+    return { reason: 'looks like a URL, and is none', hint: `a directory of that name is \`./${path}\`` };
+  }
   if (path.startsWith('~')) {
     return {
       reason: 'begins with `~`, which a shell replaces only outside of quotes',

@@ -14,7 +14,9 @@ export type DoubtKind =
   /** Another document belongs there. */
   | 'misplaced'
   /** It is a signature, and there is no key to make it again. */
-  | 'not-signing';
+  | 'not-signing'
+  /** It is a signature of a release whose documents have gone. */
+  | 'stripped';
 
 /** Something that is there, or was, and is not believed, or would be lost. */
 export interface Doubt {

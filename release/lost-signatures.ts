@@ -5,8 +5,9 @@ import type { PublicKey, SecretKey } from '../lib/signing/key.js';
 import { formatMinisignId, MAX_MINISIG_SIZE, minisignKey, parseMinisig } from '../lib/signing/minisign.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { Doubt, DoubtKind } from './doubt.js';
-import { FRAGMENTS, LEDGER_KEY, YANKS } from './layout.js';
+import { FRAGMENTS, LEDGER_KEY, parseFileKey, YANKS } from './layout.js';
 import type { Publication } from './publication.js';
+import type { ReleaseSources } from './sources.js';
 
 /** What would be lost if somebody went on who does not know the keys that signed it. */
 
@@ -34,18 +35,18 @@ export interface IndexBefore {
   readonly where: string;
   /** Its signatures that may be of any key. */
   readonly signatures: readonly { readonly key: string }[];
-  /** What of the sources of the new one is not believed. */
-  readonly doubts: readonly Doubt[];
+  /** Of the new one. */
+  readonly sources: ReleaseSources;
 }
 
 /** Throws where a new index would lose something (`E_SIGNATURE`), unless that is allowed; then it is what to warn of. */
 export async function refuseLostIndex(
-  { objects, where, signatures, doubts }: IndexBefore,
+  { objects, where, signatures, sources }: IndexBefore,
   { policy, keys, allowLost }: IndexSigning,
   goesOn: string,
 ): Promise<readonly string[]> {
-  const foreign = await findForeignSignatures(objects, signatures, policy.keys, keys);
-  return refuseLosses(where, [...doubts, ...foreign], { allowLost, goesOn });
+  const lost = await findLostSignatures(objects, signatures, { sources, trusted: policy.keys, signing: keys });
+  return refuseLosses(where, [...sources.doubts, ...lost], { allowLost, goesOn });
 }
 
 /** Whether a key is that of a signature of a file that an index owns. */
@@ -53,16 +54,23 @@ export function isSignatureOf({ owns }: Pick<Publication, 'owns'>, key: string):
   return key.endsWith('.minisig') && owns(key);
 }
 
+interface Making {
+  readonly sources: ReleaseSources;
+  readonly trusted: readonly PublicKey[];
+  readonly signing: readonly SecretKey[];
+}
+
 /**
- * Of these signatures of files, those that would go, or be exchanged for another key's: where nobody signs
- * that is all of them, else those that no trusted key has made. What is no signature is none that could be lost.
+ * Of these signatures of files, those that would go, or be exchanged for another key's: where nobody signs that is all of
+ * them, else those that no trusted key has made, and those of checksums of which nothing tells any more. What is no signature
+ * is none that could be lost.
  */
-async function findForeignSignatures(
+async function findLostSignatures(
   objects: ObjectStore,
   signatures: readonly { readonly key: string }[],
-  trusted: readonly PublicKey[],
-  signing: readonly SecretKey[],
+  { sources, trusted, signing }: Making,
 ): Promise<readonly Doubt[]> {
+  const isStripped = strippedReleases(sources);
   const names = new Map(trusted.map((key) => [formatMinisignId(minisignKey(key).id), key.name]));
   const about =
     signing.length === 0
@@ -70,10 +78,29 @@ async function findForeignSignatures(
       : ({ kind: 'stranger', why: 'no trusted key has made it' } as const);
   const found = await pLimit(AT_ONCE).map(signatures, async ({ key }): Promise<readonly Doubt[]> => {
     const id = await readKeyId(objects, key);
-    if (id === undefined || (signing.length > 0 && names.has(id))) return [];
-    return [{ key, ...about, what: `signed by ${names.has(id) ? `\`${names.get(id)}\`` : `the minisign key ${id}`}` }];
+    if (id === undefined) return [];
+    const what = `signed by ${names.has(id) ? `\`${names.get(id)}\`` : `the minisign key ${id}`}`;
+    if (signing.length === 0 || !names.has(id)) return [{ key, ...about, what }];
+    return isStripped(key) ? [{ key, kind: 'stripped', why: 'what was signed of its release has gone', what }] : [];
   });
   return found.flat();
+}
+
+/** Tells the signatures of checksums that would not be made again: of releases with files, and with no fragment or mark. */
+function strippedReleases({
+  files,
+  fragments,
+  promotions,
+  prunings,
+  damaged,
+}: ReleaseSources): (key: string) => boolean {
+  const withFiles = new Set(files.map(({ key }) => parseFileKey(key)?.version));
+  const told = new Set([...fragments, ...promotions, ...prunings].map(({ value }) => value.version));
+  return (key) => {
+    const version = /^releases\/(?<version>[^/]+)\/SHA256SUMS\.minisig$/.exec(key)?.groups?.version;
+    if (version === undefined || !withFiles.has(version) || told.has(version)) return false;
+    return !damaged.some((each) => each.includes(`/${version}`));
+  };
 }
 
 async function readKeyId(objects: ObjectStore, key: string): Promise<string | undefined> {
@@ -110,10 +137,14 @@ const REASONS: Readonly<Record<DoubtKind, string>> = {
   damaged: 'that cannot be read',
   misplaced: 'that are copies of others',
   'not-signing': 'that nobody would sign any more',
+  stripped: 'of releases of which nothing is told any more',
 };
 
 /** What people can do about a loss, in words that are the same for all of its kind. */
 function remediesOf({ kind, key }: Doubt): readonly string[] {
+  if (kind === 'stripped') {
+    return ['bring back what was below `carport/`, or sign the files again with `carport release put`'];
+  }
   if (kind === 'not-signing') return ['give the key with `--secret-key FILE`'];
   if (kind === 'stranger' || kind === 'wrong-signature') {
     return ['sign with the key that did, or trust it with `--trusted-key NAME:BASE64`'];

@@ -70,7 +70,7 @@ export async function publishIndex<Made extends Publication>(
     const isKnown = (listed: ListedObject) =>
       changes.has(listed.key) || (keys.length > 0 && before.known.get(listed.key)?.stamp === stampOf(listed));
     const signatures = [...there.values()].filter((each) => isSignatureOf(publication, each.key) && !isKnown(each));
-    const index = { objects, where: objects.url, signatures, doubts: read.sources.doubts };
+    const index = { objects, where: objects.url, signatures, sources: read.sources };
     const lost = await refuseLostIndex(index, options, 'publishes without them');
     const round = await writeEntries(objects, publication, before, dryRun);
     for (const [key, change] of round.changes) {

@@ -99,7 +99,7 @@ async function refuseLosses(
     if (isSignatureOf(publication, each.key)) signatures.push(each);
   }
   if (signatures.length === 0) return [];
-  const index = { objects, where: out, signatures, doubts: sources.doubts };
+  const index = { objects, where: out, signatures, sources };
   return refuseLostIndex(index, trust, 'makes the index without them');
 }
 

@@ -117,7 +117,7 @@ async function pushTo(
     const message = `\`${path}\` is in the cache with other content, and stays so: its build is not reproducible`;
     emit({ type: 'warning', message });
   }
-  for (const message of damageWarnings(plan, checkAll)) emit({ type: 'warning', message });
+  for (const message of damageWarnings(plan, options)) emit({ type: 'warning', message });
   if (options.dryRun) return printPaths(uploadPaths, options, context);
   const { fileSize } = await withPool(settings.jobs, (pool) => push(plan, { ...packing, objects, pool, keys, emit }));
   await finishPush(objects, store.storeDir, plan);
@@ -138,12 +138,14 @@ async function checkTarget(objects: ObjectStore, store: Store, pinning: Pinning)
 }
 
 /** One for all: a cache that lost one NAR may have lost thousands. */
-function damageWarnings({ damaged }: PushPlan, checkAll: boolean): readonly string[] {
+function damageWarnings({ damaged }: PushPlan, { checkAll, dryRun }: PushCommandOptions): readonly string[] {
   const [path, ...others] = damaged;
   if (path === undefined) return [];
   const more = others.length > 0 ? `, and of ${count(others.length, 'other path')}` : '';
   const rest = checkAll ? '' : '; others may be gone, too: the same push with `--check-all` looks for all';
-  return [`the NAR of \`${path}\`${more} was not in the cache as its narinfo says, and is sent again${rest}`];
+  return [
+    `the NAR of \`${path}\`${more} was not in the cache as its narinfo says, and ${dryRun ? 'would be' : 'is'} sent again${rest}`,
+  ];
 }
 
 /** With `--json` the events have said it all. */

@@ -92,6 +92,15 @@ describe('a signature that is added to a narinfo', () => {
     expect(await readNarInfo(objects, hashPartOf(path))).toBeUndefined();
   });
 
+  it('is not made for a closure of which a NAR has gone', async () => {
+    const [dependency] = old.references.filter((reference) => reference !== path);
+    await rm(`${cache}/${(await readNarInfo(objects, hashPartOf(dependency!)))!.url}`);
+    const before = await snapshot(cache);
+    const trust = { keys: [own.publicKey], allowUnsigned: false };
+    await expect(signClosures(objects, [path], [NEW], trust)).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    expect(await snapshot(cache)).toEqual(before);
+  });
+
   it('is planned by a push that has another key, which stops when the narinfo goes', async () => {
     const graph = new Map([[path, { ...old, references: [] }]]);
     await writeNarInfo(objects, { ...old, references: [] });

@@ -190,6 +190,18 @@ describe('what keys have signed that are not trusted', () => {
     });
   });
 
+  it('is not lost where all that told of it has gone, and the key is right', async () => {
+    await publish([old]);
+    await rm(at('carport'), { recursive: true });
+    await expectRefused(
+      (more) => publish([old], more),
+      'signed by `releases-1`: `releases/v1.0.0/SHA256SUMS.minisig`, `releases/v1.1.0/SHA256SUMS.minisig`',
+    );
+    await putRelease(bucket, { version: NEWEST, keys: [old] });
+    const { removed } = await publish([old], { allowLost: true });
+    expect(removed.filter((key) => key.endsWith('SHA256SUMS.minisig'))).toHaveLength(2);
+  });
+
   it('is told by names that cannot be taken for something else', async () => {
     await yank('bad', []);
     const signatures = [`x\`\u001b[31m\n${'y'.repeat(100)}:AAAA`, ...['a', 'b', 'c'].map((name) => `${name}:AAAA`)];
