@@ -121,7 +121,9 @@ describe('the work of the search', () => {
   const lines = (length: number) => random.replace(new RegExp(`.{${length}}`, 'g'), '$&\n');
 
   it.each([
-    ...[20, 43, 64, 76, 86, 88, 90, 100, 128].map((length) => [`base 64 in lines of ${length}`, lines(length)]),
+    ...[20, 43, 64, 76, 86, 88, 90, 100, 128].map(
+      (length) => [`base 64 in lines of ${length}`, lines(length)] as const,
+    ),
     ['base 64 in one line', random],
     ['words', 'WARNING Module Not Found While Building Target '.repeat(20_000)],
     ['paths', `/Users/Some.Body/${'CamelCase1'.repeat(6)}\n`.repeat(13_000)],
