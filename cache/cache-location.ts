@@ -81,8 +81,8 @@ const NIX_STORES = ['daemon', 'auto'];
 /** Also a path that has lost the colon or a slash of its scheme. */
 function mistakeInPlain(base: string): Mistake | undefined {
   if (base.startsWith('//')) {
-    const one = base.replace(/^\/+/, '/');
-    return { reason: 'begins with two slashes', hint: `did you mean \`https:${base}\`, or \`${one}\`?` };
+    const hint = `a variable before one of them may not be set; did you mean \`${base.replace(/^\/+/, '/')}\`?`;
+    return { reason: 'begins with two slashes', hint };
   }
   if (NIX_STORES.includes(base)) {
     return { reason: 'is a name of Nix for its store', hint: `a directory of that name is \`./${base}\`` };

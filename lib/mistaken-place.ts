@@ -7,8 +7,9 @@ export interface Mistake {
 /** White space that trimming knows, and what has no width. */
 const BLANK = /^[\s\u200b-\u200f\u2060\ufeff]+|[\s\u200b-\u200f\u2060\ufeff]+$/g;
 
-/** Quotes of shells and word processors, at both ends: at one end one is a part of a name. */
+/** Quotes of shells and word processors, at both ends: at one end one is a part of a name, unless it is that of a URL. */
 const QUOTE = String.raw`["'\x60\u00ab\u00bb\u2018-\u201f\u2039\u203a]`;
+const AROUND_URL = new RegExp(`^${QUOTE}+(?=.*://)|(?<=://.*)${QUOTE}+$`, 'gs');
 const QUOTED = new RegExp(`^${QUOTE}+$|^${QUOTE}(.*)${QUOTE}$`, 's');
 
 /** Nobody means these within a name, and no terminal shows them. Joiners are part of how many languages are written. */
@@ -50,7 +51,7 @@ export function mistakeIn(text: string): Mistake | undefined {
 
 /** Text without what stands around it, however often. */
 function withoutEdges(text: string): string {
-  const inner = text.replace(BLANK, '');
+  const inner = text.replace(BLANK, '').replace(AROUND_URL, '').replace(BLANK, '');
   const quoted = QUOTED.exec(inner);
   return quoted ? withoutEdges(quoted[1] ?? '') : inner;
 }
