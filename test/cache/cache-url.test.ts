@@ -98,8 +98,8 @@ describe('the URL of a cache', () => {
     ['s3://nix?adressing-style=path', '`adressing-style` is not a parameter', '`addressing-style`'],
     ['s3://nix?multipart_threshold=1', '`multipart_threshold` is not a parameter', '`multipart-threshold`'],
     ['s3://nix?Region=x', '`Region` is not a parameter', '`region`'],
-    ['s3://', '`` is not the name of a bucket', 's3://bucket?'],
-    ['s3:///prefix', '`` is not the name of a bucket', undefined],
+    ['s3://', 'names no bucket', 's3://bucket?'],
+    ['s3:///prefix', 'names no bucket', undefined],
     ['s3://-nix', '`-nix` is not the name of a bucket', undefined],
     ['s3://ni x', 'is not the name of a bucket', undefined],
     ['s3://nix/a//b', '`a//b` is not a directory in a bucket', undefined],
@@ -132,7 +132,7 @@ describe('the URL of a cache', () => {
     ['//x', 'begins with two slashes', 'may not be set'],
     ['s3://nix//', '`/` is not a directory in a bucket', 'may not be set'],
     ['s3://nix//x', '`/x` is not a directory in a bucket', 'may not be set'],
-    ['s3:///x', '`` is not the name of a bucket', 'may not be set'],
+    ['s3:///x', 'names no bucket', 'may not be set'],
     ['https:///host/x', 'is not a URL', '`https://host/x`'],
     // A scheme has lost something.
     ...['s3:/nix', 's3:nix', 'S3:/nix', 's3//nix', 's3:://nix'].map(
