@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { watchOutput } from './context.js';
+import { watchOutput } from './cli/context.js';
 import { runCommandLine } from './program.js';
 
 const { env, stdin, stdout, stderr } = process;

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Context } from './context.js';
+import type { Context } from './cli/context.js';
 
 /** A command's module: adds arguments, options and the action. `loadAll` gives the tree of all commands. */
 export interface CommandModule {
@@ -17,45 +17,49 @@ export interface CommandEntry {
 /** The commands by group, as `carport --help` lists them. A module is loaded when its command is used. */
 export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> = {
   'Main commands': [
-    { name: 'push', summary: 'push closures to a binary cache', load: () => import('./commands/push.js') },
-    { name: 'pull', summary: 'pull closures from binary caches', load: () => import('./commands/pull.js') },
+    { name: 'push', summary: 'push closures to a binary cache', load: () => import('./push/command.js') },
+    { name: 'pull', summary: 'pull closures from binary caches', load: () => import('./pull/command.js') },
     {
       ...{ name: 'run', summary: 'run a command with the store at /nix/store', runsProgram: true },
-      load: () => import('./commands/run.js'),
+      load: () => import('./run/command.js'),
     },
     {
       ...{ name: 'shell', summary: 'the same with a shell', runsProgram: true },
-      load: () => import('./commands/shell.js'),
+      load: () => import('./run/shell-command.js'),
     },
-    { name: 'export', summary: 'closures as one file', load: () => import('./commands/export.js') },
-    { name: 'import', summary: 'take such a file in', load: () => import('./commands/import.js') },
-    { name: 'closure', summary: 'show what paths need', load: () => import('./commands/closure.js') },
+    { name: 'export', summary: 'closures as one file', load: () => import('./offline/export-command.js') },
+    { name: 'import', summary: 'take such a file in', load: () => import('./offline/import-command.js') },
+    { name: 'closure', summary: 'show what paths need', load: () => import('./closure/command.js') },
   ],
   Releases: [
-    { name: 'ci', summary: 'what the CI system says of this build: env', load: () => import('./commands/ci.js') },
+    {
+      name: 'ci',
+      summary: 'what the CI system says of this build: env',
+      load: () => import('./release/ci-command.js'),
+    },
     {
       ...{ name: 'release', summary: 'releases: put, ls, show, promote, yank, prune' },
-      load: () => import('./commands/release.js'),
+      load: () => import('./release/command.js'),
     },
-    { name: 'index', summary: 'the index of releases: build, publish', load: () => import('./commands/index.js') },
+    { name: 'index', summary: 'the index of releases: build, publish', load: () => import('./index/command.js') },
   ],
   'Stores, caches and keys': [
-    { name: 'store', summary: "carport's own store: add, ls, verify, gc", load: () => import('./commands/store.js') },
+    { name: 'store', summary: "carport's own store: add, ls, verify, gc", load: () => import('./store/command.js') },
     {
       name: 'cache',
       summary: 'binary caches: init, info, ls, refresh-toolchain',
-      load: () => import('./commands/cache.js'),
+      load: () => import('./cache/command.js'),
     },
-    { name: 'pin', summary: 'names for store paths of a cache: set, rm, ls', load: () => import('./commands/pin.js') },
-    { name: 'key', summary: 'signing keys: generate, public', load: () => import('./commands/key.js') },
-    { name: 'config', summary: 'settings and where they are from', load: () => import('./commands/config.js') },
-    { name: 'completion', summary: 'completion for bash, zsh, fish', load: () => import('./commands/completion.js') },
+    { name: 'pin', summary: 'names for store paths of a cache: set, rm, ls', load: () => import('./pin/command.js') },
+    { name: 'key', summary: 'signing keys: generate, public', load: () => import('./key/command.js') },
+    { name: 'config', summary: 'settings and where they are from', load: () => import('./settings/command.js') },
+    { name: 'completion', summary: 'completion for bash, zsh, fish', load: () => import('./completion/command.js') },
   ],
   'For scripts': [
-    { name: 'nar', summary: 'NAR archives: pack, unpack, ls', load: () => import('./commands/nar.js') },
-    { name: 'narinfo', summary: 'narinfo files: show', load: () => import('./commands/narinfo.js') },
-    { name: 'derivation', summary: 'derivations: show', load: () => import('./commands/derivation.js') },
-    { name: 'hash', summary: 'hashes: path, file', load: () => import('./commands/hash.js') },
+    { name: 'nar', summary: 'NAR archives: pack, unpack, ls', load: () => import('./scripts/nar.js') },
+    { name: 'narinfo', summary: 'narinfo files: show', load: () => import('./scripts/narinfo.js') },
+    { name: 'derivation', summary: 'derivations: show', load: () => import('./scripts/derivation.js') },
+    { name: 'hash', summary: 'hashes: path, file', load: () => import('./scripts/hash.js') },
   ],
 };
 

@@ -1,14 +1,14 @@
 import { Command, CommanderError } from 'commander';
 import { CarportError } from '../lib/errors.js';
 import { suggestion } from '../lib/suggestion.js';
-import { commandPath, formatHelp, section } from './command.js';
+import { commandPath, formatHelp, section } from './cli/command.js';
+import { type Context, flush, OutputClosed, write, writeJson } from './cli/context.js';
+import { reportError } from './cli/error-output.js';
+import { EXIT_CODES, ExitWith } from './cli/exit-code.js';
+import { rememberSecretsOf } from './cli/redact.js';
+import { versions } from './cli/versions.js';
 import { COMMAND_GROUPS, COMMANDS, type CommandEntry } from './commands.js';
-import { type Context, flush, OutputClosed, write, writeJson } from './context.js';
-import { reportError } from './error-output.js';
-import { EXIT_CODES, ExitWith } from './exit-code.js';
-import { refuseKeysIn } from './misplaced-keys.js';
-import { rememberSecretsOf } from './redact.js';
-import { versions } from './versions.js';
+import { refuseKeysIn } from './settings/misplaced-keys.js';
 
 /** Runs one command line and returns its exit code. */
 export async function runCommandLine(words: readonly string[], context: Context): Promise<number> {

@@ -10,7 +10,7 @@ import {
   type ObjectMetadata,
   type ObjectStore,
   type StoredObject,
-} from './object-store/object-store.js';
+} from '../lib/object-store/object-store.js';
 
 /**
  * Keys and content types, as Nix lays out a binary cache. A NAR's key names its content; the others may change. Nothing is

@@ -5,9 +5,9 @@ import type { NarEvent } from '../lib/nix/nar/event.js';
 import { createListingBuilder, type NarListing, parseListing } from '../lib/nix/nar/listing.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
+import type { ObjectStore } from '../lib/object-store/object-store.js';
 import { promiseOf, readListing } from './binary-cache.js';
 import { openRequiredNar } from './nars.js';
-import type { ObjectStore } from './object-store/object-store.js';
 import { refusedNar } from './refused-nar.js';
 
 /** What a cached path holds: its listing when the cache has one, which nobody signed, or else read from the NAR. */

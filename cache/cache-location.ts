@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { CarportError } from '../lib/errors.js';
 import { hideLikelyPasswords } from '../lib/hide-passwords.js';
 import { type Mistake, mistakeIn, mistakeInPath } from '../lib/mistaken-place.js';
+import { isKey } from '../lib/object-store/object-store.js';
+import type { S3Location } from '../lib/object-store/s3/address.js';
 import { nearest } from '../lib/suggestion.js';
-import { isKey } from './object-store/object-store.js';
-import type { S3Location } from './object-store/s3/address.js';
 
 export type CacheLocation =
   | { readonly kind: 'file'; readonly root: string }

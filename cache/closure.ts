@@ -2,9 +2,9 @@ import pLimit from 'p-limit';
 import { CarportError } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
+import type { ObjectStore } from '../lib/object-store/object-store.js';
 import { missingReferences, walkReferences } from '../lib/store/walk-references.js';
 import { readNarInfo } from './binary-cache.js';
-import type { ObjectStore } from './object-store/object-store.js';
 
 const QUERIES_AT_ONCE = 64;
 

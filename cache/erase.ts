@@ -1,6 +1,6 @@
 import { CarportError } from '../lib/errors.js';
+import { LIST_PAGE, listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
 import { hashPartOfKey } from './binary-cache.js';
-import { LIST_PAGE, listObjects, type ObjectStore } from './object-store/object-store.js';
 
 export interface ErasePlan {
   /** What belongs to the cache, in the order in which it is removed. */

@@ -1,9 +1,9 @@
 import { CarportError } from '../lib/errors.js';
 import type { Emit } from '../lib/events.js';
 import { hashPartOf, storeDirOf } from '../lib/nix/store-path.js';
+import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { type FoundPath, findPath } from './find-path.js';
-import type { ObjectStore } from './object-store/object-store.js';
 
 export interface Sources {
   /** In the order in which they are asked. */

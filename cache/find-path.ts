@@ -2,9 +2,9 @@ import { CarportError } from '../lib/errors.js';
 import type { Emit } from '../lib/events.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { storeDirOf } from '../lib/nix/store-path.js';
+import type { ObjectStore } from '../lib/object-store/object-store.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
 import { readNarInfo } from './binary-cache.js';
-import type { ObjectStore } from './object-store/object-store.js';
 
 /** A path that a reader accepts. */
 export interface FoundPath {

@@ -1,7 +1,7 @@
 import { CarportError, insteadOf } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
+import { listObjects, type ObjectStore, type StoredObject } from '../lib/object-store/object-store.js';
 import { narKey, openNar } from './binary-cache.js';
-import { listObjects, type ObjectStore, type StoredObject } from './object-store/object-store.js';
 
 /** What is the matter with the NAR that a narinfo points to, as far as its size tells: only reading it would tell all. */
 export type NarFault = 'missing' | 'wrong-size';

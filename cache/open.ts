@@ -1,14 +1,14 @@
 import { join } from 'node:path';
+import { createHttpClient, type HttpClientOptions } from '../lib/http/client.js';
+import { openFileStore } from '../lib/object-store/file.js';
+import { openHttpStore } from '../lib/object-store/http.js';
+import type { ObjectStore } from '../lib/object-store/object-store.js';
+import type { Bucket } from '../lib/object-store/s3/bucket.js';
+import { openUploadRecords } from '../lib/object-store/s3/upload-records.js';
+import { openS3Store } from '../lib/object-store/s3.js';
 import { stateDirectory } from '../lib/state-directory.js';
 import { parseEndpoint } from './cache-location.js';
 import { type CacheUrl, parseCacheUrl } from './cache-url.js';
-import { openFileStore } from './object-store/file.js';
-import { createHttpClient, type HttpClientOptions } from './object-store/http/client.js';
-import { openHttpStore } from './object-store/http.js';
-import type { ObjectStore } from './object-store/object-store.js';
-import type { Bucket } from './object-store/s3/bucket.js';
-import { openUploadRecords } from './object-store/s3/upload-records.js';
-import { openS3Store } from './object-store/s3.js';
 
 /** Directories of this machine have no use for them, but a URL does not tell before it is parsed. */
 export type OpenOptions = HttpClientOptions;

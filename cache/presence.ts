@@ -1,6 +1,6 @@
 import { CarportError } from '../lib/errors.js';
+import { LIST_PAGE, listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
 import { hashPartOfKey } from './binary-cache.js';
-import { LIST_PAGE, listObjects, type ObjectStore } from './object-store/object-store.js';
 
 /** A page takes a server as long as so many single requests, which also go beside each other. */
 const PAGE_COST = 10;

@@ -1,7 +1,7 @@
 import type { NarRefusal } from '../lib/compression/nar-refusal.js';
 import { CarportError } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
-import type { ObjectStore } from './object-store/object-store.js';
+import type { ObjectStore } from '../lib/object-store/object-store.js';
 
 /**
  * The error of a NAR that was refused, each time that it was read. It says no more than is known: a file is damaged when it

@@ -4,13 +4,13 @@ import { topologicalOrder } from '../lib/nix/closure.js';
 import { hashesEqual } from '../lib/nix/hash.js';
 import { mergeSignatures, type NarInfo, type PathInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
+import { missingObject, type ObjectStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import { signPath, verifyPath } from '../lib/signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
 import { narInfoKey, readNarInfo, writeNarInfo } from './binary-cache.js';
 import { cacheClosure } from './closure.js';
 import { requireNar } from './nars.js';
-import { missingObject, type ObjectStore } from './object-store/object-store.js';
 import { listNarsIfCheaper } from './presence.js';
 
 /** Whether each of our keys has signed it. */

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { formatBytes } from '../lib/format-bytes.js';
-import { PAGE } from './keys.js';
+import type { Release, ReleaseFile } from '../release/catalog/model.js';
+import { compareText, compareVersions } from '../release/catalog/order.js';
+import { PAGE } from '../release/index-keys.js';
 import { pathOfKey } from './links.js';
 import { type Markup, markup, markupOf } from './markup.js';
-import type { Release, ReleaseFile } from './model.js';
-import { compareText, compareVersions } from './order.js';
 import { platformName } from './platform.js';
 
 export interface FeedOptions {

@@ -1,7 +1,7 @@
+import type { Channel, Release, ReleaseIndex } from '../release/catalog/model.js';
+import { compareText } from '../release/catalog/order.js';
+import { garageRules } from '../release/catalog/rules.js';
 import { encodeKey } from './links.js';
-import type { Channel, Release, ReleaseIndex } from './model.js';
-import { compareText } from './order.js';
-import { garageRules } from './rules.js';
 
 /** Where Garage's own generator says that all files are. */
 const GARAGE_URL = 'https://garagehq.deuxfleurs.fr/';

@@ -1,16 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { SecretKey } from '../lib/signing/key.js';
 import { createMinisignHash, minisignKey, renderMinisignKey, signMinisign } from '../lib/signing/minisign.js';
-import { FILES } from '../release/layout.js';
-import type { Publication, PublishedCopy, PublishedFile } from '../release/publication.js';
-import type { ReleaseSources } from '../release/sources.js';
-import type { ChannelRule } from '../release/version.js';
-import { buildReleaseIndex, hiddenVersions } from './build.js';
-import { renderFeed } from './feed.js';
-import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
-import { renderPage } from './html/page.js';
-import { renderIndexJson, renderLatestJson } from './index-json.js';
-import { joinPieces } from './join.js';
+import { buildReleaseIndex, hiddenVersions } from '../release/catalog/build.js';
+import { latestOf, warningsOfLatest } from '../release/catalog/latest.js';
+import { allReleases, CHANNELS, type Release, type ReleaseIndex } from '../release/catalog/model.js';
+import { garageRules, ownRules } from '../release/catalog/rules.js';
 import {
   FEED,
   GARAGE_JSON,
@@ -22,12 +16,18 @@ import {
   STABLE_FEED,
   signatureKey,
   sumsKey,
-} from './keys.js';
-import { latestOf, warningsOfLatest } from './latest.js';
+} from '../release/index-keys.js';
+import { FILES } from '../release/layout.js';
+import type { Publication, PublishedCopy, PublishedFile } from '../release/publish/publication.js';
+import type { ReleaseSources } from '../release/sources/sources.js';
+import type { ChannelRule } from '../release/version.js';
+import { renderFeed } from './feed.js';
+import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
+import { renderPage } from './html/page.js';
+import { renderIndexJson, renderLatestJson } from './index-json.js';
+import { joinPieces } from './join.js';
 import type { Forge } from './links.js';
 import { linesOf, renderListedFile } from './listing.js';
-import { allReleases, CHANNELS, type Release, type ReleaseIndex } from './model.js';
-import { garageRules, ownRules } from './rules.js';
 import { renderSums } from './sums.js';
 
 export interface IndexOptions {

@@ -1,5 +1,11 @@
+import {
+  allReleases,
+  type Channel,
+  type Release,
+  type ReleaseFile,
+  type ReleaseIndex,
+} from '../release/catalog/model.js';
 import { pathOfKey } from './links.js';
-import { allReleases, type Channel, type Release, type ReleaseFile, type ReleaseIndex } from './model.js';
 import { platformName } from './platform.js';
 
 /** Of the shape of these files. */

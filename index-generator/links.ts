@@ -1,4 +1,4 @@
-import { encodePath } from '../cache/object-store/http/encode.js';
+import { encodePath } from '../lib/http/encode.js';
 
 /** Where the sources of a project are. */
 export interface Forge {

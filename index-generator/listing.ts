@@ -1,5 +1,5 @@
 import { FILES } from '../release/layout.js';
-import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '../release/sources.js';
+import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '../release/sources/sources.js';
 
 /**
  * Reads what `aws s3 ls --recursive` prints of a bucket. Whatever is in it, there is no failure: the refresh of a page must not

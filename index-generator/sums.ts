@@ -1,4 +1,4 @@
-import type { Release } from './model.js';
+import type { Release } from '../release/catalog/model.js';
 
 /** `SHA256SUMS`: what `sha256sum -c` takes in a copy of `_releases/<version>/`. Nothing where no hash is known. */
 export function renderSums({ targets }: Release): string | undefined {

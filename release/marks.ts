@@ -1,11 +1,11 @@
-import type { ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
+import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
-import { PROMOTION_PLACE, PRUNING_PLACE } from './document-places.js';
-import type { Promotion, Pruning } from './documents.js';
+import type { Promotion, Pruning } from './documents/kinds.js';
+import { PROMOTION_PLACE, PRUNING_PLACE } from './documents/places.js';
+import { putDocument, readTrusted, type StoredDocument } from './documents/stored.js';
 import { PROMOTIONS, PRUNINGS, versionKey } from './layout.js';
-import { putDocument, readTrusted, type StoredDocument } from './stored-document.js';
 
 /** Marks hide a version: what is being made of another, and what will be deleted. */
 

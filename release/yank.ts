@@ -1,16 +1,16 @@
-import { listObjects, type ObjectStore } from '../cache/object-store/object-store.js';
 import { CarportError } from '../lib/errors.js';
+import { listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
-import { noRelease } from './candidate.js';
-import { YANK_PLACE } from './document-places.js';
-import { FRAGMENT_LIMITS, toReleaseTime, type Yank } from './documents.js';
-import { type Doubt, isSigned } from './doubt.js';
+import { type Doubt, isSigned } from './documents/doubt.js';
+import { FRAGMENT_LIMITS, toReleaseTime, type Yank } from './documents/kinds.js';
+import { YANK_PLACE } from './documents/places.js';
+import { putDocument, readTrusted } from './documents/stored.js';
 import { FILES, FRAGMENTS, versionKey, YANKS } from './layout.js';
-import { readLedger } from './ledger.js';
-import { refuseLosses } from './lost-signatures.js';
-import { believedOf } from './remembered.js';
-import { putDocument, readTrusted } from './stored-document.js';
+import { refuseLosses } from './publish/lost-signatures.js';
+import { noRelease } from './sources/candidate.js';
+import { readLedger } from './sources/ledger.js';
+import { believedOf } from './sources/remembered.js';
 import { isVersion } from './version.js';
 
 export interface UnyankRequest {

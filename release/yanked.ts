@@ -1,6 +1,6 @@
-import type { Yank } from './documents.js';
+import type { Yank } from './documents/kinds.js';
 import { YANKS } from './layout.js';
-import type { Found, ReleaseSources } from './sources.js';
+import type { Found, ReleaseSources } from './sources/sources.js';
 
 /** What was said last of whether a version should be used. */
 export interface SaidOfVersion {

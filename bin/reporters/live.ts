@@ -1,4 +1,4 @@
-import type { Output } from '../context.js';
+import type { Output } from '../cli/context.js';
 import { type Progress, progressText } from './progress.js';
 
 /** Ten times a second at most. */

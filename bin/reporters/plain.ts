@@ -1,5 +1,5 @@
-import type { Output } from '../context.js';
-import { formatBytes } from '../terminal.js';
+import type { Output } from '../cli/context.js';
+import { formatBytes } from '../cli/terminal.js';
 import { type Progress, progressText } from './progress.js';
 
 const INTERVAL_MS = 10_000;

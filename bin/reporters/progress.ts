@@ -1,5 +1,5 @@
 import type { Verb, WorkEvent } from '../../lib/events.js';
-import { formatBytes, formatSeconds } from '../terminal.js';
+import { formatBytes, formatSeconds } from '../cli/terminal.js';
 
 /** What shows how far a transfer has come. */
 export interface Progress {

@@ -1,8 +1,8 @@
 import { CarportError } from '../../lib/errors.js';
 import type { Emit, WorkEvent } from '../../lib/events.js';
-import { type CommonOptions, type Context, say, writeJsonLine } from '../context.js';
-import { printable } from '../printable.js';
-import { count, formatBytes } from '../terminal.js';
+import { type CommonOptions, type Context, say, writeJsonLine } from '../cli/context.js';
+import { printable } from '../cli/printable.js';
+import { count, formatBytes } from '../cli/terminal.js';
 import { createLiveProgress } from './live.js';
 import { createPlainProgress } from './plain.js';
 import type { Progress, ProgressState } from './progress.js';

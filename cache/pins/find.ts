@@ -1,6 +1,6 @@
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
-import type { ObjectStore } from '../object-store/object-store.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { isSigned, judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
 import type { Pin, PinValue } from './pin.js';
 import { readPin } from './pins.js';

@@ -1,13 +1,13 @@
 import pLimit from 'p-limit';
 import { CarportError, type ErrorCode, insteadOf } from '../../lib/errors.js';
 import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { readNarInfo } from '../binary-cache.js';
 import { fromFirstThatCan } from '../fallback.js';
 import { findPath } from '../find-path.js';
 import { requireNar } from '../nars.js';
-import type { ObjectStore } from '../object-store/object-store.js';
 import { hasAllSignatures } from '../signatures.js';
 import type { PinValue } from './pin.js';
 

@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { isHashPart, isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
+import { isKey } from '../../lib/object-store/object-store.js';
 import { parseStrictJson } from '../../lib/strict-json.js';
-import { isKey } from '../object-store/object-store.js';
 
 /** What a pin's name stood for from some time on. */
 export interface PinValue {

@@ -1,5 +1,5 @@
 import { CarportError } from '../../lib/errors.js';
-import { listObjects, type ObjectStore } from '../object-store/object-store.js';
+import { listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { PIN_LIMITS, type Pin, parsePin, renderPin } from './pin.js';
 
 const DIRECTORY = 'carport/pins/';

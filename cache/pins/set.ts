@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { CarportError } from '../../lib/errors.js';
 import { encodeNix32 } from '../../lib/nix/base32.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { signText } from '../../lib/signing/signature.js';
 import { withOwnKeys } from '../../lib/signing/trust.js';
-import type { ObjectStore } from '../object-store/object-store.js';
 import { isSigned, judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
 import { notSignedBy } from './paths.js';
 import { isPinName, PIN_LIMITS, type Pin, type PinValue, pinMessage, renderPin, toValue } from './pin.js';

@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import { type NarSizes, requireNar } from '../nars.js';
-import type { ObjectStore } from '../object-store/object-store.js';
 import { listNarsIfCheaper } from '../presence.js';
 import type { PullPlan } from './plan.js';
 

@@ -5,14 +5,14 @@ import { makePrivateDirectory, type PrivateDirectory } from '../../lib/filesyste
 import { createTemporaryNames } from '../../lib/filesystem/temporary.js';
 import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
+import { openFileStore } from '../../lib/object-store/file.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
-import { checkCacheDirectory, importIntoNix, makeNixRoot, wasCollected } from '../../lib/store/nix-import.js';
-import { keepNixPin, nixPins } from '../../lib/store/nix-pins.js';
-import { checkReplaceable } from '../../lib/store/out-links.js';
+import { checkCacheDirectory, importIntoNix, makeNixRoot, wasCollected } from '../../lib/store/nix/import.js';
+import { keepNixPin, nixPins } from '../../lib/store/nix/pins.js';
+import { checkReplaceable } from '../../lib/store/own/out-links.js';
 import type { Store } from '../../lib/store/store.js';
 import { narInfoKey, writeCacheInfo, writeNarInfo } from '../binary-cache.js';
-import { openFileStore } from '../object-store/file.js';
-import type { ObjectStore } from '../object-store/object-store.js';
 import type { PathReceiver, PullTarget } from './target.js';
 
 /** Bytes of NARs that wait for Nix, roughly: then it takes them in, so that temporary space is not needed for all. */

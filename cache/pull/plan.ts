@@ -4,12 +4,12 @@ import type { Emit } from '../../lib/events.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Store } from '../../lib/store/store.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
 import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
 import { type FoundPath, findPath } from '../find-path.js';
-import type { ObjectStore } from '../object-store/object-store.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;

@@ -1,14 +1,14 @@
 import type { PathInfo } from '../../lib/nix/narinfo.js';
-import { withStoreWrite } from '../../lib/store/activity.js';
-import { realPathIn } from '../../lib/store/layout.js';
-import { makeOutLink } from '../../lib/store/out-links.js';
+import { withStoreWrite } from '../../lib/store/own/activity.js';
+import { realPathIn } from '../../lib/store/own/layout.js';
+import { makeOutLink } from '../../lib/store/own/out-links.js';
 import {
   createStoreWriter,
   type OwnStore,
   type StoreWriter,
   withoutDamagedMetadata,
-} from '../../lib/store/own-store.js';
-import { type PulledPin, writePulledPin } from '../../lib/store/pulled-pins.js';
+} from '../../lib/store/own/own-store.js';
+import { type PulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
 import type { Store } from '../../lib/store/store.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 

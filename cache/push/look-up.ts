@@ -1,10 +1,10 @@
 import { CarportError } from '../../lib/errors.js';
 import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { readNarInfo } from '../binary-cache.js';
 import { narFault } from '../nars.js';
-import type { ObjectStore } from '../object-store/object-store.js';
 import { hasAllSignatures, saySame } from '../signatures.js';
 
 /** What a cache has of a path. */

@@ -1,6 +1,6 @@
 import { CarportError } from '../../lib/errors.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { checkStoreDir, readCacheInfo, writeCacheInfo } from '../binary-cache.js';
-import type { ObjectStore } from '../object-store/object-store.js';
 import type { PushPlan } from './plan.js';
 import { recordSkips } from './skips.js';
 

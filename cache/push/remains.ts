@@ -1,6 +1,6 @@
 import { CarportError } from '../../lib/errors.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { listHashParts } from '../binary-cache.js';
-import type { ObjectStore } from '../object-store/object-store.js';
 import { mayNotList } from '../presence.js';
 
 /** Narinfos where there is no `nix-cache-info`: of a cache that was erased in part, say. */

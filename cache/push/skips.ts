@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../object-store/object-store.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
 
 /**
  * Names of keys whose paths some push has left out of this cache. A narinfo does not vouch for those paths. There is an

@@ -1,4 +1,4 @@
-import type { ReleaseFile } from '../model.js';
+import type { ReleaseFile } from '../../release/catalog/model.js';
 
 /** What to type to fetch a file, and to check it when its hash is known. `url` has no quotes in it. */
 export function fetchCommand(file: ReleaseFile, url: string): string {

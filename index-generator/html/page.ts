@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../keys.js';
-import { latestOf } from '../latest.js';
+import { latestOf } from '../../release/catalog/latest.js';
+import { allReleases, type Channel, type Release, type ReleaseIndex } from '../../release/catalog/model.js';
+import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../../release/index-keys.js';
 import type { Forge } from '../links.js';
 import { type Markup, markup, markupOf } from '../markup.js';
-import { allReleases, type Channel, type Release, type ReleaseIndex } from '../model.js';
 import { type ReleaseOptions, releaseArticle } from './release.js';
 import { script } from './script.js';
 import { style } from './style.js';

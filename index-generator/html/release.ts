@@ -1,8 +1,8 @@
 import { formatBytes } from '../../lib/format-bytes.js';
-import { signatureKey, sumsKey } from '../keys.js';
+import type { Release, ReleaseFile, ReleaseTarget } from '../../release/catalog/model.js';
+import { signatureKey, sumsKey } from '../../release/index-keys.js';
 import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '../links.js';
 import { type Markup, markup } from '../markup.js';
-import type { Release, ReleaseFile, ReleaseTarget } from '../model.js';
 import { comparePlatforms, platformName } from '../platform.js';
 import { hasSums } from '../sums.js';
 import { fetchCommand, isSha256, verifyCommand } from './command.js';

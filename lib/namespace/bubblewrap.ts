@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { CarportError } from '../errors.js';
+import { findProgram } from '../process/find-program.js';
 import { rawBytes } from '../raw-text.js';
-import { findProgram } from './find-program.js';
 import { NO_SHIELD, type Shield } from './shield.js';
 
 /** How to start bubblewrap: options go through a file descriptor, since a command line is shown to everybody. */

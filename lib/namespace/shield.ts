@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { findProgram } from './find-program.js';
+import { findProgram } from '../process/find-program.js';
 
 /**
  * bubblewrap stays beside the command to wait for it, and the command ends when it does. A terminal, `timeout` and shells

@@ -7,7 +7,7 @@ import type { PublicKey } from '../signing/key.js';
 import { fingerprint, signersOf } from '../signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../signing/trust.js';
 import type { WorkerPool } from '../workers/pool.js';
-import { createStoreWriter, type OwnStore, type StoreWriter } from './own-store.js';
+import { createStoreWriter, type OwnStore, type StoreWriter } from './own/own-store.js';
 
 export interface ImportOptions {
   readonly store: OwnStore;

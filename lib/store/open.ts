@@ -1,9 +1,9 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CarportError } from '../errors.js';
-import { defaultStoreRoot } from './layout.js';
-import { openNixStore } from './nix-store.js';
-import { type OwnStore, openOwnStore } from './own-store.js';
+import { openNixStore } from './nix/store.js';
+import { defaultStoreRoot } from './own/layout.js';
+import { type OwnStore, openOwnStore } from './own/own-store.js';
 import type { Store } from './store.js';
 import { uniteStores } from './union-store.js';
 

@@ -1,6 +1,6 @@
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { openFileStore } from '#cache/object-store/file.js';
+import { openFileStore } from '#lib/object-store/file.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
 import { LEDGER_KEY } from '#release/layout.js';
 import { killCount, killOften } from '../support/kill.js';

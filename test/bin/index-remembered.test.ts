@@ -1,9 +1,9 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { openFileStore } from '#cache/object-store/file.js';
+import { openFileStore } from '#lib/object-store/file.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
 import { LEDGER_KEY } from '#release/layout.js';
-import { readLedger, renderLedger } from '#release/ledger.js';
+import { readLedger, renderLedger } from '#release/sources/ledger.js';
 import { hashesIn, putRelease } from '../support/releases.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
 

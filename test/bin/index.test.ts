@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { loadSecretKeys } from '#bin/keys.js';
-import { PROMOTION, YANK } from '#release/documents.js';
+import { loadSecretKeys } from '#bin/settings/keys.js';
+import { PROMOTION, YANK } from '#release/documents/kinds.js';
 import { PROMOTIONS, versionKey, YANKS } from '#release/layout.js';
 import { listed, listedRelease, listingOfYears } from '../index-generator/listings.js';
 import { measuring, readMeasured } from '../support/measure.js';

@@ -1,8 +1,8 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { openFileStore } from '#cache/object-store/file.js';
 import { parsePin, pinMessage, renderPin } from '#cache/pins/pin.js';
 import { signClosures } from '#cache/signatures.js';
+import { openFileStore } from '#lib/object-store/file.js';
 import { parseSecretKey } from '#lib/signing/key.js';
 import { signText } from '#lib/signing/signature.js';
 import { useSampleCache } from '../support/sample-cache.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { showOn } from '#bin/program-output.js';
+import { showOn } from '#bin/cli/program-output.js';
 import { renderSecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
 import { fakeContext } from '../support/context.js';
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
-import { type Fragment, PROMOTION, PRUNING, YANK } from '#release/documents.js';
+import { type Fragment, PROMOTION, PRUNING, YANK } from '#release/documents/kinds.js';
 import { FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
 import { putDocument, putRelease, TEST_TARGET, type TestRelease } from '../support/releases.js';
 import { CARPORT, type KeyFile, useSandbox } from '../support/sandbox.js';

@@ -1,8 +1,8 @@
 import { readFile, utimes } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { openFileStore } from '#cache/object-store/file.js';
+import { openFileStore } from '#lib/object-store/file.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
-import { PRUNING, toReleaseTime } from '#release/documents.js';
+import { PRUNING, toReleaseTime } from '#release/documents/kinds.js';
 import { FILES, PRUNINGS, versionKey } from '#release/layout.js';
 import { killCount, killOften } from '../support/kill.js';
 import { hashesIn, putDocument, putRelease, TEST_TARGET } from '../support/releases.js';

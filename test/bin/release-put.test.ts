@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { appendFile, chmod, mkdir, readdir, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CASES } from '../release/environments.js';
+import { CASES } from '../release/ci/environments.js';
 import { killCount, killOften } from '../support/kill.js';
 import { measuring, readMeasured } from '../support/measure.js';
 import { nginxMissing, startNginx } from '../support/nginx.js';

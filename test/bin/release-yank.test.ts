@@ -1,12 +1,12 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { loadSecretKey } from '#bin/keys.js';
-import { openFileStore } from '#cache/object-store/file.js';
+import { loadSecretKey } from '#bin/settings/keys.js';
+import { openFileStore } from '#lib/object-store/file.js';
 import { renderPublicKey, type SecretKey } from '#lib/signing/key.js';
-import { YANK } from '#release/documents.js';
+import { YANK } from '#release/documents/kinds.js';
 import { fileKey, versionKey, YANKS } from '#release/layout.js';
-import { readSources, trusted } from '#release/sources.js';
+import { readSources, trusted } from '#release/sources/sources.js';
 import { hashesIn, latestStable, putDocument, putRelease } from '../support/releases.js';
 import { sampleKey } from '../support/samples.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';

@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { execa, type Options } from 'execa';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openOwnStore } from '#lib/store/own-store.js';
-import { writePulledPin } from '#lib/store/pulled-pins.js';
+import { openOwnStore } from '#lib/store/own/own-store.js';
+import { writePulledPin } from '#lib/store/own/pulled-pins.js';
 import {
   createHostNix,
   createToolStore,

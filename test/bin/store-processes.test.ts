@@ -3,7 +3,7 @@ import { readdir, readlink, rm } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { renderPublicKey } from '#lib/signing/key.js';
-import { openOwnStore } from '#lib/store/own-store.js';
+import { openOwnStore } from '#lib/store/own/own-store.js';
 import { killCount, killOften } from '../support/kill.js';
 import { createAdder, noise, sampleKey } from '../support/samples.js';
 import { CARPORT, removeAll, useSandbox } from '../support/sandbox.js';

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
+import { EXIT_CODES } from '#bin/cli/exit-code.js';
 import { COMMANDS } from '#bin/commands.js';
-import { EXIT_CODES } from '#bin/exit-code.js';
 import { createWholeProgram } from '#bin/program.js';
 import { fakeContext } from '../support/context.js';
 import { useSandbox } from '../support/sandbox.js';

@@ -13,10 +13,10 @@ import {
   writeNar,
   writeNarInfo,
 } from '#cache/binary-cache.js';
-import { openFileStore } from '#cache/object-store/file.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { type NarInfo, renderNarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
+import { openFileStore } from '#lib/object-store/file.js';
 import { nodePath } from '../support/arbitraries.js';
 import { expectError } from '../support/errors.js';
 import { useSandbox } from '../support/sandbox.js';

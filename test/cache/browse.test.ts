@@ -1,10 +1,10 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listCachedPath, readCachedFile } from '#cache/browse.js';
-import { openFileStore } from '#cache/object-store/file.js';
 import { renderListing } from '#lib/nix/nar/listing.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
+import { openFileStore } from '#lib/object-store/file.js';
 import { createAdder, noise } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
 import { createTransfers, narInfosOf, type Transfers } from '../support/transfers.js';

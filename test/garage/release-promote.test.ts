@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
-import { loadSecretKey } from '#bin/keys.js';
-import { listObjects, type ObjectStore } from '#cache/object-store/object-store.js';
+import { loadSecretKey } from '#bin/settings/keys.js';
 import { openCache } from '#cache/open.js';
+import { listObjects, type ObjectStore } from '#lib/object-store/object-store.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import { fileKey, fragmentKey, PROMOTIONS, versionKey } from '#release/layout.js';
 import { openBucket, type TestBucket } from '../support/bucket.js';

@@ -1,13 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
-import type { ObjectStore } from '#cache/object-store/object-store.js';
 import { openCache } from '#cache/open.js';
-import { buildReleaseIndex } from '#index-generator/build.js';
-import { ownRules } from '#index-generator/rules.js';
+import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
-import { toReleaseTime } from '#release/documents.js';
+import { buildReleaseIndex } from '#release/catalog/build.js';
+import { ownRules } from '#release/catalog/rules.js';
+import { toReleaseTime } from '#release/documents/kinds.js';
 import { PRUNINGS } from '#release/layout.js';
-import { type PruneRequest, planPrune, prune } from '#release/prune.js';
+import { type PruneRequest, planPrune, prune } from '#release/prune/prune.js';
 import { channelRule } from '#release/version.js';
 import { describeWithGarage, useGarage } from '../support/garage.js';
 import { useGarageRuns } from '../support/garage-runs.js';

@@ -6,7 +6,7 @@ import { openCache } from '#cache/open.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
 import { signPath } from '#lib/signing/signature.js';
-import { openOwnStore } from '#lib/store/own-store.js';
+import { openOwnStore } from '#lib/store/own/own-store.js';
 import { createWorkerPool } from '#lib/workers/pool.js';
 import { openBucket } from '../support/bucket.js';
 import { writeTree } from '../support/files.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { renderFeed } from '#index-generator/feed.js';
-import { allReleases, type Release } from '#index-generator/model.js';
+import { allReleases, type Release } from '#release/catalog/model.js';
 import { describeWithChromium, useChromium } from '../support/chromium.js';
 import { fullIndex, HOSTILE_NAMES, releaseOf, SHA256, TARGETS, targetOf } from './html-samples.js';
 

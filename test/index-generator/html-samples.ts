@@ -1,4 +1,4 @@
-import type { Channel, Release, ReleaseFile, ReleaseIndex, ReleaseTarget } from '#index-generator/model.js';
+import type { Channel, Release, ReleaseFile, ReleaseIndex, ReleaseTarget } from '#release/catalog/model.js';
 
 /** A release with one file for each target. */
 export function releaseOf(

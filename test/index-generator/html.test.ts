@@ -8,10 +8,10 @@ import { describe, expect, it } from 'vitest';
 import { fetchCommand } from '#index-generator/html/command.js';
 import { type PageOptions, renderPage } from '#index-generator/html/page.js';
 import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '#index-generator/links.js';
-import type { Release, ReleaseIndex } from '#index-generator/model.js';
 import { comparePlatforms, platformName } from '#index-generator/platform.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
 import { minisignKey, renderMinisignKey } from '#lib/signing/minisign.js';
+import type { Release, ReleaseIndex } from '#release/catalog/model.js';
 import { useDirectory } from '../support/files.js';
 import {
   COMMIT,

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildReleaseIndex } from '#index-generator/build.js';
-import { entryOf } from '#index-generator/entry.js';
 import { readListing } from '#index-generator/listing.js';
-import type { Release } from '#index-generator/model.js';
-import { compareText, compareVersions } from '#index-generator/order.js';
-import { ownRules } from '#index-generator/rules.js';
+import { buildReleaseIndex } from '#release/catalog/build.js';
+import { entryOf } from '#release/catalog/entry.js';
+import type { Release } from '#release/catalog/model.js';
+import { compareText, compareVersions } from '#release/catalog/order.js';
+import { ownRules } from '#release/catalog/rules.js';
 import { listed, listedRelease, listingOfYears, TARGETS } from './listings.js';
 import { allOf, fileOf, makeIndexOf } from './publications.js';
 

@@ -1,9 +1,9 @@
 import { type IndexOptions, makeIndex } from '#index-generator/index-files.js';
 import { readListing } from '#index-generator/listing.js';
-import type { Fragment, Promotion, Pruning, Yank } from '#release/documents.js';
+import type { Fragment, Promotion, Pruning, Yank } from '#release/documents/kinds.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
-import type { Publication, PublishedCopy, PublishedFile } from '#release/publication.js';
-import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '#release/sources.js';
+import type { Publication, PublishedCopy, PublishedFile } from '#release/publish/publication.js';
+import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '#release/sources/sources.js';
 
 /** The index of what `aws s3 ls --recursive` printed. */
 export function makeIndexOf(listing: string, options: IndexOptions = {}): Publication {

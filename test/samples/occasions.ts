@@ -1,4 +1,4 @@
-import { CASES, COMMIT } from '../release/environments.js';
+import { CASES, COMMIT } from '../release/ci/environments.js';
 import type { SAMPLES } from './pipelines.js';
 
 /** What happens to the project of the samples, as each CI system tells it to jobs. */

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import zstd from 'zstd-napi/binding.js';
-import { exitCodeOf } from '#bin/exit-code.js';
+import { exitCodeOf } from '#bin/cli/exit-code.js';
 import type { CarportError } from '#lib/errors.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { type NarInfo, renderNarInfo } from '#lib/nix/narinfo.js';

@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { exitCodeOf } from '#bin/exit-code.js';
+import { exitCodeOf } from '#bin/cli/exit-code.js';
 import { CarportError } from '#lib/errors.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { renderPublicKey } from '#lib/signing/key.js';

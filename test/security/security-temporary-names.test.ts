@@ -12,9 +12,9 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { createSpool } from '#cache/object-store/spool.js';
 import { makePrivateDirectory } from '#lib/filesystem/private-directory.js';
 import { removeLeftovers, removeTree } from '#lib/filesystem/temporary.js';
+import { createSpool } from '#lib/object-store/spool.js';
 import { asOrdinaryUser, useDirectory } from '../support/files.js';
 import { deadPid, nameBy } from '../support/leftovers.js';
 import { describeWithPeer } from '../support/peers.js';

@@ -1,5 +1,5 @@
 import { Readable, Writable } from 'node:stream';
-import type { Context, Output } from '#bin/context.js';
+import type { Context, Output } from '#bin/cli/context.js';
 
 /** A stream that keeps what is written to it. */
 type Recorder = Output & { text(): string };

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { afterEach } from 'vitest';
 import { parseCacheUrl } from '#cache/cache-url.js';
-import { createHttpClient, type HttpClientOptions } from '#cache/object-store/http/client.js';
-import { openUploadRecords } from '#cache/object-store/s3/upload-records.js';
-import { openS3Store, type S3Store } from '#cache/object-store/s3.js';
+import { createHttpClient, type HttpClientOptions } from '#lib/http/client.js';
+import { openUploadRecords } from '#lib/object-store/s3/upload-records.js';
+import { openS3Store, type S3Store } from '#lib/object-store/s3.js';
 import { useDirectory } from './files.js';
 import { answerWith, readRequest, useHttpServers } from './http-server.js';
 

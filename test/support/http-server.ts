@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { afterEach } from 'vitest';
-import type { HttpRequest } from '#cache/object-store/http/transport.js';
+import type { HttpRequest } from '#lib/http/transport.js';
 
 export interface HttpServer {
   /** `http://127.0.0.1:PORT/`. */

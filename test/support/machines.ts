@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { chmod, copyFile, mkdir, realpath, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { addToStore } from '#lib/store/add.js';
-import { openOwnStore } from '#lib/store/own-store.js';
+import { addToStore } from '#lib/store/own/add.js';
+import { openOwnStore } from '#lib/store/own/own-store.js';
 import { createWorkerPool } from '#lib/workers/pool.js';
 import { writeFiles } from './samples.js';
 

@@ -1,4 +1,4 @@
-import type { ListOptions, ObjectStore } from '#cache/object-store/object-store.js';
+import type { ListOptions, ObjectStore } from '#lib/object-store/object-store.js';
 
 /** A store of keys that have no content, as a bucket would list them; tells how many pages were asked for. */
 export function createKeyStore(keys: readonly string[], pageSize = 1000) {

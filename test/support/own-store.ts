@@ -3,10 +3,10 @@ import { makeContentAddressedPath, renderContentAddress } from '#lib/nix/content
 import { hashBytes } from '#lib/nix/hash.js';
 import type { PathInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { createClaimNames } from '#lib/store/claims.js';
-import { infoFile } from '#lib/store/layout.js';
-import { renderMetadata } from '#lib/store/metadata.js';
-import { createStoreWriter, type OwnStore, type StoreWriter } from '#lib/store/own-store.js';
+import { createClaimNames } from '#lib/store/own/claims.js';
+import { infoFile } from '#lib/store/own/layout.js';
+import { renderMetadata } from '#lib/store/own/metadata.js';
+import { createStoreWriter, type OwnStore, type StoreWriter } from '#lib/store/own/own-store.js';
 import type { WorkerPool } from '#lib/workers/pool.js';
 import { writeTree } from './files.js';
 import { naiveNar, type Tree } from './nar.js';

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { ObjectStore } from '#cache/object-store/object-store.js';
 import { encodeNix32 } from '#lib/nix/base32.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { type PathInfo, renderNarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
+import type { ObjectStore } from '#lib/object-store/object-store.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import { signPath } from '#lib/signing/signature.js';
 

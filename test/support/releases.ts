@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import type * as v from 'valibot';
-import { openFileStore } from '#cache/object-store/file.js';
-import { listObjects, type ObjectStore } from '#cache/object-store/object-store.js';
 import { makeIndex } from '#index-generator/index-files.js';
+import { openFileStore } from '#lib/object-store/file.js';
+import { listObjects, type ObjectStore } from '#lib/object-store/object-store.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import type { TrustPolicy } from '#lib/signing/trust.js';
-import { FRAGMENT, type Fragment } from '#release/documents.js';
+import { FRAGMENT, type Fragment } from '#release/documents/kinds.js';
+import { type DocumentKind, type DocumentOf, renderDocument } from '#release/documents/signed-document.js';
 import { fileKey, fragmentKey } from '#release/layout.js';
-import { type DocumentKind, type DocumentOf, renderDocument } from '#release/signed-document.js';
-import { readSources } from '#release/sources.js';
+import { readSources } from '#release/sources/sources.js';
 
 /** One target of a release for tests. */
 export interface TestRelease {

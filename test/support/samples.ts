@@ -2,8 +2,8 @@ import { chmod, copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'n
 import { dirname, join } from 'node:path';
 import type { PathInfo } from '#lib/nix/narinfo.js';
 import { type SecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
-import { addToStore } from '#lib/store/add.js';
-import { openOwnStore } from '#lib/store/own-store.js';
+import { addToStore } from '#lib/store/own/add.js';
+import { openOwnStore } from '#lib/store/own/own-store.js';
 import { createWorkerPool } from '#lib/workers/pool.js';
 
 /** Files of a tree by path: text or bytes, `executable` text, or a symlink. */

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listHashParts, narKey, readNarInfo } from '#cache/binary-cache.js';
-import { openFileStore } from '#cache/object-store/file.js';
 import { orderCaches, planPull } from '#cache/pull/plan.js';
 import { pull } from '#cache/pull/pull.js';
 import { createOwnTarget } from '#cache/pull/target.js';
@@ -13,9 +12,10 @@ import type { WorkEvent } from '#lib/events.js';
 import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
+import { openFileStore } from '#lib/object-store/file.js';
 import type { PublicKey, SecretKey } from '#lib/signing/key.js';
 import { runtimeClosure } from '#lib/store/closure.js';
-import { openOwnStore } from '#lib/store/own-store.js';
+import { openOwnStore } from '#lib/store/own/own-store.js';
 import { createWorkerPool } from '#lib/workers/pool.js';
 
 export interface PushOfSamples {

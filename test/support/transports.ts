@@ -1,4 +1,4 @@
-import type { HttpRequest, HttpResponse, Transport } from '#cache/object-store/http/transport.js';
+import type { HttpRequest, HttpResponse, Transport } from '#lib/http/transport.js';
 
 export interface FakeAnswer {
   readonly status?: number;

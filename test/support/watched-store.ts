@@ -1,4 +1,4 @@
-import type { ListOptions, ObjectStore } from '#cache/object-store/object-store.js';
+import type { ListOptions, ObjectStore } from '#lib/object-store/object-store.js';
 
 /** A request to a store: `put releases/index.json`. */
 export type StoreCall = `${'read' | 'put' | 'copy' | 'remove' | 'list'} ${string}`;

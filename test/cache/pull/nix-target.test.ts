@@ -5,7 +5,7 @@ import { createNixTarget } from '#cache/pull/nix-target.js';
 import type { PathReceiver, PullTarget } from '#cache/pull/target.js';
 import { topologicalOrder } from '#lib/nix/closure.js';
 import type { PathInfo } from '#lib/nix/narinfo.js';
-import { openNixStore } from '#lib/store/nix-store.js';
+import { openNixStore } from '#lib/store/nix/store.js';
 import type { Store } from '#lib/store/store.js';
 import { createNixStore, describeWithNix, type NixStore } from '../../support/nix.js';
 import { usePool } from '../../support/pool.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildClosure } from '#lib/store/build-closure.js';
 import { runtimeClosure } from '#lib/store/closure.js';
-import { openNixStore } from '#lib/store/nix-store.js';
+import { openNixStore } from '#lib/store/nix/store.js';
 import type { Store } from '#lib/store/store.js';
 import { createNixStore, describeWithNix, type NixStore } from '../../support/nix.js';
 

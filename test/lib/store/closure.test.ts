@@ -6,7 +6,7 @@ import type { Derivation, DerivationOutput } from '#lib/nix/derivation/derivatio
 import type { PathInfo } from '#lib/nix/narinfo.js';
 import { buildClosure } from '#lib/store/build-closure.js';
 import { noClosure, runtimeClosure } from '#lib/store/closure.js';
-import { type OwnStore, openOwnStore } from '#lib/store/own-store.js';
+import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
 import { fileOf, useDirectory, writeTree } from '../../support/files.js';
 import { infoOf, metadataOf, placeTree, writerOf } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';

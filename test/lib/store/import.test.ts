@@ -9,7 +9,7 @@ import type { PathInfo } from '#lib/nix/narinfo.js';
 import { type SecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
 import { signPath } from '#lib/signing/signature.js';
 import { importPaths } from '#lib/store/import.js';
-import { type OwnStore, openOwnStore } from '#lib/store/own-store.js';
+import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
 import { stream, useDirectory } from '../../support/files.js';
 import { FILE_TOKENS, narOf, narString } from '../../support/nar.js';
 import { writerOf } from '../../support/own-store.js';

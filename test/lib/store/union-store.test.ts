@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { PathInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { type OwnStore, openOwnStore } from '#lib/store/own-store.js';
+import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
 import { uniteStores } from '#lib/store/union-store.js';
 import { fileOf, useDirectory } from '../../support/files.js';
 import { infoOf, placeTree, writerOf } from '../../support/own-store.js';

@@ -1,0 +1,43 @@
+import { text } from 'node:stream/consumers';
+import { CarportError } from '../../lib/errors.js';
+import { hashPartOf, isHashPart } from '../../lib/nix/store-path.js';
+import { resolveStorePath } from '../../lib/store/resolve.js';
+import type { Store } from '../../lib/store/store.js';
+import type { Context } from '../cli/context.js';
+
+/** The store paths that the arguments mean, each once; `-` stands for a list on stdin. */
+export async function resolvePaths(
+  whats: readonly string[],
+  store: Pick<Store, 'storeDir' | 'realStoreDirs'>,
+  context: Context,
+): Promise<readonly string[]> {
+  const words = await expandStdin(whats, context);
+  return [...new Set(await Promise.all(words.map((what) => resolveStorePath(what, store))))];
+}
+
+/** The same for what need not be here: hash parts alone will do, too. */
+export async function resolveHashParts(
+  whats: readonly string[],
+  store: Pick<Store, 'storeDir' | 'realStoreDirs'>,
+  context: Context,
+): Promise<readonly string[]> {
+  const words = await expandStdin(whats, context);
+  return [...new Set(await Promise.all(words.map((what) => resolveHashPart(what, store))))];
+}
+
+/** The hash part of what need not be here: a store path, its base name or hash part, or a link to it. */
+export async function resolveHashPart(what: string, store: Pick<Store, 'storeDir' | 'realStoreDirs'>): Promise<string> {
+  return isHashPart(what) ? what : hashPartOf(await resolveStorePath(what, store));
+}
+
+/** Puts the lines of stdin in place of `-`. */
+export async function expandStdin(whats: readonly string[], context: Context): Promise<readonly string[]> {
+  if (!whats.includes('-')) return whats;
+  const lines = (await text(context.stdin)).split('\n').map((line) => line.trim());
+  const listed = lines.filter((line) => line !== '');
+  const words = whats.flatMap((what) => (what === '-' ? listed : [what]));
+  if (words.length === 0) {
+    throw new CarportError('E_USAGE', 'there is no path on stdin', { hint: 'give one path a line, or name paths' });
+  }
+  return words;
+}

@@ -1,0 +1,142 @@
+import { listHashParts, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
+import { listCachedPath, readCachedFile } from '../../cache/browse.js';
+import { findPath } from '../../cache/find-path.js';
+import { listNars, type NarFault, narFault } from '../../cache/nars.js';
+import { CarportError } from '../../lib/errors.js';
+import { findInListing, renderListing } from '../../lib/nix/nar/listing.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { DEFAULT_STORE_DIR, hashPartOf, isHashPart, isStoreBaseName } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../cli/context.js';
+import { count } from '../cli/terminal.js';
+import { createLister, listingEvents } from '../scripts/nar-lister.js';
+import { parseTrustedKeys } from '../settings/keys.js';
+import { infoJson, rows, useCache } from './common.js';
+
+const READS_AT_ONCE = 64;
+
+export interface CatOptions extends CommonOptions {
+  readonly allowUnsigned?: boolean;
+}
+
+export async function showInfo(text: string, options: CommonOptions, context: Context): Promise<void> {
+  await useCache(text, options, context, async ({ objects }) => {
+    const info = await requireCacheInfo(objects);
+    // A web server does not tell what it has.
+    const held = objects.list ? await whatIsIn(objects) : undefined;
+    const { paths = null, narSize = null, fileSize = null, fault, faults = 0 } = held ?? {};
+    const shown = { url: objects.url, ...infoJson(info), paths, narSize, fileSize };
+    if (options.json) await writeJson(context.stdout, shown);
+    else await writeLines(context.stdout, rows(shown));
+    if (fault) throw incomplete(objects, fault, faults, paths ?? 0);
+  });
+}
+
+interface Held {
+  readonly paths: number;
+  readonly narSize: number;
+  readonly fileSize: number;
+  /** The first path whose NAR is not as its narinfo says. */
+  readonly fault?: Look | undefined;
+  /** How many there are. */
+  readonly faults: number;
+}
+
+/** What is known of the NAR of a path. */
+interface Look {
+  readonly path: string;
+  readonly fault: NarFault | undefined;
+}
+
+/** Sums up a cache. The NARs are listed first: what is pushed after that is asked for, one by one. */
+async function whatIsIn(objects: ObjectStore): Promise<Held> {
+  const nars = await listNars(objects);
+  const look = async (info: NarInfo) => ({ info, fault: await narFault(objects, info, nars) });
+  let [paths, narSize, fileSize, faults] = [0, 0, 0, 0];
+  let first: Look | undefined;
+  for await (const { info, fault } of narInfos(objects, look)) {
+    paths++;
+    narSize += info.narSize;
+    fileSize += info.fileSize ?? 0;
+    if (fault === undefined) continue;
+    faults++;
+    first ??= { path: info.path, fault };
+  }
+  return { paths, narSize, fileSize, fault: first, faults };
+}
+
+function incomplete({ url }: ObjectStore, { path, fault }: Look, faults: number, paths: number): CarportError {
+  const more = faults > 1 ? ` and of ${count(faults - 1, 'other path')}` : '';
+  const code = fault === 'missing' ? 'E_NOT_FOUND' : 'E_INTEGRITY';
+  return new CarportError(code, `\`${url}\` lacks the NAR of \`${path}\`${more}, of ${count(paths, 'path')}`, {
+    cause: new Error(fault === 'missing' ? 'it is not there' : 'it has not the size that its narinfo says'),
+    hint: 'the cache is not complete: push these paths again with `--check-all`, from where they are',
+  });
+}
+
+export async function listPaths(text: string, options: CommonOptions, context: Context): Promise<void> {
+  await useCache(text, options, context, async ({ objects }) => {
+    await requireCacheInfo(objects);
+    const paths: string[] = [];
+    for await (const path of narInfos(objects, (info) => info.path)) paths.push(path);
+    paths.sort();
+    if (options.json) await writeJson(context.stdout, { paths });
+    else await writeLines(context.stdout, paths);
+  });
+}
+
+export async function listFiles(text: string, path: string, options: CommonOptions, context: Context): Promise<void> {
+  const { hashPart, inner } = parseInnerPath(path);
+  const node = await useCache(text, options, context, async ({ objects }) => {
+    const info = await readNarInfo(objects, hashPart);
+    if (info && (await narFault(objects, info))) {
+      note(context, options, `warning: the NAR of \`${info.path}\` is not in \`${objects.url}\`, or not whole`);
+    }
+    const found = info && findInListing(await listCachedPath(objects, info), inner);
+    if (found) return found;
+    throw new CarportError('E_NOT_FOUND', `\`${path}\` is not in \`${objects.url}\``);
+  });
+  if (options.json) return write(context.stdout, `${renderListing(node)}\n`);
+  const lister = createLister(context.stdout.isTTY === true);
+  const lines = [...listingEvents(node)].map(lister).filter((line) => line !== undefined);
+  await write(context.stdout, Buffer.concat(lines));
+}
+
+export async function cat(text: string, path: string, options: CatOptions, context: Context): Promise<void> {
+  const { hashPart, inner } = parseInnerPath(path);
+  await useCache(text, options, context, async ({ objects }, settings) => {
+    const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
+    const { storeDir } = await requireCacheInfo(objects);
+    const { info } = await findPath([objects], { hashPart, path: undefined, storeDir }, trust, () => undefined);
+    for await (const bytes of readCachedFile(objects, info, inner)) await write(context.stdout, Uint8Array.from(bytes));
+  });
+}
+
+/** Each narinfo, as `use` makes it; many are read at a time. */
+async function* narInfos<T>(objects: ObjectStore, use: (info: NarInfo) => Promise<T> | T): AsyncGenerator<T> {
+  let batch: string[] = [];
+  const readOne = async (hashPart: string) => {
+    const info = await readNarInfo(objects, hashPart);
+    return info ? [await use(info)] : [];
+  };
+  async function* read(): AsyncGenerator<T> {
+    const hashParts = batch;
+    batch = [];
+    for (const used of await Promise.all(hashParts.map(readOne))) yield* used;
+  }
+  for await (const hashPart of listHashParts(objects)) {
+    batch.push(hashPart);
+    if (batch.length >= READS_AT_ONCE) yield* read();
+  }
+  yield* read();
+}
+
+/** `/nix/store/HASH-NAME/bin/hello`, `HASH-NAME/bin/hello` or `HASH/bin/hello`. */
+function parseInnerPath(text: string): { readonly hashPart: string; readonly inner: string } {
+  const relative = text.startsWith(`${DEFAULT_STORE_DIR}/`) ? text.slice(DEFAULT_STORE_DIR.length + 1) : text;
+  const [name = '', ...inner] = relative.split('/');
+  if (isHashPart(name)) return { hashPart: name, inner: inner.filter((part) => part !== '').join('/') };
+  if (isStoreBaseName(name))
+    return { hashPart: hashPartOf(name), inner: inner.filter((part) => part !== '').join('/') };
+  throw new CarportError('E_USAGE', `\`${text}\` is not a store path or a path in one`);
+}

@@ -1,0 +1,153 @@
+import { basename } from 'node:path';
+import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo } from '../../cache/binary-cache.js';
+import type { CacheLocation } from '../../cache/cache-location.js';
+import { erase, planErase } from '../../cache/erase.js';
+import type { OpenCache } from '../../cache/open.js';
+import { refuseRemains } from '../../cache/push/remains.js';
+import { CarportError } from '../../lib/errors.js';
+import type { CacheInfo } from '../../lib/nix/cache-info.js';
+import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
+import type { Bucket } from '../../lib/object-store/s3/bucket.js';
+import { renderPublicKey } from '../../lib/signing/key.js';
+import { confirmByName } from '../cli/confirm.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { count, formatBytes } from '../cli/terminal.js';
+import { loadSecretKeys } from '../settings/keys.js';
+import { infoJson, rows, useCache } from './common.js';
+
+export interface CacheCommandOptions extends CommonOptions {
+  readonly priority?: number;
+  readonly wantMassQuery?: boolean;
+  /** Serve the bucket as a website, or stop that. */
+  readonly public?: boolean;
+}
+
+export interface EraseOptions extends CommonOptions {
+  readonly yes?: boolean;
+  readonly dryRun?: boolean;
+}
+
+export async function init(text: string, options: CacheCommandOptions, context: Context): Promise<void> {
+  await useCache(text, options, context, async (cache, settings) => {
+    const { url, objects, bucket } = cache;
+    const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
+    checkPublic(cache, options);
+    if (bucket) {
+      const { abortOldUploads, ensureBucket } = await bucketSettings();
+      if (await ensureBucket(bucket))
+        note(context, options, `made the bucket \`${bucket.name}\`; on Garage only this key knows it by that name`);
+      const refusal = await abortOldUploads(bucket);
+      if (refusal)
+        note(context, options, `note: uploads that nobody finishes stay in the bucket, since ${refusal.message}`);
+    }
+    const { created, info } = await changeCacheInfo(cache, options);
+    await changePublic(cache, options);
+    const publicKeys = keys.map(({ publicKey }) => renderPublicKey(publicKey));
+    if (options.json) {
+      return writeJson(context.stdout, { url: objects.url, created, ...infoJson(info), publicKeys });
+    }
+    note(context, options, `${created ? 'made' : 'changed'} the cache; these lines are for \`nix.conf\`:`);
+    await writeLines(context.stdout, [
+      `extra-substituters = ${objects.url}`,
+      ...(publicKeys.length > 0 ? [`extra-trusted-public-keys = ${publicKeys.join(' ')}`] : []),
+    ]);
+    if (bucket) note(context, options, await readersWithoutKey(bucket));
+  });
+}
+
+async function readersWithoutKey(bucket: Bucket): Promise<string> {
+  const { isPublic } = await (await bucketSettings()).readBucketSettings(bucket);
+  if (isPublic === null)
+    return 'who has no access key cannot read it, unless the server lets everybody: see its manual';
+  return isPublic === false
+    ? 'who has no access key, or a Nix without S3, cannot read it: `--public` serves it as a website'
+    : "who has no access key, or a Nix without S3, reads the bucket's website over `https://`";
+}
+
+/** Shows what is set on a cache, after changing what the options say. */
+export async function config(text: string, options: CacheCommandOptions, context: Context): Promise<void> {
+  await useCache(text, options, context, async (cache) => {
+    checkPublic(cache, options);
+    const changes = [options.priority, options.wantMassQuery].some((value) => value !== undefined);
+    const before = await requireCacheInfo(cache.objects);
+    // What the server may refuse goes first: then nothing is changed.
+    await changePublic(cache, options);
+    const info = changes ? (await changeCacheInfo(cache, options)).info : before;
+    const { location } = cache.url;
+    const prefix = location.kind === 's3' && location.prefix !== '' ? `${location.prefix}/` : '';
+    const ofBucket = cache.bucket && (await (await bucketSettings()).readBucketSettings(cache.bucket, prefix));
+    const shown = { url: cache.objects.url, ...infoJson(info), ...ofBucket };
+    if (ofBucket?.expiresObjects) {
+      note(
+        context,
+        options,
+        'warning: a lifecycle rule of the bucket removes objects by their age, which breaks closures',
+      );
+    }
+    if (ofBucket && Object.values(ofBucket).includes(null))
+      note(context, options, 'note: `-` is not known: the server does not have it, or the key may not see it');
+    if (options.json) return writeJson(context.stdout, shown);
+    await writeLines(context.stdout, rows(shown));
+  });
+}
+
+export async function eraseCache(text: string, options: EraseOptions, context: Context): Promise<void> {
+  await useCache(text, options, context, async ({ url, objects }) => {
+    const plan = await planErase(objects);
+    const others =
+      plan.others > 0
+        ? `; ${count(plan.others, 'object')} that ${plan.others === 1 ? 'is no part of it stays' : 'are no part of it stay'}`
+        : '';
+    note(
+      context,
+      options,
+      `\`${objects.url}\`: ${count(plan.keys.length, 'object')} of the cache (${formatBytes(plan.size)})${others}`,
+    );
+    if (options.dryRun) {
+      return options.json ? writeJson(context.stdout, { ...plan }) : writeLines(context.stdout, plan.keys);
+    }
+    const name = nameOf(url.location);
+    if (plan.keys.length > 0 && !options.yes) await confirmByName(name, context);
+    await erase(objects, plan, (removed) => note(context, options, `removed ${removed} of ${plan.keys.length}`));
+    if (options.json)
+      await writeJson(context.stdout, { url: objects.url, removed: plan.keys.length, others: plan.others });
+  });
+}
+
+/** What a person calls the place: the bucket with the directory in it, or the last part of a path. */
+function nameOf(location: CacheLocation): string {
+  if (location.kind === 's3') return [location.bucket, location.prefix].filter((part) => part !== '').join('/');
+  return location.kind === 'file' ? basename(location.root) : location.url.host;
+}
+
+/** Loads the AWS SDK. */
+function bucketSettings() {
+  return import('../../lib/object-store/s3/bucket-settings.js');
+}
+
+async function changeCacheInfo({ url, objects }: OpenCache, options: CacheCommandOptions) {
+  const before = await readCacheInfo(objects);
+  if (before) checkStoreDir(objects, before.storeDir, DEFAULT_STORE_DIR);
+  else await refuseRemains(objects);
+  const priority = options.priority ?? url.priority ?? before?.priority;
+  const wantMassQuery = options.wantMassQuery ?? url.wantMassQuery ?? before?.wantMassQuery;
+  const info: CacheInfo = {
+    storeDir: DEFAULT_STORE_DIR,
+    ...(priority !== undefined && { priority }),
+    ...(wantMassQuery !== undefined && { wantMassQuery }),
+  };
+  await writeCacheInfo(objects, info);
+  return { created: before === undefined, info };
+}
+
+async function changePublic({ bucket }: OpenCache, options: CacheCommandOptions): Promise<void> {
+  if (bucket && options.public !== undefined) await (await bucketSettings()).setPublic(bucket, options.public);
+}
+
+/** Before anything is changed. */
+function checkPublic({ objects, bucket }: OpenCache, options: CacheCommandOptions): void {
+  if (bucket || options.public === undefined) return;
+  throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` is not a bucket`, {
+    hint: 'only `s3://` caches can be made public; leave `--public` out',
+  });
+}

@@ -1,0 +1,93 @@
+import type { Readable, Writable } from 'node:stream';
+import { CarportError } from '../../lib/errors.js';
+import { printableLine } from './printable.js';
+import { redact, redactField, redactWords } from './redact.js';
+
+/** A stream for output, which may be a terminal. */
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+
+/** What a command may touch of the process that runs it. */
+export interface Context {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stdin: Readable;
+  /** Data. */
+  readonly stdout: Output;
+  /** Words for people. */
+  readonly stderr: Output;
+  /** What comes after `--`, for commands that run another. */
+  readonly operands?: readonly string[];
+}
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: number;
+}
+
+/** Nobody reads what is printed any more (`carport … | head`): no reason to complain, and none to go on printing. */
+export class OutputClosed extends Error {}
+
+/** Why a stream can't be written to any more. */
+const failures = new WeakMap<Output, NodeJS.ErrnoException>();
+
+/** Remembers what goes wrong with a stream, instead of ending the process. */
+export function watchOutput(output: Output): void {
+  output.on('error', (error) => failures.set(output, error));
+}
+
+/**
+ * Writes data as it is: files, archives and what was in them must not change. Everything else goes through the functions
+ * below, which let no secret out.
+ *
+ * Waits until the stream can take more. Throws `OutputClosed`, or what went wrong with the stream.
+ */
+export async function write(output: Output, data: string | Uint8Array): Promise<void> {
+  throwFailure(output);
+  if (output.write(data)) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      for (const event of ['drain', 'error', 'close']) output.off(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'error', 'close']) output.once(event, done);
+  });
+  throwFailure(output);
+}
+
+/** Waits until all that was written is out. Throws as `write` does. */
+export async function flush(output: Output): Promise<void> {
+  await new Promise<void>((resolve) => output.write('', () => resolve()));
+  throwFailure(output);
+}
+
+function throwFailure(output: Output): void {
+  const error = failures.get(output);
+  if (error?.code === 'EPIPE') throw new OutputClosed();
+  if (error) throw new CarportError('E_IO', 'the output cannot be written', { cause: error });
+}
+
+/** Says something to people; that nobody listens must not stop the work. */
+export function say(context: Context, text: string): void {
+  if (!failures.has(context.stderr)) context.stderr.write(redactWords(text));
+}
+
+/** Writes one a line. */
+export async function writeLines(output: Output, lines: Iterable<string>): Promise<void> {
+  await write(output, redact([...lines].map((line) => `${line}\n`).join('')));
+}
+
+/** Writes one JSON document, with the version of its shape. */
+export async function writeJson(output: Output, value: object): Promise<void> {
+  await write(output, `${JSON.stringify({ version: 1, ...value }, redactField, 2)}\n`);
+}
+
+/** Writes one document of many, in one line, and waits for nobody. */
+export function writeJsonLine(output: Output, value: object): void {
+  output.write(`${JSON.stringify({ version: 1, ...value }, redactField)}\n`);
+}
+
+/** Says something to people in one line, unless they asked for quiet. */
+export function note(context: Context, options: CommonOptions, message: string): void {
+  if (!options.quiet) say(context, `${printableLine(message)}\n`);
+}

@@ -1,0 +1,39 @@
+import { CarportError } from '../../lib/errors.js';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Cleaning up takes no longer: what a server does not let be removed in this time stays for a later run. */
+const CLEAN_UP_MS = 8_000;
+
+/**
+ * Does work that cleans up behind itself when it fails. The first interrupt calls `stop`, which makes the work fail, or
+ * is left behind if it goes on; the second ends the process at once.
+ */
+export async function interruptible<T>(stop: () => void, work: () => Promise<T>): Promise<T> {
+  let interrupted: NodeJS.Signals | undefined;
+  let giveUp = () => {};
+  const left = new Promise<never>((_, reject) => {
+    giveUp = () => reject(new Error('what was under way did not end'));
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (interrupted) process.exit(130);
+    interrupted = signal;
+    timer = setTimeout(giveUp, CLEAN_UP_MS);
+    stop();
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  try {
+    const result = await Promise.race([work(), left]);
+    if (!interrupted) return result;
+    throw new Error('it was done before it could be stopped');
+  } catch (cause) {
+    if (!interrupted || (cause instanceof CarportError && cause.code === 'E_INTERRUPTED')) throw cause;
+    throw new CarportError('E_INTERRUPTED', `stopped by ${interrupted}`, {
+      hint: 'run the same command again: it does what is left',
+    });
+  } finally {
+    clearTimeout(timer);
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+  }
+}

@@ -1,0 +1,144 @@
+import { checkStoreDir, requireCacheInfo } from '../../cache/binary-cache.js';
+import { cacheClosure } from '../../cache/closure.js';
+import { CarportError } from '../../lib/errors.js';
+import { type PathGraph, referencesIn, shortestChain, topologicalOrder } from '../../lib/nix/closure.js';
+import { closureSizes } from '../../lib/nix/closure-sizes.js';
+import { formatHash } from '../../lib/nix/hash.js';
+import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
+import type { BuildClosureGaps, OutputOfDerivation } from '../../lib/store/build-closure.js';
+import { resolveStorePath } from '../../lib/store/resolve.js';
+import { openLocalPaths, resolveLocalPaths } from '../arguments/local-paths.js';
+import { resolveHashParts } from '../arguments/paths.js';
+import { settingsOf } from '../cli/command.js';
+import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../cli/context.js';
+import { printable } from '../cli/printable.js';
+import { formatBytes } from '../cli/terminal.js';
+import { withCache } from '../cli/with-caches.js';
+import { closureOf, closureWarnings } from './select.js';
+
+export interface ClosureCommandOptions extends CommonOptions {
+  readonly build?: boolean;
+  readonly toolchainOnly?: boolean;
+  readonly from?: readonly string[];
+  readonly tree?: boolean;
+  readonly why?: string;
+  readonly sizes?: boolean;
+}
+
+/** A closure, and how to read further path arguments. */
+interface Found extends Partial<BuildClosureGaps> {
+  readonly graph: PathGraph;
+  readonly roots: readonly string[];
+  resolve(what: string): Promise<string>;
+}
+
+export async function run(whats: readonly string[], options: ClosureCommandOptions, context: Context): Promise<void> {
+  if ([options.tree, options.why, options.sizes].filter(Boolean).length > 1) {
+    throw new CarportError('E_USAGE', '`--tree`, `--why` and `--sizes` exclude each other');
+  }
+  const found = await (options.from ? findInCache(whats, options, context) : findInStore(whats, options, context));
+  for (const { message } of closureWarnings(found, options)) say(context, `${printable(`warning: ${message}`)}\n`);
+  if (options.why !== undefined) return printChain(found, options.why, options, context);
+  if (options.json) return printJson(found, context);
+  if (options.tree) return writeLines(context.stdout, treeLines(found.graph, found.roots));
+  if (options.sizes) {
+    note(context, options, ['own', 'closure', 'added'].map((title) => title.padStart(10)).join('  '));
+    return writeLines(context.stdout, sizeLines(found));
+  }
+  await writeLines(
+    context.stdout,
+    topologicalOrder(found.graph).map(({ path }) => path),
+  );
+}
+
+async function findInStore(whats: readonly string[], options: ClosureCommandOptions, context: Context): Promise<Found> {
+  const settings = await settingsOf({ ...options, from: undefined }, context);
+  const here = await openLocalPaths(settings, context);
+  const { store } = here;
+  const roots = await resolveLocalPaths(whats, here, context);
+  const kind = options.build || options.toolchainOnly ? 'build' : 'runtime';
+  const closure = await closureOf({ ...options, closure: kind }, store, roots);
+  return { ...closure, roots, resolve: (what) => resolveStorePath(what, store) };
+}
+
+async function findInCache(whats: readonly string[], options: ClosureCommandOptions, context: Context): Promise<Found> {
+  if (options.build || options.toolchainOnly) {
+    throw new CarportError('E_UNSUPPORTED', 'build closures are those of a store: leave `--from` out');
+  }
+  const settings = await settingsOf({ ...options, from: undefined }, context);
+  const warn = (message: string) => note(context, options, `warning: ${message}`);
+  return withCache(options.from![0]!, { context, settings, warn }, async ({ objects }) => {
+    const { storeDir } = await requireCacheInfo(objects);
+    checkStoreDir(objects, storeDir, DEFAULT_STORE_DIR);
+    const store = { storeDir, realStoreDirs: [] };
+    const hashParts = await resolveHashParts(whats, store, context);
+    const { graph, roots } = await cacheClosure(objects, hashParts);
+    return { graph, roots, resolve: (what) => resolveStorePath(what, store) };
+  });
+}
+
+async function printChain(found: Found, why: string, options: CommonOptions, context: Context): Promise<void> {
+  const target = await found.resolve(why);
+  const chain = shortestChain(found.graph, found.roots, target);
+  if (chain === undefined) throw new CarportError('E_NOT_FOUND', `\`${target}\` is not in the closure`);
+  if (options.json) await writeJson(context.stdout, { chain });
+  else {
+    await writeLines(
+      context.stdout,
+      chain.map((path, depth) => `${'  '.repeat(depth)}${path}`),
+    );
+  }
+}
+
+async function printJson(
+  { graph, roots, missingOutputs = [], missingDerivers = [], neededOutputs = [] }: Found,
+  context: Context,
+): Promise<void> {
+  const sizes = new Map(closureSizes(graph, roots).map((size) => [size.path, size]));
+  const paths = topologicalOrder(graph).map(({ path, narHash, narSize, references, deriver, signatures, ca }) => ({
+    path,
+    narHash: formatHash(narHash, 'sri'),
+    narSize,
+    closureSize: sizes.get(path)!.closure,
+    addedSize: sizes.get(path)!.added,
+    references,
+    deriver: deriver ?? null,
+    ca: ca ?? null,
+    signatures,
+  }));
+  const jsonOf = (outputs: readonly OutputOfDerivation[]) =>
+    outputs.map((each) => ({ ...each, path: each.path ?? null }));
+  await writeJson(context.stdout, {
+    ...{ roots, paths, missingOutputs: jsonOf(missingOutputs) },
+    missingDerivers: missingDerivers.map((missing) => ({ ...missing, deriver: missing.deriver ?? null })),
+    neededOutputs: jsonOf(neededOutputs),
+  });
+}
+
+/** Each path with what it refers to below it; what was shown before is marked and not shown again. */
+function treeLines(graph: PathGraph, roots: readonly string[]): readonly string[] {
+  const lines: string[] = [];
+  const shown = new Set<string>();
+  const stack = roots.map((path) => ({ path, prefix: '', branch: '' })).reverse();
+  for (let node = stack.pop(); node; node = stack.pop()) {
+    const children = referencesIn(graph, node.path);
+    const again = shown.has(node.path) && children.length > 0;
+    shown.add(node.path);
+    lines.push(`${node.prefix}${node.branch}${node.path}${again ? ' [above]' : ''}`);
+    if (again) continue;
+    const indent = node.branch === '' ? '' : node.branch.startsWith('+') ? '|   ' : '    ';
+    const prefix = node.prefix + indent;
+    const last = children.length - 1;
+    stack.push(...children.map((path, at) => ({ path, prefix, branch: at === last ? '`-- ' : '+-- ' })).reverse());
+  }
+  return lines;
+}
+
+function sizeLines({ graph, roots }: Found): readonly string[] {
+  return closureSizes(graph, roots).map(({ path, own, closure, added }) =>
+    [own, closure, added]
+      .map((size) => formatBytes(size).padStart(10))
+      .concat(path)
+      .join('  '),
+  );
+}

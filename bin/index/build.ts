@@ -1,0 +1,111 @@
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { type IndexOptions, makeIndex } from '../../index-generator/index-files.js';
+import { readListing } from '../../index-generator/listing.js';
+import { CarportError } from '../../lib/errors.js';
+import { openFileStore } from '../../lib/object-store/file.js';
+import { listObjects } from '../../lib/object-store/object-store.js';
+import { writeIndexDirectory } from '../../release/publish/directory.js';
+import { isSignatureOf, refuseLostIndex } from '../../release/publish/lost-signatures.js';
+import type { Publication } from '../../release/publish/publication.js';
+import { type ReleaseSources, readSources } from '../../release/sources/sources.js';
+import { settingsOf } from '../cli/command.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { openSource } from '../cli/source.js';
+import { count } from '../cli/terminal.js';
+import { sayWarnings } from '../cli/warnings.js';
+import { tellRemembered, withRemembered } from '../release/remembered-settings.js';
+import { indexOptionsOf, type ReleaseTrust, releaseTrustOf } from '../release/settings.js';
+import { cachesOf, requireCache } from '../settings/places.js';
+import type { Settings } from '../settings/settings.js';
+import type { IndexCommandOptions } from './publish.js';
+
+export interface BuildIndexOptions extends IndexCommandOptions {
+  readonly fromListing?: string;
+  readonly from?: readonly string[];
+  readonly out: string;
+}
+
+/** Removed files that are named. */
+const NAMED = 20;
+
+export async function build(options: BuildIndexOptions, context: Context): Promise<void> {
+  const { out } = options;
+  const settings = await settingsOf({ ...options }, context);
+  const trust = await releaseTrustOf(settings, options);
+  const made = await makePublication(options, settings, trust, context);
+  const { publication } = made;
+  if (publication.releases === 0 && !options.allowEmpty) {
+    sayWarnings(context, publication.warnings);
+    throw noRelease(options);
+  }
+  const lost = await refuseLosses(options, made, trust);
+  const warnings = [...lost, ...publication.warnings];
+  sayWarnings(context, warnings);
+  if (made.remembered !== undefined) note(context, options, made.remembered);
+  const { written, unchanged, removed } = await writeIndexDirectory(out, publication);
+  if (options.json) return writeJson(context.stdout, { written, unchanged, removed, warnings });
+  if (unchanged.length > 0) note(context, options, `unchanged: ${count(unchanged.length, 'file')}`);
+  for (const path of removed.slice(0, NAMED)) note(context, options, `removed: ${path}`);
+  if (removed.length > NAMED) note(context, options, `and ${removed.length - NAMED} more`);
+  await writeLines(context.stdout, written);
+}
+
+interface MadeIndex {
+  readonly sources: ReleaseSources;
+  readonly publication: Publication;
+  /** What a ledger has said. */
+  readonly remembered?: string;
+}
+
+async function makePublication(
+  options: BuildIndexOptions,
+  settings: Settings,
+  { keys, policy }: ReleaseTrust,
+  context: Context,
+): Promise<MadeIndex> {
+  const { fromListing, from, compat } = options;
+  if (fromListing !== undefined && from !== undefined) {
+    throw new CarportError('E_USAGE', '`--from-listing` and `--from` say different things', {
+      hint: 'give one of them: an index is of one bucket',
+    });
+  }
+  const optionsOf = (used: Settings): IndexOptions => ({ ...indexOptionsOf(used, keys), ...(compat && { compat }) });
+  const given = optionsOf(settings);
+  if (fromListing !== undefined) {
+    const listing = await text(await openSource(fromListing, context));
+    const sources = readListing(listing);
+    return { sources, publication: makeIndex(sources, { ...given, ...(compat && { listing }) }) };
+  }
+  const url = cachesOf(settings.from)[0] ?? requireCache(settings.to, 'from');
+  const warn = (message: string) => note(context, options, `warning: ${message}`);
+  // Not loaded for a listing, which is large and needs the memory.
+  const { withCache } = await import('../cli/with-caches.js');
+  const sources = await withCache(url, { context, settings, warn }, ({ objects }) => readSources(objects, policy));
+  const used = withRemembered(settings, sources.project);
+  const remembered = tellRemembered(used);
+  return { sources, publication: makeIndex(sources, optionsOf(used)), ...(remembered !== undefined && { remembered }) };
+}
+
+/** As `index publish` does it, where a signed index is there already; what to warn of otherwise. */
+async function refuseLosses(
+  { out }: BuildIndexOptions,
+  { sources, publication }: MadeIndex,
+  trust: ReleaseTrust,
+): Promise<readonly string[]> {
+  const objects = openFileStore(resolve(out));
+  const signatures: { readonly key: string }[] = [];
+  for await (const each of listObjects(objects, { prefix: 'releases/', recursive: true })) {
+    if (isSignatureOf(publication, each.key)) signatures.push(each);
+  }
+  if (signatures.length === 0) return [];
+  const index = { objects, where: out, signatures, sources };
+  return refuseLostIndex(index, trust, 'makes the index without them');
+}
+
+function noRelease({ fromListing }: BuildIndexOptions): CarportError {
+  const where = fromListing === undefined ? 'the bucket' : 'the listing';
+  return new CarportError('E_NOT_FOUND', `${where} has no release: no file is at \`_releases/VERSION/TARGET/FILE\``, {
+    hint: `look whether it is the right one; \`--allow-empty\` makes an index without releases`,
+  });
+}

@@ -1,0 +1,95 @@
+import { makeIndex } from '../../index-generator/index-files.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { FEED, STABLE_FEED } from '../../release/index-keys.js';
+import type { Publication } from '../../release/publish/publication.js';
+import { publishIndex } from '../../release/publish/publish.js';
+import type { ReleaseSources } from '../../release/sources/sources.js';
+import { settingsOf } from '../cli/command.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { sayWarnings } from '../cli/warnings.js';
+import { withCache } from '../cli/with-caches.js';
+import {
+  projectOf,
+  type RememberedKey,
+  requireForgotten,
+  tellRemembered,
+  withRemembered,
+} from '../release/remembered-settings.js';
+import { checkIndexSettings, indexOptionsOf, releaseTrustOf, signingOf } from '../release/settings.js';
+import { requireCache } from '../settings/places.js';
+import { type Settings, singleValue } from '../settings/settings.js';
+
+/** Options of commands that make an index. */
+export interface IndexCommandOptions extends CommonOptions {
+  readonly allowUnsigned?: boolean;
+  readonly allowEmpty?: boolean;
+  readonly allowLostSignatures?: boolean;
+  readonly compat?: 'garage';
+}
+
+export interface PublishIndexOptions extends IndexCommandOptions {
+  readonly dryRun?: boolean;
+  readonly forget?: readonly RememberedKey[];
+}
+
+interface MadeIndex extends Publication {
+  /** The settings, with what is remembered. */
+  readonly used: Settings;
+}
+
+/** Removed keys that are named. */
+const NAMED = 20;
+
+export async function publish(options: PublishIndexOptions, context: Context): Promise<void> {
+  const { allowUnsigned = false, allowEmpty = false, dryRun = false, compat, forget = [] } = options;
+  const settings = await settingsOf({ ...options }, context);
+  const to = requireCache(settings.to);
+  const trustOf = dryRun ? releaseTrustOf : signingOf;
+  const { keys, policy, allowLost } = await trustOf(settings, options);
+  requireForgotten(settings, forget);
+  checkIndexSettings(settings);
+  const tell = (message: string) => note(context, options, message);
+  const dropFeeds = forget.includes('base-url');
+  const knowsKey = keys.length > 0 || allowUnsigned;
+  if (!knowsKey) tell('no key is given: this leaves signatures out');
+  const make = (sources: ReleaseSources): MadeIndex => {
+    const used = withRemembered(settings, sources.project, forget);
+    const indexOptions = { ...indexOptionsOf(used, keys), dropFeeds, ...(compat && { compat }) };
+    const publication = { ...makeIndex(sources, indexOptions), project: projectOf(used), used };
+    return knowsKey ? publication : withoutSignatures(publication);
+  };
+  const use = { settings, context, warn: (message: string) => tell(`warning: ${message}`) };
+  await withCache(to, use, async ({ objects }) => {
+    const { publication, ...published } = await publishIndex(objects, make, {
+      policy,
+      keys,
+      allowEmpty,
+      dryRun,
+      allowLost,
+    });
+    const { used } = publication;
+    const remembered = tellRemembered(used);
+    if (remembered !== undefined) tell(remembered);
+    if (singleValue(used['base-url']) === undefined) tell(await tellNoAddress(objects, dropFeeds));
+    sayWarnings(context, published.warnings);
+    if (options.json) return writeJson(context.stdout, { ...published, dryRun });
+    const { written, removed } = published;
+    for (const key of removed.slice(0, NAMED)) tell(`${dryRun ? 'to be removed' : 'removed'}: ${key}`);
+    if (removed.length > NAMED) tell(`and ${removed.length - NAMED} more`);
+    if (written.length + removed.length === 0) tell('nothing has changed');
+    else if (dryRun) tell('nothing was changed: this is a dry run');
+    await writeLines(context.stdout, written);
+  });
+}
+
+async function tellNoAddress(objects: ObjectStore, dropFeeds: boolean): Promise<string> {
+  const needed = 'no address is set for users: give `--base-url URL`, and there are commands on the page, and feeds';
+  const sizes = dropFeeds ? [] : await Promise.all([FEED, STABLE_FEED].map((key) => objects.size(key)));
+  const areThere = sizes.some((size) => size !== undefined);
+  return areThere ? `${needed}; those that are there stay as they are, and \`--forget base-url\` removes them` : needed;
+}
+
+/** For a dry run that has no key: those that are there stay. */
+function withoutSignatures(publication: MadeIndex): MadeIndex {
+  return { ...publication, owns: (key) => !key.endsWith('.minisig') && publication.owns(key) };
+}

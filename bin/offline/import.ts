@@ -1,0 +1,90 @@
+import { stat } from 'node:fs/promises';
+import { CarportError } from '../../lib/errors.js';
+import type { PathInfo } from '../../lib/nix/narinfo.js';
+import { importPaths } from '../../lib/store/import.js';
+import { NIX, openStoreForWriting } from '../../lib/store/open.js';
+import { withStoreWrite } from '../../lib/store/own/activity.js';
+import { realPathIn } from '../../lib/store/own/layout.js';
+import { makeOutLink, prepareOutLinks } from '../../lib/store/own/out-links.js';
+import { settingsOf } from '../cli/command.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { interruptible } from '../cli/interrupt.js';
+import { openSource } from '../cli/source.js';
+import { count, formatBytes } from '../cli/terminal.js';
+import { withPool } from '../cli/with-pool.js';
+import { parseTrustedKeys } from '../settings/keys.js';
+import { storeOf } from '../settings/places.js';
+
+export interface ImportCommandOptions extends CommonOptions {
+  readonly allowUnsigned?: boolean;
+  readonly outLink?: string;
+}
+
+export async function run(file: string, options: ImportCommandOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const selection = storeOf(settings.store);
+  if (selection === NIX) {
+    throw new CarportError('E_USAGE', "`--store nix`: `carport import` is for carport's own store", {
+      hint: 'the system’s Nix takes the same stream, and checks no signature: `nix-store --import < FILE`',
+    });
+  }
+  const store = openStoreForWriting(selection, context.env);
+  const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
+  await checkNotDirectory(file);
+  checkNotTerminal(file, context);
+  const links = await prepareOutLinks(options.outLink, (link, path) =>
+    makeOutLink(store, link, realPathIn(store.layout, path)),
+  );
+
+  const stop = new AbortController();
+  const infos: PathInfo[] = [];
+  try {
+    const work = async () => {
+      await withPool(settings.jobs, (pool) =>
+        interruptible(
+          () => stop.abort(),
+          async () => {
+            const source = await openSource(file, context, stop.signal);
+            for await (const info of importPaths(source, { store, pool, trust })) infos.push(info);
+          },
+        ),
+      );
+      await links.make(rootsOf(infos));
+    };
+    await withStoreWrite(store, work, { onWait: (message) => note(context, options, message) });
+  } catch (error) {
+    // What is registered stays.
+    if (infos.length > 0) await print(infos, options, context).catch(() => undefined);
+    throw error;
+  }
+  await print(infos, options, context);
+  const narSize = infos.reduce((sum, info) => sum + info.narSize, 0);
+  if (!options.json) note(context, options, `imported ${count(infos.length, 'path')} (${formatBytes(narSize)})`);
+}
+
+async function print(infos: readonly PathInfo[], { json }: ImportCommandOptions, { stdout }: Context): Promise<void> {
+  const paths = infos.map(({ path }) => path);
+  if (json) await writeJson(stdout, { storePaths: paths });
+  else await writeLines(stdout, paths);
+}
+
+async function checkNotDirectory(file: string): Promise<void> {
+  const stats = file === '-' ? undefined : await stat(file).catch(() => undefined);
+  if (!stats?.isDirectory()) return;
+  throw new CarportError('E_USAGE', `\`${file}\` is a directory, and no export`, {
+    hint: 'name the file that `carport export --out` wrote; `carport pull --from` takes a directory that is a cache',
+  });
+}
+
+function checkNotTerminal(file: string, { stdin }: Context): void {
+  if (file !== '-' || !('isTTY' in stdin && stdin.isTTY)) return;
+  throw new CarportError('E_USAGE', 'it is not said what to import', {
+    hint: 'carport import FILE, or carport import < FILE',
+  });
+}
+
+/** The paths to which no other refers. */
+function rootsOf(infos: readonly PathInfo[]): readonly string[] {
+  const needed = new Set(infos.flatMap(({ path, references }) => references.filter((each) => each !== path)));
+  return infos.map(({ path }) => path).filter((path) => !needed.has(path));
+}

@@ -1,0 +1,237 @@
+import { checkStoreDir, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
+import { parseCacheUrl } from '../../cache/cache-url.js';
+import { requireNar } from '../../cache/nars.js';
+import { judgeAge, judgeOrigin, type PinPolicy, type PinRefusal } from '../../cache/pins/check.js';
+import { findPin } from '../../cache/pins/find.js';
+import { createPathsJudge, type PathsJudge, type PathsRefusal } from '../../cache/pins/paths.js';
+import type { Pin, PinValue } from '../../cache/pins/pin.js';
+import { listPinNames, readPin, removePin } from '../../cache/pins/pins.js';
+import { parsePinReference } from '../../cache/pins/reference.js';
+import type { SeenPins } from '../../cache/pins/seen.js';
+import { checkPinName, checkSize, type PinSigning, previousPin, requirePinKeys, setPin } from '../../cache/pins/set.js';
+import { hasAllSignatures, signClosures } from '../../cache/signatures.js';
+import { CarportError, insteadOf } from '../../lib/errors.js';
+import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { verifyPath } from '../../lib/signing/signature.js';
+import { withOwnKeys } from '../../lib/signing/trust.js';
+import { openStoreForReading } from '../../lib/store/open.js';
+import { expandStdin, resolveHashPart } from '../arguments/paths.js';
+import { noSuchPin } from '../arguments/targets.js';
+import { settingsOf } from '../cli/command.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { printable } from '../cli/printable.js';
+import { count } from '../cli/terminal.js';
+import { cacheUse, withCache, withCaches } from '../cli/with-caches.js';
+import { loadSecretKeys } from '../settings/keys.js';
+import { cachesOf, requireCache, storeOf } from '../settings/places.js';
+import type { Setting } from '../settings/settings.js';
+import type { PinWriteOptions } from './options.js';
+import { pinPolicyOf, pinRequestOf, seenPinsOf } from './policy.js';
+
+export interface PinSetOptions extends CommonOptions, PinWriteOptions {}
+export type PinRemoveOptions = CommonOptions;
+export interface PinListOptions extends CommonOptions {
+  readonly history?: boolean;
+}
+
+export async function set(
+  name: string,
+  whats: readonly string[],
+  options: PinSetOptions,
+  context: Context,
+): Promise<void> {
+  checkPinName(name);
+  const settings = await settingsOf({ ...options }, context);
+  const to = requireCache(settings.to);
+  const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...parseCacheUrl(to).secretKeyFiles]);
+  const policy = pinPolicyOf(settings, { allowRollback: options.allowRollback === true });
+  const warn = (message: string) => note(context, options, `warning: ${message}`);
+  const signing = { keys: requirePinKeys(name, keys), policy, seen: seenPinsOf(context), warn };
+  const request = pinRequestOf(name, options);
+  const search = { policy: withOwnKeys(policy, keys), seen: signing.seen, selected: settings.store };
+  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
+    const { storeDir } = await requireCacheInfo(objects);
+    const previous = await previousPin(objects, request, signing);
+    const words = await expandStdin(whats, context);
+    const found = await Promise.all(words.map((what) => pathsOf(what, { objects, storeDir, ...search }, context)));
+    const value = {
+      storePaths: [...new Set(found.flatMap(({ storePaths }) => storePaths))],
+      derivations: [...new Set(found.flatMap(({ derivations }) => derivations))],
+    };
+    checkSize(name, value);
+    await signValue(objects, found, signing, (message) => note(context, options, message));
+    const pin = await setPin(objects, value, request, signing);
+    if (options.json) return writeJson(context.stdout, pinJson(pin));
+    const change = previous === undefined ? 'is new' : previous.since === pin.since ? 'is as it was' : 'has changed';
+    note(context, options, `\`${name}\` ${change}: ${count(value.storePaths.length, 'path')}`);
+  });
+}
+
+/** Has each key sign what it has not signed yet: a pin is signed only by keys that have signed its paths. */
+async function signValue(
+  objects: ObjectStore,
+  found: readonly FoundPaths[],
+  { keys, policy }: PinSigning,
+  tell: (message: string) => void,
+): Promise<void> {
+  const unsigned = found.flatMap(({ infos }) => infos).filter((info) => !hasAllSignatures(info, keys));
+  if (unsigned.length === 0) return;
+  const roots = [...new Set(unsigned.map(({ path }) => path))];
+  const signed = await signClosures(objects, roots, keys, withOwnKeys(policy, keys));
+  const names = keys.map((key) => `\`${key.name}\``).join(' and ');
+  tell(`signed ${count(signed.length, 'path')} in the cache: all have the signature of ${names} now`);
+}
+
+export async function remove(names: readonly string[], options: PinRemoveOptions, context: Context): Promise<void> {
+  for (const name of names) checkPinName(name);
+  const settings = await settingsOf({ ...options }, context);
+  await withCache(requireCache(settings.to), cacheUse(settings, options, context), async ({ objects }) => {
+    // All are looked for before any is removed. One that is damaged can be removed, too.
+    const pins = await Promise.all(names.map((name) => readPin(objects, name).catch(ifDamaged)));
+    const missing = names.find((_, index) => pins[index] === undefined);
+    if (missing !== undefined) throw await noSuchPin(missing, [objects]);
+    for (const name of names) await removePin(objects, name);
+    const removed = pins.filter((pin): pin is Pin => pin !== undefined && pin !== 'damaged');
+    if (options.json) return writeJson(context.stdout, { removed: names });
+    for (const { name, storePaths } of removed)
+      note(context, options, `\`${name}\` is gone; it was ${storePaths.join(' ')}`);
+  });
+}
+
+export async function list(names: readonly string[], options: PinListOptions, context: Context): Promise<void> {
+  for (const name of names) checkPinName(name);
+  const settings = await settingsOf({ ...options }, context);
+  const values = cachesOf(settings.from);
+  const urls = values.length > 0 ? values : [requireCache(settings.to, 'from')];
+  const trust = { policy: pinPolicyOf(settings, {}), seen: seenPinsOf(context) };
+  const listed = await withCaches(urls, cacheUse(settings, options, context), async (caches) => {
+    const judge = createPathsJudge(
+      caches.map(({ objects }) => objects),
+      trust.policy,
+    );
+    const look = { ...trust, judge, withHistory: options.history === true };
+    const all = await Promise.all(caches.map(({ objects }) => listOf(objects, names, look)));
+    return all.flat();
+  });
+  if (options.json) return writeJson(context.stdout, { pins: listed.map(listedJson) });
+  const showCache = urls.length > 1;
+  const text = listed.flatMap((one) => lines(one, showCache));
+  await writeLines(context.stdout, text.map(printable));
+}
+
+type State = 'good' | PinRefusal['state'] | PathsRefusal | 'damaged';
+
+interface Listed {
+  readonly name: string;
+  readonly cache: string;
+  readonly pin?: Pin;
+  readonly state: State;
+  /** Of each value of the history, where that is printed. */
+  readonly older: readonly State[];
+}
+
+interface Trust {
+  readonly policy: PinPolicy;
+  readonly seen: SeenPins;
+}
+
+interface Look extends Trust {
+  readonly judge: PathsJudge;
+  readonly withHistory: boolean;
+}
+
+/** All pins of a cache, or those of these names, which must be there. */
+async function listOf(objects: ObjectStore, names: readonly string[], how: Look): Promise<readonly Listed[]> {
+  // A typing error in the URL would look like a cache without pins.
+  await requireCacheInfo(objects);
+  const all = names.length > 0 ? names : await listPinNames(objects);
+  const listed = await Promise.all(all.map((name) => look(objects, name, how)));
+  const missing = names.find((_, index) => listed[index] === undefined);
+  if (missing !== undefined) throw await noSuchPin(missing, [objects]);
+  return listed.filter((one) => one !== undefined);
+}
+
+async function look(
+  objects: ObjectStore,
+  name: string,
+  { policy, seen, judge, withHistory }: Look,
+): Promise<Listed | undefined> {
+  const cache = objects.url;
+  const pin = await readPin(objects, name).catch(ifDamaged);
+  if (pin === undefined) return undefined;
+  if (pin === 'damaged') return { name, cache, state: 'damaged', older: [] };
+  const refusal = judgeOrigin(pin, name, policy) ?? (await judgeAge(pin, cache, policy, seen));
+  const stateOf = async (value: PinValue) => refusal?.state ?? (await judge(value)) ?? 'good';
+  const older = withHistory ? await Promise.all(pin.history.map(stateOf)) : [];
+  return { name, cache, pin, state: await stateOf(pin), older };
+}
+
+function listedJson({ pin, name, state, older, cache }: Listed) {
+  if (pin === undefined) return { name, state, cache };
+  const history = pin.history.map((value, at) => ({ ...value, ...(older[at] && { state: older[at] }) }));
+  return { ...pinJson(pin), history, state, cache };
+}
+
+function lines({ name, pin, state, older, cache }: Listed, showCache: boolean): readonly string[] {
+  const where = showCache ? `  ${cache}` : '';
+  if (pin === undefined) return [`${name}${where}  ${state}`];
+  const row = (text: string, { since, storePaths }: PinValue, verdict: State) =>
+    `${text}${where}  ${since}  ${verdict}  ${storePaths.join(' ')}`;
+  const history = older.map((verdict, at) => row(`${name}@${pin.history[at]!.since}`, pin.history[at]!, verdict));
+  return [row(name, pin, state), ...history];
+}
+
+interface Search extends Trust {
+  readonly objects: ObjectStore;
+  readonly storeDir: string;
+  readonly selected: Setting;
+}
+
+type FoundPaths = Omit<PinValue, 'since'> & { readonly infos: readonly NarInfo[] };
+
+/** What an argument means in a cache: the paths of another pin, or one path; the cache must have them, signed. */
+async function pathsOf(what: string, search: Search, context: Context): Promise<FoundPaths> {
+  const { objects, storeDir, policy, seen, selected } = search;
+  const reference = parsePinReference(what);
+  if (reference) {
+    const found = await findPin([objects], reference, policy, seen, () => undefined);
+    if (found === undefined) throw await noSuchPin(reference.name, [objects]);
+    const { storePaths, derivations } = found.value;
+    const paths = [...storePaths, ...derivations];
+    const infos = await Promise.all(paths.map((path) => requirePath(path, hashPartOf(path), search)));
+    return { storePaths, derivations, infos };
+  }
+  const store = await openStoreForReading(storeOf(selected), context.env);
+  checkStoreDir(objects, storeDir, store.storeDir);
+  const info = await requirePath(what, await resolveHashPart(what, store), search);
+  if (!isDerivationPath(info.path)) return { storePaths: [info.path], derivations: [], infos: [info] };
+  throw new CarportError('E_USAGE', `\`${info.path}\` is a derivation: its pin would not say which outputs to take`, {
+    hint: 'name its outputs, or push it with `--closure build --pin NAME`, which pins the outputs and keeps the rest',
+  });
+}
+
+/** What the cache has of a hash part, when readers would take it. */
+async function requirePath(what: string, hashPart: string, { objects, policy }: Search): Promise<NarInfo> {
+  const info = await readNarInfo(objects, hashPart);
+  if (info === undefined) {
+    throw new CarportError('E_NOT_FOUND', `\`${what}\` is not in \`${objects.url}\``, {
+      hint: 'a pin is for what the cache has: push it first, or in one go: `carport push … --pin NAME`',
+    });
+  }
+  if (verifyPath(info, policy.keys).state !== 'valid') {
+    throw new CarportError('E_SIGNATURE', `\`${info.path}\` in \`${objects.url}\` is not signed by your key`, {
+      hint: 'readers would refuse it: push it with `--secret-key` to sign it, or name the key that signed it with `--trusted-key`',
+    });
+  }
+  await requireNar(objects, info);
+  return info;
+}
+
+function pinJson({ name, id, updatedAt, expiresAt, since, storePaths, derivations, history, signatures }: Pin) {
+  return { name, id, updatedAt, expiresAt, since, storePaths, derivations, history, signatures };
+}
+
+const ifDamaged = insteadOf('E_INTEGRITY', 'damaged' as const);

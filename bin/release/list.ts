@@ -1,0 +1,183 @@
+import { releaseJson, stateOf } from '../../index-generator/index-json.js';
+import { pathOfKey } from '../../index-generator/links.js';
+import { CarportError } from '../../lib/errors.js';
+import { nearest } from '../../lib/suggestion.js';
+import { buildReleaseIndex } from '../../release/catalog/build.js';
+import { allReleases, type Release } from '../../release/catalog/model.js';
+import { ownRules } from '../../release/catalog/rules.js';
+import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../../release/layout.js';
+import { type ReleaseSources, readSources, trusted } from '../../release/sources/sources.js';
+import { type Channel, type ChannelRule, isVersion } from '../../release/version.js';
+import { settingsOf } from '../cli/command.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { printable, printableLine } from '../cli/printable.js';
+import { count, formatBytes } from '../cli/terminal.js';
+import { sayWarnings } from '../cli/warnings.js';
+import { withCache } from '../cli/with-caches.js';
+import { cachesOf, requireCache } from '../settings/places.js';
+import { withRemembered } from './remembered-settings.js';
+import { channelRuleOf, checkIndexSettings, indexOptionsOf, releaseTrustOf } from './settings.js';
+
+export interface ShowReleaseOptions extends CommonOptions {
+  readonly allowUnsigned?: boolean;
+}
+
+export interface ListReleasesOptions extends ShowReleaseOptions {
+  readonly channel?: Channel;
+}
+
+/** Hidden ones are in no index: they are being made, or will be removed. */
+type State = ReturnType<typeof stateOf> | 'promoting' | 'pruning';
+
+interface Listed {
+  readonly release: Release;
+  readonly state: State;
+}
+
+export async function list(options: ListReleasesOptions, context: Context): Promise<void> {
+  await useReleases(options, context, async ({ url, read }) => {
+    const { listed, baseUrl, warnings } = await read();
+    const { channel } = options;
+    const shown = listed.filter(({ release }) => channel === undefined || release.channel === channel);
+    sayWarnings(context, warnings);
+    if (listed.length === 0) note(context, options, `\`${url}\` has no release`);
+    if (options.json) {
+      return writeJson(context.stdout, { releases: shown.map((each) => listedJson(each, baseUrl)), warnings });
+    }
+    await writeLines(context.stdout, shown.map(line).map(printable));
+  });
+}
+
+export async function show(version: string, options: ShowReleaseOptions, context: Context): Promise<void> {
+  await useReleases(options, context, async ({ channelOf, read }) => {
+    const isThis = ({ release }: Listed) => release.version === version;
+    // Of a stable release it is told which targets others have.
+    const isAlone = isVersion(version) && channelOf(version) !== 'stable';
+    const alone = isAlone ? await read(version) : undefined;
+    const isEnough = alone?.listed.some((each) => isThis(each) && each.release.channel !== 'stable');
+    const { listed, baseUrl, warnings } = alone && isEnough ? alone : await read();
+    const found = listed.find(isThis);
+    if (!found) throw noSuchRelease(version, listed);
+    const about = warnings.filter((warning) => isAbout(version, warning));
+    sayWarnings(context, about);
+    if (options.json) return writeJson(context.stdout, { release: listedJson(found, baseUrl), warnings: about });
+    await writeLines(context.stdout, facts(found, baseUrl).map(printable));
+  });
+}
+
+/** Warnings begin with the key or the version that they are about. */
+function isAbout(version: string, warning: string): boolean {
+  const directories = [FILES, FRAGMENTS].map((directory) => `\`${directory}${version}/`);
+  const documents = [YANKS, PROMOTIONS, PRUNINGS].map((directory) => `\`${versionKey(directory, version)}\``);
+  return [`\`${version}\``, ...directories, ...documents].some((beginning) => warning.startsWith(beginning));
+}
+
+interface Releases {
+  readonly url: string;
+  /** By the settings alone; an index may remember another. */
+  readonly channelOf: ChannelRule;
+  /** What the index would show, in its order, and after that what is hidden from it; or of one version only. */
+  read(version?: string): Promise<ReadReleases>;
+}
+
+interface ReadReleases {
+  readonly listed: readonly Listed[];
+  readonly baseUrl: string | undefined;
+  readonly warnings: readonly string[];
+}
+
+async function useReleases(
+  options: ShowReleaseOptions,
+  context: Context,
+  work: (releases: Releases) => Promise<void>,
+): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const { keys, policy } = await releaseTrustOf(settings, options);
+  checkIndexSettings(settings);
+  const warn = (message: string) => note(context, options, `warning: ${message}`);
+  const cache = cachesOf(settings.from)[0] ?? requireCache(settings.to, 'from');
+  await withCache(cache, { context, settings, warn }, ({ objects }) =>
+    work({
+      ...{ url: objects.url, channelOf: channelRuleOf(settings) },
+      async read(version) {
+        const sources = await readSources(objects, policy, version, { withLedger: true });
+        const used = withRemembered(settings, sources.project);
+        const { baseUrl, requiredTargets } = indexOptionsOf(used, keys);
+        const channelOf = channelRuleOf(used);
+        const { index, warnings } = buildReleaseIndex(sources, ownRules(channelOf), requiredTargets);
+        const visible = allReleases(index).map((release): Listed => ({ release, state: stateOf(release) }));
+        return { listed: [...visible, ...hiddenReleases(sources, channelOf)], baseUrl, warnings };
+      },
+    }),
+  );
+}
+
+/** Also those that have no files: of a promotion that has just begun, or of a pruning that is nearly done. */
+function hiddenReleases(sources: ReleaseSources, channelOf: ChannelRule): readonly Listed[] {
+  const prunings = new Map(trusted(sources.prunings).map((mark) => [mark.version, mark]));
+  const marks = new Map([...trusted(sources.promotions).map((mark) => [mark.version, mark] as const), ...prunings]);
+  if (marks.size === 0) return [];
+  const { index } = buildReleaseIndex({ ...sources, promotions: [], prunings: [] }, ownRules(channelOf));
+  const hidden = allReleases(index).filter(({ version }) => marks.has(version));
+  for (const { version } of hidden) marks.delete(version);
+  const empty = [...marks.values()].map(({ version, time }): Release => {
+    return { version, channel: channelOf(version), time, changed: time, targets: [], missingTargets: [] };
+  });
+  return [...hidden, ...empty].map((release) => ({
+    release,
+    state: prunings.has(release.version) ? 'pruning' : 'promoting',
+  }));
+}
+
+function listedJson({ release, state }: Listed, baseUrl: string | undefined) {
+  return { ...releaseJson(release, baseUrl), state };
+}
+
+function line({ release: { version, channel, time, targets }, state }: Listed): string {
+  return [version, channel, time, state, targets.map(({ target }) => target).join(' ')].join('  ');
+}
+
+/** A fact a line, then the files of each target. */
+function facts({ release, state }: Listed, baseUrl: string | undefined): readonly string[] {
+  const { version, channel, time, yanked, signed, commit, ci, promotedFrom, targets, missingTargets } = release;
+  // No text of a bucket can look like another fact.
+  const fact = (name: string, value: string | undefined) =>
+    value === undefined ? [] : [`${`${name}:`.padEnd(14)}${printableLine(value)}`];
+  const ran = ci && [ci.system, ci.event, ci.runUrl].filter((part) => part !== null).join('  ');
+  return [
+    ...fact('version', version),
+    ...fact('channel', channel),
+    ...fact('state', state),
+    ...fact('yanked', yanked && [yanked.time, yanked.reason].filter((part) => part !== null).join('  ')),
+    ...fact('time', time),
+    ...fact('signed', signed ?? 'no'),
+    ...fact('commit', commit),
+    ...fact('built by', ran),
+    ...fact('made of', promotedFrom?.version),
+    ...(promotedFrom?.gates ?? []).flatMap(({ gate, detail }) => fact('gate', `${gate}  ${detail}`)),
+    ...fact('missing', missingTargets.length > 0 ? missingTargets.join(' ') : undefined),
+    ...targets.flatMap(({ target, files }) => [
+      '',
+      ...fact('target', target),
+      ...files.flatMap(({ name, key, size, sha256, storePath }) => {
+        const path = pathOfKey(key);
+        return [
+          ...fact('file', `${name}  ${count(size, 'byte')} (${formatBytes(size)})`),
+          ...fact('sha256', sha256 ?? 'not known: nothing that is signed tells of it'),
+          ...fact('key', key),
+          ...fact('url', baseUrl !== undefined && path !== undefined ? baseUrl + path : undefined),
+          ...fact('store path', storePath),
+        ];
+      }),
+    ]),
+  ];
+}
+
+function noSuchRelease(version: string, listed: readonly Listed[]): CarportError {
+  const known = listed.map(({ release }) => release.version);
+  // People copy the first digits of a commit.
+  const meant = known.find((each) => version !== '' && each.startsWith(version)) ?? nearest(version, known);
+  return new CarportError('E_NOT_FOUND', `there is no release \`${version}\``, {
+    hint: meant !== undefined ? `did you mean \`${meant}\`?` : '`carport release ls` lists those that are there',
+  });
+}

@@ -1,0 +1,122 @@
+import { basename } from 'node:path';
+import { CarportError } from '../../lib/errors.js';
+import { type Build, noVersion, readBuild } from '../../release/ci/detect.js';
+import { FRAGMENT_LIMITS, toReleaseTime } from '../../release/documents/kinds.js';
+import { isFileName, isSidecar, isTarget } from '../../release/layout.js';
+import { type FileToPut, type PutFile, putRelease } from '../../release/put/put.js';
+import { settingsOf } from '../cli/command.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { withCache } from '../cli/with-caches.js';
+import { requireCache } from '../settings/places.js';
+import { findLocalFiles } from './local-files.js';
+import { channelRuleOf, releaseTrustOf, signingOf } from './settings.js';
+
+export interface PutOptions extends CommonOptions {
+  readonly target?: string;
+  readonly tag?: string;
+  readonly commit?: string;
+  readonly name?: string;
+  readonly replace?: boolean;
+  readonly contentType?: string;
+  readonly cacheControl?: string;
+  readonly dryRun?: boolean;
+  readonly allowUnsigned?: boolean;
+}
+
+const DEFAULT_CACHE_CONTROL = 'public, max-age=86400';
+
+export async function put(words: readonly string[], options: PutOptions, context: Context): Promise<void> {
+  const { replace = false, dryRun = false, contentType, cacheControl = DEFAULT_CACHE_CONTROL } = options;
+  const settings = await settingsOf({ ...options }, context);
+  const warn = (message: string) => note(context, {}, `warning: ${message}`);
+  const build = readBuild(context.env, channelRuleOf(settings), options);
+  for (const warning of build.warnings) warn(warning);
+  const { version, commit = null } = build;
+  if (version === undefined) throw noVersion(build);
+  const target = targetOf(options, context);
+  for (const [option, value] of [
+    ['--content-type', contentType],
+    ['--cache-control', cacheControl],
+  ] as const) {
+    checkHeader(option, value);
+  }
+  const to = requireCache(settings.to);
+  const signing = await (dryRun ? releaseTrustOf : signingOf)(settings, options);
+  const files = filesToPut(await findLocalFiles(words), options.name);
+  const ci = { system: build.system, event: short(build.event), runUrl: short(build.runUrl) };
+  const request = {
+    ...{ version, target, commit, ci, files, replace, dryRun, cacheControl, warn, time: toReleaseTime(new Date()) },
+    ...(contentType !== undefined && { contentType }),
+  };
+  const done = await withCache(to, { context, settings, warn }, ({ objects }) => putRelease(objects, request, signing));
+  const sorted = [...done].sort((a, b) => (a.key < b.key ? -1 : 1));
+  if (options.json) {
+    const release = { version, channel: build.channel, target, commit, files: sorted };
+    return writeJson(context.stdout, { dryRun, release });
+  }
+  for (const file of sorted) note(context, options, `${stateOf(file, dryRun)}: ${file.key}`);
+  await writeLines(
+    context.stdout,
+    sorted.map(({ key }) => key),
+  );
+}
+
+function targetOf({ target: option }: PutOptions, { env }: Context): string {
+  const target = option ?? env.TARGET;
+  const origin = option === undefined ? 'TARGET' : '--target';
+  const hint = 'give the triple of the platform, such as `--target x86_64-unknown-linux-musl`, or set TARGET to it';
+  if (target === undefined) throw new CarportError('E_USAGE', 'it is not said for which target', { hint });
+  if (target === '') throw new CarportError('E_USAGE', `the target (${origin}) is empty`, { hint });
+  if (isTarget(target)) return target;
+  throw new CarportError('E_USAGE', `\`${target}\` (${origin}) cannot be the name of a target`, { hint });
+}
+
+/** What a server would take for the end of a header, or would not take at all. */
+function checkHeader(option: string, value: string | undefined): void {
+  if (value === undefined || /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) return;
+  throw new CarportError('E_USAGE', `what \`${option}\` gives cannot be sent`, {
+    hint: 'it takes letters, digits and punctuation of ASCII, and spaces between them',
+  });
+}
+
+function filesToPut(paths: readonly string[], given: string | undefined): readonly FileToPut[] {
+  if (given !== undefined && paths.length > 1) {
+    throw new CarportError('E_USAGE', `\`--name\` is for one file, and there are ${paths.length}`, {
+      hint: 'publish them one by one, or under their own names',
+    });
+  }
+  const byName = new Map<string, string>();
+  for (const path of paths) {
+    const name = given ?? basename(path);
+    checkName(name, path);
+    const other = byName.get(name);
+    if (other !== undefined) {
+      throw new CarportError('E_USAGE', `\`${other}\` and \`${path}\` would be published under one name`, {
+        hint: 'publish one of them alone, with `--name`',
+      });
+    }
+    byName.set(name, path);
+  }
+  return [...byName].map(([name, path]) => ({ name, path }));
+}
+
+function checkName(name: string, path: string): void {
+  if (isSidecar(name)) {
+    throw new CarportError('E_USAGE', `\`${path}\` is a file about a file, and no build`, {
+      hint: 'leave it out: `carport index publish` makes checksums and signatures of all that is published',
+    });
+  }
+  if (isFileName(name)) return;
+  throw new CarportError('E_USAGE', `\`${name}\` cannot be the name of a published file`, {
+    hint: 'give another with `--name`: at most 128 letters, digits and `.`, `_`, `-`, `+`, `~`, `@`, `=`, `,`, the first a letter or digit',
+  });
+}
+
+/** Not known, where it is longer than a fragment has it. */
+function short(text: Build['event']): string | null {
+  return text === undefined || text.length > FRAGMENT_LIMITS.text ? null : text;
+}
+
+function stateOf({ state }: PutFile, dryRun: boolean): string {
+  return state === 'uploaded' && dryRun ? 'would upload' : state;
+}

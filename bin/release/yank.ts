@@ -1,0 +1,53 @@
+import { unyankReleases, yankReleases } from '../../release/yank.js';
+import { settingsOf } from '../cli/command.js';
+import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { cacheUse, withCache } from '../cli/with-caches.js';
+import { requireCache } from '../settings/places.js';
+import { signingOf } from './settings.js';
+
+export interface UnyankOptions extends CommonOptions {
+  readonly allowUnsigned?: boolean;
+  readonly allowLostSignatures?: boolean;
+}
+
+export interface YankOptions extends UnyankOptions {
+  readonly reason: string;
+}
+
+export async function yank(versions: readonly string[], options: YankOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const to = requireCache(settings.to);
+  const { keys, policy, allowLost } = await signingOf(settings, options);
+  const request = { versions, reason: options.reason, keys, policy, now: new Date(), allowLost };
+  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
+    const yanked = await yankReleases(objects, request);
+    if (options.json) return writeJson(context.stdout, { yanked });
+    for (const { version, changed } of yanked) {
+      note(context, options, changed ? `\`${version}\` is yanked` : `\`${version}\` is yanked for this reason already`);
+    }
+    if (yanked.some(({ changed }) => changed)) note(context, options, SHOWN_BY);
+    await writeLines(
+      context.stdout,
+      yanked.map(({ version }) => version),
+    );
+  });
+}
+
+export async function unyank(versions: readonly string[], options: UnyankOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const to = requireCache(settings.to);
+  const { keys, policy, allowLost } = await signingOf(settings, options);
+  const request = { versions, keys, policy, now: new Date(), allowLost };
+  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
+    const unyanked = await unyankReleases(objects, request);
+    if (options.json) return writeJson(context.stdout, { unyanked });
+    for (const version of new Set(versions)) {
+      const was = unyanked.includes(version);
+      note(context, options, was ? `\`${version}\` is not yanked any more` : `\`${version}\` was not yanked`);
+    }
+    if (unyanked.length > 0) note(context, options, SHOWN_BY);
+    await writeLines(context.stdout, unyanked);
+  });
+}
+
+const SHOWN_BY = '`carport index publish` shows it';

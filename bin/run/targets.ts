@@ -1,0 +1,112 @@
+import { lstat } from 'node:fs/promises';
+import { parsePinReference } from '../../cache/pins/reference.js';
+import { CarportError } from '../../lib/errors.js';
+import type { PathInfo } from '../../lib/nix/narinfo.js';
+import { runtimeClosure } from '../../lib/store/closure.js';
+import type { OwnStore } from '../../lib/store/own/own-store.js';
+import type { Store } from '../../lib/store/store.js';
+import { type LocalPaths, openLocalPaths, pulledPaths, resolveLocalPath } from '../arguments/local-paths.js';
+import { settingsOf } from '../cli/command.js';
+import type { Context } from '../cli/context.js';
+import type { PullCommandOptions } from '../pull/pull.js';
+import { cachesOf } from '../settings/places.js';
+
+/** What a command is run with. */
+export interface RunTargets {
+  /** The store paths that were named. */
+  readonly roots: readonly PathInfo[];
+  /** Their closure, the roots first. */
+  readonly closure: readonly PathInfo[];
+  /** Where they are. */
+  readonly store: Store;
+  /** carport's own store, if it was looked into. */
+  readonly own: OwnStore | undefined;
+}
+
+/**
+ * The store paths that arguments mean, and their closures. What is not here is fetched first where it is said from which
+ * caches; what is here stays as it is.
+ */
+export async function resolveForRun(
+  whats: readonly string[],
+  options: PullCommandOptions,
+  context: Context,
+): Promise<RunTargets> {
+  const settings = await settingsOf({ ...options }, context);
+  const here = await openLocalPaths(settings, context);
+  const { store, own } = here;
+  const urls = cachesOf(settings.from);
+  const caches = urls.length > 0 ? await namesOfCaches(urls, context) : undefined;
+  if (caches) {
+    const missing = await missingOf(whats, here, caches);
+    if (missing.length > 0) await (await import('../pull/pull.js')).pullPaths(missing, options, context);
+  }
+  const found = await Promise.all(whats.map((what) => storePathsOf(what, here, caches)));
+  const rootPaths = [...new Set(found.flat())];
+  const { graph } = await runtimeClosure(store, rootPaths).catch((error) => {
+    throw withPullHint(error, whats);
+  });
+  const roots = rootPaths.map((path) => graph.get(path)!);
+  const closure = [...new Set([...roots, ...graph.values()])];
+  return { roots, closure, store, own };
+}
+
+/** As records of pulled pins name them. */
+async function namesOfCaches(urls: readonly string[], { env }: Context): Promise<readonly string[]> {
+  const { openCache } = await import('../../cache/open.js');
+  const opened = urls.map((url) => openCache(url, { env, signal: new AbortController().signal }));
+  await Promise.all(opened.map(({ objects }) => objects.close()));
+  return opened.map(({ objects }) => objects.url);
+}
+
+/** Those of the arguments that mean nothing here, or something that is not whole. */
+async function missingOf(
+  whats: readonly string[],
+  here: LocalPaths,
+  caches: readonly string[],
+): Promise<readonly string[]> {
+  const areHere = whats.map(async (what) => {
+    try {
+      await runtimeClosure(here.store, await storePathsOf(what, here, caches));
+      return true;
+    } catch (error) {
+      if (isNotThere(error)) return false;
+      throw error;
+    }
+  });
+  const found = await Promise.all(areHere);
+  return whats.filter((_, index) => !found[index]);
+}
+
+/** A bare word is a pin that was pulled; from one of the caches, if they are named. A link has a `/`. */
+async function storePathsOf(
+  what: string,
+  here: LocalPaths,
+  caches: readonly string[] | undefined,
+): Promise<readonly string[]> {
+  if (parsePinReference(what)) {
+    const paths = await pulledPaths(what, here, caches);
+    if (paths) return paths;
+    const isFile = (await lstat(what).catch(() => undefined)) !== undefined;
+    const link = isFile ? `; if you mean what lies here, type \`./${what}\`` : '';
+    throw withPullHint(new CarportError('E_NOT_FOUND', `the pin \`${what}\` was not pulled`), [what], link);
+  }
+  try {
+    return [await resolveLocalPath(what, here)];
+  } catch (error) {
+    throw withPullHint(error, [what]);
+  }
+}
+
+/** Says how to get it here. */
+function withPullHint(error: unknown, whats: readonly string[], more = ''): unknown {
+  if (!isNotThere(error)) return error;
+  return new CarportError('E_NOT_FOUND', error.message, {
+    cause: error.cause,
+    hint: `fetch it first: \`carport pull ${whats.join(' ')} --from CACHE\`${more}`,
+  });
+}
+
+function isNotThere(error: unknown): error is CarportError {
+  return error instanceof CarportError && error.code === 'E_NOT_FOUND';
+}

@@ -1,0 +1,83 @@
+import { lstat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { CarportError } from '../../lib/errors.js';
+import { createUnpacker } from '../../lib/filesystem/unpack.js';
+import { walkTree } from '../../lib/filesystem/walk.js';
+import { makeWhole } from '../../lib/filesystem/whole.js';
+import { decodeNar } from '../../lib/nix/nar/decode.js';
+import { encodeNar } from '../../lib/nix/nar/encode.js';
+import { createListingBuilder, renderListing } from '../../lib/nix/nar/listing.js';
+import { newPath } from '../arguments/checked-path.js';
+import { describeCommand } from '../cli/command.js';
+import { type CommonOptions, type Context, write } from '../cli/context.js';
+import { interruptible } from '../cli/interrupt.js';
+import { openSource } from '../cli/source.js';
+import { createLister } from './nar-lister.js';
+
+export function configure(command: Command, context: Context): void {
+  command.description('Nix archives: file trees as one stream of bytes, the same everywhere.');
+  describeCommand(command.command('pack'), 'Writes the NAR of a path to stdout.', 'carport nar pack ./out > out.nar')
+    .argument('<path>', 'a file, directory or symlink')
+    .action((path: string) => pack(path, context));
+  describeCommand(
+    command.command('unpack'),
+    'Writes the file tree of a NAR. What is not a proper NAR is refused, and nothing of it is left.',
+    'carport nar unpack out.nar ./out',
+    'carport nar unpack - ./out < out.nar',
+  )
+    .argument('<file>', 'a NAR; `-` is stdin')
+    .argument('<dest>', 'where to; must not exist', newPath('<dest>'))
+    .action((file: string, destination: string) => unpack(file, destination, context));
+  describeCommand(command.command('ls'), 'Lists what a NAR holds.', 'carport nar ls out.nar')
+    .argument('<file>', 'a NAR; `-` is stdin')
+    .action((file: string, options: CommonOptions) => list(file, options, context));
+}
+
+async function pack(path: string, context: Context): Promise<void> {
+  if (context.stdout.isTTY) {
+    throw new CarportError('E_USAGE', 'a NAR is not for terminals', { hint: `carport nar pack ${path} > FILE` });
+  }
+  for (const bytes of encodeNar(walkTree(path))) await write(context.stdout, Uint8Array.from(bytes));
+}
+
+async function unpack(file: string, destination: string, context: Context): Promise<void> {
+  const path = resolve(destination);
+  if (await lstat(path).catch(() => undefined)) {
+    throw new CarportError('E_USAGE', `\`${destination}\` is there already`, { hint: 'name a place that is free' });
+  }
+  const stop = new AbortController();
+  await makeWhole(path, (temporary) =>
+    interruptible(
+      () => stop.abort(),
+      async () => {
+        const apply = createUnpacker(temporary, 'user');
+        try {
+          for await (const event of decodeNar(await openSource(file, context, stop.signal))) apply(event);
+        } finally {
+          apply.close();
+        }
+      },
+    ),
+  );
+}
+
+async function list(file: string, options: CommonOptions, context: Context): Promise<void> {
+  if (!options.json) {
+    const lister = createLister(context.stdout.isTTY === true);
+    for await (const event of decodeNar(await openSource(file, context))) {
+      const line = lister(event);
+      if (line) await write(context.stdout, line);
+    }
+    return;
+  }
+  const builder = createListingBuilder();
+  for await (const event of decodeNar(await openSource(file, context))) for (const _ of builder.tap([event]));
+  const listing = builder.finish();
+  if (listing === undefined) {
+    throw new CarportError('E_UNSUPPORTED', 'JSON cannot hold this NAR: a name or target is not UTF-8', {
+      hint: 'leave `--json` out',
+    });
+  }
+  await write(context.stdout, `${renderListing(listing)}\n`);
+}

@@ -1,0 +1,187 @@
+import { basename, resolve } from 'node:path';
+import { CarportError } from '../../lib/errors.js';
+import { formatHash } from '../../lib/nix/hash.js';
+import type { PathInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import { openKnown, openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
+import { withStoreWrite } from '../../lib/store/own/activity.js';
+import { addToStore } from '../../lib/store/own/add.js';
+import { realPathIn } from '../../lib/store/own/layout.js';
+import { makeOutLink, prepareOutLinks } from '../../lib/store/own/out-links.js';
+import type { OwnStore } from '../../lib/store/own/own-store.js';
+import { listRoots, type Root } from '../../lib/store/own/roots.js';
+import { OWN_PROBLEMS, type StoreProblem, unregisterDamaged, verifyStore } from '../../lib/store/own/verify.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+import { resolvePaths } from '../arguments/paths.js';
+import { settingsOf } from '../cli/command.js';
+import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../cli/context.js';
+import { printable } from '../cli/printable.js';
+import { count } from '../cli/terminal.js';
+import { withPool } from '../cli/with-pool.js';
+import { storeOf } from '../settings/places.js';
+
+export interface AddCommandOptions extends CommonOptions {
+  readonly name?: string;
+  readonly outLink?: string;
+}
+
+export interface ListOptions extends CommonOptions {
+  readonly roots?: boolean;
+}
+
+export interface VerifyOptions extends CommonOptions {
+  readonly repair?: boolean;
+}
+
+export async function add(path: string, options: AddCommandOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const selection = storeOf(settings.store);
+  const { store, known } = await openOwnAndKnown(selection, context);
+  const name = options.name ?? basename(resolve(path));
+  const links = await prepareOutLinks(options.outLink, (link, path) =>
+    makeOutLink(store, link, realPathIn(store.layout, path)),
+  );
+  const onWait = (message: string) => note(context, options, message);
+  const addAndLink = async (pool: WorkerPool) => {
+    const added = await addToStore({ path, name, store, known, pool });
+    await links.make([added.info.path]);
+    return added;
+  };
+  const { info, existed, unknownMentions } = await withPool(settings.jobs, (pool) =>
+    withStoreWrite(store, () => addAndLink(pool), { onWait }),
+  );
+  for (const hashPart of unknownMentions) {
+    note(context, options, `warning: it mentions \`${store.storeDir}/${hashPart}-…\`, which is not in the store`);
+  }
+  if (options.json) await writeJson(context.stdout, { ...toJson(info), existed });
+  else await writeLines(context.stdout, [info.path]);
+}
+
+export async function list(options: ListOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const store = openStoreForWriting(storeOf(settings.store), context.env);
+  if (options.roots) return printRoots(await listRoots(store), options, context);
+  const infos = [...(await store.queryAll()).values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  if (options.json) return writeJson(context.stdout, { paths: infos.map(toJson) });
+  await writeLines(
+    context.stdout,
+    infos.map(({ path }) => path),
+  );
+}
+
+async function printRoots(roots: readonly Root[], options: ListOptions, context: Context): Promise<void> {
+  if (options.json) return writeJson(context.stdout, { roots });
+  const lines = roots.flatMap(({ kind, name, storePaths }) =>
+    storePaths.map((path) => printable(`${kind.padEnd(8)}${name} -> ${path}`)),
+  );
+  await writeLines(context.stdout, lines);
+}
+
+export async function info(whats: readonly string[], options: CommonOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const store = await openStoreForReading(storeOf(settings.store), context.env);
+  const paths = await resolvePaths(whats, store, context);
+  const infos = await store.queryInfos(paths);
+  const missing = paths.find((path) => !infos.has(path));
+  if (missing !== undefined) {
+    throw new CarportError('E_NOT_FOUND', `\`${missing}\` is not valid in ${store.description}`, {
+      hint: '`carport store ls` prints what is',
+    });
+  }
+  const found = paths.map((path) => ({ ...toJson(infos.get(path)!), realPath: store.realPath(infos.get(path)!) }));
+  if (options.json) return writeJson(context.stdout, { paths: found });
+  await write(context.stdout, found.map(toText).join('\n'));
+}
+
+export async function verify(whats: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
+  const settings = await settingsOf({ ...options }, context);
+  const { store, known } = await openOwnAndKnown(storeOf(settings.store), context);
+  const paths = whats.length > 0 ? await resolvePaths(whats, store, context) : undefined;
+  if (paths) await requireRegistered(paths, store);
+  const result = await withPool(settings.jobs, (pool) => verifyStore(store, known, pool, paths));
+  for (const name of result.unregistered) {
+    const message = `note: \`${name}\` is in the store dir but not registered: the next pull of it uses it, or \`carport store gc\` removes it`;
+    note(context, options, printable(message));
+  }
+  for (const name of result.leftAlone) {
+    const message = `note: \`${name}\` is in the store dir but not registered, and nothing says that carport put it there`;
+    note(context, options, printable(message));
+  }
+  const onWait = (message: string) => note(context, options, message);
+  const { problems } = result;
+  const gaveUp = options.repair && problems.length > 0 ? await unregisterDamaged(store, problems, { onWait }) : [];
+  if (options.json) await writeJson(context.stdout, { ...result, ...(options.repair && { gaveUp }) });
+  else {
+    await writeLines(context.stdout, [
+      ...problems.map(({ path, problem, detail }) => printable(`${path}: ${problem}: ${detail}`)),
+      ...gaveUp.map((path) => printable(`${path}: given up: pull or add it again`)),
+    ]);
+  }
+  if (problems.length > 0) {
+    throw new CarportError('E_INTEGRITY', `${count(problems.length, 'problem')} in ${store.description}`, {
+      hint: repairHint(problems, gaveUp, options),
+    });
+  }
+  note(context, options, `${count(result.checked, 'path')} checked, all whole`);
+}
+
+function repairHint(
+  problems: readonly StoreProblem[],
+  gaveUp: readonly string[],
+  { repair = false }: VerifyOptions,
+): string {
+  const isOwn = problems.some(({ problem }) => OWN_PROBLEMS.includes(problem));
+  if (problems.every(({ problem }) => problem === 'unreadable')) {
+    return 'nothing is known of what cannot be read, and `--repair` leaves it: look into permissions, the disk and the memory';
+  }
+  if (!isOwn) return 'pull or add the paths again that are not valid: what refers to them is whole then';
+  return repair
+    ? `${count(gaveUp.length, 'path')} given up, with what refers to them: pull or add them again`
+    : '`carport store verify --repair` gives the paths up, with what refers to them; then pull or add them again';
+}
+
+async function requireRegistered(paths: readonly string[], store: OwnStore): Promise<void> {
+  const { registered, damaged } = await store.queryReadable();
+  const unreadable = new Set(damaged.map(({ hashPart }) => hashPart));
+  const missing = paths.find((path) => !registered.has(path) && !unreadable.has(hashPartOf(path)));
+  if (missing === undefined) return;
+  throw new CarportError('E_NOT_FOUND', `\`${missing}\` is not valid in ${store.description}`, {
+    hint: '`carport store ls` prints what is',
+  });
+}
+
+/** carport's own store, and what counts as known beside it. */
+async function openOwnAndKnown(selection: string | undefined, context: Context) {
+  const store = openStoreForWriting(selection, context.env);
+  const known = await openKnown(store, context.env);
+  return { store, known };
+}
+
+function toJson({ path, narHash, narSize, references, deriver, signatures, ca }: PathInfo) {
+  return {
+    path,
+    narHash: formatHash(narHash, 'sri'),
+    narSize,
+    references,
+    deriver: deriver ?? null,
+    signatures,
+    ca: ca ?? null,
+  };
+}
+
+function toText(info: ReturnType<typeof toJson> & { readonly realPath: string }): string {
+  const rows: readonly (readonly [string, string | number | null])[] = [
+    ['path', info.path],
+    ['files', info.realPath],
+    ['nar hash', info.narHash],
+    ['nar size', info.narSize],
+    ['deriver', info.deriver],
+    ['content address', info.ca],
+    ...info.signatures.map((signature) => ['signature', signature] as const),
+    ...info.references.map((reference) => ['reference', reference] as const),
+  ];
+  return rows
+    .filter(([, value]) => value !== null)
+    .map(([key, value]) => `${`${key}:`.padEnd(17)}${value}\n`)
+    .join('');
+}

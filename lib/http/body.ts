@@ -1,0 +1,40 @@
+import { createHash, hash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import type { ObjectBody } from '../object-store/object-store.js';
+import type { RequestBody } from './transport.js';
+
+const READ_SIZE = 256 * 1024;
+
+/** A body that can be sent again after a try that failed. */
+export function restartable(body: ObjectBody): RequestBody {
+  return body instanceof Uint8Array ? body : restartableRange(body.path, 0, body.size);
+}
+
+/** The same of a part of a file. */
+export function restartableRange(path: string, start: number, size: number): RequestBody {
+  return { size, open: () => fileRange(path, start, size) };
+}
+
+export function md5Of(body: ObjectBody): Promise<Buffer> {
+  return body instanceof Uint8Array
+    ? Promise.resolve(hash('md5', body, 'buffer'))
+    : md5OfRange(body.path, 0, body.size);
+}
+
+/** In small pieces, so that the main thread is not held up. */
+export async function md5OfRange(path: string, start: number, size: number): Promise<Buffer> {
+  const hasher = createHash('md5');
+  let read = 0;
+  for await (const bytes of fileRange(path, start, size)) {
+    hasher.update(bytes);
+    read += bytes.length;
+  }
+  if (read === size) return hasher.digest();
+  throw new Error(`\`${path}\` has fewer bytes than it should`);
+}
+
+/** The file is opened when it is read, so that nobody misses its failure. */
+async function* fileRange(path: string, start: number, size: number): AsyncGenerator<Uint8Array> {
+  // A stream cannot end before its first byte.
+  if (size > 0) yield* createReadStream(path, { start, end: start + size - 1, highWaterMark: READ_SIZE });
+}

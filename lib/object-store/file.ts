@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto';
+import { constants, createReadStream, type Stats } from 'node:fs';
+import { copyFile, link, lstat, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { CarportError, isErrno } from '../errors.js';
+import type { FoundFile } from '../filesystem/directory-files.js';
+import { makeDirectory } from '../filesystem/make-directory.js';
+import {
+  findSmallFiles,
+  listEntries,
+  moveFile,
+  readSmallFile,
+  statSmallFiles,
+  writeFileAtomic,
+} from '../filesystem/small-files.js';
+import { createTemporaryNames, isTemporaryName, removeLeftovers } from '../filesystem/temporary.js';
+import {
+  checkKey,
+  isKey,
+  type ListedObject,
+  type ListOptions,
+  missingObject,
+  type ObjectStore,
+} from './object-store.js';
+
+const READ_SIZE = 256 * 1024;
+
+/** Files that are being written, inside the root, so that a rename makes them visible. */
+const SPOOL = 'carport/tmp';
+
+/** Objects as files below a directory, which is made with the first object. Writes are atomic renames. */
+export function openFileStore(root: string): ObjectStore {
+  const localPath = (key: string): string => join(root, checkKey(key));
+  let names: Promise<() => string> | undefined;
+  const spoolName = async (): Promise<string> => {
+    names ??= prepareSpool(join(root, SPOOL));
+    return (await names)();
+  };
+  const url = pathToFileURL(root).href;
+  /** Makes a file and lets `path` be its name. */
+  const moveNew = async (path: string, make: (temporary: string) => Promise<void>) => {
+    const temporary = await spoolName();
+    try {
+      await make(temporary);
+      await moveFile(temporary, path);
+    } finally {
+      // A rename does nothing when both are names of one file.
+      await rm(temporary, { force: true });
+    }
+  };
+  return {
+    url,
+    spoolName,
+    localPath,
+    read: (key, limit) => readSmallFile(localPath(key), limit),
+    size: (key) => fileSize(localPath(key)),
+    async get(key) {
+      const path = localPath(key);
+      const size = await fileSize(path);
+      if (size === undefined) return undefined;
+      return { size, bytes: () => createReadStream(path, { highWaterMark: READ_SIZE }) };
+    },
+    async put(key, body) {
+      if ('path' in body) await moveFile(body.path, localPath(key));
+      else await writeFileAtomic(localPath(key), await spoolName(), body);
+    },
+    async copy(from, to) {
+      const [source, target] = [localPath(from), localPath(to)];
+      if (!(await statFile(source))) throw missingObject(from, url);
+      await moveNew(target, (temporary) => copyFile(source, temporary, constants.COPYFILE_FICLONE));
+    },
+    async copyForReaders(from, to, { dryRun = false } = {}) {
+      const [second, first] = [localPath(to), localPath(from)];
+      const [there, wanted] = await Promise.all([statFile(second), statFile(first)]);
+      if (!wanted) throw missingObject(from, url);
+      if (there && isSameFile(there, wanted)) return false;
+      if (there?.size === wanted.size && (await digestOf(second)) === (await digestOf(first))) return false;
+      if (!dryRun) await moveNew(second, (temporary) => linkOrCopy(first, temporary));
+      return true;
+    },
+    list: (options) => listDirectory(root, options),
+    async remove(keys) {
+      for (const key of keys) await rm(localPath(key), { force: true });
+    },
+    async close() {},
+  };
+}
+
+async function prepareSpool(directory: string): Promise<() => string> {
+  await makeDirectory(directory);
+  await removeLeftovers(directory);
+  return createTemporaryNames(directory);
+}
+
+function isSameFile(a: Stats, b: Stats): boolean {
+  return a.dev === b.dev && a.ino === b.ino;
+}
+
+/** Some file systems have no links, and none is made to others' files: there the bytes are what two names have in common. */
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if (!isErrno(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) throw error;
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+  }
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hasher = createHash('sha256');
+  for await (const bytes of createReadStream(path, { highWaterMark: READ_SIZE })) hasher.update(bytes);
+  return hasher.digest('hex');
+}
+
+/** In the order of a bucket, where a directory's name goes on with a slash. */
+async function* listDirectory(
+  root: string,
+  { prefix = '', recursive = false }: ListOptions,
+): AsyncGenerator<ListedObject> {
+  const directory = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  if (!(await isOwnDirectory(root, directory))) return;
+  const name = prefix.slice(directory.length);
+  for await (const { path, size, modified } of findIn(join(root, directory), name, recursive)) {
+    const key = directory + path;
+    if (key.split('/').every(isListed)) yield { key, size, modified: new Date(modified) };
+  }
+}
+
+/** Without links: what they lead to is not in the store. */
+async function isOwnDirectory(root: string, directory: string): Promise<boolean> {
+  const parts = directory.split('/').slice(0, -1);
+  for (const [index, part] of parts.entries()) {
+    if (!isListed(part) || !(await isDirectory(join(root, ...parts.slice(0, index + 1))))) return false;
+  }
+  return true;
+}
+
+/** A directory with more below it is listed in several steps. */
+const MAX_FOUND = 250;
+
+/** Directories whose files are asked for at a time. */
+const DIRECTORIES_AT_ONCE = 256;
+
+/** Files in a directory whose names begin so, and perhaps those of directories whose names do. */
+async function* findIn(directory: string, prefix: string, recursive: boolean): AsyncGenerator<FoundFile> {
+  const entries = await listEntries(directory, prefix);
+  let at = 0;
+  while (at < entries.length) {
+    const isBelow = entries[at]!.endsWith('/');
+    const limit = at + (isBelow ? DIRECTORIES_AT_ONCE : MAX_FOUND);
+    const start = at;
+    while (at < Math.min(limit, entries.length) && entries[at]!.endsWith('/') === isBelow) at++;
+    const group = entries.slice(start, at);
+    if (!isBelow) yield* await statSmallFiles(directory, group);
+    else if (recursive) yield* findBelow(directory, group);
+  }
+}
+
+async function* findBelow(directory: string, names: readonly string[]): AsyncGenerator<FoundFile> {
+  const found = await Promise.all(names.map((name) => findSmallFiles(join(directory, name), MAX_FOUND)));
+  for (const [index, name] of names.entries()) {
+    const files = found[index] ?? findIn(join(directory, name), '', true);
+    for await (const file of files) yield { ...file, path: name + file.path };
+  }
+}
+
+function isListed(name: string): boolean {
+  return isKey(name) && !isTemporaryName(name);
+}
+
+/** Not a link to one. */
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return false;
+    throw error;
+  }
+}
+
+async function fileSize(path: string): Promise<number | undefined> {
+  return (await statFile(path))?.size;
+}
+
+/** What is known of a plain file; `undefined` when there is nothing. A pipe or device would block or never end. */
+async function statFile(path: string): Promise<Stats | undefined> {
+  try {
+    const stats = await stat(path);
+    if (stats.isFile()) return stats;
+    if (stats.isDirectory()) return undefined;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
+    throw error;
+  }
+  throw new CarportError('E_FORMAT', `\`${path}\` is not a plain file`);
+}

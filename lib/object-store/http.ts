@@ -1,0 +1,150 @@
+import { CarportError } from '../errors.js';
+import { restartable } from '../http/body.js';
+import type { HttpClient } from '../http/client.js';
+import { encodePath } from '../http/encode.js';
+import { explainMissingTls, statusError } from '../http/failure.js';
+import { createNetrc } from '../http/netrc.js';
+import type { HttpRequest, HttpResponse } from '../http/transport.js';
+import { downloadOf, readWhole } from './download.js';
+import { checkKey, type ObjectStore } from './object-store.js';
+import { createSpool } from './spool.js';
+
+export interface HttpStoreOptions {
+  /** Its path ends with `/`. */
+  readonly base: URL;
+  readonly env: NodeJS.ProcessEnv;
+  readonly http: HttpClient;
+}
+
+/** What a web server answers about an object that is not there; 403 is what a bucket says that hides its listing. */
+const MISSING = [403, 404, 410];
+const REDIRECTS = [301, 302, 303, 307, 308];
+const MAX_REDIRECTS = 5;
+
+/** Objects of a web server. Reading needs nothing; for writing the server has to take PUT, as Nix wants it, too. */
+export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStore {
+  const url = base.href.replace(/\/$/, '');
+  const spool = createSpool();
+  const netrc = createNetrc(env);
+  const send = http.transport();
+
+  const netrcFile = env.NETRC ?? '~/.netrc';
+
+  const request = async (method: HttpRequest['method'], key: string): Promise<HttpRequest> => {
+    const target = new URL(base);
+    target.pathname += encodePath(checkKey(key));
+    const authorization = await netrc(target.hostname);
+    return { method, url: target, headers: { ...(authorization && { authorization }) } };
+  };
+  const fail = (asked: HttpRequest, response: HttpResponse) => refused(asked, response, { base, netrcFile });
+  const ask = async (method: 'GET' | 'HEAD', key: string) => {
+    let asked = await request(method, key);
+    for (let redirects = 0; ; redirects++) {
+      const response = await send(asked);
+      if (response.status < 300) return { asked, response };
+      response.discard();
+      if (MISSING.includes(response.status) && !isSigningApi(response)) return undefined;
+      const next = redirects < MAX_REDIRECTS ? redirected(asked, response) : undefined;
+      if (next === undefined) throw fail(asked, response);
+      asked = next;
+    }
+  };
+  const open = async (key: string) => {
+    const answer = await ask('GET', key);
+    return answer && downloadOf(answer.response, answer.asked, send);
+  };
+  return {
+    url,
+    spoolName: () => spool.name(),
+    read: (key, limit) => readWhole(() => open(key), limit, key),
+    async size(key) {
+      const answer = await ask('HEAD', key);
+      answer?.response.discard();
+      return answer && Number(answer.response.headers['content-length']);
+    },
+    get: (key) => open(key),
+    async put(key, body, { contentType, cacheControl, contentDisposition }) {
+      const { headers, ...rest } = await request('PUT', key);
+      const response = await send({
+        ...rest,
+        headers: {
+          ...{ ...headers, 'content-type': contentType },
+          ...(cacheControl && { 'cache-control': cacheControl }),
+          ...(contentDisposition && { 'content-disposition': contentDisposition }),
+        },
+        body: restartable(body),
+      });
+      response.discard();
+      if (response.status >= 300) throw fail({ ...rest, headers }, response);
+    },
+    async close() {
+      http.close();
+      await spool.remove();
+    },
+  };
+}
+
+/** Where a redirect leads; never from TLS to no TLS, and with a password only to the same server. */
+function redirected({ method, url, headers }: HttpRequest, response: HttpResponse): HttpRequest | undefined {
+  const location = REDIRECTS.includes(response.status) ? (response.headers.location ?? '') : '';
+  const target = location !== '' && URL.canParse(location, url.href) ? new URL(location, url) : undefined;
+  const isSafe = target && (target.protocol === 'https:' || (target.protocol === 'http:' && url.protocol === 'http:'));
+  return isSafe ? { method, url: target, headers: target.host === url.host ? headers : {} } : undefined;
+}
+
+/** An S3 API that answers to nobody without a signature, as Garage's does. */
+function isSigningApi({ refusal = '' }: HttpResponse): boolean {
+  return refusal.includes('<Error') && /anonymous access/i.test(refusal);
+}
+
+interface RefusedStore {
+  readonly base: URL;
+  readonly netrcFile: string;
+}
+
+function refused({ method, url, headers }: HttpRequest, response: HttpResponse, store: RefusedStore): CarportError {
+  const { status, refusal = '' } = response;
+  const cause = new Error(`${method} ${url.pathname}: ${statusError(response).message}`);
+  const server = `${url.protocol}//${url.host}`;
+  if (status === 401 || status === 407) {
+    const { netrcFile } = store;
+    const message = headers.authorization
+      ? `\`${server}\` refuses the user name and password that \`${netrcFile}\` has for it`
+      : `\`${server}\` wants a user name and password`;
+    const line = `\`machine ${url.hostname} login NAME password PASSWORD\``;
+    const hint = headers.authorization ? `check the line ${line} there` : `put a line ${line} into \`${netrcFile}\``;
+    // A password of one server is not for those that it names.
+    const isElsewhere = url.host !== store.base.host;
+    return new CarportError('E_CREDENTIALS', message, {
+      cause,
+      hint: isElsewhere ? `\`${store.base.host}\` redirects there: use a URL of \`${server}\` itself` : hint,
+    });
+  }
+  if (isSigningApi(response)) {
+    return new CarportError('E_USAGE', `\`${server}\` is an S3 API, and not a web server`, {
+      cause,
+      hint: `write \`s3://BUCKET?endpoint=${server}\` and have an access key, or use the website of the bucket (port 3902 of Garage)`,
+    });
+  }
+  const missingTls = explainMissingTls(url, refusal);
+  if (missingTls) return missingTls;
+  if (method === 'PUT' && [400, 403, 404, 405, 501].includes(status)) {
+    return new CarportError('E_REMOTE', `\`${server}\` does not take uploads`, {
+      cause,
+      hint: "push to the cache's `s3://` URL, or to a server that takes PUT",
+    });
+  }
+  if (REDIRECTS.includes(status)) {
+    // What comes after `?` may be a signature.
+    const to = response.headers.location?.replace(/\?.*/, '').replace(/\/\/[^/]*@/, '//') ?? 'nowhere';
+    return new CarportError(
+      'E_REMOTE',
+      `\`${server}${url.pathname}\` is redirected to \`${to}\`, and that is not followed`,
+      {
+        cause,
+        hint: "use the URL that the server means, if it is the cache's",
+      },
+    );
+  }
+  return new CarportError('E_REMOTE', `\`${server}\` refused`, { cause, hint: 'check the URL' });
+}

@@ -1,0 +1,103 @@
+import * as v from 'valibot';
+import { CarportError, formatError } from '../../errors.js';
+import { parseHash, renderHash } from '../../nix/hash.js';
+import type { PathInfo } from '../../nix/narinfo.js';
+import { parseStorePath } from '../../nix/store-path.js';
+
+/** `{"algorithm": "sha256", "format": …, "hash": …}` in some versions, text in the others. */
+const HashJson = v.union([
+  v.string(),
+  v.object({ algorithm: v.string(), hash: v.string(), format: v.optional(v.string()) }),
+]);
+
+const ContentAddressJson = v.union([v.string(), v.object({ method: v.string(), hash: HashJson })]);
+
+const SignatureJson = v.union([v.string(), v.object({ keyName: v.string(), sig: v.string() })]);
+
+/** One path, in any version: what is absent in one is null in another. */
+const InfoJson = v.object({
+  path: v.optional(v.string()),
+  valid: v.optional(v.boolean()),
+  narHash: v.optional(HashJson),
+  narSize: v.optional(v.pipe(v.number(), v.safeInteger())),
+  references: v.optional(v.array(v.string())),
+  deriver: v.nullish(v.string()),
+  signatures: v.nullish(v.array(SignatureJson)),
+  ca: v.nullish(ContentAddressJson),
+});
+type InfoJson = v.InferOutput<typeof InfoJson>;
+
+/**
+ * Reads what `nix path-info --json` prints: a list (Nix 2.8 to 2.18), an object by path (2.19 on), and the versioned
+ * forms with base names and structured hashes (2.32 on). Paths that are not valid are left out.
+ */
+export function parsePathInfoJson(text: string, storeDir: string): readonly PathInfo[] {
+  return [...pathInfosIn(text, storeDir)];
+}
+
+/** The same, one at a time: reading thousands takes a while, in which the caller may let others have the thread. */
+export function* pathInfosIn(text: string, storeDir: string): Generator<PathInfo> {
+  for (const [key, value] of entries(parseJson(text))) {
+    const json = v.safeParse(v.nullable(InfoJson), value);
+    if (!json.success) throw unknownShape(new Error(v.summarize(json.issues)));
+    const info = json.output;
+    if (info === null || info.valid === false || info.narHash === undefined) continue;
+    yield toPathInfo(key ?? info.path ?? '', info, storeDir);
+  }
+}
+
+function entries(json: unknown): readonly (readonly [string | undefined, unknown])[] {
+  if (Array.isArray(json)) return json.map((info) => [undefined, info]);
+  if (!isRecord(json)) throw unknownShape(new Error('it is neither a list nor an object'));
+  const versioned = 'info' in json && typeof json.storeDir === 'string';
+  if (versioned && !isRecord(json.info)) throw unknownShape(new Error('`info` is not an object'));
+  return Object.entries(versioned ? (json.info as Record<string, unknown>) : json);
+}
+
+function isRecord(json: unknown): json is Record<string, unknown> {
+  return typeof json === 'object' && json !== null && !Array.isArray(json);
+}
+
+function unknownShape(cause: Error): CarportError {
+  return new CarportError('E_PROGRAM', '`nix path-info --json` printed a shape that carport does not know', {
+    cause,
+    hint: 'report it with the output of `nix --version`',
+  });
+}
+
+function toPathInfo(key: string, json: InfoJson, storeDir: string): PathInfo {
+  const full = (path: string) => parseStorePath(path.startsWith('/') ? path : `${storeDir}/${path}`, storeDir);
+  const path = full(key);
+  if (!json.narSize) throw formatError(`path info of \`${path}\``, 'the NAR size is not known');
+  return {
+    path,
+    narHash: parseHash(hashText(json.narHash!)),
+    narSize: json.narSize,
+    references: (json.references ?? []).map(full).sort(),
+    ...(json.deriver && { deriver: full(json.deriver) }),
+    signatures: (json.signatures ?? []).map((sig) => (typeof sig === 'string' ? sig : `${sig.keyName}:${sig.sig}`)),
+    ...(json.ca && { ca: contentAddressText(json.ca) }),
+  };
+}
+
+function hashText(json: v.InferOutput<typeof HashJson>): string {
+  if (typeof json === 'string') return json;
+  return json.hash.startsWith(`${json.algorithm}-`) ? json.hash : `${json.algorithm}:${json.hash}`;
+}
+
+/** The text of a structured content address, `{"method": "nar", "hash": …}`, as narinfos have it: in nix32. */
+function contentAddressText(json: v.InferOutput<typeof ContentAddressJson>): string {
+  if (typeof json === 'string') return json;
+  const prefixes: Record<string, string> = { text: 'text:', flat: 'fixed:', nar: 'fixed:r:', git: 'fixed:git:' };
+  const prefix = prefixes[json.method];
+  if (prefix === undefined) throw formatError('content address', `the method \`${json.method}\` is not known`);
+  return prefix + renderHash(parseHash(hashText(json.hash)));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new CarportError('E_PROGRAM', '`nix path-info --json` did not print JSON', { cause });
+  }
+}

@@ -1,0 +1,87 @@
+import { readdir } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
+import type { PathGraph } from '../../nix/closure.js';
+import { isDerivationPath } from '../../nix/derivation/derivation.js';
+import type { PathInfo } from '../../nix/narinfo.js';
+import { DEFAULT_STORE_DIR, hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
+import type { Store } from '../store.js';
+import { pathInfosIn } from './path-info-json.js';
+import { NIX_COMMAND, PATHS_A_CALL, runNix } from './program.js';
+
+/** Path infos that are read before others have their turn: the first thousand take 20 ms. */
+const INFOS_A_TURN = 200;
+
+/** `--offline`: whether a path is valid here is no question for a substituter. */
+const PATH_INFO = [...NIX_COMMAND, 'path-info', '--json', '--offline'];
+
+/** The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. */
+export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | undefined> {
+  if ((await runNix('nix', ['--version'], env)) === undefined) return undefined;
+  const storeDir = env.NIX_STORE_DIR ?? DEFAULT_STORE_DIR;
+  const realStoreDir = remoteRoot(env.NIX_REMOTE) + storeDir;
+
+  const pathInfo = async (paths: readonly string[], flags: readonly string[]): Promise<readonly PathInfo[]> => {
+    const outputs = await inBatches(paths, (some) => runNix('nix', [...PATH_INFO, ...flags, ...some], env));
+    const infos: PathInfo[] = [];
+    for (const output of outputs) {
+      for (const info of pathInfosIn(output, storeDir)) {
+        if (infos.push(info) % INFOS_A_TURN === 0) await setImmediate();
+      }
+    }
+    return infos;
+  };
+  /** A bare derivation would stand for its outputs; with `--derivation` an output would stand for its derivation. */
+  const pathInfos = async (paths: readonly string[], flags: readonly string[]): Promise<PathGraph> => {
+    const valid = await validOf(paths);
+    const infos = await Promise.all([
+      pathInfo(valid.filter(isDerivationPath), ['--derivation', ...flags]),
+      pathInfo(
+        valid.filter((path) => !isDerivationPath(path)),
+        flags,
+      ),
+    ]);
+    return new Map(infos.flat().map((info) => [info.path, info]));
+  };
+  const validOf = async (paths: readonly string[]): Promise<readonly string[]> => {
+    const outputs = await inBatches(paths, (some) =>
+      runNix('nix-store', ['--check-validity', '--print-invalid', ...some], env),
+    );
+    const invalid = new Set(outputs.flatMap((output) => output.split('\n')));
+    return paths.filter((path) => !invalid.has(path));
+  };
+
+  return {
+    storeDir,
+    realStoreDirs: [realStoreDir],
+    description: "the system's Nix store",
+    queryInfos: (paths) => pathInfos(paths, []),
+    queryClosure: (paths) => pathInfos(paths, ['--recursive']),
+    async queryHashParts() {
+      const names = (await readdir(realStoreDir).catch(() => [])).filter(isStoreBaseName);
+      // Longest first: beside a path may lie what Nix itself needs for it, `<path>.lock` or `<path>.check`.
+      names.sort((a, b) => b.length - a.length);
+      return new Map(names.map((name) => [hashPartOf(name), `${storeDir}/${name}`]));
+    },
+    realPath: ({ path }) => realStoreDir + path.slice(storeDir.length),
+  };
+}
+
+/** Asks about paths, as many at a time as a command line takes. */
+async function inBatches(
+  paths: readonly string[],
+  ask: (some: readonly string[]) => Promise<string | undefined>,
+): Promise<readonly string[]> {
+  const outputs: string[] = [];
+  for (let start = 0; start < paths.length; start += PATHS_A_CALL) {
+    const output = await ask(paths.slice(start, start + PATHS_A_CALL));
+    if (output !== undefined) outputs.push(output);
+  }
+  return outputs;
+}
+
+/** The directory before `/nix/store` for `NIX_REMOTE=/root` and `NIX_REMOTE=local?root=/root`; empty for the rest. */
+function remoteRoot(remote = ''): string {
+  if (remote.startsWith('/')) return remote.replace(/\/+$/, '');
+  const match = /^local(?::\/\/)?\?(.*)$/.exec(remote);
+  return (match && new URLSearchParams(match[1]).get('root')?.replace(/\/+$/, '')) || '';
+}

@@ -1,0 +1,265 @@
+import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { CarportError, isErrno } from '../../errors.js';
+import { makeDirectory } from '../../filesystem/make-directory.js';
+import { processesThatMount } from '../../filesystem/mounted.js';
+import { namesIn } from '../../filesystem/presence.js';
+import {
+  createTemporaryNames,
+  isLeftover,
+  isNameOfLivingProcess,
+  keepYoung,
+  makerOf,
+  processIdOf,
+} from '../../filesystem/temporary.js';
+import { isStorePath } from '../../nix/store-path.js';
+import type { OwnStore } from './own-store.js';
+
+/*
+ * Who is at work in an own store, without a daemon and without locks: each process has a marker file, and its name tells
+ * the process. A killed one leaves its marker behind, and it counts for nothing.
+ *
+ * Everybody first makes its own marker and then looks for those of others; who finds one that it cannot work beside
+ * removes its own, waits and tries again. Of two that start at the same time, the one whose marker was there second looks
+ * after both are there, so they never both go on. (A directory is read as it is, or newer, when the reading begins.)
+ */
+
+/** `write`: paths are being added. `gc`: paths are being taken away. `use`: a program runs from paths. */
+type Activity = 'write' | 'gc' | 'use';
+
+/** What each cannot work beside. A collector keeps what is in use. */
+const CONFLICTS: Readonly<Record<Activity, readonly Activity[]>> = {
+  write: ['gc'],
+  gc: ['write', 'gc'],
+  use: ['gc'],
+};
+
+const DOING: Readonly<Record<Activity, string>> = {
+  write: 'adds to',
+  gc: 'collects garbage in',
+  use: 'runs a program from',
+};
+
+/** A collector is fast; of writers and collectors that follow one another, this one has its turn in this time or not. */
+const PATIENCE_MS = 60_000;
+const POLL_MS = 100;
+
+const FULL = ['ENOSPC', 'EDQUOT'];
+
+/** Then a marker cannot be made, and what only reads the store does without. */
+const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS', ...FULL];
+
+export interface ActivityOptions {
+  /** Told once, with words for people, when another process is waited for. */
+  readonly onWait?: (message: string) => void;
+  /** Told when what is used cannot be kept from collectors, as the store cannot be written to. */
+  readonly onUnprotected?: (message: string) => void;
+  readonly patienceMs?: number;
+}
+
+type ActiveStore = Pick<OwnStore, 'layout' | 'description'>;
+
+/**
+ * Does work that adds to a store, and keeps collectors away: from before what is there is looked at until what was added
+ * is linked or pinned. Within one process these may be nested, and count as one.
+ */
+export async function withStoreWrite<T>(
+  store: ActiveStore,
+  work: () => Promise<T>,
+  options: ActivityOptions = {},
+): Promise<T> {
+  const { activeDir } = store.layout;
+  const shared = writing.get(activeDir) ?? { holders: 0, raised: raise('write', store, '', options) };
+  writing.set(activeDir, shared);
+  shared.holders++;
+  try {
+    await shared.raised;
+    return await work();
+  } finally {
+    if (--shared.holders === 0) {
+      writing.delete(activeDir);
+      await shared.raised.then(({ lower }) => lower()).catch(() => undefined);
+    }
+  }
+}
+
+/** Writers of this process by directory of markers: one that waits for a collector within another would wait for itself. */
+const writing = new Map<string, { holders: number; readonly raised: Promise<Raised> }>();
+
+/**
+ * Does work that needs paths of a store to stay, with their closures: for running programs from it. Throws when one is
+ * not registered (any more). The work gets the marker: while that is mounted for a process, it counts. A store that
+ * cannot be written to is used without one.
+ */
+export async function withStoreUse<T>(
+  store: ActiveStore & Pick<OwnStore, 'queryInfos'>,
+  storePaths: readonly string[],
+  work: (marker: string | undefined) => Promise<T>,
+  options: ActivityOptions = {},
+): Promise<T> {
+  const raised = await raise('use', store, storePaths.map((path) => `${path}\n`).join(''), options).catch((error) => {
+    if (!isErrno(error, ...NOT_WRITABLE)) throw error;
+    const danger = 'a garbage collection there may remove what is in use now';
+    options.onUnprotected?.(`${store.description} cannot be written to: ${danger}`);
+    return undefined;
+  });
+  try {
+    // A collector may have come and gone before the marker was there.
+    const infos = await store.queryInfos(storePaths);
+    const gone = storePaths.find((path) => !infos.has(path));
+    if (gone === undefined) return await work(raised?.marker);
+    throw new CarportError('E_NOT_FOUND', `\`${gone}\` is not valid in ${store.description}`, {
+      hint: 'pull it again: a garbage collection may have removed it',
+    });
+  } finally {
+    await raised?.lower();
+  }
+}
+
+/** Does work that takes paths away, while nobody adds any. */
+export async function withStoreCollection<T>(
+  store: ActiveStore,
+  work: () => Promise<T>,
+  options: ActivityOptions = {},
+): Promise<T> {
+  const { lower } = await raise('gc', store, '', options);
+  try {
+    return await work();
+  } finally {
+    await lower();
+  }
+}
+
+/** Paths that a program runs from. */
+export interface RunningProgram {
+  /** Of carport; when that has ended, of what the program has left running. */
+  readonly processId: number;
+  /** Absent when there was no space to say it: then it may be anything. */
+  readonly storePaths?: readonly string[];
+}
+
+/** What runs from a store now. */
+export async function runningPrograms({
+  layout,
+  storeDir,
+}: Pick<OwnStore, 'layout' | 'storeDir'>): Promise<readonly RunningProgram[]> {
+  const programs: RunningProgram[] = [];
+  for (const marker of await activeMarkers(layout.activeDir, ['use'])) {
+    const text = await readFile(marker, 'utf8').catch((error) => {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw new CarportError('E_IO', `it cannot be read what a running program needs: \`${marker}\``, { cause: error });
+    });
+    if (text === undefined) continue;
+    const storePaths = text.split('\n').filter((line) => isStorePath(line, storeDir));
+    programs.push({ processId: await runnerOf(basename(marker)), ...(storePaths.length > 0 && { storePaths }) });
+  }
+  return programs;
+}
+
+async function runnerOf(name: string): Promise<number> {
+  const left = (await isNameOfLivingProcess(name)) ? [] : await processesThatMount(name);
+  return left[0] ?? processIdOf(name)!;
+}
+
+/** Whether somebody adds paths just now. */
+export async function isBeingWritten({ layout }: Pick<OwnStore, 'layout'>): Promise<boolean> {
+  return (await activeMarkers(layout.activeDir, ['write'])).length > 0;
+}
+
+type Lower = () => Promise<void>;
+
+interface Raised {
+  readonly marker: string;
+  readonly lower: Lower;
+}
+
+/** Makes a marker when nobody is there whom it cannot work beside. */
+async function raise(
+  activity: Activity,
+  { layout: { activeDir }, description }: ActiveStore,
+  content: string,
+  { onWait, patienceMs = PATIENCE_MS }: ActivityOptions,
+): Promise<Raised> {
+  await makeDirectory(activeDir);
+  const nextName = await createTemporaryNames(activeDir);
+  const deadline = performance.now() + patienceMs;
+  for (let attempt = 0; ; attempt++) {
+    const marker = `${nextName()}.${activity}`;
+    const lower = await writeMarker(marker, content);
+    let other: string | undefined;
+    try {
+      [other] = (await activeMarkers(activeDir, CONFLICTS[activity])).filter((found) => found !== marker);
+    } catch (error) {
+      await lower();
+      throw error;
+    }
+    if (other === undefined) return { marker, lower };
+    await lower();
+    const who = await describeMarker(other, description);
+    if (performance.now() >= deadline) {
+      throw new CarportError('E_UNAVAILABLE', `${who}, and did not end in time`, {
+        hint: `try again when it has ended; if there is no such process, remove \`${other}\``,
+      });
+    }
+    if (attempt === 0) onWait?.(`waiting: ${who}`);
+    // Two that wait for each other must not go on doing so in step.
+    await setTimeout(POLL_MS * (0.5 + Math.random()));
+  }
+}
+
+async function writeMarker(marker: string, content: string): Promise<Lower> {
+  try {
+    if (content === '') await writeFile(marker, '', { flag: 'wx' });
+    else await writeWholeMarker(marker, content);
+  } catch (error) {
+    await rm(marker, { force: true }).catch(() => undefined);
+    throw error;
+  }
+  const letGo = keepYoung(marker);
+  return async () => {
+    letGo();
+    if (marker.endsWith('.use') && (await processesThatMount(basename(marker))).length > 0) return;
+    // One that stays counts no longer than this process.
+    await rm(marker, { force: true }).catch(() => undefined);
+  };
+}
+
+/** There with all that it says, or, on a full disk, empty, which takes no space: then it keeps everything. */
+async function writeWholeMarker(marker: string, content: string): Promise<void> {
+  const temporary = marker.slice(0, marker.lastIndexOf('.'));
+  try {
+    await writeFile(temporary, content, { flag: 'wx' });
+    await rename(temporary, marker);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    if (!isErrno(error, ...FULL)) throw error;
+    await writeFile(marker, '', { flag: 'wx' });
+  }
+}
+
+/** Markers of processes that live, or that are mounted for one; others are removed. */
+async function activeMarkers(activeDir: string, activities: readonly Activity[]): Promise<readonly string[]> {
+  const markers: string[] = [];
+  for (const name of await namesIn(activeDir)) {
+    if (!activities.some((activity) => name.endsWith(`.${activity}`)) || processIdOf(name) === undefined) continue;
+    const marker = join(activeDir, name);
+    if (!(await isLeftover(marker))) markers.push(marker);
+    else await rm(marker, { force: true }).catch(() => undefined);
+  }
+  return markers;
+}
+
+async function describeMarker(marker: string, store: string): Promise<string> {
+  const name = basename(marker);
+  const doing = `${DOING[name.slice(name.lastIndexOf('.') + 1) as Activity]} ${store}`;
+  if ((await makerOf(name)) !== 'elsewhere') return `process ${processIdOf(name)} ${doing}`;
+  const stats = await lstat(marker).catch(() => undefined);
+  const age = stats ? `, by a marker that is ${formatAge(Date.now() - stats.ctimeMs)} old` : '';
+  return `process ${processIdOf(name)} of another machine or container ${doing}${age}`;
+}
+
+function formatAge(ms: number): string {
+  const minutes = Math.max(0, Math.round(ms / 60_000));
+  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}

@@ -1,0 +1,162 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import pLimit from 'p-limit';
+import { CarportError, isErrno } from '../../errors.js';
+import { isThere } from '../../filesystem/presence.js';
+import { moveFile } from '../../filesystem/small-files.js';
+import { createTemporaryNames, removeLeftovers, removeTree } from '../../filesystem/temporary.js';
+import type { PathGraph } from '../../nix/closure.js';
+import { baseNameOf, hashPartOf } from '../../nix/store-path.js';
+import { type ActivityOptions, isBeingWritten, withStoreCollection } from './activity.js';
+import { claimedHashParts } from './claims.js';
+import type { Registrations } from './metadata.js';
+import type { OwnStore } from './own-store.js';
+import { type Root, readRoots } from './roots.js';
+import { unregister } from './unregister.js';
+import { unregisteredEntries } from './unregistered.js';
+
+/** Trees that are removed at a time. */
+const REMOVALS_AT_ONCE = 4;
+
+export interface Garbage {
+  /** Registered paths that no root reaches, sorted. */
+  readonly storePaths: readonly string[];
+  /** The sum of their NARs' sizes. */
+  readonly narSize: number;
+  /** Paths that stay. */
+  readonly kept: number;
+  /** Names of entries of the store dir that are carport's and not registered: left by a killed run, or given up. */
+  readonly unregistered: readonly string[];
+  /** Names of entries that are not registered, and of which nothing says that they are carport's: they stay. */
+  readonly leftAlone: readonly string[];
+  /** Roots, and those of their paths that are not registered. */
+  readonly incompleteRoots: readonly { readonly root: Root; readonly missing: readonly string[] }[];
+  /** Roots of which it is not known what they need: while they are there nothing is removed. */
+  readonly keptForAll: readonly string[];
+  /** Nix keeps its paths in the same store dir: files are left to its own collector. */
+  readonly sharedWithNix: boolean;
+  /** Somebody adds paths just now, which count as garbage until they are linked or pinned. */
+  readonly beingWritten: boolean;
+}
+
+/** What a collection would remove now. Nothing is changed. */
+export async function findGarbage(store: OwnStore): Promise<Garbage> {
+  return (await survey(store)).garbage;
+}
+
+/**
+ * Removes every path that no root reaches, and what killed runs left. What a root needs stays, also where it is not
+ * registered (any more). Writers are kept away while paths are chosen and
+ * lose registration and name, which is short; what takes long, removing trees, is done beside them.
+ */
+export async function collectGarbage(store: OwnStore, options: ActivityOptions = {}): Promise<Garbage> {
+  const { layout } = store;
+  // Where carport has never written there is nothing of its own, whatever a store dir is there.
+  if (!(await isThere(layout.infoDir))) return (await survey(store)).garbage;
+  const { garbage, doomed } = await withStoreCollection(
+    store,
+    async () => {
+      const { garbage, graph, reached, staleNotes } = await survey(store);
+      const going = new Map(garbage.storePaths.map((path) => [path, graph.get(path)!]));
+      await unregister(store, going);
+      await allDone(staleNotes.map((note) => rm(note, { force: true })));
+      const removable = [...going.values()].filter(({ found }) => !found).map(({ path }) => baseNameOf(path));
+      const doomed = garbage.sharedWithNix ? [] : await takeNames(store, [...removable, ...garbage.unregistered]);
+      await dropClaims(store, reached, graph);
+      return { garbage, doomed };
+    },
+    options,
+  );
+  const limit = pLimit(REMOVALS_AT_ONCE);
+  await allDone(doomed.map((tree) => limit(() => removeTree(tree))));
+  for (const directory of [layout.realStoreDir, layout.infoDir, layout.rootsDir, layout.pinsDir, layout.activeDir]) {
+    await removeLeftovers(directory);
+  }
+  return garbage;
+}
+
+interface Survey {
+  readonly garbage: Garbage;
+  readonly graph: Registrations;
+  /** What roots name and all that this refers to, as far as it is known; also what is not registered. */
+  readonly reached: ReadonlySet<string>;
+  readonly staleNotes: readonly string[];
+}
+
+async function survey(store: OwnStore): Promise<Survey> {
+  const { layout } = store;
+  const sharedWithNix = await isThere(layout.nixStateDir);
+  const { roots, staleNotes } = await readRoots(store);
+  const graph = await store.queryAll();
+  const { ours, others, claims } = await unregisteredEntries(store, graph);
+  const claimed = claims.flatMap(({ info }) => (info ? [[info.path, info] as const] : []));
+  const known: PathGraph = new Map([...claimed, ...graph]);
+  const needsAll = roots.filter((root) => root.needsAll);
+  // It may be something that is not registered any more.
+  const reached =
+    needsAll.length > 0 ? new Set([...known.keys(), ...reachedFrom(known, roots)]) : reachedFrom(known, roots);
+  const isReached = (name: string) => reached.has(`${store.storeDir}/${name}`);
+  requireKnown([...ours, ...others].filter(isReached), known, store);
+  const unreached = [...graph.values()].filter(({ path }) => !reached.has(path));
+  const missing = (root: Root) => root.storePaths.filter((path) => !graph.has(path));
+  const garbage: Garbage = {
+    storePaths: unreached.map(({ path }) => path).sort(),
+    narSize: unreached.reduce((sum, { narSize }) => sum + narSize, 0),
+    kept: graph.size - unreached.length,
+    unregistered: needsAll.length > 0 ? [] : ours.filter((name) => !isReached(name)),
+    keptForAll: needsAll.map(({ name }) => name),
+    leftAlone: others,
+    incompleteRoots: roots.map((root) => ({ root, missing: missing(root) })).filter((each) => each.missing.length > 0),
+    sharedWithNix,
+    beingWritten: await isBeingWritten(store),
+  };
+  return { garbage, graph, reached, staleNotes };
+}
+
+function reachedFrom(known: PathGraph, roots: readonly Root[]): ReadonlySet<string> {
+  const reached = new Set(roots.flatMap(({ storePaths }) => storePaths));
+  for (const path of reached) for (const reference of known.get(path)?.references ?? []) reached.add(reference);
+  return reached;
+}
+
+/** Of a tree that is in use and of which nothing is known it cannot be told what else must stay. */
+function requireKnown(reachedNames: readonly string[], known: PathGraph, { storeDir, description }: OwnStore): void {
+  const path = reachedNames.map((name) => `${storeDir}/${name}`).find((each) => !known.has(each));
+  if (path === undefined) return;
+  throw new CarportError('E_INTEGRITY', `\`${path}\` is in use, and it is not known what it needs`, {
+    cause: new Error(`its files are in ${description}, but it is not registered`),
+    hint: 'pull or add it again; or drop what uses it, which `carport store ls --roots` prints',
+  });
+}
+
+/** Renames what goes, so that no half of a tree is ever at a store path. Gives the new names. */
+async function takeNames({ layout }: OwnStore, names: readonly string[]): Promise<readonly string[]> {
+  const temporaryName = await createTemporaryNames(layout.realStoreDir);
+  return (
+    await allDone(
+      names.map(async (name) => {
+        const doomed = temporaryName();
+        try {
+          await moveFile(join(layout.realStoreDir, name), doomed);
+          return [doomed];
+        } catch (error) {
+          if (isErrno(error, 'ENOENT')) return [];
+          throw error;
+        }
+      }),
+    )
+  ).flat();
+}
+
+/** Removes claims of what is gone. What is in use and not registered keeps them: they tell what it needs. */
+async function dropClaims(store: OwnStore, reached: ReadonlySet<string>, graph: PathGraph): Promise<void> {
+  const used = new Set([...reached].filter((path) => !graph.has(path)).map(hashPartOf));
+  const claims = [...(await claimedHashParts(store.layout))].filter(([hashPart]) => !used.has(hashPart));
+  await allDone(claims.flatMap(([, files]) => files.map((file) => rm(file, { force: true }))));
+}
+
+/** Fails when one fails, but not before all have ended: nothing may go on when writers are let in again. */
+async function allDone<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(work);
+  return Promise.all(work);
+}

@@ -1,0 +1,30 @@
+import type * as v from 'valibot';
+import { fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../layout.js';
+import { FRAGMENT, PROMOTION, PRUNING, YANK } from './kinds.js';
+import type { DocumentKind, DocumentOf } from './signed-document.js';
+
+/** A kind of document, and where each belongs: elsewhere it is somebody's copy. */
+export interface DocumentPlace<Entries extends v.ObjectEntries> {
+  readonly kind: DocumentKind<Entries>;
+  readonly keyOf: (value: DocumentOf<DocumentKind<Entries>>) => string;
+}
+
+export const FRAGMENT_PLACE: DocumentPlace<typeof FRAGMENT.entries> = {
+  kind: FRAGMENT,
+  keyOf: ({ version, target }) => fragmentKey(version, target),
+};
+
+export const YANK_PLACE: DocumentPlace<typeof YANK.entries> = {
+  kind: YANK,
+  keyOf: ({ version }) => versionKey(YANKS, version),
+};
+
+export const PROMOTION_PLACE: DocumentPlace<typeof PROMOTION.entries> = {
+  kind: PROMOTION,
+  keyOf: ({ version }) => versionKey(PROMOTIONS, version),
+};
+
+export const PRUNING_PLACE: DocumentPlace<typeof PRUNING.entries> = {
+  kind: PRUNING,
+  keyOf: ({ version }) => versionKey(PRUNINGS, version),
+};

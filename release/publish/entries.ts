@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto';
+import pLimit from 'p-limit';
+import { CarportError } from '../../lib/errors.js';
+import { type ListedObject, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
+import type { KnownFile } from '../sources/ledger.js';
+import { stampOf } from '../sources/sources.js';
+import type { Publication, PublishedCopy, PublishedFile } from './publication.js';
+
+/** What becomes of a key. */
+export type Change = 'written' | 'removed';
+
+/** What has been done for a publication. */
+export interface Round {
+  /** By key. */
+  readonly changes: ReadonlyMap<string, Change>;
+  /** All of the publication. */
+  readonly keys: ReadonlySet<string>;
+  /** Files that were there, by their keys. */
+  readonly known: ReadonlyMap<string, KnownFile>;
+  /** Files that were written. */
+  readonly fresh: readonly FreshFile[];
+  readonly warnings: readonly string[];
+}
+
+export interface FreshFile {
+  readonly key: string;
+  readonly fingerprint: string;
+  readonly content: string;
+}
+
+/** What is there of an earlier index. */
+export interface PublishedBefore {
+  readonly there: ReadonlyMap<string, ListedObject>;
+  /** What the ledger knows of it. */
+  readonly known: ReadonlyMap<string, KnownFile>;
+}
+
+/** Writes what differs of a publication, in the order of its entries, and removes what is out of date. */
+export async function writeEntries(
+  objects: ObjectStore,
+  publication: Publication,
+  { there, known: knownBefore }: PublishedBefore,
+  dryRun: boolean,
+): Promise<Round> {
+  const keys = new Set<string>();
+  const changes = new Map<string, Change>();
+  const known = new Map<string, KnownFile>();
+  const fresh: FreshFile[] = [];
+  const warnings = new Set<string>();
+  const write = (entry: Entry): Promise<Outcome> => {
+    const listed = there.get(entry.key);
+    if ('content' in entry) return writeFile(objects, entry, listed, listed && knownBefore.get(entry.key), dryRun);
+    return writeCopy(objects, entry, listed, dryRun);
+  };
+  for (const batch of batchesOf(publication.entries)) {
+    const outcomes = await Promise.all(batch.map(write));
+    for (const [index, { key }] of batch.entries()) {
+      const outcome = outcomes[index]!;
+      keys.add(key);
+      if (outcome.change) changes.set(key, outcome.change);
+      if (outcome.known) known.set(key, outcome.known);
+      if (outcome.fresh) fresh.push(outcome.fresh);
+      if (outcome.warning !== undefined) warnings.add(outcome.warning);
+    }
+  }
+  const stale = [...there.keys()].filter((key) => !keys.has(key) && publication.owns(key));
+  if (!dryRun && stale.length > 0) await objects.remove?.(stale);
+  for (const key of stale) changes.set(key, 'removed');
+  return { changes, keys, known, fresh, warnings: [...warnings] };
+}
+
+/** What has become of an entry. */
+interface Outcome {
+  readonly change?: Change;
+  readonly known?: KnownFile;
+  readonly fresh?: FreshFile;
+  readonly warning?: string;
+}
+
+type Entry = PublishedFile | PublishedCopy;
+
+/** Everything that may have been published is below one of these. */
+const PUBLISHED = { directory: 'releases/', pages: '_releases.' } as const;
+
+/** What there is of an index, by key. */
+export async function listPublished(objects: ObjectStore): Promise<ReadonlyMap<string, ListedObject>> {
+  const there = new Map<string, ListedObject>();
+  for (const options of [{ prefix: PUBLISHED.directory, recursive: true }, { prefix: PUBLISHED.pages }]) {
+    for await (const listed of listObjects(objects, options)) there.set(listed.key, listed);
+  }
+  return there;
+}
+
+/** Entries that are written at a time, where their order does not matter. */
+const AT_ONCE = 64;
+
+/** Checksums of releases, of which there are very many, go together, and so do copies; everything else goes alone. */
+function* batchesOf(entries: Iterable<Entry>): Generator<readonly Entry[]> {
+  let batch: Entry[] = [];
+  let kind: EntryKind | undefined;
+  for (const entry of entries) {
+    const its = kindOf(entry);
+    if (batch.length === AT_ONCE || (batch.length > 0 && its !== kind)) {
+      yield* inOrder(batch);
+      batch = [];
+    }
+    kind = its;
+    if (kind === 'page') yield [entry];
+    else batch.push(entry);
+  }
+  yield* inOrder(batch);
+}
+
+/** Signatures before what they are of: who finds the new file finds its signature, too. */
+function inOrder(batch: readonly Entry[]): readonly (readonly Entry[])[] {
+  const signatures = batch.filter(({ key }) => key.endsWith('.minisig'));
+  const others = batch.filter(({ key }) => !key.endsWith('.minisig'));
+  return [signatures, others].filter((part) => part.length > 0);
+}
+
+type EntryKind = 'copy' | 'sums' | 'page';
+
+function kindOf(entry: Entry): EntryKind {
+  if ('source' in entry) return 'copy';
+  return /^releases\/[^/]+\/SHA256SUMS(\.minisig)?$/.test(entry.key) ? 'sums' : 'page';
+}
+
+/** Where it is listed as `before` its content is neither compared nor, perhaps, even made. */
+async function writeFile(
+  objects: ObjectStore,
+  file: PublishedFile,
+  listed: ListedObject | undefined,
+  before: KnownFile | undefined,
+  dryRun: boolean,
+): Promise<Outcome> {
+  const { key, contentType } = file;
+  const fingerprint = file.fingerprint ?? hashOf(file);
+  if (before && listed && before.fingerprint === fingerprint && before.stamp === stampOf(listed)) {
+    return { known: before };
+  }
+  const { content } = file;
+  if (listed && (await hasContent(objects, listed, Buffer.from(content)))) {
+    return { known: { fingerprint, stamp: stampOf(listed) } };
+  }
+  if (!dryRun) await objects.put(key, Buffer.from(content), { contentType, cacheControl: 'no-cache' });
+  return { change: 'written', fresh: { key, fingerprint, content } };
+}
+
+function hashOf(file: PublishedFile): string {
+  const hash = createHash('sha256');
+  for (const piece of file.pieces?.() ?? [file.content]) hash.update(piece);
+  return hash.digest('base64url');
+}
+
+async function hasContent(objects: ObjectStore, { key, size, md5 }: ListedObject, bytes: Buffer): Promise<boolean> {
+  if (size !== bytes.length) return false;
+  if (md5 === createHash('md5').update(bytes).digest('hex')) return true;
+  // What is listed as one is no MD5 where objects are encrypted.
+  const there = await objects.read(key, bytes.length).catch((error) => {
+    if (error instanceof CarportError && error.code === 'E_FORMAT') return undefined;
+    throw error;
+  });
+  return there?.equals(bytes) === true;
+}
+
+/** Makes it where it is not there already. One that cannot be made is not that of an older release either. */
+async function writeCopy(
+  objects: ObjectStore,
+  { key, source }: PublishedCopy,
+  listed: ListedObject | undefined,
+  dryRun: boolean,
+): Promise<Outcome> {
+  if (!objects.copyForReaders) {
+    const warning = `\`${objects.url}\` cannot have an object under two keys: there is no file below \`releases/latest/\``;
+    return { warning };
+  }
+  try {
+    return (await objects.copyForReaders(source, key, { dryRun })) ? { change: 'written' } : {};
+  } catch (error) {
+    if (!(error instanceof CarportError)) throw error;
+    if (error.code === 'E_NOT_FOUND') return { warning: `there is no \`${key}\`: \`${source}\` has gone` };
+    if (error.code !== 'E_UNSUPPORTED') throw error;
+    if (listed && !dryRun) await objects.remove?.([key]);
+    return { ...(listed && { change: 'removed' }), warning: `there is no \`${key}\`: ${error.message}` };
+  }
+}
+
+/** As what files are listed that were written just now; without those that others have written since. */
+export async function lookAgain(
+  objects: ObjectStore,
+  files: readonly FreshFile[],
+): Promise<readonly (readonly [key: string, file: KnownFile])[]> {
+  if (files.length === 0) return [];
+  const there = await listPublished(objects);
+  const found = await pLimit(AT_ONCE).map(files, async ({ key, fingerprint, content }) => {
+    const listed = there.get(key);
+    const isThere = listed && (await hasContent(objects, listed, Buffer.from(content)));
+    return isThere ? [[key, { fingerprint, stamp: stampOf(listed) }] as const] : [];
+  });
+  return found.flat();
+}

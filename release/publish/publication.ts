@@ -1,0 +1,34 @@
+import type { Project } from '../documents/kinds.js';
+
+/** What is published to tell of releases. */
+export interface Publication {
+  /** In the order in which they are to be written; made one after the other, since all of them may be large. */
+  readonly entries: Iterable<PublishedFile | PublishedCopy>;
+  /** How many releases it tells of. */
+  readonly releases: number;
+  /** The newest time that it tells of: RFC 3339 in UTC, to the second. */
+  readonly updated?: string;
+  /** What is to be remembered of the project; as before where it is not said. */
+  readonly project?: Project;
+  /** What was left out, and why. */
+  readonly warnings: readonly string[];
+  /** True for a key below `releases/` that an earlier publication may have written: what is not written any more goes. */
+  owns(key: string): boolean;
+}
+
+export interface PublishedFile {
+  readonly key: string;
+  readonly content: string;
+  readonly contentType: string;
+  /** The same for the same content, where that is known before the content is made. */
+  readonly fingerprint?: string;
+  /** The same content, of a large file that need not be in memory as a whole. */
+  pieces?(): Iterable<string>;
+}
+
+/** A second key of an object, for readers. */
+export interface PublishedCopy {
+  readonly key: string;
+  /** The key of the object. */
+  readonly source: string;
+}

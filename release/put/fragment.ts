@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CarportError } from '../../lib/errors.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
+import { isSigned } from '../documents/doubt.js';
+import type { Fragment, FragmentFile } from '../documents/kinds.js';
+import { FRAGMENT_PLACE } from '../documents/places.js';
+import { putDocument, readTrusted, type StoredDocument } from '../documents/stored.js';
+import { fragmentKey } from '../layout.js';
+
+/** Whom is believed, and who signs. */
+export interface FragmentSigning {
+  readonly keys: readonly SecretKey[];
+  readonly policy: TrustPolicy;
+}
+
+/** Others that write the same fragment at once, again and again, are no accident. */
+const MAX_ROUNDS = 20;
+
+/** Before what was written counts as settled. */
+const SETTLE_MS = 100;
+
+/** The fragment of a target, whatever it is. */
+export function findFragment(
+  objects: ObjectStore,
+  version: string,
+  target: string,
+  policy: TrustPolicy,
+): Promise<StoredDocument<Fragment>> {
+  return readTrusted(objects, FRAGMENT_PLACE, fragmentKey(version, target), policy);
+}
+
+/**
+ * The fragment that is there, when it may be believed; `undefined` when there is none. Throws for one that may not:
+ * `E_SIGNATURE`, or `E_FORMAT` for a damaged one.
+ */
+export async function readFragment(
+  objects: ObjectStore,
+  version: string,
+  target: string,
+  policy: TrustPolicy,
+): Promise<Fragment | undefined> {
+  const key = fragmentKey(version, target);
+  const found = await findFragment(objects, version, target, policy);
+  if (found.state === 'absent') return undefined;
+  if (found.state === 'trusted') return found.value;
+  const { about } = found;
+  const cause = new Error(about.why);
+  if (found.state === 'damaged') {
+    throw new CarportError('E_FORMAT', `\`${key}\` is damaged`, { cause, hint: '`--replace` writes it anew' });
+  }
+  const trust = 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or ';
+  throw new CarportError('E_SIGNATURE', `what \`${key}\` says is not believed (${about.what})`, {
+    cause,
+    hint: `${isSigned(about) ? trust : ''}write it anew with \`--replace\`: what it says of other files is lost then`,
+  });
+}
+
+export function putFragment(objects: ObjectStore, fragment: Fragment, keys: readonly SecretKey[]): Promise<void> {
+  return putDocument(objects, FRAGMENT_PLACE, fragment, keys);
+}
+
+/**
+ * Writes a fragment that has `files`. `merge` makes it of what is there, and may throw. Of several jobs that write the same
+ * fragment at once one may be lost, since there is no compare-and-swap: that is made unlikely by reading it again after a
+ * while, and merging again until these files are there. Jobs for one target should run one after the other.
+ */
+export async function writeFragment(
+  objects: ObjectStore,
+  { keys }: FragmentSigning,
+  read: () => Promise<Fragment | undefined>,
+  merge: (there: Fragment | undefined) => Promise<Fragment>,
+  files: readonly FragmentFile[],
+): Promise<void> {
+  for (let round = 1; round <= MAX_ROUNDS; round++) {
+    const start = performance.now();
+    const fragment = await merge(await read());
+    await putFragment(objects, fragment, keys);
+    const took = performance.now() - start;
+    // Of several that write in step one is to be the last.
+    await sleep(Math.max(SETTLE_MS, 3 * took) * (1 + Math.random() * Math.min(round - 1, 4)));
+    if (hasFiles(await read(), files)) return;
+  }
+  throw new CarportError('E_UNAVAILABLE', 'others write the same fragment of the release all the time', {
+    hint: 'run one `release put` after another for the same version and target',
+  });
+}
+
+/** Whether these very files are in a fragment. */
+export function hasFiles(fragment: Fragment | undefined, files: readonly FragmentFile[]): boolean {
+  return files.every((file) =>
+    isSameFile(
+      fragment?.files.find(({ name }) => name === file.name),
+      file,
+    ),
+  );
+}
+
+/** Whether the bytes are the same. */
+export function isSameFile(a: FragmentFile | undefined, b: FragmentFile): boolean {
+  return a !== undefined && a.name === b.name && a.sha256 === b.sha256 && a.size === b.size;
+}

@@ -1,0 +1,29 @@
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { digestOf, type FileDigest } from './local-file.js';
+
+/** What the bytes of an object are; `undefined` when there is none. */
+export async function digestOfObject(objects: ObjectStore, key: string): Promise<FileDigest | undefined> {
+  const object = await objects.get(key);
+  return object && digestOf(object.bytes());
+}
+
+/**
+ * Whether an object has exactly these bytes. It is read as a stream, and no further than it should go; what is not there
+ * has not.
+ */
+export async function hasBytes(objects: ObjectStore, key: string, { size, sha256 }: FileDigest): Promise<boolean> {
+  const object = await objects.get(key);
+  if (!object) return false;
+  const found = await digestOf(atMost(object.bytes(), size));
+  return found.size === size && found.sha256 === sha256;
+}
+
+/** The first bytes; more than there should be when there are more. */
+async function* atMost(pieces: AsyncIterable<Uint8Array>, limit: number): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const piece of pieces) {
+    yield piece;
+    size += piece.length;
+    if (size > limit) return;
+  }
+}
