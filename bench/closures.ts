@@ -1,3 +1,5 @@
+/** The closures that are moved. */
+
 import { randomFillSync } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** Pushes and pulls of carport, Nix and rclone on one Garage, as a table of ratios. */
+
 import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';

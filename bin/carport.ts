@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+/** The program: a process for one command line. */
+
 import { watchOutput } from './cli/context.js';
 import { runCommandLine } from './program.js';
 

@@ -1,3 +1,5 @@
+/** The commands by group; each is loaded when it is used. */
+
 import type { Command } from 'commander';
 import type { Context } from './cli/context.js';
 

@@ -1,3 +1,5 @@
+/** One command line from arguments to exit code. */
+
 import { Command, CommanderError } from 'commander';
 import { CarportError } from '../lib/errors.js';
 import { suggestion } from '../lib/suggestion.js';

@@ -1,3 +1,5 @@
+/** Keys and objects of a binary cache. */
+
 import { isWebPage } from '../lib/compression/format-of.js';
 import type { NarPromise } from '../lib/compression/verified-nar.js';
 import { CarportError } from '../lib/errors.js';

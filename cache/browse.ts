@@ -1,3 +1,5 @@
+/** Files inside cached paths. */
+
 import { readNarEvents } from '../lib/compression/nar-events.js';
 import { NarRefusal } from '../lib/compression/nar-refusal.js';
 import { CarportError } from '../lib/errors.js';

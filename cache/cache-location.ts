@@ -1,3 +1,5 @@
+/** Where such a URL leads, and what it was meant to be. */
+
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CarportError } from '../lib/errors.js';

@@ -1,3 +1,5 @@
+/** Nix's store URLs and their parameters. */
+
 import {
   isWritableCompression,
   WRITABLE_COMPRESSIONS,

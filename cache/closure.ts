@@ -1,3 +1,5 @@
+/** The closure as a cache tells it, for looking. */
+
 import pLimit from 'p-limit';
 import { CarportError } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';

@@ -1,3 +1,5 @@
+/** What belongs to a cache, and its removal. */
+
 import { CarportError } from '../lib/errors.js';
 import { LIST_PAGE, listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
 import { hashPartOfKey } from './binary-cache.js';

@@ -1,3 +1,5 @@
+/** The next cache, where one fails. */
+
 import { CarportError } from '../lib/errors.js';
 import type { Emit } from '../lib/events.js';
 import { hashPartOf, storeDirOf } from '../lib/nix/store-path.js';

@@ -1,3 +1,5 @@
+/** The first cache that has a path as a reader accepts it. */
+
 import { CarportError } from '../lib/errors.js';
 import type { Emit } from '../lib/events.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';

@@ -1,3 +1,5 @@
+/** Whether NARs are there, by their sizes. */
+
 import { CarportError, insteadOf } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { listObjects, type ObjectStore, type StoredObject } from '../lib/object-store/object-store.js';

@@ -1,3 +1,5 @@
+/** A cache by its URL. */
+
 import { join } from 'node:path';
 import { createHttpClient, type HttpClientOptions } from '../lib/http/client.js';
 import { openFileStore } from '../lib/object-store/file.js';

@@ -1,3 +1,5 @@
+/** A listing, where that is cheaper than asking. */
+
 import { CarportError } from '../lib/errors.js';
 import { LIST_PAGE, listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
 import { hashPartOfKey } from './binary-cache.js';

@@ -1,3 +1,5 @@
+/** What is said of a NAR that is refused: no more than is known. */
+
 import type { NarRefusal } from '../lib/compression/nar-refusal.js';
 import { CarportError } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';

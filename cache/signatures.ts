@@ -1,3 +1,5 @@
+/** Signatures that are added to what a cache has. */
+
 import pLimit from 'p-limit';
 import { CarportError } from '../lib/errors.js';
 import { topologicalOrder } from '../lib/nix/closure.js';

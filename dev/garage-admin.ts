@@ -1,3 +1,5 @@
+/** Garage's administration API. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Garage's administration API: `call('CreateBucket', { globalAlias: 'nix' })`. */

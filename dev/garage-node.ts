@@ -1,3 +1,5 @@
+/** One server of it: configuration, start, kill. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+/** Where the program is, or how to get it. */
+
 import { access, constants } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';

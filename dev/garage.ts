@@ -1,3 +1,5 @@
+/** A real Garage: one node or three, for as long as this process lives. */
+
 import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,3 +1,5 @@
+/** `npm run dev:garage`. */
+
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';

@@ -1,3 +1,5 @@
+/** Ends processes and removes a directory when this process is gone. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 

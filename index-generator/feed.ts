@@ -1,3 +1,5 @@
+/** Atom feeds. */
+
 import { createHash } from 'node:crypto';
 import { formatBytes } from '../lib/format-bytes.js';
 import type { Release, ReleaseFile } from '../release/catalog/model.js';

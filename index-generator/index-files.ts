@@ -1,3 +1,5 @@
+/** What a bucket says to the files of the index. */
+
 import { createHash } from 'node:crypto';
 import type { SecretKey } from '../lib/signing/key.js';
 import { createMinisignHash, minisignKey, renderMinisignKey, signMinisign } from '../lib/signing/minisign.js';

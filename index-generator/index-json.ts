@@ -1,3 +1,5 @@
+/** `releases/index.json`, and a release as programs read it. */
+
 import {
   allReleases,
   type Channel,

@@ -1,3 +1,5 @@
+/** Joins very many pieces of text into one, in little memory. */
+
 /** Pieces that are put together at a time. */
 const AT_ONCE = 100;
 

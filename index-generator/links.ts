@@ -1,3 +1,5 @@
+/** URLs of keys, and of forges' pages. */
+
 import { encodePath } from '../lib/http/encode.js';
 
 /** Where the sources of a project are. */

@@ -1,3 +1,5 @@
+/** Reads what `aws s3 ls --recursive` prints. */
+
 import { FILES } from '../release/layout.js';
 import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '../release/sources/sources.js';
 

@@ -1,3 +1,5 @@
+/** Markup that text cannot become: HTML and XML. */
+
 /** The only key to the markup in `Markup`. It stays in this module, so neither code nor data from elsewhere makes one. */
 const OWN = Symbol('markup');
 

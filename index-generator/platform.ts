@@ -1,3 +1,5 @@
+/** Names and order of platforms. */
+
 /** The name that people know a platform by: `linux/arm64`. Other triples stand for themselves. */
 export function platformName(target: string): string {
   const [machine = '', ...rest] = target.split('-');

@@ -1,3 +1,5 @@
+/** The files `SHA256SUMS` of releases. */
+
 import type { Release } from '../release/catalog/model.js';
 
 /** `SHA256SUMS`: what `sha256sum -c` takes in a copy of `_releases/<version>/`. Nothing where no hash is known. */

@@ -1,3 +1,5 @@
+/** Buffers that are used again, and bytes that can be moved to a thread. */
+
 /** Buffers of one size that are used again: allocating and collecting them costs more than filling small ones. */
 export interface BufferPool {
   take(): Buffer;

@@ -1,3 +1,5 @@
+/** Whether two halves are a key pair, by a module that is loaded late. */
+
 /**
  * Whether the public key of a seed is the other half, all in base 64 for URLs. Node's module of cryptography is loaded by the
  * first question: most runs ask none, and it takes longer than all else at the start. As a JWK a key is made ten times as

@@ -1,3 +1,5 @@
+/** `CarportError`, its codes, and the helpers that make one. */
+
 /** The public, stable codes of carport's errors; `bin/exit-code.ts` maps each to an exit code. */
 export type ErrorCode =
   | 'E_USAGE' // the command line or a setting is wrong

@@ -1,3 +1,5 @@
+/** What push and pull tell of their work. */
+
 /** What push and pull tell of their work; reporters in `bin/` turn it into text or JSON. Sizes are bytes. */
 export type WorkEvent =
   | {

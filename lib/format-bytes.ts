@@ -1,3 +1,5 @@
+/** Sizes for people. */
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 /** A size for people: `1.3 GiB`. */

@@ -1,3 +1,5 @@
+/** Passwords of URLs, out of text. */
+
 const COLON = '(?::|%(?:25){0,9}3A)';
 const SLASH = '(?:/|%(?:25){0,9}2F)';
 const AT = '(?:@|%(?:25){0,9}40)';

@@ -1,3 +1,5 @@
+/** HOME and the XDG directories. */
+
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CarportError } from './errors.js';

@@ -1,3 +1,5 @@
+/** Secrets that were met, out of text. */
+
 /** A shorter one is a word that may stand for something else. */
 const SHORTEST = 8;
 

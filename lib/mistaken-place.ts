@@ -1,3 +1,5 @@
+/** What is wrong with text that should name a place. */
+
 /** What is wrong with text that should name a directory, a cache or a web site, and what was meant. */
 export interface Mistake {
   readonly reason: string;

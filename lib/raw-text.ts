@@ -1,3 +1,5 @@
+/** Text that holds bytes that are not UTF-8. */
+
 /** Bytes that are not UTF-8, each as a surrogate that stands alone: U+DC80 is 0x80. No text has such. */
 const RAW = /([\udc80-\udcff])/u;
 

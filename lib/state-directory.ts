@@ -1,3 +1,5 @@
+/** What is remembered from run to run. */
+
 import { join } from 'node:path';
 import { xdgDirectory } from './home-directory.js';
 

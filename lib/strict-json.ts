@@ -1,3 +1,5 @@
+/** JSON of exactly one shape. */
+
 import * as v from 'valibot';
 import { formatError } from './errors.js';
 

@@ -1,3 +1,5 @@
+/** Did you mean …? */
+
 /** `did you mean …?` for a word that is near one of `known`, otherwise the list of them. */
 export function suggestion(word: string, known: readonly string[]): string {
   const best = nearest(word, known);

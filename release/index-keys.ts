@@ -1,3 +1,5 @@
+/** Where the files of the index are in the bucket. */
+
 import { CHANNELS, type Channel } from './catalog/model.js';
 import { isFileName, isTarget } from './layout.js';
 import { isVersion } from './version.js';

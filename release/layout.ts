@@ -1,3 +1,5 @@
+/** Where everything is in the bucket. */
+
 import { isVersion } from './version.js';
 
 /** Where releases are in a bucket. Addresses of files are an interface: people have them in scripts. */

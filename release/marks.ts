@@ -1,3 +1,5 @@
+/** Marks that hide a version, and who has to look at them. */
+
 import { CarportError } from '../lib/errors.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';

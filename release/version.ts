@@ -1,3 +1,5 @@
+/** Versions that are safe keys, and their channels. */
+
 import { createContext, Script } from 'node:vm';
 import { CarportError } from '../lib/errors.js';
 

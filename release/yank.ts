@@ -1,3 +1,5 @@
+/** Says of releases that they should not be used. */
+
 import { CarportError } from '../lib/errors.js';
 import { listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';

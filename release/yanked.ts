@@ -1,3 +1,5 @@
+/** What yanks say of versions, also those that are not believed. */
+
 import type { Yank } from './documents/kinds.js';
 import { YANKS } from './layout.js';
 import type { Found, ReleaseSources } from './sources/sources.js';

@@ -1,3 +1,5 @@
+/** `npm run demo`. */
+
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,10 +1,10 @@
+/** Prints docs/commands.md, which is made of the help of the commands: `npm run docs`. */
+
 import type { Command } from 'commander';
 import { commandPath, formatHelp } from '../bin/cli/command.js';
 import { EXIT_CODES } from '../bin/cli/exit-code.js';
 import { COMMAND_GROUPS } from '../bin/commands.js';
 import { createWholeProgram } from '../bin/program.js';
-
-/** Prints docs/commands.md, which is made of the commands' help: `npm run docs`. */
 
 const { env, stdin, stdout, stderr } = process;
 const program = await createWholeProgram({ env, stdin, stdout, stderr });

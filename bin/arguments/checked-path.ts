@@ -1,3 +1,5 @@
+/** Paths that are to be made. */
+
 import { CarportError } from '../../lib/errors.js';
 import { mistakeInPath } from '../../lib/mistaken-place.js';
 

@@ -1,3 +1,5 @@
+/** Arguments that are pulled pins or paths, here. */
+
 import { isHashPart } from '../../lib/nix/store-path.js';
 import { nixPins } from '../../lib/store/nix/pins.js';
 import { NIX, openOwnForReading, openStoreForReading } from '../../lib/store/open.js';

@@ -1,3 +1,5 @@
+/** Arguments that are paths, and `-`. */
+
 import { text } from 'node:stream/consumers';
 import { CarportError } from '../../lib/errors.js';
 import { hashPartOf, isHashPart } from '../../lib/nix/store-path.js';

@@ -1,3 +1,5 @@
+/** Arguments of a pull: pins and paths. */
+
 import { lstat } from 'node:fs/promises';
 import type { PinPolicy } from '../../cache/pins/check.js';
 import { findPin } from '../../cache/pins/find.js';

@@ -1,3 +1,5 @@
+/** The commands `cache info`, `ls` and `cat`. */
+
 import { listHashParts, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
 import { listCachedPath, readCachedFile } from '../../cache/browse.js';
 import { findPath } from '../../cache/find-path.js';

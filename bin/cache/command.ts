@@ -1,3 +1,5 @@
+/** Declares the commands of `cache`. */
+
 import type { Command } from 'commander';
 import { describeCommand, integerBetween, settingOption } from '../cli/command.js';
 import type { CommonOptions, Context } from '../cli/context.js';

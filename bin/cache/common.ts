@@ -1,3 +1,5 @@
+/** What the commands of `cache` share. */
+
 import type { OpenCache } from '../../cache/open.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
 import { settingsOf } from '../cli/command.js';

@@ -1,3 +1,5 @@
+/** The command `cache refresh-toolchain`: builds, and pushes what it takes to build. */
+
 import { access } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { stripVTControlCharacters } from 'node:util';

@@ -1,3 +1,5 @@
+/** `cache init`, `config`, `erase`. */
+
 import { basename } from 'node:path';
 import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo } from '../../cache/binary-cache.js';
 import type { CacheLocation } from '../../cache/cache-location.js';

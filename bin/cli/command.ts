@@ -1,3 +1,5 @@
+/** What all commands share: help, common options, options of settings. */
+
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Emit } from '../../lib/events.js';
 import { refuseKeysInSettings } from '../settings/misplaced-keys.js';

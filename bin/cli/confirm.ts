@@ -1,3 +1,5 @@
+/** Asks at a terminal before something is gone. */
+
 import { createInterface } from 'node:readline';
 import { CarportError } from '../../lib/errors.js';
 import type { Context } from './context.js';

@@ -1,3 +1,5 @@
+/** What a command may touch of the process; output. */
+
 import type { Readable, Writable } from 'node:stream';
 import { CarportError } from '../../lib/errors.js';
 import { printableLine } from './printable.js';

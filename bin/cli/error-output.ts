@@ -1,3 +1,5 @@
+/** Errors as text and JSON. */
+
 import { styleText } from 'node:util';
 import { CarportError } from '../../lib/errors.js';
 import { type Context, say } from './context.js';

@@ -1,3 +1,5 @@
+/** Exit codes. */
+
 import type { ErrorCode } from '../../lib/errors.js';
 
 /** What each exit code means, for help and documentation. An unknown code is a failure. */

@@ -1,3 +1,5 @@
+/** Work that an interrupt stops and that cleans up behind itself. */
+
 import { CarportError } from '../../lib/errors.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

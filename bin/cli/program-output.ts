@@ -1,3 +1,5 @@
+/** What another program prints, without secrets. */
+
 import { type Output, write } from './context.js';
 import { redact } from './redact.js';
 

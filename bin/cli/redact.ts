@@ -1,3 +1,5 @@
+/** Text without secrets. */
+
 import { hideLikelyPasswords, hidePasswords } from '../../lib/hide-passwords.js';
 import { hideKnownSecrets, hideSureSecrets, rememberLikelySecret, rememberSecret } from '../../lib/known-secrets.js';
 import { hideLikelyKeys } from '../../lib/signing/likely-key.js';

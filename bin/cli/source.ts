@@ -1,8 +1,9 @@
-import { constants, createReadStream, open } from 'node:fs';
+/** A file, stdin or a pipe, read until nobody wants it. */
+
+import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { Socket } from 'node:net';
 import { addAbortSignal, type Readable } from 'node:stream';
-import { promisify } from 'node:util';
+import { openPipe } from '../../lib/http/pipe.js';
 import type { Context } from './context.js';
 
 const READ_SIZE = 256 * 1024;
@@ -18,8 +19,6 @@ export async function openSource(file: string, { stdin }: Context, signal?: Abor
 
 async function openFile(file: string): Promise<Readable> {
   const stats = await stat(file).catch(() => undefined);
-  if (!stats?.isFIFO()) return createReadStream(file, { highWaterMark: READ_SIZE });
-  // A thread that waits for a pipe cannot be stopped, and the process would wait for the thread.
-  const fd = await promisify(open)(file, constants.O_RDONLY | constants.O_NONBLOCK);
-  return new Socket({ fd, readable: true, writable: false });
+  if (stats?.isFIFO()) return openPipe(file);
+  return createReadStream(file, { highWaterMark: READ_SIZE });
 }

@@ -1,3 +1,5 @@
+/** Colours, sizes, counts. */
+
 import type { Output } from './context.js';
 
 export { formatBytes } from '../../lib/format-bytes.js';

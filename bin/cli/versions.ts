@@ -1,3 +1,5 @@
+/** What `--version --json` tells. */
+
 import { readFile } from 'node:fs/promises';
 
 export interface Versions {
@@ -11,7 +13,7 @@ export interface Versions {
 
 export async function versions(): Promise<Versions> {
   const { default: zstd } = await import('zstd-napi/binding.js');
-  const manifest: unknown = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'));
+  const manifest: unknown = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));
   return {
     carport: (manifest as { version: string }).version,
     node: process.versions.node,

@@ -1,3 +1,5 @@
+/** Warnings, as many as people read. */
+
 import { type Context, say } from './context.js';
 import { printableLine } from './printable.js';
 import { count } from './terminal.js';

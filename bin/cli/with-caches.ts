@@ -1,3 +1,5 @@
+/** Work with caches: their patience, warnings, interrupts. */
+
 import { type OpenCache, openCache } from '../../cache/open.js';
 import { CarportError } from '../../lib/errors.js';
 import { type Settings, singleValue } from '../settings/settings.js';

@@ -1,3 +1,5 @@
+/** Work with threads. */
+
 import { availableParallelism } from 'node:os';
 import { CarportError } from '../../lib/errors.js';
 import { createWorkerPool, type WorkerPool } from '../../lib/workers/pool.js';

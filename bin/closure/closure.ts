@@ -1,3 +1,5 @@
+/** The command `closure`: shows what paths need. */
+
 import { checkStoreDir, requireCacheInfo } from '../../cache/binary-cache.js';
 import { cacheClosure } from '../../cache/closure.js';
 import { CarportError } from '../../lib/errors.js';

@@ -1,3 +1,5 @@
+/** Declares the command `closure`. */
+
 import type { Command } from 'commander';
 import { describeCommand, settingOption } from '../cli/command.js';
 import type { Context } from '../cli/context.js';

@@ -1,3 +1,5 @@
+/** Which closure is asked for, and what is said of it. */
+
 import { CarportError } from '../../lib/errors.js';
 import type { WorkEvent } from '../../lib/events.js';
 import {
@@ -11,7 +13,7 @@ import { type Closure, noClosure, runtimeClosure } from '../../lib/store/closure
 import type { Store } from '../../lib/store/store.js';
 import { count } from '../cli/terminal.js';
 
-/** The options that say which paths to take along; `bin/commands/push.ts` declares them. */
+/** The options that say which paths to take along; `bin/push/command.ts` declares them. */
 export interface ClosureOptions {
   readonly closure: 'runtime' | 'build' | 'none';
   readonly toolchainOnly?: boolean;

@@ -1,3 +1,5 @@
+/** Declares the command `completion`. */
+
 import { Argument, type Command } from 'commander';
 import { describeCommand } from '../cli/command.js';
 import { type Context, write } from '../cli/context.js';

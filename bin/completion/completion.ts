@@ -1,3 +1,5 @@
+/** Completion scripts. */
+
 import type { Command } from 'commander';
 import { commandPath } from '../cli/command.js';
 

@@ -1,3 +1,5 @@
+/** The command `index build`: an index in a directory. */
+
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type IndexOptions, makeIndex } from '../../index-generator/index-files.js';

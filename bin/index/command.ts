@@ -1,3 +1,5 @@
+/** Declares the commands of `index`. */
+
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { newPath } from '../arguments/checked-path.js';
 import { describeCommand, settingOption } from '../cli/command.js';

@@ -1,3 +1,5 @@
+/** The command `index publish`: an index in its bucket. */
+
 import { makeIndex } from '../../index-generator/index-files.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { FEED, STABLE_FEED } from '../../release/index-keys.js';

@@ -1,3 +1,5 @@
+/** Declares the commands of `key`. */
+
 import { randomBytes } from 'node:crypto';
 import { type Command, Option } from 'commander';
 import { createSecretFile } from '../../lib/filesystem/secret-file.js';

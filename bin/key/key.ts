@@ -1,3 +1,5 @@
+/** The commands `key sign` and `key verify`. */
+
 import { stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../../lib/errors.js';

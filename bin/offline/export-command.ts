@@ -1,3 +1,5 @@
+/** Declares the command `export`. */
+
 import { type Command, Option } from 'commander';
 import { newPath } from '../arguments/checked-path.js';
 import { describeCommand, settingOption } from '../cli/command.js';

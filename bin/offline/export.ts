@@ -1,3 +1,5 @@
+/** The command `export`: closures as one file. */
+
 import { constants } from 'node:fs';
 import { access, lstat, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';

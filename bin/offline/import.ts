@@ -1,3 +1,5 @@
+/** The command `import`: takes such a file in. */
+
 import { stat } from 'node:fs/promises';
 import { CarportError } from '../../lib/errors.js';
 import type { PathInfo } from '../../lib/nix/narinfo.js';

@@ -1,3 +1,5 @@
+/** Declares the commands of `pin`. */
+
 import type { Command } from 'commander';
 import { describeCommand, settingOption } from '../cli/command.js';
 import type { Context } from '../cli/context.js';

@@ -1,3 +1,5 @@
+/** Options of pins. */
+
 import { type Command, Option } from 'commander';
 import { integerBetween } from '../cli/command.js';
 

@@ -1,3 +1,5 @@
+/** The commands `pin set`, `rm` and `ls`. */
+
 import { checkStoreDir, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
 import { parseCacheUrl } from '../../cache/cache-url.js';
 import { requireNar } from '../../cache/nars.js';

@@ -1,3 +1,5 @@
+/** What options of pins mean: which pins are accepted, and what a new one is to be. */
+
 import { join } from 'node:path';
 import type { PinPolicy } from '../../cache/pins/check.js';
 import { openSeenPins, type SeenPins } from '../../cache/pins/seen.js';

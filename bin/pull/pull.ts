@@ -1,3 +1,5 @@
+/** The command `pull`: from options to a pull, and what is printed of it. */
+
 import type { PinPolicy } from '../../cache/pins/check.js';
 import { lookForNars } from '../../cache/pull/look.js';
 import { createNixTarget } from '../../cache/pull/nix-target.js';

@@ -1,3 +1,5 @@
+/** Declares the command `push`. */
+
 import { type Command, Option } from 'commander';
 import { CarportError } from '../../lib/errors.js';
 import { describeCommand, settingOption } from '../cli/command.js';

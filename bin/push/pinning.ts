@@ -1,3 +1,5 @@
+/** The pins of a push. */
+
 import {
   checkPinName,
   type PinRequest,

@@ -1,3 +1,5 @@
+/** The command `push`: from options to a push, and what is printed of it. */
+
 import { parseCacheUrl } from '../../cache/cache-url.js';
 import { type PushPlan, planPush } from '../../cache/push/plan.js';
 import { beginPush, checkCache, finishPush } from '../../cache/push/prepare.js';

@@ -1,3 +1,5 @@
+/** The command `ci env`. */
+
 import { type Build, noVersion, readBuild, systemName } from '../../release/ci/detect.js';
 import { channelRule } from '../../release/version.js';
 import { settingsOf } from '../cli/command.js';

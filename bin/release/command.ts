@@ -1,3 +1,5 @@
+/** Declares the commands of `release`. */
+
 import { type Command, Option } from 'commander';
 import { describeCommand, integerBetween, settingOption } from '../cli/command.js';
 import type { Context } from '../cli/context.js';

@@ -1,3 +1,5 @@
+/** What settings ask of releases that are promoted. */
+
 import { CarportError } from '../../lib/errors.js';
 import { FRAGMENT_LIMITS } from '../../release/documents/kinds.js';
 import type { GateRules } from '../../release/promote/gates/gate.js';

@@ -1,3 +1,5 @@
+/** The commands `release ls` and `show`. */
+
 import { releaseJson, stateOf } from '../../index-generator/index-json.js';
 import { pathOfKey } from '../../index-generator/links.js';
 import { CarportError } from '../../lib/errors.js';

@@ -1,3 +1,5 @@
+/** Arguments that are files to publish, and patterns of them. */
+
 import { lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type FastGlob from 'fast-glob';

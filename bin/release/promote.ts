@@ -1,3 +1,5 @@
+/** The command `release promote`. */
+
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { Promotion } from '../../release/documents/kinds.js';

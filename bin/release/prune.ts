@@ -1,3 +1,5 @@
+/** The command `release prune`. */
+
 import { CarportError } from '../../lib/errors.js';
 import { buildReleaseIndex, hiddenVersions } from '../../release/catalog/build.js';
 import { latestOf } from '../../release/catalog/latest.js';

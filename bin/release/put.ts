@@ -1,3 +1,5 @@
+/** The command `release put`. */
+
 import { basename } from 'node:path';
 import { CarportError } from '../../lib/errors.js';
 import { type Build, noVersion, readBuild } from '../../release/ci/detect.js';

@@ -1,3 +1,5 @@
+/** Settings that the ledger of an index remembers. */
+
 import { CarportError } from '../../lib/errors.js';
 import type { Project } from '../../release/documents/kinds.js';
 import { LEDGER_KEY } from '../../release/layout.js';

@@ -1,3 +1,5 @@
+/** What settings say of releases: keys, channels, the index. */
+
 import type { IndexOptions } from '../../index-generator/index-files.js';
 import { type Forge, webAddress } from '../../index-generator/links.js';
 import { CarportError } from '../../lib/errors.js';

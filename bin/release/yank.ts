@@ -1,3 +1,5 @@
+/** The commands `release yank` and `unyank`. */
+
 import { unyankReleases, yankReleases } from '../../release/yank.js';
 import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';

@@ -1,3 +1,5 @@
+/** One line that is written over. */
+
 import type { Output } from '../cli/context.js';
 import { type Progress, progressText } from './progress.js';
 

@@ -1,3 +1,5 @@
+/** Lines for logs. */
+
 import type { Output } from '../cli/context.js';
 import { formatBytes } from '../cli/terminal.js';
 import { type Progress, progressText } from './progress.js';

@@ -1,3 +1,5 @@
+/** How far it is, as text. */
+
 import type { Verb, WorkEvent } from '../../lib/events.js';
 import { formatBytes, formatSeconds } from '../cli/terminal.js';
 

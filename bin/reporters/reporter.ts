@@ -1,3 +1,5 @@
+/** Events as text or JSON lines. */
+
 import { CarportError } from '../../lib/errors.js';
 import type { Emit, WorkEvent } from '../../lib/events.js';
 import { type CommonOptions, type Context, say, writeJsonLine } from '../cli/context.js';

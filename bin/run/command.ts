@@ -1,3 +1,5 @@
+/** Declares the command `run`. */
+
 import type { Command } from 'commander';
 import { describeCommand, describeRunner, settingOption } from '../cli/command.js';
 import type { Context } from '../cli/context.js';

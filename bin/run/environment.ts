@@ -1,3 +1,5 @@
+/** PATH for it, and whether it has the command. */
+
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { CarportError, isErrno } from '../../lib/errors.js';

@@ -1,3 +1,5 @@
+/** Another program in this one's place: terminal, signals, exit code. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';

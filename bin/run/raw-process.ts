@@ -1,3 +1,5 @@
+/** Arguments and environment of this process, with bytes that are not UTF-8. */
+
 import { readFile } from 'node:fs/promises';
 import { CarportError } from '../../lib/errors.js';
 import { isRaw, rawText } from '../../lib/raw-text.js';

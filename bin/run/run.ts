@@ -1,3 +1,5 @@
+/** The commands `run` and `shell`. */
+
 import { readlink, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { CarportError, isErrno } from '../../lib/errors.js';

@@ -1,3 +1,5 @@
+/** Declares the command `shell`. */
+
 import type { Command } from 'commander';
 import { describeCommand, describeRunner } from '../cli/command.js';
 import type { Context } from '../cli/context.js';

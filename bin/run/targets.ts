@@ -1,3 +1,5 @@
+/** What is run with: names to store paths and their closure. */
+
 import { lstat } from 'node:fs/promises';
 import { parsePinReference } from '../../cache/pins/reference.js';
 import { CarportError } from '../../lib/errors.js';

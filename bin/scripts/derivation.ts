@@ -1,3 +1,5 @@
+/** The commands of `derivation`. */
+
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';

@@ -1,3 +1,5 @@
+/** The commands of `hash`. */
+
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';

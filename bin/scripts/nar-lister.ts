@@ -1,3 +1,5 @@
+/** Lines of `nar ls` and `cache ls`. */
+
 import type { NarEvent } from '../../lib/nix/nar/event.js';
 import type { NarListing } from '../../lib/nix/nar/listing.js';
 import { printable } from '../cli/printable.js';

@@ -1,3 +1,5 @@
+/** The commands of `nar`. */
+
 import { lstat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';

@@ -1,3 +1,5 @@
+/** The commands of `narinfo`. */
+
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';

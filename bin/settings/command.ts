@@ -1,3 +1,5 @@
+/** The command `config`: settings and where they are from. */
+
 import type { Command } from 'commander';
 import { HIDDEN_KEY } from '../../lib/signing/secret-form.js';
 import { describeCommand } from '../cli/command.js';

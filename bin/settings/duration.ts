@@ -1,3 +1,5 @@
+/** Spans of time as people write them, such as `30d`. */
+
 import { CarportError } from '../../lib/errors.js';
 
 const UNITS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;

@@ -1,3 +1,5 @@
+/** Keys of settings. */
+
 import { CarportError } from '../../lib/errors.js';
 import { readSecretFile } from '../../lib/filesystem/secret-file.js';
 import { type PublicKey, parsePublicKey, parseSecretKey, type SecretKey } from '../../lib/signing/key.js';

@@ -1,3 +1,5 @@
+/** Keys among arguments and settings. */
+
 import { looksLikeKey } from '../../lib/signing/likely-key.js';
 import { misplacedKey } from '../../lib/signing/misplaced-key.js';
 import { hasSecretKey } from '../../lib/signing/secret-form.js';

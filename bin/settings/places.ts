@@ -1,3 +1,5 @@
+/** Caches and stores that settings name. */
+
 import { parseCacheUrl } from '../../cache/cache-url.js';
 import { CarportError } from '../../lib/errors.js';
 import { checkPath } from '../arguments/checked-path.js';

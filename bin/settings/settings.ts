@@ -1,3 +1,5 @@
+/** Every setting, and where it is from. */
+
 import { lstat, readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../../lib/errors.js';

@@ -1,3 +1,5 @@
+/** Declares the commands of `store`. */
+
 import type { Command } from 'commander';
 import { newPath } from '../arguments/checked-path.js';
 import { describeCommand, settingOption } from '../cli/command.js';

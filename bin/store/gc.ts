@@ -1,3 +1,5 @@
+/** The commands `store gc` and `store forget`. */
+
 import { CarportError } from '../../lib/errors.js';
 import { forgetNixPin } from '../../lib/store/nix/pins.js';
 import { NIX, openOwnForReading, openStoreForWriting } from '../../lib/store/open.js';

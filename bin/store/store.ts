@@ -1,3 +1,5 @@
+/** The commands `store add`, `ls`, `info` and `verify`. */
+
 import { basename, resolve } from 'node:path';
 import { CarportError } from '../../lib/errors.js';
 import { formatHash } from '../../lib/nix/hash.js';

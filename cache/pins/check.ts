@@ -1,3 +1,5 @@
+/** Whether to believe a pin. */
+
 import { CarportError } from '../../lib/errors.js';
 import { signatureKeyName, verifyText } from '../../lib/signing/signature.js';
 import { type TrustPolicy, untrustedError } from '../../lib/signing/trust.js';

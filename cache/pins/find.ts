@@ -1,3 +1,5 @@
+/** What a reference means in several caches. */
+
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';

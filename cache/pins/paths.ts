@@ -1,3 +1,5 @@
+/** Whether the paths of pins can be pulled, and by whom. */
+
 import pLimit from 'p-limit';
 import { CarportError, type ErrorCode, insteadOf } from '../../lib/errors.js';
 import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';

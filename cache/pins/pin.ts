@@ -1,3 +1,5 @@
+/** A pin: its JSON, and the text that is signed. */
+
 import * as v from 'valibot';
 import { isHashPart, isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
 import { isKey } from '../../lib/object-store/object-store.js';

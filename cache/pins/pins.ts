@@ -1,3 +1,5 @@
+/** Pins in a cache: read, write, remove, list. */
+
 import { CarportError } from '../../lib/errors.js';
 import { listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { PIN_LIMITS, type Pin, parsePin, renderPin } from './pin.js';

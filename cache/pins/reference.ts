@@ -1,3 +1,5 @@
+/** References to values of pins, such as `toolchain@previous`. */
+
 import { CarportError } from '../../lib/errors.js';
 import { isPinName, type Pin, type PinValue } from './pin.js';
 import { parseTime } from './time.js';

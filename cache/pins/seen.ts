@@ -1,3 +1,5 @@
+/** How new the pins were that this machine has seen. */
+
 import { createHash } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+/** The next pin, signed. */
+
 import { randomBytes } from 'node:crypto';
 import { CarportError } from '../../lib/errors.js';
 import { encodeNix32 } from '../../lib/nix/base32.js';

@@ -1,3 +1,5 @@
+/** Days and times as people write them. */
+
 /** A day such as `2026-11-01`. */
 const DAY = /^\d{4}-\d\d-\d\d$/;
 /** A time with its zone, such as `2026-11-01T12:00:00Z`. */

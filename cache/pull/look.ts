@@ -1,3 +1,5 @@
+/** Whether it is there, without fetching it. */
+
 import pLimit from 'p-limit';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';

@@ -1,3 +1,5 @@
+/** Or the system's Nix, by way of a private cache. */
+
 import { readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';

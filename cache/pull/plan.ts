@@ -1,3 +1,5 @@
+/** What to fetch from where, and whether to trust it. */
+
 import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';

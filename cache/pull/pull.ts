@@ -1,3 +1,5 @@
+/** Fetches, places and registers it. */
+
 import pLimit from 'p-limit';
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { CarportError, insteadOf } from '../../lib/errors.js';

@@ -1,3 +1,5 @@
+/** Where it goes: carport's own store. */
+
 import type { PathInfo } from '../../lib/nix/narinfo.js';
 import { withStoreWrite } from '../../lib/store/own/activity.js';
 import { realPathIn } from '../../lib/store/own/layout.js';

@@ -1,3 +1,5 @@
+/** In which order the cache is asked, and what is not asked for. */
+
 import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, reachableFrom } from '../../lib/nix/closure.js';

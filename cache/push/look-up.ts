@@ -1,3 +1,5 @@
+/** What the cache has of one path. */
+
 import { CarportError } from '../../lib/errors.js';
 import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';

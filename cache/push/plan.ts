@@ -1,3 +1,5 @@
+/** What a cache lacks of a closure, and what is to be signed. */
+
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';

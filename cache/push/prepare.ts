@@ -1,3 +1,5 @@
+/** `nix-cache-info` before a push, or after it. */
+
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { checkStoreDir, readCacheInfo, writeCacheInfo } from '../binary-cache.js';

@@ -1,3 +1,5 @@
+/** Packs the paths of a plan and writes them, each after its references. */
+
 import { rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compression/compressor.js';

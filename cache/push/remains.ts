@@ -1,3 +1,5 @@
+/** What is left of a cache that was erased in part. */
+
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { listHashParts } from '../binary-cache.js';

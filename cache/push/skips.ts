@@ -1,3 +1,5 @@
+/** On record in the cache: keys whose paths were left out. */
+
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 
 /**

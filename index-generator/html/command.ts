@@ -1,3 +1,5 @@
+/** What to type to fetch a file, and to check it. */
+
 import type { ReleaseFile } from '../../release/catalog/model.js';
 
 /** What to type to fetch a file, and to check it when its hash is known. `url` has no quotes in it. */

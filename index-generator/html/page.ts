@@ -1,3 +1,5 @@
+/** The page of all releases, and what it may load. */
+
 import { createHash } from 'node:crypto';
 import { latestOf } from '../../release/catalog/latest.js';
 import { allReleases, type Channel, type Release, type ReleaseIndex } from '../../release/catalog/model.js';

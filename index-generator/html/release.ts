@@ -1,3 +1,5 @@
+/** One release: a row for each platform. */
+
 import { formatBytes } from '../../lib/format-bytes.js';
 import type { Release, ReleaseFile, ReleaseTarget } from '../../release/catalog/model.js';
 import { signatureKey, sumsKey } from '../../release/index-keys.js';

@@ -1,3 +1,5 @@
+/** Filter and copy buttons. */
+
 import { markup } from '../markup.js';
 
 /**

@@ -1,3 +1,5 @@
+/** The page's style. */
+
 import { markup } from '../markup.js';
 
 /** The page's style. Everything may break anywhere: names are of any length, and a phone is 360 pixels wide. */

@@ -1,3 +1,5 @@
+/** Cuts a stream where its content says so. */
+
 import { createHash } from 'node:crypto';
 import { createBufferPool } from '../buffers.js';
 

@@ -1,3 +1,5 @@
+/** What a compressor is; names and levels. */
+
 /** A compressor that runs on the calling thread; use it in a worker. Pieces are valid until the next one is asked for. */
 export interface Compressor {
   push(bytes: Uint8Array): Generator<Uint8Array>;

@@ -1,3 +1,5 @@
+/** Every compression that can be read, in pieces of bounded size. */
+
 import { type Duplex, pipeline, Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
 import { createBrotliDecompress, createGunzip } from 'node:zlib';

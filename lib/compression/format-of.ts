@@ -1,3 +1,5 @@
+/** What a file is by its first bytes. */
+
 /** How files begin, by the names of their formats in narinfos; `br` has no mark. */
 const MARKS: readonly (readonly [name: string, mark: string])[] = [
   ['zstd', '\x28\xb5\x2f\xfd'],

@@ -1,3 +1,5 @@
+/** What a compressed NAR holds, as events, and what is wrong with it. */
+
 import { CarportError } from '../errors.js';
 import { createNarDecoder } from '../nix/nar/decode.js';
 import type { NarEvent } from '../nix/nar/event.js';

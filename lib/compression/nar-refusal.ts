@@ -1,3 +1,5 @@
+/** The error of one that is refused, and what is known of its file. */
+
 import { CarportError, type ErrorCode, type ErrorDetails } from '../errors.js';
 
 /** Whether a file has the hash and size that are told of it, as its writer left it; if not, its NAR may be right. */

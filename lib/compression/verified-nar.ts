@@ -1,3 +1,5 @@
+/** A NAR of an untrusted file, up to the byte that was promised. */
+
 import { createHash } from 'node:crypto';
 import { CarportError } from '../errors.js';
 import { formatHash, type Hash, hashesEqual } from '../nix/hash.js';

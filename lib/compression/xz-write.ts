@@ -1,3 +1,5 @@
+/** Compresses with the program `xz`. */
+
 import { execa, type Options } from 'execa';
 import { CarportError, isErrno } from '../errors.js';
 

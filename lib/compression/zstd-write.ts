@@ -1,3 +1,5 @@
+/** Zstd frames, one a chunk, and their tables. */
+
 import { createHash } from 'node:crypto';
 import zstd from 'zstd-napi/binding.js';
 import { createBufferPool } from '../buffers.js';

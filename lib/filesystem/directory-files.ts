@@ -1,3 +1,5 @@
+/** What it finds in directories, in the order of a bucket. */
+
 import { type Dirent, readdirSync, type Stats, statSync } from 'node:fs';
 import { isErrno } from '../errors.js';
 import { isTemporaryName } from './temporary.js';

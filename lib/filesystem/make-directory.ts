@@ -1,3 +1,5 @@
+/** A directory and those above it. */
+
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isErrno } from '../errors.js';

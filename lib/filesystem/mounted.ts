@@ -1,3 +1,5 @@
+/** Processes that see a mount of something. */
+
 import { readdir, readFile, readlink } from 'node:fs/promises';
 
 /**

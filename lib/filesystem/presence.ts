@@ -1,3 +1,5 @@
+/** Whether anything is at a path, and what. */
+
 import { lstat, readdir } from 'node:fs/promises';
 import { isErrno } from '../errors.js';
 

@@ -1,3 +1,5 @@
+/** A directory of this process in a place that others share. */
+
 import { lstat, mkdir, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../errors.js';

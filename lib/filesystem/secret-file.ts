@@ -1,3 +1,5 @@
+/** Files that only their owner may read. */
+
 import { lstat, open, readFile, stat } from 'node:fs/promises';
 import { CarportError, isErrno } from '../errors.js';
 

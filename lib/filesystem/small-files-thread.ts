@@ -1,3 +1,5 @@
+/** The thread that reads, writes and lists small files. */
+
 import {
   closeSync,
   mkdirSync,

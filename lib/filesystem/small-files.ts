@@ -1,3 +1,5 @@
+/** Reads, atomic writes, renames, listings and many links, in batches on a thread. */
+
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
 import { CarportError } from '../errors.js';

@@ -1,3 +1,5 @@
+/** Temporary names that tell their process, leftovers, removal of read-only trees. */
+
 import { createHash, randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { chmod, lstat, open, readdir, readFile, readlink, rm, stat, utimes } from 'node:fs/promises';

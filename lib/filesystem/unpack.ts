@@ -1,3 +1,5 @@
+/** NAR events as a file tree. */
+
 import {
   chmodSync,
   closeSync,

@@ -1,3 +1,5 @@
+/** A file tree as NAR events. */
+
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
 import { createBufferPool } from '../buffers.js';
 import { CarportError } from '../errors.js';

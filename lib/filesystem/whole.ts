@@ -1,3 +1,5 @@
+/** Files and trees that are there whole or not at all. */
+
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { createTemporaryNames, removeLeftovers, removeTree } from './temporary.js';

@@ -1,12 +1,16 @@
+/** Bodies that can be sent again, and their MD5. */
+
 import { createHash, hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import type { ObjectBody } from '../object-store/object-store.js';
 import type { RequestBody } from './transport.js';
+
+/** Bytes, or a file of which the size is known. */
+export type BytesOrFile = Uint8Array | { readonly path: string; readonly size: number };
 
 const READ_SIZE = 256 * 1024;
 
 /** A body that can be sent again after a try that failed. */
-export function restartable(body: ObjectBody): RequestBody {
+export function restartable(body: BytesOrFile): RequestBody {
   return body instanceof Uint8Array ? body : restartableRange(body.path, 0, body.size);
 }
 
@@ -15,7 +19,7 @@ export function restartableRange(path: string, start: number, size: number): Req
   return { size, open: () => fileRange(path, start, size) };
 }
 
-export function md5Of(body: ObjectBody): Promise<Buffer> {
+export function md5Of(body: BytesOrFile): Promise<Buffer> {
   return body instanceof Uint8Array
     ? Promise.resolve(hash('md5', body, 'buffer'))
     : md5OfRange(body.path, 0, body.size);

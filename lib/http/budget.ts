@@ -1,3 +1,5 @@
+/** Requests under way: a limit that sinks when the server asks for it. */
+
 import { isErrno } from '../errors.js';
 import type { HttpRequest, HttpResponse, TransportDecorator } from './transport.js';
 

@@ -1,3 +1,5 @@
+/** Certificate authorities. */
+
 import { readFile } from 'node:fs/promises';
 import { rootCertificates } from 'node:tls';
 

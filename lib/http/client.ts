@@ -1,3 +1,5 @@
+/** The transport of a server: connections, and what decorates them, put together. */
+
 import { createBudget } from './budget.js';
 import { readAuthorities } from './certificates.js';
 import { openConnections } from './connections.js';

@@ -1,3 +1,5 @@
+/** The transport below all: Node's client, kept-alive connections, stalls. */
+
 import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps, Agent as TlsAgent } from 'node:https';
 import { Readable } from 'node:stream';

@@ -1,3 +1,5 @@
+/** Paths and queries as signatures want them. */
+
 /** Everything but unreserved characters as `%XX`, as SigV4 wants it; slashes stay. */
 export function encodePath(path: string): string {
   return path.split('/').map(encode).join('/');

@@ -1,3 +1,5 @@
+/** What may be tried again, and errors of the network in words. */
+
 import { CarportError, isErrno } from '../errors.js';
 import type { HttpResponse } from './transport.js';
 

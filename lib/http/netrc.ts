@@ -1,3 +1,5 @@
+/** Passwords of web servers. */
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CarportError, isErrno } from '../errors.js';

@@ -1,3 +1,5 @@
+/** Tries again, with the patience that all requests to a server share. */
+
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {

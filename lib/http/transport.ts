@@ -1,4 +1,9 @@
+/** Requests, answers, and what a decorator is. */
+
 import type { IncomingHttpHeaders } from 'node:http';
+
+/** Headers of an answer by their names in lower case. */
+export type ResponseHeaders = IncomingHttpHeaders;
 
 /** A body that can be sent several times: a try that fails leaves nothing behind. */
 export type RequestBody = Uint8Array | { readonly size: number; open(): AsyncIterable<Uint8Array> };
@@ -13,7 +18,7 @@ export interface HttpRequest {
 
 export interface HttpResponse {
   readonly status: number;
-  readonly headers: IncomingHttpHeaders;
+  readonly headers: ResponseHeaders;
   /** Tries that it took: with more than one, an earlier one may have done its work although nobody heard of it. */
   readonly attempts?: number;
   /** The name of its document's first element, of an answer that was read for that. */

@@ -1,3 +1,5 @@
+/** The program, its command line, what it tells. */
+
 import { readFile } from 'node:fs/promises';
 import { CarportError } from '../errors.js';
 import { findProgram } from '../process/find-program.js';

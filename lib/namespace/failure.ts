@@ -1,3 +1,5 @@
+/** Why a command was not started. */
+
 import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';

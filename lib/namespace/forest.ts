@@ -1,3 +1,5 @@
+/** A directory that stands for a store in several places. */
+
 import { chmod, lstat, mkdir, readlink, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { processesThatMount } from '../filesystem/mounted.js';

@@ -1,3 +1,5 @@
+/** What the machine has in `/` and `/nix`. */
+
 import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStoreBaseName } from '../nix/store-path.js';

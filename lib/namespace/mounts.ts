@@ -1,3 +1,5 @@
+/** Bubblewrap's mounts for that and for the paths. */
+
 import { dirname } from 'node:path';
 import { baseNameOf, DEFAULT_STORE_DIR } from '../nix/store-path.js';
 import { type Forest, makeForest } from './forest.js';

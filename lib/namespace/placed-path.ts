@@ -1,3 +1,5 @@
+/** A store path and where its content is; whether it is in its place. */
+
 import { lstat } from 'node:fs/promises';
 
 /** A store path, and where its content is. */

@@ -1,3 +1,5 @@
+/** Commands with more arguments than bubblewrap takes, or with bytes that are not UTF-8. */
+
 import { isRaw, rawBytes } from '../raw-text.js';
 
 /** A command as Node and bubblewrap take it: text, and few arguments. */

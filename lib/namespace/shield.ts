@@ -1,3 +1,5 @@
+/** Signals to all, that only the command is to have. */
+
 import { spawn } from 'node:child_process';
 import { findProgram } from '../process/find-program.js';
 

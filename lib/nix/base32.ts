@@ -1,3 +1,5 @@
+/** Nix's base 32. */
+
 import { formatError } from '../errors.js';
 
 /** Nix's base-32 alphabet: no `e`, `o`, `t`, `u` (libutil/base-nix-32). */

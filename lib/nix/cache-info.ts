@@ -1,3 +1,5 @@
+/** `nix-cache-info`. */
+
 import { formatError } from '../errors.js';
 
 /** A cache's `nix-cache-info`. */

@@ -1,3 +1,5 @@
+/** Own size, closure size, added size. */
+
 import { type PathGraph, reachableFrom, referencesIn, topologicalOrder } from './closure.js';
 
 export interface PathSizes {

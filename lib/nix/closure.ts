@@ -1,3 +1,5 @@
+/** Graphs of paths: order, reach, chains. */
+
 import { formatError } from '../errors.js';
 import type { PathInfo } from './narinfo.js';
 

@@ -1,3 +1,5 @@
+/** Content addresses, and the store paths that they give. */
+
 import { formatError } from '../errors.js';
 import { type Hash, hashBytes, parseHash, renderHash, toHex } from './hash.js';
 import { makeStorePath, nameOf, storeDirOf } from './store-path.js';

@@ -1,3 +1,5 @@
+/** The stream of `nix-store --export`. */
+
 import { CarportError, formatError } from '../errors.js';
 import { createNarDecoder } from './nar/decode.js';
 import { paddedLength, wireNumber, wireString } from './nar/encode.js';

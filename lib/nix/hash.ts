@@ -1,3 +1,5 @@
+/** Hashes in all their forms. */
+
 import { createHash } from 'node:crypto';
 import { formatError } from '../errors.js';
 import { decodeNix32, encodeNix32, nix32Length } from './base32.js';

@@ -1,3 +1,5 @@
+/** What `carport/nix` exports. */
+
 export { CarportError, type ErrorCode } from '../errors.js';
 export { decodeNix32, encodeNix32 } from './base32.js';
 export { type CacheInfo, parseCacheInfo, renderCacheInfo } from './cache-info.js';

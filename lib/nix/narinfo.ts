@@ -1,3 +1,5 @@
+/** `PathInfo`, which is known of every path everywhere; narinfos. */
+
 import { formatError } from '../errors.js';
 import { type Hash, parseHash, renderHash } from './hash.js';
 import { baseNameOf, parseStorePath, storeDirOf, storePathOf } from './store-path.js';

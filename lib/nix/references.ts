@@ -1,3 +1,5 @@
+/** Scanners for hash parts, the rewriter, the hash of a NAR that holds its own path. */
+
 import { createHash } from 'node:crypto';
 import { formatError } from '../errors.js';
 import { nix32Value } from './base32.js';

@@ -1,3 +1,5 @@
+/** Store paths: check, take apart, make. */
+
 import { CarportError, formatError } from '../errors.js';
 import { encodeNix32, NIX32_ALPHABET } from './base32.js';
 import { type Hash, hashBytes, toHex } from './hash.js';

@@ -1,3 +1,5 @@
+/** A body that breaks off is gone on with by Range; small objects are checked. */
+
 import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CarportError } from '../errors.js';

@@ -1,3 +1,5 @@
+/** An object store in a directory. */
+
 import { createHash } from 'node:crypto';
 import { constants, createReadStream, type Stats } from 'node:fs';
 import { copyFile, link, lstat, rm, stat } from 'node:fs/promises';

@@ -1,3 +1,5 @@
+/** An object store on a web server, to read from. */
+
 import { CarportError } from '../errors.js';
 import { restartable } from '../http/body.js';
 import type { HttpClient } from '../http/client.js';

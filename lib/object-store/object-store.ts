@@ -1,4 +1,7 @@
+/** The interface: get, put, list, remove; keys cannot lead outside. */
+
 import { CarportError, formatError } from '../errors.js';
+import type { BytesOrFile } from '../http/body.js';
 
 /** An object that is there. */
 export interface StoredObject {
@@ -8,7 +11,7 @@ export interface StoredObject {
 }
 
 /** What `put` stores: bytes or a file. It may move both away: neither is the caller's after the call. */
-export type ObjectBody = Uint8Array | { readonly path: string; readonly size: number };
+export type ObjectBody = BytesOrFile;
 
 export interface ObjectMetadata {
   readonly contentType: string;

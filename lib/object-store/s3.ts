@@ -1,3 +1,5 @@
+/** A bucket, or a directory in one. */
+
 import type { StorageClass } from '@aws-sdk/client-s3';
 import { CarportError } from '../errors.js';
 import { md5Of, restartable } from '../http/body.js';

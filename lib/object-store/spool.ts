@@ -1,3 +1,5 @@
+/** A private directory for files that are on their way. */
+
 import { tmpdir } from 'node:os';
 import { makePrivateDirectory, type PrivateDirectory } from '../filesystem/private-directory.js';
 import { createTemporaryNames } from '../filesystem/temporary.js';

@@ -1,3 +1,5 @@
+/** Programs on a PATH. */
+
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';

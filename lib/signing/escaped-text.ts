@@ -1,3 +1,5 @@
+/** Text with the escapes of URLs, JSON and HTML undone, and where that was. */
+
 /** Text with its escapes undone, and where each character of that is in the text as it was. */
 export interface Unescaped {
   readonly plain: string;

@@ -1,3 +1,5 @@
+/** What `carport/signing` exports. */
+
 export {
   checkKeyName,
   type PublicKey,

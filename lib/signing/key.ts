@@ -1,3 +1,5 @@
+/** Key files. */
+
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import nacl from 'tweetnacl';
 import { CarportError } from '../errors.js';

@@ -1,3 +1,5 @@
+/** What looks like a secret key, or a part of one. */
+
 import { HIDDEN_KEY, hideSecretKeys, isMixed, KEY_LENGTH } from './secret-form.js';
 
 /** What looks like a secret key, or like a part of one: for words about what went wrong, and for names of files. */

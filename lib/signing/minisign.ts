@@ -1,3 +1,5 @@
+/** Signatures of files, as minisign has them. */
+
 import { createHash, sign, verify } from 'node:crypto';
 import { formatError } from '../errors.js';
 import { decodeBase64, toBase64 } from '../nix/hash.js';

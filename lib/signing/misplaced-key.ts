@@ -1,3 +1,5 @@
+/** The refusal of a key where its file belongs. */
+
 import { CarportError } from '../errors.js';
 
 /** The refusal of a key that was given where its file belongs, or anything else. `where` is the option, variable or file. */

@@ -1,3 +1,5 @@
+/** Secret keys in text, known by their form. */
+
 import { isKeyPair } from '../ed25519-pair.js';
 import { unescapeText } from './escaped-text.js';
 

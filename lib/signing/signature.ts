@@ -1,3 +1,5 @@
+/** Fingerprints, signing, verdicts. */
+
 import { sign, verify } from 'node:crypto';
 import { formatError } from '../errors.js';
 import { renderHash, toBase64 } from '../nix/hash.js';

@@ -1,3 +1,5 @@
+/** What is accepted from elsewhere. */
+
 import { CarportError } from '../errors.js';
 import type { PathInfo } from '../nix/narinfo.js';
 import type { PublicKey, SecretKey } from './key.js';

@@ -1,3 +1,5 @@
+/** Build closures, and toolchains. */
+
 import { readFile } from 'node:fs/promises';
 import { CarportError } from '../errors.js';
 import type { PathGraph } from '../nix/closure.js';

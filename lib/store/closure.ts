@@ -1,3 +1,5 @@
+/** What a closure is; runtime closures. */
+
 import { CarportError } from '../errors.js';
 import type { PathGraph } from '../nix/closure.js';
 import type { Store } from './store.js';

@@ -1,3 +1,5 @@
+/** Paths as one stream. */
+
 import { setImmediate } from 'node:timers/promises';
 import { CarportError } from '../errors.js';
 import { walkTree } from '../filesystem/walk.js';

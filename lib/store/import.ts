@@ -1,3 +1,5 @@
+/** Takes such a stream in. */
+
 import { CarportError } from '../errors.js';
 import { removeTree } from '../filesystem/temporary.js';
 import { findContentAddress } from '../nix/content-address.js';

@@ -1,3 +1,5 @@
+/** Keeps paths that are read from being collected. */
+
 import { dirname } from 'node:path';
 import type { PathInfo } from '../nix/narinfo.js';
 import { type ActivityOptions, withStoreUse } from './own/activity.js';

@@ -1,3 +1,5 @@
+/** Which store `--store` means. */
+
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CarportError } from '../errors.js';

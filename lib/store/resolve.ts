@@ -1,3 +1,5 @@
+/** The store path that an argument means. */
+
 import { lstat, readlink, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../errors.js';

@@ -1,3 +1,5 @@
+/** The interface of a local store; reading only. */
+
 import type { PathGraph } from '../nix/closure.js';
 import type { PathInfo } from '../nix/narinfo.js';
 

@@ -1,3 +1,5 @@
+/** Several stores as one. */
+
 import type { PathGraph } from '../nix/closure.js';
 import type { PathInfo } from '../nix/narinfo.js';
 import type { Store } from './store.js';

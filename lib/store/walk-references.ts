@@ -1,3 +1,5 @@
+/** Breadth first, one query a level; stores and caches use it. */
+
 import type { PathGraph } from '../nix/closure.js';
 import type { PathInfo } from '../nix/narinfo.js';
 

@@ -1,3 +1,5 @@
+/** What can be asked of a worker, and what comes back. */
+
 import type { WritableCompression } from '../compression/compressor.js';
 import type { NarPromise } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';

@@ -1,3 +1,5 @@
+/** Threads, and which job goes to which. */
+
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
 import type { Job, JobResults } from './jobs.js';

@@ -1,3 +1,5 @@
+/** The messages between them; errors cross with their causes. */
+
 import { type FileFound, NarRefusal } from '../compression/nar-refusal.js';
 import { CarportError, type ErrorCode } from '../errors.js';
 import type { Job } from './jobs.js';

@@ -1,3 +1,5 @@
+/** The body of a thread. */
+
 import { parentPort } from 'node:worker_threads';
 import { copyPath } from './jobs/copy.js';
 import { hashPath } from './jobs/hash.js';

@@ -1,3 +1,5 @@
+/** The files of a bucket, and what is signed about them, to releases. */
+
 import { isWebUrl } from '../ci/detect.js';
 import type { Fragment, FragmentFile, Promotion } from '../documents/kinds.js';
 import { fileKey, isSidecar, parseFileKey } from '../layout.js';

@@ -1,3 +1,5 @@
+/** Which objects are files of releases. */
+
 import { isReleaseTime } from '../documents/kinds.js';
 import { FILES, isSidecar, parseFileKey } from '../layout.js';
 import type { ListedFile } from '../sources/sources.js';

@@ -1,3 +1,5 @@
+/** The newest release of a channel that can be used. */
+
 import { CHANNELS, type Channel, type Release, type ReleaseIndex } from './model.js';
 
 /**

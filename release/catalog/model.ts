@@ -1,3 +1,5 @@
+/** What the page, the feeds and the JSON files are made of. */
+
 /**
  * What the page, the feeds and the JSON files are made of. All text in it is as hostile as the bucket: versions, targets and
  * file names may hold anything but `/`.

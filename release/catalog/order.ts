@@ -1,3 +1,5 @@
+/** The order of versions and of text. */
+
 /** Orders: all of them are total, so that the same releases always give the same files. */
 
 const SURROGATE = /[\ud800-\udfff]/;

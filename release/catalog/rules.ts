@@ -1,3 +1,5 @@
+/** Channel, time and order of releases: carport's own rules, and Garage's. */
+
 import { type ChannelRule, channelRule, isFullCommit } from '../version.js';
 import type { Channel, Release, ReleaseFile } from './model.js';
 import { compareText, compareVersions } from './order.js';

@@ -1,3 +1,5 @@
+/** What the environment of a CI system says of a build. */
+
 import { CarportError } from '../../lib/errors.js';
 import { type Channel, type ChannelRule, checkCommit, checkTag, isFullCommit } from '../version.js';
 

@@ -1,3 +1,5 @@
+/** Why a document is not believed. */
+
 import type * as v from 'valibot';
 import { signatureKeyName } from '../../lib/signing/signature.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';

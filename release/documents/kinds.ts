@@ -1,3 +1,5 @@
+/** The kinds of it: fragments, yanks, promotions, prunings. */
+
 import * as v from 'valibot';
 import { isFileName, isTarget } from '../layout.js';
 import { isFullCommit, isVersion } from '../version.js';

@@ -1,3 +1,5 @@
+/** Where each kind of signed document is in the bucket. */
+
 import type * as v from 'valibot';
 import { fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../layout.js';
 import { FRAGMENT, PROMOTION, PRUNING, YANK } from './kinds.js';

@@ -1,3 +1,5 @@
+/** JSON that is signed over all that it says. */
+
 import * as v from 'valibot';
 import type { PublicKey, SecretKey } from '../../lib/signing/key.js';
 import { type SignatureVerdict, signersOf, signText, verifyText } from '../../lib/signing/signature.js';

@@ -1,3 +1,5 @@
+/** One document: read and judged, written. */
+
 import type * as v from 'valibot';
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';

@@ -1,3 +1,5 @@
+/** Makes a release of another, hidden until it is whole. */
+
 import pLimit from 'p-limit';
 import { CarportError, type ErrorCode } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';

@@ -1,3 +1,5 @@
+/** The version that a promoted release gets. */
+
 import { CarportError } from '../../lib/errors.js';
 import { type Channel, type ChannelRule, isVersion } from '../version.js';
 

@@ -1,3 +1,5 @@
+/** Store paths that pins stand for. */
+
 import pLimit from 'p-limit';
 import { listPinNames, readPin } from '../../cache/pins/pins.js';
 import { CarportError } from '../../lib/errors.js';

@@ -1,3 +1,5 @@
+/** Which releases go, and why others stay. */
+
 import type { Fragment, Pruning } from '../documents/kinds.js';
 import { FILES, FRAGMENTS, PRUNINGS, versionKey } from '../layout.js';
 import { filesOf, releaseFiles } from '../sources/candidate.js';

@@ -1,3 +1,5 @@
+/** Hides them, deletes them, brings them back. */
+
 import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import { listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';

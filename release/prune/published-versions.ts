@@ -1,3 +1,5 @@
+/** What the index shows that is published. */
+
 import * as v from 'valibot';
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';

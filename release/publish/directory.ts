@@ -1,3 +1,5 @@
+/** An index in a directory, in little memory, and without what an earlier one has left. */
+
 import { lstat, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { CarportError, isErrno } from '../../lib/errors.js';

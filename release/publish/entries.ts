@@ -1,3 +1,5 @@
+/** Its files and copies: writes those that differ, and takes away what is out of date. */
+
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';

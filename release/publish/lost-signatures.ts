@@ -1,3 +1,5 @@
+/** What would be lost if somebody went on who does not know the keys that signed it. */
+
 import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';

@@ -1,3 +1,5 @@
+/** What an index is to its publisher. */
+
 import type { Project } from '../documents/kinds.js';
 
 /** What is published to tell of releases. */

@@ -1,3 +1,5 @@
+/** Puts an index into its bucket: what it is made of, whether it may be, and whether that is current. */
+
 import { CarportError } from '../../lib/errors.js';
 import type { ListedObject, ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';

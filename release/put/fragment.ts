@@ -1,3 +1,5 @@
+/** A fragment that several jobs may write. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';

@@ -1,3 +1,5 @@
+/** A file read once: copy, hash, the store path it lies in. */
+
 import { createHash } from 'node:crypto';
 import { constants, createWriteStream } from 'node:fs';
 import { type FileHandle, open, realpath } from 'node:fs/promises';

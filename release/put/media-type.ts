@@ -1,3 +1,5 @@
+/** `Content-Type` by names. */
+
 /** What browsers take a file for, by the end of its name. What is not here is bytes. */
 const BY_ENDING: Readonly<Record<string, string>> = {
   '7z': 'application/x-7z-compressed',

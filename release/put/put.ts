@@ -1,3 +1,5 @@
+/** Publishes files of one target: what is there already, what is refused, in which order. */
+
 import { rm } from 'node:fs/promises';
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectMetadata, ObjectStore } from '../../lib/object-store/object-store.js';

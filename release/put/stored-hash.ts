@@ -1,3 +1,5 @@
+/** Whether an object has the bytes that were signed. */
+
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { digestOf, type FileDigest } from './local-file.js';
 

@@ -1,3 +1,5 @@
+/** A release that another is to be made of: whole, and signed. */
+
 import { CarportError } from '../../lib/errors.js';
 import type { Fragment, FragmentFile } from '../documents/kinds.js';
 import { FRAGMENTS, fileKey, isSidecar, parseFileKey, versionKey, YANKS } from '../layout.js';

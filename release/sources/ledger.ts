@@ -1,3 +1,5 @@
+/** What the publisher of the index knew of all that, signed as a whole. */
+
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { CarportError, formatError } from '../../lib/errors.js';

@@ -1,3 +1,5 @@
+/** What was signed once, and has gone since. */
+
 import { type PublicKey, renderPublicKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { type Doubt, untrusted } from '../documents/doubt.js';

@@ -1,3 +1,5 @@
+/** What a bucket says of releases: files, documents, and which of these are believed. */
+
 import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
 import type * as v from 'valibot';

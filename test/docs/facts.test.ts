@@ -9,10 +9,13 @@ import { readDocument, TOP } from '../support/markdown.js';
 
 /** What pages say in tables, compared with the code. */
 
-describe('docs/commands.md', () => {
-  it('is what `npm run docs` makes', async () => {
-    const { stdout } = await execa('node', ['dist/bin/reference.js'], { cwd: TOP, stripFinalNewline: false });
-    expect(readDocument('docs/commands.md')).toBe(stdout);
+describe('pages that are made', () => {
+  it.each([
+    ['docs/commands.md', 'reference'],
+    ['docs/modules.md', 'modules'],
+  ])('are what `npm run docs` makes: %s', async (page, maker) => {
+    const { stdout } = await execa('node', [`dist/tools/${maker}.js`], { cwd: TOP, stripFinalNewline: false });
+    expect(readDocument(page)).toBe(stdout);
   });
 });
 

@@ -1,3 +1,5 @@
+/** Derivations as the text of `.drv` files. */
+
 import { formatError } from '../../errors.js';
 import { isStorePath, isStorePathName, storeDirOf } from '../store-path.js';
 import { type ByteString, compareBytes, type Derivation, type DerivationOutput } from './derivation.js';

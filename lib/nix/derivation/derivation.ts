@@ -1,3 +1,5 @@
+/** What a derivation is; text of one character a byte. */
+
 import { baseNameOf, nameOf } from '../store-path.js';
 
 /**

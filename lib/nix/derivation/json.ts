@@ -1,3 +1,5 @@
+/** The JSON of `nix show-derivation`. */
+
 import type { ByteString, Derivation, DerivationOutput } from './derivation.js';
 
 /** Derivations by store path, as `nix show-derivation` has them; strings stay one character a byte. */

@@ -1,3 +1,5 @@
+/** HashDerivationModulo, and the output paths that it gives. */
+
 import { formatError } from '../../errors.js';
 import {
   type ContentAddress,

@@ -1,3 +1,5 @@
+/** Bytes to events, of an untrusted source. */
+
 import { formatError } from '../../errors.js';
 import { paddedLength } from './encode.js';
 import {

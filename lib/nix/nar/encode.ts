@@ -1,3 +1,5 @@
+/** A file tree's events to the bytes of a NAR. */
+
 import { formatError } from '../../errors.js';
 import { checkDepth, checkEntryName, checkEntryOrder, checkSymlinkTarget, NAR_MAGIC, type NarEvent } from './event.js';
 

@@ -1,3 +1,5 @@
+/** A file tree as events, and the limits of it. */
+
 import { formatError } from '../../errors.js';
 
 /**

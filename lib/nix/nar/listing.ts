@@ -1,3 +1,5 @@
+/** The JSON of `.ls` files, which list a NAR. */
+
 import { formatError } from '../../errors.js';
 import { MAGIC_LENGTH, regularHeaderLength, wireLength } from './encode.js';
 import { checkDepth, checkEntryName, checkSymlinkTarget, type NarEvent } from './event.js';

@@ -1,5 +1,7 @@
-import { isIP } from 'node:net';
+/** Where a bucket is. */
+
 import { canonicalQuery, encodePath } from '../../http/encode.js';
+import { isIpAddress } from '../../http/ip-address.js';
 
 /** What a cache's URL says of a bucket. */
 export interface S3Location {
@@ -36,7 +38,7 @@ export function addressOf({ bucket, endpoint, style }: S3Location, region: strin
   const base = new URL(server);
   // A certificate for `*.s3.example.org` does not cover a bucket with dots.
   const wanted = style === 'virtual' || (style === 'auto' && endpoint === undefined && !bucket.includes('.'));
-  const isAddress = isIP(server.hostname.replace(/^\[|\]$/g, '')) !== 0;
+  const isAddress = isIpAddress(server.hostname);
   // Hosts have no capitals, and nothing goes before an address.
   const isVirtual = wanted && bucket === bucket.toLowerCase() && !isAddress;
   if (isVirtual) base.hostname = `${bucket}.${base.hostname}`;

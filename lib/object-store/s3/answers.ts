@@ -1,3 +1,5 @@
+/** Which document answers which request of the SDK. */
+
 /**
  * The documents that answer requests of the SDK, by its names of commands. A server that does not know a query or header
  * takes the request for another, and what it answers then is not the answer to this one: the SDK's parser, which looks at

@@ -1,3 +1,5 @@
+/** Lifecycle, website, the bucket itself. */
+
 import {
   AbortMultipartUploadCommand,
   CreateBucketCommand,

@@ -1,3 +1,5 @@
+/** Requests to one bucket: by hand what is frequent, by the SDK the rest. */
+
 import type { S3Client } from '@aws-sdk/client-s3';
 import { CarportError } from '../../errors.js';
 import type { HttpClient } from '../../http/client.js';

@@ -1,3 +1,5 @@
+/** Copies within a bucket. */
+
 import { createHash, randomBytes } from 'node:crypto';
 import { CopyObjectCommand, type CopyObjectCommandInput, DeleteObjectCommand } from '@aws-sdk/client-s3';
 import { CarportError } from '../../errors.js';

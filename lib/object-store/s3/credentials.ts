@@ -1,3 +1,5 @@
+/** Whose requests these are, and where that was looked for. */
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CarportError, isErrno } from '../../errors.js';

@@ -1,3 +1,5 @@
+/** Uploads in parts. */
+
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,

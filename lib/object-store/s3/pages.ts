@@ -1,3 +1,5 @@
+/** Listings that do not end. */
+
 import { CarportError } from '../../errors.js';
 
 /** Where the next page of a listing begins, which must not be where the last one began. */

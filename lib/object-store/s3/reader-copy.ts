@@ -1,3 +1,5 @@
+/** What a copy for readers has in its metadata. */
+
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { CopyDetails } from './copy.js';

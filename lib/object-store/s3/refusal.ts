@@ -1,3 +1,5 @@
+/** What a server says when it refuses, in words. */
+
 import { CarportError, type ErrorCode } from '../../errors.js';
 import { explainMissingTls } from '../../http/failure.js';
 

@@ -1,8 +1,9 @@
-import type { IncomingHttpHeaders } from 'node:http';
+/** The AWS SDK on our transport; the only module that makes its clients. */
+
 import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';
 import { canonicalQuery } from '../../http/encode.js';
-import type { HttpRequest, RequestBody, Transport } from '../../http/transport.js';
+import type { HttpRequest, RequestBody, ResponseHeaders, Transport } from '../../http/transport.js';
 import type { S3Address } from './address.js';
 import { refusalInstead } from './answers.js';
 
@@ -84,7 +85,7 @@ interface SdkRequest {
 
 interface SdkResponse {
   readonly attempts: number | undefined;
-  readonly headers: IncomingHttpHeaders;
+  readonly headers: ResponseHeaders;
 }
 
 async function handle(request: SdkRequest, send: Transport) {

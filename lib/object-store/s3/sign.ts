@@ -1,3 +1,5 @@
+/** Signatures (SigV4), as a decorator. */
+
 import { createHmac, hash } from 'node:crypto';
 import { canonicalQuery } from '../../http/encode.js';
 import type { HttpRequest, TransportDecorator } from '../../http/transport.js';

@@ -1,3 +1,5 @@
+/** Ids of uploads that are not finished. */
+
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';

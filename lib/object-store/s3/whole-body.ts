@@ -1,3 +1,5 @@
+/** Answers to the SDK: whole, and with the status that they should have. */
+
 import { Readable } from 'node:stream';
 import { CarportError } from '../../errors.js';
 import type { HttpResponse, Transport } from '../../http/transport.js';

@@ -1,3 +1,5 @@
+/** Has Nix evaluate and build. */
+
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CarportError } from '../../errors.js';

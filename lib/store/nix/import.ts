@@ -1,3 +1,5 @@
+/** Has Nix take paths into its store, and keep them. */
+
 import { CarportError } from '../../errors.js';
 import { createTemporaryNames } from '../../filesystem/temporary.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';

@@ -1,3 +1,5 @@
+/** The JSON of `nix path-info`, in all its versions. */
+
 import * as v from 'valibot';
 import { CarportError, formatError } from '../../errors.js';
 import { parseHash, renderHash } from '../../nix/hash.js';

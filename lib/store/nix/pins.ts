@@ -1,3 +1,5 @@
+/** The same for the system's Nix, and roots of its own. */
+
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory } from '../../filesystem/make-directory.js';

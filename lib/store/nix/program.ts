@@ -1,3 +1,5 @@
+/** Runs programs of Nix. */
+
 import { CarportError, isErrno } from '../../errors.js';
 
 /** Lets commands of `nix` (not `nix-store`) be used where the user has not allowed them. */

@@ -1,3 +1,5 @@
+/** The system's Nix, through its command line. */
+
 import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import type { PathGraph } from '../../nix/closure.js';

@@ -1,3 +1,5 @@
+/** Who adds, collects and uses paths just now. */
+
 import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';

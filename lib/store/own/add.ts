@@ -1,3 +1,5 @@
+/** Build outputs as content-addressed paths. */
+
 import { basename, resolve } from 'node:path';
 import { CarportError } from '../../errors.js';
 import { removeTree } from '../../filesystem/temporary.js';

@@ -1,3 +1,5 @@
+/** What says that an unregistered entry of the store dir is carport's. */
+
 import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isErrno } from '../../errors.js';

@@ -1,3 +1,5 @@
+/** Removes what no root reaches. */
+
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';

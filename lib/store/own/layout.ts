@@ -1,3 +1,5 @@
+/** Where the own store keeps what. */
+
 import { join, resolve } from 'node:path';
 import { xdgDirectory } from '../../home-directory.js';
 import { DEFAULT_STORE_DIR } from '../../nix/store-path.js';

@@ -1,3 +1,5 @@
+/** What the own store knows of a path, in a file. */
+
 import { CarportError } from '../../errors.js';
 import { readSmallFile } from '../../filesystem/small-files.js';
 import { renderHash } from '../../nix/hash.js';

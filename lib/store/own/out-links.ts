@@ -1,3 +1,5 @@
+/** Links to store paths: their names, what is in their way, their notes. */
+
 import { createHash } from 'node:crypto';
 import { lstat, mkdir, readlink, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';

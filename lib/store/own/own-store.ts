@@ -1,3 +1,5 @@
+/** Carport's own store, and its writer. */
+
 import { readdir, rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../../errors.js';

@@ -1,3 +1,5 @@
+/** What pins stood for when they were pulled. */
+
 import { createHash } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';

@@ -1,3 +1,5 @@
+/** All that keeps paths from being collected. */
+
 import { readlink, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CarportError } from '../../errors.js';

@@ -1,3 +1,5 @@
+/** Takes registrations away, referrers first. */
+
 import { topologicalOrder } from '../../nix/closure.js';
 import { hashPartOf } from '../../nix/store-path.js';
 import { createUnregister } from './claims.js';

@@ -1,3 +1,5 @@
+/** Entries of the store dir that are not registered. */
+
 import { isThere, namesIn } from '../../filesystem/presence.js';
 import { isTemporaryName } from '../../filesystem/temporary.js';
 import type { PathGraph } from '../../nix/closure.js';

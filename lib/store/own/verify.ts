@@ -1,3 +1,5 @@
+/** Hashes a store again, and gives up what is damaged. */
+
 import { rm } from 'node:fs/promises';
 import { CarportError, isErrno } from '../../errors.js';
 import { namesIn } from '../../filesystem/presence.js';

@@ -1,3 +1,5 @@
+/** A cache's object, checked as it streams. */
+
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { readNarEvents } from '../../compression/nar-events.js';
 import type { NarPromise } from '../../compression/verified-nar.js';

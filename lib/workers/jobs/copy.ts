@@ -1,3 +1,5 @@
+/** A tree to a store, its own hash part rewritten if need be. */
+
 import { createUnpacker } from '../../filesystem/unpack.js';
 import { walkTree } from '../../filesystem/walk.js';
 import { createNarDecoder } from '../../nix/nar/decode.js';

@@ -1,3 +1,5 @@
+/** The NAR hash of a tree. */
+
 import { walkTree } from '../../filesystem/walk.js';
 import { encodeNar } from '../../nix/nar/encode.js';
 import type { HashJob, JobContext, NarDigest } from '../jobs.js';

@@ -1,3 +1,5 @@
+/** Hash and size of a NAR. */
+
 import { createHash } from 'node:crypto';
 import type { NarDigest } from '../jobs.js';
 

@@ -1,3 +1,5 @@
+/** A path to a cache's object, in one pass: read, hash, list, chunk, compress. */
+
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { type Compressor, createIdentityCompressor } from '../../compression/compressor.js';
 import { createZstdCompressor } from '../../compression/zstd-write.js';

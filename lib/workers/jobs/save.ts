@@ -1,3 +1,5 @@
+/** To a file, for Nix. */
+
 import { closeSync, openSync } from 'node:fs';
 import { writeWhole } from '../../filesystem/unpack.js';
 import type { JobContext, SaveJob, UnpackResult } from '../jobs.js';

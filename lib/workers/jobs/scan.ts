@@ -1,3 +1,5 @@
+/** The references of a tree. */
+
 import { walkTree } from '../../filesystem/walk.js';
 import { encodeNar } from '../../nix/nar/encode.js';
 import { createMentionScanner, createReferenceScanner, createSelfReferenceHasher } from '../../nix/references.js';

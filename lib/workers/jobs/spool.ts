@@ -1,3 +1,5 @@
+/** An object in memory while it is small, then in a file. */
+
 import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { writeWhole } from '../../filesystem/unpack.js';

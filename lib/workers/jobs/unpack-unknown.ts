@@ -1,3 +1,5 @@
+/** A NAR of which nothing is known to a tree, and its hash. */
+
 import { createHash, type Hash as Hasher } from 'node:crypto';
 import { createUnpacker } from '../../filesystem/unpack.js';
 import { createNarDecoder } from '../../nix/nar/decode.js';

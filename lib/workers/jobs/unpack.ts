@@ -1,3 +1,5 @@
+/** To a tree. */
+
 import { createUnpacker } from '../../filesystem/unpack.js';
 import type { JobContext, UnpackJob, UnpackResult } from '../jobs.js';
 import { readCompressedNar } from './compressed-nar.js';

@@ -1,3 +1,5 @@
+/** Whether git finds the commit in a branch. */
+
 import { isErrno } from '../../../lib/errors.js';
 import { commitOf } from '../../sources/candidate.js';
 import { gitEnvironment } from './environment.js';

@@ -1,3 +1,5 @@
+/** Which are asked, and in which order. */
+
 import { ancestor } from './ancestor.js';
 import { commandGates } from './command.js';
 import type { Gate, GateRules, GateTools, PromotionPlan, Verdict } from './gate.js';

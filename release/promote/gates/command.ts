@@ -1,3 +1,5 @@
+/** Command lines, in process groups that end with them. */
+
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { gateEnvironment } from './environment.js';

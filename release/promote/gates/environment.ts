@@ -1,3 +1,5 @@
+/** What programs of gates are told, and what is kept from them. */
+
 import { commitOf } from '../../sources/candidate.js';
 import type { PromotionPlan } from './gate.js';
 

@@ -1,3 +1,5 @@
+/** What a gate is asked and says. */
+
 import type { ObjectStore } from '../../../lib/object-store/object-store.js';
 import type { Candidate } from '../../sources/candidate.js';
 

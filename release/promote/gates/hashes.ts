@@ -1,3 +1,5 @@
+/** A gate that reads every file of a release again. */
+
 import pLimit from 'p-limit';
 import { hasBytes } from '../../put/stored-hash.js';
 import { filesOf } from '../../sources/candidate.js';

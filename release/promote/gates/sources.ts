@@ -1,3 +1,5 @@
+/** By what the bucket says: not yanked, files, required targets, age. */
+
 import { filesOf, yankOf } from '../../sources/candidate.js';
 import { failed, type Gate, passed, someOf } from './gate.js';
 

@@ -49,7 +49,7 @@ afterEach(async () => {
 
 /** A process that does something under a marker until it is killed, or its stdin ends. */
 async function hold(call: string): Promise<ChildProcess> {
-  const lib = new URL('../../../dist/lib/', import.meta.url);
+  const lib = new URL('../../../../dist/lib/', import.meta.url);
   const script = `
     import { withStoreCollection, withStoreUse, withStoreWrite } from '${lib}store/activity.js';
     import { openOwnStore } from '${lib}store/own-store.js';

@@ -305,7 +305,7 @@ describe('the same path, placed at the same time', () => {
 
 /** A process that adds ten trees of a directory to a store; what it printed. */
 function runAdder(root: string, trees: string): Promise<string> {
-  const lib = new URL('../../../dist/lib/', import.meta.url);
+  const lib = new URL('../../../../dist/lib/', import.meta.url);
   const script = `
     import { addToStore } from '${lib}store/add.js';
     import { openOwnStore } from '${lib}store/own-store.js';

@@ -1,0 +1,8 @@
+/** Tells addresses from names in URLs. */
+
+import { isIP } from 'node:net';
+
+/** Whether the host name of a URL is an address, and has no subdomains; IPv6 has brackets there. */
+export function isIpAddress(hostname: string): boolean {
+  return isIP(hostname.replace(/^\[|\]$/g, '')) !== 0;
+}
