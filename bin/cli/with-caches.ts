@@ -2,6 +2,7 @@
 
 import { type OpenCache, openCache } from '../../cache/open.js';
 import { CarportError } from '../../lib/errors.js';
+import { debugTopics, sayRequest } from '../reporters/debug.js';
 import { type Settings, singleValue } from '../settings/settings.js';
 import { type CommonOptions, type Context, note } from './context.js';
 import { interruptible } from './interrupt.js';
@@ -32,9 +33,11 @@ export async function withCaches<T>(
   const stop = new AbortController();
   const patienceMs = retrySeconds(use.settings) * 1000;
   let lastNotice = Number.NEGATIVE_INFINITY;
+  const topics = debugTopics(use.context.env);
   const caches = urls.map((url) =>
     openCache(url, {
       ...{ env: use.context.env, signal: stop.signal, patienceMs },
+      ...(topics.has('http') && { onRequest: (request) => sayRequest(use.context, request) }),
       onRetry({ url: { protocol, host }, reason, attempt }) {
         if (attempt < NOTICE_ATTEMPT || performance.now() - lastNotice < NOTICE_PAUSE_MS) return;
         lastNotice = performance.now();

@@ -4,6 +4,7 @@ import { createBudget } from './budget.js';
 import { readAuthorities } from './certificates.js';
 import { openConnections } from './connections.js';
 import { createRetry, type RetryNotice } from './retry.js';
+import { type TracedRequest, traceRequests } from './trace.js';
 import type { Transport, TransportDecorator } from './transport.js';
 
 export interface HttpClientOptions {
@@ -20,6 +21,8 @@ export interface HttpClientOptions {
   readonly onRetry?: (notice: RetryNotice) => void;
   /** Stands between the retries and the network, as tests want it. */
   readonly decorate?: TransportDecorator;
+  /** Told of each try of a request. */
+  readonly onRequest?: (request: TracedRequest) => void;
 }
 
 /** Requests to one cache: they share connections, the budget, and the patience with the server. */
@@ -41,7 +44,7 @@ const CLEANUP_MS = 5_000;
 const DEFAULT_REQUESTS = 128;
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const { env, signal, requests = DEFAULT_REQUESTS, onRetry, decorate = unchanged } = options;
+  const { env, signal, requests = DEFAULT_REQUESTS, onRetry, onRequest, decorate = unchanged } = options;
   const { patienceMs = DEFAULT_PATIENCE_MS } = options;
   const { stallMs = Math.max(MIN_STALL_MS, Math.min(DEFAULT_STALL_MS, patienceMs)) } = options;
   const closing = new AbortController();
@@ -50,9 +53,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const connections = openConnections({ connections: requests, stallMs, authorities, signal: stop });
   const retry = createRetry({ patienceMs, signal: stop, ...(onRetry && { onRetry }) });
   const budget = createBudget(requests);
+  const trace = onRequest ? traceRequests(onRequest) : unchanged;
   const brief = { connections: 1, stallMs: CLEANUP_MS };
   return {
-    transport: (inner = unchanged) => retry(budget(inner(decorate(connections.send)))),
+    transport: (inner = unchanged) => retry(budget(trace(inner(decorate(connections.send))))),
     cleanupTransport: () =>
       decorate(openConnections({ ...brief, authorities, signal: AbortSignal.timeout(CLEANUP_MS) }).send),
     close() {

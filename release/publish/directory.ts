@@ -2,6 +2,7 @@
 
 import { lstat, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { allDone } from '../../lib/concurrency.js';
 import { CarportError, isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
@@ -40,7 +41,7 @@ export async function writeIndexDirectory(out: string, { entries, owns }: Public
   const written: string[] = [];
   const unchanged: string[] = [];
   for (const batch of batches(entries, keys)) {
-    const changed = await Promise.all(batch.map((file) => writeChanged(out, file, temporaryName())));
+    const changed = await allDone(batch.map((file) => writeChanged(out, file, temporaryName())));
     for (const [index, { key }] of batch.entries()) (changed[index] ? written : unchanged).push(join(out, key));
   }
   const stale = await staleFiles(out, DIRECTORY, (key) => owns(key) && !keys.has(key));

@@ -3,6 +3,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
+import { allDone } from '../../concurrency.js';
 import { CarportError, isErrno } from '../../errors.js';
 import { isThere } from '../../filesystem/presence.js';
 import { moveFile } from '../../filesystem/small-files.js';
@@ -155,10 +156,4 @@ async function dropClaims(store: OwnStore, reached: ReadonlySet<string>, graph: 
   const used = new Set([...reached].filter((path) => !graph.has(path)).map(hashPartOf));
   const claims = [...(await claimedHashParts(store.layout))].filter(([hashPart]) => !used.has(hashPart));
   await allDone(claims.flatMap(([, files]) => files.map((file) => rm(file, { force: true }))));
-}
-
-/** Fails when one fails, but not before all have ended: nothing may go on when writers are let in again. */
-async function allDone<T>(work: readonly Promise<T>[]): Promise<readonly T[]> {
-  await Promise.allSettled(work);
-  return Promise.all(work);
 }
