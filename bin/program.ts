@@ -3,13 +3,15 @@
 import { Command, CommanderError } from 'commander';
 import { CarportError } from '../lib/errors.js';
 import { suggestion } from '../lib/suggestion.js';
-import { commandPath, formatHelp, section } from './cli/command.js';
+import { commandPath, formatHelp } from './cli/command.js';
 import { type Context, flush, OutputClosed, write, writeJson } from './cli/context.js';
 import { reportError } from './cli/error-output.js';
-import { EXIT_CODES, ExitWith } from './cli/exit-code.js';
+import { ExitWith } from './cli/exit-code.js';
 import { rememberSecretsOf } from './cli/redact.js';
 import { versions } from './cli/versions.js';
-import { COMMAND_GROUPS, COMMANDS, type CommandEntry } from './commands.js';
+import { COMMANDS, type CommandEntry } from './commands.js';
+import { quickAnswer } from './help/quick.js';
+import { rootHelp } from './help/root.js';
 import { refuseKeysIn } from './settings/misplaced-keys.js';
 
 /** Runs one command line and returns its exit code. */
@@ -40,11 +42,11 @@ function splitCommandLine(words: readonly string[]): Pick<Context, 'operands'> &
 }
 
 async function runCommand(args: readonly string[], context: Context): Promise<void> {
+  const answer = await quickAnswer(args);
+  if (answer !== undefined) return write(context.stdout, answer);
   const [name = ''] = args;
   if (name === '--version' || name === '-V') return printVersion(args, context);
-  if (name === '' || name === '--help' || name === '-h' || (name === 'help' && args.length === 1)) {
-    return write(context.stdout, rootHelp());
-  }
+  if (name === '--help' || name === '-h') return write(context.stdout, rootHelp());
   const words = name === 'help' ? [...args.slice(1), '--help'] : [...args];
   const program = await createProgram(context, [findCommand(words[0]!)]);
   try {
@@ -112,20 +114,4 @@ async function printVersion(args: readonly string[], context: Context): Promise<
   const all = await versions();
   if (args.includes('--json')) await writeJson(context.stdout, all);
   else await write(context.stdout, `carport ${all.carport}\n`);
-}
-
-function rootHelp(): string {
-  const groups = Object.entries(COMMAND_GROUPS).map(([title, entries]) =>
-    section(
-      title,
-      entries.map(({ name, summary }) => [name, summary]),
-    ),
-  );
-  const codes = section('Exit status', Object.entries(EXIT_CODES));
-  return [
-    'carport brings what a build produced, whole and verifiable, to the people who need it.\n',
-    'Usage:\n  carport COMMAND [OPTIONS]\n  carport COMMAND --help\n  carport --version [--json]\n',
-    ...groups,
-    codes,
-  ].join('\n');
 }

@@ -2,6 +2,7 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Emit } from '../../lib/events.js';
+import { list, section } from '../help/sections.js';
 import { refuseKeysInSettings } from '../settings/misplaced-keys.js';
 import { readSettings, SETTINGS, type SettingKey, type Settings } from '../settings/settings.js';
 import type { CommonOptions, Context } from './context.js';
@@ -103,18 +104,6 @@ export function formatHelp(command: Command): string {
 /** `carport store add`. */
 export function commandPath(command: Command): string {
   return command.parent ? `${commandPath(command.parent)} ${command.name()}` : command.name();
-}
-
-export function section(title: string, rows: readonly (readonly string[])[]): string {
-  const width = Math.max(...rows.map(([term]) => term!.length), 0);
-  return list(
-    title,
-    rows.map(([term, text]) => `${term!.padEnd(width)}  ${text}`),
-  );
-}
-
-function list(title: string, lines: readonly string[]): string {
-  return lines.length === 0 ? '' : `${title}:\n${lines.map((line) => `  ${line}\n`).join('')}`;
 }
 
 function camelCase(name: string): string {

@@ -66,7 +66,12 @@ export async function flush(output: Output): Promise<void> {
 function throwFailure(output: Output): void {
   const error = failures.get(output);
   if (error?.code === 'EPIPE') throw new OutputClosed();
-  if (error) throw new CarportError('E_IO', 'the output cannot be written', { cause: error });
+  if (error) throw outputError(error);
+}
+
+/** The error of a stream that takes nothing any more. */
+export function outputError(cause: Error): CarportError {
+  return new CarportError('E_IO', 'the output cannot be written', { cause });
 }
 
 /** Says something to people; that nobody listens must not stop the work. */

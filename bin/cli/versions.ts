@@ -1,6 +1,6 @@
 /** What `--version --json` tells. */
 
-import { readFile } from 'node:fs/promises';
+import { readVersion } from '../help/quick.js';
 
 export interface Versions {
   readonly carport: string;
@@ -13,9 +13,8 @@ export interface Versions {
 
 export async function versions(): Promise<Versions> {
   const { default: zstd } = await import('zstd-napi/binding.js');
-  const manifest: unknown = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));
   return {
-    carport: (manifest as { version: string }).version,
+    carport: await readVersion(),
     node: process.versions.node,
     zstd: zstd.versionString(),
     formats: { nar: 1, listing: 1, chunkTable: 1 },

@@ -281,7 +281,7 @@ describe("a cache's URL", () => {
     ['s3://nix?endpoint=ftp://localhost', 'neither `http://` nor `https://`', undefined],
     ['s3://nix?scheme=gopher', '`scheme=gopher` is none of http, https', undefined],
     ['s3://nix?region=', '`region` is empty', undefined],
-    ['s3://', 'is not the name of a bucket', 's3://bucket?endpoint='],
+    ['s3://', 'names no bucket', 's3://bucket?endpoint='],
     ['s3://nix?multipart-chunk-size=big', 'is not a number of bytes', undefined],
     ['ssh://host', '`ssh://` caches are not supported', 's3://bucket'],
   ])('may not be %s', async (url, message, hint) => {

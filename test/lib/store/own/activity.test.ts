@@ -51,8 +51,8 @@ afterEach(async () => {
 async function hold(call: string): Promise<ChildProcess> {
   const lib = new URL('../../../../dist/lib/', import.meta.url);
   const script = `
-    import { withStoreCollection, withStoreUse, withStoreWrite } from '${lib}store/activity.js';
-    import { openOwnStore } from '${lib}store/own-store.js';
+    import { withStoreCollection, withStoreUse, withStoreWrite } from '${lib}store/own/activity.js';
+    import { openOwnStore } from '${lib}store/own/own-store.js';
     const store = openOwnStore(process.argv[2]);
     const work = () => new Promise((resolve) => {
       process.stdout.write('at work');

@@ -307,8 +307,8 @@ describe('the same path, placed at the same time', () => {
 function runAdder(root: string, trees: string): Promise<string> {
   const lib = new URL('../../../../dist/lib/', import.meta.url);
   const script = `
-    import { addToStore } from '${lib}store/add.js';
-    import { openOwnStore } from '${lib}store/own-store.js';
+    import { addToStore } from '${lib}store/own/add.js';
+    import { openOwnStore } from '${lib}store/own/own-store.js';
     import { createWorkerPool } from '${lib}workers/pool.js';
     const [root, trees] = process.argv.slice(2);
     const store = openOwnStore(root);
