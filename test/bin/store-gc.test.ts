@@ -91,7 +91,7 @@ describe('carport store gc', () => {
     const { exitCode, stdout, stderr } = await box().carport(['store', 'gc']);
     expect([exitCode, stdout]).toEqual([1, '']);
     expect(stderr).toContain(`the out-link \`${box().path('work/sub/result')}\` cannot be read`);
-    expect(stderr).toContain('hint: make it readable; if it is not used any more, remove it');
+    expect(stderr).toContain('hint: make it readable; only if you know that it is not used any more, remove it');
     expect(await listed()).toEqual([...paths].sort());
   });
 

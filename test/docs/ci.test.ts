@@ -34,7 +34,7 @@ describe('docs/ci.md', () => {
   });
 
   it('names every variable that is looked at', () => {
-    const source = readDocument('release/ci.ts');
+    const source = readDocument('release/ci/detect.ts');
     const names = new Set(source.match(/(?<=['`])(?:CI|DRONE|FORGEJO|GITEA|GITHUB|GITLAB)_[A-Z_]+(?=')/g));
     expect(names.size).toBeGreaterThan(20);
     expect([...names].filter((name) => !page.includes(`\`${name}\``) && !page.includes(`\`${name}=`))).toEqual([]);

@@ -72,7 +72,7 @@ describe('docs/releases.md', () => {
   });
 
   it('has a table of all gates and their settings', () => {
-    const directory = join(TOP, 'release/gates');
+    const directory = join(TOP, 'release/promote/gates');
     const sources = readdirSync(directory).map((file) => readFileSync(join(directory, file), 'utf8'));
     const names = sources.flatMap((text) => text.match(/(?<=GATE = '|(?:passed|failed)\(')[a-z-]+/g) ?? []);
     const rows = rowsBelow('Promote');
