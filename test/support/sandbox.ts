@@ -68,7 +68,7 @@ export async function createSandbox(): Promise<Sandbox> {
   const secrets: string[] = [];
   const carport: Sandbox['carport'] = async (args, { env: more, input = '', cwd = path('work') } = {}) => {
     const surroundings = { cwd, env: { ...env, ...more }, input };
-    const inProcess = needsProcess(surroundings.env) ? undefined : await runInProcess(args, surroundings);
+    const inProcess = needsProcess(args, surroundings.env) ? undefined : await runInProcess(args, surroundings);
     const { exitCode, stdout, stderr } = inProcess ?? (await runProcess(args, surroundings));
     const [out, err] = [stdout, stderr].map((bytes) => Buffer.from(bytes).toString('utf8')) as [string, string];
     for (const secret of secrets) expect(out + err, 'a secret was printed').not.toContain(secret);
@@ -93,8 +93,12 @@ export async function createSandbox(): Promise<Sandbox> {
   };
 }
 
-/** Node's own variables are read when a process starts, and the AWS SDK reads files of profiles once in a process. */
-function needsProcess(env: Readonly<Record<string, string>>): boolean {
+/**
+ * A program that carport runs writes to the process's own output; Node's variables are read when a process starts, and the
+ * AWS SDK reads files of profiles once in a process.
+ */
+function needsProcess([command = '']: readonly string[], env: Readonly<Record<string, string>>): boolean {
+  if (['run', 'shell'].includes(command)) return true;
   return Object.keys(env).some((name) => name.startsWith('NODE_')) || existsSync(join(env.HOME ?? '', '.aws'));
 }
 
