@@ -5,10 +5,16 @@ export function encodePath(path: string): string {
   return path.split('/').map(encode).join('/');
 }
 
-/** Encoded in the same way, and sorted. */
+/** A query encoded in the same way, and sorted by its encoded names, then by values (SigV4, canonical query string). */
 export function canonicalQuery(entries: Iterable<readonly [string, string]>): string {
-  const pairs = [...entries].map(([name, value]) => `${encode(name)}=${encode(value)}`);
-  return pairs.sort().join('&');
+  const pairs = [...entries].map(([name, value]) => [encode(name), encode(value)] as const);
+  // Not as whole pairs: a name that another begins with comes before it, and `=` after digits, `-` and `%`.
+  pairs.sort(([a, x], [b, y]) => compare(a, b) || compare(x, y));
+  return pairs.map(([name, value]) => `${name}=${value}`).join('&');
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function encode(text: string): string {

@@ -1,7 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodePath } from '#lib/http/encode.js';
+import { canonicalQuery, encodePath } from '#lib/http/encode.js';
 import type { HttpRequest } from '#lib/http/transport.js';
 import { type Credentials, createSigner, signedHeaders } from '#lib/object-store/s3/sign.js';
 import { fakeTransport } from '../../../support/transports.js';
@@ -64,6 +64,11 @@ describe('a signature', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('sorts names before their values', () => {
+    const query = { marker: 'z', 'marker-2': 'b', 'marker=': 'c', a: '' };
+    expect(canonicalQuery(Object.entries(query))).toBe('a=&marker=z&marker%3D=c&marker-2=b');
   });
 
   it('is made anew for each try, of the credentials and the time that are then', async () => {
