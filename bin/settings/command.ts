@@ -1,6 +1,7 @@
 /** The command `config`: settings and where they are from. */
 
 import type { Command } from 'commander';
+import { mayBeKey } from '../../lib/signing/likely-key.js';
 import { HIDDEN_KEY } from '../../lib/signing/secret-form.js';
 import { describeCommand } from '../cli/command.js';
 import { type CommonOptions, type Context, say, writeJson, writeLines } from '../cli/context.js';
@@ -46,7 +47,8 @@ async function show(options: CommonOptions, context: Context): Promise<void> {
   }
 }
 
-/** Also of a key that is damaged, or cut by the white space in it, nothing is shown. */
+/** Also of a key that is damaged, cut by the white space in it, or a part of one without a name, nothing is shown. */
 function withoutSecrets(key: SettingKey, setting: Setting): readonly string[] {
-  return holdsKey(key, setting) ? [HIDDEN_KEY] : setting.values.map(redactSetting);
+  const isPart = key === 'secret-key-files' && setting.values.some(mayBeKey);
+  return isPart || holdsKey(key, setting) ? [HIDDEN_KEY] : setting.values.map(redactSetting);
 }

@@ -22,7 +22,7 @@ export async function loadSecretKey(file: string): Promise<SecretKey> {
   if (looksLikeKey(file)) throw misplacedKey('the name of the secret key file');
   const text = await readSecretFile(file).catch((error) => {
     // Without its name, or in part, a key looks like a name of a file.
-    throw mayBeKey(file) ? misplacedKey('the name of the secret key file') : error;
+    throw file.split(/\s+/).some(mayBeKey) ? misplacedKey('the name of the secret key file') : error;
   });
   try {
     return parseSecretKey(text);

@@ -1,8 +1,6 @@
-/** What looks like a secret key, or a part of one. */
+/** What looks like a secret key, or like a part of one: for words about what went wrong, and for names of files. */
 
 import { HIDDEN_KEY, hideSecretKeys, isMixed, KEY_LENGTH } from './secret-form.js';
-
-/** What looks like a secret key, or like a part of one: for words about what went wrong, and for names of files. */
 
 /** In so much base 64 there is one slash, mostly, and more in a path. */
 const MOST_SLASHES = 5;
