@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -46,6 +46,8 @@ async function paste(directory: string): Promise<string> {
   const found = await findGarage();
   if ('missing' in found) throw new Error(found.missing);
   const ports = await findFreePorts(3);
+  // As root Nix would look for build users.
+  await writeFile(join(directory, 'nix.conf'), 'build-users-group =\n');
   const elsewhere = (text: string) =>
     text
       .replaceAll('/etc/garage.toml', join(directory, 'garage.toml'))
