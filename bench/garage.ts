@@ -1,4 +1,7 @@
-/** Pushes and pulls of carport, Nix and rclone on one Garage, as a table of ratios. */
+/**
+ * carport beside its peers, on one Garage of this machine: `npm run bench`. Each line is one run of both; only the
+ * ratio means something. Needs Nix; what rclone would take is left out where there is none.
+ */
 
 import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,11 +10,6 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { startGarage } from '../dev/garage.js';
 import { type BenchClosure, buildMany, buildToolchain } from './closures.js';
-
-/**
- * carport beside its peers, on one Garage of this machine: `npm run bench`. Each line is one run of both; only the ratio
- * means something. Needs Nix; what rclone would take is left out where there is none.
- */
 
 const CARPORT = fileURLToPath(new URL('../bin/carport.js', import.meta.url));
 

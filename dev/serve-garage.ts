@@ -1,12 +1,10 @@
-/** `npm run dev:garage`. */
+/** A Garage with a public bucket in one command: `npm run dev:garage`. */
 
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Garage, startGarage } from './garage.js';
 import { findGarage, howToInstallGarage } from './garage-program.js';
-
-/** A Garage with a public bucket in one command: `npm run dev:garage`. */
 
 const HELP = `Usage: npm run dev:garage -- [options]
 

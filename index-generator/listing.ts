@@ -1,12 +1,10 @@
-/** Reads what `aws s3 ls --recursive` prints. */
+/**
+ * Reads what `aws s3 ls --recursive` prints of a bucket. Whatever is in it, there is no failure: the refresh of a
+ * page must not stop for one odd line. What is left out is told.
+ */
 
 import { FILES } from '../release/layout.js';
 import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '../release/sources/sources.js';
-
-/**
- * Reads what `aws s3 ls --recursive` prints of a bucket. Whatever is in it, there is no failure: the refresh of a page must not
- * stop for one odd line. What is left out is told.
- */
 
 /** Exactly one space is before the key; the key may begin with more. */
 const LINE = /^\s*(\d{4}-\d\d-\d\d)\s+(\d\d:\d\d:\d\d)\s+(\d{1,15}) (.+)$/s;

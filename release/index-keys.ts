@@ -1,10 +1,8 @@
-/** Where the files of the index are in the bucket. */
+/** Where the files of the index are in the bucket. People and programs have these addresses. */
 
 import { CHANNELS, type Channel } from './catalog/model.js';
 import { isFileName, isTarget } from './layout.js';
 import { isVersion } from './version.js';
-
-/** Where the files of the index are in the bucket. People and programs have these addresses. */
 
 export const PAGE = '_releases.html';
 export const GARAGE_JSON = '_releases.json';

@@ -1,8 +1,6 @@
-/** Where everything is in the bucket. */
+/** Where releases are in a bucket. Addresses of files are an interface: people have them in scripts. */
 
 import { isVersion } from './version.js';
-
-/** Where releases are in a bucket. Addresses of files are an interface: people have them in scripts. */
 
 /** Files that are published: `_releases/<version>/<target>/<file>`. */
 export const FILES = '_releases/';

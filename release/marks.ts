@@ -1,4 +1,4 @@
-/** Marks that hide a version, and who has to look at them. */
+/** Marks hide a version: what is being made of another, and what will be deleted. */
 
 import { CarportError } from '../lib/errors.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
@@ -8,8 +8,6 @@ import type { Promotion, Pruning } from './documents/kinds.js';
 import { PROMOTION_PLACE, PRUNING_PLACE } from './documents/places.js';
 import { putDocument, readTrusted, type StoredDocument } from './documents/stored.js';
 import { PROMOTIONS, PRUNINGS, versionKey } from './layout.js';
-
-/** Marks hide a version: what is being made of another, and what will be deleted. */
 
 export type RemovableStore = ObjectStore & Required<Pick<ObjectStore, 'remove'>>;
 

@@ -1,4 +1,6 @@
-/** `npm run demo`. */
+/**
+ * The main job from end to end, as `npm run demo` shows it: no Nix, no server, nothing outside a temporary directory.
+ */
 
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,8 +9,6 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Context } from '../bin/cli/context.js';
 import { runCommandLine } from '../bin/program.js';
-
-/** The main job from end to end, as `npm run demo` shows it: no Nix, no server, nothing outside a temporary directory. */
 
 const directory = await mkdtemp(join(tmpdir(), 'carport-demo-'));
 process.chdir(directory);

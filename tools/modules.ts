@@ -34,7 +34,7 @@ async function describeModule(path: string): Promise<{ readonly path: string; re
   const text = await readFile(TOP + path, 'utf8');
   const comment = /^(?:#!.*\n)?\/\*\*\s(?<text>.*?)\s\*\/\n\n/s.exec(text)?.groups?.text;
   if (comment === undefined) throw new Error(`\`${path}\` does not begin with a comment that says what it is`);
-  const head = comment.replace(/\n \*( |$)/g, ' ').trim();
+  const head = comment.replace(/(^|\n) \*( |$)/g, ' ').trim();
   return { path, head };
 }
 

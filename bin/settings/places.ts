@@ -1,11 +1,12 @@
-/** Caches and stores that settings name. */
+/**
+ * Where a command reads and writes, as it was said. What was meant otherwise is refused before anything is made
+ * there.
+ */
 
 import { parseCacheUrl } from '../../cache/cache-url.js';
 import { CarportError } from '../../lib/errors.js';
 import { checkPath } from '../arguments/checked-path.js';
 import { SETTINGS, type Setting, singleValue } from './settings.js';
-
-/** Where a command reads and writes, as it was said. What was meant otherwise is refused before anything is made there. */
 
 /** The cache that a setting names; throws where it names none. `option` is the command's own, where it has another. */
 export function requireCache(

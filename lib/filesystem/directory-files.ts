@@ -1,10 +1,11 @@
-/** What it finds in directories, in the order of a bucket. */
+/**
+ * What it finds in directories, in the order of a bucket. What blocks of the listing of directories: `small-files.ts`
+ * does it on its thread.
+ */
 
 import { type Dirent, readdirSync, type Stats, statSync } from 'node:fs';
 import { isErrno } from '../errors.js';
 import { isTemporaryName } from './temporary.js';
-
-/** What blocks of the listing of directories: `small-files.ts` does it on its thread. */
 
 /** A plain file that was found. */
 export interface FoundFile {

@@ -1,4 +1,4 @@
-/** The thread that reads, writes and lists small files. */
+/** The body of the thread of `small-files.ts`: a batch at a time, in its order. */
 
 import {
   closeSync,
@@ -18,8 +18,6 @@ import { formatError, isErrno } from '../errors.js';
 import { findFiles, readEntries, statFiles } from './directory-files.js';
 import type { FileAnswer, FileOperation, FileResult } from './small-files.js';
 import { writeWhole } from './unpack.js';
-
-/** The body of the thread of `small-files.ts`: a batch at a time, in its order. */
 
 const port = parentPort!;
 

@@ -1,15 +1,14 @@
-/** Signatures of files, as minisign has them. */
+/**
+ * Signatures of files, as the program minisign makes and checks them, by the ed25519 keys of caches. What is signed
+ * is the BLAKE2b hash of a file, and then that signature with the trusted comment: 64 bytes or more that nobody
+ * chooses, which no signature of a path or pin covers. Files that are signed themselves (`minisign -S -l`) are not
+ * taken.
+ */
 
 import { createHash, sign, verify } from 'node:crypto';
 import { formatError } from '../errors.js';
 import { decodeBase64, toBase64 } from '../nix/hash.js';
 import { type PublicKey, parsePublicKey, type SecretKey } from './key.js';
-
-/**
- * Signatures of files, as the program minisign makes and checks them, by the ed25519 keys of caches. What is signed is
- * the BLAKE2b hash of a file, and then that signature with the trusted comment: 64 bytes or more that nobody chooses,
- * which no signature of a path or pin covers. Files that are signed themselves (`minisign -S -l`) are not taken.
- */
 
 /** A public key that files are checked with. */
 export interface MinisignKey {

@@ -1,13 +1,11 @@
-/** Secret keys in text, known by their form. */
+/**
+ * Secret keys, known by their form wherever they stand in text. A signature is 64 bytes behind a name, too: what
+ * tells them apart for sure is that the second half of a key is the public key of the first. To work that out is
+ * dear, so it is done only where text has 64 bytes between limits, and the work grows with the text and no faster.
+ */
 
 import { isKeyPair } from '../ed25519-pair.js';
 import { unescapeText } from './escaped-text.js';
-
-/**
- * Secret keys, known by their form wherever they stand in text. A signature is 64 bytes behind a name, too: what tells them
- * apart for sure is that the second half of a key is the public key of the first. To work that out is dear, so it is done only
- * where text has 64 bytes between limits, and the work grows with the text and no faster.
- */
 
 /** What stands in the place of a key. */
 export const HIDDEN_KEY = '[secret key]';

@@ -1,4 +1,4 @@
-/** The body of a thread. */
+/** The body of a worker thread. */
 
 import { parentPort } from 'node:worker_threads';
 import { copyPath } from './jobs/copy.js';
@@ -10,8 +10,6 @@ import { unpackPath } from './jobs/unpack.js';
 import { unpackUnknown } from './jobs/unpack-unknown.js';
 import type { Job, JobContext } from './jobs.js';
 import { type FromWorker, serializeError, type ToWorker } from './protocol.js';
-
-/** The body of a worker thread. */
 
 const port = parentPort!;
 

@@ -1,8 +1,6 @@
-/** What the page, the feeds and the JSON files are made of. */
-
 /**
- * What the page, the feeds and the JSON files are made of. All text in it is as hostile as the bucket: versions, targets and
- * file names may hold anything but `/`.
+ * What the page, the feeds and the JSON files are made of. All text in it is as hostile as the bucket: versions,
+ * targets and file names may hold anything but `/`.
  */
 
 import type { Fragment } from '../documents/kinds.js';

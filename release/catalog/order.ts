@@ -1,6 +1,7 @@
-/** The order of versions and of text. */
-
-/** Orders: all of them are total, so that the same releases always give the same files. */
+/**
+ * The order of versions and of text. Orders: all of them are total, so that the same releases always give the same
+ * files.
+ */
 
 const SURROGATE = /[\ud800-\udfff]/;
 

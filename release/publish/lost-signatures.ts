@@ -11,8 +11,6 @@ import { FRAGMENTS, LEDGER_KEY, parseFileKey, YANKS } from '../layout.js';
 import type { ReleaseSources } from '../sources/sources.js';
 import type { Publication } from './publication.js';
 
-/** What would be lost if somebody went on who does not know the keys that signed it. */
-
 /** Keys that are named, of each signer. */
 const NAMED = 3;
 

@@ -1,4 +1,7 @@
-/** The AWS SDK on our transport; the only module that makes its clients. */
+/**
+ * The AWS SDK on our transport; the only module that makes its clients. The AWS SDK takes a tenth of a second to
+ * load: only what is rare comes here, and loads it when it does.
+ */
 
 import { Readable } from 'node:stream';
 import { S3Client } from '@aws-sdk/client-s3';
@@ -6,8 +9,6 @@ import { canonicalQuery } from '../../http/encode.js';
 import type { HttpRequest, RequestBody, ResponseHeaders, Transport } from '../../http/transport.js';
 import type { S3Address } from './address.js';
 import { refusalInstead } from './answers.js';
-
-/** The AWS SDK takes a tenth of a second to load: only what is rare comes here, and loads it when it does. */
 
 export interface SdkClientOptions {
   readonly profile?: string | undefined;
