@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { formatBytes } from '../lib/format-bytes.js';
 import type { Release, ReleaseFile } from '../release/catalog/model.js';
-import { compareText, compareVersions } from '../release/catalog/order.js';
+import { compareText, compareVersions } from '../release/catalog/version-order.js';
 import { PAGE } from '../release/index-keys.js';
 import { pathOfKey } from './links.js';
 import { type Markup, markup, markupOf } from './markup.js';

@@ -27,10 +27,10 @@ import { renderFeed } from './feed.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
 import { renderPage } from './html/page.js';
 import { renderIndexJson, renderLatestJson } from './index-json.js';
-import { joinPieces } from './join.js';
+import { joinPieces } from './join-strings.js';
 import type { Forge } from './links.js';
 import { linesOf, renderListedFile } from './listing.js';
-import { renderSums } from './sums.js';
+import { renderSums } from './checksums.js';
 
 export interface IndexOptions {
   /** Where the bucket's objects are, with a `/` at the end. Without it links have no host. */

@@ -12,7 +12,7 @@ import { FILES, FRAGMENTS, versionKey, YANKS } from './layout.js';
 import { refuseLosses } from './publish/lost-signatures.js';
 import { noRelease } from './sources/candidate.js';
 import { readLedger } from './sources/ledger.js';
-import { believedOf } from './sources/remembered.js';
+import { believedOf } from './sources/missing-documents.js';
 import { isVersion } from './version.js';
 
 export interface UnyankRequest {

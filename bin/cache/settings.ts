@@ -5,7 +5,7 @@ import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo } from '
 import type { CacheLocation } from '../../cache/cache-location.js';
 import { erase, planErase } from '../../cache/erase.js';
 import type { OpenCache } from '../../cache/open.js';
-import { refuseRemains } from '../../cache/push/remains.js';
+import { refuseRemains } from '../../cache/push/orphaned-narinfos.js';
 import { CarportError } from '../../lib/errors.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';

@@ -1,7 +1,7 @@
 /** The command `closure`: shows what paths need. */
 
 import { checkStoreDir, requireCacheInfo } from '../../cache/binary-cache.js';
-import { cacheClosure } from '../../cache/closure.js';
+import { cacheClosure } from '../../cache/cached-closure.js';
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, referencesIn, shortestChain, topologicalOrder } from '../../lib/nix/closure.js';
 import { closureSizes } from '../../lib/nix/closure-sizes.js';

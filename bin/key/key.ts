@@ -3,9 +3,9 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../../lib/errors.js';
-import { isThere } from '../../lib/filesystem/presence.js';
+import { isThere } from '../../lib/filesystem/exists.js';
 import { readSmallFile } from '../../lib/filesystem/small-files.js';
-import { makeWhole } from '../../lib/filesystem/whole.js';
+import { makeWhole } from '../../lib/filesystem/atomic-write.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import {
   canSignName,

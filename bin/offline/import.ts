@@ -5,7 +5,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { PathInfo } from '../../lib/nix/narinfo.js';
 import { importPaths } from '../../lib/store/import.js';
 import { NIX, openStoreForWriting } from '../../lib/store/open.js';
-import { withStoreWrite } from '../../lib/store/own/activity.js';
+import { withStoreWrite } from '../../lib/store/own/lock.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
 import { makeOutLink, prepareOutLinks } from '../../lib/store/own/out-links.js';
 import { settingsOf } from '../cli/command.js';

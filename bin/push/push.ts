@@ -13,7 +13,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { Closure } from '../../lib/store/closure.js';
-import { keepingPaths } from '../../lib/store/keep.js';
+import { keepingPaths } from '../../lib/store/hold-paths.js';
 import { openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
 import { resolvePaths } from '../arguments/paths.js';

@@ -12,7 +12,7 @@ import { MAX_ARGUMENTS, plainCommand } from '../../lib/namespace/plain-command.j
 import { findShield } from '../../lib/namespace/shield.js';
 import { isProgram } from '../../lib/process/find-program.js';
 import { rawBytes, rawText } from '../../lib/raw-text.js';
-import { keepingPaths } from '../../lib/store/keep.js';
+import { keepingPaths } from '../../lib/store/hold-paths.js';
 import { type CommonOptions, type Context, note } from '../cli/context.js';
 import { ExitWith } from '../cli/exit-code.js';
 import type { PinReadOptions } from '../pin/options.js';

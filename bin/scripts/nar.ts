@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { CarportError } from '../../lib/errors.js';
 import { createUnpacker } from '../../lib/filesystem/unpack.js';
 import { walkTree } from '../../lib/filesystem/walk.js';
-import { makeWhole } from '../../lib/filesystem/whole.js';
+import { makeWhole } from '../../lib/filesystem/atomic-write.js';
 import { decodeNar } from '../../lib/nix/nar/decode.js';
 import { encodeNar } from '../../lib/nix/nar/encode.js';
 import { createListingBuilder, renderListing } from '../../lib/nix/nar/listing.js';

@@ -6,7 +6,7 @@ import { formatHash } from '../../lib/nix/hash.js';
 import type { PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import { openKnown, openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
-import { withStoreWrite } from '../../lib/store/own/activity.js';
+import { withStoreWrite } from '../../lib/store/own/lock.js';
 import { addToStore } from '../../lib/store/own/add.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
 import { makeOutLink, prepareOutLinks } from '../../lib/store/own/out-links.js';

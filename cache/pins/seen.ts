@@ -5,7 +5,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
-import { namesIn } from '../../lib/filesystem/presence.js';
+import { namesIn } from '../../lib/filesystem/exists.js';
 import { encodeNix32 } from '../../lib/nix/base32.js';
 import { isPinTime, type Pin } from './pin.js';
 

@@ -9,9 +9,9 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import { isSignedByOneOf } from '../../lib/signing/signature.js';
 import { readCacheInfo, readNarInfo } from '../binary-cache.js';
 import { hasAllSignatures } from '../signatures.js';
-import { type Answers, askForAll, askFromRoots, type Question } from './ask.js';
-import type { Answer } from './look-up.js';
-import { listRemains, remainsError } from './remains.js';
+import { type Answers, askForAll, askFromRoots, type Question } from './query-cache.js';
+import type { Answer } from './path-status.js';
+import { listRemains, remainsError } from './orphaned-narinfos.js';
 
 export interface PushPlan {
   /** The whole closure, dependencies first. */

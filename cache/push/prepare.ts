@@ -4,7 +4,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { checkStoreDir, readCacheInfo, writeCacheInfo } from '../binary-cache.js';
 import type { PushPlan } from './plan.js';
-import { recordSkips } from './skips.js';
+import { recordSkips } from './upstream-keys.js';
 
 /** Makes sure that a cache is for the store's paths; false where there is no cache yet. */
 export async function checkCache(objects: ObjectStore, storeDir: string): Promise<boolean> {

@@ -14,7 +14,7 @@ import type { Store } from '../../lib/store/store.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { writeListing, writeNar, writeNarInfo } from '../binary-cache.js';
-import { listNarsIfCheaper } from '../presence.js';
+import { listNarsIfCheaper } from '../existing-objects.js';
 import { addSignatures, withSignatures } from '../signatures.js';
 import type { PushPlan } from './plan.js';
 

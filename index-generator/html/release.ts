@@ -6,7 +6,7 @@ import { signatureKey, sumsKey } from '../../release/index-keys.js';
 import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '../links.js';
 import { type Markup, markup } from '../markup.js';
 import { comparePlatforms, platformName } from '../platform.js';
-import { hasSums } from '../sums.js';
+import { hasSums } from '../checksums.js';
 import { fetchCommand, isSha256, verifyCommand } from './command.js';
 
 /** What a release's part of the page needs to know of the whole. */

@@ -1,6 +1,6 @@
 /** The transport of a server: connections, and what decorates them, put together. */
 
-import { createBudget } from './budget.js';
+import { createBudget } from './adaptive-limit.js';
 import { readAuthorities } from './certificates.js';
 import { openConnections } from './connections.js';
 import { createRetry, type RetryNotice } from './retry.js';

@@ -2,7 +2,7 @@
 
 import { type ChannelRule, channelRule, isFullCommit } from '../version.js';
 import type { Channel, Release, ReleaseFile } from './model.js';
-import { compareText, compareVersions } from './order.js';
+import { compareText, compareVersions } from './version-order.js';
 
 /** How versions become releases: their channel, their time and their order. */
 export interface Rules {

@@ -7,7 +7,7 @@ import { CarportError, isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
-import { makeWhole, writeStream } from '../../lib/filesystem/whole.js';
+import { makeWhole, writeStream } from '../../lib/filesystem/atomic-write.js';
 import { checkKey } from '../../lib/object-store/object-store.js';
 import type { Publication, PublishedFile } from './publication.js';
 

@@ -20,7 +20,7 @@ import type { DocumentKind, DocumentOf } from '../documents/signed-document.js';
 import { readTrusted } from '../documents/stored.js';
 import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../layout.js';
 import { EMPTY_LEDGER, type KnownDocument, type Ledger, readLedger } from './ledger.js';
-import { believedOf, rememberSigned, type SeenDocument, type SignedDocuments } from './remembered.js';
+import { believedOf, rememberSigned, type SeenDocument, type SignedDocuments } from './missing-documents.js';
 
 /** An object below `_releases/`. Its key may be anything. */
 export interface ListedFile {

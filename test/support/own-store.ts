@@ -3,7 +3,7 @@ import { makeContentAddressedPath, renderContentAddress } from '#lib/nix/content
 import { hashBytes } from '#lib/nix/hash.js';
 import type { PathInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { createClaimNames } from '#lib/store/own/claims.js';
+import { createClaimNames } from '#lib/store/own/ownership-records.js';
 import { infoFile } from '#lib/store/own/layout.js';
 import { renderMetadata } from '#lib/store/own/metadata.js';
 import { createStoreWriter, type OwnStore, type StoreWriter } from '#lib/store/own/own-store.js';

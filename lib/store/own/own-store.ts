@@ -4,7 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../../errors.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
-import { isThere, namesIn } from '../../filesystem/presence.js';
+import { isThere, namesIn } from '../../filesystem/exists.js';
 import { moveFile, writeFileAtomic, writeThenMove } from '../../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../../filesystem/temporary.js';
 import type { PathGraph } from '../../nix/closure.js';
@@ -14,7 +14,7 @@ import { baseNameOf, hashPartOf, isStoreBaseName } from '../../nix/store-path.js
 import type { NarDigest } from '../../workers/jobs.js';
 import type { Store } from '../store.js';
 import { walkReferences } from '../walk-references.js';
-import { claimedHashParts, createClaimNames } from './claims.js';
+import { claimedHashParts, createClaimNames } from './ownership-records.js';
 import { infoFile, realPathIn, type StoreLayout, storeLayout } from './layout.js';
 import { isDamage, type Registration, type Registrations, readMetadata, renderMetadata } from './metadata.js';
 

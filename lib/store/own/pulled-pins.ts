@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import { CarportError } from '../../errors.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
-import { namesIn } from '../../filesystem/presence.js';
+import { namesIn } from '../../filesystem/exists.js';
 import { readSmallFile, writeFileAtomic } from '../../filesystem/small-files.js';
 import { createTemporaryNames, isTemporaryName, removeLeftovers } from '../../filesystem/temporary.js';
 import { encodeNix32 } from '../../nix/base32.js';

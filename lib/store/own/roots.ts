@@ -3,10 +3,10 @@
 import { readlink, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CarportError } from '../../errors.js';
-import { namesIn } from '../../filesystem/presence.js';
+import { namesIn } from '../../filesystem/exists.js';
 import { isTemporaryName } from '../../filesystem/temporary.js';
 import { resolveStorePath } from '../resolve.js';
-import { runningPrograms } from './activity.js';
+import { runningPrograms } from './lock.js';
 import type { OwnStore } from './own-store.js';
 import { listPulledPins } from './pulled-pins.js';
 

@@ -2,7 +2,7 @@
 
 import { topologicalOrder } from '../../nix/closure.js';
 import { hashPartOf } from '../../nix/store-path.js';
-import { createUnregister } from './claims.js';
+import { createUnregister } from './ownership-records.js';
 import type { Registrations } from './metadata.js';
 import type { OwnStore } from './own-store.js';
 

@@ -1,10 +1,10 @@
 /** Entries of the store dir that are not registered. */
 
-import { isThere, namesIn } from '../../filesystem/presence.js';
+import { isThere, namesIn } from '../../filesystem/exists.js';
 import { isTemporaryName } from '../../filesystem/temporary.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
-import { type Claim, readClaims } from './claims.js';
+import { type Claim, readClaims } from './ownership-records.js';
 import type { OwnStore } from './own-store.js';
 
 /** Names of entries of a store dir that are not registered, sorted. */

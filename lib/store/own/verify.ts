@@ -2,15 +2,15 @@
 
 import { rm } from 'node:fs/promises';
 import { CarportError, isErrno } from '../../errors.js';
-import { namesIn } from '../../filesystem/presence.js';
+import { namesIn } from '../../filesystem/exists.js';
 import { formatHash, hashesEqual } from '../../nix/hash.js';
 import type { PathInfo } from '../../nix/narinfo.js';
 import { hashPartOf, isHashPart, isStoreBaseName } from '../../nix/store-path.js';
 import type { WorkerPool } from '../../workers/pool.js';
 import type { Store } from '../store.js';
 import { missingReferences } from '../walk-references.js';
-import { type ActivityOptions, withStoreCollection } from './activity.js';
-import { createUnregister } from './claims.js';
+import { type ActivityOptions, withStoreCollection } from './lock.js';
+import { createUnregister } from './ownership-records.js';
 import type { Registrations } from './metadata.js';
 import { type DamagedMetadata, type OwnStore, queryUndamaged } from './own-store.js';
 import { unregister } from './unregister.js';

@@ -14,7 +14,7 @@ import { describe, expect, it } from 'vitest';
 import { createTemporaryNames } from '#lib/filesystem/temporary.js';
 import type { PathInfo } from '#lib/nix/narinfo.js';
 import { baseNameOf } from '#lib/nix/store-path.js';
-import { withStoreUse, withStoreWrite } from '#lib/store/own/activity.js';
+import { withStoreUse, withStoreWrite } from '#lib/store/own/lock.js';
 import { addToStore } from '#lib/store/own/add.js';
 import { collectGarbage, findGarbage } from '#lib/store/own/collect-garbage.js';
 import { makeOutLink } from '#lib/store/own/out-links.js';

@@ -9,9 +9,9 @@ import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { isSignedByOneOf, signatureKeyName } from '../../lib/signing/signature.js';
 import { type NarSizes, narFault } from '../nars.js';
-import { listNarInfosIfCheaper, listNarsIfCheaper } from '../presence.js';
-import { type Answer, lookUp, withoutNar } from './look-up.js';
-import { recordedSkips } from './skips.js';
+import { listNarInfosIfCheaper, listNarsIfCheaper } from '../existing-objects.js';
+import { type Answer, lookUp, withoutNar } from './path-status.js';
+import { recordedSkips } from './upstream-keys.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;

@@ -3,7 +3,7 @@
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { listHashParts } from '../binary-cache.js';
-import { mayNotList } from '../presence.js';
+import { mayNotList } from '../existing-objects.js';
 
 /** Narinfos where there is no `nix-cache-info`: of a cache that was erased in part, say. */
 export interface Remains {

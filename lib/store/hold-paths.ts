@@ -2,7 +2,7 @@
 
 import { dirname } from 'node:path';
 import type { PathInfo } from '../nix/narinfo.js';
-import { type ActivityOptions, withStoreUse } from './own/activity.js';
+import { type ActivityOptions, withStoreUse } from './own/lock.js';
 import type { OwnStore } from './own/own-store.js';
 import type { Store } from './store.js';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createBudget } from '#lib/http/budget.js';
+import { createBudget } from '#lib/http/adaptive-limit.js';
 import type { HttpRequest, Transport } from '#lib/http/transport.js';
 import { type FakeAnswer, fakeResponse } from '../../support/transports.js';
 

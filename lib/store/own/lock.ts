@@ -6,7 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import { CarportError, isErrno } from '../../errors.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
 import { processesThatMount } from '../../filesystem/mounted.js';
-import { namesIn } from '../../filesystem/presence.js';
+import { namesIn } from '../../filesystem/exists.js';
 import {
   createTemporaryNames,
   isLeftover,

@@ -4,7 +4,7 @@ import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isErrno } from '../../errors.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
-import { namesIn } from '../../filesystem/presence.js';
+import { namesIn } from '../../filesystem/exists.js';
 import { createTemporaryNames } from '../../filesystem/temporary.js';
 import type { PathInfo } from '../../nix/narinfo.js';
 import { isHashPart } from '../../nix/store-path.js';

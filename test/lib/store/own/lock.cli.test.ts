@@ -10,7 +10,7 @@ import {
   withStoreCollection,
   withStoreUse,
   withStoreWrite,
-} from '#lib/store/own/activity.js';
+} from '#lib/store/own/lock.js';
 import { collectGarbage } from '#lib/store/own/collect-garbage.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';
 import { listRoots } from '#lib/store/own/roots.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { listNarInfosIfCheaper, listNarsIfCheaper } from '#cache/presence.js';
+import { listNarInfosIfCheaper, listNarsIfCheaper } from '#cache/existing-objects.js';
 import { CarportError } from '#lib/errors.js';
 import { encodeNix32 } from '#lib/nix/base32.js';
 import { createKeyStore } from '../support/memory-store.js';
