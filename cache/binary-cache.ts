@@ -1,7 +1,7 @@
 /** Keys and objects of a binary cache. */
 
 import { isWebPage } from '../lib/compression/format-of.js';
-import type { NarPromise } from '../lib/compression/verified-nar.js';
+import type { ExpectedNar } from '../lib/compression/verified-nar.js';
 import { CarportError } from '../lib/errors.js';
 import { type CacheInfo, parseCacheInfo, renderCacheInfo } from '../lib/nix/cache-info.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../lib/nix/narinfo.js';
@@ -122,7 +122,7 @@ export function narKey({ url }: NarInfo): string {
 }
 
 /** What a narinfo promises of its NAR. */
-export function promiseOf({ compression, narHash, narSize, fileHash, fileSize }: NarInfo): NarPromise {
+export function expectedNar({ compression, narHash, narSize, fileHash, fileSize }: NarInfo): ExpectedNar {
   return {
     ...{ compression, narHash, narSize },
     ...(fileHash && { fileHash }),

@@ -8,7 +8,7 @@ import { createListingBuilder, type NarListing, parseListing } from '../lib/nix/
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
-import { promiseOf, readListing } from './binary-cache.js';
+import { expectedNar, readListing } from './binary-cache.js';
 import { openRequiredNar } from './nars.js';
 import { refusedNar } from './refused-nar.js';
 
@@ -58,7 +58,7 @@ export async function* readCachedFile(objects: ObjectStore, info: NarInfo, inner
 async function* eventsOf(objects: ObjectStore, info: NarInfo): AsyncGenerator<NarEvent> {
   const nar = await openRequiredNar(objects, info);
   try {
-    for await (const { events } of readNarEvents(promiseOf(info), nar.bytes())) yield* events;
+    for await (const { events } of readNarEvents(expectedNar(info), nar.bytes())) yield* events;
   } catch (error) {
     throw error instanceof NarRefusal ? refusedNar(info, objects, [error]) : error;
   }

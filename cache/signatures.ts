@@ -12,8 +12,8 @@ import { signPath, verifyPath } from '../lib/signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
 import { narInfoKey, readNarInfo, writeNarInfo } from './binary-cache.js';
 import { cacheClosure } from './cached-closure.js';
-import { requireNar } from './nars.js';
 import { listNarsIfCheaper } from './existing-objects.js';
+import { requireNar } from './nars.js';
 
 /** Whether each of our keys has signed it. */
 export function hasAllSignatures(info: PathInfo, keys: readonly SecretKey[]): boolean {

@@ -23,6 +23,7 @@ import { FILES } from '../release/layout.js';
 import type { Publication, PublishedCopy, PublishedFile } from '../release/publish/publication.js';
 import type { ReleaseSources } from '../release/sources/sources.js';
 import type { ChannelRule } from '../release/version.js';
+import { renderSums } from './checksums.js';
 import { renderFeed } from './feed.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
 import { renderPage } from './html/page.js';
@@ -30,7 +31,6 @@ import { renderIndexJson, renderLatestJson } from './index-json.js';
 import { joinPieces } from './join-strings.js';
 import type { Forge } from './links.js';
 import { linesOf, renderListedFile } from './listing.js';
-import { renderSums } from './checksums.js';
 
 export interface IndexOptions {
   /** Where the bucket's objects are, with a `/` at the end. Without it links have no host. */

@@ -44,11 +44,11 @@ export async function pulledPaths(
 
 /** The store paths that arguments mean, each once: pins that were pulled, then paths and links; `-` is a list on stdin. */
 export async function resolveLocalPaths(
-  whats: readonly string[],
+  targets: readonly string[],
   here: LocalPaths,
   context: Context,
 ): Promise<readonly string[]> {
-  const words = await expandStdin(whats, context);
+  const words = await expandStdin(targets, context);
   const found = await Promise.all(
     words.map(async (what) => (await pulledPaths(what, here)) ?? [await resolveLocalPath(what, here)]),
   );

@@ -9,21 +9,21 @@ import type { Context } from '../cli/context.js';
 
 /** The store paths that the arguments mean, each once; `-` stands for a list on stdin. */
 export async function resolvePaths(
-  whats: readonly string[],
+  targets: readonly string[],
   store: Pick<Store, 'storeDir' | 'realStoreDirs'>,
   context: Context,
 ): Promise<readonly string[]> {
-  const words = await expandStdin(whats, context);
+  const words = await expandStdin(targets, context);
   return [...new Set(await Promise.all(words.map((what) => resolveStorePath(what, store))))];
 }
 
 /** The same for what need not be here: hash parts alone will do, too. */
 export async function resolveHashParts(
-  whats: readonly string[],
+  targets: readonly string[],
   store: Pick<Store, 'storeDir' | 'realStoreDirs'>,
   context: Context,
 ): Promise<readonly string[]> {
-  const words = await expandStdin(whats, context);
+  const words = await expandStdin(targets, context);
   return [...new Set(await Promise.all(words.map((what) => resolveHashPart(what, store))))];
 }
 
@@ -33,11 +33,11 @@ export async function resolveHashPart(what: string, store: Pick<Store, 'storeDir
 }
 
 /** Puts the lines of stdin in place of `-`. */
-export async function expandStdin(whats: readonly string[], context: Context): Promise<readonly string[]> {
-  if (!whats.includes('-')) return whats;
+export async function expandStdin(targets: readonly string[], context: Context): Promise<readonly string[]> {
+  if (!targets.includes('-')) return targets;
   const lines = (await text(context.stdin)).split('\n').map((line) => line.trim());
   const listed = lines.filter((line) => line !== '');
-  const words = whats.flatMap((what) => (what === '-' ? listed : [what]));
+  const words = targets.flatMap((what) => (what === '-' ? listed : [what]));
   if (words.length === 0) {
     throw new CarportError('E_USAGE', 'there is no path on stdin', { hint: 'give one path a line, or name paths' });
   }

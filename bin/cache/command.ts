@@ -81,8 +81,8 @@ export function configure(command: Command, context: Context): void {
     .option('--file <file>', 'the Nix expression that has the attributes', 'default.nix');
   addPushOptions(refresh)
     .addOption(toolchainOnly())
-    .action(async (whats: readonly string[], options: RefreshToolchainOptions) =>
-      (await refreshing()).run(whats, options, context),
+    .action(async (targets: readonly string[], options: RefreshToolchainOptions) =>
+      (await refreshing()).run(targets, options, context),
     );
   describeCommand(
     command.command('erase'),

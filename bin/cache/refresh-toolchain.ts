@@ -20,8 +20,12 @@ export interface RefreshToolchainOptions extends Omit<PushCommandOptions, 'closu
 }
 
 /** Evaluates, builds what is not there, and pushes the build closure: as `push --closure build` does, since it is that. */
-export async function run(whats: readonly string[], options: RefreshToolchainOptions, context: Context): Promise<void> {
-  const groups = groupsOf(whats);
+export async function run(
+  targets: readonly string[],
+  options: RefreshToolchainOptions,
+  context: Context,
+): Promise<void> {
+  const groups = groupsOf(targets);
   if (groups.some(({ kind }) => kind === 'attributes')) await checkFile(options.file);
   if ((await openNixStore(context.env)) === undefined) {
     throw new CarportError('E_PROGRAM', 'this needs Nix, and `nix` is not on PATH', {
@@ -40,18 +44,18 @@ export async function run(whats: readonly string[], options: RefreshToolchainOpt
 /** Arguments beside each other that Nix evaluates in one go. */
 interface Group {
   readonly kind: 'derivations' | 'attributes' | 'flakes';
-  readonly whats: string[];
+  readonly targets: string[];
 }
 
-function groupsOf(whats: readonly string[]): readonly Group[] {
+function groupsOf(targets: readonly string[]): readonly Group[] {
   const groups: Group[] = [];
-  for (const what of whats) {
+  for (const what of targets) {
     const kind = kindOf(what);
     const last = groups.at(-1);
-    if (last?.kind === kind) last.whats.push(what);
-    else groups.push({ kind, whats: [what] });
+    if (last?.kind === kind) last.targets.push(what);
+    else groups.push({ kind, targets: [what] });
   }
-  if (whats.length === 0) groups.push({ kind: 'attributes', whats: [] });
+  if (targets.length === 0) groups.push({ kind: 'attributes', targets: [] });
   return groups;
 }
 
@@ -111,14 +115,14 @@ async function buildAll(
 }
 
 async function derivationsOf(
-  { kind, whats }: Group,
+  { kind, targets }: Group,
   store: Store,
   file: string,
   build: NixBuild,
 ): Promise<readonly string[]> {
-  if (kind === 'attributes') return instantiate(file, whats, build);
-  if (kind === 'flakes') return instantiateFlakes(whats, build);
-  const derivations = await Promise.all(whats.map((what) => resolveStorePath(what, store)));
+  if (kind === 'attributes') return instantiate(file, targets, build);
+  if (kind === 'flakes') return instantiateFlakes(targets, build);
+  const derivations = await Promise.all(targets.map((what) => resolveStorePath(what, store)));
   checkValid(store, await store.queryInfos(derivations), derivations);
   await keepDerivations(derivations, build);
   return derivations;

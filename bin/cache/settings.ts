@@ -5,7 +5,7 @@ import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo } from '
 import type { CacheLocation } from '../../cache/cache-location.js';
 import { erase, planErase } from '../../cache/erase.js';
 import type { OpenCache } from '../../cache/open.js';
-import { refuseRemains } from '../../cache/push/orphaned-narinfos.js';
+import { refuseOrphanedNarInfos } from '../../cache/push/orphaned-narinfos.js';
 import { CarportError } from '../../lib/errors.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
@@ -130,7 +130,7 @@ function bucketSettings() {
 async function changeCacheInfo({ url, objects }: OpenCache, options: CacheCommandOptions) {
   const before = await readCacheInfo(objects);
   if (before) checkStoreDir(objects, before.storeDir, DEFAULT_STORE_DIR);
-  else await refuseRemains(objects);
+  else await refuseOrphanedNarInfos(objects);
   const priority = options.priority ?? url.priority ?? before?.priority;
   const wantMassQuery = options.wantMassQuery ?? url.wantMassQuery ?? before?.wantMassQuery;
   const info: CacheInfo = {

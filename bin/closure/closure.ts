@@ -34,11 +34,11 @@ interface Found extends Partial<BuildClosureGaps> {
   resolve(what: string): Promise<string>;
 }
 
-export async function run(whats: readonly string[], options: ClosureCommandOptions, context: Context): Promise<void> {
+export async function run(targets: readonly string[], options: ClosureCommandOptions, context: Context): Promise<void> {
   if ([options.tree, options.why, options.sizes].filter(Boolean).length > 1) {
     throw new CarportError('E_USAGE', '`--tree`, `--why` and `--sizes` exclude each other');
   }
-  const found = await (options.from ? findInCache(whats, options, context) : findInStore(whats, options, context));
+  const found = await (options.from ? findInCache(targets, options, context) : findInStore(targets, options, context));
   for (const { message } of closureWarnings(found, options)) say(context, `${printable(`warning: ${message}`)}\n`);
   if (options.why !== undefined) return printChain(found, options.why, options, context);
   if (options.json) return printJson(found, context);
@@ -53,17 +53,25 @@ export async function run(whats: readonly string[], options: ClosureCommandOptio
   );
 }
 
-async function findInStore(whats: readonly string[], options: ClosureCommandOptions, context: Context): Promise<Found> {
+async function findInStore(
+  targets: readonly string[],
+  options: ClosureCommandOptions,
+  context: Context,
+): Promise<Found> {
   const settings = await settingsOf({ ...options, from: undefined }, context);
   const here = await openLocalPaths(settings, context);
   const { store } = here;
-  const roots = await resolveLocalPaths(whats, here, context);
+  const roots = await resolveLocalPaths(targets, here, context);
   const kind = options.build || options.toolchainOnly ? 'build' : 'runtime';
   const closure = await closureOf({ ...options, closure: kind }, store, roots);
   return { ...closure, roots, resolve: (what) => resolveStorePath(what, store) };
 }
 
-async function findInCache(whats: readonly string[], options: ClosureCommandOptions, context: Context): Promise<Found> {
+async function findInCache(
+  targets: readonly string[],
+  options: ClosureCommandOptions,
+  context: Context,
+): Promise<Found> {
   if (options.build || options.toolchainOnly) {
     throw new CarportError('E_UNSUPPORTED', 'build closures are those of a store: leave `--from` out');
   }
@@ -73,7 +81,7 @@ async function findInCache(whats: readonly string[], options: ClosureCommandOpti
     const { storeDir } = await requireCacheInfo(objects);
     checkStoreDir(objects, storeDir, DEFAULT_STORE_DIR);
     const store = { storeDir, realStoreDirs: [] };
-    const hashParts = await resolveHashParts(whats, store, context);
+    const hashParts = await resolveHashParts(targets, store, context);
     const { graph, roots } = await cacheClosure(objects, hashParts);
     return { graph, roots, resolve: (what) => resolveStorePath(what, store) };
   });

@@ -25,7 +25,7 @@ export function configure(command: Command, context: Context): void {
     .option('--sizes', 'show for each path: its own size, the size of its closure, and what it alone adds')
     .addOption(settingOption('retry-seconds', '<number>'))
     .addOption(settingOption('store', '<root>'))
-    .action(async (whats: readonly string[], options: ClosureCommandOptions) =>
-      (await actions()).run(whats, options, context),
+    .action(async (targets: readonly string[], options: ClosureCommandOptions) =>
+      (await actions()).run(targets, options, context),
     );
 }

@@ -3,9 +3,9 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../../lib/errors.js';
+import { writeAtomically } from '../../lib/filesystem/atomic-write.js';
 import { isThere } from '../../lib/filesystem/exists.js';
 import { readSmallFile } from '../../lib/filesystem/small-files.js';
-import { makeWhole } from '../../lib/filesystem/atomic-write.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import {
   canSignName,
@@ -53,7 +53,7 @@ export async function sign(files: readonly string[], options: SignOptions, conte
   for (const file of files) digests.push(await hashFile(file, context));
   for (const [index, target] of targets.entries()) {
     const text = signMinisign(digests[index]!, { fileName: basename(files[index]!), timestamp }, key);
-    await makeWhole(target, (temporary) => writeFile(temporary, text, { flag: 'wx' }));
+    await writeAtomically(target, (temporary) => writeFile(temporary, text, { flag: 'wx' }));
   }
   if (!options.json) return writeLines(context.stdout, targets);
   const keyId = formatMinisignId(minisignKey(key.publicKey).id);

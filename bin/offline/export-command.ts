@@ -23,7 +23,7 @@ export function configure(command: Command, context: Context): void {
     .option('--out <file>', 'write to a file, which is there whole or not at all; prints the paths', newPath('--out'))
     .addOption(settingOption('secret-key-files', '<file>'))
     .addOption(settingOption('store', '<root>'))
-    .action(async (whats: readonly string[], options: ExportCommandOptions) =>
-      (await actions()).run(whats, options, context),
+    .action(async (targets: readonly string[], options: ExportCommandOptions) =>
+      (await actions()).run(targets, options, context),
     );
 }

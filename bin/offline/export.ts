@@ -4,10 +4,10 @@ import { constants } from 'node:fs';
 import { access, lstat, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { CarportError } from '../../lib/errors.js';
-import { makeWhole, writeStream } from '../../lib/filesystem/atomic-write.js';
+import { writeAtomically, writeStream } from '../../lib/filesystem/atomic-write.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import { exportPaths } from '../../lib/store/export.js';
-import { keepingPaths } from '../../lib/store/hold-paths.js';
+import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import { openLocalPaths, resolveLocalPaths } from '../arguments/local-paths.js';
 import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, say, write, writeJson, writeLines } from '../cli/context.js';
@@ -21,7 +21,7 @@ export interface ExportCommandOptions extends CommonOptions, Pick<ClosureOptions
   readonly out?: string;
 }
 
-export async function run(whats: readonly string[], options: ExportCommandOptions, context: Context): Promise<void> {
+export async function run(targets: readonly string[], options: ExportCommandOptions, context: Context): Promise<void> {
   const { out } = options;
   if (out === undefined) checkStdout(options, context);
   else await checkFile(out);
@@ -29,14 +29,14 @@ export async function run(whats: readonly string[], options: ExportCommandOption
   const keys = await loadSecretKeys(settings['secret-key-files'].values);
   const here = await openLocalPaths(settings, context);
   const { store, own } = here;
-  const roots = await resolveLocalPaths(whats, here, context);
+  const roots = await resolveLocalPaths(targets, here, context);
   const closure = await closureOf(options, store, roots);
   for (const { message } of closureWarnings(closure, options)) say(context, printable(`warning: ${message}\n`));
   const infos = topologicalOrder(closure.graph);
   const paths = infos.map(({ path }) => path);
   const onWait = (message: string) => note(context, options, message);
   const work = () => writeExport(exportPaths(store, infos, keys), out, context);
-  const size = await keepingPaths({ store, own }, infos, work, { onWait });
+  const size = await withHeldPaths({ store, own }, infos, work, { onWait });
   if (out !== undefined) {
     if (options.json) await writeJson(context.stdout, { file: resolve(out), size, storePaths: paths });
     else await writeLines(context.stdout, paths);
@@ -102,5 +102,5 @@ function writeWholeFile(path: string, stream: AsyncIterable<Uint8Array>): Promis
       yield bytes;
     }
   }
-  return makeWhole(path, (temporary) => interruptible(stop, () => writeStream(temporary, untilStopped())));
+  return writeAtomically(path, (temporary) => interruptible(stop, () => writeStream(temporary, untilStopped())));
 }

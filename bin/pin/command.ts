@@ -31,8 +31,8 @@ export function configure(command: Command, context: Context): void {
   addPinWriteOptions(set)
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('retry-seconds', '<number>'))
-    .action(async (name: string, whats: readonly string[], options: PinSetOptions) =>
-      (await actions()).set(name, whats, options, context),
+    .action(async (name: string, targets: readonly string[], options: PinSetOptions) =>
+      (await actions()).set(name, targets, options, context),
     );
   describeCommand(
     command.command('rm'),

@@ -41,7 +41,7 @@ export interface PinListOptions extends CommonOptions {
 
 export async function set(
   name: string,
-  whats: readonly string[],
+  targets: readonly string[],
   options: PinSetOptions,
   context: Context,
 ): Promise<void> {
@@ -57,7 +57,7 @@ export async function set(
   await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
     const { storeDir } = await requireCacheInfo(objects);
     const previous = await previousPin(objects, request, signing);
-    const words = await expandStdin(whats, context);
+    const words = await expandStdin(targets, context);
     const found = await Promise.all(words.map((what) => pathsOf(what, { objects, storeDir, ...search }, context)));
     const value = {
       storePaths: [...new Set(found.flatMap(({ storePaths }) => storePaths))],

@@ -33,7 +33,7 @@ export function configure(command: Command, context: Context): void {
     .addOption(settingOption('jobs', '<number>'))
     .addOption(settingOption('retry-seconds', '<number>'))
     .option('--dry-run', 'print the plan and what would be fetched, and look whether it is there; change nothing')
-    .action(async (whats: readonly string[], options: PullCommandOptions) =>
-      (await actions()).run(whats, options, context),
+    .action(async (targets: readonly string[], options: PullCommandOptions) =>
+      (await actions()).run(targets, options, context),
     );
 }

@@ -31,8 +31,8 @@ export interface PullCommandOptions extends CommonOptions, PinReadOptions {
   readonly dryRun?: boolean;
 }
 
-export async function run(whats: readonly string[], options: PullCommandOptions, context: Context): Promise<void> {
-  const storePaths = await pullPaths(whats, options, context);
+export async function run(targets: readonly string[], options: PullCommandOptions, context: Context): Promise<void> {
+  const storePaths = await pullPaths(targets, options, context);
   if (!options.json) await writeLines(context.stdout, storePaths);
 }
 
@@ -41,7 +41,7 @@ export async function run(whats: readonly string[], options: PullCommandOptions,
  * what would be fetched.
  */
 export async function pullPaths(
-  whats: readonly string[],
+  targets: readonly string[],
   options: PullCommandOptions,
   context: Context,
 ): Promise<readonly string[]> {
@@ -57,7 +57,7 @@ export async function pullPaths(
   const target = await openTarget(storeOf(settings.store), trust, context);
   const links = await prepareOutLinks(options.outLink, target.makeOutLink);
   // Here, since stdin is read once and a pull may be planned again.
-  const words = await expandStdin(whats, context);
+  const words = await expandStdin(targets, context);
 
   const reporter = createReporter(context, options);
   const warn = (message: string) => reporter.emit({ type: 'warning', message });

@@ -26,8 +26,8 @@ export function configure(command: Command, context: Context): void {
     )
     .addOption(toolchainOnly().implies({ closure: 'build' }))
     .addOption(settingOption('store', '<root>'))
-    .action(async (whats: readonly string[], options: PushCommandOptions) =>
-      (await actions()).run(whats, options, context),
+    .action(async (targets: readonly string[], options: PushCommandOptions) =>
+      (await actions()).run(targets, options, context),
     );
 }
 

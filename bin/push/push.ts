@@ -13,7 +13,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { Closure } from '../../lib/store/closure.js';
-import { keepingPaths } from '../../lib/store/hold-paths.js';
+import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import { openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
 import type { Store } from '../../lib/store/store.js';
 import { resolvePaths } from '../arguments/paths.js';
@@ -35,8 +35,8 @@ export interface PushCommandOptions extends CommonOptions, ClosureOptions, Pinni
   readonly listing: boolean;
 }
 
-export async function run(whats: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {
-  await pushFrom({ find: (store) => resolvePaths(whats, store, context), takesLong: false }, options, context);
+export async function run(targets: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {
+  await pushFrom({ find: (store) => resolvePaths(targets, store, context), takesLong: false }, options, context);
 }
 
 /** The paths whose closure is pushed. */
@@ -79,7 +79,7 @@ export async function pushFrom(
       withCache(to, use, ({ objects }) =>
         pushTo(objects, request, { options, settings, context, emit: reporter.emit }),
       );
-    await keepingPaths({ store, own }, closure.graph.values(), work, { onWait: warn });
+    await withHeldPaths({ store, own }, closure.graph.values(), work, { onWait: warn });
   } finally {
     reporter.stop();
   }

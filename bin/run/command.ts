@@ -23,8 +23,8 @@ export function configure(command: Command, context: Context): void {
   addTargetOptions(command);
   // Without `--` the command's own options are here, and what is wrong is that.
   if (context.operands === undefined) command.allowUnknownOption();
-  command.action(async (whats: readonly string[], options: RunCommandOptions) =>
-    (await actions()).run(whats, options, context),
+  command.action(async (targets: readonly string[], options: RunCommandOptions) =>
+    (await actions()).run(targets, options, context),
   );
 }
 

@@ -12,7 +12,7 @@ import { MAX_ARGUMENTS, plainCommand } from '../../lib/namespace/plain-command.j
 import { findShield } from '../../lib/namespace/shield.js';
 import { isProgram } from '../../lib/process/find-program.js';
 import { rawBytes, rawText } from '../../lib/raw-text.js';
-import { keepingPaths } from '../../lib/store/hold-paths.js';
+import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import { type CommonOptions, type Context, note } from '../cli/context.js';
 import { ExitWith } from '../cli/exit-code.js';
 import type { PinReadOptions } from '../pin/options.js';
@@ -25,28 +25,28 @@ import { resolveForRun } from './targets.js';
 export type RunCommandOptions = CommonOptions & PinReadOptions;
 
 /** Runs a command with the store at `/nix/store`, and ends as that does. */
-export async function run(whats: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
-  const command = await rawArguments(commandOf(whats, context));
-  await runWith(whats, options, context, { command, variable: 'CARPORT_RUN' });
+export async function run(targets: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
+  const command = await rawArguments(commandOf(targets, context));
+  await runWith(targets, options, context, { command, variable: 'CARPORT_RUN' });
 }
 
 /** The same with the user's shell. */
-export async function shell(whats: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
+export async function shell(targets: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
   const command = [await shellOf(await rawEnvironment(context.env)), ...(await rawArguments(context.operands ?? []))];
-  await runWith(whats, options, context, { command, variable: 'CARPORT_SHELL' });
+  await runWith(targets, options, context, { command, variable: 'CARPORT_SHELL' });
 }
 
-function commandOf(whats: readonly string[], { operands }: Context): readonly [string, ...string[]] {
+function commandOf(targets: readonly string[], { operands }: Context): readonly [string, ...string[]] {
   const [command, ...args] = operands ?? [];
   if (command !== undefined) return [command, ...args];
-  const [what, word, ...more] = whats;
+  const [what, word, ...more] = targets;
   if (operands === undefined && word !== undefined) {
     throw new CarportError('E_USAGE', 'there is no `--` before the command', {
       hint: `try \`carport run ${what} -- ${word}${more.length > 0 ? ' …' : ''}\``,
     });
   }
   throw new CarportError('E_USAGE', 'there is no command to run', {
-    hint: `try \`carport run ${whats.join(' ')} -- COMMAND\`, or \`carport shell ${whats.join(' ')}\` for a shell`,
+    hint: `try \`carport run ${targets.join(' ')} -- COMMAND\`, or \`carport shell ${targets.join(' ')}\` for a shell`,
   });
 }
 
@@ -72,7 +72,7 @@ interface Call {
 }
 
 async function runWith(
-  whats: readonly string[],
+  targets: readonly string[],
   options: RunCommandOptions,
   context: Context,
   { command, variable }: CommandLine,
@@ -80,20 +80,20 @@ async function runWith(
   const rawEnv = await rawEnvironment(context.env);
   const directory = await workingDirectory(rawEnv);
   // stdout is the command's.
-  const targets = await resolveForRun(whats, { ...options, json: false }, context);
-  const placed = targets.closure.map((info) => ({ path: info.path, realPath: targets.store.realPath(info) }));
-  const roots = placed.slice(0, targets.roots.length);
+  const found = await resolveForRun(targets, { ...options, json: false }, context);
+  const placed = found.closure.map((info) => ({ path: info.path, realPath: found.store.realPath(info) }));
+  const roots = placed.slice(0, found.roots.length);
   const directories = await programDirectories(roots);
-  const env = { ...rawEnv, PATH: pathWith(directories, rawEnv.PATH), [variable]: whats.join(' ') };
+  const env = { ...rawEnv, PATH: pathWith(directories, rawEnv.PATH), [variable]: targets.join(' ') };
   await checkCommand(command[0]!, placed, env);
   if (directories.length === 0) {
-    note(context, options, `warning: what was named has no programs: \`${whats.join(' ')}\` has no \`bin\``);
+    note(context, options, `warning: what was named has no programs: \`${targets.join(' ')}\` has no \`bin\``);
   }
   const call = { command, directory, env, placed };
   const tell = (message: string) => note(context, options, message);
   const onUnprotected = (message: string) => (options.verbose ? tell(`note: ${message}`) : undefined);
   const work = (marker: string | undefined) => runCall({ ...call, marker }, context);
-  const ended = await keepingPaths(targets, targets.roots, work, { onWait: tell, onUnprotected });
+  const ended = await withHeldPaths(found, found.roots, work, { onWait: tell, onUnprotected });
   // A shell that waits for this process must see that the user wants no more.
   if (ended.interrupted && ended.exitCode === 130) process.kill(process.pid, 'SIGINT');
   throw new ExitWith(ended.exitCode);

@@ -20,7 +20,7 @@ export function configure(command: Command, context: Context): void {
     .argument('<what...>', 'pins that were pulled, store paths, their base names or hash parts, links');
   describeRunner(command);
   addTargetOptions(command);
-  command.action(async (whats: readonly string[], options: RunCommandOptions) =>
-    (await actions()).shell(whats, options, context),
+  command.action(async (targets: readonly string[], options: RunCommandOptions) =>
+    (await actions()).shell(targets, options, context),
   );
 }

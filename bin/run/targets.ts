@@ -30,7 +30,7 @@ export interface RunTargets {
  * caches; what is here stays as it is.
  */
 export async function resolveForRun(
-  whats: readonly string[],
+  targets: readonly string[],
   options: PullCommandOptions,
   context: Context,
 ): Promise<RunTargets> {
@@ -40,13 +40,13 @@ export async function resolveForRun(
   const urls = cachesOf(settings.from);
   const caches = urls.length > 0 ? await namesOfCaches(urls, context) : undefined;
   if (caches) {
-    const missing = await missingOf(whats, here, caches);
+    const missing = await missingOf(targets, here, caches);
     if (missing.length > 0) await (await import('../pull/pull.js')).pullPaths(missing, options, context);
   }
-  const found = await Promise.all(whats.map((what) => storePathsOf(what, here, caches)));
+  const found = await Promise.all(targets.map((what) => storePathsOf(what, here, caches)));
   const rootPaths = [...new Set(found.flat())];
   const { graph } = await runtimeClosure(store, rootPaths).catch((error) => {
-    throw withPullHint(error, whats);
+    throw withPullHint(error, targets);
   });
   const roots = rootPaths.map((path) => graph.get(path)!);
   const closure = [...new Set([...roots, ...graph.values()])];
@@ -63,11 +63,11 @@ async function namesOfCaches(urls: readonly string[], { env }: Context): Promise
 
 /** Those of the arguments that mean nothing here, or something that is not whole. */
 async function missingOf(
-  whats: readonly string[],
+  targets: readonly string[],
   here: LocalPaths,
   caches: readonly string[],
 ): Promise<readonly string[]> {
-  const areHere = whats.map(async (what) => {
+  const areHere = targets.map(async (what) => {
     try {
       await runtimeClosure(here.store, await storePathsOf(what, here, caches));
       return true;
@@ -77,7 +77,7 @@ async function missingOf(
     }
   });
   const found = await Promise.all(areHere);
-  return whats.filter((_, index) => !found[index]);
+  return targets.filter((_, index) => !found[index]);
 }
 
 /** A bare word is a pin that was pulled; from one of the caches, if they are named. A link has a `/`. */
@@ -101,11 +101,11 @@ async function storePathsOf(
 }
 
 /** Says how to get it here. */
-function withPullHint(error: unknown, whats: readonly string[], more = ''): unknown {
+function withPullHint(error: unknown, targets: readonly string[], more = ''): unknown {
   if (!isNotThere(error)) return error;
   return new CarportError('E_NOT_FOUND', error.message, {
     cause: error.cause,
-    hint: `fetch it first: \`carport pull ${whats.join(' ')} --from CACHE\`${more}`,
+    hint: `fetch it first: \`carport pull ${targets.join(' ')} --from CACHE\`${more}`,
   });
 }
 

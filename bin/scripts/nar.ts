@@ -4,9 +4,9 @@ import { lstat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { CarportError } from '../../lib/errors.js';
+import { writeAtomically } from '../../lib/filesystem/atomic-write.js';
 import { createUnpacker } from '../../lib/filesystem/unpack.js';
 import { walkTree } from '../../lib/filesystem/walk.js';
-import { makeWhole } from '../../lib/filesystem/atomic-write.js';
 import { decodeNar } from '../../lib/nix/nar/decode.js';
 import { encodeNar } from '../../lib/nix/nar/encode.js';
 import { createListingBuilder, renderListing } from '../../lib/nix/nar/listing.js';
@@ -49,7 +49,7 @@ async function unpack(file: string, destination: string, context: Context): Prom
     throw new CarportError('E_USAGE', `\`${destination}\` is there already`, { hint: 'name a place that is free' });
   }
   const stop = new AbortController();
-  await makeWhole(path, (temporary) =>
+  await writeAtomically(path, (temporary) =>
     interruptible(
       () => stop.abort(),
       async () => {

@@ -42,8 +42,8 @@ export function configure(command: Command, context: Context): void {
   )
     .argument('<what...>', 'store paths or links to them; `-` reads a list from stdin')
     .addOption(settingOption('store', '<root>'))
-    .action(async (whats: readonly string[], options: CommonOptions) =>
-      (await actions()).info(whats, options, context),
+    .action(async (targets: readonly string[], options: CommonOptions) =>
+      (await actions()).info(targets, options, context),
     );
   describeCommand(
     command.command('verify'),
@@ -58,8 +58,8 @@ export function configure(command: Command, context: Context): void {
     )
     .addOption(settingOption('store', '<root>'))
     .addOption(settingOption('jobs', '<number>'))
-    .action(async (whats: readonly string[], options: VerifyOptions) =>
-      (await actions()).verify(whats, options, context),
+    .action(async (targets: readonly string[], options: VerifyOptions) =>
+      (await actions()).verify(targets, options, context),
     );
   describeCommand(
     command.command('gc'),

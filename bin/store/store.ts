@@ -6,9 +6,9 @@ import { formatHash } from '../../lib/nix/hash.js';
 import type { PathInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import { openKnown, openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
-import { withStoreWrite } from '../../lib/store/own/lock.js';
 import { addToStore } from '../../lib/store/own/add.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
+import { withStoreWrite } from '../../lib/store/own/lock.js';
 import { makeOutLink, prepareOutLinks } from '../../lib/store/own/out-links.js';
 import type { OwnStore } from '../../lib/store/own/own-store.js';
 import { listRoots, type Root } from '../../lib/store/own/roots.js';
@@ -79,10 +79,10 @@ async function printRoots(roots: readonly Root[], options: ListOptions, context:
   await writeLines(context.stdout, lines);
 }
 
-export async function info(whats: readonly string[], options: CommonOptions, context: Context): Promise<void> {
+export async function info(targets: readonly string[], options: CommonOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const store = await openStoreForReading(storeOf(settings.store), context.env);
-  const paths = await resolvePaths(whats, store, context);
+  const paths = await resolvePaths(targets, store, context);
   const infos = await store.queryInfos(paths);
   const missing = paths.find((path) => !infos.has(path));
   if (missing !== undefined) {
@@ -95,10 +95,10 @@ export async function info(whats: readonly string[], options: CommonOptions, con
   await write(context.stdout, found.map(toText).join('\n'));
 }
 
-export async function verify(whats: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
+export async function verify(targets: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
   const settings = await settingsOf({ ...options }, context);
   const { store, known } = await openOwnAndKnown(storeOf(settings.store), context);
-  const paths = whats.length > 0 ? await resolvePaths(whats, store, context) : undefined;
+  const paths = targets.length > 0 ? await resolvePaths(targets, store, context) : undefined;
   if (paths) await requireRegistered(paths, store);
   const result = await withPool(settings.jobs, (pool) => verifyStore(store, known, pool, paths));
   for (const name of result.unregistered) {

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../../lib/errors.js';
-import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { namesIn } from '../../lib/filesystem/exists.js';
+import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { encodeNix32 } from '../../lib/nix/base32.js';
 import { isPinTime, type Pin } from './pin.js';
 

@@ -2,9 +2,9 @@
 
 import pLimit from 'p-limit';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { listNarsIfCheaper } from '../existing-objects.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import { type NarSizes, requireNar } from '../nars.js';
-import { listNarsIfCheaper } from '../existing-objects.js';
 import type { PullPlan } from './plan.js';
 
 /** NARs that are asked for at a time. */

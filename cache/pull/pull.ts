@@ -8,7 +8,7 @@ import { isContentAddressOf } from '../../lib/nix/content-address.js';
 import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { narKey, promiseOf } from '../binary-cache.js';
+import { expectedNar, narKey } from '../binary-cache.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import type { FoundPath } from '../find-path.js';
 import { missingNar, openRequiredNar } from '../nars.js';
@@ -126,7 +126,7 @@ async function fetchOnce({ info, objects }: FoundPath, options: PullOptions): Pr
   const { pool, receiver, emit } = options;
   const temporary = receiver.temporaryName();
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
-  const job = { type: receiver.job, destination: temporary, promise: promiseOf(info) } as const;
+  const job = { type: receiver.job, destination: temporary, promise: expectedNar(info) } as const;
   const weight = info.narSize;
   try {
     const file = objects.localPath?.(narKey(info));

@@ -1,8 +1,8 @@
 /** Where it goes: carport's own store. */
 
 import type { PathInfo } from '../../lib/nix/narinfo.js';
-import { withStoreWrite } from '../../lib/store/own/lock.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
+import { withStoreWrite } from '../../lib/store/own/lock.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';
 import {
   createStoreWriter,

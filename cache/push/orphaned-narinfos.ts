@@ -6,14 +6,17 @@ import { listHashParts } from '../binary-cache.js';
 import { mayNotList } from '../existing-objects.js';
 
 /** Narinfos where there is no `nix-cache-info`: of a cache that was erased in part, say. */
-export interface Remains {
+export interface OrphanedNarInfos {
   readonly hashParts: ReadonlySet<string>;
   /** The first that was not expected; the others after it were not listed. */
   readonly unexpected: string | undefined;
 }
 
 /** Lists what is left of a cache; `undefined` where nothing can be listed. */
-export async function listRemains(objects: ObjectStore, expected: ReadonlySet<string>): Promise<Remains | undefined> {
+export async function listOrphanedNarInfos(
+  objects: ObjectStore,
+  expected: ReadonlySet<string>,
+): Promise<OrphanedNarInfos | undefined> {
   if (objects.list === undefined) return undefined;
   const hashParts = new Set<string>();
   try {
@@ -29,12 +32,12 @@ export async function listRemains(objects: ObjectStore, expected: ReadonlySet<st
 }
 
 /** Throws where the narinfos of a cache are left: a description would make them visible, complete or not. */
-export async function refuseRemains(objects: ObjectStore): Promise<void> {
-  const remains = await listRemains(objects, new Set());
-  if (remains?.unexpected !== undefined) throw remainsError(objects, remains.unexpected);
+export async function refuseOrphanedNarInfos(objects: ObjectStore): Promise<void> {
+  const orphaned = await listOrphanedNarInfos(objects, new Set());
+  if (orphaned?.unexpected !== undefined) throw orphanedNarInfosError(objects, orphaned.unexpected);
 }
 
-export function remainsError(objects: ObjectStore, hashPart: string): CarportError {
+export function orphanedNarInfosError(objects: ObjectStore, hashPart: string): CarportError {
   const name = `${hashPart}.narinfo`;
   return new CarportError('E_USAGE', `\`${objects.url}\` holds what is left of a cache, which may be incomplete`, {
     cause: new Error(`there is \`${name}\`, but no \`nix-cache-info\``),

@@ -10,7 +10,7 @@ import { narFault } from '../nars.js';
 import { hasAllSignatures, saySame } from '../signatures.js';
 
 /** What a cache has of a path. */
-export interface Answer {
+export interface PathStatus {
   /** As asked; when its NAR has to be mended, with the signatures that it had. */
   readonly info: PathInfo;
   readonly state: 'absent' | 'present' | 'unsigned' | 'different';
@@ -21,12 +21,12 @@ export interface Answer {
 }
 
 /** Asks for a path's narinfo, and with `checkNar` whether its NAR is there. */
-export async function lookUp(
+export async function queryPath(
   objects: ObjectStore,
   info: PathInfo,
   keys: readonly SecretKey[],
   checkNar: boolean,
-): Promise<Answer> {
+): Promise<PathStatus> {
   const there = await readNarInfo(objects, hashPartOf(info.path));
   if (there === undefined) return { info, state: 'absent' };
   if (there.path !== info.path) {
@@ -39,7 +39,7 @@ export async function lookUp(
 }
 
 /** The answer for a path whose NAR is gone: as if nothing was there. */
-export function withoutNar(info: PathInfo, there: NarInfo): Answer {
+export function withoutNar(info: PathInfo, there: NarInfo): PathStatus {
   const signatures = saySame(there, info) ? mergeSignatures(info.signatures, there.signatures) : info.signatures;
   return { info: { ...info, signatures }, state: 'absent', lacksNar: true, there };
 }

@@ -9,9 +9,9 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import { isSignedByOneOf } from '../../lib/signing/signature.js';
 import { readCacheInfo, readNarInfo } from '../binary-cache.js';
 import { hasAllSignatures } from '../signatures.js';
-import { type Answers, askForAll, askFromRoots, type Question } from './query-cache.js';
-import type { Answer } from './path-status.js';
-import { listRemains, remainsError } from './orphaned-narinfos.js';
+import { listOrphanedNarInfos, orphanedNarInfosError } from './orphaned-narinfos.js';
+import type { PathStatus } from './path-status.js';
+import { type CacheQuery, type PathStatuses, queryAll, queryFromRoots } from './query-cache.js';
 
 export interface PushPlan {
   /** The whole closure, dependencies first. */
@@ -34,7 +34,7 @@ export interface PushPlan {
    * When to write `nix-cache-info`: it is there, or goes first, or last, since what is there without it may be incomplete
    * until then.
    */
-  readonly description: 'there' | 'first' | 'last';
+  readonly cacheInfo: 'exists' | 'write-first' | 'write-last';
 }
 
 export interface PushRequest {
@@ -55,40 +55,40 @@ export async function planPush(objects: ObjectStore, request: PushRequest): Prom
   const left = order.filter((info) => isSignedByOneOf(info, skipSignedBy));
   const skipped = new Set(left.map(({ path }) => path));
   const wanted = new Map(order.filter(({ path }) => !skipped.has(path)).map((info) => [info.path, info]));
-  const { answers, description } = await ask({ objects, graph, wanted, keys }, request);
+  const { answers, cacheInfo } = await ask({ objects, graph, wanted, keys }, request);
 
   const found = order.map(({ path }) => answers.get(path)).filter((answer) => answer !== undefined);
   const upload = found.filter(({ state }) => state === 'absent').map(({ info }) => info);
   const sign = found.flatMap(({ state, there }) => (state === 'unsigned' && there ? [there] : []));
-  const paths = (answers: readonly Answer[]) => answers.map(({ info }) => info.path);
+  const paths = (answers: readonly PathStatus[]) => answers.map(({ info }) => info.path);
   const others = found.filter(({ state }) => state === 'different');
   const different = paths(others);
   const foreign = others.flatMap(({ there }) => (there && !hasAllSignatures(there, keys) ? [there] : []));
   const damaged = paths(found.filter(({ lacksNar }) => lacksNar));
   await checkReferences(objects, graph, [...upload, ...sign], request);
   const skippedBy = skipSignedBy.filter((name) => left.some((info) => isSignedByOneOf(info, [name])));
-  return { order, upload, sign, different, foreign, damaged, skipped: [...skipped], skippedBy, description };
+  return { order, upload, sign, different, foreign, damaged, skipped: [...skipped], skippedBy, cacheInfo };
 }
 
 async function ask(
-  question: Question,
+  question: CacheQuery,
   { hasCache, checkAll }: PushRequest,
-): Promise<Pick<PushPlan, 'description'> & { readonly answers: Answers }> {
+): Promise<Pick<PushPlan, 'cacheInfo'> & { readonly answers: PathStatuses }> {
   const { objects, wanted } = question;
-  const fromRoots = async () => ({ answers: await askFromRoots(question), description: 'there' }) as const;
+  const fromRoots = async () => ({ answers: await queryFromRoots(question), cacheInfo: 'exists' }) as const;
   if (hasCache && !checkAll) return fromRoots();
-  if (hasCache) return { answers: await askForAll(question, undefined), description: 'there' };
-  const remains = await listRemains(objects, new Set([...wanted.keys()].map(hashPartOf)));
-  const strange = remains?.unexpected;
+  if (hasCache) return { answers: await queryAll(question, undefined), cacheInfo: 'exists' };
+  const orphaned = await listOrphanedNarInfos(objects, new Set([...wanted.keys()].map(hashPartOf)));
+  const strange = orphaned?.unexpected;
   if (strange !== undefined && !checkAll) {
     // Another push may have made the cache in the meantime.
     if (await readCacheInfo(objects)) return fromRoots();
-    throw remainsError(objects, strange);
+    throw orphanedNarInfosError(objects, strange);
   }
-  const listed = strange === undefined ? remains?.hashParts : undefined;
-  const answers = await askForAll(question, listed);
+  const listed = strange === undefined ? orphaned?.hashParts : undefined;
+  const answers = await queryAll(question, listed);
   const isEmpty = [...answers.values()].every(({ state, lacksNar }) => state === 'absent' && !lacksNar);
-  return { answers, description: isEmpty && strange === undefined ? 'first' : 'last' };
+  return { answers, cacheInfo: isEmpty && strange === undefined ? 'write-first' : 'write-last' };
 }
 
 /**

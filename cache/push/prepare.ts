@@ -4,7 +4,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { checkStoreDir, readCacheInfo, writeCacheInfo } from '../binary-cache.js';
 import type { PushPlan } from './plan.js';
-import { recordSkips } from './upstream-keys.js';
+import { recordUpstreamKeys } from './upstream-keys.js';
 
 /** Makes sure that a cache is for the store's paths; false where there is no cache yet. */
 export async function checkCache(objects: ObjectStore, storeDir: string): Promise<boolean> {
@@ -15,16 +15,16 @@ export async function checkCache(objects: ObjectStore, storeDir: string): Promis
 
 /** Before a push: makes the cache where there is nothing, and writes down what others must not take to be there. */
 export async function beginPush(objects: ObjectStore, storeDir: string, plan: PushPlan): Promise<void> {
-  if (plan.upload.length + plan.sign.length > 0) await recordSkips(objects, plan.skippedBy);
-  if (plan.description === 'first') await writeCacheInfo(objects, { storeDir });
+  if (plan.upload.length + plan.sign.length > 0) await recordUpstreamKeys(objects, plan.skippedBy);
+  if (plan.cacheInfo === 'write-first') await writeCacheInfo(objects, { storeDir });
 }
 
 /** After a push that succeeded: what was there before, and may have been incomplete, is now a cache. */
 export async function finishPush(objects: ObjectStore, storeDir: string, plan: PushPlan): Promise<void> {
-  if (plan.upload.length + plan.sign.length === 0 && plan.description !== 'last') return;
+  if (plan.upload.length + plan.sign.length === 0 && plan.cacheInfo !== 'write-last') return;
   // Another push may have been faster, and its cache may have settings by now.
   if (await readCacheInfo(objects)) return;
-  if (plan.description === 'last') return writeCacheInfo(objects, { storeDir });
+  if (plan.cacheInfo === 'write-last') return writeCacheInfo(objects, { storeDir });
   throw new CarportError('E_INTEGRITY', `\`${objects.url}\` was erased during the push`, {
     cause: new Error('its description is not there any more, and some of what was pushed may be gone with it'),
     hint: 'when nobody erases it any more, push again with `--check-all`',

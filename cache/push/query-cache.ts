@@ -8,15 +8,15 @@ import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { isSignedByOneOf, signatureKeyName } from '../../lib/signing/signature.js';
-import { type NarSizes, narFault } from '../nars.js';
 import { listNarInfosIfCheaper, listNarsIfCheaper } from '../existing-objects.js';
-import { type Answer, lookUp, withoutNar } from './path-status.js';
-import { recordedSkips } from './upstream-keys.js';
+import { type NarSizes, narFault } from '../nars.js';
+import { type PathStatus, queryPath, withoutNar } from './path-status.js';
+import { recordedUpstreamKeys } from './upstream-keys.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
 
-export interface Question {
+export interface CacheQuery {
   readonly objects: ObjectStore;
   readonly graph: PathGraph;
   /** The paths of the graph that the cache shall have. */
@@ -25,23 +25,23 @@ export interface Question {
 }
 
 /** By path; those that are vouched for have none. */
-export type Answers = ReadonlyMap<string, Answer>;
+export type PathStatuses = ReadonlyMap<string, PathStatus>;
 
 /** Asks for every path and its NAR, but not for those that a listing does not name. */
-export function askForAll(question: Question, listed: ReadonlySet<string> | undefined): Promise<Answers> {
+export function queryAll(question: CacheQuery, listed: ReadonlySet<string> | undefined): Promise<PathStatuses> {
   return askForEach(question, [...question.wanted.values()], listed, true);
 }
 
 async function askForEach(
-  { objects, keys }: Pick<Question, 'objects' | 'keys'>,
+  { objects, keys }: Pick<CacheQuery, 'objects' | 'keys'>,
   infos: readonly PathInfo[],
   listed: ReadonlySet<string> | undefined,
   checkNar: boolean,
-): Promise<Answers> {
+): Promise<PathStatuses> {
   const limit = pLimit(QUERIES_AT_ONCE);
-  const ask = async (info: PathInfo): Promise<Answer> => {
+  const ask = async (info: PathInfo): Promise<PathStatus> => {
     if (listed && !listed.has(hashPartOf(info.path))) return { info, state: 'absent' };
-    return limit(() => lookUp(objects, info, keys, checkNar));
+    return limit(() => queryPath(objects, info, keys, checkNar));
   };
   return new Map(await Promise.all(infos.map(async (info) => [info.path, await ask(info)] as const)));
 }
@@ -51,7 +51,7 @@ async function askForEach(
  * vouches for its closure. Where a listing takes fewer requests, it tells what is missing. Beside that it is looked whether
  * the cache has lost NARs, as far as that costs little.
  */
-export async function askFromRoots(question: Question): Promise<Answers> {
+export async function queryFromRoots(question: CacheQuery): Promise<PathStatuses> {
   const { objects, wanted, graph } = question;
   const walk = createWalk(question);
   // What another root needs is vouched for by that.
@@ -67,20 +67,20 @@ export async function askFromRoots(question: Question): Promise<Answers> {
 }
 
 /** What is known so far, and how more is asked for. */
-function createWalk({ objects, wanted, graph, keys }: Question) {
+function createWalk({ objects, wanted, graph, keys }: CacheQuery) {
   const limit = pLimit(QUERIES_AT_ONCE);
-  const answers = new Map<string, Answer>();
+  const answers = new Map<string, PathStatus>();
   const seen = new Set<string>();
   let listed: ReadonlySet<string> | undefined;
   // A directory answers at once.
   let looksForNars = objects.localPath !== undefined;
 
-  const askForOne = async (path: string): Promise<Answer | undefined> => {
+  const askForOne = async (path: string): Promise<PathStatus | undefined> => {
     const info = wanted.get(path);
     if (info === undefined) return undefined;
     if (listed && !listed.has(hashPartOf(path))) return { info, state: 'absent' };
     return limit(async () => {
-      const answer = await lookUp(objects, info, keys, false);
+      const answer = await queryPath(objects, info, keys, false);
       return looksForNars ? withNar(objects, answer) : answer;
     });
   };
@@ -104,16 +104,16 @@ function createWalk({ objects, wanted, graph, keys }: Question) {
     return askBelow(level);
   };
   return {
-    answers: answers as Answers,
+    answers: answers as PathStatuses,
     ask,
     askBelow,
     /** Asks for paths without following them. */
-    async askFor(infos: readonly PathInfo[]): Promise<Answers> {
+    async askFor(infos: readonly PathInfo[]): Promise<PathStatuses> {
       listed ??= await listNarInfosIfCheaper(objects, infos.length);
       return askForEach({ objects, keys }, infos, listed, false);
     },
     /** A cache that has lost one NAR may have lost those below it, too. */
-    async askBelowLost(lost: readonly Answer[]): Promise<void> {
+    async askBelowLost(lost: readonly PathStatus[]): Promise<void> {
       looksForNars = true;
       for (const answer of lost) answers.set(answer.info.path, answer);
       await askBelow(lost.map(({ info }) => info.path));
@@ -131,12 +131,15 @@ const MANY_ROOTS = 100;
 const FEW = 32;
 
 /** Answers for what the cache has lost of a closure: of the roots that it has, and of all in a directory. */
-async function lostPaths({ objects, wanted, keys }: Question, roots: readonly Answer[]): Promise<readonly Answer[]> {
+async function lostPaths(
+  { objects, wanted, keys }: CacheQuery,
+  roots: readonly PathStatus[],
+): Promise<readonly PathStatus[]> {
   const limit = pLimit(QUERIES_AT_ONCE);
   if (objects.localPath !== undefined) {
     // Of a larger one they are looked for where narinfos are read anyway.
     if (wanted.size > FEW) return [];
-    const look = (info: PathInfo) => limit(async () => withNar(objects, await lookUp(objects, info, keys, false)));
+    const look = (info: PathInfo) => limit(async () => withNar(objects, await queryPath(objects, info, keys, false)));
     const looked = await Promise.all([...wanted.values()].map(look));
     return looked.filter(({ state }) => state === 'absent');
   }
@@ -148,7 +151,7 @@ async function lostPaths({ objects, wanted, keys }: Question, roots: readonly An
 }
 
 /** An answer as it is, or for a path whose NAR is gone. */
-async function withNar(objects: ObjectStore, answer: Answer, sizes?: NarSizes): Promise<Answer> {
+async function withNar(objects: ObjectStore, answer: PathStatus, sizes?: NarSizes): Promise<PathStatus> {
   const { info, there } = answer;
   const fault = there && (await narFault(objects, there, sizes).catch(notKnown));
   return there && fault ? withoutNar(info, there) : answer;
@@ -164,12 +167,12 @@ function notKnown(error: unknown): undefined {
 async function leftOutBefore(
   objects: ObjectStore,
   wanted: ReadonlyMap<string, PathInfo>,
-  answers: Answers,
+  answers: PathStatuses,
 ): Promise<readonly PathInfo[]> {
   const vouchedFor = [...wanted.values()].filter(({ path }) => !answers.has(path));
   const names = new Set(vouchedFor.flatMap(({ signatures }) => signatures.map(signatureKeyName)));
-  const skips = await recordedSkips(objects, [...names]);
-  return vouchedFor.filter((info) => isSignedByOneOf(info, skips));
+  const upstream = await recordedUpstreamKeys(objects, [...names]);
+  return vouchedFor.filter((info) => isSignedByOneOf(info, upstream));
 }
 
 /** What no other path refers to: not only the roots, since derivations do not refer to their outputs. */

@@ -10,14 +10,14 @@ const DIRECTORY = 'carport/skips';
 
 const METADATA = { contentType: 'application/json' } as const;
 
-export async function recordSkips(objects: ObjectStore, names: readonly string[]): Promise<void> {
+export async function recordUpstreamKeys(objects: ObjectStore, names: readonly string[]): Promise<void> {
   await Promise.all(
     names.map((name) => objects.put(skipKey(name), Buffer.from(`${JSON.stringify({ name })}\n`), METADATA)),
   );
 }
 
 /** Those of the names that are on record. */
-export async function recordedSkips(objects: ObjectStore, names: readonly string[]): Promise<readonly string[]> {
+export async function recordedUpstreamKeys(objects: ObjectStore, names: readonly string[]): Promise<readonly string[]> {
   const sizes = await Promise.all(names.map((name) => objects.size(skipKey(name))));
   return names.filter((_, at) => sizes[at] !== undefined);
 }

@@ -3,10 +3,10 @@
 import { formatBytes } from '../../lib/format-bytes.js';
 import type { Release, ReleaseFile, ReleaseTarget } from '../../release/catalog/model.js';
 import { signatureKey, sumsKey } from '../../release/index-keys.js';
+import { hasSums } from '../checksums.js';
 import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '../links.js';
 import { type Markup, markup } from '../markup.js';
 import { comparePlatforms, platformName } from '../platform.js';
-import { hasSums } from '../checksums.js';
 import { fetchCommand, isSha256, verifyCommand } from './command.js';
 
 /** What a release's part of the page needs to know of the whole. */

@@ -4,7 +4,7 @@ import { CarportError } from '../errors.js';
 import { createNarDecoder } from '../nix/nar/decode.js';
 import type { NarEvent } from '../nix/nar/event.js';
 import { NarRefusal } from './nar-refusal.js';
-import { type NarPromise, readVerifiedNar } from './verified-nar.js';
+import { type ExpectedNar, readVerifiedNar } from './verified-nar.js';
 
 /** A piece of a NAR. Its events must all be taken before the next piece is asked for. */
 interface NarPiece {
@@ -16,7 +16,10 @@ interface NarPiece {
  * The NAR that an untrusted file holds, as `readVerifiedNar` gives it, and what it says. One that is no NAR is still read to
  * its end, without events, and refused there: only its hash tells whether it was damaged, or was never one.
  */
-export async function* readNarEvents(promise: NarPromise, source: AsyncIterable<Uint8Array>): AsyncGenerator<NarPiece> {
+export async function* readNarEvents(
+  promise: ExpectedNar,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<NarPiece> {
   const decoder = createNarDecoder();
   let refusal: CarportError | undefined;
   function* decode(step: () => Iterable<NarEvent>): Generator<NarEvent> {

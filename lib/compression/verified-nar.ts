@@ -8,7 +8,7 @@ import { HEAD_SIZE, otherFormat } from './format-of.js';
 import { type FileFound, NarRefusal } from './nar-refusal.js';
 
 /** What was promised of a compressed NAR. Only NarHash and NarSize are signed. */
-export interface NarPromise {
+export interface ExpectedNar {
   readonly compression: string;
   readonly narHash: Hash;
   readonly narSize: number;
@@ -22,7 +22,7 @@ export interface NarPromise {
  * whether the file is the one that was promised: to know that, the rest of it is read. What the source throws stays as it is.
  */
 export async function* readVerifiedNar(
-  promise: NarPromise,
+  promise: ExpectedNar,
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   const file = checkFile(promise, source);
@@ -50,7 +50,7 @@ export async function* readVerifiedNar(
 }
 
 /** Passes a file's bytes through and compares them with what the narinfo says of it. */
-function checkFile(promise: NarPromise, source: AsyncIterable<Uint8Array>) {
+function checkFile(promise: ExpectedNar, source: AsyncIterable<Uint8Array>) {
   const { compression, fileHash, fileSize, narSize } = promise;
   const limit = fileSize ?? largestFile(narSize);
   const hasher = createHash(fileHash?.algorithm ?? 'sha256');

@@ -8,7 +8,7 @@ import { createTemporaryNames, removeLeftovers, removeTree } from './temporary.j
  * Makes a file or tree that is there whole or not at all: `make` is given a temporary name beside `path`, and what it has
  * made there is renamed. What it leaves when it fails is removed.
  */
-export async function makeWhole<T>(path: string, make: (temporary: string) => Promise<T>): Promise<T> {
+export async function writeAtomically<T>(path: string, make: (temporary: string) => Promise<T>): Promise<T> {
   const directory = dirname(resolve(path));
   await removeLeftovers(directory);
   const temporary = (await createTemporaryNames(directory))();

@@ -23,7 +23,7 @@ const SLOW_MS = 5_000;
  * down gets half as many; each answer after that adds a little (additive increase, multiplicative decrease). Bodies are
  * limited by their bytes as well: over a slow line many at a time would all be answered late, and be taken for stalled.
  */
-export function createBudget(limit: number): TransportDecorator {
+export function createAdaptiveLimit(limit: number): TransportDecorator {
   // What has no body does not wait for what has one.
   const waiting: readonly [bodiless: Waiting[], bodies: Waiting[]] = [[], []];
   let [allowed, window] = [limit, FIRST_WINDOW];

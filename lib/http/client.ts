@@ -1,6 +1,6 @@
 /** The transport of a server: connections, and what decorates them, put together. */
 
-import { createBudget } from './adaptive-limit.js';
+import { createAdaptiveLimit } from './adaptive-limit.js';
 import { readAuthorities } from './certificates.js';
 import { openConnections } from './connections.js';
 import { createRetry, type RetryNotice } from './retry.js';
@@ -25,9 +25,9 @@ export interface HttpClientOptions {
   readonly onRequest?: (request: TracedRequest) => void;
 }
 
-/** Requests to one cache: they share connections, the budget, and the patience with the server. */
+/** Requests to one cache: they share connections, the limit, and the patience with the server. */
 export interface HttpClient {
-  /** With retries and the budget; `inner` comes below both, so that each try is signed anew. */
+  /** With retries and the limit; `inner` comes below both, so that each try is signed anew. */
   transport(inner?: TransportDecorator): Transport;
   /** For tidying up when the work was interrupted: one try, for a few seconds. */
   cleanupTransport(): Transport;
@@ -52,11 +52,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const authorities = () => readAuthorities(env);
   const connections = openConnections({ connections: requests, stallMs, authorities, signal: stop });
   const retry = createRetry({ patienceMs, signal: stop, ...(onRetry && { onRetry }) });
-  const budget = createBudget(requests);
+  const limit = createAdaptiveLimit(requests);
   const trace = onRequest ? traceRequests(onRequest) : unchanged;
   const brief = { connections: 1, stallMs: CLEANUP_MS };
   return {
-    transport: (inner = unchanged) => retry(budget(trace(inner(decorate(connections.send))))),
+    transport: (inner = unchanged) => retry(limit(trace(inner(decorate(connections.send))))),
     cleanupTransport: () =>
       decorate(openConnections({ ...brief, authorities, signal: AbortSignal.timeout(CLEANUP_MS) }).send),
     close() {

@@ -34,7 +34,7 @@ export interface HttpResponse {
 }
 
 /**
- * Sends one request. Decorators add one concern each: signatures, a budget of requests under way, retries. Statuses are
+ * Sends one request. Decorators add one concern each: signatures, a limit of requests under way, retries. Statuses are
  * answers; what throws is that there was none.
  */
 export type Transport = (request: HttpRequest) => Promise<HttpResponse>;

@@ -1,7 +1,7 @@
 /** What can be asked of a worker, and what comes back. */
 
 import type { WritableCompression } from '../compression/compressor.js';
-import type { NarPromise } from '../compression/verified-nar.js';
+import type { ExpectedNar } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
 
 /** What identifies a path's content. */
@@ -38,7 +38,7 @@ export interface UnpackJob {
   readonly type: 'unpack';
   /** Must not exist, in a directory that only this process writes to. The caller removes what a failure leaves. */
   readonly destination: string;
-  readonly promise: NarPromise;
+  readonly promise: ExpectedNar;
   /** The compressed NAR, when it is a file of this machine; otherwise the caller streams it in. */
   readonly file?: string;
 }

@@ -8,8 +8,8 @@ import { isFullCommit } from '../version.js';
 import { type SaidOfVersion, yanksByVersion } from '../yanked.js';
 import { type Entry, entryOf } from './entry.js';
 import { allReleases, CHANNELS, type Channel, type Release, type ReleaseIndex, type ReleaseTarget } from './model.js';
-import { compareText } from './version-order.js';
 import type { Rules } from './rules.js';
+import { compareText } from './version-order.js';
 
 export interface BuiltIndex {
   readonly index: ReleaseIndex;

@@ -4,10 +4,10 @@ import { lstat, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { allDone } from '../../lib/concurrency.js';
 import { CarportError, isErrno } from '../../lib/errors.js';
+import { writeAtomically, writeStream } from '../../lib/filesystem/atomic-write.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
-import { makeWhole, writeStream } from '../../lib/filesystem/atomic-write.js';
 import { checkKey } from '../../lib/object-store/object-store.js';
 import type { Publication, PublishedFile } from './publication.js';
 
@@ -145,7 +145,7 @@ function ignoreLarger(error: unknown): undefined {
 async function writeLarge(path: string, large: PublishedFile): Promise<boolean> {
   if (await hasContent(path, large)) return false;
   await makeDirectory(dirname(path));
-  await makeWhole(path, (temporary) => writeStream(temporary, bytesOf(large)));
+  await writeAtomically(path, (temporary) => writeStream(temporary, bytesOf(large)));
   return true;
 }
 

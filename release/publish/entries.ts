@@ -5,7 +5,7 @@ import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import { type ListedObject, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { KnownFile } from '../sources/ledger.js';
-import { stampOf } from '../sources/sources.js';
+import { versionTagOf } from '../sources/sources.js';
 import type { Publication, PublishedCopy, PublishedFile } from './publication.js';
 
 /** What becomes of a key. */
@@ -137,12 +137,12 @@ async function writeFile(
 ): Promise<Outcome> {
   const { key, contentType } = file;
   const fingerprint = file.fingerprint ?? hashOf(file);
-  if (before && listed && before.fingerprint === fingerprint && before.stamp === stampOf(listed)) {
+  if (before && listed && before.fingerprint === fingerprint && before.versionTag === versionTagOf(listed)) {
     return { known: before };
   }
   const { content } = file;
   if (listed && (await hasContent(objects, listed, Buffer.from(content)))) {
-    return { known: { fingerprint, stamp: stampOf(listed) } };
+    return { known: { fingerprint, versionTag: versionTagOf(listed) } };
   }
   if (!dryRun) await objects.put(key, Buffer.from(content), { contentType, cacheControl: 'no-cache' });
   return { change: 'written', fresh: { key, fingerprint, content } };
@@ -197,7 +197,7 @@ export async function lookAgain(
   const found = await pLimit(AT_ONCE).map(files, async ({ key, fingerprint, content }) => {
     const listed = there.get(key);
     const isThere = listed && (await hasContent(objects, listed, Buffer.from(content)));
-    return isThere ? [[key, { fingerprint, stamp: stampOf(listed) }] as const] : [];
+    return isThere ? [[key, { fingerprint, versionTag: versionTagOf(listed) }] as const] : [];
   });
   return found.flat();
 }

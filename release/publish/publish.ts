@@ -11,7 +11,7 @@ import {
   type SourceListing,
   type SourceReader,
   sourceReader,
-  stampOf,
+  versionTagOf,
 } from '../sources/sources.js';
 import { type Change, listPublished, lookAgain, type Round, writeEntries } from './entries.js';
 import { type IndexSigning, isSignatureOf, refuseLostIndex } from './lost-signatures.js';
@@ -70,7 +70,7 @@ export async function publishIndex<Made extends Publication>(
     const there = await listPublished(objects);
     const before = { there, known: read.ledger?.published ?? new Map() };
     const isKnown = (listed: ListedObject) =>
-      changes.has(listed.key) || (keys.length > 0 && before.known.get(listed.key)?.stamp === stampOf(listed));
+      changes.has(listed.key) || (keys.length > 0 && before.known.get(listed.key)?.versionTag === versionTagOf(listed));
     const signatures = [...there.values()].filter((each) => isSignatureOf(publication, each.key) && !isKnown(each));
     const index = { objects, where: objects.url, signatures, sources: read.sources };
     const lost = await refuseLostIndex(index, options, 'publishes without them');

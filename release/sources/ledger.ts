@@ -29,7 +29,7 @@ export interface Ledger {
 
 export interface KnownDocument<T> {
   /** Of the object that it was read from. */
-  readonly stamp: string;
+  readonly versionTag: string;
   /** The key that signed it, as `<name>:<base 64>`. */
   readonly signer: string;
   readonly value: T;
@@ -37,7 +37,7 @@ export interface KnownDocument<T> {
 
 export interface KnownFile {
   /** Of the object that had this content. */
-  readonly stamp: string;
+  readonly versionTag: string;
   /** Of its content. */
   readonly fingerprint: string;
 }
@@ -93,8 +93,8 @@ export function isSameLedger(a: Ledger, b: Ledger): boolean {
 }
 
 function haveSameValues(a: readonly KnownDocument<object>[], b: readonly KnownDocument<object>[]): boolean {
-  const values = new Map(a.map(({ stamp, value }) => [value, stamp]));
-  return a.length === b.length && b.every(({ stamp, value }) => values.get(value) === stamp);
+  const values = new Map(a.map(({ versionTag, value }) => [value, versionTag]));
+  return a.length === b.length && b.every(({ versionTag, value }) => values.get(value) === versionTag);
 }
 
 function split(bytes: Buffer) {
@@ -111,16 +111,16 @@ function hashOf(body: Buffer | string): string {
 function renderBody({ fragments, yanks, published }: Ledger): string {
   const signers = [...new Set([...fragments, ...yanks].map(({ signer }) => signer))].sort();
   const numbers = new Map(signers.map((signer, number) => [signer, number]));
-  const lineOf = (kind: string, { signer, stamp, value }: KnownDocument<object>) =>
-    JSON.stringify([kind, numbers.get(signer), stamp, value]);
+  const lineOf = (kind: string, { signer, versionTag, value }: KnownDocument<object>) =>
+    JSON.stringify([kind, numbers.get(signer), versionTag, value]);
   const lines = [
     ...signers.map((signer) => JSON.stringify(['key', signer])),
     ...sortedBy(fragments, ({ value }) => fragmentKey(value.version, value.target)).map((each) =>
       lineOf('fragment', each),
     ),
     ...sortedBy(yanks, ({ value }) => versionKey(YANKS, value.version)).map((each) => lineOf('yank', each)),
-    ...sortedBy([...published], ([key]) => key).map(([key, { stamp, fingerprint }]) =>
-      JSON.stringify(['file', key, stamp, fingerprint]),
+    ...sortedBy([...published], ([key]) => key).map(([key, { versionTag, fingerprint }]) =>
+      JSON.stringify(['file', key, versionTag, fingerprint]),
     ),
   ];
   return lines.map((line) => `${line}\n`).join('');
@@ -157,20 +157,20 @@ function parseBody(body: Buffer): Pick<Ledger, 'fragments' | 'yanks' | 'publishe
     else if (kind === 'fragment') fragments.push(known(checked(LINES.fragment, row), signers));
     else if (kind === 'yank') yanks.push(known(checked(LINES.yank, row), signers));
     else if (kind === 'file') {
-      const [, key, stamp, fingerprint] = checked(LINES.file, row);
-      published.set(key, { stamp, fingerprint });
+      const [, key, versionTag, fingerprint] = checked(LINES.file, row);
+      published.set(key, { versionTag, fingerprint });
     } else throw formatError(LEDGER.what, 'has a line of another kind');
   }
   return { fragments, yanks, published };
 }
 
 function known<T>(
-  [, number, stamp, value]: readonly [string, number, string, T],
+  [, number, versionTag, value]: readonly [string, number, string, T],
   signers: readonly string[],
 ): KnownDocument<T> {
   const signer = signers[number];
   if (signer === undefined) throw formatError(LEDGER.what, 'has a document of no key');
-  return { stamp, signer, value };
+  return { versionTag, signer, value };
 }
 
 function parseJson(line: string): unknown {

@@ -13,7 +13,7 @@ export type SignedDocuments = Pick<Ledger, 'fragments' | 'yanks'>;
 
 /** A document that is there, and believed. */
 export interface SeenDocument<T> {
-  readonly stamp: string;
+  readonly versionTag: string;
   readonly value: T;
   /** As a ledger has it; nobody where what is unsigned is believed. */
   readonly signer?: string;

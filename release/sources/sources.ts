@@ -75,7 +75,7 @@ export interface SourceListing {
 interface ListedDocument {
   readonly key: string;
   /** Another one when the document has another content; empty when it was not listed. */
-  readonly stamp: string;
+  readonly versionTag: string;
 }
 
 export interface ReadOptions {
@@ -204,7 +204,7 @@ async function listSources(objects: ObjectStore, version: string | undefined): P
   const all = await Promise.all([below(FILES), below(FRAGMENTS), about(YANKS), about(PROMOTIONS), about(PRUNINGS)]);
   const state = createHash('sha256');
   for (const each of all.flat() satisfies readonly ListedKey[]) {
-    state.update(`${each.key}\n${each.modified?.getTime()} ${stampOf(each)}\n`);
+    state.update(`${each.key}\n${each.modified?.getTime()} ${versionTagOf(each)}\n`);
   }
   const [files, fragments, yanks, promotions, prunings] = all;
   return {
@@ -218,7 +218,7 @@ async function listSources(objects: ObjectStore, version: string | undefined): P
 }
 
 function toDocument(listed: ListedKey): ListedDocument {
-  return { key: listed.key, stamp: stampOf(listed) };
+  return { key: listed.key, versionTag: versionTagOf(listed) };
 }
 
 async function listAll(objects: ObjectStore, prefix: string): Promise<readonly ListedObject[]> {
@@ -231,7 +231,7 @@ async function listAll(objects: ObjectStore, prefix: string): Promise<readonly L
 type ListedKey = Pick<ListedObject, 'key'> & Partial<ListedObject>;
 
 /** Of an object that was listed: another one when it has another content. */
-export function stampOf({ size, modified, md5 }: Partial<ListedObject>): string {
+export function versionTagOf({ size, modified, md5 }: Partial<ListedObject>): string {
   return modified === undefined ? '' : `${size} ${md5 ?? modified.getTime()}`;
 }
 
@@ -250,8 +250,8 @@ function foundOf<T>({ found }: Judged<T>): readonly Found<T>[] {
 }
 
 /** Of one that is believed. */
-function seenOf<T>({ stamp, found, signer }: Judged<T>): readonly SeenDocument<T>[] {
-  return found?.trusted ? [{ stamp, value: found.value, ...(signer !== undefined && { signer }) }] : [];
+function seenOf<T>({ versionTag, found, signer }: Judged<T>): readonly SeenDocument<T>[] {
+  return found?.trusted ? [{ versionTag, value: found.value, ...(signer !== undefined && { signer }) }] : [];
 }
 
 /**
@@ -267,23 +267,26 @@ function documentReader<Entries extends v.ObjectEntries>(
   type Known = ReadonlyMap<string, KnownDocument<Value>>;
   let read: ReadonlyMap<string, Document> = new Map();
   /** One that need not be read. */
-  const recall = ({ key, stamp }: ListedDocument, known: KnownDocument<Value> | undefined): Document | undefined => {
-    if (stamp === '') return undefined;
+  const recall = (
+    { key, versionTag }: ListedDocument,
+    known: KnownDocument<Value> | undefined,
+  ): Document | undefined => {
+    if (versionTag === '') return undefined;
     const before = read.get(key);
-    if (before?.stamp === stamp) return before;
-    if (known?.stamp !== stamp) return undefined;
-    return { key, stamp, found: { key, value: known.value, trusted: true }, signer: known.signer };
+    if (before?.versionTag === versionTag) return before;
+    if (known?.versionTag !== versionTag) return undefined;
+    return { key, versionTag, found: { key, value: known.value, trusted: true }, signer: known.signer };
   };
-  const judge = async ({ key, stamp }: ListedDocument): Promise<Document | undefined> => {
+  const judge = async ({ key, versionTag }: ListedDocument): Promise<Document | undefined> => {
     const document = await readTrusted(objects, place, key, policy);
     if (document.state === 'absent') return undefined;
-    if (document.state === 'damaged') return { key, stamp, doubt: document.about };
+    if (document.state === 'damaged') return { key, versionTag, doubt: document.about };
     const { value } = document;
     if (document.state === 'doubtful') {
-      return { key, stamp, found: { key, value, trusted: false }, doubt: document.about };
+      return { key, versionTag, found: { key, value, trusted: false }, doubt: document.about };
     }
     const signer = document.signer && renderPublicKey(document.signer);
-    return { key, stamp, found: { key, value, trusted: true }, ...(signer !== undefined && { signer }) };
+    return { key, versionTag, found: { key, value, trusted: true }, ...(signer !== undefined && { signer }) };
   };
   return async (listed: readonly ListedDocument[], known: Known = new Map()): Promise<readonly Document[]> => {
     const limit = pLimit(AT_ONCE);

@@ -113,12 +113,12 @@ describe('docs/releases.md', () => {
 
   it('shows every line of a ledger, in the order in which they are', () => {
     const { value } = parseDocument(FRAGMENT, blocksBelow('Fragments', 'json')[0]!);
-    const known = { stamp: '1 2', signer: 'releases.example.org-1:AAAA' };
+    const known = { versionTag: '1 2', signer: 'releases.example.org-1:AAAA' };
     const yank = { version: 'v1.2.0', reason: null, time: value.time };
     const text = renderLedger(
       {
         ...{ fragments: [{ ...known, value }], yanks: [{ ...known, value: yank }], updated: null, state: null },
-        published: new Map([['releases/index.json', { stamp: '1 2', fingerprint: 'of its content' }]]),
+        published: new Map([['releases/index.json', { versionTag: '1 2', fingerprint: 'of its content' }]]),
       },
       [],
     );

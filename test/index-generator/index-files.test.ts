@@ -4,8 +4,8 @@ import { readListing } from '#index-generator/listing.js';
 import { buildReleaseIndex } from '#release/catalog/build.js';
 import { entryOf } from '#release/catalog/entry.js';
 import type { Release } from '#release/catalog/model.js';
-import { compareText, compareVersions } from '#release/catalog/version-order.js';
 import { ownRules } from '#release/catalog/rules.js';
+import { compareText, compareVersions } from '#release/catalog/version-order.js';
 import { listed, listedRelease, listingOfYears, TARGETS } from './listings.js';
 import { allOf, fileOf, makeIndexOf } from './publications.js';
 

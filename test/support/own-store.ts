@@ -3,10 +3,10 @@ import { makeContentAddressedPath, renderContentAddress } from '#lib/nix/content
 import { hashBytes } from '#lib/nix/hash.js';
 import type { PathInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { createClaimNames } from '#lib/store/own/ownership-records.js';
 import { infoFile } from '#lib/store/own/layout.js';
 import { renderMetadata } from '#lib/store/own/metadata.js';
 import { createStoreWriter, type OwnStore, type StoreWriter } from '#lib/store/own/own-store.js';
+import { createRecordNames } from '#lib/store/own/ownership-records.js';
 import type { WorkerPool } from '#lib/workers/pool.js';
 import { writeTree } from './files.js';
 import { naiveNar, type Tree } from './nar.js';
@@ -47,7 +47,7 @@ export async function placeTree(
 export async function writeClaim({ layout }: OwnStore, info: PathInfo): Promise<void> {
   for (const directory of [layout.claimsDir, layout.realStoreDir, layout.infoDir])
     mkdirSync(directory, { recursive: true });
-  writeFileSync((await createClaimNames(layout))(hashPartOf(info.path)), renderMetadata(info));
+  writeFileSync((await createRecordNames(layout))(hashPartOf(info.path)), renderMetadata(info));
 }
 
 /** Where a path's metadata is. */

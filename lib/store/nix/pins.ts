@@ -2,8 +2,8 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeDirectory } from '../../filesystem/make-directory.js';
 import { namesIn } from '../../filesystem/exists.js';
+import { makeDirectory } from '../../filesystem/make-directory.js';
 import { DEFAULT_STORE_DIR } from '../../nix/store-path.js';
 import { stateDirectory } from '../../state-directory.js';
 import { type PinStore, type PulledPin, pinFileName, removePulledPin, writePulledPin } from '../own/pulled-pins.js';

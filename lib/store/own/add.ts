@@ -10,10 +10,10 @@ import { hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
 import type { NarDigest, ScanResult } from '../../workers/jobs.js';
 import type { WorkerPool } from '../../workers/pool.js';
 import type { Store } from '../store.js';
-import { type ActivityOptions, withStoreWrite } from './lock.js';
+import { type LockOptions, withStoreWrite } from './lock.js';
 import { createStoreWriter, type OwnStore } from './own-store.js';
 
-export interface AddOptions extends ActivityOptions {
+export interface AddOptions extends LockOptions {
   readonly path: string;
   readonly name: string;
   readonly store: OwnStore;

@@ -10,10 +10,10 @@ import { moveFile } from '../../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../../filesystem/temporary.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { baseNameOf, hashPartOf } from '../../nix/store-path.js';
-import { type ActivityOptions, isBeingWritten, withStoreCollection } from './lock.js';
-import { claimedHashParts } from './ownership-records.js';
+import { isBeingWritten, type LockOptions, withStoreCollection } from './lock.js';
 import type { Registrations } from './metadata.js';
 import type { OwnStore } from './own-store.js';
+import { claimedHashParts } from './ownership-records.js';
 import { type Root, readRoots } from './roots.js';
 import { unregister } from './unregister.js';
 import { unregisteredEntries } from './unregistered.js';
@@ -52,7 +52,7 @@ export async function findGarbage(store: OwnStore): Promise<Garbage> {
  * registered (any more). Writers are kept away while paths are chosen and
  * lose registration and name, which is short; what takes long, removing trees, is done beside them.
  */
-export async function collectGarbage(store: OwnStore, options: ActivityOptions = {}): Promise<Garbage> {
+export async function collectGarbage(store: OwnStore, options: LockOptions = {}): Promise<Garbage> {
   const { layout } = store;
   // Where carport has never written there is nothing of its own, whatever a store dir is there.
   if (!(await isThere(layout.infoDir))) return (await survey(store)).garbage;
@@ -65,7 +65,7 @@ export async function collectGarbage(store: OwnStore, options: ActivityOptions =
       await allDone(staleNotes.map((note) => rm(note, { force: true })));
       const removable = [...going.values()].filter(({ found }) => !found).map(({ path }) => baseNameOf(path));
       const doomed = garbage.sharedWithNix ? [] : await takeNames(store, [...removable, ...garbage.unregistered]);
-      await dropClaims(store, reached, graph);
+      await dropRecords(store, reached, graph);
       return { garbage, doomed };
     },
     options,
@@ -91,8 +91,8 @@ async function survey(store: OwnStore): Promise<Survey> {
   const sharedWithNix = await isThere(layout.nixStateDir);
   const { roots, staleNotes } = await readRoots(store);
   const graph = await store.queryAll();
-  const { ours, others, claims } = await unregisteredEntries(store, graph);
-  const claimed = claims.flatMap(({ info }) => (info ? [[info.path, info] as const] : []));
+  const { ours, others, records } = await unregisteredEntries(store, graph);
+  const claimed = records.flatMap(({ info }) => (info ? [[info.path, info] as const] : []));
   const known: PathGraph = new Map([...claimed, ...graph]);
   const needsAll = roots.filter((root) => root.needsAll);
   // It may be something that is not registered any more.
@@ -151,9 +151,9 @@ async function takeNames({ layout }: OwnStore, names: readonly string[]): Promis
   ).flat();
 }
 
-/** Removes claims of what is gone. What is in use and not registered keeps them: they tell what it needs. */
-async function dropClaims(store: OwnStore, reached: ReadonlySet<string>, graph: PathGraph): Promise<void> {
+/** Removes records of what is gone. What is in use and not registered keeps them: they tell what it needs. */
+async function dropRecords(store: OwnStore, reached: ReadonlySet<string>, graph: PathGraph): Promise<void> {
   const used = new Set([...reached].filter((path) => !graph.has(path)).map(hashPartOf));
-  const claims = [...(await claimedHashParts(store.layout))].filter(([hashPart]) => !used.has(hashPart));
-  await allDone(claims.flatMap(([, files]) => files.map((file) => rm(file, { force: true }))));
+  const records = [...(await claimedHashParts(store.layout))].filter(([hashPart]) => !used.has(hashPart));
+  await allDone(records.flatMap(([, files]) => files.map((file) => rm(file, { force: true }))));
 }

@@ -4,9 +4,9 @@ import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { CarportError, isErrno } from '../../errors.js';
+import { namesIn } from '../../filesystem/exists.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
 import { processesThatMount } from '../../filesystem/mounted.js';
-import { namesIn } from '../../filesystem/exists.js';
 import {
   createTemporaryNames,
   isLeftover,
@@ -28,16 +28,16 @@ import type { OwnStore } from './own-store.js';
  */
 
 /** `write`: paths are being added. `gc`: paths are being taken away. `use`: a program runs from paths. */
-type Activity = 'write' | 'gc' | 'use';
+type LockHolder = 'write' | 'gc' | 'use';
 
 /** What each cannot work beside. A collector keeps what is in use. */
-const CONFLICTS: Readonly<Record<Activity, readonly Activity[]>> = {
+const CONFLICTS: Readonly<Record<LockHolder, readonly LockHolder[]>> = {
   write: ['gc'],
   gc: ['write', 'gc'],
   use: ['gc'],
 };
 
-const DOING: Readonly<Record<Activity, string>> = {
+const DOING: Readonly<Record<LockHolder, string>> = {
   write: 'adds to',
   gc: 'collects garbage in',
   use: 'runs a program from',
@@ -52,7 +52,7 @@ const FULL = ['ENOSPC', 'EDQUOT'];
 /** Then a marker cannot be made, and what only reads the store does without. */
 const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS', ...FULL];
 
-export interface ActivityOptions {
+export interface LockOptions {
   /** Told once, with words for people, when another process is waited for. */
   readonly onWait?: (message: string) => void;
   /** Told when what is used cannot be kept from collectors, as the store cannot be written to. */
@@ -69,7 +69,7 @@ type ActiveStore = Pick<OwnStore, 'layout' | 'description'>;
 export async function withStoreWrite<T>(
   store: ActiveStore,
   work: () => Promise<T>,
-  options: ActivityOptions = {},
+  options: LockOptions = {},
 ): Promise<T> {
   const { activeDir } = store.layout;
   const shared = writing.get(activeDir) ?? { holders: 0, raised: raise('write', store, '', options) };
@@ -98,7 +98,7 @@ export async function withStoreUse<T>(
   store: ActiveStore & Pick<OwnStore, 'queryInfos'>,
   storePaths: readonly string[],
   work: (marker: string | undefined) => Promise<T>,
-  options: ActivityOptions = {},
+  options: LockOptions = {},
 ): Promise<T> {
   const raised = await raise('use', store, storePaths.map((path) => `${path}\n`).join(''), options).catch((error) => {
     if (!isErrno(error, ...NOT_WRITABLE)) throw error;
@@ -123,7 +123,7 @@ export async function withStoreUse<T>(
 export async function withStoreCollection<T>(
   store: ActiveStore,
   work: () => Promise<T>,
-  options: ActivityOptions = {},
+  options: LockOptions = {},
 ): Promise<T> {
   const { lower } = await raise('gc', store, '', options);
   try {
@@ -178,10 +178,10 @@ interface Raised {
 
 /** Makes a marker when nobody is there whom it cannot work beside. */
 async function raise(
-  activity: Activity,
+  activity: LockHolder,
   { layout: { activeDir }, description }: ActiveStore,
   content: string,
-  { onWait, patienceMs = PATIENCE_MS }: ActivityOptions,
+  { onWait, patienceMs = PATIENCE_MS }: LockOptions,
 ): Promise<Raised> {
   await makeDirectory(activeDir);
   const nextName = await createTemporaryNames(activeDir);
@@ -241,7 +241,7 @@ async function writeWholeMarker(marker: string, content: string): Promise<void> 
 }
 
 /** Markers of processes that live, or that are mounted for one; others are removed. */
-async function activeMarkers(activeDir: string, activities: readonly Activity[]): Promise<readonly string[]> {
+async function activeMarkers(activeDir: string, activities: readonly LockHolder[]): Promise<readonly string[]> {
   const markers: string[] = [];
   for (const name of await namesIn(activeDir)) {
     if (!activities.some((activity) => name.endsWith(`.${activity}`)) || processIdOf(name) === undefined) continue;
@@ -254,7 +254,7 @@ async function activeMarkers(activeDir: string, activities: readonly Activity[])
 
 async function describeMarker(marker: string, store: string): Promise<string> {
   const name = basename(marker);
-  const doing = `${DOING[name.slice(name.lastIndexOf('.') + 1) as Activity]} ${store}`;
+  const doing = `${DOING[name.slice(name.lastIndexOf('.') + 1) as LockHolder]} ${store}`;
   if ((await makerOf(name)) !== 'elsewhere') return `process ${processIdOf(name)} ${doing}`;
   const stats = await lstat(marker).catch(() => undefined);
   const age = stats ? `, by a marker that is ${formatAge(Date.now() - stats.ctimeMs)} old` : '';

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { lstat, mkdir, readlink, symlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../../errors.js';
-import { makeWhole } from '../../filesystem/atomic-write.js';
+import { writeAtomically } from '../../filesystem/atomic-write.js';
 import { encodeNix32 } from '../../nix/base32.js';
 import { isStoreBaseName } from '../../nix/store-path.js';
 import type { StoreLayout } from './layout.js';
@@ -76,5 +76,5 @@ export async function checkReplaceable(link: string): Promise<void> {
 
 async function replaceLink(link: string, target: string): Promise<void> {
   await mkdir(dirname(link), { recursive: true });
-  await makeWhole(link, (temporary) => symlink(target, temporary));
+  await writeAtomically(link, (temporary) => symlink(target, temporary));
 }

@@ -3,8 +3,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import pLimit from 'p-limit';
 import { CarportError, isErrno } from '../../errors.js';
-import { makeDirectory } from '../../filesystem/make-directory.js';
 import { isThere, namesIn } from '../../filesystem/exists.js';
+import { makeDirectory } from '../../filesystem/make-directory.js';
 import { moveFile, writeFileAtomic, writeThenMove } from '../../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../../filesystem/temporary.js';
 import type { PathGraph } from '../../nix/closure.js';
@@ -14,9 +14,9 @@ import { baseNameOf, hashPartOf, isStoreBaseName } from '../../nix/store-path.js
 import type { NarDigest } from '../../workers/jobs.js';
 import type { Store } from '../store.js';
 import { walkReferences } from '../walk-references.js';
-import { claimedHashParts, createClaimNames } from './ownership-records.js';
 import { infoFile, realPathIn, type StoreLayout, storeLayout } from './layout.js';
 import { isDamage, type Registration, type Registrations, readMetadata, renderMetadata } from './metadata.js';
+import { claimedHashParts, createRecordNames } from './ownership-records.js';
 
 /** Metadata files that are read at a time. */
 const READS_AT_ONCE = 128;
@@ -138,7 +138,7 @@ export async function createStoreWriter(
   // After the names: the claim of a tree is there before it, and is no more when it is registered.
   const claimed = await claimedHashParts(layout);
   const temporaryInfoName = await createTemporaryNames(layout.infoDir);
-  const nextClaim = await createClaimNames(layout);
+  const nextRecord = await createRecordNames(layout);
 
   const isWhole = async (info: PathInfo): Promise<boolean> => {
     try {
@@ -155,14 +155,14 @@ export async function createStoreWriter(
     return registered;
   };
   /** Registers a tree that was at its place already. */
-  const registerFound = async (info: PathInfo, claims: readonly string[]): Promise<void> => {
+  const registerFound = async (info: PathInfo, records: readonly string[]): Promise<void> => {
     const registered = await registrationOf(info);
     // Metadata that cannot be read are carport's, too.
-    const isClaimed = async () => claims.length > 0 || (await isThere(infoFile(layout, hashPartOf(info.path))));
+    const isClaimed = async () => records.length > 0 || (await isThere(infoFile(layout, hashPartOf(info.path))));
     const found = registered === undefined ? !(await isClaimed()) : registered.found === true;
     const metadata = renderMetadata({ ...info, ...(found && { found }) });
     await writeFileAtomic(infoFile(layout, hashPartOf(info.path)), temporaryInfoName(), metadata);
-    for (const claim of claims) await rm(claim, { force: true });
+    for (const claim of records) await rm(claim, { force: true });
   };
   const moveAside = async (path: string): Promise<void> => {
     const aside = temporaryName();
@@ -210,7 +210,7 @@ export async function createStoreWriter(
         await removeTree(temporary);
         return registerFound(info, claimed.get(hashPart) ?? []);
       }
-      const claim = nextClaim(hashPart);
+      const claim = nextRecord(hashPart);
       const metadata = infoFile(layout, hashPart);
       try {
         const moves = [[temporary, realPathIn(layout, info.path)] as const, [claim, metadata] as const];

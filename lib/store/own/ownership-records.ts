@@ -3,8 +3,8 @@
 import { rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { isErrno } from '../../errors.js';
-import { makeDirectory } from '../../filesystem/make-directory.js';
 import { namesIn } from '../../filesystem/exists.js';
+import { makeDirectory } from '../../filesystem/make-directory.js';
 import { createTemporaryNames } from '../../filesystem/temporary.js';
 import type { PathInfo } from '../../nix/narinfo.js';
 import { isHashPart } from '../../nix/store-path.js';
@@ -19,7 +19,7 @@ import { isDamage, readMetadataFile } from './metadata.js';
  * Its name is the path's hash part and then a temporary name, its content the path's metadata.
  */
 
-export interface Claim {
+export interface OwnershipRecord {
   readonly hashPart: string;
   readonly file: string;
   /** Absent when it cannot be read: after a power failure it may be empty. */
@@ -28,8 +28,8 @@ export interface Claim {
 
 const HASH_PART_LENGTH = 32;
 
-/** Gives names of files for claims of this process. */
-export async function createClaimNames({ claimsDir }: StoreLayout): Promise<(hashPart: string) => string> {
+/** Gives names of files for records of this process. */
+export async function createRecordNames({ claimsDir }: StoreLayout): Promise<(hashPart: string) => string> {
   const nextName = await createTemporaryNames('');
   return (hashPart) => join(claimsDir, hashPart + basename(nextName()));
 }
@@ -48,9 +48,9 @@ export async function claimedHashParts({ claimsDir }: StoreLayout): Promise<Read
 }
 
 /** Every claim, with what it tells. */
-export async function readClaims(layout: StoreLayout): Promise<readonly Claim[]> {
-  const claims = [...(await claimedHashParts(layout))].flatMap(([hashPart, files]) =>
-    files.map(async (file): Promise<Claim> => {
+export async function readOwnershipRecords(layout: StoreLayout): Promise<readonly OwnershipRecord[]> {
+  const records = [...(await claimedHashParts(layout))].flatMap(([hashPart, files]) =>
+    files.map(async (file): Promise<OwnershipRecord> => {
       const info = await readMetadataFile(file, layout, hashPart).catch((error) => {
         if (isDamage(error)) return undefined;
         throw error;
@@ -58,7 +58,7 @@ export async function readClaims(layout: StoreLayout): Promise<readonly Claim[]>
       return { hashPart, file, ...(info && { info }) };
     }),
   );
-  return Promise.all(claims);
+  return Promise.all(records);
 }
 
 /** Gives what takes registrations away. A tree that was not found is still known to be carport's: metadata become a claim. */
@@ -66,12 +66,12 @@ export async function createUnregister(
   layout: StoreLayout,
 ): Promise<(hashPart: string, found?: boolean) => Promise<void>> {
   // On a full disk they are removed instead: who collects garbage then wants to have space.
-  const canClaim = await makeDirectory(layout.claimsDir).then(() => true, ignoreFull);
-  const nextName = await createClaimNames(layout);
+  const canRecord = await makeDirectory(layout.claimsDir).then(() => true, ignoreFull);
+  const nextName = await createRecordNames(layout);
   return async (hashPart, found = false) => {
     const file = infoFile(layout, hashPart);
-    const claims = canClaim && !found;
-    const claimed = claims && (await rename(file, nextName(hashPart)).then(() => true, ignoreFull));
+    const records = canRecord && !found;
+    const claimed = records && (await rename(file, nextName(hashPart)).then(() => true, ignoreFull));
     if (!claimed) await rm(file, { force: true });
   };
 }

@@ -2,9 +2,9 @@
 
 import { topologicalOrder } from '../../nix/closure.js';
 import { hashPartOf } from '../../nix/store-path.js';
-import { createUnregister } from './ownership-records.js';
 import type { Registrations } from './metadata.js';
 import type { OwnStore } from './own-store.js';
+import { createUnregister } from './ownership-records.js';
 
 /**
  * Takes away the registration of paths that no other registered path refers to. Each goes before those that it refers

@@ -4,8 +4,8 @@ import { isThere, namesIn } from '../../filesystem/exists.js';
 import { isTemporaryName } from '../../filesystem/temporary.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
-import { type Claim, readClaims } from './ownership-records.js';
 import type { OwnStore } from './own-store.js';
+import { type OwnershipRecord, readOwnershipRecords } from './ownership-records.js';
 
 /** Names of entries of a store dir that are not registered, sorted. */
 export interface Unregistered {
@@ -13,15 +13,15 @@ export interface Unregistered {
   readonly ours: readonly string[];
   /** Nothing says where they are from. */
   readonly others: readonly string[];
-  readonly claims: readonly Claim[];
+  readonly records: readonly OwnershipRecord[];
 }
 
 /** Entries of the store dir that are not registered; none where Nix has its paths there, too. */
 export async function unregisteredEntries(store: OwnStore, registered: PathGraph): Promise<Unregistered> {
   const { layout, storeDir } = store;
-  const claims = await readClaims(layout);
-  if (!(await isThere(layout.infoDir)) || (await isThere(layout.nixStateDir))) return { ours: [], others: [], claims };
-  const claimed = new Map(claims.map(({ hashPart, info }) => [hashPart, info?.path]));
+  const records = await readOwnershipRecords(layout);
+  if (!(await isThere(layout.infoDir)) || (await isThere(layout.nixStateDir))) return { ours: [], others: [], records };
+  const claimed = new Map(records.map(({ hashPart, info }) => [hashPart, info?.path]));
   const isOurs = (name: string): boolean => {
     if (!isStoreBaseName(name) || !claimed.has(hashPartOf(name))) return false;
     const path = claimed.get(hashPartOf(name));
@@ -30,7 +30,7 @@ export async function unregisteredEntries(store: OwnStore, registered: PathGraph
   const names = (await namesIn(layout.realStoreDir)).filter(
     (name) => !isTemporaryName(name) && !isOfSystem(name) && !registered.has(`${storeDir}/${name}`),
   );
-  return { ours: names.filter(isOurs), others: names.filter((name) => !isOurs(name)), claims };
+  return { ours: names.filter(isOurs), others: names.filter((name) => !isOurs(name)), records };
 }
 
 /** What file systems and Nix keep there for themselves. */

@@ -9,10 +9,10 @@ import { hashPartOf, isHashPart, isStoreBaseName } from '../../nix/store-path.js
 import type { WorkerPool } from '../../workers/pool.js';
 import type { Store } from '../store.js';
 import { missingReferences } from '../walk-references.js';
-import { type ActivityOptions, withStoreCollection } from './lock.js';
-import { createUnregister } from './ownership-records.js';
+import { type LockOptions, withStoreCollection } from './lock.js';
 import type { Registrations } from './metadata.js';
 import { type DamagedMetadata, type OwnStore, queryUndamaged } from './own-store.js';
+import { createUnregister } from './ownership-records.js';
 import { unregister } from './unregister.js';
 import { unregisteredEntries } from './unregistered.js';
 
@@ -79,7 +79,7 @@ export async function verifyStore(
 export function unregisterDamaged(
   store: OwnStore,
   problems: readonly StoreProblem[],
-  options: ActivityOptions = {},
+  options: LockOptions = {},
 ): Promise<readonly string[]> {
   return withStoreCollection(
     store,

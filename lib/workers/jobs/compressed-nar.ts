@@ -2,7 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { readNarEvents } from '../../compression/nar-events.js';
-import type { NarPromise } from '../../compression/verified-nar.js';
+import type { ExpectedNar } from '../../compression/verified-nar.js';
 import { CarportError, isErrno } from '../../errors.js';
 import type { NarEvent } from '../../nix/nar/event.js';
 import type { JobContext } from '../jobs.js';
@@ -11,7 +11,7 @@ const READ_SIZE = 256 * 1024;
 
 /** A compressed NAR: what was promised of it, and where it is. */
 interface CompressedNar {
-  readonly promise: NarPromise;
+  readonly promise: ExpectedNar;
   /** When it is a file of this machine; otherwise it comes from the job's source. */
   readonly file?: string;
 }

@@ -161,7 +161,7 @@ describe('a push that makes the cache', () => {
   it('lists once where there is nothing, and asks for nothing', async () => {
     const { objects, calls } = recordingStore([]);
     const plan = await planPush(objects, request);
-    expect([plan.upload.length, plan.description]).toEqual([2001, 'first']);
+    expect([plan.upload.length, plan.cacheInfo]).toEqual([2001, 'write-first']);
     expect(calls).toEqual({ lists: 1, reads: [], sizes: [] });
   });
 
@@ -170,20 +170,20 @@ describe('a push that makes the cache', () => {
     const { objects, calls } = recordingStore(infos, KEY);
     const { list: _, ...web } = objects;
     const plan = await planPush(web, request);
-    expect([plan.upload.length, plan.description]).toEqual([2001 - infos.length, 'last']);
+    expect([plan.upload.length, plan.cacheInfo]).toEqual([2001 - infos.length, 'write-last']);
     expect([calls.reads.length, calls.sizes.length]).toEqual([2001, infos.length]);
   });
 
   it('makes it first where nothing can be listed and nothing is there', async () => {
     const { list: _, ...web } = recordingStore([]).objects;
-    expect(await planPush(web, request)).toMatchObject({ description: 'first' });
+    expect(await planPush(web, request)).toMatchObject({ cacheInfo: 'write-first' });
   });
 
   it('asks for what is listed, and its NAR', async () => {
     const infos = [...graph.values()].slice(-5);
     const { objects, calls } = recordingStore(infos, KEY);
     const plan = await planPush(objects, request);
-    expect([plan.upload.length, plan.description]).toEqual([2001 - infos.length, 'last']);
+    expect([plan.upload.length, plan.cacheInfo]).toEqual([2001 - infos.length, 'write-last']);
     expect([calls.lists, calls.reads.length, calls.sizes.length]).toEqual([1, infos.length, infos.length]);
   });
 
@@ -193,6 +193,6 @@ describe('a push that makes the cache', () => {
     const read = (name: string) =>
       name === 'nix-cache-info' ? Promise.resolve(Buffer.from('StoreDir: /nix/store\n')) : objects.read(name, 1000);
     const plan = await planPush({ ...objects, read }, request);
-    expect([plan.upload.length, plan.description]).toEqual([2001, 'there']);
+    expect([plan.upload.length, plan.cacheInfo]).toEqual([2001, 'exists']);
   });
 });

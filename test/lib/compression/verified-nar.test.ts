@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type FileFound, NarRefusal } from '#lib/compression/nar-refusal.js';
-import { type NarPromise, readVerifiedNar } from '#lib/compression/verified-nar.js';
+import { type ExpectedNar, readVerifiedNar } from '#lib/compression/verified-nar.js';
 import { CarportError } from '#lib/errors.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { gather, noise, stream } from '../../support/files.js';
@@ -11,7 +11,7 @@ import { frameOf, frameWithWindow, skippableFrame } from '../../support/zstd.js'
 const NAR = noise(200_000);
 
 /** What a narinfo says of a file that holds `NAR`, with some of it changed. */
-function promiseOf(file: Uint8Array, changes: Partial<NarPromise> = {}): NarPromise {
+function expectedNar(file: Uint8Array, changes: Partial<ExpectedNar> = {}): ExpectedNar {
   return {
     compression: 'zstd',
     narHash: hashBytes('sha256', NAR),
@@ -22,10 +22,10 @@ function promiseOf(file: Uint8Array, changes: Partial<NarPromise> = {}): NarProm
   };
 }
 
-const signedOnly = ({ compression, narHash, narSize }: NarPromise): NarPromise => ({ compression, narHash, narSize });
+const signedOnly = ({ compression, narHash, narSize }: ExpectedNar): ExpectedNar => ({ compression, narHash, narSize });
 
 /** Reads it; tells what came before the error, if any. */
-async function read(promise: NarPromise, file: Uint8Array, pieceSize?: number) {
+async function read(promise: ExpectedNar, file: Uint8Array, pieceSize?: number) {
   const pieces: Buffer[] = [];
   const bytes = () => Buffer.concat(pieces);
   try {
@@ -38,7 +38,7 @@ async function read(promise: NarPromise, file: Uint8Array, pieceSize?: number) {
 
 async function expectRefusal(
   reason: string,
-  promise: NarPromise,
+  promise: ExpectedNar,
   file: Uint8Array,
   found?: FileFound,
 ): Promise<Buffer> {
@@ -54,7 +54,7 @@ const FILE = frameOf(NAR);
 
 describe('reading a NAR that is verified', () => {
   it.each([1000, 1_000_000])('gives the NAR of a file that is as promised, in pieces of %i', async (pieceSize) => {
-    for (const promise of [promiseOf(FILE), signedOnly(promiseOf(FILE))]) {
+    for (const promise of [expectedNar(FILE), signedOnly(expectedNar(FILE))]) {
       const { bytes, error } = await read(promise, FILE, pieceSize);
       expect(error).toBeUndefined();
       expect(bytes.equals(NAR)).toBe(true);
@@ -63,94 +63,98 @@ describe('reading a NAR that is verified', () => {
 
   it('takes frames that hold nothing into account', async () => {
     const file = Buffer.concat([FILE, skippableFrame(Buffer.alloc(100))]);
-    expect((await read(promiseOf(file), file)).error).toBeUndefined();
+    expect((await read(expectedNar(file), file)).error).toBeUndefined();
   });
 
   it('refuses a NAR that is longer, and gives none of what is over', async () => {
     const file = frameOf(Buffer.concat([NAR, Buffer.from('x')]));
-    const bytes = await expectRefusal('larger than the 200000 bytes that were signed', promiseOf(file), file);
+    const bytes = await expectRefusal('larger than the 200000 bytes that were signed', expectedNar(file), file);
     expect(NAR.subarray(0, bytes.length).equals(bytes)).toBe(true);
   });
 
   it('refuses a NAR that is shorter', async () => {
     const file = frameOf(NAR.subarray(1));
-    await expectRefusal('the NAR has 199999 bytes, not 200000', promiseOf(file), file);
+    await expectRefusal('the NAR has 199999 bytes, not 200000', expectedNar(file), file);
   });
 
   it('refuses a NAR of the same size and another hash', async () => {
     const file = frameOf(noise(NAR.length, 'other'));
-    const { error } = await read(signedOnly(promiseOf(file)), file);
+    const { error } = await read(signedOnly(expectedNar(file)), file);
     expect(error?.message).toMatch(/^the NAR's hash is sha256-.*=, not sha256-.*=$/);
     expect(error?.code).toBe('E_INTEGRITY');
   });
 
   it('refuses a file with another hash than was promised', async () => {
-    await expectRefusal("the file's hash is sha256-", promiseOf(FILE, { fileHash: hashBytes('sha256', '') }), FILE);
-    const other = promiseOf(FILE, { fileHash: hashBytes('sha512', FILE) });
+    await expectRefusal("the file's hash is sha256-", expectedNar(FILE, { fileHash: hashBytes('sha256', '') }), FILE);
+    const other = expectedNar(FILE, { fileHash: hashBytes('sha512', FILE) });
     expect((await read(other, FILE)).error).toBeUndefined();
   });
 
   it('refuses a file that is smaller than was promised', async () => {
-    const promise = promiseOf(FILE, { fileSize: FILE.length + 1 });
+    const promise = expectedNar(FILE, { fileSize: FILE.length + 1 });
     await expectRefusal(`the file has ${FILE.length} bytes, not ${FILE.length + 1}`, promise, FILE);
   });
 
   it('refuses a file that is larger than was promised, before it is read', async () => {
-    const bytes = await expectRefusal('the file is larger than its 10 bytes', promiseOf(FILE, { fileSize: 10 }), FILE);
+    const bytes = await expectRefusal(
+      'the file is larger than its 10 bytes',
+      expectedNar(FILE, { fileSize: 10 }),
+      FILE,
+    );
     expect(bytes.length).toBe(0);
   });
 
   it('refuses bytes after the last frame', async () => {
     const file = Buffer.concat([FILE, Buffer.from('trailing bytes')]);
-    await expectRefusal('not valid zstd', signedOnly(promiseOf(file)), file);
-    await expectRefusal(`larger than its ${FILE.length} bytes`, promiseOf(FILE), file);
+    await expectRefusal('not valid zstd', signedOnly(expectedNar(file)), file);
+    await expectRefusal(`larger than its ${FILE.length} bytes`, expectedNar(FILE), file);
   });
 
   it('refuses bytes after the data that the decompressor leaves unread', async () => {
     const whole = gzipSync(NAR);
     const file = Buffer.concat([whole, Buffer.alloc(100)]);
     const gzip = { compression: 'gzip' };
-    expect((await read(promiseOf(whole, gzip), whole)).error).toBeUndefined();
-    await expectRefusal(`larger than its ${whole.length} bytes`, promiseOf(whole, gzip), file);
-    const { fileSize: _, ...withoutSize } = promiseOf(whole, gzip);
+    expect((await read(expectedNar(whole, gzip), whole)).error).toBeUndefined();
+    await expectRefusal(`larger than its ${whole.length} bytes`, expectedNar(whole, gzip), file);
+    const { fileSize: _, ...withoutSize } = expectedNar(whole, gzip);
     await expectRefusal("the file's hash is sha256-", withoutSize, file);
   });
 
   describe('tells of a file that it refuses', () => {
     const flipped = Buffer.from(FILE);
     flipped[FILE.length >> 1]! ^= 1;
-    const otherNar = promiseOf(FILE, { narHash: hashBytes('sha256', 'other') });
-    const without = (name: 'fileHash' | 'fileSize', { [name]: _, ...promise }: NarPromise): NarPromise => promise;
+    const otherNar = expectedNar(FILE, { narHash: hashBytes('sha256', 'other') });
+    const without = (name: 'fileHash' | 'fileSize', { [name]: _, ...promise }: ExpectedNar): ExpectedNar => promise;
 
-    it.each<[string, FileFound, NarPromise, Uint8Array]>([
-      ['that it is another: a bit', 'another', promiseOf(FILE), flipped],
-      ['that it is another: its end', 'another', promiseOf(FILE), FILE.subarray(0, -1)],
+    it.each<[string, FileFound, ExpectedNar, Uint8Array]>([
+      ['that it is another: a bit', 'another', expectedNar(FILE), flipped],
+      ['that it is another: its end', 'another', expectedNar(FILE), FILE.subarray(0, -1)],
       [
         'that it is another: its end, by the size only',
         'another',
-        without('fileHash', promiseOf(FILE)),
+        without('fileHash', expectedNar(FILE)),
         FILE.subarray(0, -1),
       ],
-      ['that it is another: more', 'another', promiseOf(FILE), Buffer.concat([FILE, FILE])],
-      ['that it is another: nothing in it', 'another', promiseOf(FILE), Buffer.alloc(0)],
-      ['that it is as told, and no zstd', 'as told', promiseOf(flipped), flipped],
+      ['that it is another: more', 'another', expectedNar(FILE), Buffer.concat([FILE, FILE])],
+      ['that it is another: nothing in it', 'another', expectedNar(FILE), Buffer.alloc(0)],
+      ['that it is as told, and no zstd', 'as told', expectedNar(flipped), flipped],
       ['that it is as told, and another NAR', 'as told', otherNar, FILE],
-      ['that it is as told, and a larger NAR', 'as told', promiseOf(FILE, { narSize: 10 }), FILE],
-      ['that it is as told, and a smaller NAR', 'as told', promiseOf(FILE, { narSize: NAR.length + 1 }), FILE],
+      ['that it is as told, and a larger NAR', 'as told', expectedNar(FILE, { narSize: 10 }), FILE],
+      ['that it is as told, and a smaller NAR', 'as told', expectedNar(FILE, { narSize: NAR.length + 1 }), FILE],
       ['that it is as told, by the hash only', 'as told', without('fileSize', otherNar), FILE],
-      ['that it is as told, but for its size', 'as told', promiseOf(FILE, { fileSize: FILE.length + 1 }), FILE],
+      ['that it is as told, but for its size', 'as told', expectedNar(FILE, { fileSize: FILE.length + 1 }), FILE],
       [
         'that it holds the NAR all the same',
         'another with the NAR',
-        promiseOf(FILE, { fileHash: hashBytes('sha256', '') }),
+        expectedNar(FILE, { fileHash: hashBytes('sha256', '') }),
         FILE,
       ],
-      ['nothing, where nothing is told', 'nothing told', signedOnly(promiseOf(FILE)), flipped],
+      ['nothing, where nothing is told', 'nothing told', signedOnly(expectedNar(FILE)), flipped],
       ['nothing, where the size is told only', 'nothing told', without('fileHash', otherNar), FILE],
       [
         'that it is another when it is the NAR itself',
         'another',
-        signedOnly(promiseOf(NAR, { compression: 'none' })),
+        signedOnly(expectedNar(NAR, { compression: 'none' })),
         flipped,
       ],
     ])('%s', async (_, found, promise, file) => {
@@ -168,16 +172,16 @@ describe('reading a NAR that is verified', () => {
       ['a page', Buffer.from('\n<!DOCTYPE html><html>'), 'zstd', 'the file is a web page, and its narinfo says zstd'],
     ])('that it is %s, whatever the narinfo says', async (_, file, compression, message) => {
       for (const pieceSize of [1, 1_000_000]) {
-        expect((await read(promiseOf(file, { compression }), file, pieceSize)).error?.message).toBe(message);
+        expect((await read(expectedNar(file, { compression }), file, pieceSize)).error?.message).toBe(message);
       }
-      expect((await read(signedOnly(promiseOf(file, { compression })), file)).error?.message).toBe(message);
+      expect((await read(signedOnly(expectedNar(file, { compression })), file)).error?.message).toBe(message);
     });
 
     it('that it is not supported only where it is known to be whole', async () => {
       const file = frameWithWindow((31 - 10) << 3);
-      expect((await read(promiseOf(file), file)).error).toMatchObject({ code: 'E_UNSUPPORTED', found: 'as told' });
-      expect((await read(promiseOf(FILE), file)).error).toMatchObject({ code: 'E_INTEGRITY', found: 'another' });
-      const unsure = (await read(signedOnly(promiseOf(file)), file)).error;
+      expect((await read(expectedNar(file), file)).error).toMatchObject({ code: 'E_UNSUPPORTED', found: 'as told' });
+      expect((await read(expectedNar(FILE), file)).error).toMatchObject({ code: 'E_INTEGRITY', found: 'another' });
+      const unsure = (await read(signedOnly(expectedNar(file)), file)).error;
       expect(unsure).toMatchObject({ code: 'E_INTEGRITY', found: 'nothing told' });
       expect(unsure?.message).toContain('window of more than 128 MiB');
     });
@@ -190,7 +194,7 @@ describe('reading a NAR that is verified', () => {
           yield noise(64 * 1024);
         }
       }
-      const promise = promiseOf(FILE, { fileSize: 1000 * 64 * 1024 });
+      const promise = expectedNar(FILE, { fileSize: 1000 * 64 * 1024 });
       await expect(gather(readVerifiedNar(promise, source()))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
       expect(taken).toBeLessThan(2_000_000);
     });
@@ -198,20 +202,20 @@ describe('reading a NAR that is verified', () => {
 
   it('checks a file that is not compressed as well', async () => {
     const none = { compression: 'none' };
-    expect((await read(promiseOf(NAR, none), NAR)).bytes.equals(NAR)).toBe(true);
-    await expectRefusal('the NAR has 199999 bytes', signedOnly(promiseOf(NAR, none)), NAR.subarray(1));
-    await expectRefusal('that were signed', signedOnly(promiseOf(NAR, none)), Buffer.concat([NAR, NAR]));
+    expect((await read(expectedNar(NAR, none), NAR)).bytes.equals(NAR)).toBe(true);
+    await expectRefusal('the NAR has 199999 bytes', signedOnly(expectedNar(NAR, none)), NAR.subarray(1));
+    await expectRefusal('that were signed', signedOnly(expectedNar(NAR, none)), Buffer.concat([NAR, NAR]));
   });
 
   it('refuses a compression that it cannot read', async () => {
-    const { error } = await read(promiseOf(FILE, { compression: 'bzip2' }), FILE);
+    const { error } = await read(expectedNar(FILE, { compression: 'bzip2' }), FILE);
     expect(error?.code).toBe('E_UNSUPPORTED');
   });
 
   it.each([
-    ['is left early', promiseOf(FILE)],
-    ['is refused', promiseOf(FILE, { narSize: 10 })],
-    ['is damaged', promiseOf(FILE, { compression: 'xz' })],
+    ['is left early', expectedNar(FILE)],
+    ['is refused', expectedNar(FILE, { narSize: 10 })],
+    ['is damaged', expectedNar(FILE, { compression: 'xz' })],
   ])('lets the source go when the NAR %s', { timeout: 10_000 }, async (_, promise) => {
     const released = await new Promise((resolve) => {
       async function* source() {
@@ -240,11 +244,11 @@ describe('reading a NAR that is verified', () => {
       throw failure;
     }
     for (const compression of ['none', 'zstd', 'xz', 'gzip', 'br']) {
-      const promise = promiseOf(FILE, { compression });
+      const promise = expectedNar(FILE, { compression });
       for (const size of [0, 100]) {
         await expect(gather(readVerifiedNar(promise, broken(FILE, size)))).rejects.toBe(failure);
         // Also where the content is wrong: it may be so for what failed.
-        const other = promiseOf(FILE, { compression, narSize: 10 });
+        const other = expectedNar(FILE, { compression, narSize: 10 });
         await expect(gather(readVerifiedNar(other, broken(FILE, size)))).rejects.toBe(failure);
       }
     }

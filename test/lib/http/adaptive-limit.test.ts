@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createBudget } from '#lib/http/adaptive-limit.js';
+import { createAdaptiveLimit } from '#lib/http/adaptive-limit.js';
 import type { HttpRequest, Transport } from '#lib/http/transport.js';
 import { type FakeAnswer, fakeResponse } from '../../support/transports.js';
 
 const REQUEST: HttpRequest = { method: 'GET', url: new URL('http://host/'), headers: {} };
 
 /** A server whose answers a test gives, one request at a time. */
-function createServer(limit: number) {
+function createServer(requests: number) {
   const waiting: { answer(answer?: FakeAnswer): () => void; fail(): void }[] = [];
   const send: Transport = () =>
     new Promise((resolve, reject) => {
@@ -19,11 +19,11 @@ function createServer(limit: number) {
         fail: () => reject(new Error('broken')),
       });
     });
-  const budget = createBudget(limit);
+  const decorate = createAdaptiveLimit(requests);
   return {
     waiting,
-    transports: [budget(send), budget(send)] as const,
-    send: budget(send),
+    transports: [decorate(send), decorate(send)] as const,
+    send: decorate(send),
     /** Answers one request and reads its body. */
     async answer(answer?: FakeAnswer) {
       waiting.shift()!.answer(answer)();
@@ -36,7 +36,7 @@ async function settle(): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
 }
 
-describe('the budget of requests', () => {
+describe('the limit of requests', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
   afterEach(() => void vi.useRealTimers());
 

@@ -205,12 +205,12 @@ describe('a ledger', () => {
     expect(isSameLedger(ledger!, { ...ledger!, fragments: fragments.toReversed() })).toBe(true);
     const others: Partial<Ledger>[] = [
       { fragments: fragments.slice(1) },
-      { fragments: [fragments[0]!, { ...fragments[1]!, stamp: '1 2' }] },
+      { fragments: [fragments[0]!, { ...fragments[1]!, versionTag: '1 2' }] },
       { fragments: [fragments[0]!, { ...fragments[1]!, value: { ...fragments[1]!.value } }] },
       { yanks: [] },
       { updated: null },
       { state: null },
-      { published: new Map([['releases/x', { stamp: '1 2', fingerprint: 'x' }]]) },
+      { published: new Map([['releases/x', { versionTag: '1 2', fingerprint: 'x' }]]) },
     ];
     for (const other of others) expect(isSameLedger(ledger!, { ...ledger!, ...other })).toBe(false);
     await utimes(at(LEDGER_KEY), 1, 1);

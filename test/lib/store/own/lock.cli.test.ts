@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, wr
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { collectGarbage } from '#lib/store/own/collect-garbage.js';
 import {
   isBeingWritten,
   runningPrograms,
@@ -11,7 +12,6 @@ import {
   withStoreUse,
   withStoreWrite,
 } from '#lib/store/own/lock.js';
-import { collectGarbage } from '#lib/store/own/collect-garbage.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';
 import { listRoots } from '#lib/store/own/roots.js';
 import { unregister } from '#lib/store/own/unregister.js';
