@@ -13,6 +13,7 @@ describe('pages that are made', () => {
   it.each([
     ['docs/commands.md', 'reference'],
     ['docs/modules.md', 'modules'],
+    ['CHANGELOG.md', 'changelog'],
   ])('are what `npm run docs` makes: %s', async (page, maker) => {
     const { stdout } = await execa('node', [`dist/tools/${maker}.js`], { cwd: TOP, stripFinalNewline: false });
     expect(readDocument(page)).toBe(stdout);

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createWholeProgram } from '#bin/program.js';
 import { codeBlocks, readDocument, TOP, withoutCode } from '../support/markdown.js';
 
-const documents = ['README.md', 'CONTRIBUTING.md', ...markdownIn('docs'), ...markdownIn('changelog')];
+const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...markdownIn('docs'), ...markdownIn('changelog')];
 const program = await createWholeProgram({
   env: {},
   stdin: new PassThrough(),
