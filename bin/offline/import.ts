@@ -2,7 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { CarportError } from '../../lib/errors.js';
-import type { PathInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
 import { importPaths } from '../../lib/store/import.js';
 import { NIX, openStoreForWriting } from '../../lib/store/open.js';
 import { realPathIn } from '../../lib/store/own/layout.js';

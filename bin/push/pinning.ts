@@ -13,7 +13,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import { reachableFrom } from '../../lib/nix/closure.js';
 import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
-import type { PathInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { verifyPath } from '../../lib/signing/signature.js';

@@ -3,7 +3,7 @@
 import { lstat } from 'node:fs/promises';
 import { parsePinReference } from '../../cache/pins/reference.js';
 import { CarportError } from '../../lib/errors.js';
-import type { PathInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
 import { runtimeClosure } from '../../lib/store/closure.js';
 import type { OwnStore } from '../../lib/store/own/own-store.js';
 import type { Store } from '../../lib/store/store.js';

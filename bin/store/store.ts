@@ -3,7 +3,7 @@
 import { basename, resolve } from 'node:path';
 import { CarportError } from '../../lib/errors.js';
 import { formatHash } from '../../lib/nix/hash.js';
-import type { PathInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import { openKnown, openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
 import { addToStore } from '../../lib/store/own/add.js';

@@ -1,6 +1,6 @@
 /** Where it goes: carport's own store. */
 
-import type { PathInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
 import { withStoreWrite } from '../../lib/store/own/lock.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';

@@ -1,7 +1,8 @@
 /** What the cache has of one path. */
 
 import { CarportError } from '../../lib/errors.js';
-import { mergeSignatures, type NarInfo, type PathInfo } from '../../lib/nix/narinfo.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { mergeSignatures, type PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';

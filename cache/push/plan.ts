@@ -2,7 +2,8 @@
 
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, topologicalOrder } from '../../lib/nix/closure.js';
-import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';

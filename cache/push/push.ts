@@ -6,7 +6,8 @@ import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compr
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import { formatHash, hashesEqual } from '../../lib/nix/hash.js';
-import type { NarInfo, PathInfo } from '../../lib/nix/narinfo.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';

@@ -3,7 +3,7 @@
 import pLimit from 'p-limit';
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, reachableFrom } from '../../lib/nix/closure.js';
-import type { PathInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';

@@ -1,7 +1,7 @@
 /** Graphs of paths: order, reach, chains. */
 
 import { formatError } from '../errors.js';
-import type { PathInfo } from './narinfo.js';
+import type { PathInfo } from './path-info.js';
 
 /** A set of paths by store path. A closure when every reference is in it. */
 export type PathGraph = ReadonlyMap<string, PathInfo>;

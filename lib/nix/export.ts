@@ -3,7 +3,7 @@
 import { CarportError, formatError } from '../errors.js';
 import { createNarDecoder } from './nar/decode.js';
 import { paddedLength, wireNumber, wireString } from './nar/encode.js';
-import type { PathInfo } from './narinfo.js';
+import type { PathInfo } from './path-info.js';
 import { baseNameOf, isStorePath } from './store-path.js';
 
 /** What stands between a path's NAR and what is said of it (libstore/export-import.cc). */

@@ -50,14 +50,8 @@ export {
   parseListing,
   renderListing,
 } from './nar/listing.js';
-export {
-  mergeSignatures,
-  type NarInfo,
-  type PathInfo,
-  parseNarInfo,
-  renderNarInfo,
-  type UnknownField,
-} from './narinfo.js';
+export { type NarInfo, parseNarInfo, renderNarInfo, type UnknownField } from './narinfo.js';
+export { mergeSignatures, type PathInfo } from './path-info.js';
 export {
   createHashPartRewriter,
   createMentionScanner,

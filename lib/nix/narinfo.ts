@@ -1,22 +1,9 @@
-/** `PathInfo`, which is known of every path everywhere; narinfos. */
+/** Narinfos: what a binary cache says of a path, parsed and rendered as Nix does. */
 
 import { formatError } from '../errors.js';
 import { type Hash, parseHash, renderHash } from './hash.js';
+import type { PathInfo } from './path-info.js';
 import { baseNameOf, parseStorePath, storeDirOf, storePathOf } from './store-path.js';
-
-/** What is known of a valid store path, wherever it lies. Paths are full store paths. */
-export interface PathInfo {
-  readonly path: string;
-  readonly narHash: Hash;
-  /** Bytes of the NAR, uncompressed. */
-  readonly narSize: number;
-  readonly references: readonly string[];
-  readonly deriver?: string;
-  /** `<key name>:<base 64>`, one a key. */
-  readonly signatures: readonly string[];
-  /** The content address as text, when the path has one. A hint until the path was recomputed from it. */
-  readonly ca?: string;
-}
 
 /** A path in a binary cache: its `.narinfo`. Only what `fingerprint` covers can be trusted; the rest are hints. */
 export interface NarInfo extends PathInfo {
@@ -108,11 +95,6 @@ export function renderNarInfo(info: NarInfo): string {
   const unknownAfter = (key?: string) => unknown.filter(({ after }) => after === key).map(({ line }) => line);
   const lines = KEYS.flatMap((key) => [...values[key].map((value) => renderLine(key, value)), ...unknownAfter(key)]);
   return [...unknownAfter(), ...lines].join('');
-}
-
-/** The signatures of both, without duplicates, in Nix's order. */
-export function mergeSignatures(a: readonly string[], b: readonly string[]): readonly string[] {
-  return [...new Set([...a, ...b])].sort();
 }
 
 type Fields = Partial<Record<Key, string[]>>;

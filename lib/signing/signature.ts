@@ -3,7 +3,7 @@
 import { sign, verify } from 'node:crypto';
 import { formatError } from '../errors.js';
 import { renderHash, toBase64 } from '../nix/hash.js';
-import type { PathInfo } from '../nix/narinfo.js';
+import type { PathInfo } from '../nix/path-info.js';
 import type { PublicKey, SecretKey } from './key.js';
 
 const SIGNATURE_SIZE = 64;

@@ -1,7 +1,7 @@
 /** What is accepted from elsewhere. */
 
 import { CarportError } from '../errors.js';
-import type { PathInfo } from '../nix/narinfo.js';
+import type { PathInfo } from '../nix/path-info.js';
 import type { PublicKey, SecretKey } from './key.js';
 import { signatureKeyName, verifyPath } from './signature.js';
 

@@ -5,7 +5,7 @@ import { CarportError } from '../errors.js';
 import type { PathGraph } from '../nix/closure.js';
 import { parseDerivation } from '../nix/derivation/aterm.js';
 import { type Derivation, isDerivationPath } from '../nix/derivation/derivation.js';
-import type { PathInfo } from '../nix/narinfo.js';
+import type { PathInfo } from '../nix/path-info.js';
 import { type Closure, checkClosure, checkValid, type Pinned } from './closure.js';
 import type { Store } from './store.js';
 

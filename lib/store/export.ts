@@ -6,7 +6,7 @@ import { walkTree } from '../filesystem/walk.js';
 import { EXPORT_END, EXPORT_NEXT, encodeExportedInfo } from '../nix/export.js';
 import { formatHash, hashesEqual } from '../nix/hash.js';
 import { encodeNar } from '../nix/nar/encode.js';
-import { mergeSignatures, type PathInfo } from '../nix/narinfo.js';
+import { mergeSignatures, type PathInfo } from '../nix/path-info.js';
 import type { SecretKey } from '../signing/key.js';
 import { signPath } from '../signing/signature.js';
 import { createNarHasher } from '../workers/jobs/nar-hasher.js';

@@ -1,7 +1,7 @@
 /** Keeps paths that are read from being collected. */
 
 import { dirname } from 'node:path';
-import type { PathInfo } from '../nix/narinfo.js';
+import type { PathInfo } from '../nix/path-info.js';
 import { type LockOptions, withStoreUse } from './own/lock.js';
 import type { OwnStore } from './own/own-store.js';
 import type { Store } from './store.js';

@@ -4,7 +4,7 @@ import { CarportError } from '../errors.js';
 import { removeTree } from '../filesystem/temporary.js';
 import { findContentAddress } from '../nix/content-address.js';
 import { decodeExport, type ExportedPath } from '../nix/export.js';
-import { mergeSignatures, type PathInfo } from '../nix/narinfo.js';
+import { mergeSignatures, type PathInfo } from '../nix/path-info.js';
 import type { PublicKey } from '../signing/key.js';
 import { fingerprint, signersOf } from '../signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../signing/trust.js';

@@ -1,7 +1,7 @@
 /** The interface of a local store; reading only. */
 
 import type { PathGraph } from '../nix/closure.js';
-import type { PathInfo } from '../nix/narinfo.js';
+import type { PathInfo } from '../nix/path-info.js';
 
 /** A local store: where valid paths lie, and what is known of them. Nothing here writes. */
 export interface Store {

@@ -1,7 +1,7 @@
 /** Several stores as one. */
 
 import type { PathGraph } from '../nix/closure.js';
-import type { PathInfo } from '../nix/narinfo.js';
+import type { PathInfo } from '../nix/path-info.js';
 import type { Store } from './store.js';
 import { missingReferences } from './walk-references.js';
 

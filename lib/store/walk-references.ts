@@ -1,7 +1,7 @@
 /** Breadth first, one query a level; stores and caches use it. */
 
 import type { PathGraph } from '../nix/closure.js';
-import type { PathInfo } from '../nix/narinfo.js';
+import type { PathInfo } from '../nix/path-info.js';
 
 /** Looks up what is known of paths; those that are not there are left out. */
 export type QueryInfos<T extends PathInfo> = (paths: readonly string[]) => Promise<ReadonlyMap<string, T>>;

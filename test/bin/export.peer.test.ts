@@ -6,7 +6,7 @@ import { runCommandLine } from '#bin/program.js';
 import { encodeNix32 } from '#lib/nix/base32.js';
 import { EXPORT_END, EXPORT_NEXT, encodeExportedInfo } from '#lib/nix/export.js';
 import { hashBytes } from '#lib/nix/hash.js';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
 import { signPath } from '#lib/signing/signature.js';
 import { nodePath } from '../support/arbitraries.js';

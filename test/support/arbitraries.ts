@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { NIX32_ALPHABET } from '#lib/nix/base32.js';
 import { HASH_ALGORITHMS, type Hash, hashBytes } from '#lib/nix/hash.js';
-import type { NarInfo, PathInfo } from '#lib/nix/narinfo.js';
+import type { NarInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import type { Tree } from './nar.js';
 
 /** Text of the given characters. */

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { makeContentAddressedPath, renderContentAddress } from '#lib/nix/content-address.js';
 import { hashBytes } from '#lib/nix/hash.js';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { infoFile } from '#lib/store/own/layout.js';
 import { renderMetadata } from '#lib/store/own/metadata.js';

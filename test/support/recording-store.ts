@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { encodeNix32 } from '#lib/nix/base32.js';
 import { hashBytes } from '#lib/nix/hash.js';
-import { type PathInfo, renderNarInfo } from '#lib/nix/narinfo.js';
+import { renderNarInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
 import type { SecretKey } from '#lib/signing/key.js';

@@ -1,6 +1,6 @@
 import { chmod, copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { type SecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
 import { addToStore } from '#lib/store/own/add.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';

@@ -3,7 +3,7 @@
 import { CarportError } from '../../errors.js';
 import { createTemporaryNames } from '../../filesystem/temporary.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
-import type { PathInfo } from '../../nix/narinfo.js';
+import type { PathInfo } from '../../nix/path-info.js';
 import { type PublicKey, renderPublicKey } from '../../signing/key.js';
 import { NIX_COMMAND, NixFailure, PATHS_A_CALL, runNix } from './program.js';
 

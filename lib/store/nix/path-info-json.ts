@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { CarportError, formatError } from '../../errors.js';
 import { parseHash, renderHash } from '../../nix/hash.js';
-import type { PathInfo } from '../../nix/narinfo.js';
+import type { PathInfo } from '../../nix/path-info.js';
 import { parseStorePath } from '../../nix/store-path.js';
 
 /** `{"algorithm": "sha256", "format": …, "hash": …}` in some versions, text in the others. */

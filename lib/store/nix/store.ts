@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import type { PathGraph } from '../../nix/closure.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
-import type { PathInfo } from '../../nix/narinfo.js';
+import type { PathInfo } from '../../nix/path-info.js';
 import { DEFAULT_STORE_DIR, hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
 import type { Store } from '../store.js';
 import { pathInfosIn } from './path-info-json.js';

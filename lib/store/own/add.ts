@@ -5,7 +5,7 @@ import { CarportError } from '../../errors.js';
 import { removeTree } from '../../filesystem/temporary.js';
 import { makeContentAddressedPath, renderContentAddress } from '../../nix/content-address.js';
 import { hashesEqual } from '../../nix/hash.js';
-import type { PathInfo } from '../../nix/narinfo.js';
+import type { PathInfo } from '../../nix/path-info.js';
 import { hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
 import type { NarDigest, ScanResult } from '../../workers/jobs.js';
 import type { WorkerPool } from '../../workers/pool.js';

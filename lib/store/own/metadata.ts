@@ -3,7 +3,8 @@
 import { CarportError } from '../../errors.js';
 import { readSmallFile } from '../../filesystem/small-files.js';
 import { renderHash } from '../../nix/hash.js';
-import { type PathInfo, parseNarInfo, renderNarInfo } from '../../nix/narinfo.js';
+import { parseNarInfo, renderNarInfo } from '../../nix/narinfo.js';
+import type { PathInfo } from '../../nix/path-info.js';
 import { hashPartOf, parseStorePath } from '../../nix/store-path.js';
 import { infoFile, type StoreLayout } from './layout.js';
 

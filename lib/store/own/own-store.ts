@@ -9,7 +9,7 @@ import { moveFile, writeFileAtomic, writeThenMove } from '../../filesystem/small
 import { createTemporaryNames, removeLeftovers, removeTree } from '../../filesystem/temporary.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { hashesEqual } from '../../nix/hash.js';
-import type { PathInfo } from '../../nix/narinfo.js';
+import type { PathInfo } from '../../nix/path-info.js';
 import { baseNameOf, hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
 import type { NarDigest } from '../../workers/jobs.js';
 import type { Store } from '../store.js';

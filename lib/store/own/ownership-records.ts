@@ -6,7 +6,7 @@ import { isErrno } from '../../errors.js';
 import { namesIn } from '../../filesystem/exists.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
 import { createTemporaryNames } from '../../filesystem/temporary.js';
-import type { PathInfo } from '../../nix/narinfo.js';
+import type { PathInfo } from '../../nix/path-info.js';
 import { isHashPart } from '../../nix/store-path.js';
 import { infoFile, type StoreLayout } from './layout.js';
 import { isDamage, readMetadataFile } from './metadata.js';

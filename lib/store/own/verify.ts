@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { CarportError, isErrno } from '../../errors.js';
 import { namesIn } from '../../filesystem/exists.js';
 import { formatHash, hashesEqual } from '../../nix/hash.js';
-import type { PathInfo } from '../../nix/narinfo.js';
+import type { PathInfo } from '../../nix/path-info.js';
 import { hashPartOf, isHashPart, isStoreBaseName } from '../../nix/store-path.js';
 import type { WorkerPool } from '../../workers/pool.js';
 import type { Store } from '../store.js';

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createNixTarget } from '#cache/pull/nix-target.js';
 import type { PathReceiver, PullTarget } from '#cache/pull/target.js';
 import { topologicalOrder } from '#lib/nix/closure.js';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { openNixStore } from '#lib/store/nix/store.js';
 import type { Store } from '#lib/store/store.js';
 import { createNixStore, describeWithNix, type NixStore } from '../../support/nix.js';

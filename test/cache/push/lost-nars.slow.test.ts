@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { planPush } from '#cache/push/plan.js';
 import { CarportError } from '#lib/errors.js';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { fakeGraph, recordingStore } from '../../support/recording-store.js';

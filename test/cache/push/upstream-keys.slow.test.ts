@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { planPush } from '#cache/push/plan.js';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { fakeGraph, recordingStore } from '../../support/recording-store.js';
 import { sampleKey } from '../../support/samples.js';
 

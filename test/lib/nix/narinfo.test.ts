@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatHash, hashBytes, renderHash } from '#lib/nix/hash.js';
-import { mergeSignatures, type NarInfo, parseNarInfo, renderNarInfo } from '#lib/nix/narinfo.js';
+import { type NarInfo, parseNarInfo, renderNarInfo } from '#lib/nix/narinfo.js';
+import { mergeSignatures } from '#lib/nix/path-info.js';
 import * as arbitrary from '../../support/arbitraries.js';
 import { expectFormatError } from '../../support/errors.js';
 

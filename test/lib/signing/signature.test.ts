@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import nacl from 'tweetnacl';
 import { describe, expect, it } from 'vitest';
 import { hashBytes, parseHash, renderHash } from '#lib/nix/hash.js';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { type PublicKey, parsePublicKey, renderPublicKey, secretKeyFromSeed } from '#lib/signing/key.js';
 import { fingerprint, signatureKeyName, signPath, verifyPath } from '#lib/signing/signature.js';
 import * as arbitrary from '../../support/arbitraries.js';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { printDerivation } from '#lib/nix/derivation/aterm.js';
 import type { Derivation, DerivationOutput } from '#lib/nix/derivation/derivation.js';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { buildClosure } from '#lib/store/build-closure.js';
 import { noClosure, runtimeClosure } from '#lib/store/closure.js';
 import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';

@@ -5,7 +5,7 @@ import { encodeNix32 } from '#lib/nix/base32.js';
 import { makeContentAddressedPath, renderContentAddress } from '#lib/nix/content-address.js';
 import { EXPORT_END, EXPORT_NEXT, encodeExportedInfo } from '#lib/nix/export.js';
 import { type Hash, hashBytes } from '#lib/nix/hash.js';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { type SecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
 import { signPath } from '#lib/signing/signature.js';
 import { importPaths } from '#lib/store/import.js';

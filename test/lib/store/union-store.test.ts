@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
 import { uniteStores } from '#lib/store/union-store.js';

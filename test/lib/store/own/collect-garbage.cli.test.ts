@@ -12,7 +12,7 @@ import {
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createTemporaryNames } from '#lib/filesystem/temporary.js';
-import type { PathInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
 import { baseNameOf } from '#lib/nix/store-path.js';
 import { addToStore } from '#lib/store/own/add.js';
 import { collectGarbage, findGarbage } from '#lib/store/own/collect-garbage.js';

@@ -1,0 +1,17 @@
+/** Notices: what people are to know of work that goes on all the same. */
+
+/** What a notice is about. Whoever chooses among notices looks here, and never into a message. */
+export interface NoticeSubject {
+  /** Of an object in a store. */
+  readonly key?: string;
+  /** Of a release. */
+  readonly version?: string;
+  /** A store path. */
+  readonly path?: string;
+}
+
+/** One thing that people are to know: a sentence without its full stop, and what it is about. */
+export interface Notice {
+  readonly about?: NoticeSubject;
+  readonly message: string;
+}
