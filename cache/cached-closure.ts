@@ -1,6 +1,6 @@
 /** The closure as a cache tells it, for looking. */
 
-import pLimit from 'p-limit';
+import { createLimit } from '../lib/concurrency.js';
 import { CarportError } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
@@ -15,7 +15,7 @@ export async function cacheClosure(
   objects: ObjectStore,
   hashParts: readonly string[],
 ): Promise<{ readonly graph: ReadonlyMap<string, NarInfo>; readonly roots: readonly string[] }> {
-  const limit = pLimit(QUERIES_AT_ONCE);
+  const limit = createLimit(QUERIES_AT_ONCE);
   const read = (hashPart: string) => limit(() => readNarInfo(objects, hashPart));
   const rootInfos = await Promise.all(
     hashParts.map(async (hashPart) => (await read(hashPart)) ?? notThere(objects, hashPart)),

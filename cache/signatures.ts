@@ -1,6 +1,6 @@
 /** Signatures that are added to what a cache has. */
 
-import pLimit from 'p-limit';
+import { createLimit, inDependencyOrder, mapAtMost } from '../lib/concurrency.js';
 import { CarportError } from '../lib/errors.js';
 import { topologicalOrder } from '../lib/nix/closure.js';
 import { hashesEqual } from '../lib/nix/hash.js';
@@ -79,16 +79,15 @@ export async function signClosures(
   for (const info of graph.values()) requireTrusted(info, trust, `\`${objects.url}\``);
   // A key vouches for what can be pulled.
   const listed = await listNarsIfCheaper(objects, graph.size);
-  await pLimit(AT_ONCE).map([...graph.values()], (info) => requireNar(objects, info, listed));
+  await mapAtMost(AT_ONCE, graph.values(), (info) => requireNar(objects, info, listed));
   const order = topologicalOrder(graph).map(({ path }) => graph.get(path)!);
-  const unsigned = order.filter((info) => !hasAllSignatures(info, keys));
-  const limit = pLimit(AT_ONCE);
-  const signed = new Map<string, Promise<void>>();
-  const sign = async (info: NarInfo): Promise<void> => {
-    await Promise.all(info.references.filter((to) => to !== info.path).map((to) => signed.get(to)));
-    await limit(() => addSignatures(objects, info, keys));
-  };
-  for (const info of unsigned) signed.set(info.path, sign(info));
-  await Promise.all(signed.values());
-  return [...signed.keys()];
+  const unsigned = order.filter((info) => !hasAllSignatures(info, keys)).map(({ path }) => path);
+  const limit = createLimit(AT_ONCE);
+  await inDependencyOrder(
+    unsigned,
+    (path) => graph.get(path)!.references,
+    { prepare: async (path) => graph.get(path)!, publish: (_, info) => addSignatures(objects, info, keys) },
+    { publish: () => limit },
+  );
+  return unsigned;
 }

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import pLimit from 'p-limit';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError, isErrno } from '../../lib/errors.js';
 import { parseDerivation, printDerivation } from '../../lib/nix/derivation/aterm.js';
 import { type Derivation, derivationName } from '../../lib/nix/derivation/derivation.js';
@@ -51,8 +51,7 @@ export function configure(command: Command, context: Context): void {
 }
 
 async function show(files: readonly string[], options: DerivationCommandOptions, context: Context): Promise<void> {
-  const limit = pLimit(FILES_AT_ONCE);
-  const read = await Promise.all(files.map((file) => limit(() => readDerivationFile(file))));
+  const read = await mapAtMost(FILES_AT_ONCE, files, (file) => readDerivationFile(file));
   const mismatches = read.flatMap(pathMismatch);
   if (options.aterm) {
     await writeBytes(context, read.map(({ derivation }) => printDerivation(derivation)).join(''));

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { buffer } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import pLimit from 'p-limit';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
@@ -37,8 +37,7 @@ async function show(
   options: CommonOptions & { trustedKey?: readonly string[] },
   context: Context,
 ): Promise<void> {
-  const limit = pLimit(FILES_AT_ONCE);
-  const infos = await Promise.all(files.map((file) => limit(() => readNarInfoFile(file, context))));
+  const infos = await mapAtMost(FILES_AT_ONCE, files, (file) => readNarInfoFile(file, context));
   if (options.json) await writeJson(context.stdout, { narinfos: infos.map(toJson) });
   else {
     const text = infos.map(renderNarInfo).join('\n');

@@ -1,6 +1,6 @@
 /** Whether the paths of pins can be pulled, and by whom. */
 
-import pLimit from 'p-limit';
+import { createLimit, mapAtMost } from '../../lib/concurrency.js';
 import { CarportError, type ErrorCode, insteadOf } from '../../lib/errors.js';
 import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
@@ -32,7 +32,7 @@ const AT_ONCE = 64;
  */
 export function createPathsJudge(caches: readonly ObjectStore[], trust: TrustPolicy) {
   const sources = { caches, trust, emit: () => undefined };
-  const limit = pLimit(AT_ONCE);
+  const limit = createLimit(AT_ONCE);
   const judge = async (path: string): Promise<PathsRefusal | undefined> => {
     try {
       const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
@@ -59,12 +59,12 @@ export async function notSignedBy(
   values: readonly PinValue[],
   keys: readonly SecretKey[],
 ): Promise<readonly PinValue[]> {
-  const limit = pLimit(AT_ONCE);
   const isSigned = async (path: string) => {
-    const info = await limit(() => readNarInfo(objects, hashPartOf(path)).catch(insteadOf('E_INTEGRITY', undefined)));
+    const info = await readNarInfo(objects, hashPartOf(path)).catch(insteadOf('E_INTEGRITY', undefined));
     return info?.path === path && hasAllSignatures(info, keys);
   };
   const paths = [...new Set(values.flatMap(({ storePaths }) => storePaths))];
-  const signed = new Set((await Promise.all(paths.map(async (path) => ((await isSigned(path)) ? [path] : [])))).flat());
+  const verdicts = await mapAtMost(AT_ONCE, paths, isSigned);
+  const signed = new Set(paths.filter((_, index) => verdicts[index]));
   return values.filter(({ storePaths }) => !storePaths.every((path) => signed.has(path)));
 }

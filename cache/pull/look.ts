@@ -1,6 +1,6 @@
 /** Whether it is there, without fetching it. */
 
-import pLimit from 'p-limit';
+import { mapAtMost } from '../../lib/concurrency.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { listNarsIfCheaper } from '../existing-objects.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
@@ -12,7 +12,6 @@ const QUERIES_AT_ONCE = 64;
 
 /** Looks whether the NARs of a plan are there, and throws what the pull would, also when another cache has them. */
 export async function lookForNars({ fetch }: PullPlan, sources: Sources): Promise<void> {
-  const limit = pLimit(QUERIES_AT_ONCE);
   const listings = new Map<ObjectStore, Promise<NarSizes | undefined>>();
   const listingOf = (objects: ObjectStore) => {
     const nars = fetch.filter((planned) => planned.objects === objects).length;
@@ -20,12 +19,9 @@ export async function lookForNars({ fetch }: PullPlan, sources: Sources): Promis
     listings.set(objects, listing);
     return listing;
   };
-  const looks = fetch.map((planned) =>
-    limit(() =>
-      fromFirstThatCan(planned, sources, async ({ info, objects }) =>
-        requireNar(objects, info, await listingOf(objects)),
-      ),
+  await mapAtMost(QUERIES_AT_ONCE, fetch, (planned) =>
+    fromFirstThatCan(planned, sources, async ({ info, objects }) =>
+      requireNar(objects, info, await listingOf(objects)),
     ),
   );
-  await Promise.all(looks);
 }

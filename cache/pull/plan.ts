@@ -1,6 +1,6 @@
 /** What to fetch from where, and whether to trust it. */
 
-import pLimit from 'p-limit';
+import { createLimit } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import type { Emit } from '../../lib/events.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
@@ -69,7 +69,7 @@ export async function planPull(
   trust: TrustPolicy,
   emit: Emit,
 ): Promise<PullPlan> {
-  const limit = pLimit(QUERIES_AT_ONCE);
+  const limit = createLimit(QUERIES_AT_ONCE);
   const find = (hashPart: string, path?: string) =>
     limit(() => findPath(caches, { hashPart, path, storeDir: store.storeDir }, trust, emit));
   const found = new Map<string, FoundPath>();

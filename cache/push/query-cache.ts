@@ -1,6 +1,6 @@
 /** In which order the cache is asked, and what is not asked for. */
 
-import pLimit from 'p-limit';
+import { createLimit, mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, reachableFrom } from '../../lib/nix/closure.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -38,12 +38,11 @@ async function askForEach(
   listed: ReadonlySet<string> | undefined,
   checkNar: boolean,
 ): Promise<PathStatuses> {
-  const limit = pLimit(QUERIES_AT_ONCE);
   const ask = async (info: PathInfo): Promise<PathStatus> => {
     if (listed && !listed.has(hashPartOf(info.path))) return { info, state: 'absent' };
-    return limit(() => queryPath(objects, info, keys, checkNar));
+    return queryPath(objects, info, keys, checkNar);
   };
-  return new Map(await Promise.all(infos.map(async (info) => [info.path, await ask(info)] as const)));
+  return new Map(await mapAtMost(QUERIES_AT_ONCE, infos, async (info) => [info.path, await ask(info)] as const));
 }
 
 /**
@@ -68,7 +67,7 @@ export async function queryFromRoots(question: CacheQuery): Promise<PathStatuses
 
 /** What is known so far, and how more is asked for. */
 function createWalk({ objects, wanted, graph, keys }: CacheQuery) {
-  const limit = pLimit(QUERIES_AT_ONCE);
+  const limit = createLimit(QUERIES_AT_ONCE);
   const answers = new Map<string, PathStatus>();
   const seen = new Set<string>();
   let listed: ReadonlySet<string> | undefined;
@@ -135,18 +134,17 @@ async function lostPaths(
   { objects, wanted, keys }: CacheQuery,
   roots: readonly PathStatus[],
 ): Promise<readonly PathStatus[]> {
-  const limit = pLimit(QUERIES_AT_ONCE);
   if (objects.localPath !== undefined) {
     // Of a larger one they are looked for where narinfos are read anyway.
     if (wanted.size > FEW) return [];
-    const look = (info: PathInfo) => limit(async () => withNar(objects, await queryPath(objects, info, keys, false)));
-    const looked = await Promise.all([...wanted.values()].map(look));
+    const look = async (info: PathInfo) => withNar(objects, await queryPath(objects, info, keys, false));
+    const looked = await mapAtMost(QUERIES_AT_ONCE, wanted.values(), look);
     return looked.filter(({ state }) => state === 'absent');
   }
   const there = roots.filter(({ there }) => there !== undefined);
   const sizes = there.length >= MANY_ROOTS ? await listNarsIfCheaper(objects, MOST_NARS) : undefined;
   const some = sizes ? there : there.slice(0, MOST_NARS);
-  const looked = await Promise.all(some.map((answer) => limit(() => withNar(objects, answer, sizes))));
+  const looked = await mapAtMost(QUERIES_AT_ONCE, some, (answer) => withNar(objects, answer, sizes));
   return looked.filter(({ lacksNar }) => lacksNar);
 }
 

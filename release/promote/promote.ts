@@ -1,6 +1,6 @@
 /** Makes a release of another, hidden until it is whole. */
 
-import pLimit from 'p-limit';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError, type ErrorCode } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
@@ -163,7 +163,7 @@ async function makeRelease(
   await refuseChange(store, request);
   await removePruningMarks(store, [version]);
   const files = filesOf(version, candidate.fragments);
-  const states = await copyAll(files, (file) => copyFile(store, request, file, made));
+  const states = await mapAtMost(AT_ONCE, files, (file) => copyFile(store, request, file, made));
   await writeFragments(store, request, trusted(there.fragments), made);
   await requireMark(store, request);
   const whole = await readSources(store, policy, version);
@@ -173,27 +173,6 @@ async function makeRelease(
   if (fault !== undefined) throw notWhole(version, fault);
   await removePromotionMark(store, version);
   return files.map((file, index) => ({ ...file, state: states[index]! }));
-}
-
-/** Some at a time. When one fails no other is begun, and those that were are waited for. */
-async function copyAll<T>(
-  files: readonly ReleaseFile[],
-  copy: (file: ReleaseFile) => Promise<T>,
-): Promise<readonly T[]> {
-  const limit = pLimit(AT_ONCE);
-  let failure: { readonly error: unknown } | undefined;
-  const states: T[] = [];
-  const copyOne = async (file: ReleaseFile, index: number) => {
-    if (failure) return;
-    try {
-      states[index] = await copy(file);
-    } catch (error) {
-      failure ??= { error };
-    }
-  };
-  await limit.map(files, copyOne);
-  if (failure) throw failure.error;
-  return states;
 }
 
 /** Whether there was nothing of the promotion before this run. */
@@ -223,7 +202,7 @@ async function takeBack(store: WritableStore, request: PromotionRequest, made: M
   const copies = filesOf(version, candidate.fragments).filter(
     ({ key }) => !kept.has(key) && (!fresh || made.files.has(key)),
   );
-  const right = await pLimit(AT_ONCE).map(copies, (file) => hasBytes(store, file.key, file));
+  const right = await mapAtMost(AT_ONCE, copies, (file) => hasBytes(store, file.key, file));
   await store.remove(copies.filter((_, index) => right[index]).map(({ key }) => key));
   const mark = await readPromotionMark(store, version, policy);
   if (mark.state === 'trusted' && mark.value.from === candidate.version) await removePromotionMark(store, version);
@@ -309,7 +288,7 @@ async function otherBytes(
 ): Promise<readonly string[]> {
   const there = new Set(sources.files.map(({ key }) => key));
   const files = filesOf(version, candidate.fragments).filter(({ key }) => there.has(key));
-  const right = await pLimit(AT_ONCE).map(files, (file) => hasBytes(store, file.key, file));
+  const right = await mapAtMost(AT_ONCE, files, (file) => hasBytes(store, file.key, file));
   return files.filter((_, index) => !right[index]).map(({ key }) => key);
 }
 

@@ -1,7 +1,7 @@
 /** Store paths that pins stand for. */
 
-import pLimit from 'p-limit';
 import { listPinNames, readPin } from '../../cache/pins/pins.js';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 
@@ -13,9 +13,8 @@ const AT_ONCE = 16;
  * signed is not asked. Throws `E_INTEGRITY` for one that cannot be read.
  */
 export async function readPinnedPaths(objects: ObjectStore): Promise<ReadonlyMap<string, string>> {
-  const limit = pLimit(AT_ONCE);
   const names = await listPinNames(objects);
-  const pins = await Promise.all(names.map((name) => limit(() => readPin(objects, name).catch(refuseDamage))));
+  const pins = await mapAtMost(AT_ONCE, names, (name) => readPin(objects, name).catch(refuseDamage));
   const paths = new Map<string, string>();
   for (const [index, name] of names.entries()) {
     const pin = pins[index];

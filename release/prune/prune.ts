@@ -1,6 +1,6 @@
 /** Hides them, deletes them, brings them back. */
 
-import pLimit from 'p-limit';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import { listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
@@ -206,7 +206,7 @@ async function those(
   releases: readonly PrunedRelease[],
   isSo: (release: PrunedRelease) => Promise<boolean>,
 ): Promise<readonly PrunedRelease[]> {
-  const results = await pLimit(AT_ONCE).map(releases, isSo);
+  const results = await mapAtMost(AT_ONCE, releases, isSo);
   return releases.filter((_, index) => results[index]);
 }
 
@@ -241,7 +241,7 @@ async function isMarked({ objects, policy }: Work, mark: Pruning): Promise<boole
 }
 
 async function mark({ objects, keys }: Work, marks: readonly Pruning[]): Promise<void> {
-  await pLimit(AT_ONCE).map(marks, (each) => writePruningMark(objects, each, keys));
+  await mapAtMost(AT_ONCE, marks, (each) => writePruningMark(objects, each, keys));
 }
 
 function removeMarks({ objects }: Work, releases: readonly PrunedRelease[]): Promise<void> {

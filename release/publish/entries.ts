@@ -1,7 +1,7 @@
 /** Its files and copies: writes those that differ, and takes away what is out of date. */
 
 import { createHash } from 'node:crypto';
-import pLimit from 'p-limit';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import { type ListedObject, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { KnownFile } from '../sources/ledger.js';
@@ -194,7 +194,7 @@ export async function lookAgain(
 ): Promise<readonly (readonly [key: string, file: KnownFile])[]> {
   if (files.length === 0) return [];
   const there = await listPublished(objects);
-  const found = await pLimit(AT_ONCE).map(files, async ({ key, fingerprint, content }) => {
+  const found = await mapAtMost(AT_ONCE, files, async ({ key, fingerprint, content }) => {
     const listed = there.get(key);
     const isThere = listed && (await hasContent(objects, listed, Buffer.from(content)));
     return isThere ? [[key, { fingerprint, versionTag: versionTagOf(listed) }] as const] : [];

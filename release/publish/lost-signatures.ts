@@ -1,6 +1,6 @@
 /** What would be lost if somebody went on who does not know the keys that signed it. */
 
-import pLimit from 'p-limit';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { PublicKey, SecretKey } from '../../lib/signing/key.js';
@@ -76,7 +76,7 @@ async function findLostSignatures(
     signing.length === 0
       ? ({ kind: 'not-signing', why: 'nothing is signed any more' } as const)
       : ({ kind: 'stranger', why: 'no trusted key has made it' } as const);
-  const found = await pLimit(AT_ONCE).map(signatures, async ({ key }): Promise<readonly Doubt[]> => {
+  const found = await mapAtMost(AT_ONCE, signatures, async ({ key }): Promise<readonly Doubt[]> => {
     const id = await readKeyId(objects, key);
     if (id === undefined) return [];
     const what = `signed by ${names.has(id) ? `\`${names.get(id)}\`` : `the minisign key ${id}`}`;

@@ -1,8 +1,8 @@
 /** What a bucket says of releases: files, documents, and which of these are believed. */
 
 import { createHash } from 'node:crypto';
-import pLimit from 'p-limit';
 import type * as v from 'valibot';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { type ListedObject, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { renderPublicKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
@@ -289,10 +289,7 @@ function documentReader<Entries extends v.ObjectEntries>(
     return { key, versionTag, found: { key, value, trusted: true }, ...(signer !== undefined && { signer }) };
   };
   return async (listed: readonly ListedDocument[], known: Known = new Map()): Promise<readonly Document[]> => {
-    const limit = pLimit(AT_ONCE);
-    const judged = await Promise.all(
-      listed.map((each) => recall(each, known.get(each.key)) ?? limit(() => judge(each))),
-    );
+    const judged = await mapAtMost(AT_ONCE, listed, async (each) => recall(each, known.get(each.key)) ?? judge(each));
     const documents = judged.filter((each) => each !== undefined);
     read = new Map(documents.map((each) => [each.key, each]));
     return documents;

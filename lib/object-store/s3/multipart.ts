@@ -9,7 +9,7 @@ import {
   type S3Client,
   type StorageClass,
 } from '@aws-sdk/client-s3';
-import pLimit from 'p-limit';
+import { mapAtMost } from '../../concurrency.js';
 import { CarportError } from '../../errors.js';
 import { md5OfRange, restartableRange } from '../../http/body.js';
 import type { ObjectMetadata } from '../object-store.js';
@@ -198,10 +198,7 @@ async function listParts(
 
 async function sendParts(bucket: Bucket, { kept, parts }: BegunUpload, file: Upload['file']): Promise<void> {
   const { key, uploadId, partSize, size } = kept.record;
-  const limit = pLimit(PARTS_AT_ONCE);
-  const failure = new AbortController();
   const sendPart = async (number: number) => {
-    failure.signal.throwIfAborted();
     const start = (number - 1) * partSize;
     const length = Math.min(partSize, size - start);
     const md5 = await md5OfRange(file.path, start, length);
@@ -217,11 +214,7 @@ async function sendParts(bucket: Bucket, { kept, parts }: BegunUpload, file: Upl
     return { PartNumber: number, ETag: etag ?? ETag };
   };
   const numbers = Array.from({ length: Math.max(1, Math.ceil(size / partSize)) }, (_, index) => index + 1);
-  const sending = numbers.map((number) => limit(() => sendPart(number)));
-  for (const part of sending) part.catch((error) => failure.abort(error));
-  await Promise.allSettled(sending);
-  failure.signal.throwIfAborted();
-  const MultipartUpload = { Parts: await Promise.all(sending) };
+  const MultipartUpload = { Parts: [...(await mapAtMost(PARTS_AT_ONCE, numbers, sendPart))] };
   await bucket.run(`upload of ${key}`, (client, Bucket) =>
     client.send(new CompleteMultipartUploadCommand({ Bucket, Key: key, UploadId: uploadId, MultipartUpload })),
   );

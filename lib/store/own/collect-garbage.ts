@@ -2,8 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import pLimit from 'p-limit';
-import { allDone } from '../../concurrency.js';
+import { allDone, mapAtMost } from '../../concurrency.js';
 import { CarportError, isErrno } from '../../errors.js';
 import { isThere } from '../../filesystem/exists.js';
 import { moveFile } from '../../filesystem/small-files.js';
@@ -70,8 +69,7 @@ export async function collectGarbage(store: OwnStore, options: LockOptions = {})
     },
     options,
   );
-  const limit = pLimit(REMOVALS_AT_ONCE);
-  await allDone(doomed.map((tree) => limit(() => removeTree(tree))));
+  await mapAtMost(REMOVALS_AT_ONCE, doomed, removeTree);
   for (const directory of [layout.realStoreDir, layout.infoDir, layout.rootsDir, layout.pinsDir, layout.activeDir]) {
     await removeLeftovers(directory);
   }

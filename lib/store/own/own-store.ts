@@ -1,7 +1,7 @@
 /** Carport's own store, and its writer. */
 
 import { readdir, rm } from 'node:fs/promises';
-import pLimit from 'p-limit';
+import { createLimit } from '../../concurrency.js';
 import { CarportError, isErrno } from '../../errors.js';
 import { isThere, namesIn } from '../../filesystem/exists.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
@@ -45,7 +45,7 @@ const METADATA_ENDING = '.narinfo';
 
 export function openOwnStore(root: string): OwnStore {
   const layout = storeLayout(root);
-  const limit = pLimit(READS_AT_ONCE);
+  const limit = createLimit(READS_AT_ONCE);
   const read = (hashPart: string) => limit(() => readMetadata(layout, hashPart));
   const queryInfos = async (paths: readonly string[]): Promise<Registrations> => {
     const infos = await Promise.all(paths.map((path) => read(hashPartOf(path))));
