@@ -1,10 +1,11 @@
 /** The command `pull`: from options to a pull, and what is printed of it. */
 
 import type { PinPolicy } from '../../cache/pins/check.js';
+import type { FetchOptions } from '../../cache/pull/fetch.js';
 import { lookForNars } from '../../cache/pull/look.js';
 import { createNixTarget } from '../../cache/pull/nix-target.js';
 import { orderCaches, type PullPlan, planPull } from '../../cache/pull/plan.js';
-import { type PullOptions, type PullTotals, pull } from '../../cache/pull/pull.js';
+import { fetchAndRegister, type PullTotals } from '../../cache/pull/register.js';
 import { createOwnTarget, type PullTarget } from '../../cache/pull/target.js';
 import { CarportError } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
@@ -122,14 +123,14 @@ async function pullFrom(
 async function fetchAll(
   plan: PullPlan,
   target: PullTarget,
-  from: Pick<PullOptions, 'caches' | 'trust' | 'emit'>,
+  from: Pick<FetchOptions, 'caches' | 'trust' | 'emit'>,
   settings: Settings,
 ): Promise<PullTotals> {
   const stop = new AbortController();
   return withPool(settings.jobs, (pool) =>
     interruptible(
       () => stop.abort(),
-      () => target.receive(pool, stop.signal, (receiver) => pull(plan, { ...from, receiver, pool })),
+      () => target.receive(pool, stop.signal, (receiver) => fetchAndRegister(plan, { ...from, receiver, pool })),
     ),
   );
 }

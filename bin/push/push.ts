@@ -3,7 +3,7 @@
 import { parseCacheUrl } from '../../cache/cache-url.js';
 import { type PushPlan, planPush } from '../../cache/push/plan.js';
 import { beginPush, checkCache, finishPush } from '../../cache/push/prepare.js';
-import { push } from '../../cache/push/push.js';
+import { publishPlan } from '../../cache/push/publish.js';
 import {
   COMPRESSION_LEVELS,
   isWritableCompression,
@@ -121,7 +121,9 @@ async function pushTo(
   }
   for (const message of damageWarnings(plan, options)) emit({ type: 'warning', message });
   if (options.dryRun) return printPaths(uploadPaths, options, context);
-  const { fileSize } = await withPool(settings.jobs, (pool) => push(plan, { ...packing, objects, pool, keys, emit }));
+  const { fileSize } = await withPool(settings.jobs, (pool) =>
+    publishPlan(plan, { ...packing, objects, pool, keys, emit }),
+  );
   await finishPush(objects, store.storeDir, plan);
   await setPins(objects, pinning, pinned, emit);
   const storePaths = plan.order.map(({ path }) => path);

@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { narInfoKey, readNarInfo, writeNarInfo } from '#cache/binary-cache.js';
 import { planPush } from '#cache/push/plan.js';
-import { push } from '#cache/push/push.js';
+import { publishPlan } from '#cache/push/publish.js';
 import { addSignatures, signClosures } from '#cache/signatures.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
@@ -113,7 +113,7 @@ describe('a signature that is added to a narinfo', () => {
     const store = openOwnStore(sample().samples.root);
     const packing = { store, pool, compression: 'zstd', level: 3, listing: true, emit: () => undefined } as const;
     try {
-      await expect(push(plan, { objects, keys, ...packing })).rejects.toMatchObject({
+      await expect(publishPlan(plan, { objects, keys, ...packing })).rejects.toMatchObject({
         code: 'E_NOT_FOUND',
         hint: 'somebody has removed it: run it again',
       });

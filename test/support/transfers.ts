@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listHashParts, narKey, readNarInfo } from '#cache/binary-cache.js';
 import { orderCaches, planPull } from '#cache/pull/plan.js';
-import { pull } from '#cache/pull/pull.js';
+import { fetchAndRegister } from '#cache/pull/register.js';
 import { createOwnTarget } from '#cache/pull/target.js';
 import { planPush } from '#cache/push/plan.js';
 import { beginPush, checkCache, finishPush } from '#cache/push/prepare.js';
-import { push } from '#cache/push/push.js';
+import { publishPlan } from '#cache/push/publish.js';
 import { COMPRESSION_LEVELS, type WritableCompression } from '#lib/compression/compressor.js';
 import type { WorkEvent } from '#lib/events.js';
 import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
@@ -55,7 +55,7 @@ export function createTransfers() {
       const level = COMPRESSION_LEVELS[compression].default;
       const emit = (event: WorkEvent) => void events.push(event);
       await beginPush(objects, store.storeDir, plan);
-      await push(plan, { objects, store, pool, keys, compression, level, listing: true, emit });
+      await publishPlan(plan, { objects, store, pool, keys, compression, level, listing: true, emit });
       await finishPush(objects, store.storeDir, plan);
       return { plan, events };
     },
@@ -74,7 +74,7 @@ export function createTransfers() {
       );
       const { signal } = new AbortController();
       await createOwnTarget(store).receive(pool, signal, (receiver) =>
-        pull(plan, { caches: ordered, receiver, pool, trust, emit }),
+        fetchAndRegister(plan, { caches: ordered, receiver, pool, trust, emit }),
       );
       return { plan, events };
     },

@@ -1,0 +1,95 @@
+/** Fetches one path: from the first cache that has it whole, again when it was damaged on the way. */
+
+import { NarRefusal } from '../../lib/compression/nar-refusal.js';
+import { CarportError } from '../../lib/errors.js';
+import { removeTree } from '../../lib/filesystem/temporary.js';
+import { isContentAddressOf } from '../../lib/nix/content-address.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+import { expectedNar, narKey } from '../binary-cache.js';
+import { fromFirstThatCan, type Sources } from '../fallback.js';
+import type { FoundPath } from '../find-path.js';
+import { missingNar } from '../nars.js';
+import { refusedNar } from '../refused-nar.js';
+import { narSource } from './nar-source.js';
+import type { PathReceiver } from './target.js';
+
+/** Where paths are fetched from, and who takes them. */
+export interface FetchOptions extends Sources {
+  readonly receiver: PathReceiver;
+  readonly pool: WorkerPool;
+}
+
+/** A path whose NAR was what was signed. */
+export interface Fetched {
+  readonly info: PathInfo;
+  /** Where the tree or NAR is; `undefined` when it is at its place already. */
+  readonly temporary?: string;
+  readonly fileSize: number;
+}
+
+/** Fetches from the first cache that has the path whole; one that fails is passed over with a warning. */
+export async function fetchPath(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
+  const { receiver, emit } = options;
+  emit({ type: 'path-started', path: planned.info.path, narSize: planned.info.narSize });
+  if (await receiver.hasLeft(planned.info)) return { info: registrationOf(planned.info), fileSize: 0 };
+  return fromFirstThatCan(planned, options, (from) => fetchFrom(from, options));
+}
+
+/** Times that a NAR is fetched whose bytes are wrong: what was damaged on the way is whole at another try. */
+const FETCHES = 3;
+/** A file of this machine mostly stays as it is: the second read is there to be sure. */
+const LOCAL_FETCHES = 2;
+
+/** Fetches from one cache, some times more while the bytes are wrong. */
+async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
+  const { info, objects } = planned;
+  const fetches = objects.localPath === undefined ? FETCHES : LOCAL_FETCHES;
+  const refusals: NarRefusal[] = [];
+  for (let fetch = 1; ; fetch++) {
+    try {
+      return await fetchOnce(planned, options);
+    } catch (cause) {
+      if (!(cause instanceof CarportError)) throw cause;
+      if (cause.code === 'E_NOT_FOUND') throw missingNar(objects, info);
+      if (cause instanceof NarRefusal) {
+        refusals.push(cause);
+        const isSure = cause.found === 'as told' || cause.code === 'E_UNSUPPORTED';
+        if (isSure || fetch === fetches) throw refusedNar(info, objects, refusals);
+      } else if (cause.code !== 'E_INTEGRITY' || fetch === fetches) {
+        // It says itself what failed on the way.
+        throw cause;
+      }
+    }
+  }
+}
+
+/** Has a worker make of the NAR what the receiver takes, and check it; nothing is left of one that fails. */
+async function fetchOnce({ info, objects }: FoundPath, options: FetchOptions): Promise<Fetched> {
+  const { pool, receiver, emit } = options;
+  const temporary = receiver.temporaryName();
+  const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
+  const job = { type: receiver.job, destination: temporary, promise: expectedNar(info) } as const;
+  const weight = info.narSize;
+  try {
+    const file = objects.localPath?.(narKey(info));
+    const { fileSize } =
+      file === undefined
+        ? await pool.run(job, { source: await narSource(info, objects), onProgress, weight })
+        : await pool.run({ ...job, file }, { onProgress, weight });
+    return { info: registrationOf(info), temporary, fileSize };
+  } catch (error) {
+    await removeTree(temporary);
+    throw error;
+  }
+}
+
+/** What is registered of a path: what was signed, and of the rest only what could be checked. */
+function registrationOf({ path, narHash, narSize, references, deriver, signatures, ca }: NarInfo): PathInfo {
+  return {
+    ...{ path, narHash, narSize, references, signatures },
+    ...(deriver && { deriver }),
+    ...(ca && isContentAddressOf(ca, path, references) && { ca }),
+  };
+}

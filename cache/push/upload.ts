@@ -1,0 +1,106 @@
+/** Packs a path and sends its NAR: its narinfo is made here, and is not visible yet. */
+
+import { rm } from 'node:fs/promises';
+import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compression/compressor.js';
+import { CarportError } from '../../lib/errors.js';
+import type { Emit } from '../../lib/events.js';
+import { formatHash, hashesEqual } from '../../lib/nix/hash.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import type { Store } from '../../lib/store/store.js';
+import type { PackResult } from '../../lib/workers/jobs.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+import { writeListing, writeNar } from '../binary-cache.js';
+import type { NarSizes } from '../nars.js';
+import { withSignatures } from '../signatures.js';
+
+/** How paths become NARs of a cache. */
+export interface Packing {
+  readonly compression: WritableCompression;
+  readonly level: number;
+  /** Whether a `.ls` listing is written beside each narinfo. */
+  readonly listing: boolean;
+}
+
+/** What it takes to pack, sign and send paths. */
+export interface UploadOptions extends Packing {
+  readonly objects: ObjectStore;
+  /** Where the paths are. */
+  readonly store: Store;
+  readonly pool: WorkerPool;
+  readonly keys: readonly SecretKey[];
+  readonly emit: Emit;
+}
+
+/** Packs a path and stores its NAR and listing; gives the signed narinfo, which is not written yet. `nars`: what a listing told. */
+export async function uploadNar(info: PathInfo, nars: NarSizes | undefined, options: UploadOptions): Promise<NarInfo> {
+  const { objects, store, pool, keys, compression, level, listing, emit } = options;
+  const spoolPath = await objects.spoolName();
+  emit({ type: 'path-started', path: info.path, narSize: info.narSize });
+  // Until it is known: a job that fails may have left its file.
+  let spooled = true;
+  try {
+    const packed = await pool.run(
+      { type: 'pack', path: store.realPath(info), compression, level, listing, spoolPath },
+      { onProgress: (bytes) => emit({ type: 'progress', bytes }), weight: info.narSize },
+    );
+    checkPacked(info, packed);
+    spooled = packed.bytes === undefined;
+    const url = `nar/${formatHash(packed.fileHash, 'nix32')}.nar${WRITABLE_COMPRESSIONS[compression]}`;
+    const nar = packed.bytes ?? { path: spoolPath, size: packed.fileSize };
+    const sent = await isThere(objects, url, packed, nars);
+    // Both to their end: the file is removed after that.
+    const written = await Promise.allSettled([
+      sent || writeNar(objects, url, nar),
+      packed.listing !== undefined && writeListing(objects, hashPartOf(info.path), packed.listing),
+    ]);
+    const failed = written.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+    return toNarInfo(info, packed, url, compression, keys);
+  } finally {
+    if (spooled) await removeSpool(spoolPath);
+  }
+}
+
+/** Whether the NAR need not be sent: a push that ended early may have sent it. The key is the content's hash, so the size tells enough. */
+async function isThere(
+  objects: ObjectStore,
+  key: string,
+  { fileSize, bytes }: PackResult,
+  nars: NarSizes | undefined,
+): Promise<boolean> {
+  if (nars) return nars.get(key) === fileSize;
+  // Small ones are sent again sooner than asked for; a rename in a directory costs nothing.
+  if (bytes !== undefined || objects.localPath !== undefined) return false;
+  return (await objects.size(key)) === fileSize;
+}
+
+/** Removes a spooled file, with what a job that was stopped leaves beside it. */
+async function removeSpool(spoolPath: string): Promise<void> {
+  for (const ending of ['', '.nar', '.xz']) await rm(`${spoolPath}${ending}`, { force: true });
+}
+
+/** What was read must be what the store says it is: a store may be damaged, and nothing of that may be signed. */
+function checkPacked(info: PathInfo, packed: PackResult): void {
+  if (hashesEqual(packed.narHash, info.narHash) && packed.narSize === info.narSize) return;
+  const wanted = formatHash(info.narHash, 'sri');
+  const got = formatHash(packed.narHash, 'sri');
+  throw new CarportError('E_INTEGRITY', `\`${info.path}\` is damaged in the store, and was not pushed`, {
+    cause: new Error(`its NAR hash is ${got}, not ${wanted}`),
+    hint: `\`nix-store --verify-path ${info.path}\` or \`carport store verify\` read it again, and tell more`,
+  });
+}
+
+function toNarInfo(
+  info: PathInfo,
+  { fileHash, fileSize }: PackResult,
+  url: string,
+  compression: WritableCompression,
+  keys: readonly SecretKey[],
+): NarInfo {
+  const unsigned = { ...info, references: [...info.references].sort(), url, compression, fileHash, fileSize };
+  return withSignatures({ ...unsigned, unknownFields: [] }, keys);
+}
