@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { formatBytes } from '../lib/format-bytes.js';
 import type { Release, ReleaseFile } from '../release/catalog/model.js';
 import { compareText, compareVersions } from '../release/catalog/version-order.js';
-import { PAGE } from '../release/index-keys.js';
+import { PAGE } from '../release/layout.js';
 import { pathOfKey } from './links.js';
 import { type Markup, markup, markupOf } from './markup.js';
 import { platformName } from './platform.js';

@@ -1,8 +1,9 @@
 /** `_releases.json`, also as Garage's own generator makes it. */
 
-import type { Channel, Release, ReleaseIndex } from '../release/catalog/model.js';
+import type { Release, ReleaseIndex } from '../release/catalog/model.js';
 import { garageRules } from '../release/catalog/rules.js';
 import { compareText } from '../release/catalog/version-order.js';
+import type { Channel } from '../release/version.js';
 import { encodeKey } from './links.js';
 
 /** Where Garage's own generator says that all files are. */

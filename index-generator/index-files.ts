@@ -3,12 +3,14 @@
 import { createHash } from 'node:crypto';
 import type { SecretKey } from '../lib/signing/key.js';
 import { createMinisignHash, minisignKey, renderMinisignKey, signMinisign } from '../lib/signing/minisign.js';
-import { buildReleaseIndex, hiddenVersions } from '../release/catalog/build.js';
+import { buildReleaseIndex } from '../release/catalog/build.js';
+import { hiddenVersions } from '../release/catalog/hidden.js';
 import { latestOf, warningsOfLatest } from '../release/catalog/latest.js';
-import { allReleases, CHANNELS, type Release, type ReleaseIndex } from '../release/catalog/model.js';
+import { allReleases, type Release, type ReleaseIndex } from '../release/catalog/model.js';
 import { garageRules, ownRules } from '../release/catalog/rules.js';
 import {
   FEED,
+  FILES,
   GARAGE_JSON,
   INDEX_JSON,
   isIndexKey,
@@ -16,13 +18,13 @@ import {
   latestKey,
   PAGE,
   STABLE_FEED,
+  SUMS,
   signatureKey,
   sumsKey,
-} from '../release/index-keys.js';
-import { FILES } from '../release/layout.js';
+} from '../release/layout.js';
 import type { Publication, PublishedCopy, PublishedFile } from '../release/publish/publication.js';
 import type { ReleaseSources } from '../release/sources/sources.js';
-import type { ChannelRule } from '../release/version.js';
+import { CHANNELS, type ChannelRule } from '../release/version.js';
 import { renderSums } from './checksums.js';
 import { renderFeed } from './feed.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
@@ -147,7 +149,7 @@ function* sumsOf(release: Release, secretKey: SecretKey | undefined): Generator<
   const content = key === undefined ? undefined : renderSums(release);
   if (key === undefined || content === undefined) return;
   const { version, signed: time } = release;
-  yield* signed({ key, content, contentType: TEXT }, { fileName: 'SHA256SUMS', time, version }, secretKey);
+  yield* signed({ key, content, contentType: TEXT }, { fileName: SUMS, time, version }, secretKey);
 }
 
 /** A file and its signature; `time` is when it was last true, and no clock's. Signatures are made when they are asked for. */

@@ -1,12 +1,7 @@
 /** `releases/index.json`, and a release as programs read it. */
 
-import {
-  allReleases,
-  type Channel,
-  type Release,
-  type ReleaseFile,
-  type ReleaseIndex,
-} from '../release/catalog/model.js';
+import { allReleases, type Release, type ReleaseFile, type ReleaseIndex } from '../release/catalog/model.js';
+import type { Channel } from '../release/version.js';
 import { pathOfKey } from './links.js';
 import { platformName } from './platform.js';
 

@@ -1,6 +1,9 @@
-/** Where releases are in a bucket. Addresses of files are an interface: people have them in scripts. */
+/**
+ * Where releases and their index are in a bucket: every key, and what it is made of. These addresses are an interface, which
+ * people and programs have in scripts.
+ */
 
-import { isVersion } from './version.js';
+import { CHANNELS, type Channel, isVersion } from './version.js';
 
 /** Files that are published: `_releases/<version>/<target>/<file>`. */
 export const FILES = '_releases/';
@@ -20,15 +23,32 @@ export const PRUNINGS = 'carport/prunings/';
 /** What the publisher of the index knew of all this. */
 export const LEDGER_KEY = 'carport/ledger.json';
 
+/** Everything of an index but its pages is below it. */
+export const INDEX = 'releases/';
+
+/** What leads to the latest release of each channel. */
+export const LATEST = `${INDEX}latest/`;
+
+/** The pages of an index begin so. */
+export const PAGES = '_releases.';
+
+/** The file of the checksums of a version. */
+export const SUMS = 'SHA256SUMS';
+
+/** What follows the name of a file in that of its signature. */
+const SIGNATURE = '.minisig';
+
+/** The key of a file of a release. */
 export function fileKey(version: string, target: string, name: string): string {
   return `${FILES}${version}/${target}/${name}`;
 }
 
+/** The key of the fragment of one target of a version. */
 export function fragmentKey(version: string, target: string): string {
   return `${FRAGMENTS}${version}/${target}.json`;
 }
 
-/** Of a document about a version; `directory` is `YANKS`, `PROMOTIONS` or `PRUNINGS`. */
+/** The key of a document about a version; `directory` is `YANKS`, `PROMOTIONS` or `PRUNINGS`. */
 export function versionKey(directory: string, version: string): string {
   return `${directory}${version}.json`;
 }
@@ -56,4 +76,72 @@ export function isTarget(text: string): boolean {
 /** True for the name of a file that can be published. */
 export function isFileName(text: string): boolean {
   return isVersion(text);
+}
+
+/** The page of all releases, beside the files. */
+export const PAGE = `${PAGES}html`;
+
+/** All releases, as Garage's own generator has them. */
+export const GARAGE_JSON = `${PAGES}json`;
+
+export const INDEX_JSON = `${INDEX}index.json`;
+export const STABLE_FEED = `${INDEX}feed.atom`;
+export const FEED = `${INDEX}all.atom`;
+
+/** The key of the signature of the file at a key. */
+export function signatureKey(key: string): string {
+  return `${key}${SIGNATURE}`;
+}
+
+/** True for the key of a signature of another file. */
+export function isSignatureKey(key: string): boolean {
+  return key.endsWith(SIGNATURE);
+}
+
+/**
+ * The key of the checksums of a version; `undefined` for a version that is no safe part of a key, or would be in the place of
+ * another file of the index.
+ */
+export function sumsKey(version: string): string | undefined {
+  const directory = INDEX + version;
+  return isVersion(version) && !isOfIndex(directory) ? `${directory}/${SUMS}` : undefined;
+}
+
+/** The key of the JSON file about the latest release of a channel. */
+export function latestKey(channel: Channel): string {
+  return `${LATEST}${channel}.json`;
+}
+
+/** The key of the copy of a file of the latest release; `undefined` for a name that is no safe part of a key. */
+export function latestFileKey(channel: Channel, target: string, name: string): string | undefined {
+  return isTarget(target) && isFileName(name) ? `${LATEST}${channel}/${target}/${name}` : undefined;
+}
+
+/**
+ * The version of a key of checksums, or of their signature; `undefined` for any other key. A version may be called as another
+ * part of the index.
+ */
+export function parseSumsKey(key: string): { readonly version: string; readonly isSignature: boolean } | undefined {
+  if (!key.startsWith(INDEX)) return undefined;
+  const isSignature = isSignatureKey(key);
+  const file = isSignature ? key.slice(0, -SIGNATURE.length) : key;
+  const [version, name, ...more] = file.slice(INDEX.length).split('/');
+  return version && name === SUMS && more.length === 0 ? { version, isSignature } : undefined;
+}
+
+/** True for what an index of any releases may have below `releases/`, and for nothing else. */
+export function isIndexKey(key: string): boolean {
+  if (!key.startsWith(INDEX)) return false;
+  if (isOfIndex(key) || CHANNELS.some((channel) => key === latestKey(channel))) return true;
+  const [first = '', second, third, fourth, ...more] = key.slice(INDEX.length).split('/');
+  if (third === undefined) {
+    const sums = sumsKey(first);
+    return sums !== undefined && (key === sums || key === signatureKey(sums));
+  }
+  if (fourth === undefined || more.length > 0) return false;
+  return CHANNELS.some((channel) => second === channel && key === latestFileKey(channel, third, fourth));
+}
+
+function isOfIndex(key: string): boolean {
+  return [INDEX_JSON, signatureKey(INDEX_JSON), STABLE_FEED, FEED].includes(key);
 }

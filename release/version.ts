@@ -3,8 +3,11 @@
 import { createContext, Script } from 'node:vm';
 import { CarportError } from '../lib/errors.js';
 
+/** The channels, in the order in which they are shown. */
+export const CHANNELS = ['stable', 'extra', 'development'] as const;
+
 /** Where a version belongs: `stable` is for everybody, `extra` are other tags, `development` are commits. */
-export type Channel = 'stable' | 'extra' | 'development';
+export type Channel = (typeof CHANNELS)[number];
 
 /** Tells the channel of a version. */
 export type ChannelRule = (version: string) => Channel;

@@ -7,6 +7,7 @@ import { readListing } from '../../index-generator/listing.js';
 import { CarportError } from '../../lib/errors.js';
 import { openFileStore } from '../../lib/object-store/file.js';
 import { listObjects } from '../../lib/object-store/object-store.js';
+import { INDEX } from '../../release/layout.js';
 import { writeIndexDirectory } from '../../release/publish/directory.js';
 import { isSignatureOf, refuseLostIndex } from '../../release/publish/lost-signatures.js';
 import type { Publication } from '../../release/publish/publication.js';
@@ -97,7 +98,7 @@ async function refuseLosses(
 ): Promise<readonly string[]> {
   const objects = openFileStore(resolve(out));
   const signatures: { readonly key: string }[] = [];
-  for await (const each of listObjects(objects, { prefix: 'releases/', recursive: true })) {
+  for await (const each of listObjects(objects, { prefix: INDEX, recursive: true })) {
     if (isSignatureOf(publication, each.key)) signatures.push(each);
   }
   if (signatures.length === 0) return [];

@@ -2,7 +2,7 @@
 
 import { makeIndex } from '../../index-generator/index-files.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
-import { FEED, STABLE_FEED } from '../../release/index-keys.js';
+import { FEED, isSignatureKey, STABLE_FEED } from '../../release/layout.js';
 import type { Publication } from '../../release/publish/publication.js';
 import { publishIndex } from '../../release/publish/publish.js';
 import type { ReleaseSources } from '../../release/sources/sources.js';
@@ -93,5 +93,5 @@ async function tellNoAddress(objects: ObjectStore, dropFeeds: boolean): Promise<
 
 /** For a dry run that has no key: those that are there stay. */
 function withoutSignatures(publication: MadeIndex): MadeIndex {
-  return { ...publication, owns: (key) => !key.endsWith('.minisig') && publication.owns(key) };
+  return { ...publication, owns: (key) => !isSignatureKey(key) && publication.owns(key) };
 }

@@ -5,10 +5,11 @@ import { pathOfKey } from '../../index-generator/links.js';
 import { CarportError } from '../../lib/errors.js';
 import { nearest } from '../../lib/suggestion.js';
 import { buildReleaseIndex } from '../../release/catalog/build.js';
+import type { HiddenReason } from '../../release/catalog/hidden.js';
 import { allReleases, type Release } from '../../release/catalog/model.js';
 import { ownRules } from '../../release/catalog/rules.js';
 import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../../release/layout.js';
-import { type ReleaseSources, readSources, trusted } from '../../release/sources/sources.js';
+import { readSources } from '../../release/sources/sources.js';
 import { type Channel, type ChannelRule, isVersion } from '../../release/version.js';
 import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
@@ -29,7 +30,7 @@ export interface ListReleasesOptions extends ShowReleaseOptions {
 }
 
 /** Hidden ones are in no index: they are being made, or will be removed. */
-type State = ReturnType<typeof stateOf> | 'promoting' | 'pruning';
+type State = ReturnType<typeof stateOf> | HiddenReason;
 
 interface Listed {
   readonly release: Release;
@@ -106,29 +107,15 @@ async function useReleases(
         const used = withRemembered(settings, sources.project);
         const { baseUrl, requiredTargets } = indexOptionsOf(used, keys);
         const channelOf = channelRuleOf(used);
-        const { index, warnings } = buildReleaseIndex(sources, ownRules(channelOf), requiredTargets);
-        const visible = allReleases(index).map((release): Listed => ({ release, state: stateOf(release) }));
-        return { listed: [...visible, ...hiddenReleases(sources, channelOf)], baseUrl, warnings };
+        const { index, hidden, warnings } = buildReleaseIndex(sources, ownRules(channelOf), requiredTargets);
+        const listed = [
+          ...allReleases(index).map((release): Listed => ({ release, state: stateOf(release) })),
+          ...hidden.map(({ release, reason }): Listed => ({ release, state: reason })),
+        ];
+        return { listed, baseUrl, warnings };
       },
     }),
   );
-}
-
-/** Also those that have no files: of a promotion that has just begun, or of a pruning that is nearly done. */
-function hiddenReleases(sources: ReleaseSources, channelOf: ChannelRule): readonly Listed[] {
-  const prunings = new Map(trusted(sources.prunings).map((mark) => [mark.version, mark]));
-  const marks = new Map([...trusted(sources.promotions).map((mark) => [mark.version, mark] as const), ...prunings]);
-  if (marks.size === 0) return [];
-  const { index } = buildReleaseIndex({ ...sources, promotions: [], prunings: [] }, ownRules(channelOf));
-  const hidden = allReleases(index).filter(({ version }) => marks.has(version));
-  for (const { version } of hidden) marks.delete(version);
-  const empty = [...marks.values()].map(({ version, time }): Release => {
-    return { version, channel: channelOf(version), time, changed: time, targets: [], missingTargets: [] };
-  });
-  return [...hidden, ...empty].map((release) => ({
-    release,
-    state: prunings.has(release.version) ? 'pruning' : 'promoting',
-  }));
 }
 
 function listedJson({ release, state }: Listed, baseUrl: string | undefined) {

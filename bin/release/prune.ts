@@ -1,11 +1,15 @@
 /** The command `release prune`. */
 
 import { CarportError } from '../../lib/errors.js';
-import { buildReleaseIndex, hiddenVersions } from '../../release/catalog/build.js';
-import { latestOf } from '../../release/catalog/latest.js';
-import { ownRules } from '../../release/catalog/rules.js';
-import type { KeptReason, PrunableChannel, PrunedRelease, PrunePlan } from '../../release/prune/plan.js';
-import { type PruneRequest, type PruneStep, planPrune, prune as pruneReleases } from '../../release/prune/prune.js';
+import { PRUNINGS, versionKey } from '../../release/layout.js';
+import type { KeptRelease, PrunableChannel, PrunedRelease, PrunePlan } from '../../release/prune/plan.js';
+import {
+  type PruneRequest,
+  type PruneStep,
+  planPrune,
+  prune as pruneReleases,
+  stepsOf,
+} from '../../release/prune/session.js';
 import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
@@ -34,7 +38,7 @@ export async function prune(options: PruneOptions, context: Context): Promise<vo
   const trust = options.delete ? await signingOf(settings, options) : await releaseTrustOf(settings, options);
   const { policy, allowLost } = trust;
   checkChannelRule(settings);
-  const request = { ...rules, policy, now: Date.now(), allowLost, look: lookAs(settings, options.channel) };
+  const request = { ...rules, policy, now: Date.now(), allowLost, rulesOf: rulesOfProject(settings) };
   const warn = (message: string) => note(context, options, `warning: ${message}`);
   await withCache(requireCache(settings.to), { context, settings, warn }, async ({ objects }) => {
     const planned = await planPrune(objects, request);
@@ -61,31 +65,22 @@ function rulesOf({ channel, keep, keepWithin, grace }: PruneOptions) {
   };
 }
 
-/** The order and the times are those of the index, of which hidden releases are no part. */
-function lookAs(settings: Settings, channel: PrunableChannel): PruneRequest['look'] {
-  return (sources) => {
-    const used = withRemembered(settings, sources.project);
-    const channelOf = channelRuleOf(used);
-    const { index } = buildReleaseIndex({ ...sources, promotions: [], prunings: [] }, ownRules(channelOf));
-    const releases = index.releases[channel];
-    const hidden = hiddenVersions(sources);
-    const visible = releases.filter(({ version }) => !hidden.has(version));
-    const latest = latestOf(visible, used['required-targets'].values);
-    return { channelOf, releases, latest: new Set(latest ? [latest.version] : []) };
+/** The rules of the project: what is set, and what the index remembers where nothing is. */
+function rulesOfProject(settings: Settings): PruneRequest['rulesOf'] {
+  return (project) => {
+    const used = withRemembered(settings, project);
+    return { channelOf: channelRuleOf(used), requiredTargets: used['required-targets'].values };
   };
-}
-
-/** What would be done. */
-async function* stepsOf(plan: PrunePlan): AsyncGenerator<PruneStep> {
-  for (const action of ['restore', 'hide', 'delete'] as const) {
-    for (const release of plan[action]) yield { action, release };
-  }
 }
 
 type Done = Readonly<Record<PruneStep['action'], readonly PrunedRelease[]>>;
 
 /** Prints each step when it is done. */
-async function tell(steps: AsyncIterable<PruneStep>, options: PruneOptions, context: Context): Promise<Done> {
+async function tell(
+  steps: AsyncIterable<PruneStep> | Iterable<PruneStep>,
+  options: PruneOptions,
+  context: Context,
+): Promise<Done> {
   const done: Record<PruneStep['action'], PrunedRelease[]> = { restore: [], hide: [], delete: [], left: [] };
   for await (const { action, release } of steps) {
     done[action].push(release);
@@ -108,7 +103,7 @@ function summaryJson(done: Done, plan: PrunePlan, options: PruneOptions) {
     restored: done.restore.map(releaseJson),
     left: done.left.map(releaseJson),
     waiting: [...plan.waiting, ...plan.published].map(releaseJson),
-    kept: plan.kept,
+    kept: plan.kept.map((kept) => ({ version: kept.version, reason: kept.reason, why: whyKept(kept) })),
     dryRun: !options.delete,
   };
 }
@@ -117,7 +112,8 @@ function releaseJson({ version, time, size, held }: PrunedRelease) {
   return { version, time, size, files: held.files.length };
 }
 
-const REASONS: Readonly<Record<KeptReason, string>> = {
+/** Why releases were kept, as it is counted. */
+const REASONS: Readonly<Record<KeptRelease['reason'], string>> = {
   newest: 'newest',
   young: 'young',
   latest: 'latest',
@@ -128,6 +124,28 @@ const REASONS: Readonly<Record<KeptReason, string>> = {
   name: 'with an odd name',
 };
 
+/** Why a release was kept, in words for people. */
+export function whyKept(kept: KeptRelease): string {
+  switch (kept.reason) {
+    case 'being-put':
+      return 'something of it was put within the last hour';
+    case 'half-deleted':
+      return `something of it was put while it was being deleted: remove \`${versionKey(PRUNINGS, kept.version)}\`, and put it again`;
+    case 'name':
+      return 'no version of carport is called so';
+    case 'promotion':
+      return kept.becomes === kept.version ? 'it is being made of another' : `\`${kept.becomes}\` was made of it`;
+    case 'pin':
+      return `the pin \`${kept.pin}\` has a path of it`;
+    case 'newest':
+      return `it is one of the newest ${kept.keep}`;
+    case 'young':
+      return 'it is young enough';
+    case 'latest':
+      return 'it is the latest of its channel';
+  }
+}
+
 function tellTotals(done: Done, plan: PrunePlan, options: PruneOptions, context: Context): void {
   const tellOne = (text: string) => note(context, options, text);
   const sizeOf = (releases: readonly PrunedRelease[]) =>
@@ -135,12 +153,12 @@ function tellTotals(done: Done, plan: PrunePlan, options: PruneOptions, context:
   const total = (what: string, releases: readonly PrunedRelease[]) => {
     if (releases.length > 0) tellOne(`${what}: ${count(releases.length, 'release')} (${sizeOf(releases)})`);
   };
-  if (options.verbose) for (const { version, why } of plan.kept) tellOne(`kept \`${version}\`: ${why}`);
+  if (options.verbose) for (const kept of plan.kept) tellOne(`kept \`${kept.version}\`: ${whyKept(kept)}`);
   total('hide', done.hide);
   total('delete', done.delete);
   total('restore', done.restore);
   total('wait for their deletion', plan.waiting);
-  const reasons = (Object.keys(REASONS) as KeptReason[]).flatMap((reason) => {
+  const reasons = (Object.keys(REASONS) as KeptRelease['reason'][]).flatMap((reason) => {
     const kept = plan.kept.filter((each) => each.reason === reason).length;
     return kept > 0 ? [`${kept} ${REASONS[reason]}`] : [];
   });

@@ -1,6 +1,7 @@
 /** What to type to fetch a file, and to check it. */
 
 import type { ReleaseFile } from '../../release/catalog/model.js';
+import { SUMS, signatureKey } from '../../release/layout.js';
 
 /** What to type to fetch a file, and to check it when its hash is known. `url` has no quotes in it. */
 export function fetchCommand(file: ReleaseFile, url: string): string {
@@ -13,8 +14,8 @@ export function fetchCommand(file: ReleaseFile, url: string): string {
 
 /** What to type to check the checksums of a release, and to fetch them when it is known where they are. */
 export function verifyCommand(minisignKey: string, url: string | undefined): string {
-  const verify = `minisign -Vm SHA256SUMS -P ${minisignKey}`;
-  return url === undefined ? verify : `curl -fL -O '${url}' -O '${url}.minisig' &&\n  ${verify}`;
+  const verify = `minisign -Vm ${SUMS} -P ${minisignKey}`;
+  return url === undefined ? verify : `curl -fL -O '${url}' -O '${signatureKey(url)}' &&\n  ${verify}`;
 }
 
 /** Whether this is a SHA-256 in hex. It goes into a shell command. */

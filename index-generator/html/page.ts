@@ -2,8 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import { latestOf } from '../../release/catalog/latest.js';
-import { allReleases, type Channel, type Release, type ReleaseIndex } from '../../release/catalog/model.js';
-import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../../release/index-keys.js';
+import { allReleases, type Release, type ReleaseIndex } from '../../release/catalog/model.js';
+import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../../release/layout.js';
+import type { Channel } from '../../release/version.js';
 import type { Forge } from '../links.js';
 import { type Markup, markup, markupOf } from '../markup.js';
 import { type ReleaseOptions, releaseArticle } from './release.js';
@@ -83,7 +84,7 @@ function views(options: PageOptions): readonly { readonly key: string; readonly 
   const signature = signatureKey(INDEX_JSON);
   return [
     { key: INDEX_JSON, name: 'index.json' },
-    ...(options.minisignKey === undefined ? [] : [{ key: signature, name: 'index.json.minisig' }]),
+    ...(options.minisignKey === undefined ? [] : [{ key: signature, name: signatureKey('index.json') }]),
     { key: GARAGE_JSON, name: GARAGE_JSON },
     ...feeds(options),
   ];

@@ -2,7 +2,7 @@
 
 import { formatBytes } from '../../lib/format-bytes.js';
 import type { Release, ReleaseFile, ReleaseTarget } from '../../release/catalog/model.js';
-import { signatureKey, sumsKey } from '../../release/index-keys.js';
+import { SUMS, signatureKey, sumsKey } from '../../release/layout.js';
 import { hasSums } from '../checksums.js';
 import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '../links.js';
 import { type Markup, markup } from '../markup.js';
@@ -71,8 +71,8 @@ function about(release: Release, { forge, minisignKey }: ReleaseOptions, newest:
       ? markup`<a href="${commitPage}">Commit <code>${ofCommit?.slice(0, 10)}</code></a>`
       : commit && markup`Commit <code>${commit}</code>`,
     run && markup`<a href="${run}">Build</a>`,
-    sums && markup`<a href="./${sums}">SHA256SUMS</a>`,
-    sums && minisignKey !== undefined ? markup`<a href="./${signatureKey(sums)}">SHA256SUMS.minisig</a>` : undefined,
+    sums && markup`<a href="./${sums}">${SUMS}</a>`,
+    sums && minisignKey !== undefined ? markup`<a href="./${signatureKey(sums)}">${signatureKey(SUMS)}</a>` : undefined,
   ].filter((entry) => entry !== undefined && entry !== '');
   if (entries.length === 0) return markup``;
   return markup`<ul class="links">${entries.map((entry) => markup`<li>${entry}</li>`)}</ul>`;
@@ -104,7 +104,7 @@ function check(release: Release, baseUrl: string | undefined, { minisignKey }: R
   const command = verifyCommand(minisignKey, baseUrl === undefined ? undefined : `${baseUrl}/${sums}`);
   return markup`
 <p>To make sure of the checksums (<code>minisign</code> prints the version that was signed, which must be <bdi>${release.version}</bdi>):</p>
-<pre data-of="the check of SHA256SUMS"><code>${command}</code></pre>`;
+<pre data-of="the check of ${SUMS}"><code>${command}</code></pre>`;
 }
 
 /** A row for each platform that it has, and for each that it should have. */

@@ -1,18 +1,23 @@
 /** The files of a bucket, and what is signed about them, to releases. */
 
 import { isWebUrl } from '../ci/detect.js';
-import type { Fragment, FragmentFile, Promotion } from '../documents/kinds.js';
-import { fileKey, isSidecar, parseFileKey } from '../layout.js';
+import type { Fragment } from '../documents/kinds.js';
+import { parseFileKey } from '../layout.js';
 import { type ReleaseSources, trusted } from '../sources/sources.js';
-import { isFullCommit } from '../version.js';
+import { CHANNELS, type Channel, isFullCommit } from '../version.js';
 import { type SaidOfVersion, yanksByVersion } from '../yanked.js';
 import { type Entry, entryOf } from './entry.js';
-import { allReleases, CHANNELS, type Channel, type Release, type ReleaseIndex, type ReleaseTarget } from './model.js';
+import { groupBy } from './group-by.js';
+import { type HiddenReason, type HiddenRelease, hiddenVersions, hiddenWithoutFiles } from './hidden.js';
+import { allReleases, type Release, type ReleaseIndex, type ReleaseTarget } from './model.js';
 import type { Rules } from './rules.js';
+import { signedFiles } from './signed-files.js';
 import { compareText } from './version-order.js';
 
 export interface BuiltIndex {
   readonly index: ReleaseIndex;
+  /** Releases that are in no index, by channel in its order, and then those that have no files. */
+  readonly hidden: readonly HiddenRelease[];
   /** What was left out, and why. */
   readonly warnings: readonly string[];
 }
@@ -30,70 +35,75 @@ export function buildReleaseIndex(
   const warnings = [...sources.warnings];
   const hidden = hiddenVersions(sources);
   const entries = groupBy(readEntries(sources, hidden, warnings), ({ version }) => version);
-  const fragments = groupBy(
-    trusted(sources.fragments).filter(({ version }) => !hidden.has(version)),
-    ({ version }) => version,
-  );
+  const fragments = groupBy(trusted(sources.fragments), ({ version }) => version);
   const yanks = yanksByVersion(sources);
-  for (const { version, from, time } of trusted(sources.promotions)) {
-    if (hidden.has(version)) {
-      warnings.push(
-        `\`${version}\` is not shown: its promotion from \`${from}\` was begun on ${time} and is not finished`,
-      );
-    }
-  }
-  const releases: Record<Channel, Release[]> = { stable: [], extra: [], development: [] };
+  warnings.push(...tellPromotions(sources, hidden));
+  const visible: Record<Channel, Release[]> = { stable: [], extra: [], development: [] };
+  const withheld: Record<Channel, Release[]> = { stable: [], extra: [], development: [] };
   for (const version of new Set([...entries.keys(), ...[...fragments.keys()].sort(compareText)])) {
     const said: Said = {
       fragments: [...(fragments.get(version) ?? [])].sort((a, b) => compareText(a.target, b.target)),
       yank: yanks.get(version),
       strippedKeys: sources.strippedKeys,
     };
-    const release = makeRelease(version, entries.get(version) ?? [], said, rules, warnings);
-    if (release) releases[release.channel].push(release);
+    const isHidden = hidden.has(version);
+    // Of what nobody is shown nobody is warned.
+    const release = makeRelease(version, entries.get(version) ?? [], said, rules, isHidden ? [] : warnings);
+    if (release) (isHidden ? withheld : visible)[release.channel].push(release);
   }
-  for (const channel of CHANNELS) releases[channel].sort((a, b) => rules.compare(channel, a, b));
-  const index = { releases: { ...releases, stable: tellMissingTargets(releases.stable, requiredTargets) } };
-  const updated = newest(timesOf(sources, allReleases(index)));
-  return { index: { ...index, ...(updated !== undefined && { updated }) }, warnings };
+  const inOrder = (channel: Channel, releases: readonly Release[]) =>
+    releases.toSorted((a, b) => rules.compare(channel, a, b));
+  const stable = inOrder('stable', visible.stable);
+  const releases = {
+    stable: tellMissingTargets(stable, stable, requiredTargets),
+    extra: inOrder('extra', visible.extra),
+    development: inOrder('development', visible.development),
+  };
+  const withFiles = CHANNELS.flatMap((channel) => inOrder(channel, withheld[channel]));
+  const all = [...stable, ...withheld.stable];
+  const updated = newest(timesOf(sources, allReleases({ releases })));
+  return {
+    index: { releases, ...(updated !== undefined && { updated }) },
+    hidden: listHidden(sources, tellMissingTargets(withFiles, all), hidden, rules),
+    warnings,
+  };
 }
 
-/** Versions that are not whole yet, and those that will be removed. A mark that was put back, after its work was done, hides nothing. */
-export function hiddenVersions(sources: ReleaseSources): ReadonlySet<string> {
-  const promotions = trusted(sources.promotions);
-  const prunings = trusted(sources.prunings);
-  if (promotions.length + prunings.length === 0) return new Set();
-  const fragments = groupBy(trusted(sources.fragments), ({ version }) => version);
-  return new Set([
-    ...promotions.flatMap((mark) => (isPromoted(mark, fragments.get(mark.version) ?? [], sources) ? [] : mark.version)),
-    ...prunings.flatMap(({ version, time, deleting }) => {
-      const isPutSince = fragments.get(version)?.some(({ changed }) => changed > time);
-      return isPutSince && !deleting ? [] : version;
-    }),
-  ]);
+function listHidden(
+  sources: ReleaseSources,
+  releases: readonly Release[],
+  reasons: ReadonlyMap<string, HiddenReason>,
+  { channelOf }: Rules,
+): readonly HiddenRelease[] {
+  const withoutFiles = new Map(reasons);
+  for (const { version } of releases) withoutFiles.delete(version);
+  return [
+    ...releases.map((release) => ({ release, reason: reasons.get(release.version)! })),
+    ...hiddenWithoutFiles(sources, withoutFiles, channelOf),
+  ];
 }
 
-/** Whether a promotion has come to its end: every file that is there is of a fragment that it has signed. */
-function isPromoted(
-  { version, from, time }: Promotion,
-  fragments: readonly Fragment[],
+function tellPromotions(sources: ReleaseSources, hidden: ReadonlyMap<string, HiddenReason>): readonly string[] {
+  return trusted(sources.promotions)
+    .filter(({ version }) => hidden.has(version))
+    .map(
+      ({ version, from, time }) =>
+        `\`${version}\` is not shown: its promotion from \`${from}\` was begun on ${time} and is not finished`,
+    );
+}
+
+/** All files of releases; of hidden ones it is not told what is no file of a release. */
+function readEntries(
   { files }: ReleaseSources,
-): boolean {
-  if (fragments.length === 0) return false;
-  if (!fragments.every(({ promotion, changed }) => promotion?.from === from && changed >= time)) return false;
-  const signed = signedFiles(fragments);
-  return files.every(({ key, size }) => parseFileKey(key)?.version !== version || signed.get(key)?.size === size);
-}
-
-function readEntries({ files }: ReleaseSources, hidden: ReadonlySet<string>, warnings: string[]): readonly Entry[] {
+  hidden: ReadonlyMap<string, HiddenReason>,
+  warnings: string[],
+): readonly Entry[] {
   const entries: Entry[] = [];
   const once = keepOnce();
   for (const file of files) {
     const entry = entryOf(file, once);
-    const version = typeof entry === 'string' ? parseFileKey(file.key)?.version : entry.version;
-    if (version !== undefined && hidden.has(version)) continue;
-    if (typeof entry === 'string') warnings.push(entry);
-    else entries.push(entry);
+    if (typeof entry !== 'string') entries.push(entry);
+    else if (!hidden.has(parseFileKey(file.key)?.version ?? '')) warnings.push(entry);
   }
   return entries;
 }
@@ -203,15 +213,6 @@ function findFiles(
   return { found, isWhole: found.length === signed.size && !entries.some(isStripped) };
 }
 
-/** By their keys. Files about files belong elsewhere. */
-function signedFiles(fragments: readonly Fragment[]): ReadonlyMap<string, FragmentFile> {
-  return new Map(
-    fragments.flatMap(({ version, target, files }) =>
-      files.filter(({ name }) => !isSidecar(name)).map((file) => [fileKey(version, target, file.name), file] as const),
-    ),
-  );
-}
-
 /** Where a release is from: what all its jobs say, else what the first of them says. */
 function originOf(
   version: string,
@@ -242,16 +243,22 @@ function webPage(url: string | null): string | null {
   return url !== null && isWebUrl(url) ? url : null;
 }
 
-function tellMissingTargets(releases: readonly Release[], requiredTargets: readonly string[]): readonly Release[] {
+/** The releases, where the stable ones say which targets they lack that others of `stable` have, or that are required. */
+function tellMissingTargets(
+  releases: readonly Release[],
+  stable: readonly Release[],
+  requiredTargets: readonly string[] = [],
+): readonly Release[] {
   // What nobody has signed asks nothing of what is signed.
-  const isSigned = releases.some(({ signed }) => signed !== undefined);
-  const exemplary = releases.filter(({ signed }) => !isSigned || signed !== undefined);
+  const isSigned = stable.some(({ signed }) => signed !== undefined);
+  const exemplary = stable.filter(({ signed }) => !isSigned || signed !== undefined);
   const known = new Set([
     ...requiredTargets,
     ...exemplary.flatMap(({ targets }) => targets.map(({ target }) => target)),
   ]);
   const all = [...known].sort(compareText);
   return releases.map((release) => {
+    if (release.channel !== 'stable') return release;
     const here = new Set(release.targets.map(({ target }) => target));
     return { ...release, missingTargets: all.filter((target) => !here.has(target)) };
   });
@@ -279,15 +286,4 @@ function newest(times: Iterable<string | undefined>): string | undefined {
   let last: string | undefined;
   for (const time of times) if (time !== undefined && (last === undefined || time > last)) last = time;
   return last;
-}
-
-/** In the order in which the keys come first. */
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group) group.push(item);
-    else groups.set(keyOf(item), [item]);
-  }
-  return groups;
 }

@@ -1,6 +1,7 @@
 /** The newest release of a channel that can be used. */
 
-import { CHANNELS, type Channel, type Release, type ReleaseIndex } from './model.js';
+import { CHANNELS, type Channel } from '../version.js';
+import type { Release, ReleaseIndex } from './model.js';
 
 /**
  * The first of a channel's releases that can be used: not yanked, all of it there, and signed where another is: who has no key

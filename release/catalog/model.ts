@@ -4,12 +4,7 @@
  */
 
 import type { Fragment } from '../documents/kinds.js';
-import type { Channel } from '../version.js';
-
-export type { Channel };
-
-/** In the order in which they are shown. */
-export const CHANNELS = ['stable', 'extra', 'development'] as const satisfies readonly Channel[];
+import { CHANNELS, type Channel } from '../version.js';
 
 /** All releases of a bucket. */
 export interface ReleaseIndex {

@@ -1,7 +1,7 @@
 /** Channel, time and order of releases: carport's own rules, and Garage's. */
 
-import { type ChannelRule, channelRule, isFullCommit } from '../version.js';
-import type { Channel, Release, ReleaseFile } from './model.js';
+import { type Channel, type ChannelRule, channelRule, isFullCommit } from '../version.js';
+import type { Release, ReleaseFile } from './model.js';
 import { compareText, compareVersions } from './version-order.js';
 
 /** How versions become releases: their channel, their time and their order. */
@@ -10,6 +10,13 @@ export interface Rules {
   /** Of a release's files, in the order of the listing, and of the times that are signed with some of them. */
   timeOf(files: readonly ReleaseFile[], signed: readonly string[]): string;
   compare(channel: Channel, a: Release, b: Release): number;
+}
+
+/** What a project has said of its releases, in settings or in the ledger of its index. */
+export interface ProjectRules {
+  readonly channelOf: ChannelRule;
+  /** Targets that the latest release of a channel must have. */
+  readonly requiredTargets: readonly string[];
 }
 
 /** Carport's own: stable by the precedence of the versions, the rest by time, newest first. */

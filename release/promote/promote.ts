@@ -7,18 +7,13 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { FRAGMENT_LIMITS, type Fragment, type Promotion, toReleaseTime } from '../documents/kinds.js';
 import type { StoredDocument } from '../documents/stored.js';
+import { readIntent, removeIntent, writeIntent } from '../intents.js';
 import { FRAGMENTS, fileKey, fragmentKey } from '../layout.js';
-import {
-  type RemovableStore,
-  readPromotionMark,
-  removePromotionMark,
-  removePruningMarks,
-  writePromotionMark,
-} from '../marks.js';
 import { findFragment, putFragment } from '../put/fragment.js';
 import { hasBytes } from '../put/stored-hash.js';
 import { type Candidate, candidateOf, filesOf, type ReleaseFile, releaseFiles, yankOf } from '../sources/candidate.js';
 import { type Found, type ReleaseSources, readSources, trusted } from '../sources/sources.js';
+import { type RemovableStore, removeTombstones } from '../tombstones.js';
 import type { Verdict } from './gates/gate.js';
 
 /** How far a promotion has come: of `abandoned` the new version was begun of another release. */
@@ -123,7 +118,7 @@ export async function discardPromotion(
   from?: string,
 ): Promise<boolean> {
   const store = requireWritable(objects);
-  const mark = await readPromotionMark(store, version, policy);
+  const mark = await readIntent(store, version, policy);
   if (mark.state !== 'trusted' || (from ?? mark.value.from) !== mark.value.from) return false;
   const there = await readSources(store, policy, version);
   const others = otherFragments(mark.value.from, there);
@@ -131,7 +126,7 @@ export async function discardPromotion(
   const fragments = [...there.fragments.map(({ key }) => key), ...there.damaged.filter(isFragmentKey)];
   await store.remove(fragments.filter((key) => !kept.has(key)));
   await store.remove(there.files.map(({ key }) => key).filter((key) => !kept.has(key)));
-  await removePromotionMark(store, version);
+  await removeIntent(store, version);
   if (others[0]) throw ofAnother(version, others[0].key);
   return true;
 }
@@ -161,7 +156,7 @@ async function makeRelease(
   const there = await readSources(store, policy, version);
   await refuseOthers(store, request, there);
   await refuseChange(store, request);
-  await removePruningMarks(store, [version]);
+  await removeTombstones(store, [version]);
   const files = filesOf(version, candidate.fragments);
   const states = await mapAtMost(AT_ONCE, files, (file) => copyFile(store, request, file, made));
   await writeFragments(store, request, trusted(there.fragments), made);
@@ -171,7 +166,7 @@ async function makeRelease(
   if (other) throw ofAnother(version, other.key);
   const fault = faultOf(candidate, version, whole);
   if (fault !== undefined) throw notWhole(version, fault);
-  await removePromotionMark(store, version);
+  await removeIntent(store, version);
   return files.map((file, index) => ({ ...file, state: states[index]! }));
 }
 
@@ -204,12 +199,12 @@ async function takeBack(store: WritableStore, request: PromotionRequest, made: M
   );
   const right = await mapAtMost(AT_ONCE, copies, (file) => hasBytes(store, file.key, file));
   await store.remove(copies.filter((_, index) => right[index]).map(({ key }) => key));
-  const mark = await readPromotionMark(store, version, policy);
-  if (mark.state === 'trusted' && mark.value.from === candidate.version) await removePromotionMark(store, version);
+  const mark = await readIntent(store, version, policy);
+  if (mark.state === 'trusted' && mark.value.from === candidate.version) await removeIntent(store, version);
 }
 
 async function writeMark(store: WritableStore, { candidate, version, keys, now }: PromotionRequest): Promise<void> {
-  await writePromotionMark(store, { version, from: candidate.version, time: toReleaseTime(now) }, keys);
+  await writeIntent(store, { version, from: candidate.version, time: toReleaseTime(now) }, keys);
 }
 
 /** Another promotion may have written its own mark in the meantime. */
@@ -217,7 +212,7 @@ async function refuseOtherMark(
   store: WritableStore,
   { candidate, version, policy }: PromotionRequest,
 ): Promise<StoredDocument<Promotion>> {
-  const mark = await readPromotionMark(store, version, policy);
+  const mark = await readIntent(store, version, policy);
   if (mark.state !== 'trusted' || mark.value.from === candidate.version) return mark;
   throw taken(version, `it is being made of \`${mark.value.from}\` at this moment`);
 }

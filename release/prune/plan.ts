@@ -1,7 +1,7 @@
 /** Which releases go, and why others stay. */
 
 import type { Fragment, Pruning } from '../documents/kinds.js';
-import { FILES, FRAGMENTS, PRUNINGS, versionKey } from '../layout.js';
+import { FILES, FRAGMENTS } from '../layout.js';
 import { filesOf, releaseFiles } from '../sources/candidate.js';
 import { type Found, type ListedFile, type ReleaseSources, trusted } from '../sources/sources.js';
 import { type Channel, type ChannelRule, channelRule, isVersion } from '../version.js';
@@ -27,8 +27,8 @@ export interface IndexedRelease {
   readonly time: string;
 }
 
-/** The mark of a release that is out of the index, by somebody who is trusted. */
-export interface PruningMark extends Pruning {
+/** What says that a release is out of the index, by somebody who is trusted. */
+export interface Tombstone extends Pruning {
   /** When it was written, by the store's clock. */
   readonly modified: Date;
 }
@@ -41,7 +41,7 @@ export interface PruneFacts {
   /** Versions that `latest` leads to. */
   readonly latest: ReadonlySet<string>;
   readonly channelOf: ChannelRule;
-  readonly marks: readonly PruningMark[];
+  readonly tombstones: readonly Tombstone[];
   /** The names of pins by the store paths that they stand for, or stood for. */
   readonly pinned: ReadonlyMap<string, string>;
   /** What the index shows that is published; `undefined` when that is not known. */
@@ -61,18 +61,21 @@ export interface PrunedRelease extends IndexedRelease {
   /** Bytes of its files. */
   readonly size: number;
   readonly held: HeldVersion;
-  readonly mark: PruningMark | undefined;
+  readonly tombstone: Tombstone | undefined;
 }
 
 /** Why a release stays. */
-export type KeptReason = 'newest' | 'young' | 'latest' | 'promotion' | 'pin' | 'being-put' | 'half-deleted' | 'name';
+export type KeptReason =
+  /** It is one of so many that are the newest. */
+  | { readonly reason: 'newest'; readonly keep: number }
+  | { readonly reason: 'young' | 'latest' | 'being-put' | 'half-deleted' | 'name' }
+  /** What it becomes, or became; the same version where it is itself being made of another. */
+  | { readonly reason: 'promotion'; readonly becomes: string }
+  /** A pin that stands for a path of it. */
+  | { readonly reason: 'pin'; readonly pin: string };
 
-export interface KeptRelease {
-  readonly version: string;
-  readonly reason: KeptReason;
-  /** The same for people. */
-  readonly why: string;
-}
+/** A release that stays, and why. */
+export type KeptRelease = KeptReason & { readonly version: string };
 
 export interface PrunePlan {
   /** Out of the index from its next publication on. */
@@ -121,37 +124,37 @@ export function planPruning(facts: PruneFacts, rules: PruneRules): PrunePlan {
   return { ...plan, kept };
 }
 
-function verdictsOfKept({ mark, held }: PrunedRelease, reason: KeptReason): readonly Verdict[] {
-  if (!mark) return [];
-  if (!mark.deleting || isWhole(held)) return ['restore'];
+function verdictsOfKept({ tombstone, held }: PrunedRelease, reason: KeptReason['reason']): readonly Verdict[] {
+  if (!tombstone) return [];
+  if (!tombstone.deleting || isWhole(held)) return ['restore'];
   return reason === 'being-put' || reason === 'half-deleted' ? [] : ['delete'];
 }
 
 function verdictsOf(release: PrunedRelease, facts: PruneFacts, rules: PruneRules): readonly Verdict[] {
-  const { mark, version } = release;
-  if (mark) return [verdictOfHidden(release, mark, facts, rules)];
+  const { tombstone, version } = release;
+  if (tombstone) return [verdictOfHidden(release, tombstone, facts, rules)];
   return rules.grace === 0 && facts.published?.has(version) === false ? ['hide', 'delete'] : ['hide'];
 }
 
 function verdictOfHidden(
   { version, held }: PrunedRelease,
-  mark: PruningMark,
+  tombstone: Tombstone,
   { published, now }: PruneFacts,
   { grace }: PruneRules,
 ): Verdict {
-  if (isNewer(held, mark)) return 'restore';
-  if (mark.deleting) return 'delete';
-  // Both clocks: a mark cannot be older than its object, nor than whoever signed it says.
-  const hiddenAt = Math.max(Date.parse(mark.time), mark.modified.getTime());
+  if (isNewer(held, tombstone)) return 'restore';
+  if (tombstone.deleting) return 'delete';
+  // Both clocks: a tombstone cannot be older than its object, nor than whoever signed it says.
+  const hiddenAt = Math.max(Date.parse(tombstone.time), tombstone.modified.getTime());
   if (now - hiddenAt < grace) return 'waiting';
   return published?.has(version) === false ? 'delete' : 'published';
 }
 
-/** Releases of the channel, then versions of it of which a mark is left but no files. */
+/** Releases of the channel, then versions of it of which a tombstone is left but no files. */
 function findPrunable(facts: PruneFacts, { channel }: PruneRules): readonly Prunable[] {
-  const { sources, releases, marks, channelOf } = facts;
+  const { sources, releases, tombstones, channelOf } = facts;
   const held = holdByVersion(sources);
-  const markOf = new Map(marks.map((mark) => [mark.version, mark]));
+  const tombstoneOf = new Map(tombstones.map((tombstone) => [tombstone.version, tombstone]));
   const listed = new Set(releases.map(({ version }) => version));
   const isOfChannel = ({ version }: { readonly version: string }) =>
     channelOf(version) === channel && defaultChannelOf(version) !== 'stable';
@@ -160,14 +163,14 @@ function findPrunable(facts: PruneFacts, { channel }: PruneRules): readonly Prun
   const placeOf = (version: string) => places[signed.has(version) ? 'signed' : 'unsigned']++;
   const all = [
     ...releases.filter(isOfChannel).map(({ version, time }) => ({ version, time, place: placeOf(version) })),
-    ...marks
-      .filter((mark) => isOfChannel(mark) && !listed.has(mark.version))
+    ...tombstones
+      .filter((tombstone) => isOfChannel(tombstone) && !listed.has(tombstone.version))
       .map(({ version, time }) => ({ version, time, place: undefined })),
   ];
   return all.map((each) => {
     const here = held.get(each.version) ?? { files: [], fragments: [] };
     const size = here.files.reduce((sum, file) => sum + file.size, 0);
-    return { ...each, size, held: here, mark: markOf.get(each.version) };
+    return { ...each, size, held: here, tombstone: tombstoneOf.get(each.version) };
   });
 }
 
@@ -227,37 +230,31 @@ function findProtections({ sources, pinned }: PruneFacts): Protections {
 }
 
 function keepingOf(
-  { version, time, place, mark, held }: Prunable,
+  { version, time, place, tombstone, held }: Prunable,
   { latest, now }: PruneFacts,
   { keep, keepWithin }: PruneRules,
   { promoted, pins, lastPut }: Protections,
-): Omit<KeptRelease, 'version'> | undefined {
+): KeptReason | undefined {
   const lastTime = lastPut.get(version);
   const becomes = promoted.get(version);
   const pin = pins.get(version);
-  if (lastTime !== undefined && now - Date.parse(lastTime) < BEING_PUT_MS) {
-    return { reason: 'being-put', why: 'something of it was put within the last hour' };
-  }
-  if (mark?.deleting && isNewer(held, mark) && !isWhole(held)) {
-    const why = `something of it was put while it was being deleted: remove \`${versionKey(PRUNINGS, version)}\`, and put it again`;
-    return { reason: 'half-deleted', why };
-  }
-  if (!isVersion(version)) return { reason: 'name', why: 'no version of carport is called so' };
-  if (becomes !== undefined) {
-    const why = becomes === version ? 'it is being made of another' : `\`${becomes}\` was made of it`;
-    return { reason: 'promotion', why };
-  }
-  if (pin !== undefined) return { reason: 'pin', why: `the pin \`${pin}\` has a path of it` };
+  if (lastTime !== undefined && now - Date.parse(lastTime) < BEING_PUT_MS) return { reason: 'being-put' };
+  if (tombstone?.deleting && isNewer(held, tombstone) && !isWhole(held)) return { reason: 'half-deleted' };
+  if (!isVersion(version)) return { reason: 'name' };
+  if (becomes !== undefined) return { reason: 'promotion', becomes };
+  if (pin !== undefined) return { reason: 'pin', pin };
   if (place === undefined) return undefined;
-  if (place < keep) return { reason: 'newest', why: `it is one of the newest ${keep}` };
-  if (now - Date.parse(time) < keepWithin) return { reason: 'young', why: 'it is young enough' };
-  if (place === 0 || latest.has(version)) return { reason: 'latest', why: 'it is the latest of its channel' };
+  if (place < keep) return { reason: 'newest', keep };
+  if (now - Date.parse(time) < keepWithin) return { reason: 'young' };
+  if (place === 0 || latest.has(version)) return { reason: 'latest' };
   return undefined;
 }
 
 /** Whether something was put since a version was hidden, by the store's clock or by that of whoever put it. */
-function isNewer({ files, fragments }: HeldVersion, mark: PruningMark): boolean {
-  return files.some(({ time }) => time >= mark.time) || fragments.some(({ value }) => value.changed >= mark.time);
+function isNewer({ files, fragments }: HeldVersion, tombstone: Tombstone): boolean {
+  return (
+    files.some(({ time }) => time >= tombstone.time) || fragments.some(({ value }) => value.changed >= tombstone.time)
+  );
 }
 
 /** Whether every file is there that fragments tell of, and no other. */

@@ -3,8 +3,7 @@
 import * as v from 'valibot';
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
-
-const INDEX = 'releases/index.json';
+import { INDEX_JSON } from '../layout.js';
 
 /** Bytes. Ten thousand releases have about twenty million. */
 const LIMIT = 256 * 1024 * 1024;
@@ -18,7 +17,7 @@ const Index = v.object({ releases: v.array(v.object({ version: v.string() })) })
  */
 export async function readPublishedVersions(objects: ObjectStore): Promise<ReadonlySet<string> | undefined> {
   try {
-    const bytes = await objects.read(INDEX, LIMIT);
+    const bytes = await objects.read(INDEX_JSON, LIMIT);
     if (bytes === undefined) return new Set();
     const parsed = v.safeParse(Index, JSON.parse(bytes.toString('utf8')));
     return parsed.success ? new Set(parsed.output.releases.map(({ version }) => version)) : undefined;

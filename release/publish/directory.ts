@@ -9,6 +9,7 @@ import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
 import { checkKey } from '../../lib/object-store/object-store.js';
+import { INDEX } from '../layout.js';
 import type { Publication, PublishedFile } from './publication.js';
 
 /** Paths of files, below the directory that was given. */
@@ -50,7 +51,7 @@ export async function writeIndexDirectory(out: string, { entries, owns }: Public
 }
 
 /** Everything that an index owns is below it. */
-const DIRECTORY = 'releases';
+const DIRECTORY = INDEX.slice(0, -1);
 
 /** Plain files; no link is followed. */
 async function staleFiles(out: string, key: string, isStale: (key: string) => boolean): Promise<readonly string[]> {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import { type ListedObject, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
+import { INDEX, isSignatureKey, LATEST, PAGES, parseSumsKey } from '../layout.js';
 import type { KnownFile } from '../sources/ledger.js';
 import { versionTagOf } from '../sources/sources.js';
 import type { Publication, PublishedCopy, PublishedFile } from './publication.js';
@@ -81,13 +82,10 @@ interface Outcome {
 
 type Entry = PublishedFile | PublishedCopy;
 
-/** Everything that may have been published is below one of these. */
-const PUBLISHED = { directory: 'releases/', pages: '_releases.' } as const;
-
 /** What there is of an index, by key. */
 export async function listPublished(objects: ObjectStore): Promise<ReadonlyMap<string, ListedObject>> {
   const there = new Map<string, ListedObject>();
-  for (const options of [{ prefix: PUBLISHED.directory, recursive: true }, { prefix: PUBLISHED.pages }]) {
+  for (const options of [{ prefix: INDEX, recursive: true }, { prefix: PAGES }]) {
     for await (const listed of listObjects(objects, options)) there.set(listed.key, listed);
   }
   return there;
@@ -115,8 +113,8 @@ function* batchesOf(entries: Iterable<Entry>): Generator<readonly Entry[]> {
 
 /** Signatures before what they are of: who finds the new file finds its signature, too. */
 function inOrder(batch: readonly Entry[]): readonly (readonly Entry[])[] {
-  const signatures = batch.filter(({ key }) => key.endsWith('.minisig'));
-  const others = batch.filter(({ key }) => !key.endsWith('.minisig'));
+  const signatures = batch.filter(({ key }) => isSignatureKey(key));
+  const others = batch.filter(({ key }) => !isSignatureKey(key));
   return [signatures, others].filter((part) => part.length > 0);
 }
 
@@ -124,7 +122,7 @@ type EntryKind = 'copy' | 'sums' | 'page';
 
 function kindOf(entry: Entry): EntryKind {
   if ('source' in entry) return 'copy';
-  return /^releases\/[^/]+\/SHA256SUMS(\.minisig)?$/.test(entry.key) ? 'sums' : 'page';
+  return parseSumsKey(entry.key) ? 'sums' : 'page';
 }
 
 /** Where it is listed as `before` its content is neither compared nor, perhaps, even made. */
@@ -173,7 +171,7 @@ async function writeCopy(
   dryRun: boolean,
 ): Promise<Outcome> {
   if (!objects.copyForReaders) {
-    const warning = `\`${objects.url}\` cannot have an object under two keys: there is no file below \`releases/latest/\``;
+    const warning = `\`${objects.url}\` cannot have an object under two keys: there is no file below \`${LATEST}\``;
     return { warning };
   }
   try {

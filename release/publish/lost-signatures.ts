@@ -7,7 +7,7 @@ import type { PublicKey, SecretKey } from '../../lib/signing/key.js';
 import { formatMinisignId, MAX_MINISIG_SIZE, minisignKey, parseMinisig } from '../../lib/signing/minisign.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Doubt, DoubtKind } from '../documents/doubt.js';
-import { FRAGMENTS, LEDGER_KEY, parseFileKey, YANKS } from '../layout.js';
+import { FRAGMENTS, isSignatureKey, LEDGER_KEY, parseFileKey, parseSumsKey, YANKS } from '../layout.js';
 import type { ReleaseSources } from '../sources/sources.js';
 import type { Publication } from './publication.js';
 
@@ -51,7 +51,7 @@ export async function refuseLostIndex(
 
 /** Whether a key is that of a signature of a file that an index owns. */
 export function isSignatureOf({ owns }: Pick<Publication, 'owns'>, key: string): boolean {
-  return key.endsWith('.minisig') && owns(key);
+  return isSignatureKey(key) && owns(key);
 }
 
 interface Making {
@@ -97,9 +97,9 @@ function strippedReleases({
   const withFiles = new Set(files.map(({ key }) => parseFileKey(key)?.version));
   const told = new Set([...fragments, ...promotions, ...prunings].map(({ value }) => value.version));
   return (key) => {
-    const version = /^releases\/(?<version>[^/]+)\/SHA256SUMS\.minisig$/.exec(key)?.groups?.version;
-    if (version === undefined || !withFiles.has(version) || told.has(version)) return false;
-    return !damaged.some((each) => each.includes(`/${version}`));
+    const sums = parseSumsKey(key);
+    if (!sums?.isSignature || !withFiles.has(sums.version) || told.has(sums.version)) return false;
+    return !damaged.some((each) => each.includes(`/${sums.version}`));
   };
 }
 

@@ -5,10 +5,10 @@ import { CarportError } from '../../lib/errors.js';
 import type { ObjectMetadata, ObjectStore } from '../../lib/object-store/object-store.js';
 import { FRAGMENT_LIMITS, type Fragment, type FragmentFile, toReleaseTime } from '../documents/kinds.js';
 import { fileKey, fragmentKey } from '../layout.js';
-import { type Publisher, refuseDeletion, refusePromotion, takeBackPruning } from '../marks.js';
 import { type FragmentSigning, hasFiles, isSameFile, readFragment, writeFragment } from './fragment.js';
 import { type FileDigest, readLocalFile, storePathOfFile } from './local-file.js';
 import { mediaTypeOf } from './media-type.js';
+import { type Publisher, refuseDeletion, refusePromotion, takeBackPruning } from './publisher.js';
 import { digestOfObject } from './stored-hash.js';
 
 export interface PutRequest {

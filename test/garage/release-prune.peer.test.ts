@@ -3,11 +3,9 @@ import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { openCache } from '#cache/open.js';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
-import { buildReleaseIndex } from '#release/catalog/build.js';
-import { ownRules } from '#release/catalog/rules.js';
 import { toReleaseTime } from '#release/documents/kinds.js';
 import { PRUNINGS } from '#release/layout.js';
-import { type PruneRequest, planPrune, prune } from '#release/prune/prune.js';
+import { type PruneRequest, planPrune, prune } from '#release/prune/session.js';
 import { channelRule } from '#release/version.js';
 import { describeWithGarage, useGarage } from '../support/garage.js';
 import { useGarageRuns } from '../support/garage-runs.js';
@@ -57,15 +55,10 @@ describeWithGarage('releases that are pruned on Garage', () => {
     });
   /** The store's clock cannot be turned back: the run is some days later. */
   const requestOf = (days: number, keep: number): PruneRequest => {
-    const channelOf = channelRule();
     return {
       ...{ channel: 'development', keep, keepWithin: 0, grace: 7 * DAY, allowLost: false },
       ...{ now: Date.now() + days * DAY, policy: { keys: [key.publicKey], allowUnsigned: false } },
-      look: (sources) => {
-        const all = { ...sources, promotions: [], prunings: [] };
-        const { releases } = buildReleaseIndex(all, ownRules(channelOf)).index;
-        return { channelOf, releases: releases.development, latest: new Set() };
-      },
+      rulesOf: () => ({ channelOf: channelRule(), requiredTargets: [] }),
     };
   };
   const runIn = async (objects: ObjectStore, days: number, keep: number) => {

@@ -1,4 +1,5 @@
-import type { Channel, Release, ReleaseFile, ReleaseIndex, ReleaseTarget } from '#release/catalog/model.js';
+import type { Release, ReleaseFile, ReleaseIndex, ReleaseTarget } from '#release/catalog/model.js';
+import type { Channel } from '#release/version.js';
 
 /** A release with one file for each target. */
 export function releaseOf(

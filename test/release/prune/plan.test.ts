@@ -21,7 +21,7 @@ interface Build {
 
 interface Given {
   readonly builds?: readonly Build[];
-  readonly marks?: readonly (Pruning & { readonly modified?: Date })[];
+  readonly tombstones?: readonly (Pruning & { readonly modified?: Date })[];
   readonly more?: Partial<PruneFacts>;
   readonly sources?: Partial<ReleaseSources>;
 }
@@ -35,7 +35,7 @@ function fragmentOf({ version, days, storePath, from }: Build): Fragment {
   };
 }
 
-function factsOf({ builds = [], marks = [], more = {}, sources = {} }: Given): PruneFacts {
+function factsOf({ builds = [], tombstones = [], more = {}, sources = {} }: Given): PruneFacts {
   const channelOf = channelRule();
   const sorted = [...builds].sort((a, b) => a.days - b.days);
   return {
@@ -51,7 +51,7 @@ function factsOf({ builds = [], marks = [], more = {}, sources = {} }: Given): P
     releases: sorted.map(({ version, days }): IndexedRelease => ({ version, time: timeOf(days) })),
     latest: new Set(),
     channelOf,
-    marks: marks.map((mark) => ({ modified: new Date(mark.time), ...mark })),
+    tombstones: tombstones.map((tombstone) => ({ modified: new Date(tombstone.time), ...tombstone })),
     pinned: new Map(),
     published: new Set(),
     now: NOW,
@@ -78,7 +78,7 @@ function planOf(given: Given, rules: Partial<PruneRules> = {}) {
 
 const NOTHING = { hide: [], delete: [], restore: [], waiting: [], published: [], kept: {} };
 const builds = [1, 2, 3, 4, 5].map((number) => ({ version: commit(number), days: number * 10 }));
-const mark = (number: number, days: number, more: { deleting?: true; modified?: Date } = {}) => ({
+const tombstone = (number: number, days: number, more: { deleting?: true; modified?: Date } = {}) => ({
   ...{ version: commit(number), time: timeOf(days) },
   ...more,
 });
@@ -144,7 +144,7 @@ describe('a plan of what is pruned', () => {
     const built = builds.map((build, index) => ({ ...build, storePath: `/nix/store/${'abcde'[4 - index]}` }));
     expect(planOf({ builds: built, more }).kept).toEqual({ 1: 'newest', 5: 'pin' });
     const plan = planPruning(factsOf({ builds: built, more }), RULES);
-    expect(plan.kept.find(({ reason }) => reason === 'pin')?.why).toBe('the pin `tool` has a path of it');
+    expect(plan.kept.find(({ reason }) => reason === 'pin')).toMatchObject({ pin: 'tool' });
   });
 
   it('keeps what was put within the last hour, by the store or by who put it, also in the future', () => {
@@ -174,17 +174,19 @@ describe('a plan of what is pruned', () => {
 
   describe('of what is hidden', () => {
     it('deletes when the grace is over by both clocks', () => {
-      const marks = [mark(3, 8), mark(4, 6), mark(5, 8, { modified: daysAgo(6) })];
-      expect(planOf({ builds, marks })).toMatchObject({ hide: [2], delete: [3], waiting: [4, 5] });
-      expect(planOf({ builds, marks: [mark(5, 6, { modified: daysAgo(8) })] })).toMatchObject({ waiting: [5] });
-      expect(planOf({ builds, marks }, { grace: 0 })).toMatchObject({ delete: [2, 3, 4, 5], waiting: [] });
+      const tombstones = [tombstone(3, 8), tombstone(4, 6), tombstone(5, 8, { modified: daysAgo(6) })];
+      expect(planOf({ builds, tombstones })).toMatchObject({ hide: [2], delete: [3], waiting: [4, 5] });
+      expect(planOf({ builds, tombstones: [tombstone(5, 6, { modified: daysAgo(8) })] })).toMatchObject({
+        waiting: [5],
+      });
+      expect(planOf({ builds, tombstones }, { grace: 0 })).toMatchObject({ delete: [2, 3, 4, 5], waiting: [] });
     });
 
     it('waits for an index that does not show it', () => {
-      const marks = [mark(4, 8), mark(5, 8)];
+      const tombstones = [tombstone(4, 8), tombstone(5, 8)];
       const published = new Set([commit(5)]);
-      expect(planOf({ builds, marks, more: { published } })).toMatchObject({ delete: [4], published: [5] });
-      expect(planOf({ builds, marks, more: { published: undefined } })).toMatchObject({
+      expect(planOf({ builds, tombstones, more: { published } })).toMatchObject({ delete: [4], published: [5] });
+      expect(planOf({ builds, tombstones, more: { published: undefined } })).toMatchObject({
         delete: [],
         published: [4, 5],
       });
@@ -196,25 +198,25 @@ describe('a plan of what is pruned', () => {
     });
 
     it('restores what is not to go any more, and what was put since', () => {
-      const marks = [mark(2, 8), mark(5, 8)];
-      expect(planOf({ builds, marks }, { keep: 3 })).toMatchObject({ restore: [2], delete: [5] });
+      const tombstones = [tombstone(2, 8), tombstone(5, 8)];
+      expect(planOf({ builds, tombstones }, { keep: 3 })).toMatchObject({ restore: [2], delete: [5] });
       const files = [{ key: fileKey(commit(5), 'y', 'app'), size: 1, time: timeOf(7) }];
-      expect(planOf({ builds, marks, sources: { files } })).toMatchObject({ restore: [5], delete: [2] });
+      expect(planOf({ builds, tombstones, sources: { files } })).toMatchObject({ restore: [5], delete: [2] });
     });
 
     it('completes a deletion that has begun, unless it is being put', () => {
-      const marks = [mark(2, 1, { deleting: true }), mark(3, 1, { deleting: true })];
+      const tombstones = [tombstone(2, 1, { deleting: true }), tombstone(3, 1, { deleting: true })];
       const files = [{ key: fileKey(commit(3), 'y', 'app'), size: 1, time: timeOf(0) }];
       const more = { published: new Set([commit(2)]) };
-      expect(planOf({ builds, marks, more, sources: { files } }, { keep: 9 })).toMatchObject({
+      expect(planOf({ builds, tombstones, more, sources: { files } }, { keep: 9 })).toMatchObject({
         delete: [2],
         restore: [],
       });
     });
 
     it('deletes what has no files any more', () => {
-      const marks = [mark(7, 8), mark(8, 1), mark(9, 1, { deleting: true })];
-      expect(planOf({ builds, marks }, { keep: 9 })).toMatchObject({ delete: [7, 9], waiting: [8], restore: [] });
+      const tombstones = [tombstone(7, 8), tombstone(8, 1), tombstone(9, 1, { deleting: true })];
+      expect(planOf({ builds, tombstones }, { keep: 9 })).toMatchObject({ delete: [7, 9], waiting: [8], restore: [] });
     });
   });
 
@@ -238,7 +240,7 @@ describe('a plan of what is pruned', () => {
     );
     const given = fc.record({
       builds: fc.uniqueArray(build, { selector: (each) => each.version, maxLength: 12 }),
-      marks: fc.uniqueArray(pruning, { selector: (each) => each.version, maxLength: 6 }),
+      tombstones: fc.uniqueArray(pruning, { selector: (each) => each.version, maxLength: 6 }),
       more: fc.record({
         latest: fc.array(version, { maxLength: 1 }).map((versions) => new Set(versions)),
         published: fc.option(
@@ -256,12 +258,12 @@ describe('a plan of what is pruned', () => {
     });
     fc.assert(
       fc.property(given, rules, (facts, asked) => {
-        const { builds, marks, more } = facts;
+        const { builds, tombstones, more } = facts;
         const all = factsOf(facts);
         const ofChannel = all.releases.filter(({ version }) => channelRule()(version) === asked.channel);
         const plan = planPruning(all, asked);
-        const begun = new Set(marks.filter(({ deleting }) => deleting).map((each) => each.version));
-        const hidden = new Set(marks.map((each) => each.version));
+        const begun = new Set(tombstones.filter(({ deleting }) => deleting).map((each) => each.version));
+        const hidden = new Set(tombstones.map((each) => each.version));
         const going = [...plan.hide, ...plan.delete, ...plan.waiting, ...plan.published].map((each) => each.version);
         const promoted = new Set(builds.flatMap(({ from }) => from ?? []));
         for (const each of [...going, ...plan.restore.map(({ version }) => version)]) {
@@ -281,12 +283,12 @@ describe('a plan of what is pruned', () => {
           if (!begun.has(version)) expect(more.published?.has(version)).toBe(false);
         }
         for (const { version, held } of plan.restore) if (begun.has(version)) expect(held.fragments).toHaveLength(1);
-        for (const { version, held, mark } of plan.delete) {
-          if (begun.has(version)) expect(held.files.every(({ time }) => time < mark!.time)).toBe(true);
+        for (const { version, held, tombstone } of plan.delete) {
+          if (begun.has(version)) expect(held.files.every(({ time }) => time < tombstone!.time)).toBe(true);
         }
-        expect(new Set(going).size + (asked.grace === 0 ? plan.delete.filter(({ mark }) => !mark).length : 0)).toBe(
-          going.length,
-        );
+        expect(
+          new Set(going).size + (asked.grace === 0 ? plan.delete.filter(({ tombstone }) => !tombstone).length : 0),
+        ).toBe(going.length);
       }),
       { numRuns: 2000 },
     );

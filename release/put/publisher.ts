@@ -1,47 +1,11 @@
-/** Marks hide a version: what is being made of another, and what will be deleted. */
+/** What stops whoever publishes files of a version: that it is being made of another, or deleted. */
 
-import { CarportError } from '../lib/errors.js';
-import type { ObjectStore } from '../lib/object-store/object-store.js';
-import type { SecretKey } from '../lib/signing/key.js';
-import type { TrustPolicy } from '../lib/signing/trust.js';
-import type { Promotion, Pruning } from './documents/kinds.js';
-import { PROMOTION_PLACE, PRUNING_PLACE } from './documents/places.js';
-import { putDocument, readTrusted, type StoredDocument } from './documents/stored.js';
-import { PROMOTIONS, PRUNINGS, versionKey } from './layout.js';
-
-export type RemovableStore = ObjectStore & Required<Pick<ObjectStore, 'remove'>>;
-
-export function readPromotionMark(
-  objects: ObjectStore,
-  version: string,
-  policy: TrustPolicy,
-): Promise<StoredDocument<Promotion>> {
-  return readTrusted(objects, PROMOTION_PLACE, versionKey(PROMOTIONS, version), policy);
-}
-
-export function readPruningMark(
-  objects: ObjectStore,
-  version: string,
-  policy: TrustPolicy,
-): Promise<StoredDocument<Pruning>> {
-  return readTrusted(objects, PRUNING_PLACE, versionKey(PRUNINGS, version), policy);
-}
-
-export function writePromotionMark(objects: ObjectStore, mark: Promotion, keys: readonly SecretKey[]): Promise<void> {
-  return putDocument(objects, PROMOTION_PLACE, mark, keys);
-}
-
-export function writePruningMark(objects: ObjectStore, mark: Pruning, keys: readonly SecretKey[]): Promise<void> {
-  return putDocument(objects, PRUNING_PLACE, mark, keys);
-}
-
-export function removePromotionMark(store: RemovableStore, version: string): Promise<void> {
-  return store.remove([versionKey(PROMOTIONS, version)]);
-}
-
-export function removePruningMarks(store: RemovableStore, versions: readonly string[]): Promise<void> {
-  return store.remove(versions.map((version) => versionKey(PRUNINGS, version)));
-}
+import { CarportError } from '../../lib/errors.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
+import { readIntent } from '../intents.js';
+import { PROMOTIONS, PRUNINGS, versionKey } from '../layout.js';
+import { type RemovableStore, readTombstone, removeTombstones } from '../tombstones.js';
 
 /** Somebody who publishes files of a version. */
 export interface Publisher {
@@ -59,13 +23,13 @@ export interface Publisher {
  */
 export async function refusePromotion(publisher: Publisher, late: boolean): Promise<void> {
   const { objects, version, policy, warn } = publisher;
-  const mark = await readPromotionMark(objects, version, policy);
-  if (mark.state === 'absent') return;
-  if (mark.state !== 'trusted') {
-    if (!late) warn(`\`${versionKey(PROMOTIONS, version)}\` is not believed: ${mark.about.why}`);
+  const intent = await readIntent(objects, version, policy);
+  if (intent.state === 'absent') return;
+  if (intent.state !== 'trusted') {
+    if (!late) warn(`\`${versionKey(PROMOTIONS, version)}\` is not believed: ${intent.about.why}`);
     return;
   }
-  const { from } = mark.value;
+  const { from } = intent.value;
   const promote = `\`carport release promote ${from} --as ${version} --to CHANNEL\``;
   if (late) {
     throw new CarportError('E_UNAVAILABLE', `\`${version}\` is being made of \`${from}\` at the same time`, {
@@ -84,7 +48,7 @@ export async function refuseDeletion(publisher: Publisher): Promise<void> {
 
 /**
  * Takes back that a version is to be deleted, since somebody publishes it. `touch` writes the fragment anew, and whoever
- * deletes looks at fragments after it has said so in the mark: so either this one sees that, and stops, or the other sees
+ * deletes looks at fragments after it has said so in the tombstone: so either this one sees that, and stops, or the other sees
  * the fragment.
  */
 export async function takeBackPruning(publisher: Publisher, touch: () => Promise<void>): Promise<void> {
@@ -93,26 +57,26 @@ export async function takeBackPruning(publisher: Publisher, touch: () => Promise
   const store = requireRemovable(objects, version);
   await touch();
   await isHidden(publisher);
-  await removePruningMarks(store, [version]);
+  await removeTombstones(store, [version]);
   warn(`\`${version}\` was to be deleted: it stays now`);
 }
 
 /** Whether a version is to be deleted, be it by somebody who is not believed. */
 async function isHidden({ objects, version, policy, replace }: Publisher): Promise<boolean> {
-  const mark = await readPruningMark(objects, version, policy);
-  if (mark.state === 'absent') return false;
+  const tombstone = await readTombstone(objects, version, policy);
+  if (tombstone.state === 'absent') return false;
   const key = versionKey(PRUNINGS, version);
-  if (mark.state === 'damaged' && !replace) {
+  if (tombstone.state === 'damaged' && !replace) {
     throw new CarportError('E_FORMAT', `\`${key}\` is damaged: \`${version}\` may be being deleted`, {
-      cause: new Error(mark.about.why),
+      cause: new Error(tombstone.about.why),
       hint: 'a newer carport may have written it; if not, `--replace` removes it',
     });
   }
-  const isDeleting = mark.state !== 'damaged' && mark.value.deleting === true;
-  if (isDeleting && mark.state === 'trusted') throw beingDeleted(version);
-  if (isDeleting && mark.state === 'doubtful' && !replace) {
+  const isDeleting = tombstone.state !== 'damaged' && tombstone.value.deleting === true;
+  if (isDeleting && tombstone.state === 'trusted') throw beingDeleted(version);
+  if (isDeleting && tombstone.state === 'doubtful' && !replace) {
     throw new CarportError('E_SIGNATURE', `\`${key}\` says that \`${version}\` is being deleted, and is not believed`, {
-      cause: new Error(mark.about.why),
+      cause: new Error(tombstone.about.why),
       hint: 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or remove it with `--replace`',
     });
   }

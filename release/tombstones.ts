@@ -1,0 +1,31 @@
+/** Tombstones: a signed document that a version is out of the index, and will be deleted. */
+
+import type { ObjectStore } from '../lib/object-store/object-store.js';
+import type { SecretKey } from '../lib/signing/key.js';
+import type { TrustPolicy } from '../lib/signing/trust.js';
+import type { Pruning } from './documents/kinds.js';
+import { PRUNING_PLACE } from './documents/places.js';
+import { putDocument, readTrusted, type StoredDocument } from './documents/stored.js';
+import { PRUNINGS, versionKey } from './layout.js';
+
+/** A store that objects can be removed from. */
+export type RemovableStore = ObjectStore & Required<Pick<ObjectStore, 'remove'>>;
+
+/** Reads the tombstone of a version, and says whether it may be believed. */
+export function readTombstone(
+  objects: ObjectStore,
+  version: string,
+  policy: TrustPolicy,
+): Promise<StoredDocument<Pruning>> {
+  return readTrusted(objects, PRUNING_PLACE, versionKey(PRUNINGS, version), policy);
+}
+
+/** Writes a tombstone, in place of one that is there. */
+export function writeTombstone(objects: ObjectStore, tombstone: Pruning, keys: readonly SecretKey[]): Promise<void> {
+  return putDocument(objects, PRUNING_PLACE, tombstone, keys);
+}
+
+/** Removes the tombstones of versions: what is there of these is in the index from then on. */
+export function removeTombstones(store: RemovableStore, versions: readonly string[]): Promise<void> {
+  return store.remove(versions.map((version) => versionKey(PRUNINGS, version)));
+}
