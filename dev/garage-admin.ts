@@ -59,13 +59,17 @@ export async function connectNodes(members: readonly Member[]): Promise<void> {
 export async function waitUntilHealthy(members: readonly Member[], deadlineMs: number): Promise<void> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
-    await connectNodes(members);
-    const problems = (await Promise.all(members.map((member) => problemsOf(member, members)))).flat();
+    const strangers = (await Promise.all(members.map((member) => strangersOf(member, members)))).flat();
+    if (strangers.length > 0) await connectNodes(members);
+    const problems = strangers.length > 0 ? strangers : await outagesOf(members);
     if (problems.length === 0) return;
     if (performance.now() > deadline) throw new Error(`Garage is not healthy: ${problems.join('; ')}`);
-    await sleep(20);
+    await sleep(HEALTH_PAUSE_MS);
   }
 }
+
+/** Garage spends 30 ms of computing on each call, for the hash of the token. */
+const HEALTH_PAUSE_MS = 100;
 
 async function connectOthers(member: Member, members: readonly Member[]): Promise<void> {
   const others = members.filter((each) => each !== member);
@@ -76,13 +80,18 @@ async function connectOthers(member: Member, members: readonly Member[]): Promis
     );
 }
 
-async function problemsOf({ admin }: Member, members: readonly Member[]): Promise<readonly string[]> {
-  const answers = members.map(async ({ address }) => {
-    const { error } = (await admin('GetNodeInfo', undefined, { node: idOf(address) })) as { error: object };
-    return Object.values(error) as readonly string[];
-  });
-  const { status } = (await admin('GetClusterHealth')) as { status: string };
-  return [...(await Promise.all(answers)).flat(), ...(status === 'unavailable' ? [status] : [])];
+/** Says which members a node does not reach. */
+async function strangersOf({ admin, address }: Member, members: readonly Member[]): Promise<readonly string[]> {
+  if (members.length === 1) return [];
+  const answer = await admin('GetNodeInfo', undefined, { node: '*' });
+  const { success, error } = answer as Record<'success' | 'error', Readonly<Record<string, unknown>>>;
+  const ids = members.map((member) => idOf(member.address)).filter((id) => id !== idOf(address) && !(id in success));
+  return ids.map((id) => String(error[id] ?? `${id} is not known`));
+}
+
+async function outagesOf(members: readonly Member[]): Promise<readonly string[]> {
+  const health = members.map(({ admin }) => admin('GetClusterHealth') as Promise<{ readonly status: string }>);
+  return (await Promise.all(health)).map(({ status }) => status).filter((status) => status === 'unavailable');
 }
 
 function idOf(address: string): string {
@@ -103,13 +112,21 @@ export async function importKey(admin: Admin, name: string, credentials: Credent
   await admin('UpdateKey', { allow: { createBucket: true } }, { id: accessKeyId });
 }
 
-/** Makes a bucket; one that is already there is left as it is. */
-export async function createBucket(admin: Admin, name: string): Promise<void> {
-  if (!(await findBucket(admin, name))) await admin('CreateBucket', { globalAlias: name });
+/** Makes a bucket with which a key may do everything; of one that is already there only the latter. */
+export async function createBucket(admin: Admin, name: string, key: string): Promise<void> {
+  const allow = { read: true, write: true, owner: true };
+  try {
+    // The key's own name for it comes along, so that it may use it: in one call, as each is dear.
+    await admin('CreateBucket', { globalAlias: name, localAlias: { accessKeyId: key, alias: name, allow } });
+  } catch (error) {
+    const id = await findBucket(admin, name);
+    if (id === undefined) throw error;
+    await allowKey(admin, id, key, allow);
+  }
 }
 
-export async function allowKey(admin: Admin, bucket: string, key: string, permissions: Permissions): Promise<void> {
-  await admin('AllowBucketKey', { bucketId: await bucketId(admin, bucket), accessKeyId: key, permissions });
+export async function allowKey(admin: Admin, bucketId: string, key: string, permissions: Permissions): Promise<void> {
+  await admin('AllowBucketKey', { bucketId, accessKeyId: key, permissions });
 }
 
 /** Waits until these nodes know what a key may do with a bucket: they hear of it one after another. */
@@ -129,20 +146,20 @@ export async function waitUntilAllowed(admins: readonly Admin[], bucket: string,
 
 const KNOWN_MS = 10_000;
 
-export async function allowWebsite(admin: Admin, bucket: string): Promise<void> {
+export async function allowWebsite(admin: Admin, bucketId: string): Promise<void> {
   const websiteAccess = { enabled: true, indexDocument: 'index.html' };
-  await admin('UpdateBucket', { websiteAccess }, { id: await bucketId(admin, bucket) });
+  await admin('UpdateBucket', { websiteAccess }, { id: bucketId });
 }
 
 /** Another name for a bucket; another bucket that had the name loses it. */
-export async function setAlias(admin: Admin, bucket: string, alias: string): Promise<void> {
-  const [id, before] = await Promise.all([bucketId(admin, bucket), findBucket(admin, alias)]);
-  if (before === id) return;
+export async function setAlias(admin: Admin, bucketId: string, alias: string): Promise<void> {
+  const before = await findBucket(admin, alias);
+  if (before === bucketId) return;
   if (before) await admin('RemoveBucketAlias', { bucketId: before, globalAlias: alias });
-  await admin('AddBucketAlias', { bucketId: id, globalAlias: alias });
+  await admin('AddBucketAlias', { bucketId, globalAlias: alias });
 }
 
-async function bucketId(admin: Admin, name: string): Promise<string> {
+export async function bucketIdOf(admin: Admin, name: string): Promise<string> {
   const id = await findBucket(admin, name);
   if (id === undefined) throw new Error(`there is no bucket ${name}`);
   return id;

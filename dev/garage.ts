@@ -187,19 +187,20 @@ async function setUp(nodes: readonly ManagedNode[], setup: Setup): Promise<Garag
       await administration.waitUntilHealthy(members, HEALTHY_MS);
     },
     async createBucket(name) {
-      await administration.createBucket(admin, name);
       const { accessKeyId } = credentials;
-      await administration.allowKey(admin, name, accessKeyId, { read: true, write: true, owner: true });
-      await administration.waitUntilAllowed(running().map(adminOf), name, accessKeyId);
+      await administration.createBucket(admin, name, accessKeyId);
+      if (nodes.length > 1) await administration.waitUntilAllowed(running().map(adminOf), name, accessKeyId);
     },
     async createKey(name, { bucket, ...permissions }) {
       const created = await administration.createKey(admin, name);
-      await administration.allowKey(admin, bucket, created.accessKeyId, permissions);
+      const id = await administration.bucketIdOf(admin, bucket);
+      await administration.allowKey(admin, id, created.accessKeyId, permissions);
       return created;
     },
     async allowWebsite(name, { alias } = {}) {
-      await administration.allowWebsite(admin, name);
-      if (alias !== undefined) await administration.setAlias(admin, name, alias);
+      const id = await administration.bucketIdOf(admin, name);
+      await administration.allowWebsite(admin, id);
+      if (alias !== undefined) await administration.setAlias(admin, id, alias);
     },
     async cli(args) {
       const { stdout } = await execa(program, ['-c', one().config, ...args], { env: GARAGE_ENV, extendEnv: false });
