@@ -12,16 +12,34 @@ const PARTS = { 'multipart-threshold': MIB, 'multipart-chunk-size': MIB };
 describeWithGarage('on a real Garage', () => {
   const garage = useGarage();
 
+  /** Buckets with many objects, by prefix. */
+  const filled = new Map<string, Promise<string>>();
+  const fill = async (prefix: string, keys: readonly string[]) => {
+    const bucket = await garage().freshBucket();
+    const stores = await createStores();
+    const { objects } = stores.open(garage().url(bucket).replace('?', `${prefix}?`), { env: garage().env });
+    await Promise.all(keys.map((key) => objects.put(key, Buffer.from(key), { contentType: 'text/plain' })));
+    await stores.remove();
+    return bucket;
+  };
   const create = async (params: Readonly<Record<string, string>>, prefix = ''): Promise<StoreUnderTest> => {
     const bucket = await garage().freshBucket();
     const stores = await createStores();
-    const url = garage().url(bucket, params).replace('?', `${prefix}?`);
-    const open = () => stores.open(url, { env: garage().env }).objects;
+    const open = (name = bucket) =>
+      stores.open(garage().url(name, params).replace('?', `${prefix}?`), { env: garage().env }).objects;
+    let website: Promise<string> | undefined;
     return {
       objects: open(),
-      reopen: open,
+      reopen: () => open(),
+      async filled(keys) {
+        if (!filled.has(prefix)) filled.set(prefix, fill(prefix, keys));
+        return open(await filled.get(prefix));
+      },
       metadataOf: (key) => headOf(bucket, `${prefix.slice(1)}${prefix && '/'}${key}`),
-      visit: async (key) => visitWebsite(await garage().serve(bucket), `${prefix.slice(1)}${prefix && '/'}${key}`),
+      async visit(key) {
+        website ??= garage().serve(bucket);
+        return visitWebsite(await website, `${prefix.slice(1)}${prefix && '/'}${key}`);
+      },
       remove: () => stores.remove(),
     };
   };
