@@ -14,7 +14,7 @@ describeWithGarage('a sample pipeline on Garage', () => {
     const secrets = { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY };
     runner = await createRunner({ to: garage().url(bucket), secrets });
   });
-  afterAll(() => runner.box.remove());
+  afterAll(() => runner.remove());
 
   it('publishes and promotes what users then fetch by its address', async () => {
     const { jobsFor } = SAMPLES.woodpecker;

@@ -12,7 +12,7 @@ describe.each(SYSTEMS)('the jobs of the sample pipeline for %s', (system) => {
   beforeAll(async () => {
     runner = await createRunner();
   });
-  afterAll(() => runner.box.remove());
+  afterAll(() => runner.remove());
 
   const occasion = (event: EventName, more: Partial<Occasion> = {}): Occasion => ({
     env: environmentOf(system, event, { commit: runner.commit }),
@@ -50,7 +50,7 @@ describe.each(SYSTEMS)('the jobs of the sample pipeline for %s', (system) => {
     beforeEach(async () => {
       victim = await createRunner();
     });
-    afterEach(() => victim.box.remove());
+    afterEach(() => victim.remove());
 
     const publish = () => {
       const env = environmentOf(system, 'tag', { commit: victim.commit });

@@ -3,6 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/pro
 import { delimiter, dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
+import { startHost } from '../support/hosted.js';
 import { CARPORT, createSandbox, type KeyFile, type Sandbox } from '../support/sandbox.js';
 import { CANDIDATE, SECRETS } from './occasions.js';
 import { type Artifact, type Job, readSample } from './pipelines.js';
@@ -20,6 +21,7 @@ export interface Runner {
   run(jobs: readonly Job[], env: Variables): Promise<string>;
   /** What `make` does beside what it should, as lines for `sh` in the workspace. */
   makeAlso(lines: readonly string[]): Promise<void>;
+  remove(): Promise<void>;
 }
 
 /** Where a build leaves an archive of its own making, which is handed on beside the one that it should give. */
@@ -28,7 +30,10 @@ export const SMUGGLED = 'smuggled';
 /** What the project has beside the samples. */
 const CHANGELOG = '# v1.2.0\n\nIs better.\n';
 
-/** `place` is a bucket and its access key; otherwise it is a directory. */
+/**
+ * `place` is a bucket and its access key, for which each carport has a process of its own; otherwise it is a directory, and
+ * all are run by this process.
+ */
 export async function createRunner(
   place: { readonly to?: string; readonly secrets?: Variables } = {},
 ): Promise<Runner> {
@@ -62,11 +67,12 @@ export async function createRunner(
   await git(project!, 'commit', '--quiet', '--allow-empty', '-m', 'Three');
   await git(project!, 'push', '--quiet', `file://${origin}`, 'main', CANDIDATE);
 
+  const host = place.to === undefined ? await startHost(box.path('host')) : undefined;
   await program(join(programs!, 'carport'), [
     `printf '%s\\n' "$*" >> ${calls}`,
     `stat -c %a -- "$CARPORT_SECRET_KEY_FILES" >> ${calls}.modes`,
     `[ -z "$RELEASE_KEY" ] || printf 'carport sees RELEASE_KEY\\n' >> ${calls}`,
-    `exec ${process.execPath} ${CARPORT} "$@"`,
+    ...(host?.lines ?? [`exec ${process.execPath} ${CARPORT} "$@"`]),
   ]);
   const makeAlso = (lines: readonly string[]) =>
     program(join(programs!, 'make'), [
@@ -116,6 +122,10 @@ export async function createRunner(
   const bucket = box.path('bucket');
   return {
     ...{ box, key, commit, bucket, secrets, makeAlso },
+    async remove() {
+      host?.close();
+      await box.remove();
+    },
     async run(jobs, env) {
       const address = `file://${origin}`;
       const addresses = { DRONE_GIT_HTTP_URL: address, CI_REPO_CLONE_URL: address, CI_REPOSITORY_URL: address };
