@@ -45,10 +45,15 @@ export function isErrno(error: unknown, ...codes: readonly string[]): error is N
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
+/** True for a `CarportError` with one of these codes. */
+export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is CarportError {
+  return error instanceof CarportError && codes.includes(error.code);
+}
+
 /** For `catch`: gives a value in place of an error with this code, and throws any other. */
 export function insteadOf<T>(code: ErrorCode, value: T): (error: unknown) => T {
   return (error) => {
-    if (error instanceof CarportError && error.code === code) return value;
+    if (hasCode(error, code)) return value;
     throw error;
   };
 }

@@ -18,7 +18,19 @@ export function parseStrictJson<Schema extends v.GenericSchema>(
   } catch (cause) {
     throw formatError(what, 'is not JSON', { cause });
   }
-  const parsed = v.safeParse(schema, json, { abortEarly: true });
+  return checkShape(what, json, schema);
+}
+
+/**
+ * Gives a value of exactly this shape, its fields in the schema's order. `what` is the thing that has it, for the `E_FORMAT`
+ * that is thrown for anything else.
+ */
+export function checkShape<Schema extends v.GenericSchema>(
+  what: string,
+  value: unknown,
+  schema: Schema,
+): v.InferOutput<Schema> {
+  const parsed = v.safeParse(schema, value, { abortEarly: true });
   if (!parsed.success) throw formatError(what, explain(parsed.issues[0]));
   return parsed.output;
 }

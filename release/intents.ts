@@ -1,11 +1,11 @@
 /** Intents: a signed document that a version is being made of another, which hides it until it is whole. */
 
+import { putSigned, readTrusted, type StoredDocument } from '../lib/object-store/documents.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { Promotion } from './documents/kinds.js';
 import { PROMOTION_PLACE } from './documents/places.js';
-import { putDocument, readTrusted, type StoredDocument } from './documents/stored.js';
 import { PROMOTIONS, versionKey } from './layout.js';
 import type { RemovableStore } from './tombstones.js';
 
@@ -20,7 +20,7 @@ export function readIntent(
 
 /** Writes an intent, in place of one that is there. */
 export function writeIntent(objects: ObjectStore, intent: Promotion, keys: readonly SecretKey[]): Promise<void> {
-  return putDocument(objects, PROMOTION_PLACE, intent, keys);
+  return putSigned(objects, PROMOTION_PLACE, intent, keys);
 }
 
 /** Removes the intent of a version: what is there of it is in the index from then on. */

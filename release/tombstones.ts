@@ -1,11 +1,11 @@
 /** Tombstones: a signed document that a version is out of the index, and will be deleted. */
 
+import { putSigned, readTrusted, type StoredDocument } from '../lib/object-store/documents.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { Pruning } from './documents/kinds.js';
 import { PRUNING_PLACE } from './documents/places.js';
-import { putDocument, readTrusted, type StoredDocument } from './documents/stored.js';
 import { PRUNINGS, versionKey } from './layout.js';
 
 /** A store that objects can be removed from. */
@@ -22,7 +22,7 @@ export function readTombstone(
 
 /** Writes a tombstone, in place of one that is there. */
 export function writeTombstone(objects: ObjectStore, tombstone: Pruning, keys: readonly SecretKey[]): Promise<void> {
-  return putDocument(objects, PRUNING_PLACE, tombstone, keys);
+  return putSigned(objects, PRUNING_PLACE, tombstone, keys);
 }
 
 /** Removes the tombstones of versions: what is there of these is in the index from then on. */

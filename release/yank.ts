@@ -1,13 +1,13 @@
 /** Says of releases that they should not be used. */
 
 import { CarportError } from '../lib/errors.js';
+import { putSigned, readTrusted } from '../lib/object-store/documents.js';
 import { listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import { type Doubt, isSigned } from './documents/doubt.js';
 import { FRAGMENT_LIMITS, toReleaseTime, type Yank } from './documents/kinds.js';
 import { YANK_PLACE } from './documents/places.js';
-import { putDocument, readTrusted } from './documents/stored.js';
 import { FILES, FRAGMENTS, versionKey, YANKS } from './layout.js';
 import { refuseLosses } from './publish/lost-signatures.js';
 import { noRelease } from './sources/candidate.js';
@@ -68,7 +68,7 @@ async function write(
 ): Promise<Yank> {
   const time = toReleaseTime(now);
   const yank = { ...saying, time: said && said.time > time ? said.time : time };
-  await putDocument(objects, YANK_PLACE, yank, keys);
+  await putSigned(objects, YANK_PLACE, yank, keys);
   return yank;
 }
 
@@ -91,7 +91,7 @@ async function readYanks(
   const keys = versions.map((version) => versionKey(YANKS, version));
   const stored = await Promise.all(keys.map((key) => readTrusted(objects, YANK_PLACE, key, policy)));
   const signed = stored.flatMap((found, index): readonly Doubt[] =>
-    found.state === 'doubtful' && isSigned(found.about) ? [{ key: keys[index]!, ...found.about }] : [],
+    found.state === 'doubtful' && isSigned(found.doubt) ? [{ ...found.doubt, key: keys[index]! }] : [],
   );
   refuseLosses(objects.url, signed, { allowLost, goesOn: 'writes over them' });
   return versions.map((version, index) => {

@@ -1,37 +1,18 @@
-/** Why a document is not believed. */
+/** Why what a bucket says of releases is not believed, and the words for it. */
 
-import type * as v from 'valibot';
+import type { DocumentDoubt } from '../../lib/signing/document.js';
 import { signatureKeyName } from '../../lib/signing/signature.js';
-import type { TrustPolicy } from '../../lib/signing/trust.js';
-import { type DocumentKind, type DocumentOf, type SignedDocument, verifyDocument } from './signed-document.js';
 
-/** Why something that is there does not count. */
-export type DoubtKind =
-  /** Keys have signed it of which none is trusted. */
-  | 'stranger'
-  /** It has the name of a trusted key, which did not sign this. */
-  | 'wrong-signature'
-  | 'unsigned'
-  | 'damaged'
-  /** Another document belongs there. */
-  | 'misplaced'
-  /** It is a signature, and there is no key to make it again. */
-  | 'not-signing'
-  /** It is a signature of a release whose documents have gone. */
-  | 'stripped';
+/** Why something does not count that is there, or was. */
+export type DoubtAbout =
+  | DocumentDoubt
+  /** It has gone, and the key that signed what a ledger knows of it is not trusted. */
+  | { readonly kind: 'gone'; readonly ledgerKey: string; readonly publicKey: string };
 
-/** Something that is there, or was, and is not believed, or would be lost. */
-export interface Doubt {
-  readonly key: string;
-  readonly kind: DoubtKind;
-  /** Why it is not believed, as a part of a sentence. */
-  readonly why: string;
-  /** Who signed it, or what else it is, in a few words. */
-  readonly what: string;
-}
+/** A document that is there, or was, and is not believed. */
+export type Doubt = DoubtAbout & { readonly key: string };
 
-/** A doubt about whatever is at a key. */
-export type DoubtAbout = Omit<Doubt, 'key'>;
+export type DoubtKind = Doubt['kind'];
 
 /** Names that are told of one document. */
 const NAMED = 3;
@@ -40,42 +21,48 @@ const NAMED = 3;
 const MAX_NAME = 60;
 
 /** A doubt as it is said in a warning. */
-export function tellDoubt({ key, why }: Doubt): string {
-  return `\`${key}\` is not believed: ${why}`;
+export function tellDoubt(doubt: Doubt): string {
+  return `\`${doubt.key}\` is not believed: ${whyDoubted(doubt)}`;
 }
 
 /** Whether somebody has signed it who may only not be known here. */
 export function isSigned({ kind }: DoubtAbout): boolean {
-  return kind === 'stranger' || kind === 'wrong-signature' || kind === 'not-signing';
+  return kind === 'stranger' || kind === 'wrong-signature' || kind === 'gone';
 }
 
-/** Why a document is not believed, if it is not. */
-export function doubtAbout<Entries extends v.ObjectEntries>(
-  kind: DocumentKind<Entries>,
-  document: SignedDocument<DocumentOf<DocumentKind<Entries>>>,
-  policy: TrustPolicy,
-): DoubtAbout | undefined {
-  const verdict = verifyDocument(kind, document, policy.keys);
-  if (verdict.state === 'valid') return undefined;
-  if (verdict.state === 'unsigned') return policy.allowUnsigned ? undefined : untrusted(document.signatures);
-  const by = `\`${verdict.keyName}\``;
-  const what = `with a wrong signature by ${by}`;
-  return { kind: 'wrong-signature', why: `the signature by ${by} is wrong`, what };
+/** Why something is not believed, as a part of a sentence. */
+export function whyDoubted(doubt: DoubtAbout): string {
+  switch (doubt.kind) {
+    case 'damaged':
+      return doubt.cause.message;
+    case 'misplaced':
+      return 'it belongs elsewhere';
+    case 'wrong-signature':
+      return `the signature by \`${doubt.keyName}\` is wrong`;
+    case 'stranger':
+    case 'unsigned':
+      return 'no trusted key has signed it';
+    case 'gone':
+      return `it has gone, and no trusted key has signed what \`${doubt.ledgerKey}\` knows of it`;
+  }
 }
 
-/** About what carries these signatures, and none by a trusted key. */
-export function untrusted(signatures: readonly string[]): DoubtAbout {
-  const why = 'no trusted key has signed it';
-  if (signatures.length === 0) return { kind: 'unsigned', why, what: 'signed by nobody' };
-  return { kind: 'stranger', why, what: signedBy(signatures) };
-}
-
-/** About a document that was found where another belongs. */
-export const MISPLACED: DoubtAbout = { kind: 'misplaced', why: 'it belongs elsewhere', what: 'of another version' };
-
-/** About what cannot be read. */
-export function damaged(why: string): DoubtAbout {
-  return { kind: 'damaged', why, what: 'damaged' };
+/** Who signed what is not believed, or what else it is, in a few words. */
+export function whatIsDoubted(doubt: DoubtAbout): string {
+  switch (doubt.kind) {
+    case 'damaged':
+      return 'damaged';
+    case 'misplaced':
+      return 'of another version';
+    case 'wrong-signature':
+      return `with a wrong signature by \`${doubt.keyName}\``;
+    case 'unsigned':
+      return 'signed by nobody';
+    case 'stranger':
+      return signedBy(doubt.signatures);
+    case 'gone':
+      return signedBy([doubt.publicKey]);
+  }
 }
 
 /** Names are anybody's text. */

@@ -1,9 +1,9 @@
-/** The kinds of it: fragments, yanks, promotions, prunings. */
+/** The kinds of signed documents about releases: fragments, yanks, promotions, prunings, ledgers. */
 
 import * as v from 'valibot';
+import type { DocumentKind, DocumentOf } from '../../lib/signing/document.js';
 import { isFileName, isTarget } from '../layout.js';
 import { isFullCommit, isVersion } from '../version.js';
-import type { DocumentKind, DocumentOf } from './signed-document.js';
 
 /** Bounds of a fragment. */
 export const FRAGMENT_LIMITS = { files: 1000, gates: 100, text: 2000 } as const;

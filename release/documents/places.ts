@@ -1,15 +1,8 @@
 /** Where each kind of signed document is in the bucket. */
 
-import type * as v from 'valibot';
+import type { DocumentPlace } from '../../lib/object-store/documents.js';
 import { fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../layout.js';
 import { FRAGMENT, PROMOTION, PRUNING, YANK } from './kinds.js';
-import type { DocumentKind, DocumentOf } from './signed-document.js';
-
-/** A kind of document, and where each belongs: elsewhere it is somebody's copy. */
-export interface DocumentPlace<Entries extends v.ObjectEntries> {
-  readonly kind: DocumentKind<Entries>;
-  readonly keyOf: (value: DocumentOf<DocumentKind<Entries>>) => string;
-}
 
 export const FRAGMENT_PLACE: DocumentPlace<typeof FRAGMENT.entries> = {
   kind: FRAGMENT,

@@ -2,11 +2,11 @@
 
 import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError, type ErrorCode } from '../../lib/errors.js';
+import type { StoredDocument } from '../../lib/object-store/documents.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { FRAGMENT_LIMITS, type Fragment, type Promotion, toReleaseTime } from '../documents/kinds.js';
-import type { StoredDocument } from '../documents/stored.js';
 import { readIntent, removeIntent, writeIntent } from '../intents.js';
 import { FRAGMENTS, fileKey, fragmentKey } from '../layout.js';
 import { findFragment, putFragment } from '../put/fragment.js';

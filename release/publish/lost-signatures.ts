@@ -1,12 +1,12 @@
 /** What would be lost if somebody went on who does not know the keys that signed it. */
 
 import { mapAtMost } from '../../lib/concurrency.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { PublicKey, SecretKey } from '../../lib/signing/key.js';
 import { formatMinisignId, MAX_MINISIG_SIZE, minisignKey, parseMinisig } from '../../lib/signing/minisign.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
-import type { Doubt, DoubtKind } from '../documents/doubt.js';
+import { type Doubt, whatIsDoubted } from '../documents/doubt.js';
 import { FRAGMENTS, isSignatureKey, LEDGER_KEY, parseFileKey, parseSumsKey, YANKS } from '../layout.js';
 import type { ReleaseSources } from '../sources/sources.js';
 import type { Publication } from './publication.js';
@@ -19,6 +19,22 @@ const MAX_GROUPS = 4;
 
 /** Signatures that are read at a time. */
 const AT_ONCE = 64;
+
+/** A signature of a file of the index that would go, or be exchanged. */
+interface LostSignature {
+  readonly kind: /** No trusted key has made it. */
+    | 'foreign'
+    /** There is no key to make it again. */
+    | 'not-signing'
+    /** It is of a release whose documents have gone. */
+    | 'stripped';
+  readonly key: string;
+  /** Whose it is, as people are told. */
+  readonly signer: string;
+}
+
+/** What would not count any more. */
+type Loss = Doubt | LostSignature;
 
 /** Whom somebody believes who makes an index, and what he signs it with. */
 export interface IndexSigning {
@@ -69,19 +85,16 @@ async function findLostSignatures(
   objects: ObjectStore,
   signatures: readonly { readonly key: string }[],
   { sources, trusted, signing }: Making,
-): Promise<readonly Doubt[]> {
+): Promise<readonly LostSignature[]> {
   const isStripped = strippedReleases(sources);
   const names = new Map(trusted.map((key) => [formatMinisignId(minisignKey(key).id), key.name]));
-  const about =
-    signing.length === 0
-      ? ({ kind: 'not-signing', why: 'nothing is signed any more' } as const)
-      : ({ kind: 'stranger', why: 'no trusted key has made it' } as const);
-  const found = await mapAtMost(AT_ONCE, signatures, async ({ key }): Promise<readonly Doubt[]> => {
+  const found = await mapAtMost(AT_ONCE, signatures, async ({ key }): Promise<readonly LostSignature[]> => {
     const id = await readKeyId(objects, key);
     if (id === undefined) return [];
-    const what = `signed by ${names.has(id) ? `\`${names.get(id)}\`` : `the minisign key ${id}`}`;
-    if (signing.length === 0 || !names.has(id)) return [{ key, ...about, what }];
-    return isStripped(key) ? [{ key, kind: 'stripped', why: 'what was signed of its release has gone', what }] : [];
+    const signer = names.has(id) ? `\`${names.get(id)}\`` : `the minisign key ${id}`;
+    if (signing.length === 0) return [{ kind: 'not-signing', key, signer }];
+    if (!names.has(id)) return [{ kind: 'foreign', key, signer }];
+    return isStripped(key) ? [{ kind: 'stripped', key, signer }] : [];
   });
   return found.flat();
 }
@@ -108,7 +121,7 @@ async function readKeyId(objects: ObjectStore, key: string): Promise<string | un
     const bytes = await objects.read(key, MAX_MINISIG_SIZE);
     return bytes && formatMinisignId(parseMinisig(bytes).keyId);
   } catch (error) {
-    if (error instanceof CarportError && error.code === 'E_FORMAT') return undefined;
+    if (hasCode(error, 'E_FORMAT')) return undefined;
     throw error;
   }
 }
@@ -116,7 +129,7 @@ async function readKeyId(objects: ObjectStore, key: string): Promise<string | un
 /** Throws where something would be lost (`E_SIGNATURE`), unless that is allowed; then it is what to warn of. */
 export function refuseLosses(
   where: string,
-  losses: readonly Doubt[],
+  losses: readonly Loss[],
   { allowLost, goesOn }: { readonly allowLost: boolean; readonly goesOn: string },
 ): readonly string[] {
   if (losses.length === 0) return [];
@@ -130,8 +143,10 @@ export function refuseLosses(
   });
 }
 
-const REASONS: Readonly<Record<DoubtKind, string>> = {
+const REASONS: Readonly<Record<Loss['kind'], string>> = {
   stranger: 'that no trusted key has made',
+  gone: 'that no trusted key has made',
+  foreign: 'that no trusted key has made',
   'wrong-signature': 'that no trusted key has made',
   unsigned: 'that nobody has signed',
   damaged: 'that cannot be read',
@@ -141,12 +156,12 @@ const REASONS: Readonly<Record<DoubtKind, string>> = {
 };
 
 /** What people can do about a loss, in words that are the same for all of its kind. */
-function remediesOf({ kind, key }: Doubt): readonly string[] {
+function remediesOf({ kind, key }: Loss): readonly string[] {
   if (kind === 'stripped') {
     return ['bring back what was below `carport/`, or sign the files again with `carport release put`'];
   }
   if (kind === 'not-signing') return ['give the key with `--secret-key FILE`'];
-  if (kind === 'stranger' || kind === 'wrong-signature') {
+  if (kind === 'stranger' || kind === 'gone' || kind === 'foreign' || kind === 'wrong-signature') {
     return ['sign with the key that did, or trust it with `--trusted-key NAME:BASE64`'];
   }
   // A ledger that nobody has signed is believed by nobody.
@@ -167,9 +182,11 @@ function eachOnce(texts: readonly string[]): readonly string[] {
 }
 
 /** By whom they are, and the first of each. */
-function listed(losses: readonly Doubt[]): string {
+function listed(losses: readonly Loss[]): string {
   const groups = new Map<string, string[]>();
-  for (const { what, key } of losses) {
+  for (const loss of losses) {
+    const { key } = loss;
+    const what = 'signer' in loss ? `signed by ${loss.signer}` : whatIsDoubted(loss);
     const group = groups.get(what);
     if (group) group.push(key);
     else groups.set(what, [key]);

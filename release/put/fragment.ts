@@ -2,13 +2,13 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CarportError } from '../../lib/errors.js';
+import { putSigned, readTrusted, type StoredDocument } from '../../lib/object-store/documents.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
-import { isSigned } from '../documents/doubt.js';
+import { isSigned, whatIsDoubted, whyDoubted } from '../documents/doubt.js';
 import type { Fragment, FragmentFile } from '../documents/kinds.js';
 import { FRAGMENT_PLACE } from '../documents/places.js';
-import { putDocument, readTrusted, type StoredDocument } from '../documents/stored.js';
 import { fragmentKey } from '../layout.js';
 
 /** Whom is believed, and who signs. */
@@ -47,20 +47,20 @@ export async function readFragment(
   const found = await findFragment(objects, version, target, policy);
   if (found.state === 'absent') return undefined;
   if (found.state === 'trusted') return found.value;
-  const { about } = found;
-  const cause = new Error(about.why);
+  const { doubt } = found;
+  const cause = new Error(whyDoubted(doubt));
   if (found.state === 'damaged') {
     throw new CarportError('E_FORMAT', `\`${key}\` is damaged`, { cause, hint: '`--replace` writes it anew' });
   }
   const trust = 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or ';
-  throw new CarportError('E_SIGNATURE', `what \`${key}\` says is not believed (${about.what})`, {
+  throw new CarportError('E_SIGNATURE', `what \`${key}\` says is not believed (${whatIsDoubted(doubt)})`, {
     cause,
-    hint: `${isSigned(about) ? trust : ''}write it anew with \`--replace\`: what it says of other files is lost then`,
+    hint: `${isSigned(doubt) ? trust : ''}write it anew with \`--replace\`: what it says of other files is lost then`,
   });
 }
 
 export function putFragment(objects: ObjectStore, fragment: Fragment, keys: readonly SecretKey[]): Promise<void> {
-  return putDocument(objects, FRAGMENT_PLACE, fragment, keys);
+  return putSigned(objects, FRAGMENT_PLACE, fragment, keys);
 }
 
 /**

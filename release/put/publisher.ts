@@ -3,6 +3,7 @@
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
+import { whyDoubted } from '../documents/doubt.js';
 import { readIntent } from '../intents.js';
 import { PROMOTIONS, PRUNINGS, versionKey } from '../layout.js';
 import { type RemovableStore, readTombstone, removeTombstones } from '../tombstones.js';
@@ -26,7 +27,7 @@ export async function refusePromotion(publisher: Publisher, late: boolean): Prom
   const intent = await readIntent(objects, version, policy);
   if (intent.state === 'absent') return;
   if (intent.state !== 'trusted') {
-    if (!late) warn(`\`${versionKey(PROMOTIONS, version)}\` is not believed: ${intent.about.why}`);
+    if (!late) warn(`\`${versionKey(PROMOTIONS, version)}\` is not believed: ${whyDoubted(intent.doubt)}`);
     return;
   }
   const { from } = intent.value;
@@ -68,7 +69,7 @@ async function isHidden({ objects, version, policy, replace }: Publisher): Promi
   const key = versionKey(PRUNINGS, version);
   if (tombstone.state === 'damaged' && !replace) {
     throw new CarportError('E_FORMAT', `\`${key}\` is damaged: \`${version}\` may be being deleted`, {
-      cause: new Error(tombstone.about.why),
+      cause: new Error(whyDoubted(tombstone.doubt)),
       hint: 'a newer carport may have written it; if not, `--replace` removes it',
     });
   }
@@ -76,7 +77,7 @@ async function isHidden({ objects, version, policy, replace }: Publisher): Promi
   if (isDeleting && tombstone.state === 'trusted') throw beingDeleted(version);
   if (isDeleting && tombstone.state === 'doubtful' && !replace) {
     throw new CarportError('E_SIGNATURE', `\`${key}\` says that \`${version}\` is being deleted, and is not believed`, {
-      cause: new Error(tombstone.about.why),
+      cause: new Error(whyDoubted(tombstone.doubt)),
       hint: 'trust the key of who wrote it with `--trusted-key NAME:BASE64`, or remove it with `--replace`',
     });
   }

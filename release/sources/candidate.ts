@@ -1,6 +1,7 @@
 /** A release that another is to be made of: whole, and signed. */
 
 import { CarportError } from '../../lib/errors.js';
+import { tellDoubt } from '../documents/doubt.js';
 import type { Fragment, FragmentFile } from '../documents/kinds.js';
 import { FRAGMENTS, fileKey, isSidecar, parseFileKey, versionKey, YANKS } from '../layout.js';
 import { yanksByVersion } from '../yanked.js';
@@ -31,8 +32,8 @@ export function candidateOf(version: string, sources: ReleaseSources): Candidate
     sources.fragments.find((fragment) => !fragment.trusted)?.key ??
     sources.damaged.find((key) => key.startsWith(FRAGMENTS));
   if (doubtful !== undefined) {
-    const why = sources.warnings.find((warning) => warning.includes(doubtful));
-    throw unsigned(version, new Error(why ?? `\`${doubtful}\` is not believed`));
+    const doubt = sources.doubts.find(({ key }) => key === doubtful);
+    throw unsigned(version, new Error(doubt ? tellDoubt(doubt) : `\`${doubtful}\` is not believed`));
   }
   const named = new Set(filesOf(version, fragments).map(({ key }) => key));
   const unnamed = releaseFiles(sources).find((key) => !named.has(key));

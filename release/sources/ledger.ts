@@ -2,13 +2,13 @@
 
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { CarportError, formatError } from '../../lib/errors.js';
+import { formatError, hasCode } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { judgeDocument, parseDocument, renderDocument, signDocument } from '../../lib/signing/document.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
-import { type Doubt, type DoubtAbout, damaged, doubtAbout } from '../documents/doubt.js';
+import type { Doubt, DoubtAbout } from '../documents/doubt.js';
 import { FRAGMENT, type Fragment, LEDGER, type Project, YANK, type Yank } from '../documents/kinds.js';
-import { parseDocument, renderDocument } from '../documents/signed-document.js';
 import { fragmentKey, LEDGER_KEY, versionKey, YANKS } from '../layout.js';
 
 /**
@@ -53,19 +53,20 @@ export async function readLedger(
   objects: ObjectStore,
   policy: TrustPolicy,
 ): Promise<{ readonly ledger?: Ledger; readonly doubt?: Doubt }> {
-  const doubted = (about: DoubtAbout) => ({ doubt: { key: LEDGER_KEY, ...about } });
+  const doubted = (about: DoubtAbout) => ({ doubt: { ...about, key: LEDGER_KEY } });
   try {
     const bytes = await objects.read(LEDGER_KEY, MAX_LEDGER);
     if (bytes === undefined) return {};
     const { header, body } = split(bytes);
     // What nobody has signed tells nothing that is not there anyway.
-    const about = doubtAbout(LEDGER, header, { ...policy, allowUnsigned: false });
+    const about = judgeDocument(LEDGER, header, { ...policy, allowUnsigned: false });
     if (about) return doubted(about);
     const { sha256, ...rest } = header.value;
-    if (hashOf(body) !== sha256) return doubted(damaged('it has another content than what was signed'));
+    if (hashOf(body) !== sha256)
+      return doubted({ kind: 'damaged', cause: new Error('it has another content than what was signed') });
     return { ledger: { ...parseBody(body), ...rest } };
   } catch (error) {
-    if (error instanceof CarportError && error.code === 'E_FORMAT') return doubted(damaged(error.message));
+    if (hasCode(error, 'E_FORMAT')) return doubted({ kind: 'damaged', cause: error });
     throw error;
   }
 }
@@ -75,7 +76,7 @@ export function renderLedger(ledger: Ledger, keys: readonly SecretKey[]): string
   const { updated, state, project } = ledger;
   const body = renderBody(ledger);
   const said = { sha256: hashOf(body), updated, state, ...(project && { project }) };
-  const header = JSON.parse(renderDocument(LEDGER, said, keys));
+  const header = JSON.parse(renderDocument(LEDGER, signDocument(LEDGER, said, keys)));
   return `${JSON.stringify(header)}\n${body}`;
 }
 

@@ -2,7 +2,7 @@
 
 import { type PublicKey, renderPublicKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
-import { type Doubt, untrusted } from '../documents/doubt.js';
+import type { Doubt } from '../documents/doubt.js';
 import type { Fragment, Yank } from '../documents/kinds.js';
 import { FRAGMENT_PLACE, YANK_PLACE } from '../documents/places.js';
 import { fileKey, LEDGER_KEY, parseFileKey, versionKey, YANKS } from '../layout.js';
@@ -104,11 +104,7 @@ function isUnsaid(
 }
 
 function doubtOf(key: string, { signer }: KnownDocument<object>): Doubt {
-  return {
-    key,
-    ...untrusted([signer]),
-    why: `it has gone, and no trusted key has signed what \`${LEDGER_KEY}\` knows of it`,
-  };
+  return { kind: 'gone', key, ledgerKey: LEDGER_KEY, publicKey: signer };
 }
 
 function tellLost({ version, reason }: Yank, isReplaced: boolean): readonly string[] {

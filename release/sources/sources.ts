@@ -3,7 +3,9 @@
 import { createHash } from 'node:crypto';
 import type * as v from 'valibot';
 import { mapAtMost } from '../../lib/concurrency.js';
+import { type DocumentPlace, readTrusted } from '../../lib/object-store/documents.js';
 import { type ListedObject, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
+import type { DocumentKind, DocumentOf } from '../../lib/signing/document.js';
 import { renderPublicKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { type Doubt, type DoubtAbout, type DoubtKind, tellDoubt } from '../documents/doubt.js';
@@ -15,9 +17,7 @@ import {
   toReleaseTime,
   type Yank,
 } from '../documents/kinds.js';
-import { type DocumentPlace, FRAGMENT_PLACE, PROMOTION_PLACE, PRUNING_PLACE, YANK_PLACE } from '../documents/places.js';
-import type { DocumentKind, DocumentOf } from '../documents/signed-document.js';
-import { readTrusted } from '../documents/stored.js';
+import { FRAGMENT_PLACE, PROMOTION_PLACE, PRUNING_PLACE, YANK_PLACE } from '../documents/places.js';
 import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../layout.js';
 import { EMPTY_LEDGER, type KnownDocument, type Ledger, readLedger } from './ledger.js';
 import { believedOf, rememberSigned, type SeenDocument, type SignedDocuments } from './missing-documents.js';
@@ -98,7 +98,7 @@ export interface SourceReader {
 }
 
 /** Of no key that is trusted, and damaged by nobody. */
-const UNVERIFIED: ReadonlySet<DoubtKind> = new Set(['unsigned', 'stranger']);
+const UNVERIFIED: ReadonlySet<DoubtKind> = new Set(['unsigned', 'stranger', 'gone']);
 
 /** Documents that are read at a time. */
 const AT_ONCE = 64;
@@ -150,7 +150,7 @@ export function sourceReader(
       const isThere = new Set(all.map(({ key }) => key));
       const doubts = [
         ...(doubt ? [doubt] : []),
-        ...all.flatMap((each) => (each.doubt ? [{ key: each.key, ...each.doubt }] : [])),
+        ...all.flatMap((each) => (each.doubt ? [{ ...each.doubt, key: each.key }] : [])),
         ...remembered.doubts.filter(({ key }) => !isThere.has(key)),
       ];
       // Whoever believes what is unsigned is told of no ledger that might be anybody's.
@@ -280,10 +280,10 @@ function documentReader<Entries extends v.ObjectEntries>(
   const judge = async ({ key, versionTag }: ListedDocument): Promise<Document | undefined> => {
     const document = await readTrusted(objects, place, key, policy);
     if (document.state === 'absent') return undefined;
-    if (document.state === 'damaged') return { key, versionTag, doubt: document.about };
+    if (document.state === 'damaged') return { key, versionTag, doubt: document.doubt };
     const { value } = document;
     if (document.state === 'doubtful') {
-      return { key, versionTag, found: { key, value, trusted: false }, doubt: document.about };
+      return { key, versionTag, found: { key, value, trusted: false }, doubt: document.doubt };
     }
     const signer = document.signer && renderPublicKey(document.signer);
     return { key, versionTag, found: { key, value, trusted: true }, ...(signer !== undefined && { signer }) };

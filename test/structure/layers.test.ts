@@ -14,7 +14,7 @@ const modules = listModules().map((path) => readModule(TOP, path));
 
 /** What `nix/` and `signing/` may take from Node: hashing and signing give the same for the same input. */
 const PURE_CRYPTO = ['createHash', 'sign', 'verify', 'createPrivateKey', 'createPublicKey', 'KeyObject'];
-const PURE_PACKAGES = ['tweetnacl'];
+const PURE_PACKAGES = ['tweetnacl', 'valibot'];
 const IMPURE_GLOBALS = [
   ...['process', 'Date', 'performance', 'Math.random', 'crypto', 'console', 'globalThis', 'require', 'fetch', 'Intl'],
   ...['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask'],

@@ -3,12 +3,13 @@ import type * as v from 'valibot';
 import { makeIndex } from '#index-generator/index-files.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import { listObjects, type ObjectStore } from '#lib/object-store/object-store.js';
+import type { DocumentKind, DocumentOf } from '#lib/signing/document.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import type { TrustPolicy } from '#lib/signing/trust.js';
 import { FRAGMENT, type Fragment } from '#release/documents/kinds.js';
-import { type DocumentKind, type DocumentOf, renderDocument } from '#release/documents/signed-document.js';
 import { fileKey, fragmentKey } from '#release/layout.js';
 import { readSources } from '#release/sources/sources.js';
+import { renderSigned } from './documents.js';
 
 /** One target of a release for tests. */
 export interface TestRelease {
@@ -61,7 +62,7 @@ export async function putDocument<Entries extends v.ObjectEntries>(
   keys: readonly SecretKey[] = [],
 ): Promise<void> {
   const objects = typeof place === 'string' ? openFileStore(place) : place;
-  await objects.put(key, Buffer.from(renderDocument(kind, value, keys)), { contentType: 'application/json' });
+  await objects.put(key, Buffer.from(renderSigned(kind, value, keys)), { contentType: 'application/json' });
 }
 
 /** The version that an index of this place would call the latest stable one; its files must all be there. */

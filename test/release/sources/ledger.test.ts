@@ -5,12 +5,12 @@ import { openFileStore } from '#lib/object-store/file.js';
 import { type SecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
 import type { TrustPolicy } from '#lib/signing/trust.js';
 import { FRAGMENT, type Fragment, LEDGER, PRUNING, YANK } from '#release/documents/kinds.js';
-import { renderDocument } from '#release/documents/signed-document.js';
 import { fileKey, fragmentKey, LEDGER_KEY, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
 import type { Publication } from '#release/publish/publication.js';
 import { publishIndex } from '#release/publish/publish.js';
 import { isSameLedger, type Ledger, readLedger, renderLedger } from '#release/sources/ledger.js';
 import { type ReleaseSources, readSources, trusted } from '#release/sources/sources.js';
+import { renderSigned } from '../../support/documents.js';
 import { putDocument, putRelease, TEST_TARGET } from '../../support/releases.js';
 import { useSandbox } from '../../support/sandbox.js';
 import { watchStore } from '../../support/watched-store.js';
@@ -238,6 +238,6 @@ function documentIn(document: Buffer): Fragment {
 /** A ledger of lines that are none. */
 function signAnything(body: string): string {
   const sha256 = createHash('sha256').update(body).digest('hex');
-  const header = JSON.parse(renderDocument(LEDGER, { sha256, updated: null, state: null }, [publisher]));
+  const header = JSON.parse(renderSigned(LEDGER, { sha256, updated: null, state: null }, [publisher]));
   return `${JSON.stringify(header)}\n${body}`;
 }

@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { openFileStore } from '#lib/object-store/file.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
 import { FRAGMENT, type Fragment, PROMOTION, PRUNING, YANK } from '#release/documents/kinds.js';
-import { renderDocument } from '#release/documents/signed-document.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
 import { readSources, trusted } from '#release/sources/sources.js';
+import { renderSigned } from '../../support/documents.js';
 import { useSandbox } from '../../support/sandbox.js';
 
 const key = secretKeyFromSeed('release-1', Buffer.alloc(32, 1));
@@ -28,7 +28,7 @@ describe('what a bucket says of releases', () => {
   };
   const read = (version?: string) => readSources(openFileStore(box().path('bucket')), policy, version);
   const putFragment = (version: string, target: string, keys = [key], at = fragmentKey(version, target)) =>
-    put(at, renderDocument(FRAGMENT, fragmentOf(version, target), keys));
+    put(at, renderSigned(FRAGMENT, fragmentOf(version, target), keys));
 
   it('is nothing where nothing is', async () => {
     expect(await read()).toEqual({
@@ -40,9 +40,9 @@ describe('what a bucket says of releases', () => {
   it('is files, and documents that a trusted key signed', async () => {
     await put(fileKey('v1', 'x', 'app'), 'abc');
     await putFragment('v1', 'x');
-    await put(versionKey(YANKS, 'v1'), renderDocument(YANK, { version: 'v1', reason: 'bad', time }, [key]));
-    await put(versionKey(PROMOTIONS, 'v2'), renderDocument(PROMOTION, { version: 'v2', from: 'v1', time }, [key]));
-    await put(versionKey(PRUNINGS, 'v0'), renderDocument(PRUNING, { version: 'v0', time }, [key]));
+    await put(versionKey(YANKS, 'v1'), renderSigned(YANK, { version: 'v1', reason: 'bad', time }, [key]));
+    await put(versionKey(PROMOTIONS, 'v2'), renderSigned(PROMOTION, { version: 'v2', from: 'v1', time }, [key]));
+    await put(versionKey(PRUNINGS, 'v0'), renderSigned(PRUNING, { version: 'v0', time }, [key]));
     const { files, fragments, yanks, promotions, prunings, warnings } = await read();
     expect(files).toEqual([{ key: '_releases/v1/x/app', size: 3, time: expect.stringMatching(/^\d{4}-.*:\d\dZ$/) }]);
     expect(trusted(fragments)).toEqual([fragmentOf('v1', 'x')]);
@@ -71,7 +71,7 @@ describe('what a bucket says of releases', () => {
     for (const version of ['v1', 'v1.2']) {
       await put(fileKey(version, 'x', 'app'), 'abc');
       await putFragment(version, 'x');
-      await put(versionKey(YANKS, version), renderDocument(YANK, { version, reason: 'bad', time }, [key]));
+      await put(versionKey(YANKS, version), renderSigned(YANK, { version, reason: 'bad', time }, [key]));
     }
     const { files, fragments, yanks } = await read('v1');
     expect(files.map((file) => file.key)).toEqual(['_releases/v1/x/app']);

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parseDocument, verifyDocument } from '#lib/signing/document.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
 import { FRAGMENT, type Fragment, PROMOTION, PRUNING, YANK } from '#release/documents/kinds.js';
-import { parseDocument, renderDocument, verifyDocument } from '#release/documents/signed-document.js';
+import { renderSigned } from '../../support/documents.js';
 import { expectFormatError } from '../../support/errors.js';
 
 const key = secretKeyFromSeed('release-1', Buffer.alloc(32, 1));
@@ -59,7 +60,7 @@ describe('a signed document', () => {
   it('is read as it was written, and verifies', () => {
     fc.assert(
       fc.property(fragment(), (value) => {
-        const read = parse(renderDocument(FRAGMENT, value, [key]));
+        const read = parse(renderSigned(FRAGMENT, value, [key]));
         expect(read.value).toEqual(value);
         expect(verifyDocument(FRAGMENT, read, [key.publicKey])).toEqual({ state: 'valid', keyName: 'release-1' });
       }),
@@ -70,17 +71,17 @@ describe('a signed document', () => {
     const { files, ...rest } = sample;
     const turned = { files: files.map((file) => Object.fromEntries(Object.entries(file).reverse())), ...rest };
     const fields = Object.fromEntries(Object.entries(turned).reverse()) as unknown as Fragment;
-    expect(renderDocument(FRAGMENT, fields, [key])).toBe(renderDocument(FRAGMENT, sample, [key]));
+    expect(renderSigned(FRAGMENT, fields, [key])).toBe(renderSigned(FRAGMENT, sample, [key]));
   });
 
   it('verifies also when its JSON was written in another way', () => {
-    const { schema, signatures, ...rest } = JSON.parse(renderDocument(FRAGMENT, sample, [key]));
+    const { schema, signatures, ...rest } = JSON.parse(renderSigned(FRAGMENT, sample, [key]));
     const turned = JSON.stringify({ signatures, ...Object.fromEntries(Object.entries(rest).reverse()), schema });
     expect(verifyDocument(FRAGMENT, parse(turned), [key.publicKey]).state).toBe('valid');
   });
 
   it('does not verify with any value changed, nor with a key of the same name', () => {
-    const whole = JSON.parse(renderDocument(FRAGMENT, sample, [key]));
+    const whole = JSON.parse(renderSigned(FRAGMENT, sample, [key]));
     const changes: readonly object[] = [
       { version: 'v1.2.4' },
       { target: 'y' },
@@ -110,7 +111,7 @@ describe('a signed document', () => {
 
   it('is not taken for one of another kind', () => {
     const value = { version: 'v1', time: '2026-11-01T12:00:00Z' };
-    const pruning = renderDocument(PRUNING, value, [key]);
+    const pruning = renderSigned(PRUNING, value, [key]);
     const asPromotion = { ...JSON.parse(pruning), from: 'v0' };
     expect(
       verifyDocument(PROMOTION, parseDocument(PROMOTION, JSON.stringify(asPromotion)), [key.publicKey]).state,
@@ -137,7 +138,7 @@ describe('a signed document', () => {
     ['a hash that is none', { files: [{ ...sample.files[0], sha256: 'A'.repeat(64) }] }, 'files.0.sha256'],
     ['too many signatures', { signatures: Array.from({ length: 17 }, String) }, 'signatures'],
   ])('is refused with %s', (_, change, field) => {
-    const whole = JSON.parse(renderDocument(FRAGMENT, sample, [key]));
+    const whole = JSON.parse(renderSigned(FRAGMENT, sample, [key]));
     expectFormatError(field, () => parse(JSON.stringify({ ...whole, ...change })));
   });
 
