@@ -1,17 +1,17 @@
 /** The next cache, where one fails. */
 
 import { CarportError } from '../lib/errors.js';
-import type { Emit } from '../lib/events.js';
 import { hashPartOf, storeDirOf } from '../lib/nix/store-path.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
+import type { Emit, WarningEvent } from '../lib/work.js';
 import { type FoundPath, findPath } from './find-path.js';
 
 export interface Sources {
   /** In the order in which they are asked. */
   readonly caches: readonly ObjectStore[];
   readonly trust: TrustPolicy;
-  readonly emit: Emit;
+  readonly emit: Emit<WarningEvent>;
 }
 
 /** Tries the cache where it was found, then those after it that have the path; one that fails is passed over with a warning. */
@@ -26,8 +26,9 @@ export async function fromFirstThatCan<T>(
       return await attempt(from);
     } catch (error) {
       if (!isFaultOfCache(error) || rest.length === 0) throw error;
-      emit({ type: 'warning', message: `${error.message}; trying the next cache` });
       const { path } = from.info;
+      const about = { path, cache: from.objects.url };
+      emit({ type: 'warning', about, message: `${error.message}; trying the next cache` });
       const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
       from = await findPath(rest, wanted, trust, emit).catch(() => {
         throw error;

@@ -1,11 +1,11 @@
 /** The first cache that has a path as a reader accepts it. */
 
 import { CarportError } from '../lib/errors.js';
-import type { Emit } from '../lib/events.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { storeDirOf } from '../lib/nix/store-path.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
+import type { Emit, WarningEvent } from '../lib/work.js';
 import { readNarInfo } from './binary-cache.js';
 
 /** A path that a reader accepts. */
@@ -27,7 +27,7 @@ export async function findPath(
   caches: readonly ObjectStore[],
   wanted: Wanted,
   trust: TrustPolicy,
-  emit: Emit,
+  emit: Emit<WarningEvent>,
 ): Promise<FoundPath> {
   let refusal: CarportError | undefined;
   for (const objects of caches) {

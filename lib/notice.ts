@@ -8,6 +8,8 @@ export interface NoticeSubject {
   readonly version?: string;
   /** A store path. */
   readonly path?: string;
+  /** The URL of a cache. */
+  readonly cache?: string;
 }
 
 /** One thing that people are to know: a sentence without its full stop, and what it is about. */

@@ -3,8 +3,8 @@
 import type { OpenCache } from '../../cache/open.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
 import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note } from '../cli/context.js';
-import { withCache } from '../cli/with-caches.js';
+import type { CommonOptions, Context } from '../cli/context.js';
+import { cacheUse, withCache } from '../cli/with-caches.js';
 import type { Settings } from '../settings/settings.js';
 
 /** Opens the cache of a command line for as long as `work` takes. */
@@ -15,8 +15,7 @@ export async function useCache<T>(
   work: (cache: OpenCache, settings: Settings) => Promise<T>,
 ): Promise<T> {
   const settings = await settingsOf({ ...options }, context);
-  const warn = (message: string) => note(context, options, `warning: ${message}`);
-  return withCache(text, { context, settings, warn }, (cache) => work(cache, settings));
+  return withCache(text, cacheUse(settings, options, context), (cache) => work(cache, settings));
 }
 
 /** What `nix-cache-info` says, as it is printed. */

@@ -3,23 +3,29 @@
 import { access } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { stripVTControlCharacters } from 'node:util';
+import { checkPushTarget } from '../../cache/push/session.js';
 import { CarportError } from '../../lib/errors.js';
 import { makePrivateDirectory } from '../../lib/filesystem/private-directory.js';
 import { checkValid } from '../../lib/store/closure.js';
 import { instantiate, instantiateFlakes, keepDerivations, type NixBuild, realise } from '../../lib/store/nix/build.js';
 import { openNixStore } from '../../lib/store/nix/store.js';
+import { requireNixStore } from '../../lib/store/open.js';
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import type { Store } from '../../lib/store/store.js';
 import { type Context, say } from '../cli/context.js';
 import { interruptible } from '../cli/interrupt.js';
 import { printable } from '../cli/printable.js';
-import { type PushCommandOptions, pushFrom } from '../push/push.js';
+import { withCache } from '../cli/with-caches.js';
+import { closureOf, closureWarnings } from '../closure/select.js';
+import { type PreparedPush, type PushOptions, type PushRun, preparePush, pushPrepared } from '../push/request.js';
+import { withReporter } from '../reporters/transfer.js';
 
-export interface RefreshToolchainOptions extends Omit<PushCommandOptions, 'closure'> {
+export interface RefreshToolchainOptions extends PushOptions {
+  readonly toolchainOnly?: boolean;
   readonly file: string;
 }
 
-/** Evaluates, builds what is not there, and pushes the build closure: as `push --closure build` does, since it is that. */
+/** Evaluates, builds what is not there, and pushes the build closure. */
 export async function run(
   targets: readonly string[],
   options: RefreshToolchainOptions,
@@ -32,13 +38,30 @@ export async function run(
       hint: 'run it where Nix is; machines without Nix can pull what it pushes',
     });
   }
+  const prepared = await preparePush(options, context);
+  const store = await requireNixStore(context.env);
   const { path: roots, remove } = await makePrivateDirectory(tmpdir());
-  const find = (store: Store) => buildAll(store, groups, options, { roots, context });
   try {
-    await pushFrom({ find, takesLong: true }, { ...options, closure: 'build', ...{ store: ['nix'] } }, context);
+    await withReporter(context, options, async (emit) => {
+      await checkTarget(prepared, store, { context, emit });
+      const derivations = await buildAll(store, groups, options, { roots, context });
+      const how = { ...options, closure: 'build' } as const;
+      const closure = await closureOf(how, store, derivations);
+      for (const warning of closureWarnings(closure, options)) emit(warning);
+      await pushPrepared(prepared, { store, own: undefined, closure }, { options, context, emit });
+    });
   } finally {
     await remove();
   }
+}
+
+/** Builds take long: what would make the push fail is looked for first, in the cache, too. */
+async function checkTarget(
+  { to, settings, request }: PreparedPush,
+  { storeDir }: Store,
+  { context, emit }: Pick<PushRun, 'context' | 'emit'>,
+): Promise<void> {
+  await withCache(to, { context, settings, emit }, ({ objects }) => checkPushTarget(objects, storeDir, request.pins));
 }
 
 /** Arguments beside each other that Nix evaluates in one go. */
@@ -99,7 +122,9 @@ async function buildAll(
   const stop = new AbortController();
   const isHeard = !options.quiet && !options.json;
   const build: NixBuild = {
-    ...{ env: context.env, roots, signal: stop.signal },
+    env: context.env,
+    roots,
+    signal: stop.signal,
     onStderr: (text) => isHeard && say(context, printable(stripVTControlCharacters(text).replaceAll('\t', ' '))),
   };
   const work = async () => {

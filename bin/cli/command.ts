@@ -1,20 +1,11 @@
 /** What all commands share: help, common options, options of settings. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Emit } from '../../lib/events.js';
 import { list, section } from '../help/sections.js';
 import { refuseKeysInSettings } from '../settings/misplaced-keys.js';
 import { readSettings, SETTINGS, type SettingKey, type Settings } from '../settings/settings.js';
-import type { CommonOptions, Context } from './context.js';
+import type { Context } from './context.js';
 import { EXIT_CODES } from './exit-code.js';
-
-/** A command that moves paths, while it runs. */
-export interface CommandRun<Options extends CommonOptions> {
-  readonly options: Options;
-  readonly settings: Settings;
-  readonly context: Context;
-  readonly emit: Emit;
-}
 
 /** Examples by command: help shows them before the options. */
 const examples = new WeakMap<Command, readonly string[]>();

@@ -1,6 +1,7 @@
 /** Warnings, as many as people read. */
 
-import { type Context, say } from './context.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
+import { type CommonOptions, type Context, note, say } from './context.js';
 import { printableLine } from './printable.js';
 import { count } from './terminal.js';
 
@@ -12,4 +13,9 @@ export function sayWarnings(context: Context, warnings: readonly string[]): void
   for (const warning of warnings.slice(0, SHOWN)) say(context, `${printableLine(`warning: ${warning}`)}\n`);
   const more = warnings.length - SHOWN;
   if (more > 0) say(context, `warning: ${count(more, 'more warning')}; \`--json\` prints all\n`);
+}
+
+/** Says warnings of work to people as they come, unless they asked for quiet. */
+export function warnPeople(context: Context, options: CommonOptions): Emit<WarningEvent> {
+  return ({ message }) => note(context, options, `warning: ${message}`);
 }

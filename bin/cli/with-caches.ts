@@ -2,22 +2,24 @@
 
 import { type OpenCache, openCache } from '../../cache/open.js';
 import { CarportError } from '../../lib/errors.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
 import { debugTopics, sayRequest } from '../reporters/debug.js';
 import { type Settings, singleValue } from '../settings/settings.js';
-import { type CommonOptions, type Context, note } from './context.js';
+import type { CommonOptions, Context } from './context.js';
 import { interruptible } from './interrupt.js';
 import { count } from './terminal.js';
+import { warnPeople } from './warnings.js';
 
 export interface CacheUse {
   readonly context: Context;
   readonly settings: Settings;
   /** Told when a server has to be asked again and again. */
-  warn(message: string): void;
+  readonly emit: Emit<WarningEvent>;
 }
 
 /** The use of a command, which says warnings of servers to people. */
 export function cacheUse(settings: Settings, options: CommonOptions, context: Context): CacheUse {
-  return { settings, context, warn: (message) => note(context, options, `warning: ${message}`) };
+  return { settings, context, emit: warnPeople(context, options) };
 }
 
 /** A request that fails so often in a row is worth a word, but not more often than this. */
@@ -28,7 +30,7 @@ const NOTICE_PAUSE_MS = 10_000;
 export async function withCaches<T>(
   urls: readonly string[],
   use: CacheUse,
-  work: (caches: readonly OpenCache[]) => Promise<T>,
+  work: (caches: readonly OpenCache[], signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
   const patienceMs = retrySeconds(use.settings) * 1000;
@@ -41,25 +43,28 @@ export async function withCaches<T>(
       onRetry({ url: { protocol, host }, reason, attempt }) {
         if (attempt < NOTICE_ATTEMPT || performance.now() - lastNotice < NOTICE_PAUSE_MS) return;
         lastNotice = performance.now();
-        use.warn(
-          `\`${protocol}//${host}\` does not answer as it should (${reason}): trying again for up to ${count(patienceMs / 1000, 'second')}`,
-        );
+        const message = `\`${protocol}//${host}\` does not answer as it should (${reason}): trying again for up to ${count(patienceMs / 1000, 'second')}`;
+        use.emit({ type: 'warning', message });
       },
     }),
   );
   try {
     return await interruptible(
       () => stop.abort(),
-      () => work(caches),
+      () => work(caches, stop.signal),
     );
   } finally {
     await Promise.all(caches.map(({ objects }) => objects.close()));
   }
 }
 
-/** The same with one cache. */
-export function withCache<T>(url: string, use: CacheUse, work: (cache: OpenCache) => Promise<T>): Promise<T> {
-  return withCaches([url], use, ([cache]) => work(cache!));
+/** Works with one cache as `withCaches` does with several. */
+export function withCache<T>(
+  url: string,
+  use: CacheUse,
+  work: (cache: OpenCache, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  return withCaches([url], use, ([cache], signal) => work(cache!, signal));
 }
 
 const DEFAULT_RETRY_SECONDS = 60;

@@ -15,7 +15,7 @@ import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { formatBytes } from '../cli/terminal.js';
-import { withCache } from '../cli/with-caches.js';
+import { cacheUse, withCache } from '../cli/with-caches.js';
 import { closureOf, closureWarnings } from './select.js';
 
 export interface ClosureCommandOptions extends CommonOptions {
@@ -76,8 +76,7 @@ async function findInCache(
     throw new CarportError('E_UNSUPPORTED', 'build closures are those of a store: leave `--from` out');
   }
   const settings = await settingsOf({ ...options, from: undefined }, context);
-  const warn = (message: string) => note(context, options, `warning: ${message}`);
-  return withCache(options.from![0]!, { context, settings, warn }, async ({ objects }) => {
+  return withCache(options.from![0]!, cacheUse(settings, options, context), async ({ objects }) => {
     const { storeDir } = await requireCacheInfo(objects);
     checkStoreDir(objects, storeDir, DEFAULT_STORE_DIR);
     const store = { storeDir, realStoreDirs: [] };

@@ -1,7 +1,7 @@
 /** Which closure is asked for, and what is said of it. */
 
+import type { ClosureWarning } from '../../cache/push/events.js';
 import { CarportError } from '../../lib/errors.js';
-import type { WorkEvent } from '../../lib/events.js';
 import {
   type BuildClosure,
   type BuildClosureGaps,
@@ -36,8 +36,6 @@ export function closureOf(
   return closure === 'runtime' ? runtimeClosure(store, roots) : noClosure(store, roots);
 }
 
-type Warning = Extract<WorkEvent, { type: 'warning' }>;
-
 /** Missing outputs that a warning names; a closure of which all was substituted misses thousands. */
 const MOST_SHOWN = 3;
 
@@ -45,7 +43,7 @@ const MOST_SHOWN = 3;
 export function closureWarnings(
   { missingOutputs = [], missingDerivers = [], neededOutputs = [] }: Pick<Closure, 'graph'> & Partial<BuildClosureGaps>,
   { verbose = 0 }: { readonly verbose?: number },
-): readonly Warning[] {
+): readonly ClosureWarning[] {
   const derivers = missingDerivers.map(
     (missing) =>
       `what it takes to build \`${missing.path}\` is left out: ${describeMissingDeriver(missing)}; name its \`.drv\`, which \`nix-instantiate\` prints`,
@@ -55,11 +53,11 @@ export function closureWarnings(
   );
   return [
     ...missingWarnings(missingOutputs, verbose > 0),
-    ...[...derivers, ...needed].map((message): Warning => ({ type: 'warning', message })),
+    ...[...derivers, ...needed].map((message): ClosureWarning => ({ type: 'warning', message })),
   ];
 }
 
-function missingWarnings(missing: readonly OutputOfDerivation[], all: boolean): readonly Warning[] {
+function missingWarnings(missing: readonly OutputOfDerivation[], all: boolean): readonly ClosureWarning[] {
   if (missing.length === 0) return [];
   const shown = all ? missing : missing.slice(0, MOST_SHOWN);
   const more = missing.length - shown.length;

@@ -81,10 +81,11 @@ async function makePublication(
     return { sources, publication: makeIndex(sources, { ...given, ...(compat && { listing }) }) };
   }
   const url = cachesOf(settings.from)[0] ?? requireCache(settings.to, 'from');
-  const warn = (message: string) => note(context, options, `warning: ${message}`);
   // Not loaded for a listing, which is large and needs the memory.
-  const { withCache } = await import('../cli/with-caches.js');
-  const sources = await withCache(url, { context, settings, warn }, ({ objects }) => readSources(objects, policy));
+  const { cacheUse, withCache } = await import('../cli/with-caches.js');
+  const sources = await withCache(url, cacheUse(settings, options, context), ({ objects }) =>
+    readSources(objects, policy),
+  );
   const used = withRemembered(settings, sources.project);
   const remembered = tellRemembered(used);
   return { sources, publication: makeIndex(sources, optionsOf(used)), ...(remembered !== undefined && { remembered }) };

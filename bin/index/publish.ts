@@ -9,7 +9,7 @@ import type { ReleaseSources } from '../../release/sources/sources.js';
 import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { sayWarnings } from '../cli/warnings.js';
-import { withCache } from '../cli/with-caches.js';
+import { cacheUse, withCache } from '../cli/with-caches.js';
 import {
   projectOf,
   type RememberedKey,
@@ -60,8 +60,7 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     const publication = { ...makeIndex(sources, indexOptions), project: projectOf(used), used };
     return knowsKey ? publication : withoutSignatures(publication);
   };
-  const use = { settings, context, warn: (message: string) => tell(`warning: ${message}`) };
-  await withCache(to, use, async ({ objects }) => {
+  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
     const { publication, ...published } = await publishIndex(objects, make, {
       policy,
       keys,

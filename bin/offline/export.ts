@@ -6,6 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { CarportError } from '../../lib/errors.js';
 import { writeAtomically, writeStream } from '../../lib/filesystem/atomic-write.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
+import type { Notice } from '../../lib/notice.js';
 import { exportPaths } from '../../lib/store/export.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import { openLocalPaths, resolveLocalPaths } from '../arguments/local-paths.js';
@@ -34,9 +35,9 @@ export async function run(targets: readonly string[], options: ExportCommandOpti
   for (const { message } of closureWarnings(closure, options)) say(context, printable(`warning: ${message}\n`));
   const infos = topologicalOrder(closure.graph);
   const paths = infos.map(({ path }) => path);
-  const onWait = (message: string) => note(context, options, message);
+  const notify = ({ message }: Notice) => note(context, options, message);
   const work = () => writeExport(exportPaths(store, infos, keys), out, context);
-  const size = await withHeldPaths({ store, own }, infos, work, { onWait });
+  const size = await withHeldPaths({ store, own }, infos, work, { notify });
   if (out !== undefined) {
     if (options.json) await writeJson(context.stdout, { file: resolve(out), size, storePaths: paths });
     else await writeLines(context.stdout, paths);

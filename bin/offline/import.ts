@@ -53,7 +53,7 @@ export async function run(file: string, options: ImportCommandOptions, context: 
       );
       await links.make(rootsOf(infos));
     };
-    await withStoreWrite(store, work, { onWait: (message) => note(context, options, message) });
+    await withStoreWrite(store, work, { notify: ({ message }) => note(context, options, message) });
   } catch (error) {
     // What is registered stays.
     if (infos.length > 0) await print(infos, options, context).catch(() => undefined);

@@ -5,7 +5,7 @@ import { newPath } from '../arguments/checked-path.js';
 import { describeCommand, settingOption } from '../cli/command.js';
 import type { Context } from '../cli/context.js';
 import { addPinReadOptions } from '../pin/options.js';
-import type { PullCommandOptions } from './pull.js';
+import type { PullOptions } from './request.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('./pull.js');
@@ -33,7 +33,7 @@ export function configure(command: Command, context: Context): void {
     .addOption(settingOption('jobs', '<number>'))
     .addOption(settingOption('retry-seconds', '<number>'))
     .option('--dry-run', 'print the plan and what would be fetched, and look whether it is there; change nothing')
-    .action(async (targets: readonly string[], options: PullCommandOptions) =>
+    .action(async (targets: readonly string[], options: PullOptions) =>
       (await actions()).run(targets, options, context),
     );
 }

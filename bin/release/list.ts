@@ -16,7 +16,7 @@ import { type CommonOptions, type Context, note, writeJson, writeLines } from '.
 import { printable, printableLine } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
-import { withCache } from '../cli/with-caches.js';
+import { cacheUse, withCache } from '../cli/with-caches.js';
 import { cachesOf, requireCache } from '../settings/places.js';
 import { withRemembered } from './remembered-settings.js';
 import { channelRuleOf, checkIndexSettings, indexOptionsOf, releaseTrustOf } from './settings.js';
@@ -97,9 +97,8 @@ async function useReleases(
   const settings = await settingsOf({ ...options }, context);
   const { keys, policy } = await releaseTrustOf(settings, options);
   checkIndexSettings(settings);
-  const warn = (message: string) => note(context, options, `warning: ${message}`);
   const cache = cachesOf(settings.from)[0] ?? requireCache(settings.to, 'from');
-  await withCache(cache, { context, settings, warn }, ({ objects }) =>
+  await withCache(cache, cacheUse(settings, options, context), ({ objects }) =>
     work({
       ...{ url: objects.url, channelOf: channelRuleOf(settings) },
       async read(version) {

@@ -23,7 +23,7 @@ import { printableLine } from '../cli/printable.js';
 import { showOn } from '../cli/program-output.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
-import { withCache } from '../cli/with-caches.js';
+import { cacheUse, withCache } from '../cli/with-caches.js';
 import { requireCache } from '../settings/places.js';
 import type { Settings } from '../settings/settings.js';
 import { gateRulesOf } from './gate-rules.js';
@@ -50,13 +50,12 @@ export async function promote(version: string, options: PromoteOptions, context:
   checkChannelRule(settings);
   gateRulesOf(settings);
   const trust = await (dryRun ? releaseTrustOf : signingOf)(settings, options);
-  const warn = (message: string) => note(context, options, `warning: ${message}`);
   // Programs of gates end with this; requests of the cache do so by themselves.
   const stop = new AbortController();
   await interruptible(
     () => stop.abort(),
     () =>
-      withCache(url, { settings, context, warn }, ({ objects }) =>
+      withCache(url, cacheUse(settings, options, context), ({ objects }) =>
         run({ objects, wish, settings, trust, signal: stop.signal }, options, context),
       ),
   );

@@ -14,7 +14,7 @@ import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
-import { withCache } from '../cli/with-caches.js';
+import { cacheUse, withCache } from '../cli/with-caches.js';
 import { parseSpan } from '../settings/duration.js';
 import { requireCache } from '../settings/places.js';
 import type { Settings } from '../settings/settings.js';
@@ -39,8 +39,7 @@ export async function prune(options: PruneOptions, context: Context): Promise<vo
   const { policy, allowLost } = trust;
   checkChannelRule(settings);
   const request = { ...rules, policy, now: Date.now(), allowLost, rulesOf: rulesOfProject(settings) };
-  const warn = (message: string) => note(context, options, `warning: ${message}`);
-  await withCache(requireCache(settings.to), { context, settings, warn }, async ({ objects }) => {
+  await withCache(requireCache(settings.to), cacheUse(settings, options, context), async ({ objects }) => {
     const planned = await planPrune(objects, request);
     const { plan } = planned;
     const warnings = [...planned.warnings, ...stillPublished(plan)];

@@ -8,6 +8,7 @@ import { isFileName, isSidecar, isTarget } from '../../release/layout.js';
 import { type FileToPut, type PutFile, putRelease } from '../../release/put/put.js';
 import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
 import { requireCache } from '../settings/places.js';
 import { findLocalFiles } from './local-files.js';
@@ -30,7 +31,8 @@ const DEFAULT_CACHE_CONTROL = 'public, max-age=86400';
 export async function put(words: readonly string[], options: PutOptions, context: Context): Promise<void> {
   const { replace = false, dryRun = false, contentType, cacheControl = DEFAULT_CACHE_CONTROL } = options;
   const settings = await settingsOf({ ...options }, context);
-  const warn = (message: string) => note(context, {}, `warning: ${message}`);
+  const emit = warnPeople(context, {});
+  const warn = (message: string) => emit({ type: 'warning', message });
   const build = readBuild(context.env, channelRuleOf(settings), options);
   for (const warning of build.warnings) warn(warning);
   const { version, commit = null } = build;
@@ -50,7 +52,7 @@ export async function put(words: readonly string[], options: PutOptions, context
     ...{ version, target, commit, ci, files, replace, dryRun, cacheControl, warn, time: toReleaseTime(new Date()) },
     ...(contentType !== undefined && { contentType }),
   };
-  const done = await withCache(to, { context, settings, warn }, ({ objects }) => putRelease(objects, request, signing));
+  const done = await withCache(to, { context, settings, emit }, ({ objects }) => putRelease(objects, request, signing));
   const sorted = [...done].sort((a, b) => (a.key < b.key ? -1 : 1));
   if (options.json) {
     const release = { version, channel: build.channel, target, commit, files: sorted };

@@ -1,15 +1,16 @@
 /** Lines for logs. */
 
 import type { Output } from '../cli/context.js';
+import { printable } from '../cli/printable.js';
 import { formatBytes } from '../cli/terminal.js';
 import { type Progress, progressText } from './progress.js';
 
 const INTERVAL_MS = 10_000;
 
-/** Paths of this size get a line of their own when they are finished. */
+/** Items of this size get a line of their own when they are finished. */
 const LARGE = 32 * 1024 * 1024;
 
-/** Lines for logs: one for each large path, and every ten seconds how far it is. */
+/** Lines for logs: one for each large item, and every ten seconds how far it is. */
 export function createPlainProgress(output: Output): Progress {
   let writtenAt = performance.now();
   return {
@@ -19,8 +20,8 @@ export function createPlainProgress(output: Output): Progress {
       writtenAt = now;
       output.write(`${progressText(state, now)}\n`);
     },
-    finished({ path, narSize }) {
-      if (narSize >= LARGE) output.write(`${path} (${formatBytes(narSize)})\n`);
+    finished({ name, size }) {
+      if (size >= LARGE) output.write(`${printable(name)} (${formatBytes(size)})\n`);
     },
     stop() {},
   };

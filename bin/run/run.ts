@@ -13,6 +13,7 @@ import { findShield } from '../../lib/namespace/shield.js';
 import { isProgram } from '../../lib/process/find-program.js';
 import { rawBytes, rawText } from '../../lib/raw-text.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
+import type { LockNotice } from '../../lib/store/own/lock.js';
 import { type CommonOptions, type Context, note } from '../cli/context.js';
 import { ExitWith } from '../cli/exit-code.js';
 import type { PinReadOptions } from '../pin/options.js';
@@ -91,9 +92,12 @@ async function runWith(
   }
   const call = { command, directory, env, placed };
   const tell = (message: string) => note(context, options, message);
-  const onUnprotected = (message: string) => (options.verbose ? tell(`note: ${message}`) : undefined);
+  const notify = ({ kind, message }: LockNotice) => {
+    if (kind === 'waiting') tell(message);
+    else if (options.verbose) tell(`note: ${message}`);
+  };
   const work = (marker: string | undefined) => runCall({ ...call, marker }, context);
-  const ended = await withHeldPaths(found, found.roots, work, { onWait: tell, onUnprotected });
+  const ended = await withHeldPaths(found, found.roots, work, { notify });
   // A shell that waits for this process must see that the user wants no more.
   if (ended.interrupted && ended.exitCode === 130) process.kill(process.pid, 'SIGINT');
   throw new ExitWith(ended.exitCode);

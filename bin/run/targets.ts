@@ -10,7 +10,7 @@ import type { Store } from '../../lib/store/store.js';
 import { type LocalPaths, openLocalPaths, pulledPaths, resolveLocalPath } from '../arguments/local-paths.js';
 import { settingsOf } from '../cli/command.js';
 import type { Context } from '../cli/context.js';
-import type { PullCommandOptions } from '../pull/pull.js';
+import type { PullOptions } from '../pull/request.js';
 import { cachesOf } from '../settings/places.js';
 
 /** What a command is run with. */
@@ -31,7 +31,7 @@ export interface RunTargets {
  */
 export async function resolveForRun(
   targets: readonly string[],
-  options: PullCommandOptions,
+  options: PullOptions,
   context: Context,
 ): Promise<RunTargets> {
   const settings = await settingsOf({ ...options }, context);
@@ -41,7 +41,8 @@ export async function resolveForRun(
   const caches = urls.length > 0 ? await namesOfCaches(urls, context) : undefined;
   if (caches) {
     const missing = await missingOf(targets, here, caches);
-    if (missing.length > 0) await (await import('../pull/pull.js')).pullPaths(missing, options, context);
+    if (missing.length > 0)
+      await (await import('../pull/request.js')).pullArguments(missing, settings, options, context);
   }
   const found = await Promise.all(targets.map((what) => storePathsOf(what, here, caches)));
   const rootPaths = [...new Set(found.flat())];

@@ -20,7 +20,9 @@ export async function collect(options: CollectOptions, context: Context): Promis
   const store = openStoreForWriting(storeOf(settings.store), context.env);
   const tell = (message: string) => note(context, options, message);
   const dryRun = options.dryRun === true;
-  const garbage = dryRun ? await findGarbage(store) : await collectGarbage(store, { onWait: tell });
+  const garbage = dryRun
+    ? await findGarbage(store)
+    : await collectGarbage(store, { notify: ({ message }) => tell(message) });
   const { storePaths, narSize, kept, unregistered, leftAlone, incompleteRoots } = garbage;
   for (const warning of warningsOf(garbage, dryRun)) say(context, `${printable(`warning: ${warning}`)}\n`);
   if (options.json) {

@@ -5,6 +5,7 @@ import { CarportError } from '../../lib/errors.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { Notice } from '../../lib/notice.js';
 import { openKnown, openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
 import { addToStore } from '../../lib/store/own/add.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
@@ -43,14 +44,14 @@ export async function add(path: string, options: AddCommandOptions, context: Con
   const links = await prepareOutLinks(options.outLink, (link, path) =>
     makeOutLink(store, link, realPathIn(store.layout, path)),
   );
-  const onWait = (message: string) => note(context, options, message);
+  const notify = ({ message }: Notice) => note(context, options, message);
   const addAndLink = async (pool: WorkerPool) => {
     const added = await addToStore({ path, name, store, known, pool });
     await links.make([added.info.path]);
     return added;
   };
   const { info, existed, unknownMentions } = await withPool(settings.jobs, (pool) =>
-    withStoreWrite(store, () => addAndLink(pool), { onWait }),
+    withStoreWrite(store, () => addAndLink(pool), { notify }),
   );
   for (const hashPart of unknownMentions) {
     note(context, options, `warning: it mentions \`${store.storeDir}/${hashPart}-…\`, which is not in the store`);
@@ -109,9 +110,9 @@ export async function verify(targets: readonly string[], options: VerifyOptions,
     const message = `note: \`${name}\` is in the store dir but not registered, and nothing says that carport put it there`;
     note(context, options, printable(message));
   }
-  const onWait = (message: string) => note(context, options, message);
+  const notify = ({ message }: Notice) => note(context, options, message);
   const { problems } = result;
-  const gaveUp = options.repair && problems.length > 0 ? await unregisterDamaged(store, problems, { onWait }) : [];
+  const gaveUp = options.repair && problems.length > 0 ? await unregisterDamaged(store, problems, { notify }) : [];
   if (options.json) await writeJson(context.stdout, { ...result, ...(options.repair && { gaveUp }) });
   else {
     await writeLines(context.stdout, [

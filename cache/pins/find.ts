@@ -1,8 +1,8 @@
 /** What a reference means in several caches. */
 
 import { CarportError } from '../../lib/errors.js';
-import type { Emit } from '../../lib/events.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
 import { isSigned, judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
 import type { Pin, PinValue } from './pin.js';
 import { readPin } from './pins.js';
@@ -27,7 +27,7 @@ export async function findPin(
   reference: PinReference,
   policy: PinPolicy,
   seen: SeenPins,
-  emit: Emit,
+  emit: Emit<WarningEvent>,
 ): Promise<FoundPin | undefined> {
   const { name } = reference;
   const answers = await Promise.allSettled(caches.map((objects) => readGoodPin(objects, name, policy)));
@@ -56,7 +56,7 @@ async function readGoodPin(objects: ObjectStore, name: string, policy: PinPolicy
   return { pin, objects };
 }
 
-async function note(pin: Pin, cache: string, seen: SeenPins, emit: Emit): Promise<void> {
+async function note(pin: Pin, cache: string, seen: SeenPins, emit: Emit<WarningEvent>): Promise<void> {
   try {
     await seen.note(pin, cache);
   } catch (error) {

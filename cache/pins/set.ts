@@ -7,6 +7,7 @@ import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { signText } from '../../lib/signing/signature.js';
 import { withOwnKeys } from '../../lib/signing/trust.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
 import { isSigned, judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
 import { notSignedBy } from './paths.js';
 import { isPinName, PIN_LIMITS, type Pin, type PinValue, pinMessage, renderPin, toValue } from './pin.js';
@@ -30,7 +31,7 @@ export interface PinSigning {
   readonly policy: PinPolicy;
   readonly seen: SeenPins;
   /** Told of what readers that trust a new key alone cannot pull. */
-  warn?(message: string): void;
+  readonly emit?: Emit<WarningEvent>;
 }
 
 /**
@@ -94,9 +95,9 @@ export async function setPin(
   const signatures = keys.map((key) => signText(pinMessage(unsigned), key)).sort();
   const pin = { ...unsigned, signatures };
   if (renderPin(pin).length > PIN_LIMITS.bytes) throw tooLarge(name);
-  const message = previous && signing.warn && (await historyWarning(objects, pin, previous, keys));
+  const message = previous && signing.emit && (await historyWarning(objects, pin, previous, keys));
   await writePin(objects, pin);
-  if (message) signing.warn?.(message);
+  if (message) signing.emit?.({ type: 'warning', message });
   await seen.note(pin, objects.url).catch(() => undefined);
   return pin;
 }

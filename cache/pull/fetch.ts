@@ -6,17 +6,20 @@ import { removeTree } from '../../lib/filesystem/temporary.js';
 import { isContentAddressOf } from '../../lib/nix/content-address.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
+import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { expectedNar, narKey } from '../binary-cache.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import type { FoundPath } from '../find-path.js';
 import { missingNar } from '../nars.js';
 import { refusedNar } from '../refused-nar.js';
+import type { PullEvent } from './events.js';
 import { narSource } from './nar-source.js';
 import type { PathReceiver } from './target.js';
 
 /** Where paths are fetched from, and who takes them. */
 export interface FetchOptions extends Sources {
+  readonly emit: Emit<PullEvent>;
   readonly receiver: PathReceiver;
   readonly pool: WorkerPool;
 }

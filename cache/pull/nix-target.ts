@@ -52,14 +52,14 @@ export function createNixTarget(
   };
   return {
     store,
-    protect: (work, onWait) =>
+    protect: (work, { emit }) =>
       keeping(async () => {
         for (let plan = 1; ; plan++) {
           try {
             return await work();
           } catch (error) {
             if (plan === PLANS || !wasCollected(error)) throw error;
-            onWait(`${error.message}; pulling again what is missing`);
+            emit({ type: 'warning', message: `${error.message}; pulling again what is missing` });
           }
         }
       }),

@@ -2,7 +2,6 @@
 
 import { createLimit } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
-import type { Emit } from '../../lib/events.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -11,6 +10,7 @@ import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Store } from '../../lib/store/store.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
 import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
 import { type FoundPath, findPath } from '../find-path.js';
 
@@ -40,7 +40,7 @@ export interface PullPlan {
 export async function orderCaches(
   caches: readonly ObjectStore[],
   storeDir: string,
-  emit: Emit,
+  emit: Emit<WarningEvent>,
 ): Promise<readonly ObjectStore[]> {
   const asked = await Promise.allSettled(
     caches.map(async (objects) => {
@@ -67,7 +67,7 @@ export async function planPull(
   store: Pick<Store, 'storeDir' | 'queryInfos' | 'queryClosure' | 'queryHashParts'>,
   wanted: readonly WantedRoot[],
   trust: TrustPolicy,
-  emit: Emit,
+  emit: Emit<WarningEvent>,
 ): Promise<PullPlan> {
   const limit = createLimit(QUERIES_AT_ONCE);
   const find = (hashPart: string, path?: string) =>

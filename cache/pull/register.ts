@@ -27,11 +27,11 @@ export interface PullTotals {
 export async function fetchAndRegister(
   { fetch }: Pick<PullPlan, 'fetch'>,
   options: FetchOptions,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<PullTotals> {
   const { pool, receiver, emit } = options;
   const failure = new AbortController();
-  const stop = signal === undefined ? failure.signal : AbortSignal.any([failure.signal, signal]);
+  const stop = AbortSignal.any([failure.signal, signal]);
   const limit = pLimit(pool.capacity + 2);
   const ahead = pLimit(SMALL_FETCHES_AT_ONCE);
   let fileSize = 0;

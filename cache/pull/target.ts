@@ -12,13 +12,14 @@ import {
 } from '../../lib/store/own/own-store.js';
 import { type PulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
 import type { Store } from '../../lib/store/store.js';
+import type { WarningEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 
 /** Where pulled paths go: carport's own store, or the system's Nix. */
 export interface PullTarget {
   readonly store: Store;
-  /** Does work, and keeps garbage collection away meanwhile; `onWait` is told when that must be waited for. */
-  protect<T>(work: () => Promise<T>, onWait: (message: string) => void): Promise<T>;
+  /** Does work, and keeps garbage collection away meanwhile; tells when that must be waited for. */
+  protect<T>(work: () => Promise<T>, watch: Work<WarningEvent>): Promise<T>;
   /** Does work that hands paths over. What was handed over is in the store when this ends; `signal` stops it early. */
   receive<T>(pool: WorkerPool, signal: AbortSignal, work: (receiver: PathReceiver) => Promise<T>): Promise<T>;
   /** Makes a link to a path of the store, which keeps the path from garbage collection. */
@@ -41,7 +42,8 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
 export function createOwnTarget(store: OwnStore): PullTarget {
   return {
     store: withoutDamagedMetadata(store),
-    protect: (work, onWait) => withStoreWrite(store, work, { onWait }),
+    protect: (work, { emit, signal }) =>
+      withStoreWrite(store, work, { signal, notify: ({ message }) => emit({ type: 'warning', message }) }),
     async receive(pool, _signal, work) {
       const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
       return work({

@@ -35,11 +35,11 @@ export interface PushTotals {
 export async function publishPlan(
   plan: Pick<PushPlan, 'order' | 'upload' | 'sign'>,
   options: UploadOptions,
-  signal?: AbortSignal,
+  signal: AbortSignal,
 ): Promise<PushTotals> {
   const { objects, pool, keys, emit } = options;
   const failure = new AbortController();
-  const stop = signal === undefined ? failure.signal : AbortSignal.any([failure.signal, signal]);
+  const stop = AbortSignal.any([failure.signal, signal]);
   // More than the threads have room for, so that they never wait for a result to be written.
   const small = pLimit(Math.max(pool.capacity + 2, UPLOADS_AT_ONCE));
   // Each may be a large file that waits for the network.

@@ -3,7 +3,6 @@
 import { rm } from 'node:fs/promises';
 import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compression/compressor.js';
 import { CarportError } from '../../lib/errors.js';
-import type { Emit } from '../../lib/events.js';
 import { formatHash, hashesEqual } from '../../lib/nix/hash.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -11,11 +10,13 @@ import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { Store } from '../../lib/store/store.js';
+import type { Emit } from '../../lib/work.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { writeListing, writeNar } from '../binary-cache.js';
 import type { NarSizes } from '../nars.js';
 import { withSignatures } from '../signatures.js';
+import type { PushEvent } from './events.js';
 
 /** How paths become NARs of a cache. */
 export interface Packing {
@@ -32,7 +33,7 @@ export interface UploadOptions extends Packing {
   readonly store: Store;
   readonly pool: WorkerPool;
   readonly keys: readonly SecretKey[];
-  readonly emit: Emit;
+  readonly emit: Emit<PushEvent>;
 }
 
 /** Packs a path and stores its NAR and listing; gives the signed narinfo, which is not written yet. `nars`: what a listing told. */

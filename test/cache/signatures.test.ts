@@ -113,7 +113,9 @@ describe('a signature that is added to a narinfo', () => {
     const store = openOwnStore(sample().samples.root);
     const packing = { store, pool, compression: 'zstd', level: 3, listing: true, emit: () => undefined } as const;
     try {
-      await expect(publishPlan(plan, { objects, keys, ...packing })).rejects.toMatchObject({
+      await expect(
+        publishPlan(plan, { objects, keys, ...packing }, new AbortController().signal),
+      ).rejects.toMatchObject({
         code: 'E_NOT_FOUND',
         hint: 'somebody has removed it: run it again',
       });

@@ -1,20 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listHashParts, narKey, readNarInfo } from '#cache/binary-cache.js';
-import { orderCaches, planPull } from '#cache/pull/plan.js';
-import { fetchAndRegister } from '#cache/pull/register.js';
+import type { PinPolicy } from '#cache/pins/check.js';
+import type { SeenPins } from '#cache/pins/seen.js';
+import type { PullEvent } from '#cache/pull/events.js';
+import { pullClosure } from '#cache/pull/session.js';
 import { createOwnTarget } from '#cache/pull/target.js';
-import { planPush } from '#cache/push/plan.js';
-import { beginPush, checkCache, finishPush } from '#cache/push/prepare.js';
-import { publishPlan } from '#cache/push/publish.js';
+import type { PushEvent } from '#cache/push/events.js';
+import { pushClosure } from '#cache/push/session.js';
 import { COMPRESSION_LEVELS, type WritableCompression } from '#lib/compression/compressor.js';
-import type { WorkEvent } from '#lib/events.js';
 import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { PublicKey, SecretKey } from '#lib/signing/key.js';
+import type { TrustPolicy } from '#lib/signing/trust.js';
 import { runtimeClosure } from '#lib/store/closure.js';
+import type { OutLinks } from '#lib/store/own/out-links.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';
 import { createWorkerPool } from '#lib/workers/pool.js';
 
@@ -39,47 +41,60 @@ export interface PullOfSamples {
   readonly allowUnsigned?: boolean;
 }
 
-/** Pushes and pulls within this process: for tests that do it often. Both give the events. */
+/** Pushes and pulls within this process: for tests that do it often. Both give the summary and the events. */
 export function createTransfers() {
   const pool = createWorkerPool(1);
+  const { signal } = new AbortController();
   return {
-    async push(samples: PushOfSamples) {
-      const { store: root, roots, cache, keys = [], compression = 'zstd' } = samples;
-      const { checkAll = false, skipSignedBy = [] } = samples;
-      const events: WorkEvent[] = [];
-      const objects = openFileStore(cache);
-      const store = openOwnStore(root);
-      const { graph } = await runtimeClosure(store, roots);
-      const hasCache = await checkCache(objects, store.storeDir);
-      const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy, hasCache });
-      const level = COMPRESSION_LEVELS[compression].default;
-      const emit = (event: WorkEvent) => void events.push(event);
-      await beginPush(objects, store.storeDir, plan);
-      await publishPlan(plan, { objects, store, pool, keys, compression, level, listing: true, emit });
-      await finishPush(objects, store.storeDir, plan);
-      return { plan, events };
+    async push({ store: root, roots, cache, keys = [], ...how }: PushOfSamples) {
+      const { compression = 'zstd', checkAll = false, skipSignedBy = [] } = how;
+      const events: PushEvent[] = [];
+      const own = openOwnStore(root);
+      const request = {
+        store: own,
+        own,
+        closure: await runtimeClosure(own, roots),
+        keys,
+        packing: { compression, level: COMPRESSION_LEVELS[compression].default, listing: true },
+        pins: {
+          requests: [],
+          signing: { keys, policy: pinPolicy({ keys: [], allowUnsigned: false }), seen: SEEN_NOTHING },
+        },
+        checkAll,
+        skipSignedBy: { names: skipSignedBy, origin: 'the test' },
+        dryRun: false,
+      };
+      const emit = (event: PushEvent) => void events.push(event);
+      const summary = await pushClosure(openFileStore(cache), request, { pool, emit, signal });
+      return { summary, events };
     },
     async pull({ caches, store: root, roots, keys = [], allowUnsigned = false }: PullOfSamples) {
-      const events: WorkEvent[] = [];
-      const emit = (event: WorkEvent) => void events.push(event);
-      const store = openOwnStore(root);
-      const trust = { keys, allowUnsigned };
-      const ordered = await orderCaches(caches.map(openFileStore), store.storeDir, emit);
-      const plan = await planPull(
-        ordered,
-        store,
-        roots.map((path) => ({ hashPart: hashPartOf(path) })),
-        trust,
-        emit,
-      );
-      const { signal } = new AbortController();
-      await createOwnTarget(store).receive(pool, signal, (receiver) =>
-        fetchAndRegister(plan, { caches: ordered, receiver, pool, trust, emit }),
-      );
-      return { plan, events };
+      const events: PullEvent[] = [];
+      const request = {
+        targets: roots.map((path) => ({ hashPart: hashPartOf(path) })),
+        destination: createOwnTarget(openOwnStore(root)),
+        trust: pinPolicy({ keys, allowUnsigned }),
+        seen: SEEN_NOTHING,
+        links: NO_LINKS,
+        dryRun: false,
+      };
+      const emit = (event: PullEvent) => void events.push(event);
+      const summary = await pullClosure(caches.map(openFileStore), request, { pool, emit, signal });
+      return { summary, events };
     },
     close: () => pool.close(),
   };
+}
+
+/** What nobody has seen before. */
+export const SEEN_NOTHING: SeenPins = { newest: () => Promise.resolve(undefined), note: () => Promise.resolve() };
+
+/** Makes no links. */
+export const NO_LINKS: OutLinks = { check: () => Promise.resolve(), make: () => Promise.resolve() };
+
+/** Takes pins of the same keys as paths, whatever their age. */
+export function pinPolicy(trust: TrustPolicy): PinPolicy {
+  return { ...trust, allowRollback: false, allowExpired: false, now: Date.now };
 }
 
 export type Transfers = ReturnType<typeof createTransfers>;

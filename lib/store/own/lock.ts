@@ -16,6 +16,7 @@ import {
   processIdOf,
 } from '../../filesystem/temporary.js';
 import { isStorePath } from '../../nix/store-path.js';
+import type { Notice } from '../../notice.js';
 import type { OwnStore } from './own-store.js';
 
 /*
@@ -53,11 +54,16 @@ const FULL = ['ENOSPC', 'EDQUOT'];
 const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS', ...FULL];
 
 export interface LockOptions {
-  /** Told once, with words for people, when another process is waited for. */
-  readonly onWait?: (message: string) => void;
-  /** Told when what is used cannot be kept from collectors, as the store cannot be written to. */
-  readonly onUnprotected?: (message: string) => void;
+  readonly notify?: (notice: LockNotice) => void;
   readonly patienceMs?: number;
+  /** Ends the waiting; what it was aborted with is thrown. */
+  readonly signal?: AbortSignal;
+}
+
+/** What is told of a lock. */
+export interface LockNotice extends Notice {
+  /** Another process is waited for (told once), or what is used cannot be kept from collectors. */
+  readonly kind: 'waiting' | 'unprotected';
 }
 
 type ActiveStore = Pick<OwnStore, 'layout' | 'description'>;
@@ -103,7 +109,7 @@ export async function withStoreUse<T>(
   const raised = await raise('use', store, storePaths.map((path) => `${path}\n`).join(''), options).catch((error) => {
     if (!isErrno(error, ...NOT_WRITABLE)) throw error;
     const danger = 'a garbage collection there may remove what is in use now';
-    options.onUnprotected?.(`${store.description} cannot be written to: ${danger}`);
+    options.notify?.({ kind: 'unprotected', message: `${store.description} cannot be written to: ${danger}` });
     return undefined;
   });
   try {
@@ -181,7 +187,7 @@ async function raise(
   activity: LockHolder,
   { layout: { activeDir }, description }: ActiveStore,
   content: string,
-  { onWait, patienceMs = PATIENCE_MS }: LockOptions,
+  { notify, patienceMs = PATIENCE_MS, signal }: LockOptions,
 ): Promise<Raised> {
   await makeDirectory(activeDir);
   const nextName = await createTemporaryNames(activeDir);
@@ -204,9 +210,9 @@ async function raise(
         hint: `try again when it has ended; if there is no such process, remove \`${other}\``,
       });
     }
-    if (attempt === 0) onWait?.(`waiting: ${who}`);
+    if (attempt === 0) notify?.({ kind: 'waiting', message: `waiting: ${who}` });
     // Two that wait for each other must not go on doing so in step.
-    await setTimeout(POLL_MS * (0.5 + Math.random()));
+    await setTimeout(POLL_MS * (0.5 + Math.random()), undefined, { ...(signal && { signal }) });
   }
 }
 

@@ -7,11 +7,11 @@ import { parsePin, pinMessage, renderPin } from '#cache/pins/pin.js';
 import { parsePinReference } from '#cache/pins/reference.js';
 import { openSeenPins } from '#cache/pins/seen.js';
 import { type PinRequest, setPin } from '#cache/pins/set.js';
-import type { WorkEvent } from '#lib/events.js';
 import { nameOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import { signText } from '#lib/signing/signature.js';
+import type { WarningEvent } from '#lib/work.js';
 import { useDirectory } from '../../support/files.js';
 import { sampleKey } from '../../support/samples.js';
 
@@ -42,11 +42,11 @@ describe('pins of a cache', () => {
     return setPin(objects, value, { ...request, ...changed }, { keys, policy: policy([], now), seen: seen(memory) });
   };
   const find = async (text = 'tool', { caches = [cache()], rules = policy(), memory = 'seen' } = {}) => {
-    const events: WorkEvent[] = [];
+    const events: WarningEvent[] = [];
     const found = await findPin(caches, parsePinReference(text)!, rules, seen(memory), (event) => events.push(event));
     return {
       name: found && nameOf(found.value.storePaths[0]!),
-      warnings: events.map((event) => 'message' in event && event.message),
+      warnings: events.map(({ message }) => message),
     };
   };
   const fileOf = (name = 'cache') => join(directory(), name, 'carport/pins/tool.json');

@@ -7,6 +7,7 @@ import { topologicalOrder } from '#lib/nix/closure.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
 import { openNixStore } from '#lib/store/nix/store.js';
 import type { Store } from '#lib/store/store.js';
+import type { WarningEvent } from '#lib/work.js';
 import { createNixStore, describeWithNix, type NixStore } from '../../support/nix.js';
 import { usePool } from '../../support/pool.js';
 
@@ -113,8 +114,11 @@ nix "$@" || exit; ${around.after ?? nothing}
       () => expect.unreachable(),
       (error: unknown) => error,
     );
-  const refuse = (message: string) => {
-    throw new Error(`waited: ${message}`);
+  const refuse = {
+    signal,
+    emit({ message }: WarningEvent) {
+      throw new Error(`waited: ${message}`);
+    },
   };
 
   it('keeps what it has taken from garbage collections, until the work is done', async () => {
@@ -157,7 +161,7 @@ nix "$@" || exit; ${around.after ?? nothing}
         expect(missing).toHaveLength(runs === 1 ? 8 : 11);
         await giveAll(target, missing);
       };
-      await target.protect(work, (message) => told.push(message));
+      await target.protect(work, { signal, emit: ({ message }) => told.push(message) });
       expect(told).toEqual([expect.stringMatching(/^Nix's garbage collector removed paths .*; pulling again/)]);
       expect((await store.queryClosure([infos.at(-1)!.path])).size).toBe(11);
     });

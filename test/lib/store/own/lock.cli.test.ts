@@ -7,6 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { collectGarbage } from '#lib/store/own/collect-garbage.js';
 import {
   isBeingWritten,
+  type LockNotice,
   runningPrograms,
   withStoreCollection,
   withStoreUse,
@@ -51,7 +52,7 @@ afterEach(async () => {
 async function hold(call: string): Promise<ChildProcess> {
   const lib = new URL('../../../../dist/lib/', import.meta.url);
   const script = `
-    import { withStoreCollection, withStoreUse, withStoreWrite } from '${lib}store/own/activity.js';
+    import { withStoreCollection, withStoreUse, withStoreWrite } from '${lib}store/own/lock.js';
     import { openOwnStore } from '${lib}store/own/own-store.js';
     const store = openOwnStore(process.argv[2]);
     const work = () => new Promise((resolve) => {
@@ -103,7 +104,7 @@ describe('a writer', () => {
     const messages: string[] = [];
     let done = false;
     const writing = withStoreWrite(open(), async () => expect(markers()).toEqual(['.write']), {
-      onWait: (message) => messages.push(message),
+      notify: ({ message }) => messages.push(message),
     }).then(() => {
       done = true;
     });
@@ -139,7 +140,7 @@ describe('a writer', () => {
     await kill(collector);
     expect(markers()).toEqual(['.gc']);
     const messages: string[] = [];
-    await withStoreWrite(open(), async () => {}, { onWait: (message) => messages.push(message) });
+    await withStoreWrite(open(), async () => {}, { notify: ({ message }) => messages.push(message) });
     expect(messages).toEqual([]);
     expect(markers()).toEqual([]);
   });
@@ -150,7 +151,7 @@ describe('a collector', () => {
     const writer = await hold('withStoreWrite(store, work)');
     const messages: string[] = [];
     const error = await withStoreCollection(open(), async () => expect.unreachable(), {
-      onWait: (message) => messages.push(message),
+      notify: ({ message }) => messages.push(message),
       patienceMs: 400,
     }).catch((reason) => reason);
     const marker = join(open().layout.activeDir, readdirSync(open().layout.activeDir)[0]!);
@@ -288,8 +289,8 @@ describe('a program that runs', () => {
       chmodSync(at('root', 'nix', 'var', 'carport'), 0o555);
       try {
         const told: string[] = [];
-        const onUnprotected = (message: string) => told.push(message);
-        await expect(withStoreUse(store, [path], async () => 'ran', { onUnprotected })).resolves.toBe('ran');
+        const notify = ({ message }: LockNotice) => told.push(message);
+        await expect(withStoreUse(store, [path], async () => 'ran', { notify })).resolves.toBe('ran');
         expect(told).toEqual([expect.stringContaining('cannot be written to: a garbage collection')]);
         await expect(withStoreWrite(store, async () => 'wrote')).rejects.toMatchObject({ code: 'EACCES' });
         expect(existsSync(store.layout.activeDir)).toBe(false);
@@ -331,7 +332,7 @@ describe('a program that runs', () => {
         expect(markers()).toEqual(['.use']);
         expect((await collectGarbage(store)).storePaths).toEqual([]);
       };
-      await withStoreUse(store, [path], work, { onUnprotected: (message) => unprotected.push(message) });
+      await withStoreUse(store, [path], work, { notify: ({ message }) => unprotected.push(message) });
       expect(unprotected).toEqual([]);
       // With no space to write down what is removed.
       expect((await collectGarbage(store)).storePaths).toEqual([path]);

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createReporter } from '#bin/reporters/reporter.js';
-import type { WorkEvent } from '#lib/events.js';
+import { createReporter, type WorkEvent } from '#bin/reporters/transfer.js';
 import { nodePath } from '../../support/arbitraries.js';
 import { fakeContext } from '../../support/context.js';
 import { expectError } from '../../support/errors.js';

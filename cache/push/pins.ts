@@ -1,68 +1,36 @@
-/** The pins of a push. */
+/** The pins of a push: checked before it begins, set when it is done. */
 
-import {
-  checkPinName,
-  type PinRequest,
-  type PinSigning,
-  previousPin,
-  requirePinKeys,
-  setPin,
-} from '../../cache/pins/set.js';
-import type { PushPlan } from '../../cache/push/plan.js';
 import { CarportError } from '../../lib/errors.js';
-import type { Emit } from '../../lib/events.js';
 import { reachableFrom } from '../../lib/nix/closure.js';
 import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
-import type { SecretKey } from '../../lib/signing/key.js';
 import { verifyPath } from '../../lib/signing/signature.js';
 import { withOwnKeys } from '../../lib/signing/trust.js';
 import type { Pinned } from '../../lib/store/closure.js';
-import type { Context } from '../cli/context.js';
-import type { PinWriteOptions } from '../pin/options.js';
-import { pinPolicyOf, pinRequestOf, seenPinsOf } from '../pin/policy.js';
-import type { Settings } from '../settings/settings.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
+import { type PinRequest, type PinSigning, previousPin, setPin } from '../pins/set.js';
+import type { PinEvent } from './events.js';
+import type { PushPlan } from './plan.js';
 
 /** The pins that are set when a push is done. */
-export interface Pinning {
+export interface PushPins {
   readonly requests: readonly PinRequest[];
   readonly signing: PinSigning;
 }
 
-export interface PinningOptions extends PinWriteOptions {
-  /** Names; mostly none. */
-  readonly pin?: readonly string[];
-}
-
-export function pinningOf(
-  { pin = [], ...options }: PinningOptions,
-  keys: readonly SecretKey[],
-  settings: Settings,
-  context: Context,
-): Pinning {
-  const names = [...new Set(pin)];
-  for (const name of names) {
-    checkPinName(name);
-    requirePinKeys(name, keys);
-  }
-  const signing = {
-    keys,
-    policy: pinPolicyOf(settings, { allowRollback: options.allowRollback === true }),
-    seen: seenPinsOf(context),
-  };
-  return { requests: names.map((name) => pinRequestOf(name, options)), signing };
-}
-
 /** Throws when a pin cannot be set in a cache. Ask before the work is done. */
-export async function checkPins(objects: ObjectStore, { requests, signing }: Pinning): Promise<void> {
+export async function checkPins(objects: ObjectStore, { requests, signing }: PushPins): Promise<void> {
   await Promise.all(requests.map((request) => previousPin(objects, request, signing)));
 }
 
-/** Throws when the cache will not have what the pins are to stand for, signed by their keys, or that is a derivation. */
-export function checkPinned(pinning: Pinning, pinned: Pinned, plan: PushPlan, skipOrigin: string): void {
+/**
+ * Throws when the cache will not have what the pins are to stand for, signed by their keys, or that is a derivation.
+ * `skipOrigin` says where the keys were named whose paths the plan leaves out.
+ */
+export function checkPinned(pins: PushPins, pinned: Pinned, plan: PushPlan, skipOrigin: string): void {
   const left = new Set(plan.skipped);
-  for (const { name } of pinning.requests) {
+  for (const { name } of pins.requests) {
     const path = [...pinned.storePaths, ...pinned.derivations].find((one) => left.has(one));
     if (path !== undefined) {
       throw new CarportError('E_USAGE', `\`${name}\` cannot stand for \`${path}\`, which is left out`, {
@@ -80,7 +48,7 @@ export function checkPinned(pinning: Pinning, pinned: Pinned, plan: PushPlan, sk
         },
       );
     }
-    checkForeign(name, pinning.signing, pinned, plan);
+    checkForeign(name, pins.signing, pinned, plan);
   }
 }
 
@@ -108,16 +76,15 @@ function checkForeign(
   );
 }
 
-/** Sets the pins, one after another. */
+/** Sets the pins, one after another. The first that cannot be set ends it; those before it stay. */
 export async function setPins(
   objects: ObjectStore,
-  { requests, signing }: Pinning,
+  { requests, signing }: PushPins,
   pinned: Pinned,
-  emit: Emit,
+  emit: Emit<PinEvent | WarningEvent>,
 ): Promise<void> {
-  const warn = (message: string) => emit({ type: 'warning', message });
   for (const request of requests) {
-    const { name, updatedAt } = await setPin(objects, pinned, request, { ...signing, warn });
+    const { name, updatedAt } = await setPin(objects, pinned, request, { ...signing, emit });
     emit({ type: 'pin', name, updatedAt, ...pinned });
   }
 }

@@ -1,26 +1,43 @@
-/** Events as text or JSON lines. */
+/** The reporter of push and pull: their events as text, or as lines of JSON on stdout. */
 
-import { CarportError } from '../../lib/errors.js';
-import type { Emit, WorkEvent } from '../../lib/events.js';
+import type { PullEvent } from '../../cache/pull/events.js';
+import type { PushEvent } from '../../cache/push/events.js';
+import type { PlanEvent, SummaryEvent } from '../../cache/transfer-events.js';
+import type { Emit } from '../../lib/work.js';
 import { type CommonOptions, type Context, say, writeJsonLine } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
-import { createLiveProgress } from './live.js';
-import { createPlainProgress } from './plain.js';
-import type { Progress, ProgressState } from './progress.js';
+import { createProgress } from './choose-progress.js';
+import { type ProgressState, startOf } from './progress.js';
 
-/** Shows the events of a command to people or programs. */
+/** What a push or a pull tells. */
+export type WorkEvent = PushEvent | PullEvent;
+
+type Verb = 'push' | 'pull';
+
+/** Does work and shows what it tells; takes down what is on the screen when it ends. */
+export async function withReporter<T>(
+  context: Context,
+  options: CommonOptions,
+  work: (emit: Emit<WorkEvent>) => Promise<T>,
+): Promise<T> {
+  const reporter = createReporter(context, options);
+  try {
+    return await work(reporter.emit);
+  } finally {
+    reporter.stop();
+  }
+}
+
+/** Shows the events of a push or a pull to people or programs. */
 export interface Reporter {
-  readonly emit: Emit;
+  readonly emit: Emit<WorkEvent>;
   /** Takes down what is on the screen. Call it before anything else is printed. */
   stop(): void;
 }
 
-const MODES = ['auto', 'tty', 'plain', 'none'] as const;
-type Mode = (typeof MODES)[number];
-
 /**
- * JSON lines on stdout with `--json`; text on stderr otherwise: the plan, progress, warnings, the summary. A warning is
+ * Writes JSON lines to stdout with `--json`; text to stderr otherwise: the plan, progress, warnings, the summary. A warning is
  * told once.
  */
 export function createReporter(context: Context, options: CommonOptions): Reporter {
@@ -38,7 +55,14 @@ export function createReporter(context: Context, options: CommonOptions): Report
 }
 
 function createJsonReporter({ stdout }: Context): Reporter {
-  return { emit: (event) => writeJsonLine(stdout, event), stop() {} };
+  return {
+    emit(event) {
+      // Programs know these lines as they are: what a warning is about is for the code that chooses among them.
+      const { about: _, ...line } = { about: undefined, ...event };
+      writeJsonLine(stdout, line);
+    },
+    stop() {},
+  };
 }
 
 function createTextReporter(context: Context, options: CommonOptions): Reporter {
@@ -53,10 +77,10 @@ function createTextReporter(context: Context, options: CommonOptions): Reporter 
     state = { ...state, ...change };
     progress?.update(state);
   };
-  const emit: Emit = (event) => {
+  const emit = (event: WorkEvent) => {
     switch (event.type) {
       case 'plan':
-        state = startOf(event);
+        state = startOf({ verb: event.verb, unit: 'paths', items: event.transfer, bytes: event.narSize });
         if (!options.quiet) print(planText(event));
         break;
       case 'path-started':
@@ -66,8 +90,8 @@ function createTextReporter(context: Context, options: CommonOptions): Reporter 
         advance({ bytesDone: (state?.bytesDone ?? 0) + event.bytes });
         break;
       case 'path-finished':
-        advance({ pathsDone: (state?.pathsDone ?? 0) + 1 });
-        progress?.finished(event);
+        advance({ itemsDone: (state?.itemsDone ?? 0) + 1 });
+        progress?.finished({ name: event.path, size: event.narSize });
         break;
       case 'warning':
         print(`warning: ${event.message}`);
@@ -83,31 +107,14 @@ function createTextReporter(context: Context, options: CommonOptions): Reporter 
   return { emit, stop: () => progress?.stop() };
 }
 
-function createProgress(context: Context, { quiet, verbose }: CommonOptions): Progress | undefined {
-  const mode = (context.env.CARPORT_PROGRESS || 'auto') as Mode;
-  if (!MODES.includes(mode)) {
-    throw new CarportError('E_USAGE', `CARPORT_PROGRESS=\`${mode}\` is not one of ${MODES.join(', ')}`);
-  }
-  if (mode === 'none' || quiet || verbose) return undefined;
-  const terminal = context.stderr.isTTY && context.env.TERM !== 'dumb' && !context.env.CI;
-  return mode === 'tty' || (mode === 'auto' && terminal)
-    ? createLiveProgress(context.stderr)
-    : createPlainProgress(context.stderr);
-}
-
-function startOf(plan: Extract<WorkEvent, { type: 'plan' }>): ProgressState {
-  const { verb, transfer, narSize } = plan;
-  return { verb, paths: transfer, pathsDone: 0, bytes: narSize, bytesDone: 0, startedAt: performance.now() };
-}
-
-function planText({ verb, paths, present, skipped, transfer, narSize }: Extract<WorkEvent, { type: 'plan' }>): string {
+function planText({ verb, paths, present, skipped, transfer, narSize }: PlanEvent<Verb>): string {
   const where = verb === 'push' ? 'already cached' : 'already here';
   const what = verb === 'push' ? 'to upload' : 'to fetch';
   const elsewhere = skipped > 0 ? `${skipped} in another cache, ` : '';
   return `${count(paths, 'path')}: ${present} ${where}, ${elsewhere}${transfer} ${what} (${formatBytes(narSize)})`;
 }
 
-function summaryText(event: Extract<WorkEvent, { type: 'summary' }>): string {
+function summaryText(event: SummaryEvent<Verb>): string {
   const { verb, present, transferred, narSize, fileSize, signed } = event;
   const done = verb === 'push' ? 'pushed' : 'pulled';
   const sizes = transferred > 0 ? ` (${formatBytes(narSize)}, ${formatBytes(fileSize)} compressed)` : '';

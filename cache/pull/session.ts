@@ -1,0 +1,95 @@
+/** A pull from its first question to its out-links: nothing is fetched that cannot be kept. */
+
+import { makeDirectory } from '../../lib/filesystem/make-directory.js';
+import { topologicalOrder } from '../../lib/nix/closure.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { OutLinks } from '../../lib/store/own/out-links.js';
+import type { Work } from '../../lib/work.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+import type { PinPolicy } from '../pins/check.js';
+import type { SeenPins } from '../pins/seen.js';
+import type { TransferSummary } from '../transfer-events.js';
+import type { PullEvent } from './events.js';
+import { lookForNars } from './look.js';
+import { orderCaches, type PullPlan, planPull } from './plan.js';
+import { fetchAndRegister } from './register.js';
+import type { PullTarget } from './target.js';
+import { findTargets, type Target } from './targets.js';
+
+/** What is pulled, and where to. */
+export interface PullRequest {
+  readonly targets: readonly Target[];
+  /** The store that takes the paths. */
+  readonly destination: PullTarget;
+  /** Whose signatures of paths and pins are accepted. */
+  readonly trust: PinPolicy;
+  /** How new the pins were that were seen before. */
+  readonly seen: SeenPins;
+  /** Links that are made to the targets' paths when they are there. */
+  readonly links: OutLinks;
+  /** Look what would be fetched and whether it is there, and change nothing. */
+  readonly dryRun: boolean;
+}
+
+/** What a pull works with. */
+export interface PullWork extends Work<PullEvent> {
+  readonly pool: WorkerPool;
+}
+
+/**
+ * Pulls the closures of targets from the first of the caches that has them, while garbage collections are kept away: finds
+ * what pins stand for, plans, fetches and registers each path after its references, then makes the links and notes the
+ * pins. However this ends, what is registered is whole. Of a dry run, `storePaths` are what would be fetched.
+ */
+export async function pullClosure(
+  caches: readonly ObjectStore[],
+  request: PullRequest,
+  work: PullWork,
+): Promise<TransferSummary> {
+  const { emit, signal } = work;
+  const pull = () => pullProtected(caches, request, work);
+  return request.dryRun ? pull() : request.destination.protect(pull, { emit, signal });
+}
+
+async function pullProtected(
+  given: readonly ObjectStore[],
+  { targets, destination, trust, seen, links, dryRun }: PullRequest,
+  { pool, emit, signal }: PullWork,
+): Promise<TransferSummary> {
+  signal.throwIfAborted();
+  const { store } = destination;
+  const caches = await orderCaches(given, store.storeDir, emit);
+  const { roots, pins } = await findTargets(targets, { caches, policy: trust, seen, emit });
+  // What cannot be kept is told before it is fetched.
+  if (pins.length > 0 && !dryRun) await makeDirectory(destination.pinsDir);
+  await links.check(roots.length);
+  const plan = await planPull(caches, store, roots, trust, emit);
+  signal.throwIfAborted();
+  const { narSize, ...totals } = totalsOf(plan);
+  const fetchPaths = plan.fetch.map(({ info }) => info.path);
+  const transfer = fetchPaths.length;
+  emit({ type: 'plan', verb: 'pull', ...totals, transfer, narSize, storePaths: fetchPaths });
+  const sources = { caches, trust, emit };
+  if (dryRun) {
+    await lookForNars(plan, sources);
+    return { ...totals, transferred: 0, signed: 0, narSize, fileSize: 0, storePaths: fetchPaths };
+  }
+  const { fileSize } = await destination.receive(pool, signal, (receiver) =>
+    fetchAndRegister(plan, { ...sources, receiver, pool }, signal),
+  );
+  await links.make(plan.roots);
+  for (const pin of pins) await destination.keepPin(pin);
+  const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);
+  const summary = { ...totals, transferred: transfer, signed: 0, narSize, fileSize, storePaths };
+  emit({ type: 'summary', verb: 'pull', ...summary });
+  return summary;
+}
+
+function totalsOf({ fetch, present }: PullPlan) {
+  return {
+    paths: fetch.length + present,
+    present,
+    skipped: 0,
+    narSize: fetch.reduce((sum, { info }) => sum + info.narSize, 0),
+  };
+}

@@ -1,0 +1,68 @@
+/** What a pull is asked for: pins, which the caches have, and paths. */
+
+import { lstat } from 'node:fs/promises';
+import { CarportError } from '../../lib/errors.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { PulledPin } from '../../lib/store/own/pulled-pins.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
+import type { PinPolicy } from '../pins/check.js';
+import { findPin } from '../pins/find.js';
+import type { PinReference } from '../pins/reference.js';
+import type { SeenPins } from '../pins/seen.js';
+import type { WantedRoot } from './plan.js';
+
+/** One thing that is asked for. */
+export type Target = { readonly pin: PinReference } | { readonly hashPart: string };
+
+/** What the targets of a pull mean now. */
+export interface FoundTargets {
+  /** Each path once, in the order in which it was named. */
+  readonly roots: readonly WantedRoot[];
+  /** The pins that were named, as they are now. */
+  readonly pins: readonly PulledPin[];
+}
+
+/** Where pins are looked for, and which are accepted. */
+export interface PinSource {
+  readonly caches: readonly ObjectStore[];
+  readonly policy: PinPolicy;
+  readonly seen: SeenPins;
+  readonly emit: Emit<WarningEvent>;
+}
+
+/** Finds what targets mean; a pin that no cache has is `E_NOT_FOUND`. */
+export async function findTargets(targets: readonly Target[], source: PinSource): Promise<FoundTargets> {
+  const found = await Promise.all(
+    targets.map(async (target): Promise<FoundTargets> => {
+      if ('hashPart' in target) return { roots: [target], pins: [] };
+      const pin = await requirePin(target.pin, source);
+      return { roots: pin.storePaths.map((path) => ({ path, hashPart: hashPartOf(path) })), pins: [pin] };
+    }),
+  );
+  const roots = new Map(found.flatMap((each) => each.roots).map((root) => [root.hashPart, root]));
+  return { roots: [...roots.values()], pins: found.flatMap(({ pins }) => pins) };
+}
+
+async function requirePin(reference: PinReference, { caches, policy, seen, emit }: PinSource): Promise<PulledPin> {
+  const { text, name } = reference;
+  const found = await findPin(caches, reference, policy, seen, emit);
+  if (found === undefined) throw await noSuchPin(name, caches);
+  const { pin, value, objects } = found;
+  return { reference: text, storePaths: value.storePaths, from: objects.url, updatedAt: pin.updatedAt };
+}
+
+/** The error for a pin that none of the caches has. Who types `result` may mean the link. */
+export async function noSuchPin(
+  name: string,
+  caches: readonly Pick<ObjectStore, 'url' | 'list'>[],
+): Promise<CarportError> {
+  const urls = caches.map(({ url }) => `\`${url}\``).join(', ');
+  const isFile = (await lstat(name).catch(() => undefined)) !== undefined;
+  const hint = isFile
+    ? `a bare word is a pin; if you mean what lies here, type \`./${name}\``
+    : caches.some(({ list }) => list)
+      ? '`carport pin ls --from CACHE` prints the pins of a cache'
+      : 'check the name; the pins of a web server cannot be listed';
+  return new CarportError('E_NOT_FOUND', `there is no pin \`${name}\` in ${urls}`, { hint });
+}

@@ -1,0 +1,140 @@
+/** A push from its first question to its pins: the order of the steps is what keeps the cache whole. */
+
+import type { Notice } from '../../lib/notice.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import type { Closure } from '../../lib/store/closure.js';
+import { withHeldPaths } from '../../lib/store/hold-paths.js';
+import type { LockNotice } from '../../lib/store/own/lock.js';
+import type { OwnStore } from '../../lib/store/own/own-store.js';
+import type { Store } from '../../lib/store/store.js';
+import type { Work } from '../../lib/work.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+import type { TransferSummary } from '../transfer-events.js';
+import type { PushEvent } from './events.js';
+import { checkPinned, checkPins, type PushPins, setPins } from './pins.js';
+import { type PushPlan, planPush } from './plan.js';
+import { beginPush, checkCache, finishPush } from './prepare.js';
+import { publishPlan } from './publish.js';
+import type { Packing } from './upload.js';
+
+/** What is pushed, and how. */
+export interface PushRequest {
+  /** Where the paths are. */
+  readonly store: Store;
+  /** carport's own store, where some of the paths may be: they are kept from garbage collections meanwhile. */
+  readonly own: OwnStore | undefined;
+  readonly closure: Closure;
+  /** Sign what is pushed, and what is there already; with none, paths keep the signatures that they have. */
+  readonly keys: readonly SecretKey[];
+  readonly packing: Packing;
+  readonly pins: PushPins;
+  /** Ask for each path and its NAR, instead of trusting that what is there is complete. */
+  readonly checkAll: boolean;
+  readonly skipSignedBy: SkippedKeys;
+  /** Look what would be done, throw what would be thrown, and change nothing. */
+  readonly dryRun: boolean;
+}
+
+/** Keys whose paths another cache has, so that they are left out. */
+export interface SkippedKeys {
+  readonly names: readonly string[];
+  /** Where they were named, for messages. */
+  readonly origin: string;
+}
+
+/** What a push works with. */
+export interface PushWork extends Work<PushEvent> {
+  readonly pool: WorkerPool;
+}
+
+/**
+ * Whether there is a cache at all. Throws when it is for other paths, or a pin cannot be set there: for who has long work
+ * before a push, which asks the same again.
+ */
+export async function checkPushTarget(objects: ObjectStore, storeDir: string, pins: PushPins): Promise<boolean> {
+  const hasCache = await checkCache(objects, storeDir);
+  await checkPins(objects, pins);
+  return hasCache;
+}
+
+/**
+ * Pushes a closure: looks what the cache lacks, makes the cache where there is none, uploads what is missing, each path
+ * after its references, checks that the cache was not erased meanwhile, and sets the pins. However this ends, what is
+ * visible in the cache is complete. Of a dry run, `storePaths` are what would be uploaded.
+ */
+export async function pushClosure(
+  objects: ObjectStore,
+  request: PushRequest,
+  work: PushWork,
+): Promise<TransferSummary> {
+  const { store, own, closure } = request;
+  const { emit, signal } = work;
+  const notify = ({ kind, message }: LockNotice) => {
+    if (kind === 'waiting') emit({ type: 'warning', message });
+  };
+  const push = () => pushHeld(objects, request, work);
+  return withHeldPaths({ store, own }, closure.graph.values(), push, { notify, signal });
+}
+
+async function pushHeld(
+  objects: ObjectStore,
+  request: PushRequest,
+  { pool, emit, signal }: PushWork,
+): Promise<TransferSummary> {
+  const { store, closure, keys, packing, pins, checkAll, skipSignedBy, dryRun } = request;
+  const { graph, pinned } = closure;
+  const hasCache = await checkPushTarget(objects, store.storeDir, pins);
+  const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy: skipSignedBy.names, hasCache });
+  checkPinned(pins, pinned, plan, skipSignedBy.origin);
+  signal.throwIfAborted();
+  if (!dryRun) await beginPush(objects, store.storeDir, plan);
+  const { narSize, ...totals } = totalsOf(plan);
+  const uploadPaths = plan.upload.map(({ path }) => path);
+  emit({ type: 'plan', verb: 'push', ...totals, transfer: uploadPaths.length, narSize, storePaths: uploadPaths });
+  for (const notice of noticesOf(plan, request)) emit({ type: 'warning', ...notice });
+  if (dryRun) return { ...totals, transferred: 0, narSize, fileSize: 0, signed: 0, storePaths: uploadPaths };
+  const { fileSize } = await publishPlan(plan, { ...packing, objects, store, pool, keys, emit }, signal);
+  await finishPush(objects, store.storeDir, plan);
+  await setPins(objects, pins, pinned, emit);
+  const storePaths = plan.order.map(({ path }) => path);
+  const transferred = uploadPaths.length;
+  const summary = { ...totals, transferred, narSize, fileSize, signed: plan.sign.length, storePaths };
+  emit({ type: 'summary', verb: 'push', ...summary });
+  return summary;
+}
+
+function totalsOf({ order, upload, skipped }: PushPlan) {
+  return {
+    paths: order.length,
+    present: order.length - skipped.length - upload.length,
+    skipped: skipped.length,
+    narSize: upload.reduce((sum, info) => sum + info.narSize, 0),
+  };
+}
+
+/** What people are to know of a plan before it is carried out. */
+function noticesOf(plan: PushPlan, { keys, checkAll, dryRun }: PushRequest): readonly Notice[] {
+  const isUnsigned = keys.length === 0 && plan.upload.some(({ signatures }) => signatures.length === 0);
+  return [
+    ...(isUnsigned ? [{ message: 'nothing is signed: give `--secret-key`, or readers will refuse it' }] : []),
+    ...plan.different.map((path) => ({
+      about: { path },
+      message: `\`${path}\` is in the cache with other content, and stays so: its build is not reproducible`,
+    })),
+    ...damageNotices(plan.damaged, { checkAll, dryRun }),
+  ];
+}
+
+/** One for all: a cache that lost one NAR may have lost thousands. */
+function damageNotices(
+  damaged: PushPlan['damaged'],
+  { checkAll, dryRun }: Pick<PushRequest, 'checkAll' | 'dryRun'>,
+): readonly Notice[] {
+  const [path, ...others] = damaged;
+  if (path === undefined) return [];
+  const more = others.length > 0 ? `, and of ${others.length} other path${others.length === 1 ? '' : 's'}` : '';
+  const rest = checkAll ? '' : '; others may be gone, too: the same push with `--check-all` looks for all';
+  const message = `the NAR of \`${path}\`${more} was not in the cache as its narinfo says, and ${dryRun ? 'would be' : 'is'} sent again${rest}`;
+  return [{ about: { path }, message }];
+}
