@@ -8,7 +8,7 @@ import { type TracedRequest, traceRequests } from './trace.js';
 import type { Transport, TransportDecorator } from './transport.js';
 
 export interface HttpClientOptions {
-  /** Names files of certificates. */
+  /** Names files of certificates, and proxies. */
   readonly env: NodeJS.ProcessEnv;
   /** Stops what is under way. */
   readonly signal: AbortSignal;
@@ -50,7 +50,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const closing = new AbortController();
   const stop = AbortSignal.any([signal, closing.signal]);
   const authorities = () => readAuthorities(env);
-  const connections = openConnections({ connections: requests, stallMs, authorities, signal: stop });
+  const connections = openConnections({ connections: requests, stallMs, authorities, env, signal: stop });
   const retry = createRetry({ patienceMs, signal: stop, ...(onRetry && { onRetry }) });
   const limit = createAdaptiveLimit(requests);
   const trace = onRequest ? traceRequests(onRequest) : unchanged;
@@ -58,7 +58,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   return {
     transport: (inner = unchanged) => retry(limit(trace(inner(decorate(connections.send))))),
     cleanupTransport: () =>
-      decorate(openConnections({ ...brief, authorities, signal: AbortSignal.timeout(CLEANUP_MS) }).send),
+      decorate(openConnections({ ...brief, authorities, env, signal: AbortSignal.timeout(CLEANUP_MS) }).send),
     close() {
       // What is still under way would otherwise try again.
       closing.abort();

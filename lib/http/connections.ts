@@ -1,18 +1,16 @@
 /** The transport below all: Node's client, kept-alive connections, stalls. */
 
-import { Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
-import { request as requestHttps, Agent as TlsAgent } from 'node:https';
+import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { type AgentOptions, createAgents, type Route } from './agents.js';
+import { proxyRefusal, throughProxy } from './proxy-failure.js';
 import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 
-export interface ConnectionOptions {
-  /** Connections to one server. */
-  readonly connections: number;
+export interface ConnectionOptions extends AgentOptions {
   /** Milliseconds without a byte in either direction after which a connection is given up. */
   readonly stallMs: number;
-  /** Certificate authorities to trust in place of Node's. Asked for when TLS is first used. */
-  authorities(): Promise<readonly string[] | undefined>;
   /** Stops every request that is under way. */
   readonly signal: AbortSignal;
 }
@@ -26,56 +24,28 @@ export interface Connections {
 const REFUSAL_LIMIT = 64 * 1024;
 
 /** Requests over kept-alive connections of Node's own client. */
-export function openConnections({ connections, stallMs, authorities, signal }: ConnectionOptions): Connections {
-  const kept = { keepAlive: true, maxSockets: connections, scheduling: 'lifo' } as const;
-  const agent = new Agent(kept);
-  let tlsAgent: TlsAgent | undefined;
+export function openConnections({ stallMs, signal, ...options }: ConnectionOptions): Connections {
+  const agents = createAgents(options);
   // One listener for all of them: as an option of each request the signal costs more than signing it.
-  const underWay = new Set<ClientRequest>();
+  const underWay = new Map<ClientRequest, Exchange>();
   const stop = () => {
-    for (const request of underWay) {
+    for (const [request, { fail }] of underWay) {
       // Node has taken its own listener off a socket whose answer is just done.
       request.socket?.on('error', () => undefined);
-      request.destroy(signal.reason as Error);
+      fail(signal.reason as Error);
     }
   };
   signal.addEventListener('abort', stop);
 
-  const open = ({ method, url, headers, body }: HttpRequest): ClientRequest => {
-    const size = body === undefined ? undefined : body instanceof Uint8Array ? body.length : body.size;
-    const options = {
-      method,
-      // Set by `setTimeout` later, it would not cover connecting.
-      timeout: stallMs,
-      // Parsed already: given the URL, Node would do it again.
-      hostname: url.hostname.replace(/^\[|\]$/g, ''),
-      port: url.port,
-      path: url.pathname + url.search,
-      headers: { 'accept-encoding': 'identity', ...headers, ...(size !== undefined && { 'content-length': size }) },
-    };
-    return url.protocol === 'https:'
-      ? requestHttps({ ...options, agent: tlsAgent })
-      : requestHttp({ ...options, agent });
-  };
-
   const send: Transport = async (request) => {
     signal.throwIfAborted();
-    if (request.url.protocol === 'https:' && tlsAgent === undefined) {
-      const ca = await authorities();
-      tlsAgent ??= new TlsAgent({ ...kept, ...(ca && { ca: [...ca] }) });
-      signal.throwIfAborted();
-    }
-    const outgoing = open(request);
-    underWay.add(outgoing);
+    const route = await agents.routeTo(request.url);
+    signal.throwIfAborted();
+    const outgoing = open(request, route, stallMs);
+    const exchange = watch(outgoing, request.url, route, stallMs);
+    const { answered } = exchange;
+    underWay.set(outgoing, exchange);
     outgoing.once('close', () => underWay.delete(outgoing));
-    // Covers connecting, sending and waiting; the body has a timer of its own.
-    outgoing.once('timeout', () => outgoing.destroy(stalled(request.url, stallMs)));
-    const answered = new Promise<IncomingMessage>((resolve, reject) => {
-      outgoing.once('response', resolve);
-      outgoing.once('error', reject);
-      // Such as after an answer that wants another protocol.
-      outgoing.once('close', () => reject(brokenOff(request.url)));
-    });
     // An answer may come before the body is sent, and the rest of it is then not wanted any more.
     const sent = sendBody(outgoing, request);
     const response = await Promise.race([answered, sent.then(() => answered)]);
@@ -94,10 +64,68 @@ export function openConnections({ connections, stallMs, authorities, signal }: C
     send,
     close() {
       signal.removeEventListener('abort', stop);
-      agent.destroy();
-      tlsAgent?.destroy();
+      agents.close();
     },
   };
+}
+
+function open({ method, headers, body }: HttpRequest, route: Route, timeout: number): ClientRequest {
+  const size = body === undefined ? undefined : body instanceof Uint8Array ? body.length : body.size;
+  const options = {
+    ...route.options,
+    method,
+    // Set by `setTimeout` later, it would not cover connecting.
+    timeout,
+    headers: {
+      'accept-encoding': 'identity',
+      ...headers,
+      ...route.headers,
+      ...(size !== undefined && { 'content-length': size }),
+    },
+  };
+  return route.options.protocol === 'https:' ? requestHttps(options) : requestHttp(options);
+}
+
+/** A request that was sent. */
+interface Exchange {
+  /** The head of the answer. */
+  readonly answered: Promise<IncomingMessage>;
+  /** Ends it, also before it has a socket, when Node would not say so. */
+  fail(error: Error): void;
+}
+
+/** Watches a request that is under way. A proxy that fails is named in place of the server. */
+function watch(outgoing: ClientRequest, url: URL, { proxy, isTunnel }: Route, stallMs: number): Exchange {
+  let fail: Exchange['fail'];
+  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+    fail = (error) => {
+      reject(error);
+      outgoing.destroy(error);
+    };
+    const refuse = (status: number) => fail(proxyRefusal(proxy!, url, status));
+    let reached = proxy === undefined;
+    outgoing.once('response', (response) => {
+      if (proxy && response.statusCode === 407) refuse(407);
+      else resolve(response);
+    });
+    outgoing.once('error', (error) => reject(reached ? error : throughProxy(proxy!, error)));
+    // Covers connecting, sending and waiting; the body has a timer of its own.
+    outgoing.once('timeout', () => outgoing.destroy(stalled(url.host, stallMs)));
+    // Such as after an answer that wants another protocol.
+    outgoing.once('close', () => reject(brokenOff(url)));
+    if (!proxy || !isTunnel) return;
+    // There is no socket, and so no time limit, before a proxy has let the request through.
+    const timer = setTimeout(() => fail(throughProxy(proxy, stalled(proxy.url.host, stallMs))), stallMs);
+    outgoing.once('close', () => clearTimeout(timer));
+    outgoing.once('socket', () => {
+      clearTimeout(timer);
+      reached = true;
+    });
+    outgoing.once('proxyConnect', ({ statusCode }: { readonly statusCode: number }) => {
+      if (statusCode !== 200) refuse(statusCode);
+    });
+  });
+  return { answered, fail: (error) => fail(error) };
 }
 
 async function sendBody(outgoing: ClientRequest, { body }: HttpRequest): Promise<void> {
@@ -133,7 +161,7 @@ function isLarge({ headers, complete }: IncomingMessage): boolean {
 }
 
 async function* bodyOf(message: IncomingMessage, url: URL, stallMs: number): AsyncGenerator<Uint8Array> {
-  const wait = () => setTimeout(() => message.destroy(stalled(url, stallMs)), stallMs);
+  const wait = () => setTimeout(() => message.destroy(stalled(url.host, stallMs)), stallMs);
   let timer = wait();
   try {
     for await (const piece of message) {
@@ -168,8 +196,8 @@ function brokenOff(url: URL): Error {
   return Object.assign(new Error(`\`${url.host}\` closed the connection without an answer`), { code: 'ECONNRESET' });
 }
 
-function stalled(url: URL, stallMs: number): Error {
-  return Object.assign(new Error(`\`${url.host}\` sent nothing for ${Math.round(stallMs / 1000)} seconds`), {
+function stalled(host: string, stallMs: number): Error {
+  return Object.assign(new Error(`\`${host}\` sent nothing for ${Math.round(stallMs / 1000)} seconds`), {
     code: 'ETIMEDOUT',
   });
 }

@@ -1,6 +1,7 @@
 /** What may be tried again, and errors of the network in words. */
 
 import { CarportError, isErrno } from '../errors.js';
+import { isThroughProxy } from './proxy-failure.js';
 import type { HttpResponse } from './transport.js';
 
 /** Failures that may be gone at the next try. */
@@ -34,6 +35,12 @@ export function explainNetworkError(error: unknown, url: URL): unknown {
   const server = `${url.protocol}//${url.host}`;
   const code = String(error.code);
   if (isTransientError(error)) return unavailable(url, error);
+  if (isThroughProxy(error)) {
+    return new CarportError('E_REMOTE', `the proxy \`${error.proxy.label}\` cannot be used`, {
+      cause: error,
+      hint: `check ${error.proxy.variable}, or name \`${url.hostname}\` in no_proxy`,
+    });
+  }
   if (code === 'ENOTFOUND') {
     return new CarportError('E_NOT_FOUND', `there is no host \`${url.hostname}\``, {
       cause: error,
@@ -109,6 +116,13 @@ const UNAVAILABLE: Readonly<Record<string, string>> = {
 /** The error that is worth trying again later. */
 export function unavailable(url: URL, cause: unknown): CarportError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (isThroughProxy(cause)) {
+    const { label, variable } = cause.proxy;
+    return new CarportError('E_UNAVAILABLE', `\`${url.host}\` cannot be reached through the proxy \`${label}\``, {
+      cause,
+      hint: `check ${variable} and that the proxy runs, or name the host in no_proxy; then run it again: what was finished is kept`,
+    });
+  }
   // As servers do that have TLS on that port.
   const mayWantTls = url.protocol === 'http:' && code === 'ECONNRESET';
   return new CarportError(

@@ -25,7 +25,7 @@ describe('connections', () => {
   const connect = (connections = 4, stallMs = 10_000) => {
     const stop = new AbortController();
     const authorities = async () => undefined;
-    const opened = openConnections({ connections, stallMs, signal: stop.signal, authorities });
+    const opened = openConnections({ connections, stallMs, signal: stop.signal, authorities, env: {} });
     ends.push(() => opened.close());
     return { ...opened, stop };
   };

@@ -1,0 +1,106 @@
+/** The agents that keep connections: to servers themselves, and through proxies. */
+
+import { setMaxListeners } from 'node:events';
+import { Agent, type RequestOptions } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
+import { type HttpProxy, proxyFor } from './proxy.js';
+
+export interface AgentOptions {
+  /** Connections to one server. */
+  readonly connections: number;
+  /** Certificate authorities to trust in place of Node's. Asked for when TLS is first used. */
+  authorities(): Promise<readonly string[] | undefined>;
+  /** Names proxies. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+/** How a request gets to its server. */
+export interface Route {
+  readonly options: RequestOptions;
+  /** Headers that only a proxy is told. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly proxy?: HttpProxy;
+  /** Whether the proxy passes on bytes that it does not read. */
+  readonly isTunnel?: boolean;
+}
+
+export interface Agents {
+  routeTo(url: URL): Promise<Route>;
+  close(): void;
+}
+
+/** Agents for one client. Those that need a library or certificates are made when they are first used. */
+export function createAgents({ connections, authorities, env }: AgentOptions): Agents {
+  const kept = { keepAlive: true, maxSockets: connections, scheduling: 'lifo' } as const;
+  const agents = new Map<string, Agent>();
+  const agentFor = async (name: string, make: () => Agent | Promise<Agent>): Promise<Agent> => {
+    const agent = agents.get(name) ?? (await make());
+    // Another request may have made it meanwhile.
+    if (!agents.has(name)) agents.set(name, agent);
+    return agents.get(name)!;
+  };
+  // The agents of proxies do not know of connections that are not through yet.
+  const closing = new AbortController();
+  const { signal } = closing;
+  setMaxListeners(0, signal);
+  let trusted: Promise<{ readonly ca?: string[] }> | undefined;
+  const trust = (): Promise<{ readonly ca?: string[] }> =>
+    (trusted ??= authorities().then((ca) => (ca === undefined ? {} : { ca: [...ca] })));
+
+  const direct = async ({ protocol, hostname, port, pathname, search }: URL): Promise<Route> => {
+    const agent =
+      protocol === 'https:'
+        ? await agentFor('https:', async () => new TlsAgent({ ...kept, ...(await trust()) }))
+        : await agentFor('http:', () => new Agent(kept));
+    // Parsed already: given the URL, Node would do it again.
+    const options = { protocol, hostname: plainHost(hostname), port, path: pathname + search, agent };
+    return { options, headers: {} };
+  };
+  const tunnelled = async (url: URL, proxy: HttpProxy): Promise<Route> => {
+    const ca = url.protocol === 'https:' || proxy.url.protocol === 'https:' ? await trust() : {};
+    const agent = await agentFor(proxy.url.href, async () => {
+      if (proxy.url.protocol.startsWith('socks')) {
+        const { SocksProxyAgent } = await import('socks-proxy-agent');
+        return new SocksProxyAgent(proxy.url, { ...kept, socketOptions: { signal } });
+      }
+      const { HttpsProxyAgent } = await import('https-proxy-agent');
+      return new HttpsProxyAgent(proxy.url, { ...kept, ...ca, signal });
+    });
+    const { options, headers } = await direct(url);
+    return { options: { ...options, ...ca, agent }, headers, proxy, isTunnel: true };
+  };
+  /** A proxy is told the whole URL of what is not secret (RFC 9112, section 3.2.2). */
+  const forwarded = async (url: URL, proxy: HttpProxy): Promise<Route> => {
+    const { options } = await direct(new URL(proxy.url.origin));
+    return { options: { ...options, path: url.href }, headers: { host: url.host, ...authorizationOf(proxy) }, proxy };
+  };
+  // The environment is slow to ask, and there are many requests.
+  const proxies = new Map<string, HttpProxy | undefined>();
+  const proxyOf = (url: URL): HttpProxy | undefined => {
+    const server = `${url.protocol}//${url.host}`;
+    if (!proxies.has(server)) proxies.set(server, proxyFor(url, env));
+    return proxies.get(server);
+  };
+  return {
+    async routeTo(url) {
+      const proxy = proxyOf(url);
+      if (proxy === undefined) return direct(url);
+      const forwards = url.protocol === 'http:' && /^https?:$/.test(proxy.url.protocol);
+      return forwards ? forwarded(url, proxy) : tunnelled(url, proxy);
+    },
+    close() {
+      closing.abort();
+      for (const agent of agents.values()) agent.destroy();
+    },
+  };
+}
+
+function plainHost(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '');
+}
+
+function authorizationOf({ url: { username, password } }: HttpProxy): Readonly<Record<string, string>> {
+  if (username === '' && password === '') return {};
+  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { 'proxy-authorization': `Basic ${Buffer.from(login).toString('base64')}` };
+}
