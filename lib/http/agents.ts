@@ -3,13 +3,14 @@
 import { setMaxListeners } from 'node:events';
 import { Agent, type RequestOptions } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
+import type { Authorities } from './certificates.js';
 import { type HttpProxy, proxyFor } from './proxy.js';
 
 export interface AgentOptions {
   /** Connections to one server. */
   readonly connections: number;
   /** Certificate authorities to trust in place of Node's. Asked for when TLS is first used. */
-  authorities(): Promise<readonly string[] | undefined>;
+  authorities(): Promise<Authorities>;
   /** Names proxies. */
   readonly env: NodeJS.ProcessEnv;
 }
@@ -26,6 +27,8 @@ export interface Route {
 
 export interface Agents {
   routeTo(url: URL): Promise<Route>;
+  /** What of the environment's authorities cannot be used, when TLS was used. */
+  unusableAuthorities(): readonly string[];
   close(): void;
 }
 
@@ -43,9 +46,13 @@ export function createAgents({ connections, authorities, env }: AgentOptions): A
   const closing = new AbortController();
   const { signal } = closing;
   setMaxListeners(0, signal);
+  let unusableAuthorities: readonly string[] = [];
   let trusted: Promise<{ readonly ca?: string[] }> | undefined;
   const trust = (): Promise<{ readonly ca?: string[] }> =>
-    (trusted ??= authorities().then((ca) => (ca === undefined ? {} : { ca: [...ca] })));
+    (trusted ??= authorities().then(({ trusted: ca, unusable }) => {
+      unusableAuthorities = unusable;
+      return ca === undefined ? {} : { ca: [...ca] };
+    }));
 
   const direct = async ({ protocol, hostname, port, pathname, search }: URL): Promise<Route> => {
     const agent =
@@ -88,6 +95,7 @@ export function createAgents({ connections, authorities, env }: AgentOptions): A
       const forwards = url.protocol === 'http:' && /^https?:$/.test(proxy.url.protocol);
       return forwards ? forwarded(url, proxy) : tunnelled(url, proxy);
     },
+    unusableAuthorities: () => unusableAuthorities,
     close() {
       closing.abort();
       for (const agent of agents.values()) agent.destroy();

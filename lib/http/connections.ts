@@ -5,6 +5,7 @@ import { request as requestHttps } from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type AgentOptions, createAgents, type Route } from './agents.js';
+import { distrusted } from './failure.js';
 import { proxyRefusal, throughProxy } from './proxy-failure.js';
 import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 
@@ -48,7 +49,9 @@ export function openConnections({ stallMs, signal, ...options }: ConnectionOptio
     outgoing.once('close', () => underWay.delete(outgoing));
     // An answer may come before the body is sent, and the rest of it is then not wanted any more.
     const sent = sendBody(outgoing, request);
-    const response = await Promise.race([answered, sent.then(() => answered)]);
+    const response = await Promise.race([answered, sent.then(() => answered)]).catch((error: unknown) => {
+      throw distrusted(error, agents.unusableAuthorities());
+    });
     // What goes wrong with the connection from now on is told by the body.
     outgoing.on('error', () => undefined);
     outgoing.setTimeout(0);

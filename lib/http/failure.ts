@@ -66,13 +66,27 @@ export function explainNetworkError(error: unknown, url: URL): unknown {
       hint: 'use the name that the certificate has',
     });
   }
-  if (/CERT|SELF_SIGNED|UNABLE_TO_/.test(code)) {
+  if (UNTRUSTED.test(code)) {
     return new CarportError('E_REMOTE', `the certificate of \`${url.host}\` is not trusted`, {
       cause: error,
-      hint: 'for a certificate authority of your own set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its file',
+      hint: `for a certificate authority of your own set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS to its file${unusableOf(error)}`,
     });
   }
   return error;
+}
+
+/** Node's and OpenSSL's codes of certificates that nobody vouches for. */
+const UNTRUSTED = /CERT|SELF_SIGNED|UNABLE_TO_/;
+
+/** An error of the network that knows which authorities of the environment could not be used, where that may matter. */
+export function distrusted(error: unknown, unusableAuthorities: readonly string[]): unknown {
+  const isUntrusted = error instanceof Error && 'code' in error && UNTRUSTED.test(String(error.code));
+  return isUntrusted ? Object.assign(error, { unusableAuthorities }) : error;
+}
+
+function unusableOf(error: Error): string {
+  const lines = 'unusableAuthorities' in error ? (error.unusableAuthorities as readonly string[]) : [];
+  return lines.length === 0 ? '' : `; ${lines.join(', ')}`;
 }
 
 /** OpenSSL's reason, without its places in the source. */

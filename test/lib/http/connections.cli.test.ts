@@ -24,7 +24,7 @@ describe('connections', () => {
 
   const connect = (connections = 4, stallMs = 10_000) => {
     const stop = new AbortController();
-    const authorities = async () => undefined;
+    const authorities = async () => ({ trusted: undefined, unusable: [] });
     const opened = openConnections({ connections, stallMs, signal: stop.signal, authorities, env: {} });
     ends.push(() => opened.close());
     return { ...opened, stop };

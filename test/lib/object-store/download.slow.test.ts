@@ -18,7 +18,7 @@ describe('a download', () => {
   });
   const connect = (): Transport => {
     const { signal } = new AbortController();
-    const authorities = async () => undefined;
+    const authorities = async () => ({ trusted: undefined, unusable: [] });
     const { send, close } = openConnections({ connections: 4, stallMs: 500, authorities, env: {}, signal });
     closes.push(close);
     return send;
