@@ -6,6 +6,7 @@ import { openFileStore } from '../lib/object-store/file.js';
 import { openHttpStore } from '../lib/object-store/http.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { Bucket } from '../lib/object-store/s3/bucket.js';
+import { ignoresEndpoints } from '../lib/object-store/s3/profile.js';
 import { openUploadRecords } from '../lib/object-store/s3/upload-records.js';
 import { openS3Store } from '../lib/object-store/s3.js';
 import { stateDirectory } from '../lib/state-directory.js';
@@ -39,6 +40,7 @@ export function openCache(text: string, options: OpenOptions): OpenCache {
 
 /** As the tools of Amazon take it; an empty variable is one that is not set. */
 function endpointOf(env: NodeJS.ProcessEnv): string | undefined {
+  if (ignoresEndpoints(env)) return undefined;
   const name = ['AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'].find((each) => env[each]);
   return name && parseEndpoint(env[name]!, 'https', `the endpoint (${name})`);
 }

@@ -38,7 +38,8 @@ async function readCertificates(
     if (/-----BEGIN (TRUSTED )?CERTIFICATE-----/.test(text)) return { text };
     return { unusable: `\`${file}\` (${variable}) holds no certificate` };
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be read';
+    const reason =
+      error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'is not there' : 'cannot be read';
     return { unusable: `\`${file}\` (${variable}) ${reason}` };
   }
 }

@@ -10,7 +10,7 @@ import { rememberSecret } from '../known-secrets.js';
 export function createNetrc(env: NodeJS.ProcessEnv): (hostname: string) => Promise<string | undefined> {
   let text: Promise<string> | undefined;
   return async (hostname) => {
-    text ??= readNetrc(env.NETRC ?? join(homeDirectory(env), '.netrc'));
+    text ??= readNetrc(env.NETRC || join(homeDirectory(env), '.netrc'));
     const login = findLogin(await text, hostname);
     rememberSecret(login?.password);
     return login && `Basic ${Buffer.from(`${login.name}:${login.password}`).toString('base64')}`;

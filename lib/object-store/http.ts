@@ -30,7 +30,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
   const netrc = createNetrc(env);
   const send = http.transport();
 
-  const netrcFile = env.NETRC ?? '~/.netrc';
+  const netrcFile = env.NETRC || '~/.netrc';
 
   const request = async (method: HttpRequest['method'], key: string): Promise<HttpRequest> => {
     const target = new URL(base);

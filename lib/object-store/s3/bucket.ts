@@ -59,10 +59,11 @@ interface Session {
 /** Nothing is asked, and no credentials are looked for, before the bucket is used. */
 export function openBucket({ location, url, env, http }: BucketOptions): Bucket {
   const session = once(async (): Promise<Session> => {
-    const { profile, region } = location;
-    const identity = await resolveIdentity({ cache: url, profile, region, env });
+    const { profile, region, endpoint } = location;
+    const identity = await resolveIdentity({ cache: url, profile, region, endpoint, env });
     const sign = createSigner(identity.region, identity.credentials);
-    return { address: addressOf(location, identity.region), sign, send: http.transport(sign) };
+    const placed = { ...location, ...(identity.endpoint !== undefined && { endpoint: identity.endpoint }) };
+    return { address: addressOf(placed, identity.region), sign, send: http.transport(sign) };
   });
   const clientWith = async (transportOf: (inner: TransportDecorator) => Transport): Promise<S3Client> => {
     const [{ address, sign }, { createS3Client }] = await Promise.all([session(), import('./sdk.js')]);

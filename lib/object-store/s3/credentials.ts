@@ -1,16 +1,17 @@
 /** Whose requests these are, and where that was looked for. */
 
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { CarportError, isErrno } from '../../errors.js';
-import { homeDirectory } from '../../home-directory.js';
 import { rememberSecret } from '../../known-secrets.js';
+import { profileEndpoint, profileFiles, profileName } from './profile.js';
 import type { Credentials } from './sign.js';
 
 export interface Identity {
   /** Credentials that are valid now; those that expire are asked for again in time. */
   credentials(): Promise<Credentials>;
   readonly region: string;
+  /** The server that the profile names, where the request named none. */
+  readonly endpoint?: string;
 }
 
 export interface IdentityRequest {
@@ -18,6 +19,8 @@ export interface IdentityRequest {
   readonly cache: string;
   readonly profile: string | undefined;
   readonly region: string | undefined;
+  /** Scheme, host and port, where they are known without a profile. */
+  readonly endpoint: string | undefined;
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -34,10 +37,12 @@ const MARGIN_MS = 5 * 60 * 1000;
  */
 export async function resolveIdentity(request: IdentityRequest): Promise<Identity> {
   const { env, profile } = request;
-  const region = request.region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION;
+  const region = request.region ?? (env.AWS_REGION || env.AWS_DEFAULT_REGION || undefined);
+  const named = request.endpoint ?? (await profileEndpoint(profile, env));
+  const endpoint = named === undefined ? {} : { endpoint: named };
   const fixed = profile === undefined ? await fromEnvironment(env) : undefined;
   remember(fixed);
-  if (fixed) return { credentials: async () => fixed, region: region ?? DEFAULT_REGION };
+  if (fixed) return { ...endpoint, credentials: async () => fixed, region: region ?? DEFAULT_REGION };
 
   const { createSdkClient } = await import('./sdk.js');
   const sdk = createSdkClient({ profile, metadata: asksMetadata(env) });
@@ -52,7 +57,7 @@ export async function resolveIdentity(request: IdentityRequest): Promise<Identit
       }
       return current;
     };
-    return { credentials, region: region ?? (await sdk.config.region().catch(() => DEFAULT_REGION)) };
+    return { ...endpoint, credentials, region: region ?? (await sdk.config.region().catch(() => DEFAULT_REGION)) };
   } catch (cause) {
     throw await noCredentials(request, cause);
   } finally {
@@ -101,13 +106,9 @@ const NOTHING_FOUND = /^Could not load credentials from any providers/;
 
 /** Each place that was looked at is a cause of its own, in their order. */
 async function noCredentials({ cache, profile, env }: IdentityRequest, cause: unknown): Promise<CarportError> {
-  const home = homeDirectory(env);
-  const files = [
-    env.AWS_SHARED_CREDENTIALS_FILE ?? join(home, '.aws/credentials'),
-    env.AWS_CONFIG_FILE ?? join(home, '.aws/config'),
-  ];
-  const name = profile ?? env.AWS_PROFILE ?? 'default';
-  const profiles = await Promise.all(files.map((file) => lookForProfile(name, file)));
+  const files = profileFiles(env);
+  const name = profileName(profile, env);
+  const profiles = await Promise.all([files.credentials, files.config].map((file) => lookForProfile(name, file)));
   const others = profile === undefined ? otherPlaces(env) : [];
   const reason = cause instanceof Error && !NOTHING_FOUND.test(cause.message) ? [cause.message.split('\n')[0]!] : [];
   const places = [...(profile === undefined ? [NOT_IN_ENVIRONMENT] : []), ...profiles, ...others, ...reason];

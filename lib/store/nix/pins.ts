@@ -12,7 +12,7 @@ import { makeNixRoot } from './import.js';
 /** The records of pins that were pulled into the system's Nix, and beside them links, which are roots of Nix. */
 export function nixPins(env: NodeJS.ProcessEnv): PinStore {
   const pinsDir = join(stateDirectory(env), 'nix-pins');
-  return { storeDir: env.NIX_STORE_DIR ?? DEFAULT_STORE_DIR, layout: { pinsDir } };
+  return { storeDir: env.NIX_STORE_DIR || DEFAULT_STORE_DIR, layout: { pinsDir } };
 }
 
 /** Writes down what a pin stands for, and makes its paths roots of Nix. */

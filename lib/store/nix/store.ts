@@ -19,7 +19,7 @@ const PATH_INFO = [...NIX_COMMAND, 'path-info', '--json', '--offline'];
 /** The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. */
 export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | undefined> {
   if ((await runNix('nix', ['--version'], env)) === undefined) return undefined;
-  const storeDir = env.NIX_STORE_DIR ?? DEFAULT_STORE_DIR;
+  const storeDir = env.NIX_STORE_DIR || DEFAULT_STORE_DIR;
   const realStoreDir = remoteRoot(env.NIX_REMOTE) + storeDir;
 
   const pathInfo = async (paths: readonly string[], flags: readonly string[]): Promise<readonly PathInfo[]> => {

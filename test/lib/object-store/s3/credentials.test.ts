@@ -19,7 +19,8 @@ describe('credentials', () => {
 
   const resolve = (env: Readonly<Record<string, string>> = {}, request: Partial<IdentityRequest> = {}) => {
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
-    return resolveIdentity({ cache: 's3://nix', profile: undefined, region: undefined, env: process.env, ...request });
+    const nothing = { profile: undefined, region: undefined, endpoint: undefined };
+    return resolveIdentity({ cache: 's3://nix', ...nothing, env: process.env, ...request });
   };
   const found = async (...args: Parameters<typeof resolve>) => {
     const { credentials, region } = await resolve(...args);
@@ -42,6 +43,22 @@ describe('credentials', () => {
   };
   const profile = (id: string, more = '') =>
     `aws_access_key_id = ${id}\naws_secret_access_key = ${id}-secret\n${more}\n`;
+
+  it('pass over variables that are set to nothing', async () => {
+    expect((await found({ ...KEYS, AWS_REGION: '' }))[3]).toBe('us-east-1');
+    expect((await found({ ...KEYS, AWS_REGION: '', AWS_DEFAULT_REGION: 'second' }))[3]).toBe('second');
+    await writeProfiles(`[default]\n${profile('own')}`);
+    const empty = {
+      AWS_DEFAULT_REGION: '',
+      AWS_PROFILE: '',
+      AWS_CONFIG_FILE: '',
+      AWS_SHARED_CREDENTIALS_FILE: '',
+      AWS_SESSION_TOKEN: '',
+    };
+    expect(await found({ AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', AWS_REGION: '', ...empty })).toEqual([
+      ...['own', 'own-secret', undefined, 'us-east-1'],
+    ]);
+  });
 
   it('come from the environment, with the region', async () => {
     expect(await found(KEYS)).toEqual(['env-id', 'env-secret', undefined, 'us-east-1']);
@@ -142,5 +159,31 @@ describe('credentials', () => {
     const named = await fail({}, { profile: 'nobody' });
     expect((named.cause as Error).message).toContain('`nobody`');
     expect(named.hint).toContain('--profile nobody');
+  });
+
+  it('come with the endpoint of their profile, and of its services', async () => {
+    const config = [
+      '[default]\nendpoint_url = http://default.example.org',
+      '[profile garage]\nendpoint_url = http://127.0.0.1:3900/',
+      '[profile both]\nservices = mine\nendpoint_url = http://other.example.org',
+      '[services mine]\ns3 =\n  endpoint_url = https://s3.example.org',
+      '[profile without]\nservices = of-nobody',
+      '[profile off]\nignore_configured_endpoint_urls = true\nendpoint_url = http://off.example.org',
+      '[profile wrong]\nendpoint_url = garage:3900',
+    ];
+    await writeProfiles('', config.join('\n'));
+    const endpointOf = async (env: Readonly<Record<string, string>>, request: Partial<IdentityRequest> = {}) =>
+      (await resolve({ ...KEYS, ...env }, request)).endpoint;
+    expect(await endpointOf({})).toBe('http://default.example.org');
+    expect(await endpointOf({ AWS_PROFILE: 'garage' })).toBe('http://127.0.0.1:3900');
+    expect(await endpointOf({ AWS_PROFILE: 'both' })).toBe('https://s3.example.org');
+    expect(await endpointOf({ AWS_PROFILE: 'both' }, { endpoint: 'http://url.example.org' })).toBe(
+      'http://url.example.org',
+    );
+    expect(await endpointOf({ AWS_PROFILE: 'off' })).toBeUndefined();
+    for (const name of ['without', 'wrong']) {
+      await expect(endpointOf({ AWS_PROFILE: name })).rejects.toThrow(`the profile \`${name}\` in`);
+    }
+    expect(await endpointOf({ AWS_PROFILE: 'both', AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: 'true' })).toBeUndefined();
   });
 });
