@@ -1,8 +1,8 @@
 /** The transport of a server: connections, and what decorates them, put together. */
 
 import { createAdaptiveLimit } from './adaptive-limit.js';
-import { readAuthorities } from './certificates.js';
-import { openConnections } from './connections.js';
+import { readAuthorities } from './connections/certificates.js';
+import { openConnections } from './connections/connections.js';
 import { createRetry, type RetryNotice } from './retry.js';
 import { type TracedRequest, traceRequests } from './trace.js';
 import type { Transport, TransportDecorator } from './transport.js';

@@ -1,7 +1,7 @@
 /** What may be tried again, and errors of the network in words. */
 
 import { CarportError, isErrno } from '../errors.js';
-import { isThroughProxy } from './proxy-failure.js';
+import { isThroughProxy } from './connections/proxy-failure.js';
 import type { HttpResponse } from './transport.js';
 
 /** Failures that may be gone at the next try. */

@@ -5,7 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { openConnections } from '#lib/http/connections.js';
+import { openConnections } from '#lib/http/connections/connections.js';
 import type { HttpResponse } from '#lib/http/transport.js';
 import { gather, noise } from '../../support/files.js';
 import { answerWith, getRequest, readRequest, useHttpServers } from '../../support/http-server.js';

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createHttpClient } from '#lib/http/client.js';
-import { proxyFor } from '#lib/http/proxy.js';
+import { proxyFor } from '#lib/http/connections/proxy.js';
 import { gather, useDirectory } from '../../support/files.js';
 import { useForwardProxies } from '../../support/forward-proxy.js';
 import { answerWith, getRequest, useHttpServers } from '../../support/http-server.js';

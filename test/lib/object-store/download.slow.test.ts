@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CarportError } from '#lib/errors.js';
-import { openConnections } from '#lib/http/connections.js';
+import { openConnections } from '#lib/http/connections/connections.js';
 import type { Transport } from '#lib/http/transport.js';
 import { downloadOf, readWhole } from '#lib/object-store/download.js';
 import { gather, noise } from '../../support/files.js';

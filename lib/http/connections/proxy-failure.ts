@@ -1,6 +1,6 @@
 /** What goes wrong with a proxy is said of it, and not of the server behind it. */
 
-import { CarportError } from '../errors.js';
+import { CarportError } from '../../errors.js';
 import type { HttpProxy } from './proxy.js';
 
 /** An error of a connection to a proxy; `failure.ts` says of it what it would say of a server. */

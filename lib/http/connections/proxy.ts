@@ -1,9 +1,9 @@
 /** Which proxy a request goes through, as curl reads it from the environment. */
 
 import { BlockList, isIP, isIPv4 } from 'node:net';
-import { CarportError } from '../errors.js';
-import { rememberSecret } from '../known-secrets.js';
-import { isIpAddress } from './ip-address.js';
+import { CarportError } from '../../errors.js';
+import { rememberSecret } from '../../known-secrets.js';
+import { isIpAddress } from '../ip-address.js';
 
 /** A proxy, and the variable that named it. */
 export interface HttpProxy {

@@ -4,10 +4,10 @@ import { type ClientRequest, type IncomingMessage, request as requestHttp } from
 import { request as requestHttps } from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { distrusted } from '../failure.js';
+import type { HttpRequest, HttpResponse, Transport } from '../transport.js';
 import { type AgentOptions, createAgents, type Route } from './agents.js';
-import { distrusted } from './failure.js';
 import { proxyRefusal, throughProxy } from './proxy-failure.js';
-import type { HttpRequest, HttpResponse, Transport } from './transport.js';
 
 export interface ConnectionOptions extends AgentOptions {
   /** Milliseconds without a byte in either direction after which a connection is given up. */
