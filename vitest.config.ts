@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { sources, transpileSources } from './test/support/transpile.js';
 
 // Tests run the compiled output (package.json's `imports`), which is what ships: worker threads cannot load TypeScript.
@@ -6,6 +7,15 @@ transpileSources();
 
 /** What a test file needs, by its name: another process, a peer, or a long time. The others are quick. */
 const TIERS = ['cli', 'peer', 'slow'];
+
+/** The files that take long come first: at the end no worker has a long one left to itself. */
+class QuickLast extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const order = ['peer', 'cli', 'slow', 'quick'];
+    const rank = ({ project }: TestSpecification) => order.indexOf(project.name);
+    return (await super.sort(files)).sort((a, b) => rank(a) - rank(b));
+  }
+}
 
 export default defineConfig({
   plugins: [
@@ -21,10 +31,9 @@ export default defineConfig({
     reporters: ['default', './test/support/count-reporter.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // Many tests wait: for servers, pauses and programs.
-    maxWorkers: 2,
-    // Real programs on a machine that others use: what fails twice is broken.
-    retry: process.env.CI ? 1 : 0,
+    // One more than the processors of the smallest machine: many tests wait, for servers, pauses and programs.
+    maxWorkers: 3,
+    sequence: { sequencer: QuickLast },
     env: { AWS_EC2_METADATA_DISABLED: 'true', NO_COLOR: '1' },
     projects: [
       { extends: true, test: { name: 'quick', include: ['test/**/*.test.ts'], exclude: tierFiles(TIERS) } },

@@ -1,5 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { faultsIn, openBucket, type TestBucket } from '../support/bucket.js';
 import { describeWithGarage, useGarage } from '../support/garage.js';
@@ -58,10 +59,14 @@ describeWithGarage('a large upload', () => {
   const records = (state = machine) => readdir(`${state}/carport/uploads`).catch(() => []);
   /** What a killed client had begun to send arrives, or does not, a moment later. */
   const onlyUpload = async () => {
-    await sleep(300);
-    const uploads = await bucket.uploads();
-    expect(uploads.length).toBe(1);
-    return uploads[0]!;
+    for (let before: unknown; ; ) {
+      await sleep(300);
+      const uploads = await bucket.uploads();
+      expect(uploads.length).toBe(1);
+      const now = [...uploads[0]!.parts.keys()];
+      if (isDeepStrictEqual(before, now)) return uploads[0]!;
+      before = now;
+    }
   };
   const expectDone = async (state = machine) => {
     expect(await faultsIn(bucket)).toEqual([]);
@@ -160,11 +165,14 @@ describeWithGarage('a large upload', () => {
     const killed = start();
     await untilSent(5);
     await killed.kill('SIGKILL');
-    await bucket.abort(await onlyUpload());
+    const removed = await onlyUpload();
+    await bucket.abort(removed);
     proxy().heal();
     proxy().reset();
     await succeed(start());
-    expect(sum(partsSent().map(({ bodyBytesUp }) => bodyBytesUp))).toBe(await sizeOfNar());
+    // On a busy machine parts of the client that was killed come late.
+    const ofAnother = partsSent().filter(({ path }) => !path.includes(removed.id));
+    expect(sum(ofAnother.map(({ bodyBytesUp }) => bodyBytesUp))).toBe(await sizeOfNar());
     expect(await bucket.uploads()).toEqual([]);
     await expectDone();
   });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
   GetObjectCommand,
@@ -130,6 +131,8 @@ export interface Observation {
   readonly counts: readonly number[];
 }
 
+const LOOK_PAUSE_MS = 20;
+
 /** Looks at the bucket again and again, as a reader would: whatever a visible narinfo promises must be there then. */
 export function observe(bucket: TestBucket): { stop(): Promise<Observation> } {
   const infos = new Map<string, NarInfo>();
@@ -146,7 +149,11 @@ export function observe(bucket: TestBucket): { stop(): Promise<Observation> } {
     for (const key of keys) for (const fault of missingOf(infos.get(key)!, later)) faults.add(fault);
   };
   const looking = (async () => {
-    while (!isStopped) await look();
+    while (!isStopped) {
+      await look();
+      // Without it the looks would take as much of the machine as what is looked at.
+      await sleep(LOOK_PAUSE_MS);
+    }
     await look();
   })();
   looking.catch(() => {});

@@ -42,9 +42,11 @@ export async function expectFailure(
   env: Readonly<Record<string, string>>,
   expected: ExpectedError,
 ): Promise<void> {
+  // The same environment, so that both run in this process at once.
+  const surroundings = { env: { ...env, CARPORT_PROGRESS: 'plain' } };
   const [text, json] = await Promise.all([
-    box.carport([...args, '-vv'], { env: { ...env, CARPORT_PROGRESS: 'plain' } }),
-    box.carport([...args, '--json'], { env }),
+    box.carport([...args, '-vv'], surroundings),
+    box.carport([...args, '--json'], surroundings),
   ]);
   const name = args.slice(0, 2).join(' ');
   const error = JSON.parse(json.stderr.trimEnd().split('\n').at(-1)!);

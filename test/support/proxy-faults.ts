@@ -115,13 +115,15 @@ export function createFaultPlan() {
   };
 }
 
+/** What is another in each run: the bucket of `freshBucket`, and the server's upload ids. */
+const DRAWN_ANEW = /^\/test-[0-9a-f]{12}(?=[/?]|$)|\buploadId=[^&]*/g;
+
 /** Draws for the nth request of a method and path, whatever comes between: concurrency does not change what happens. */
 function createChaos({ seed, probability, faults, match, timesEach = Number.POSITIVE_INFINITY }: Chaos) {
   const seen = new Map<string, { requests: number; faults: number }>();
   return (request: RequestHead): Fault | undefined => {
     if (match?.(request) === false) return undefined;
-    // The server draws upload ids anew in each run.
-    const name = `${request.method} ${request.path.replace(/\buploadId=[^&]*/, '')}`;
+    const name = `${request.method} ${request.path.replace(DRAWN_ANEW, '')}`;
     const counts = seen.get(name) ?? { requests: 0, faults: 0 };
     seen.set(name, counts);
     const draw = createHash('sha256')

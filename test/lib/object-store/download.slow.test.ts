@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { EventEmitter, once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CarportError } from '#lib/errors.js';
 import { openConnections } from '#lib/http/connections/connections.js';
@@ -35,7 +37,7 @@ describe('a download', () => {
     readonly after: readonly number[];
     readonly ranges?: boolean;
     readonly etags?: readonly string[];
-    readonly end?: (response: ServerResponse) => void;
+    readonly end?: (response: ServerResponse) => unknown;
     readonly content?: Buffer;
   }
 
@@ -81,11 +83,28 @@ describe('a download', () => {
   });
 
   it('of which the last byte came before the connection broke is complete', async () => {
+    const events = new EventEmitter();
+    const whole = once(events, 'whole');
+    const broken = once(events, 'broken');
     const { url, asked } = await serveBroken({
       after: [300_000],
-      end: (response) => void response.socket?.resetAndDestroy(),
+      end: async ({ socket }) => {
+        // A reset takes along what was not read yet.
+        await whole;
+        socket!.once('close', () => events.emit('broken')).resetAndDestroy();
+      },
     });
-    expect((await gather((await open(url)).bytes())).equals(CONTENT)).toBe(true);
+    const pieces: Buffer[] = [];
+    let size = 0;
+    for await (const piece of (await open(url)).bytes()) {
+      pieces.push(Buffer.from(piece));
+      size += piece.length;
+      if (size < CONTENT.length) continue;
+      events.emit('whole');
+      await broken;
+      await sleep(50);
+    }
+    expect(Buffer.concat(pieces).equals(CONTENT)).toBe(true);
     expect(asked.length).toBe(1);
   });
 
