@@ -116,6 +116,19 @@ export function explainMissingTls({ protocol, host }: URL, refusal: string): Car
   });
 }
 
+/** Statuses by which servers, and proxies before them, refuse what is too large for them (RFC 9110, RFC 6585). */
+const LIMITS: Readonly<Record<number, readonly [what: string, hint: string]>> = {
+  413: ['uploads of this size', 'raise its limit (nginx: `client_max_body_size 0`)'],
+  414: ['addresses of this length', 'raise its limit (nginx: `large_client_header_buffers`), or use shorter names'],
+  431: ['headers of this size', 'raise its limit (nginx: `large_client_header_buffers`)'],
+};
+
+/** What a refusal says of a limit, to be put behind the name of the server; `undefined` for other statuses. */
+export function explainLimit(status: number): { readonly message: string; readonly hint: string } | undefined {
+  const limit = LIMITS[status];
+  return limit && { message: `, or a proxy before it, does not take ${limit[0]}: status ${status}`, hint: limit[1] };
+}
+
 /** What an error with such a code means. */
 const UNAVAILABLE: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refuses connections',

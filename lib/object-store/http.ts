@@ -4,7 +4,7 @@ import { CarportError } from '../errors.js';
 import { restartable } from '../http/body.js';
 import type { HttpClient } from '../http/client.js';
 import { encodePath } from '../http/encode.js';
-import { explainMissingTls, statusError } from '../http/failure.js';
+import { explainLimit, explainMissingTls, statusError } from '../http/failure.js';
 import { createNetrc } from '../http/netrc.js';
 import type { HttpRequest, HttpResponse } from '../http/transport.js';
 import { downloadOf, readWhole } from './download.js';
@@ -130,6 +130,8 @@ function refused({ method, url, headers }: HttpRequest, response: HttpResponse, 
   }
   const missingTls = explainMissingTls(url, refusal);
   if (missingTls) return missingTls;
+  const limit = explainLimit(status);
+  if (limit) return new CarportError('E_REMOTE', `\`${server}\`${limit.message}`, { cause, hint: limit.hint });
   if (method === 'PUT' && [400, 403, 404, 405, 501].includes(status)) {
     return new CarportError('E_REMOTE', `\`${server}\` does not take uploads`, {
       cause,

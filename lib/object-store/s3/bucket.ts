@@ -96,7 +96,7 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
       response.discard();
       // An answer to HEAD has no body that would tell why.
       if (method === 'HEAD' && [403, 404].includes(response.status)) return undefined;
-      const refusal = toRefusal(response);
+      const refusal = method === 'HEAD' ? await reasonFor(request, response, send) : toRefusal(response);
       if (isMissing(refusal)) return undefined;
       throw await refuse(`${method} ${key}`, refusal);
     },
@@ -132,6 +132,14 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
     made ??= make();
     return made;
   };
+}
+
+/** Why a HEAD was refused: its answer has no body that would tell, but that to a GET of one byte has. */
+async function reasonFor(request: HttpRequest, head: HttpResponse, send: Transport): Promise<Refusal> {
+  const headers = { ...request.headers, range: 'bytes=0-0' };
+  const answer = await send({ ...request, method: 'GET', headers }).catch(() => undefined);
+  answer?.discard();
+  return toRefusal(answer === undefined || answer.status < 300 ? head : answer);
 }
 
 function toRefusal({ status, refusal = '', headers }: HttpResponse): Refusal {

@@ -1,7 +1,7 @@
 /** What a server says when it refuses, in words. */
 
 import { CarportError, type ErrorCode } from '../../errors.js';
-import { explainMissingTls } from '../../http/failure.js';
+import { explainLimit, explainMissingTls } from '../../http/failure.js';
 
 const REGION = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -138,7 +138,9 @@ const RULES: readonly Rule[] = [
     return ['E_NOT_FOUND', `an upload to \`${bucket}\` is gone`, 'somebody else removed it: run it again'];
   },
   ({ code, message }, at) => {
-    if (code !== 'InvalidAccessKeyId' && !/no such key: /i.test(message)) return undefined;
+    // Amazon's and Garage's names, and those of versitygw and s3s.
+    const isUnknown = ['InvalidAccessKeyId', 'XAdminUserNotFound', 'NotSignedUp'].includes(code ?? '');
+    if (!isUnknown && !/no such key: /i.test(message)) return undefined;
     const text = `\`${serverOf(at)}\` does not know the access key`;
     return ['E_CREDENTIALS', text, 'check AWS_ACCESS_KEY_ID or the profile, and that the key is one of that server'];
   },
@@ -154,6 +156,10 @@ const RULES: readonly Rule[] = [
     if (code !== 'ExpiredToken' && code !== 'InvalidToken') return undefined;
     const text = `\`${serverOf(at)}\` says that the session token is not valid any more`;
     return ['E_CREDENTIALS', text, 'get new credentials and run it again'];
+  },
+  ({ code, status }, at) => {
+    const limit = code === 'EntityTooLarge' ? explainLimit(413) : code === undefined ? explainLimit(status) : undefined;
+    return limit && ['E_REMOTE', `\`${serverOf(at)}\`${limit.message} (${at.action})`, limit.hint];
   },
   ({ code, message }, at) => {
     // An answer to HEAD has no body that would tell.
@@ -219,9 +225,9 @@ function duration(ms: number): string {
   return hours >= 2 ? `${hours} hours` : `${Math.round(ms / 60_000)} minutes`;
 }
 
-/** Out of Amazon's `expecting 'eu-west-1'` and Garage's `expected: '20260101/garage/s3/aws4_request'`. */
+/** Out of Amazon's `expecting 'eu-west-1'`, in versitygw with other quotes, and Garage's `expected: '20260101/garage/s3/aws4_request'`. */
 function expectedRegion(message: string): string | undefined {
-  const expected = /expect(?:ing|ed):? '([^']*)'/.exec(message)?.[1];
+  const expected = /expect(?:ing|ed):? ['"]([^'"]*)['"]/.exec(message)?.[1];
   const region = expected?.includes('/') ? expected.split('/').at(-3) : expected;
   return region !== undefined && REGION.test(region) ? region : undefined;
 }

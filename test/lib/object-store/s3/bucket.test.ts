@@ -64,6 +64,18 @@ describe('requests to a bucket', () => {
     expect(await read(errorReply(403, 'AccessDenied', 'Access Denied'))).toBeUndefined();
   });
 
+  it('say why a HEAD was refused, which its answer does not tell', async () => {
+    const expired = errorReply(400, 'ExpiredToken', 'The provided token has expired.');
+    const refusing = await open(({ method }) => (method === 'HEAD' ? { status: 400 } : expired));
+    await expect(refusing.store.size('x')).rejects.toMatchObject({ code: 'E_CREDENTIALS' });
+    expect(refusing.asked.map(({ method, headers }) => [method, headers.range])).toEqual([
+      ['HEAD', undefined],
+      ['GET', 'bytes=0-0'],
+    ]);
+    const odd = await open(({ method }) => ({ status: method === 'HEAD' ? 400 : 200 }));
+    await expect(odd.store.size('x')).rejects.toMatchObject({ code: 'E_REMOTE' });
+  });
+
   it('name the region that the server names', async () => {
     const headers = { 'x-amz-bucket-region': 'eu-north-1' };
     for (const status of [301, 307]) {

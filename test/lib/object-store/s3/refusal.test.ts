@@ -131,9 +131,40 @@ const CASES: Readonly<Record<string, Case>> = {
   'nothing at all': {
     ...{ status: 400, text: '', error: 'E_USAGE', says: 'does not answer as an S3 API', hint: '3900' },
   },
-  'a code that nobody knows': {
+  'a key that versitygw does not know': {
+    ...{ status: 404, text: amazon('XAdminUserNotFound', 'No user exists with the provided access key ID.') },
+    ...{ error: 'E_CREDENTIALS', says: 'does not know the access key', hint: 'AWS_ACCESS_KEY_ID' },
+  },
+  'a key that s3s does not know': {
+    ...{ status: 403, text: amazon('NotSignedUp', 'Your account is not signed up'), error: 'E_CREDENTIALS' },
+    ...{ says: 'does not know the access key', hint: 'AWS_ACCESS_KEY_ID' },
+  },
+  'a region that versitygw does not have': {
+    ...{
+      status: 400,
+      text: amazon('AuthorizationHeaderMalformed', 'the region &quot;x&quot; is wrong; expecting &quot;eu-1&quot;'),
+    },
+    ...{ error: 'E_USAGE', says: 'in the region `eu-1`', hint: 'region=eu-1' },
+  },
+  'an object that is too large': {
     ...{ status: 400, text: amazon('EntityTooLarge', 'Your proposed upload exceeds'), error: 'E_REMOTE' },
-    ...{ says: 'refused: EntityTooLarge', hint: 'cause' },
+    ...{ says: 'does not take uploads of this size', hint: 'limit' },
+  },
+  'an upload that is too large for a proxy': {
+    ...{ status: 413, text: '<html><head><title>413 Request Entity Too Large</title></head></html>' },
+    ...{
+      error: 'E_REMOTE',
+      says: 'or a proxy before it, does not take uploads of this size',
+      hint: 'client_max_body_size',
+    },
+  },
+  'headers that are too large for a proxy': {
+    ...{ status: 431, text: '<h1>Request Header Fields Too Large</h1>', error: 'E_REMOTE' },
+    ...{ says: 'headers of this size', hint: 'large_client_header_buffers' },
+  },
+  'a code that nobody knows': {
+    ...{ status: 400, text: amazon('NotOfThisWorld', 'Nobody knows'), error: 'E_REMOTE' },
+    ...{ says: 'refused: NotOfThisWorld', hint: 'cause' },
   },
 };
 
