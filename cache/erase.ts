@@ -2,6 +2,7 @@
 
 import { CarportError } from '../lib/errors.js';
 import { LIST_PAGE, listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
+import type { ActivityEvent, Emit } from '../lib/work.js';
 import { hashPartOfKey } from './binary-cache.js';
 
 export interface ErasePlan {
@@ -38,16 +39,14 @@ export async function planErase(objects: ObjectStore): Promise<ErasePlan> {
   return { keys: [...info, ...narInfos, ...rest], size, others };
 }
 
-/** Removes what was planned, and uploads that nobody finished; `onRemoved` is told how many objects are gone. */
-export async function erase(
-  objects: ObjectStore,
-  { keys }: ErasePlan,
-  onRemoved: (number: number) => void,
-): Promise<void> {
+/** Removes what was planned, and uploads that nobody finished. */
+export async function erase(objects: ObjectStore, { keys }: ErasePlan, emit: Emit<ActivityEvent>): Promise<void> {
   checkErasable(objects);
+  emit({ type: 'started', verb: 'erase', unit: 'objects', items: keys.length });
   for (let at = 0; at < keys.length; at += LIST_PAGE) {
-    await objects.remove(keys.slice(at, at + LIST_PAGE));
-    onRemoved(Math.min(at + LIST_PAGE, keys.length));
+    const page = keys.slice(at, at + LIST_PAGE);
+    await objects.remove(page);
+    emit({ type: 'progress', items: page.length });
   }
   await objects.removeUnfinished?.('nar/');
 }

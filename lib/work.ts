@@ -26,7 +26,8 @@ export type ActivityEvent =
   | ({ readonly type: 'started' } & Activity)
   /** One of many is begun; a label for people, such as its path or key. */
   | { readonly type: 'item-started'; readonly name: string; readonly size?: number }
-  | ProgressEvent
+  /** Bytes that were worked through since the last such event, or items that are done and have no events of their own. */
+  | { readonly type: 'progress'; readonly bytes?: number; readonly items?: number }
   | { readonly type: 'item-finished'; readonly name: string; readonly size?: number }
   | WarningEvent;
 

@@ -14,6 +14,7 @@ import { renderPublicKey } from '../../lib/signing/key.js';
 import { confirmByName } from '../cli/confirm.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
+import { withActivity } from '../reporters/activity.js';
 import { loadSecretKeys } from '../settings/keys.js';
 import { infoJson, rows, useCache } from './common.js';
 
@@ -110,7 +111,9 @@ export async function eraseCache(text: string, options: EraseOptions, context: C
     }
     const name = nameOf(url.location);
     if (plan.keys.length > 0 && !options.yes) await confirmByName(name, context);
-    await erase(objects, plan, (removed) => note(context, options, `removed ${removed} of ${plan.keys.length}`));
+    await withActivity(context, options, ({ emit }) => erase(objects, plan, emit));
+    const number = plan.keys.length;
+    if (number > 0) note(context, options, `removed ${number} of ${number}`);
     if (options.json)
       await writeJson(context.stdout, { url: objects.url, removed: plan.keys.length, others: plan.others });
   });

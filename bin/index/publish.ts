@@ -18,6 +18,7 @@ import {
   withRemembered,
 } from '../release/remembered-settings.js';
 import { checkIndexSettings, indexOptionsOf, releaseTrustOf, signingOf } from '../release/settings.js';
+import { withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
 import { type Settings, singleValue } from '../settings/settings.js';
 
@@ -61,13 +62,16 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     return knowsKey ? publication : withoutSignatures(publication);
   };
   await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
-    const { publication, ...published } = await publishIndex(objects, make, {
-      policy,
-      keys,
-      allowEmpty,
-      dryRun,
-      allowLost,
-    });
+    const { publication, ...published } = await withActivity(context, options, ({ emit }) =>
+      publishIndex(objects, make, {
+        policy,
+        keys,
+        allowEmpty,
+        dryRun,
+        allowLost,
+        emit,
+      }),
+    );
     const { used } = publication;
     const remembered = tellRemembered(used);
     if (remembered !== undefined) tell(remembered);

@@ -16,6 +16,7 @@ import { interruptible } from '../cli/interrupt.js';
 import { printable } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { type ClosureOptions, closureOf, closureWarnings } from '../closure/select.js';
+import { withActivity } from '../reporters/activity.js';
 import { loadSecretKeys } from '../settings/keys.js';
 
 export interface ExportCommandOptions extends CommonOptions, Pick<ClosureOptions, 'closure'> {
@@ -36,7 +37,8 @@ export async function run(targets: readonly string[], options: ExportCommandOpti
   const infos = topologicalOrder(closure.graph);
   const paths = infos.map(({ path }) => path);
   const notify = ({ message }: Notice) => note(context, options, message);
-  const work = () => writeExport(exportPaths(store, infos, keys), out, context);
+  const work = () =>
+    withActivity(context, options, ({ emit }) => writeExport(exportPaths(store, infos, { keys, emit }), out, context));
   const size = await withHeldPaths({ store, own }, infos, work, { notify });
   if (out !== undefined) {
     if (options.json) await writeJson(context.stdout, { file: resolve(out), size, storePaths: paths });

@@ -14,6 +14,7 @@ import { interruptible } from '../cli/interrupt.js';
 import { openSource } from '../cli/source.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { withPool } from '../cli/with-pool.js';
+import { withActivity } from '../reporters/activity.js';
 import { parseTrustedKeys } from '../settings/keys.js';
 import { storeOf } from '../settings/places.js';
 
@@ -32,7 +33,7 @@ export async function run(file: string, options: ImportCommandOptions, context: 
   }
   const store = openStoreForWriting(selection, context.env);
   const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
-  await checkNotDirectory(file);
+  const size = await sizeOf(file);
   checkNotTerminal(file, context);
   const links = await prepareOutLinks(options.outLink, (link, path) =>
     makeOutLink(store, link, realPathIn(store.layout, path)),
@@ -47,7 +48,10 @@ export async function run(file: string, options: ImportCommandOptions, context: 
           () => stop.abort(),
           async () => {
             const source = await openSource(file, context, stop.signal);
-            for await (const info of importPaths(source, { store, pool, trust })) infos.push(info);
+            await withActivity(context, options, async ({ emit }) => {
+              emit({ type: 'started', verb: 'import', unit: 'paths', ...(size !== undefined && { bytes: size }) });
+              for await (const info of importPaths(source, { store, pool, trust, emit })) infos.push(info);
+            });
           },
         ),
       );
@@ -70,9 +74,10 @@ async function print(infos: readonly PathInfo[], { json }: ImportCommandOptions,
   else await writeLines(stdout, paths);
 }
 
-async function checkNotDirectory(file: string): Promise<void> {
+/** The size of a file in bytes, which is about that of the NARs in it; `undefined` for a stream. Throws for a directory. */
+async function sizeOf(file: string): Promise<number | undefined> {
   const stats = file === '-' ? undefined : await stat(file).catch(() => undefined);
-  if (!stats?.isDirectory()) return;
+  if (!stats?.isDirectory()) return stats?.isFile() ? stats.size : undefined;
   throw new CarportError('E_USAGE', `\`${file}\` is a directory, and no export`, {
     hint: 'name the file that `carport export --out` wrote; `carport pull --from` takes a directory that is a cache',
   });

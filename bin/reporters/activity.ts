@@ -40,7 +40,10 @@ export function createActivityReporter(context: Context, options: CommonOptions)
         if (options.verbose && !options.json) tell(withSize(event));
         break;
       case 'progress':
-        advance({ bytesDone: (state?.bytesDone ?? 0) + event.bytes });
+        advance({
+          bytesDone: (state?.bytesDone ?? 0) + (event.bytes ?? 0),
+          itemsDone: (state?.itemsDone ?? 0) + (event.items ?? 0),
+        });
         break;
       case 'item-finished':
         advance({ itemsDone: (state?.itemsDone ?? 0) + 1 });

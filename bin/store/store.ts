@@ -21,6 +21,7 @@ import { type CommonOptions, type Context, note, write, writeJson, writeLines } 
 import { printable } from '../cli/printable.js';
 import { count } from '../cli/terminal.js';
 import { withPool } from '../cli/with-pool.js';
+import { withActivity } from '../reporters/activity.js';
 import { storeOf } from '../settings/places.js';
 
 export interface AddCommandOptions extends CommonOptions {
@@ -101,7 +102,9 @@ export async function verify(targets: readonly string[], options: VerifyOptions,
   const { store, known } = await openOwnAndKnown(storeOf(settings.store), context);
   const paths = targets.length > 0 ? await resolvePaths(targets, store, context) : undefined;
   if (paths) await requireRegistered(paths, store);
-  const result = await withPool(settings.jobs, (pool) => verifyStore(store, known, pool, paths));
+  const result = await withPool(settings.jobs, (pool) =>
+    withActivity(context, options, ({ emit }) => verifyStore(store, known, { pool, only: paths, emit })),
+  );
   for (const name of result.unregistered) {
     const message = `note: \`${name}\` is in the store dir but not registered: the next pull of it uses it, or \`carport store gc\` removes it`;
     note(context, options, printable(message));

@@ -9,11 +9,19 @@ import { encodeNar } from '../nix/nar/encode.js';
 import { mergeSignatures, type PathInfo } from '../nix/path-info.js';
 import type { SecretKey } from '../signing/key.js';
 import { signPath } from '../signing/signature.js';
+import type { ActivityEvent, Emit } from '../work.js';
 import { createNarHasher } from '../workers/jobs/nar-hasher.js';
 import type { Store } from './store.js';
 
 /** Bytes that are read before an interrupt has its turn. */
 const TURN_SIZE = 4 * 1024 * 1024;
+
+/** How paths are exported. */
+export interface ExportOptions {
+  /** Sign the paths, beside the signatures that they have. */
+  readonly keys: readonly SecretKey[];
+  readonly emit?: Emit<ActivityEvent>;
+}
 
 /**
  * Paths of a store as one stream, in the order given, which must have references first. A path that is not what the store
@@ -22,21 +30,25 @@ const TURN_SIZE = 4 * 1024 * 1024;
 export async function* exportPaths(
   store: Store,
   infos: readonly PathInfo[],
-  keys: readonly SecretKey[],
+  { keys, emit = () => undefined }: ExportOptions,
 ): AsyncGenerator<Uint8Array> {
+  const bytes = infos.reduce((sum, { narSize }) => sum + narSize, 0);
+  emit({ type: 'started', verb: 'export', unit: 'paths', items: infos.length, bytes });
   for (const info of infos) {
+    emit({ type: 'item-started', name: info.path, size: info.narSize });
     yield EXPORT_NEXT;
-    yield* checkedNar(store, info);
+    yield* checkedNar(store, info, emit);
     const signatures = mergeSignatures(
       info.signatures,
       keys.map((key) => signPath(info, key)),
     );
     yield encodeExportedInfo({ ...info, signatures });
+    emit({ type: 'item-finished', name: info.path, size: info.narSize });
   }
   yield EXPORT_END;
 }
 
-async function* checkedNar(store: Store, info: PathInfo): AsyncGenerator<Uint8Array> {
+async function* checkedNar(store: Store, info: PathInfo, emit: Emit<ActivityEvent>): AsyncGenerator<Uint8Array> {
   const hasher = createNarHasher();
   let turn = 0;
   for (const bytes of encodeNar(walkTree(store.realPath(info)))) {
@@ -44,10 +56,12 @@ async function* checkedNar(store: Store, info: PathInfo): AsyncGenerator<Uint8Ar
     yield Uint8Array.from(bytes);
     turn += bytes.length;
     if (turn >= TURN_SIZE) {
+      emit({ type: 'progress', bytes: turn });
       turn = 0;
       await setImmediate();
     }
   }
+  emit({ type: 'progress', bytes: turn });
   const { narHash, narSize } = hasher.finish();
   if (hashesEqual(narHash, info.narHash) && narSize === info.narSize) return;
   throw new CarportError('E_INTEGRITY', `\`${info.path}\` is damaged in the store: the export is no good`, {

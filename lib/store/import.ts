@@ -8,6 +8,7 @@ import { mergeSignatures, type PathInfo } from '../nix/path-info.js';
 import type { PublicKey } from '../signing/key.js';
 import { fingerprint, signersOf } from '../signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../signing/trust.js';
+import type { ActivityEvent, Emit } from '../work.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { createStoreWriter, type OwnStore, type StoreWriter } from './own/own-store.js';
 
@@ -15,6 +16,8 @@ export interface ImportOptions {
   readonly store: OwnStore;
   readonly pool: WorkerPool;
   readonly trust: TrustPolicy;
+  /** Told of the NARs that were read and of the paths that are registered; the caller knows how much there is. */
+  readonly emit?: Emit<ActivityEvent>;
 }
 
 /**
@@ -24,12 +27,13 @@ export interface ImportOptions {
  */
 export async function* importPaths(
   source: AsyncIterable<Uint8Array>,
-  { store, pool, trust }: ImportOptions,
+  { store, pool, trust, emit = () => undefined }: ImportOptions,
 ): AsyncGenerator<PathInfo> {
   const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
   const imported = new Map<string, PathInfo>();
   for await (const exported of decodeExport(source, store.storeDir)) {
-    const info = await importPath(exported, writer, pool, async (info) => {
+    const take = { writer, pool, emit };
+    const info = await importPath(exported, take, async (info) => {
       if (imported.has(info.path)) {
         throw new CarportError('E_FORMAT', `the export has \`${info.path}\` twice`, { hint: HINT });
       }
@@ -38,6 +42,7 @@ export async function* importPaths(
     });
     await completeRegistration(info, store, writer, trust.keys);
     imported.set(info.path, info);
+    emit({ type: 'item-finished', name: info.path, size: info.narSize });
     yield info;
   }
 }
@@ -47,14 +52,14 @@ const HINT = 'it is damaged or was tampered with: export it again';
 /** The tree is written and hashed before it is known which path it is: the stream says so at the end. */
 async function importPath(
   exported: ExportedPath,
-  writer: StoreWriter,
-  pool: WorkerPool,
+  { writer, pool, emit }: Required<Pick<ImportOptions, 'pool' | 'emit'>> & { readonly writer: StoreWriter },
   check: (info: PathInfo) => Promise<void>,
 ): Promise<PathInfo> {
   const temporary = writer.temporaryName();
   try {
     const job = { type: 'unpack-unknown', destination: temporary } as const;
-    const { flatHash, ...digest } = await pool.run(job, { source: exported.nar() });
+    const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
+    const { flatHash, ...digest } = await pool.run(job, { source: exported.nar(), onProgress });
     const told = { ...(await exported.info()), ...digest };
     const ca = findContentAddress(told, flatHash);
     const info = { ...told, ...(ca && { ca }) };

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import { type ListedObject, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
+import type { ActivityEvent, Emit } from '../../lib/work.js';
 import { INDEX, isSignatureKey, LATEST, PAGES, parseSumsKey } from '../layout.js';
 import type { KnownFile } from '../sources/ledger.js';
 import { versionTagOf } from '../sources/sources.js';
@@ -38,12 +39,18 @@ export interface PublishedBefore {
   readonly known: ReadonlyMap<string, KnownFile>;
 }
 
+/** How entries are written. */
+export interface WriteOptions {
+  readonly dryRun: boolean;
+  readonly emit: Emit<ActivityEvent>;
+}
+
 /** Writes what differs of a publication, in the order of its entries, and removes what is out of date. */
 export async function writeEntries(
   objects: ObjectStore,
   publication: Publication,
   { there, known: knownBefore }: PublishedBefore,
-  dryRun: boolean,
+  { dryRun, emit }: WriteOptions,
 ): Promise<Round> {
   const keys = new Set<string>();
   const changes = new Map<string, Change>();
@@ -55,6 +62,7 @@ export async function writeEntries(
     if ('content' in entry) return writeFile(objects, entry, listed, listed && knownBefore.get(entry.key), dryRun);
     return writeCopy(objects, entry, listed, dryRun);
   };
+  emit({ type: 'started', verb: 'publish', unit: 'files' });
   for (const batch of batchesOf(publication.entries)) {
     const outcomes = await Promise.all(batch.map(write));
     for (const [index, { key }] of batch.entries()) {
@@ -65,6 +73,7 @@ export async function writeEntries(
       if (outcome.fresh) fresh.push(outcome.fresh);
       if (outcome.warning !== undefined) warnings.add(outcome.warning);
     }
+    emit({ type: 'progress', items: batch.length });
   }
   const stale = [...there.keys()].filter((key) => !keys.has(key) && publication.owns(key));
   if (!dryRun && stale.length > 0) await objects.remove?.(stale);

@@ -3,6 +3,7 @@
 import { CarportError } from '../../lib/errors.js';
 import type { ListedObject, ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
+import type { ActivityEvent, Emit } from '../../lib/work.js';
 import { LEDGER_KEY } from '../layout.js';
 import { isSameLedger, renderLedger } from '../sources/ledger.js';
 import {
@@ -23,6 +24,7 @@ export interface PublishOptions extends IndexSigning {
   readonly allowEmpty: boolean;
   /** Change nothing, and tell what would change. */
   readonly dryRun: boolean;
+  readonly emit?: Emit<ActivityEvent>;
 }
 
 export interface Published<Made extends Publication = Publication> {
@@ -59,7 +61,7 @@ export async function publishIndex<Made extends Publication>(
   makePublication: (sources: ReleaseSources) => Made,
   options: PublishOptions,
 ): Promise<Published<Made>> {
-  const { keys, allowEmpty, dryRun } = options;
+  const { keys, allowEmpty, dryRun, emit = () => undefined } = options;
   const reader = sourceReader(objects, options.policy);
   const changes = new Map<string, Change>();
   let latest = await reader.list();
@@ -74,7 +76,7 @@ export async function publishIndex<Made extends Publication>(
     const signatures = [...there.values()].filter((each) => isSignatureOf(publication, each.key) && !isKnown(each));
     const index = { objects, where: objects.url, signatures, sources: read.sources };
     const lost = await refuseLostIndex(index, options, 'publishes without them');
-    const round = await writeEntries(objects, publication, before, dryRun);
+    const round = await writeEntries(objects, publication, before, { dryRun, emit });
     for (const [key, change] of round.changes) {
       changes.delete(key);
       changes.set(key, change);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { erase, planErase } from '#cache/erase.js';
 import { CarportError } from '#lib/errors.js';
+import type { ActivityEvent } from '#lib/work.js';
 import { createKeyStore } from '../support/memory-store.js';
 
 const HASH = '0'.repeat(32);
@@ -41,12 +42,15 @@ describe('erasing a cache', () => {
   it('removes what was planned, in order and in batches, and tells how far it is', async () => {
     const many = Array.from({ length: 2_300 }, (_, index) => `nar/${index}`);
     const store = createKeyStore([...CACHE, ...OTHERS, ...many]);
-    const told: number[] = [];
-    await erase(store.objects, await planErase(store.objects), (number) => void told.push(number));
+    const told: ActivityEvent[] = [];
+    await erase(store.objects, await planErase(store.objects), (event) => void told.push(event));
     expect([...store.keys()].sort()).toEqual([...OTHERS].sort());
     expect(store.calls.removed).toEqual([1000, 1000, 314]);
-    expect(told).toEqual([1000, 2000, 2314]);
-    await erase(store.objects, await planErase(store.objects), () => expect.unreachable());
+    expect(told).toEqual([
+      { type: 'started', verb: 'erase', unit: 'objects', items: 2314 },
+      ...[1000, 1000, 314].map((items) => ({ type: 'progress', items })),
+    ]);
+    await erase(store.objects, await planErase(store.objects), (event) => expect(event.type).toBe('started'));
   });
 
   it('removes unfinished NARs last', async () => {

@@ -6,6 +6,7 @@ import { namesIn } from '../../filesystem/exists.js';
 import { formatHash, hashesEqual } from '../../nix/hash.js';
 import type { PathInfo } from '../../nix/path-info.js';
 import { hashPartOf, isHashPart, isStoreBaseName } from '../../nix/store-path.js';
+import type { ActivityEvent, Emit } from '../../work.js';
 import type { WorkerPool } from '../../workers/pool.js';
 import type { Store } from '../store.js';
 import { missingReferences } from '../walk-references.js';
@@ -38,25 +39,33 @@ export interface VerifyResult {
   readonly leftAlone: readonly string[];
 }
 
+/** How a store is verified. */
+export interface VerifyOptions {
+  readonly pool: WorkerPool;
+  /** Store paths; all that are registered when none are given. */
+  readonly only?: readonly string[] | undefined;
+  readonly emit?: Emit<ActivityEvent>;
+}
+
 /**
  * Hashes paths of a store again, and checks that their references are valid: there or in one of the stores `known`, which
- * `addToStore` counted on. All paths when none are given.
+ * `addToStore` counted on.
  */
 export async function verifyStore(
   store: OwnStore,
   known: Store,
-  pool: WorkerPool,
-  only?: readonly string[],
-  onChecked?: (path: string) => void,
+  { pool, only, emit = () => undefined }: VerifyOptions,
 ): Promise<VerifyResult> {
   const { registered: all, damaged } = await store.queryReadable();
   const checked = only ? await queryUndamaged(store, only) : all;
   const outside = missingReferences(checked).map(({ path }) => path);
   const valid = new Set([...all.keys(), ...(await queryUndamaged(known, [...new Set(outside)])).keys()]);
+  const bytes = [...checked.values()].reduce((sum, { narSize }) => sum + narSize, 0);
+  emit({ type: 'started', verb: 'verify', unit: 'paths', items: checked.size, bytes });
   const problems = await Promise.all(
     [...checked.values()].map(async (info) => {
-      const found = [...(await contentProblems(store, pool, info)), ...referenceProblems(info, valid)];
-      onChecked?.(info.path);
+      const found = [...(await contentProblems(store, { pool, emit }, info)), ...referenceProblems(info, valid)];
+      emit({ type: 'item-finished', name: info.path, size: info.narSize });
       return found;
     }),
   );
@@ -121,11 +130,17 @@ async function withoutCollected(store: Store, problems: readonly StoreProblem[])
   return problems.filter(({ path }) => registered.has(path));
 }
 
-async function contentProblems(store: OwnStore, pool: WorkerPool, info: PathInfo): Promise<readonly StoreProblem[]> {
+async function contentProblems(
+  store: OwnStore,
+  { pool, emit }: Required<Pick<VerifyOptions, 'pool' | 'emit'>>,
+  info: PathInfo,
+): Promise<readonly StoreProblem[]> {
   const { path } = info;
-  const hash = async () => (await pool.run({ type: 'hash', path: store.realPath(info) })).narHash;
+  const job = { type: 'hash', path: store.realPath(info) } as const;
+  const hash = async (onProgress?: (bytes: number) => void) =>
+    (await pool.run(job, { ...(onProgress && { onProgress }) })).narHash;
   try {
-    const first = await hash();
+    const first = await hash((bytes) => emit({ type: 'progress', bytes }));
     if (hashesEqual(first, info.narHash)) return [];
     // What is damaged stays so: what reads otherwise now is whole, or its disk or memory cannot be trusted.
     const narHash = await hash();

@@ -118,7 +118,7 @@ describeWithNix('adding to a store, beside real Nix,', () => {
 
   it('leaves a store that is whole', async () => {
     // The dependency is Nix's, so what refers to it is not complete without it.
-    const { problems, unregistered } = await verifyStore(own(), own(), pool);
+    const { problems, unregistered } = await verifyStore(own(), own(), { pool });
     expect(problems.filter(({ problem }) => problem !== 'incomplete')).toEqual([]);
     expect(new Set(problems.map(({ detail }) => detail))).toEqual(
       new Set([`it refers to \`${dep}\`, which is not valid`]),

@@ -32,7 +32,7 @@ describe('adding a tree to a store', () => {
     const { info, existed, unknownMentions } = await add(at('tree'));
     expect({ ...info, narHash: undefined }).toEqual({ ...infoOf('thing', tree), narHash: undefined });
     expect([existed, unknownMentions]).toEqual([false, []]);
-    expect(await verifyStore(open(), open(), pool)).toEqual({
+    expect(await verifyStore(open(), open(), { pool })).toEqual({
       checked: 1,
       problems: [],
       unregistered: [],
@@ -83,7 +83,7 @@ describe('adding a tree to a store', () => {
     expect(readlinkSync(join(real, 'b'))).toBe(`/nix/store/${hashPart}-built/a`);
     expect(readdirSync(real)).toEqual(['a', 'b', `c-${hashPart}`]);
     expect(isContentAddressOf(info.ca!, info.path, info.references)).toBe(true);
-    expect((await verifyStore(open(), open(), pool)).problems).toEqual([]);
+    expect((await verifyStore(open(), open(), { pool })).problems).toEqual([]);
   });
 
   it('refuses a tree whose names would stand in another order under its new hash part, and leaves nothing', async () => {

@@ -50,7 +50,7 @@ const pinOf = (info: PathInfo) => ({
 async function expectStore(infos: readonly PathInfo[]): Promise<void> {
   const store = open();
   expect([...(await store.queryAll()).keys()].sort()).toEqual(pathsOf(infos));
-  expect(await verifyStore(store, store, pool)).toEqual({
+  expect(await verifyStore(store, store, { pool })).toEqual({
     checked: infos.length,
     problems: [],
     unregistered: [],
@@ -141,7 +141,7 @@ describe('a garbage collection', () => {
     const { unregistered, leftAlone } = await collectGarbage(open());
     expect(unregistered).toEqual([baseNameOf(stray.path)]);
     expect(leftAlone).toEqual([baseNameOf(foreign.path), 'foo'].sort());
-    expect((await verifyStore(open(), open(), pool)).leftAlone).toEqual(leftAlone);
+    expect((await verifyStore(open(), open(), { pool })).leftAlone).toEqual(leftAlone);
     for (const name of leftAlone) rmSync(join(realStoreDir, name));
     expect(readdirSync(realStoreDir).sort()).toEqual(
       [basename(own), '.links', 'lost+found', baseNameOf(kept.path)].sort(),
@@ -175,7 +175,7 @@ describe('a garbage collection', () => {
       const work = async () => {
         chmodSync(open().realPath(broken), 0o644);
         writeFileSync(open().realPath(broken), 'damaged');
-        const { problems } = await verifyStore(open(), open(), pool);
+        const { problems } = await verifyStore(open(), open(), { pool });
         const gaveUp = pathsOf([broken, middle, top, garbage]);
         expect(await unregisterDamaged(open(), problems)).toEqual(gaveUp);
         // As often as one likes.
@@ -279,7 +279,7 @@ describe('a garbage collection', () => {
     const nix = infoOf('of-nix', fileOf('x'));
     writeTree(open().realPath(nix), fileOf('x'));
     mkdirSync(open().layout.nixStateDir, { recursive: true });
-    expect((await verifyStore(open(), open(), pool)).unregistered).toEqual([]);
+    expect((await verifyStore(open(), open(), { pool })).unregistered).toEqual([]);
     expect(await collectGarbage(open())).toMatchObject({
       ...{ storePaths: [own.path], unregistered: [], sharedWithNix: true },
     });

@@ -41,7 +41,7 @@ describe('an own store', () => {
     expect([...(await store.queryAll()).keys()]).toEqual([info.path]);
     expect(await store.queryHashParts()).toEqual(new Map([[hashPartOf(info.path), info.path]]));
     expect(store.realPath(info)).toBe(at('root', info.path));
-    expect(await verifyStore(store, store, pool)).toEqual({
+    expect(await verifyStore(store, store, { pool })).toEqual({
       checked: 1,
       problems: [],
       unregistered: [],
@@ -97,7 +97,7 @@ describe('an own store', () => {
     expect((await store.queryInfos([info.path])).size).toBe(0);
     expect((await store.queryHashParts()).size).toBe(0);
     await placeTree(store, pool, 'other', fileOf('y'));
-    expect((await verifyStore(store, store, pool)).leftAlone).toEqual([baseNameOf(info.path)]);
+    expect((await verifyStore(store, store, { pool })).leftAlone).toEqual([baseNameOf(info.path)]);
   });
 
   it.each([
@@ -130,9 +130,9 @@ describe('placing a path where something was left', () => {
     expect(writer.hasLeft(info.path)).toBe(true);
     expect(await writer.isWhole(info)).toBe(true);
     await writer.register(info);
-    expect((await verifyStore(store, store, pool)).problems).toEqual([]);
+    expect((await verifyStore(store, store, { pool })).problems).toEqual([]);
     await placeTree(store, pool, 'thing', tree);
-    expect(await verifyStore(store, store, pool)).toEqual({
+    expect(await verifyStore(store, store, { pool })).toEqual({
       checked: 1,
       problems: [],
       unregistered: [],
@@ -151,7 +151,7 @@ describe('placing a path where something was left', () => {
       // One of the obstacles is one of the shapes, and then it is whole.
       if (JSON.stringify(was) !== JSON.stringify(tree)) expect(await writer.isWhole(info)).toBe(false);
       await placeTree(store, pool, 'thing', tree);
-      expect(await verifyStore(store, store, pool)).toEqual({
+      expect(await verifyStore(store, store, { pool })).toEqual({
         checked: 1,
         problems: [],
         unregistered: [],
@@ -259,7 +259,7 @@ describe('placing a path where something was left', () => {
     await writerOf(store, pool);
     // Of another machine, and young.
     expect(readdirSync(store.layout.realStoreDir).sort()).toEqual([dead, baseNameOf(own)].sort());
-    expect(await verifyStore(store, store, pool)).toMatchObject({ unregistered: [], leftAlone: [] });
+    expect(await verifyStore(store, store, { pool })).toMatchObject({ unregistered: [], leftAlone: [] });
   });
 });
 
@@ -272,7 +272,7 @@ describe('the same path, placed at the same time', () => {
       mkdirSync(store.layout.realStoreDir, { recursive: true });
       if (was) writeTree(store.realPath(infoOf('thing', tree)), was);
       await Promise.all(Array.from({ length: 8 }, () => placeTree(store, pool, 'thing', tree)));
-      expect(await verifyStore(store, store, pool)).toEqual({
+      expect(await verifyStore(store, store, { pool })).toEqual({
         checked: 1,
         problems: [],
         unregistered: [],
@@ -292,7 +292,7 @@ describe('the same path, placed at the same time', () => {
     const paths = outputs[0]!.trim().split('\n');
     expect(paths).toHaveLength(10);
     expect([...(await store.queryInfos(paths)).keys()].sort()).toEqual([...paths].sort());
-    expect(await verifyStore(store, store, pool)).toEqual({
+    expect(await verifyStore(store, store, { pool })).toEqual({
       checked: 10,
       problems: [],
       unregistered: [],

@@ -6,6 +6,7 @@ import { baseNameOf } from '#lib/nix/store-path.js';
 import { collectGarbage } from '#lib/store/own/collect-garbage.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';
 import { unregisterDamaged, verifyStore } from '#lib/store/own/verify.js';
+import type { ActivityEvent } from '#lib/work.js';
 import type { WorkerPool } from '#lib/workers/pool.js';
 import { directoryOf, fileOf, linkTo, removeAll, useDirectory, writeTree } from '../../../support/files.js';
 import { infoOf, metadataOf, placeTree, writerOf } from '../../../support/own-store.js';
@@ -25,17 +26,24 @@ async function chain() {
   return { store, a, b, c };
 }
 
+/** Notes the paths that are done. */
+function noteOf(checked: string[]) {
+  return (event: ActivityEvent) => {
+    if (event.type === 'item-finished') checked.push(event.name);
+  };
+}
+
 describe('verifying a store', () => {
   it('finds nothing wrong where nothing is', async () => {
     const { store, a, b, c } = await chain();
     const checked: string[] = [];
-    const result = await verifyStore(store, store, pool, undefined, (path) => checked.push(path));
+    const result = await verifyStore(store, store, { pool, emit: noteOf(checked) });
     expect(result).toEqual({ checked: 3, problems: [], unregistered: [], leftAlone: [] });
     expect(checked.sort()).toEqual([a, b, c].map(({ path }) => path).sort());
   });
 
   it('of an empty store finds nothing', async () => {
-    expect(await verifyStore(open(), open(), pool)).toEqual({
+    expect(await verifyStore(open(), open(), { pool })).toEqual({
       checked: 0,
       problems: [],
       unregistered: [],
@@ -56,7 +64,7 @@ describe('verifying a store', () => {
     const { store, b } = await chain();
     chmodSync(store.realPath(b), 0o755);
     damage(store.realPath(b));
-    const { problems } = await verifyStore(store, store, pool);
+    const { problems } = await verifyStore(store, store, { pool });
     expect(problems).toEqual([
       { path: b.path, problem: 'damaged', detail: expect.stringMatching(/^its hash is sha256-.*=, not sha256-.*=$/) },
     ]);
@@ -73,7 +81,7 @@ describe('verifying a store', () => {
         return { ...result, narHash: hashBytes('sha256', 'other') };
       },
     };
-    const { problems } = await verifyStore(store, store, doubtful);
+    const { problems } = await verifyStore(store, store, { pool: doubtful });
     expect(problems).toMatchObject([{ path: b.path, problem: 'unreadable' }]);
     expect(await unregisterDamaged(store, problems)).toEqual([]);
   });
@@ -89,16 +97,16 @@ describe('verifying a store', () => {
         return pool.run(job, options);
       },
     };
-    const { problems } = await verifyStore(store, store, failing);
+    const { problems } = await verifyStore(store, store, { pool: failing });
     expect(problems).toEqual([{ path: b.path, problem: 'unreadable', detail: 'EACCES: permission denied' }]);
     expect(await unregisterDamaged(store, problems)).toEqual([]);
-    expect((await verifyStore(store, store, pool)).problems).toEqual([]);
+    expect((await verifyStore(store, store, { pool })).problems).toEqual([]);
   });
 
   it('finds a path whose files are gone', async () => {
     const { store, a } = await chain();
     removeAll(store.realPath(a));
-    const { problems, checked } = await verifyStore(store, store, pool);
+    const { problems, checked } = await verifyStore(store, store, { pool });
     expect(problems).toEqual([{ path: a.path, problem: 'missing', detail: 'its files are gone' }]);
     expect(checked).toBe(3);
   });
@@ -106,7 +114,7 @@ describe('verifying a store', () => {
   it('finds a path whose references are not valid, and what was left of them', async () => {
     const { store, a, b } = await chain();
     rmSync(metadataOf(store, a));
-    expect(await verifyStore(store, store, pool)).toEqual({
+    expect(await verifyStore(store, store, { pool })).toEqual({
       checked: 2,
       problems: [{ path: b.path, problem: 'incomplete', detail: `it refers to \`${a.path}\`, which is not valid` }],
       unregistered: [],
@@ -121,7 +129,7 @@ describe('verifying a store', () => {
     const temporary = writer.temporaryName();
     writeTree(temporary, TREE);
     await writer.place(temporary, { ...info, references: [info.path] });
-    expect(await verifyStore(store, store, pool)).toEqual({
+    expect(await verifyStore(store, store, { pool })).toEqual({
       checked: 1,
       problems: [],
       unregistered: [],
@@ -134,12 +142,12 @@ describe('verifying a store', () => {
     removeAll(store.realPath(a));
     writeFileSync(join(store.layout.realStoreDir, 'stray'), 'x');
     const checked: string[] = [];
-    const result = await verifyStore(store, store, pool, [b.path, c.path], (path) => checked.push(path));
+    const result = await verifyStore(store, store, { pool, only: [b.path, c.path], emit: noteOf(checked) });
     expect(result).toEqual({ checked: 2, problems: [], unregistered: [], leftAlone: [] });
     expect(checked.sort()).toEqual([b.path, c.path].sort());
-    expect((await verifyStore(store, store, pool, [a.path])).problems).toHaveLength(1);
+    expect((await verifyStore(store, store, { pool, only: [a.path] })).problems).toHaveLength(1);
     expect(readdirSync(store.layout.realStoreDir)).toContain('stray');
-    expect((await verifyStore(store, store, pool)).leftAlone).toEqual(['stray']);
+    expect((await verifyStore(store, store, { pool })).leftAlone).toEqual(['stray']);
   });
 });
 
@@ -148,21 +156,21 @@ describe('giving up what is damaged', () => {
     const { store, a, b, c } = await chain();
     const other = await placeTree(store, pool, 'other', TREE, [a.path]);
     removeAll(store.realPath(b));
-    const { problems } = await verifyStore(store, store, pool);
+    const { problems } = await verifyStore(store, store, { pool });
     expect(await unregisterDamaged(store, problems)).toEqual([b.path, c.path].sort());
     expect([...(await store.queryAll()).keys()].sort()).toEqual([a.path, other.path].sort());
-    expect((await verifyStore(store, store, pool)).problems).toEqual([]);
+    expect((await verifyStore(store, store, { pool })).problems).toEqual([]);
   });
 
   it('lets the paths be added again, in the place of the damaged files', async () => {
     const { store, a, b } = await chain();
     chmodSync(store.realPath(a), 0o755);
     rewrite(join(store.realPath(a), 'file'), 'damaged');
-    await unregisterDamaged(store, (await verifyStore(store, store, pool)).problems);
+    await unregisterDamaged(store, (await verifyStore(store, store, { pool })).problems);
     expect((await store.queryAll()).size).toBe(0);
     expect(await placeTree(store, pool, 'a', TREE)).toEqual(a);
     expect(await placeTree(store, pool, 'b', TREE, [a.path])).toEqual(b);
-    expect(await verifyStore(store, store, pool)).toMatchObject({ checked: 2, problems: [] });
+    expect(await verifyStore(store, store, { pool })).toMatchObject({ checked: 2, problems: [] });
   });
 
   it('does nothing when nothing is, or when the path is gone already', async () => {
@@ -186,7 +194,7 @@ it('a path that is collected while it is verified is no problem', async () => {
       return pool.run(job, options);
     },
   };
-  const { problems, checked } = await verifyStore(store, store, late);
+  const { problems, checked } = await verifyStore(store, store, { pool: late });
   expect(checked).toBe(3);
   expect(problems).toEqual([]);
   expect((await store.queryInfos([a.path, b.path, c.path])).size).toBe(0);

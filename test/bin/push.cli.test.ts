@@ -3,9 +3,9 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { parsePublicKey } from '#lib/signing/key.js';
 import { verifyPath } from '#lib/signing/signature.js';
-import { createSampleStore, type SampleStore, snapshot } from '../../support/samples.js';
-import { type KeyFile, useSandbox } from '../../support/sandbox.js';
-import { faultsOf, narInfosOf } from '../../support/transfers.js';
+import { createSampleStore, type SampleStore, snapshot } from '../support/samples.js';
+import { type KeyFile, useSandbox } from '../support/sandbox.js';
+import { faultsOf, narInfosOf } from '../support/transfers.js';
 
 describe('a push', () => {
   const shared = useSandbox('all');

@@ -1,9 +1,9 @@
 import { chmod, lstat, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createNixStore, describeWithNix, type NixStore } from '../../support/nix.js';
-import { type KeyFile, useSandbox } from '../../support/sandbox.js';
-import { faultsOf, narInfosOf } from '../../support/transfers.js';
+import { createNixStore, describeWithNix, type NixStore } from '../support/nix.js';
+import { type KeyFile, useSandbox } from '../support/sandbox.js';
+import { faultsOf, narInfosOf } from '../support/transfers.js';
 
 /** Small paths in one closure, beside what is built. */
 const SMALL_PATHS = 300;

@@ -1,6 +1,6 @@
 import { mkdirSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { useSandbox } from '../../support/sandbox.js';
+import { useSandbox } from '../support/sandbox.js';
 
 describe('a symlink whose target lies across the pieces of a decompressed NAR', () => {
   const box = useSandbox();

@@ -1,9 +1,9 @@
 import { rm, truncate } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Measured, measuring, readMeasured } from '../../support/measure.js';
-import { createAdder, noise } from '../../support/samples.js';
-import { useSandbox } from '../../support/sandbox.js';
-import { faultsOf } from '../../support/transfers.js';
+import { type Measured, measuring, readMeasured } from '../support/measure.js';
+import { createAdder, noise } from '../support/samples.js';
+import { useSandbox } from '../support/sandbox.js';
+import { faultsOf } from '../support/transfers.js';
 
 const MEMORY_LIMIT = 400e6;
 /** The aim is 50 ms; tests that run beside this one take the processor away for longer. A program that packs on the main

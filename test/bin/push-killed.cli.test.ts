@@ -1,9 +1,9 @@
 import { readdir, rm } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { killCount, killOften, type Progress } from '../../support/kill.js';
-import { createLargeStore } from '../../support/samples.js';
-import { type KeyFile, useSandbox } from '../../support/sandbox.js';
-import { faultsOf, narInfosOf } from '../../support/transfers.js';
+import { killCount, killOften, type Progress } from '../support/kill.js';
+import { createLargeStore } from '../support/samples.js';
+import { type KeyFile, useSandbox } from '../support/sandbox.js';
+import { faultsOf, narInfosOf } from '../support/transfers.js';
 
 /** Small paths, and some that are spooled to disk. */
 const SIZES = Array.from({ length: 60 }, (_, index) => (index % 6 === 0 ? 1_500_000 : 2000 * index));

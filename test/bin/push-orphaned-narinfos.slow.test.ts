@@ -6,10 +6,10 @@ import { planPush } from '#cache/push/plan.js';
 import { finishPush } from '#cache/push/prepare.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
-import { fakeGraph, recordingStore } from '../../support/recording-store.js';
-import { createAdder, createSampleStore, type SampleStore, sampleKey, snapshot } from '../../support/samples.js';
-import { type KeyFile, useSandbox } from '../../support/sandbox.js';
-import { createTransfers, faultsOf, narInfosOf, type Transfers } from '../../support/transfers.js';
+import { fakeGraph, recordingStore } from '../support/recording-store.js';
+import { createAdder, createSampleStore, type SampleStore, sampleKey, snapshot } from '../support/samples.js';
+import { type KeyFile, useSandbox } from '../support/sandbox.js';
+import { createTransfers, faultsOf, narInfosOf, type Transfers } from '../support/transfers.js';
 
 const KEY = sampleKey('own-1');
 

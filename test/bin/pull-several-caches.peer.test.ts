@@ -1,10 +1,10 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { useSampleCache } from '../../support/sample-cache.js';
-import { type SampleStore, sampleKey } from '../../support/samples.js';
-import { useSandbox } from '../../support/sandbox.js';
-import { narInfosOf } from '../../support/transfers.js';
+import { useSampleCache } from '../support/sample-cache.js';
+import { type SampleStore, sampleKey } from '../support/samples.js';
+import { useSandbox } from '../support/sandbox.js';
+import { narInfosOf } from '../support/transfers.js';
 
 describe('a pull from several caches', () => {
   const sample = useSampleCache();

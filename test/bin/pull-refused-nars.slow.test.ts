@@ -4,12 +4,12 @@ import { gzipSync } from 'node:zlib';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { formatHash, hashBytes } from '#lib/nix/hash.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { answerWith, useHttpServers } from '../../support/http-server.js';
-import { useSampleCache } from '../../support/sample-cache.js';
-import { createAdder, noise } from '../../support/samples.js';
-import { useSandbox } from '../../support/sandbox.js';
-import { narInfosOf } from '../../support/transfers.js';
-import { frameWithWindow, skippableFrame } from '../../support/zstd.js';
+import { answerWith, useHttpServers } from '../support/http-server.js';
+import { useSampleCache } from '../support/sample-cache.js';
+import { createAdder, noise } from '../support/samples.js';
+import { useSandbox } from '../support/sandbox.js';
+import { narInfosOf } from '../support/transfers.js';
+import { frameWithWindow, skippableFrame } from '../support/zstd.js';
 
 const REMOVAL = /remove|delete|erase/;
 

@@ -1,9 +1,9 @@
 import { rm, truncate, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { useSampleCache } from '../../support/sample-cache.js';
-import type { SampleStore } from '../../support/samples.js';
-import { useSandbox } from '../../support/sandbox.js';
-import { narInfosOf } from '../../support/transfers.js';
+import { useSampleCache } from '../support/sample-cache.js';
+import type { SampleStore } from '../support/samples.js';
+import { useSandbox } from '../support/sandbox.js';
+import { narInfosOf } from '../support/transfers.js';
 
 describe('a cache that has lost a NAR', () => {
   const sample = useSampleCache();

@@ -1,9 +1,9 @@
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { renderPublicKey } from '#lib/signing/key.js';
-import { createSampleStore, type SampleStore, sampleKey } from '../../support/samples.js';
-import { useSandbox } from '../../support/sandbox.js';
-import { createTransfers, type Transfers } from '../../support/transfers.js';
+import { createSampleStore, type SampleStore, sampleKey } from '../support/samples.js';
+import { useSandbox } from '../support/sandbox.js';
+import { createTransfers, type Transfers } from '../support/transfers.js';
 
 const [KEY, OTHER, SAME_NAME] = [sampleKey('test-1', 1), sampleKey('test-2', 2), sampleKey('test-1', 3)];
 const publicKey = (key: typeof KEY) => renderPublicKey(key.publicKey);

@@ -1,8 +1,8 @@
 import { lstat, mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { createSampleStore, type SampleStore, snapshot } from '../../support/samples.js';
-import { type KeyFile, useSandbox } from '../../support/sandbox.js';
+import { createSampleStore, type SampleStore, snapshot } from '../support/samples.js';
+import { type KeyFile, useSandbox } from '../support/sandbox.js';
 
 describe('a pull', () => {
   const shared = useSandbox('all');

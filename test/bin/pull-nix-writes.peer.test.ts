@@ -2,9 +2,9 @@ import { lstat, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseHash, renderHash } from '#lib/nix/hash.js';
-import { noise } from '../../support/files.js';
-import { createNixStore, describeWithNix, type NixStore } from '../../support/nix.js';
-import { type KeyFile, useSandbox } from '../../support/sandbox.js';
+import { noise } from '../support/files.js';
+import { createNixStore, describeWithNix, type NixStore } from '../support/nix.js';
+import { type KeyFile, useSandbox } from '../support/sandbox.js';
 
 const EXPRESSION = `
   let

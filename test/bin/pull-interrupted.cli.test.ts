@@ -2,10 +2,10 @@ import { spawn } from 'node:child_process';
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { renderPublicKey } from '#lib/signing/key.js';
-import { killCount, killOften } from '../../support/kill.js';
-import { createLargeStore, sampleKey, snapshot } from '../../support/samples.js';
-import { CARPORT, removeAll, useSandbox } from '../../support/sandbox.js';
-import { createTransfers, type Transfers } from '../../support/transfers.js';
+import { killCount, killOften } from '../support/kill.js';
+import { createLargeStore, sampleKey, snapshot } from '../support/samples.js';
+import { CARPORT, removeAll, useSandbox } from '../support/sandbox.js';
+import { createTransfers, type Transfers } from '../support/transfers.js';
 
 const SIZES = Array.from({ length: 24 }, (_, index) => (index % 6 === 0 ? 1_500_000 : 1500 * index));
 const KEY = sampleKey('test-1');
