@@ -1,20 +1,15 @@
 /** The command `release promote`. */
 
 import { CarportError } from '../../lib/errors.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
-import type { Promotion } from '../../release/documents/kinds.js';
-import { askGates } from '../../release/promote/gates/ask.js';
-import type { PromotionPlan, Verdict } from '../../release/promote/gates/gate.js';
+import type { Verdict } from '../../release/promote/gates/gate.js';
 import {
-  discardPromotion,
-  lookAtVersion,
-  type PromotedFile,
+  type PromotionEvent,
+  type PromotionRequest,
+  type PromotionResult,
+  type PromotionWork,
   promoteRelease,
-  unfinishedPromotion,
-} from '../../release/promote/promote.js';
-import { checkWish, type PromotionWish, promotedVersion } from '../../release/promote/version.js';
-import { type Candidate, candidateOf, filesOf } from '../../release/sources/candidate.js';
-import { type ReleaseSources, readSources } from '../../release/sources/sources.js';
+} from '../../release/promote/session.js';
+import { checkWish } from '../../release/promote/version.js';
 import type { Channel } from '../../release/version.js';
 import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../cli/context.js';
@@ -28,7 +23,7 @@ import { requireCache } from '../settings/places.js';
 import type { Settings } from '../settings/settings.js';
 import { gateRulesOf } from './gate-rules.js';
 import { tellRemembered, withRemembered } from './remembered-settings.js';
-import { channelRuleOf, checkChannelRule, type ReleaseTrust, releaseTrustOf, signingOf } from './settings.js';
+import { channelRuleOf, checkChannelRule, releaseTrustOf, signingOf } from './settings.js';
 
 export interface PromoteOptions extends CommonOptions {
   /** The channel: unlike elsewhere it is no cache. */
@@ -52,86 +47,73 @@ export async function promote(version: string, options: PromoteOptions, context:
   const trust = await (dryRun ? releaseTrustOf : signingOf)(settings, options);
   // Programs of gates end with this; requests of the cache do so by themselves.
   const stop = new AbortController();
-  await interruptible(
+  const { keys, policy } = trust;
+  const request = {
+    rulesOf: rulesOfProject(settings, options, context),
+    discard: options.discard === true,
+    dryRun: dryRun === true,
+    wish,
+    keys,
+    policy,
+  };
+  const work: PromotionWork = {
+    now: new Date(),
+    directory: process.cwd(),
+    env: context.env,
+    signal: stop.signal,
+    show: showOn(context.stderr),
+    emit: (event) => tellEvent(event, options, context),
+  };
+  const result = await interruptible(
     () => stop.abort(),
-    () =>
-      withCache(url, cacheUse(settings, options, context), ({ objects }) =>
-        run({ objects, wish, settings, trust, signal: stop.signal }, options, context),
-      ),
+    () => withCache(url, cacheUse(settings, options, context), ({ objects }) => promoteRelease(objects, request, work)),
   );
+  await tellResult(result, options, context);
 }
 
-interface PromotionRun {
-  readonly objects: ObjectStore;
-  readonly wish: PromotionWish;
-  readonly settings: Settings;
-  readonly trust: ReleaseTrust;
-  readonly signal: AbortSignal;
+/** The channels are those of the index, and so are the targets that a release must have. */
+function rulesOfProject(settings: Settings, options: CommonOptions, context: Context): PromotionRequest['rulesOf'] {
+  return (project) => {
+    const used = withRemembered(settings, project);
+    const remembered = tellRemembered(used, ['stable-pattern', 'required-targets']);
+    if (remembered !== undefined) note(context, options, remembered);
+    return { channelOf: channelRuleOf(used), gates: gateRulesOf(used) };
+  };
 }
 
-async function run(work: PromotionRun, options: PromoteOptions, context: Context): Promise<void> {
-  const { objects, wish, settings, trust, signal } = work;
-  const { version } = wish;
-  const { policy, keys } = trust;
-  const sources = await readSources(objects, policy, version, { withLedger: true });
-  sayWarnings(context, sources.warnings);
-  // The channels are those of the index, and so are the targets that a release must have.
-  const used = withRemembered(settings, sources.project);
-  const remembered = tellRemembered(used, ['stable-pattern', 'required-targets']);
-  if (remembered !== undefined) note(context, options, remembered);
-  const promoted = promotedVersion(wish, channelRuleOf(used));
-  const rules = gateRulesOf(used);
-  const candidate = await candidateOrFree(work, promoted, sources, options, context);
-  const { state, sources: there } = await lookAtVersion(objects, candidate, promoted, policy);
-  sayWarnings(context, there.warnings);
-  const plan = { candidate, version: promoted, channel: options.to };
-  if (state === 'done') {
-    note(context, options, `\`${promoted}\` is \`${version}\` already: nothing to do`);
-    return report({ plan, state: 'unchanged', files: unchangedFiles(plan), gates: [] }, options, context);
-  }
-  const unfinished = unfinishedPromotion(there);
-  const discard = unfinished !== undefined && options.discard === true;
-  if (unfinished && state === 'abandoned' && !discard) throw abandoned(unfinished, options.to);
-  if (unfinished && !discard) note(context, options, `\`${promoted}\` was begun before: going on`);
-  const now = new Date();
-  const tools = { objects, now, directory: process.cwd(), env: context.env, signal, show: showOn(context.stderr) };
-  const gates = await askGates(plan, rules, tools, (verdict) => tell(verdict, options, context));
-  const failed = gates.filter((each) => !each.passed);
-  if (failed.length > 0) {
-    if (options.json) await report({ plan, state: 'refused', files: [], gates }, options, context);
-    throw refused(version, failed);
-  }
-  const files = filesOf(promoted, candidate.fragments);
+function tellEvent(event: PromotionEvent, options: CommonOptions, context: Context): void {
+  if (event.type === 'sources') sayWarnings(context, event.warnings);
+  else if (event.type === 'verdict') tellVerdict(event.verdict, options, context);
+  else if (event.type === 'resumed') note(context, options, `\`${event.version}\` was begun before: going on`);
+  else note(context, options, `what was made for \`${event.version}\` is removed: the name is free`);
+}
+
+async function tellResult(result: PromotionResult, options: CommonOptions, context: Context): Promise<void> {
+  const { state, files, plan, gates } = result;
+  const { candidate, version: promoted } = plan;
+  const { version } = candidate;
   const amount = `${count(files.length, 'file')}, ${formatBytes(files.reduce((sum, { size }) => sum + size, 0))}`;
-  if (options.dryRun) {
-    note(context, options, `nothing was changed; \`${promoted}\` would be \`${version}\`: ${amount}`);
-    const planned = files.map((file) => ({ ...file, state: 'planned' as const }));
-    return report({ plan, state: 'planned', files: planned, gates }, options, context);
+  switch (state) {
+    case 'unchanged':
+      note(context, options, `\`${promoted}\` is \`${version}\` already: nothing to do`);
+      break;
+    case 'planned':
+      note(context, options, `nothing was changed; \`${promoted}\` would be \`${version}\`: ${amount}`);
+      break;
+    case 'promoted':
+      note(context, options, `\`${promoted}\` is \`${version}\`: ${amount}; \`carport index publish\` shows it`);
+      break;
+    case 'refused':
+      if (options.json) await report(result, options, context);
+      throw refused(
+        version,
+        gates.filter(({ passed }) => !passed),
+      );
   }
-  const request = { candidate, version: promoted, state, discard, gates, keys, policy, now };
-  const copied = await promoteRelease(objects, request);
-  note(context, options, `\`${promoted}\` is \`${version}\`: ${amount}; \`carport index publish\` shows it`);
-  await report({ plan, state: 'promoted', files: copied, gates }, options, context);
+  await report(result, options, context);
 }
 
-/** A promotion whose source has gone cannot be finished, but given up. */
-async function candidateOrFree(
-  { objects, wish: { version }, trust }: PromotionRun,
-  promoted: string,
-  sources: ReleaseSources,
-  { discard, dryRun, ...options }: PromoteOptions,
-  context: Context,
-): Promise<Candidate> {
-  try {
-    return candidateOf(version, sources);
-  } catch (error) {
-    const isFreed = discard && !dryRun && (await discardPromotion(objects, promoted, trust.policy, version));
-    if (isFreed) note(context, options, `what was made for \`${promoted}\` is removed: the name is free`);
-    throw error;
-  }
-}
-
-function tell({ gate, passed, detail }: Verdict, options: CommonOptions, context: Context): void {
+function tellVerdict({ gate, passed, detail }: Verdict, options: CommonOptions, context: Context): void {
   const line = `${passed ? 'passed' : 'FAILED'}  ${gate}: ${detail}`;
   if (passed) note(context, options, line);
   else say(context, `${printableLine(line)}\n`);
@@ -144,24 +126,8 @@ function refused(version: string, failed: readonly Verdict[]): CarportError {
   });
 }
 
-function abandoned({ version, from }: Promotion, channel: Channel): CarportError {
-  return new CarportError('E_USAGE', `\`${version}\` was begun to be made of \`${from}\``, {
-    hint: `finish that with \`carport release promote ${from} --to ${channel} --as ${version}\`, or give it up: with \`--discard\` what was copied for it is removed`,
-  });
-}
-
-interface Report {
-  readonly plan: PromotionPlan;
-  readonly state: 'promoted' | 'unchanged' | 'planned' | 'refused';
-  readonly files: readonly (Omit<PromotedFile, 'state'> & { readonly state: PromotedFile['state'] | 'planned' })[];
-  readonly gates: readonly Verdict[];
-}
-
-function unchangedFiles({ candidate, version }: PromotionPlan): readonly PromotedFile[] {
-  return filesOf(version, candidate.fragments).map((file) => ({ ...file, state: 'unchanged' }));
-}
-
-async function report({ plan, state, files, gates }: Report, options: CommonOptions, context: Context): Promise<void> {
+async function report(result: PromotionResult, options: CommonOptions, context: Context): Promise<void> {
+  const { plan, state, files, gates } = result;
   const keys = files.map(({ key }) => key).sort();
   if (!options.json) return writeLines(context.stdout, keys);
   const { candidate, version, channel } = plan;

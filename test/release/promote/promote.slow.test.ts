@@ -6,7 +6,9 @@ import { openFileStore } from '#lib/object-store/file.js';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { FRAGMENT, type Fragment, PROMOTION, PRUNING, YANK } from '#release/documents/kinds.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
-import { discardPromotion, lookAtVersion, promoteRelease, promotionState } from '#release/promote/promote.js';
+import { discardPromotion } from '#release/promote/discard.js';
+import { makeRelease } from '#release/promote/make.js';
+import { lookAtVersion, promotionState } from '#release/promote/state.js';
 import { putRelease as putFiles } from '#release/put/put.js';
 import { candidateOf } from '#release/sources/candidate.js';
 import { readSources, trusted } from '#release/sources/sources.js';
@@ -60,13 +62,13 @@ describe('a promotion', () => {
     if (state === 'done') throw new Error('there is nothing to do');
     const gates = [{ gate: 'hashes', passed: true, detail: 'fine' }];
     const about = { candidate, version: TO, state, discard, gates };
-    return promoteRelease(objects, { ...about, keys: [KEY], policy: POLICY, now });
+    return makeRelease(objects, { ...about, keys: [KEY], policy: POLICY, now });
   };
   /** The same by somebody who has looked before anything was there. */
   const promoteBlindly = async (from: string, objects = openFileStore(bucket)) => {
     const candidate = candidateOf(from, await readSources(objects, POLICY, from));
     const about = { candidate, version: TO, state: 'new', discard: false, gates: [] } as const;
-    return promoteRelease(objects, { ...about, keys: [KEY], policy: POLICY, now: NOW });
+    return makeRelease(objects, { ...about, keys: [KEY], policy: POLICY, now: NOW });
   };
   const fragments = async (version = TO): Promise<readonly Fragment[]> =>
     trusted((await readSources(openFileStore(bucket), POLICY, version)).fragments);

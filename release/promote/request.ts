@@ -1,0 +1,41 @@
+/** What is to be made of a release, once its gates are passed. */
+
+import type { SecretKey } from '../../lib/signing/key.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
+import type { Candidate, ReleaseFile } from '../sources/candidate.js';
+import type { Verdict } from './gates/gate.js';
+import type { PromotionState } from './state.js';
+
+/** A release that is to be made of another, and by whom. */
+export interface MakeRequest {
+  readonly candidate: Candidate;
+  /** The version that it is to have. */
+  readonly version: string;
+  readonly state: Exclude<PromotionState, 'done'>;
+  /** Remove what an unfinished promotion has left. */
+  readonly discard: boolean;
+  /** The verdicts of gates that were passed: they are signed with the release. */
+  readonly gates: readonly Verdict[];
+  readonly keys: readonly SecretKey[];
+  readonly policy: TrustPolicy;
+  readonly now: Date;
+}
+
+/** A file of the new release, and whether it had to be copied. */
+export interface PromotedFile extends ReleaseFile {
+  readonly state: 'copied' | 'unchanged';
+}
+
+/** Keys of what a run has written. */
+export interface Made {
+  readonly files: Set<string>;
+  readonly fragments: Set<string>;
+}
+
+/** Files that are copied or read at a time. */
+export const FILES_AT_ONCE = 4;
+
+/** Whether there was nothing of the promotion before this run. */
+export function isFresh({ state, discard }: MakeRequest): boolean {
+  return state === 'new' || discard;
+}
