@@ -11,6 +11,7 @@ import { areInPlace, type PlacedPath } from '../../lib/namespace/placed-path.js'
 import { MAX_ARGUMENTS, plainCommand } from '../../lib/namespace/plain-command.js';
 import { findShield } from '../../lib/namespace/shield.js';
 import { isProgram } from '../../lib/process/find-program.js';
+import { type Ended, runInForeground } from '../../lib/process/foreground.js';
 import { rawBytes, rawText } from '../../lib/raw-text.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import type { LockNotice } from '../../lib/store/own/lock.js';
@@ -18,7 +19,6 @@ import { type CommonOptions, type Context, note } from '../cli/context.js';
 import { ExitWith } from '../cli/exit-code.js';
 import type { PinReadOptions } from '../pin/options.js';
 import { checkCommand, pathWith, programDirectories } from './environment.js';
-import { type Ended, runInForeground } from './foreground.js';
 import { rawArguments, rawEnvironment } from './raw-process.js';
 import { resolveForRun } from './targets.js';
 

@@ -1,11 +1,11 @@
 /** Compresses with the program `xz`. */
 
-import { execa, type Options } from 'execa';
-import { CarportError, isErrno } from '../errors.js';
+import { CarportError } from '../errors.js';
+import { type RunOptions, runProgram } from '../process/run.js';
 
 /** Throws unless the `xz` program can be run: it is better said before the work than in the middle of it. */
 export async function requireXz(): Promise<void> {
-  await runXz(['--version'], {});
+  await runXz(['--version']);
 }
 
 /**
@@ -14,23 +14,15 @@ export async function requireXz(): Promise<void> {
  */
 export async function compressFileXz(from: string, to: string, level: number): Promise<void> {
   const args = ['--compress', '--stdout', '--threads=1', `-${level}`];
-  await runXz(args, { stdin: { file: from }, stdout: { file: to }, buffer: false });
+  await runXz(args, { inputFile: from, outputFile: to });
 }
 
-async function runXz(args: readonly string[], options: Options): Promise<void> {
-  try {
-    await execa('xz', args, options);
-  } catch (cause) {
-    if (isErrno(cause, 'ENOENT') && isSpawn(cause.cause)) {
-      throw new CarportError('E_PROGRAM', 'compression `xz` needs the program `xz`, which is not on PATH', {
-        hint: 'install xz (Debian: xz-utils), or use `--compression zstd`',
-      });
-    }
-    throw new CarportError('E_PROGRAM', '`xz` failed', { cause });
+async function runXz(args: readonly string[], options?: RunOptions): Promise<void> {
+  const { failure } = await runProgram('xz', args, options);
+  if (failure?.reason === 'not-found') {
+    throw new CarportError('E_PROGRAM', 'compression `xz` needs the program `xz`, which is not on PATH', {
+      hint: 'install xz (Debian: xz-utils), or use `--compression zstd`',
+    });
   }
-}
-
-/** A file that is not there is `ENOENT`, too. */
-function isSpawn(error: unknown): boolean {
-  return isErrno(error, 'ENOENT') && error.syscall?.startsWith('spawn') === true;
+  if (failure) throw new CarportError('E_PROGRAM', '`xz` failed', { cause: failure });
 }

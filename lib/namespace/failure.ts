@@ -1,9 +1,9 @@
 /** Why a command was not started. */
 
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { CarportError } from '../errors.js';
+import { startChild } from '../process/child.js';
 import { type Bubblewrap, bubblewrapCall, isPowerlessRoot } from './bubblewrap.js';
 
 /** Settings of the kernel that forbid user namespaces, and what helps. */
@@ -91,15 +91,13 @@ async function forbiddenBy(): Promise<(typeof SETTINGS)[number] | undefined> {
 
 /** What bubblewrap says when it fails. */
 async function failureOf(call: Bubblewrap): Promise<string | undefined> {
-  const child = spawn(call.program, call.arguments, { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'] });
-  const ended = new Promise<number | null>((resolve) => {
-    child.once('error', () => resolve(null));
-    child.once('close', resolve);
-  });
-  const options = child.stdio[3] as NodeJS.WritableStream;
-  options.on('error', () => undefined);
-  options.end(call.options);
-  (child.stdio[4] as NodeJS.ReadableStream).resume();
+  const { options: input, ...command } = call;
+  const child = startChild({ ...command, input, streams: ['ignore', 'ignore', 'pipe'] });
+  child.status?.resume();
   const said = await text(child.stderr!);
-  return (await ended) === 0 ? undefined : said.trim() || '`bwrap` failed';
+  const isGood = await child.closed.then(
+    ({ exitCode }) => exitCode === 0,
+    () => false,
+  );
+  return isGood ? undefined : said.trim() || '`bwrap` failed';
 }

@@ -1,7 +1,7 @@
 /** Signals to all, that only the command is to have. */
 
-import { spawn } from 'node:child_process';
 import { findProgram } from '../process/find-program.js';
+import { runProgram } from '../process/run.js';
 
 /**
  * bubblewrap stays beside the command to wait for it, and the command ends when it does. A terminal, `timeout` and shells
@@ -40,10 +40,6 @@ function perlScript(handler: string): string {
   return `@SIG{qw(${SIGNALS.join(' ')})} = ('${handler}') x ${SIGNALS.length}; exec { $ARGV[0] } @ARGV; print STDERR "$ARGV[0]: $!\\n"; exit 127`;
 }
 
-function succeeds([program, ...args]: readonly string[]): Promise<boolean> {
-  const child = spawn(program!, args, { stdio: 'ignore' });
-  return new Promise((resolve) => {
-    child.once('error', () => resolve(false));
-    child.once('close', (code) => resolve(code === 0));
-  });
+async function succeeds([program, ...args]: readonly string[]): Promise<boolean> {
+  return (await runProgram(program!, args)).failure === undefined;
 }

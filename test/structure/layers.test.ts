@@ -26,6 +26,14 @@ const SOCKET_GLOBALS = ['fetch', 'WebSocket', 'EventSource', 'XMLHttpRequest'];
 const MAY_CONNECT = /^(lib\/http|dev|bench)\//;
 const HARMLESS_NAMES = ['isIP', 'IncomingHttpHeaders'];
 
+/** Packages that are imported in one module each, which is where what they do is done. */
+const IN_ONE_ROOM: Readonly<Record<string, string>> = {
+  'p-limit': 'lib/concurrency.ts',
+  execa: 'lib/process/run.ts',
+  child_process: 'lib/process/child.ts',
+};
+const MAY_START_PROGRAMS = /^(dev|bench)\//;
+
 /** Source files that a folder holds at most: with more it is a crowd, and wants rooms. */
 const MAX_MODULES = 15;
 
@@ -57,6 +65,10 @@ describe('the layers', () => {
 
   it('opens sockets in lib/http only', () => {
     expect(modules.filter(({ path }) => !MAY_CONNECT.test(path)).flatMap(sockets)).toEqual([]);
+  });
+
+  it('limits work in lib/concurrency only, and starts programs in lib/process only', () => {
+    expect(modules.filter(({ path }) => !MAY_START_PROGRAMS.test(path)).flatMap(outsideOfRooms)).toEqual([]);
   });
 
   it('has no folder that is a crowd', () => {
@@ -136,6 +148,16 @@ describe('the checks of the layers', () => {
     expect(blockingCalls(parseModule('cache/x.ts', "import { createReadStream } from 'node:fs';"))).toHaveLength(0);
   });
 
+  it('find limits and programs outside of their rooms', () => {
+    const found = (path: string, text: string) => outsideOfRooms(parseModule(path, text)).length;
+    expect(found('cache/x.ts', "import pLimit from 'p-limit';")).toBe(1);
+    expect(found('lib/process/x.ts', "const { execa } = await import('execa');")).toBe(1);
+    expect(found('lib/process/x.ts', "import { spawn } from 'node:child_process';")).toBe(1);
+    expect(found('lib/process/x.ts', "import type { ChildProcess } from 'child_process';")).toBe(1);
+    expect(found('lib/process/child.ts', "import { spawn } from 'node:child_process';")).toBe(0);
+    expect(found('lib/process/child.ts', "import { execa } from 'execa';")).toBe(1);
+  });
+
   it('find circles', () => {
     const a = parseModule('lib/nix/a.ts', "import './b.js';");
     const b = parseModule('lib/nix/b.ts', "import './c.js';");
@@ -201,6 +223,12 @@ function sockets(module: Module): readonly string[] {
     ...imports.map((each) => describeImport(module, each)),
     ...SOCKET_GLOBALS.flatMap((name) => describeGlobal(module, name)),
   ];
+}
+
+function outsideOfRooms(module: Module): readonly string[] {
+  return module.imports
+    .filter(({ specifier }) => (IN_ONE_ROOM[specifier.replace(/^node:/, '')] ?? module.path) !== module.path)
+    .map((each) => describeImport(module, each));
 }
 
 function blockingCalls(module: Module): readonly string[] {

@@ -4,8 +4,9 @@ import { CarportError } from '../../errors.js';
 import { createTemporaryNames } from '../../filesystem/temporary.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
 import type { PathInfo } from '../../nix/path-info.js';
+import { ProgramFailure } from '../../process/run.js';
 import { type PublicKey, renderPublicKey } from '../../signing/key.js';
-import { NIX_COMMAND, NixFailure, PATHS_A_CALL, runNix } from './program.js';
+import { NIX_COMMAND, PATHS_A_CALL, runNix } from './program.js';
 
 export interface NixImport {
   /** A directory that is a binary cache and holds the paths. */
@@ -81,7 +82,7 @@ async function makeNixRoots(
 
 /** Whether paths that were there are there no more. */
 export function wasCollected(error: unknown): error is CarportError {
-  return error instanceof CarportError && error.code === 'E_UNAVAILABLE' && error.cause instanceof NixFailure;
+  return error instanceof CarportError && error.code === 'E_UNAVAILABLE' && error.cause instanceof ProgramFailure;
 }
 
 const HINT = 'check that Nix works by hand: `nix-store --verify`, `nix store ping`';
@@ -136,7 +137,7 @@ export function checkCacheDirectory(directory: string): void {
 }
 
 function explain(error: unknown, checkSignatures: boolean): unknown {
-  const failure = error instanceof CarportError && error.cause instanceof NixFailure ? error.cause : undefined;
+  const failure = error instanceof CarportError && error.cause instanceof ProgramFailure ? error.cause : undefined;
   if (failure === undefined) return error;
   const line = failure.stderr.split('\n').findLast((text) => text.includes('error: ')) ?? failure.message;
   const cause = new Error(line.replace(/^.*?error: /, ''));

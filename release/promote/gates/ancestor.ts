@@ -1,6 +1,6 @@
 /** Whether git finds the commit in a branch. */
 
-import { isErrno } from '../../../lib/errors.js';
+import { type FailureReason, runProgram } from '../../../lib/process/run.js';
 import { commitOf } from '../../sources/candidate.js';
 import { gitEnvironment } from './environment.js';
 import { failed, type Gate, passed } from './gate.js';
@@ -47,22 +47,22 @@ interface GitAnswer {
 }
 
 function gitIn(directory: string, env: NodeJS.ProcessEnv, signal: AbortSignal) {
+  // Whoever can push must not be able to say what the history is.
+  const gitEnv = { ...env, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', GIT_NO_REPLACE_OBJECTS: '1' };
   return async (...args: readonly string[]): Promise<GitAnswer> => {
-    const { execa } = await import('execa');
-    const ended = await execa('git', args, {
-      ...{ cwd: directory, stdin: 'ignore', reject: false, timeout: GIT_MS, cancelSignal: signal, extendEnv: false },
-      // Whoever can push must not be able to say what the history is.
-      env: { ...env, LC_ALL: 'C', GIT_TERMINAL_PROMPT: '0', GIT_NO_REPLACE_OBJECTS: '1' },
+    const { exitCode, stdout, stderr, failure } = await runProgram('git', args, {
+      directory,
+      env: gitEnv,
+      signal,
+      timeLimit: GIT_MS,
     });
-    signal.throwIfAborted();
-    const { exitCode, stdout } = ended;
-    const said = ended.stderr?.trim().split('\n').at(-1);
-    return { exitCode, stdout: stdout ?? '', stderr: said || whyNot(ended) };
+    const said = stderr.trim().split('\n').at(-1);
+    return { exitCode, stdout, stderr: said || whyNot(failure?.reason, exitCode) };
   };
 }
 
-function whyNot(ended: { readonly timedOut: boolean; readonly cause?: unknown; readonly exitCode?: number }): string {
-  if (isErrno(ended.cause, 'ENOENT')) return 'it is not installed';
-  if (ended.timedOut) return `it took longer than ${GIT_MS / 1000} seconds`;
-  return `it ended with ${ended.exitCode ?? 'a signal'}`;
+function whyNot(reason: FailureReason | undefined, exitCode: number | undefined): string {
+  if (reason === 'not-found') return 'it is not installed';
+  if (reason === 'timed-out') return `it took longer than ${GIT_MS / 1000} seconds`;
+  return `it ended with ${exitCode ?? 'a signal'}`;
 }

@@ -1,14 +1,10 @@
-/** Command lines, in process groups that end with them. */
+/** Gates that are command lines: each must end with 0, in time. */
 
-import type { ChildProcess } from 'node:child_process';
-import { setTimeout as pause } from 'node:timers/promises';
+import { runGroup } from '../../../lib/process/group.js';
 import { gateEnvironment } from './environment.js';
 import { failed, type Gate, type GateTools, passed } from './gate.js';
 
 const GATE = 'command';
-
-/** What was told to end has so long before it is killed. */
-const GRACE_MS = 2000;
 
 interface End {
   readonly isGood: boolean;
@@ -37,58 +33,23 @@ function labelOf(command: string, number: number, all: number): string {
 
 /** Runs a command line in a process group of its own, none of which is left. */
 async function run(command: string, seconds: number, { directory, env, signal, show }: GateTools): Promise<End> {
-  const { execa } = await import('execa');
-  const shell = execa('/bin/sh', ['-c', command], {
-    ...{ cwd: directory, env, extendEnv: false, detached: true, cleanup: false },
-    ...{ stdin: 'ignore', buffer: false, reject: false },
+  const end = await runGroup({
+    program: '/bin/sh',
+    arguments: ['-c', command],
+    env,
+    directory,
+    timeLimit: seconds * 1000,
+    signal,
+    show,
   });
-  const showing = Promise.all([shell.stdout, shell.stderr].map((output) => show(output)));
-  const endGroup = (name: NodeJS.Signals) => killGroup(shell.pid, name);
-  const kill = () => endGroup('SIGKILL');
-  let isLate = false;
-  let killer: NodeJS.Timeout | undefined;
-  const stop = () => {
-    endGroup('SIGTERM');
-    killer = setTimeout(kill, GRACE_MS);
-  };
-  const timer = setTimeout(() => {
-    isLate = true;
-    stop();
-  }, seconds * 1000);
-  signal.addEventListener('abort', stop, { once: true });
-  process.once('exit', kill);
-  try {
-    // All of it ends later, or never: what the shell has left behind may hold its output open.
-    const end = await Promise.race([exitOf(shell), notStarted(shell)]);
-    signal.throwIfAborted();
-    return isLate ? { isGood: false, text: `took longer than ${seconds} s, and was ended` } : end;
-  } finally {
-    for (const each of [timer, killer]) clearTimeout(each);
-    signal.removeEventListener('abort', stop);
-    process.off('exit', kill);
-    kill();
-    await Promise.race([showing, pause(GRACE_MS, undefined, { ref: false })]);
-    for (const output of [shell.stdout, shell.stderr]) output.destroy();
-  }
-}
-
-function exitOf(child: ChildProcess): Promise<End> {
-  return new Promise((resolve) =>
-    child.once('exit', (exitCode, signal) =>
-      resolve({ isGood: exitCode === 0, text: `ended with ${exitCode ?? signal}` }),
-    ),
-  );
-}
-
-async function notStarted(running: Promise<{ readonly originalMessage?: string | undefined }>): Promise<End> {
-  const { originalMessage } = await running;
-  return { isGood: false, text: `did not run: ${originalMessage}` };
-}
-
-function killGroup(leader: number | undefined, signal: NodeJS.Signals): void {
-  try {
-    if (leader !== undefined) process.kill(-leader, signal);
-  } catch {
-    // All of it has ended.
+  switch (end.state) {
+    case 'exited':
+      return { isGood: end.exitCode === 0, text: `ended with ${end.exitCode}` };
+    case 'killed':
+      return { isGood: false, text: `ended with ${end.signal}` };
+    case 'timed-out':
+      return { isGood: false, text: `took longer than ${seconds} s, and was ended` };
+    case 'not-started':
+      return { isGood: false, text: `did not run: ${end.reason}` };
   }
 }

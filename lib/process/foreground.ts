@@ -1,9 +1,8 @@
-/** Another program in this one's place: terminal, signals, exit code. */
+/** Runs another program in this one's place: with its terminal, and its signals are passed on. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
-import type { Writable } from 'node:stream';
+import { type ChildEnd, sendSignal, startChild } from './child.js';
 
 /** A program to run in this one's place: with its input, output, errors, and terminal. */
 export interface ForegroundProgram {
@@ -16,6 +15,7 @@ export interface ForegroundProgram {
   readonly processIdIn?: (status: string) => number | undefined;
 }
 
+/** How a program in the foreground ended. */
 export interface Ended {
   /** As a shell has it: of a signal, 128 and its number. */
   readonly exitCode: number;
@@ -61,49 +61,24 @@ export async function runInForeground(request: ForegroundProgram): Promise<Ended
   for (const name of PASSED_ON) process.on(name, passOn);
   for (const name of BY_TERMINAL) process.on(name, onTerminal);
   try {
-    const child = spawnWith(request);
-    const ended = waitFor(child);
-    if (request.processIdIn === undefined) setProcessId(child.pid);
-    child.stdio[4]?.on('data', (bytes: Buffer) => {
+    const child = startChild({ ...request, streams: 'inherit' });
+    if (request.processIdIn === undefined) setProcessId(child.processId);
+    child.status?.on('data', (bytes: Buffer) => {
       status += bytes;
       setProcessId(request.processIdIn?.(status));
     });
-    const end = await ended;
+    const end = await child.closed;
     // The program may have ended of it sooner than it was known where it came from.
     await asking;
-    return { ...end, signal: end.signal ?? signal, status, interrupted };
+    return { exitCode: exitCodeOf(end), signal: end.signal ?? signal, status, interrupted };
   } finally {
     for (const name of PASSED_ON) process.off(name, passOn);
     for (const name of BY_TERMINAL) process.off(name, onTerminal);
   }
 }
 
-function spawnWith({ program, arguments: args, env, input }: ForegroundProgram): ChildProcess {
-  const pipes = input === undefined ? [] : (['pipe', 'pipe'] as const);
-  const child = spawn(program, args, { env, stdio: ['inherit', 'inherit', 'inherit', ...pipes] });
-  const options = child.stdio[3] as Writable | undefined;
-  // A program that failed does not read it.
-  options?.on('error', () => undefined);
-  options?.end(input);
-  return child;
-}
-
-function waitFor(child: ChildProcess): Promise<Pick<Ended, 'exitCode' | 'signal'>> {
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      const exitCode = code ?? 128 + constants.signals[signal!];
-      resolve({ exitCode, signal: signal ?? undefined });
-    });
-  });
-}
-
-function sendSignal(processId: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(processId, signal);
-  } catch {
-    // It has just ended.
-  }
+function exitCodeOf({ exitCode, signal }: ChildEnd): number {
+  return exitCode ?? 128 + constants.signals[signal!];
 }
 
 /** Whether a terminal that sends a signal sends it to this process and to the program. */

@@ -1,0 +1,82 @@
+/** Starts child processes whose streams and signals somebody takes care of. Nothing else imports `node:child_process`. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+
+/** Where input, output and errors of a child lead. */
+export type ChildStreams = 'inherit' | readonly ['ignore', 'ignore' | 'pipe', 'pipe'];
+
+export interface ChildRequest {
+  readonly program: string;
+  readonly arguments: readonly string[];
+  /** Its whole environment; without one it has that of this process. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly directory?: string;
+  readonly streams: ChildStreams;
+  /** What it reads from file descriptor 3; then it also has one to tell something, 4. */
+  readonly input?: Uint8Array;
+  /** Whether it leads a process group, and a session, of its own. */
+  readonly leadsGroup?: boolean;
+}
+
+export interface Child {
+  /** Absent when it could not be started. */
+  readonly processId: number | undefined;
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  /** What it tells through file descriptor 4. */
+  readonly status: Readable | undefined;
+  /** When the process is gone; others may still hold its output open. Rejects when it cannot be executed. */
+  readonly exited: Promise<ChildEnd>;
+  /** When its output has ended, too. Rejects in the same way. */
+  readonly closed: Promise<ChildEnd>;
+}
+
+/** How a child ended: one of the two is `null`. */
+export interface ChildEnd {
+  readonly exitCode: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** Starts a program. */
+export function startChild(request: ChildRequest): Child {
+  const { program, arguments: args, env, directory, streams, input, leadsGroup } = request;
+  const standard = streams === 'inherit' ? (['inherit', 'inherit', 'inherit'] as const) : streams;
+  const child = spawn(program, args, {
+    stdio: [...standard, ...(input === undefined ? [] : (['pipe', 'pipe'] as const))],
+    ...(env && { env }),
+    ...(directory !== undefined && { cwd: directory }),
+    ...(leadsGroup && { detached: true }),
+  });
+  const options = child.stdio[3] as Writable | undefined;
+  // A program that failed does not read it.
+  options?.on('error', () => undefined);
+  options?.end(input);
+  return {
+    processId: child.pid,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    status: child.stdio[4] as Readable | undefined,
+    exited: endOf(child, 'exit'),
+    closed: endOf(child, 'close'),
+  };
+}
+
+function endOf(child: ChildProcess, event: 'exit' | 'close'): Promise<ChildEnd> {
+  const end = new Promise<ChildEnd>((resolve, reject) => {
+    child.once('error', reject);
+    child.once(event, (exitCode, signal) => resolve({ exitCode, signal }));
+  });
+  // Nobody may wait for it.
+  end.catch(() => undefined);
+  return end;
+}
+
+/** Sends a signal to a process, or with a negative id to a group; it may have ended. */
+export function sendSignal(processId: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(processId, signal);
+  } catch {
+    // It has just ended.
+  }
+}

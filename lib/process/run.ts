@@ -1,0 +1,125 @@
+/** Runs a program to its end, within limits of time and output, and says how it ended. */
+
+import type { Options } from 'execa';
+import { isErrno } from '../errors.js';
+import { hidePasswords } from '../hide-passwords.js';
+
+export interface RunOptions {
+  /** Its whole environment; without one it has that of this process. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly directory?: string;
+  /** Ends the program, after which `runProgram` throws the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds until it is ended. */
+  readonly timeLimit?: number;
+  /** Characters of its output until it is ended. */
+  readonly outputLimit?: number;
+  /** A file that it reads; without one there is nothing to read. */
+  readonly inputFile?: string;
+  /** A file that gets its output. */
+  readonly outputFile?: string;
+  /** Takes what it says on stderr as it comes. */
+  onStderr?(text: string): void;
+}
+
+/** How a program ended. */
+export interface ProgramResult {
+  /** Absent when it did not run to its own end. */
+  readonly exitCode?: number;
+  /** Its output as text, without the line end that is last. */
+  readonly stdout: string;
+  /** The end of what it said on stderr: of more than 64 KiB the last. */
+  readonly stderr: string;
+  /** Why it was no success: present unless the exit code is 0. */
+  readonly failure?: ProgramFailure;
+}
+
+/**
+ * What kept a program from a good end. `ended` is a bad exit code or a signal; `failed`, that it could not be started, or
+ * that a file that it reads or writes failed.
+ */
+export type FailureReason = 'not-found' | 'failed' | 'timed-out' | 'too-much-output' | 'ended';
+
+/** A program that failed. The message is the end of what it said, else how it ended. */
+export class ProgramFailure extends Error {
+  readonly program: string;
+  readonly reason: FailureReason;
+  /** As in `ProgramResult`. */
+  readonly stderr: string;
+
+  constructor(program: string, reason: FailureReason, stderr: string, otherwise: string) {
+    super(stderr.trim().split('\n').slice(-LINES_SHOWN).join('\n') || otherwise);
+    this.program = program;
+    this.reason = reason;
+    this.stderr = stderr;
+  }
+}
+
+/** Lines of stderr that an error shows. */
+const LINES_SHOWN = 5;
+
+const STDERR_KEPT = 64 * 1024;
+
+/** Characters of output that are taken where nothing else is said. */
+const OUTPUT_LIMIT = 100 * 1024 * 1024;
+
+/** Runs a program, which is looked for on PATH. That it fails is part of the result. */
+export async function runProgram(
+  program: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<ProgramResult> {
+  // Most command lines run no program: what they need is loaded without this.
+  const { execa } = await import('execa');
+  const running = execa(program, args, execaOptions(options));
+  let stderr = '';
+  running.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr = (stderr + text).slice(-STDERR_KEPT);
+    options.onStderr?.(text);
+  });
+  const ended = await running;
+  options.signal?.throwIfAborted();
+  const stdout = typeof ended.stdout === 'string' ? ended.stdout : '';
+  const result = { stdout, stderr, ...(ended.exitCode !== undefined && { exitCode: ended.exitCode }) };
+  if (!ended.failed) return result;
+  const reason = reasonOf(ended);
+  const otherwise = reason === 'failed' && ended.cause instanceof Error ? ended.cause.message : wordsFor(ended, reason);
+  const commandLine = hidePasswords([program, ...args].join(' '));
+  return { ...result, failure: new ProgramFailure(program, reason, stderr, `${otherwise}: ${commandLine}`) };
+}
+
+function execaOptions(options: RunOptions): Options {
+  const { env, directory, signal, timeLimit, outputLimit = OUTPUT_LIMIT, inputFile, outputFile } = options;
+  return {
+    reject: false,
+    stdin: inputFile === undefined ? 'ignore' : { file: inputFile },
+    buffer: { stdout: outputFile === undefined, stderr: false },
+    maxBuffer: outputLimit,
+    ...(outputFile !== undefined && { stdout: { file: outputFile } }),
+    ...(env && { env, extendEnv: false }),
+    ...(directory !== undefined && { cwd: directory }),
+    ...(signal && { cancelSignal: signal }),
+    ...(timeLimit !== undefined && { timeout: timeLimit }),
+  };
+}
+
+interface Ended {
+  readonly timedOut: boolean;
+  readonly isMaxBuffer: boolean;
+  readonly exitCode?: number | undefined;
+  readonly signal?: string | undefined;
+  readonly cause?: unknown;
+}
+
+function reasonOf({ timedOut, isMaxBuffer, cause }: Ended): FailureReason {
+  if (timedOut) return 'timed-out';
+  if (isMaxBuffer) return 'too-much-output';
+  // A file that is to be read and is not there is `ENOENT`, too.
+  if (isErrno(cause, 'ENOENT') && cause.syscall?.startsWith('spawn')) return 'not-found';
+  return cause === undefined ? 'ended' : 'failed';
+}
+
+function wordsFor({ exitCode, signal }: Ended, reason: FailureReason): string {
+  if (reason === 'ended') return `it ended with ${exitCode ?? signal}`;
+  return reason === 'timed-out' ? 'it took too long, and was ended' : 'it printed too much, and was ended';
+}
