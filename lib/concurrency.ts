@@ -52,6 +52,8 @@ export interface DependencyLimits<T> {
   publish?(item: T): Limit | undefined;
   /** Items that are prepared before the others, in this order. */
   readonly prepareFirst?: readonly T[];
+  /** Stops, when it is aborted, as a failure does. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -67,7 +69,7 @@ export async function inDependencyOrder<T, P>(
   limits: DependencyLimits<T> = {},
 ): Promise<void> {
   requireOrder(order, referencesOf);
-  const stopping = createStop();
+  const stopping = createStop(limits.signal);
   const begin = (item: T): Promise<P> => {
     const step = () => stopping.unlessStopped(() => prepare(item));
     return (limits.prepare?.(item) ?? unlimited)(step);

@@ -1,9 +1,8 @@
 /** Fetches the paths of a plan, many at a time, and registers each after its references. */
 
-import pLimit from 'p-limit';
+import { createLimit, inDependencyOrder } from '../../lib/concurrency.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
-import type { FoundPath } from '../find-path.js';
-import { type FetchOptions, fetchPath } from './fetch.js';
+import { type Fetched, type FetchOptions, fetchPath } from './fetch.js';
 import { isSmall } from './nar-source.js';
 import type { PullPlan } from './plan.js';
 
@@ -30,38 +29,30 @@ export async function fetchAndRegister(
   signal: AbortSignal,
 ): Promise<PullTotals> {
   const { pool, receiver, emit } = options;
-  const failure = new AbortController();
-  const stop = AbortSignal.any([failure.signal, signal]);
-  const limit = pLimit(pool.capacity + 2);
-  const ahead = pLimit(SMALL_FETCHES_AT_ONCE);
+  const limit = createLimit(pool.capacity + 2);
+  const ahead = createLimit(SMALL_FETCHES_AT_ONCE);
+  const planned = new Map(fetch.map((each) => [each.info.path, each]));
   let fileSize = 0;
 
-  const registered = new Map<string, Promise<void>>();
-  const take = async (planned: FoundPath): Promise<void> => {
-    const { path, narSize } = planned.info;
-    const references = planned.info.references.filter((reference) => reference !== path);
-    const fetched = await (isSmall(planned) ? ahead : limit)(() => {
-      stop.throwIfAborted();
-      return fetchPath(planned, options);
-    });
+  const register = async (path: string, fetched: Fetched): Promise<void> => {
     try {
-      await Promise.all(references.map((reference) => registered.get(reference)));
-      stop.throwIfAborted();
       if (fetched.temporary !== undefined) await receiver.place(fetched.temporary, fetched.info);
       else await receiver.register(fetched.info);
     } catch (error) {
-      if (fetched.temporary !== undefined) await removeTree(fetched.temporary);
+      await discard(path, fetched);
       throw error;
     }
     fileSize += fetched.fileSize;
-    emit({ type: 'path-finished', path, narSize, fileSize: fetched.fileSize });
+    emit({ type: 'path-finished', path, narSize: fetched.info.narSize, fileSize: fetched.fileSize });
   };
-  for (const planned of fetch) {
-    const done = take(planned);
-    done.catch((error) => failure.abort(error));
-    registered.set(planned.info.path, done);
-  }
-  await Promise.allSettled(registered.values());
-  stop.throwIfAborted();
+  const discard = async (_: string, { temporary }: Fetched): Promise<void> => {
+    if (temporary !== undefined) await removeTree(temporary);
+  };
+  await inDependencyOrder(
+    [...planned.keys()],
+    (path) => planned.get(path)!.info.references,
+    { prepare: (path) => fetchPath(planned.get(path)!, options), publish: register, discard },
+    { prepare: (path) => (isSmall(planned.get(path)!) ? ahead : limit), signal },
+  );
   return { fileSize };
 }

@@ -1,6 +1,6 @@
 /** Uploads the paths of a plan, many at a time, and makes each visible after its references. */
 
-import pLimit from 'p-limit';
+import { createLimit, inDependencyOrder } from '../../lib/concurrency.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { writeNarInfo } from '../binary-cache.js';
@@ -38,45 +38,42 @@ export async function publishPlan(
   signal: AbortSignal,
 ): Promise<PushTotals> {
   const { objects, pool, keys, emit } = options;
-  const failure = new AbortController();
-  const stop = AbortSignal.any([failure.signal, signal]);
   // More than the threads have room for, so that they never wait for a result to be written.
-  const small = pLimit(Math.max(pool.capacity + 2, UPLOADS_AT_ONCE));
+  const small = createLimit(Math.max(pool.capacity + 2, UPLOADS_AT_ONCE));
   // Each may be a large file that waits for the network.
-  const large = pLimit(pool.size + 1);
+  const large = createLimit(pool.size + 1);
+  const nars = await listNarsIfCheaper(objects, plan.upload.length);
+  const infos = new Map(plan.order.map((info) => [info.path, info]));
+  const uploads = new Map(plan.upload.map((info) => [info.path, info]));
+  const unsigned = new Map(plan.sign.map((info) => [info.path, info]));
   let fileSize = 0;
 
-  const nars = await listNarsIfCheaper(objects, plan.upload.length);
-  const uploads = new Map<string, Promise<NarInfo>>();
-  for (const info of packingOrder(plan.upload)) {
-    const upload = (info.narSize >= LARGE ? large : small)(() => {
-      stop.throwIfAborted();
-      return uploadNar(info, nars, options);
-    });
-    uploads.set(info.path, upload);
-  }
-  const unsigned = new Map(plan.sign.map((info) => [info.path, info]));
-  const published = new Map<string, Promise<void>>();
-  const publish = async ({ path, references }: PathInfo): Promise<void> => {
-    const uploaded = await uploads.get(path);
-    await Promise.all(
-      references.filter((reference) => reference !== path).map((reference) => published.get(reference)),
-    );
-    stop.throwIfAborted();
+  const upload = async (path: string): Promise<NarInfo | undefined> => {
+    const info = uploads.get(path);
+    return info && uploadNar(info, nars, options);
+  };
+  const publish = async (path: string, uploaded: NarInfo | undefined): Promise<void> => {
     const old = unsigned.get(path);
-    if (old) await small(() => addSignatures(objects, old, keys));
+    if (old) await addSignatures(objects, old, keys);
     if (uploaded === undefined) return;
     await writeNarInfo(objects, uploaded);
     const uploadedSize = uploaded.fileSize ?? 0;
     fileSize += uploadedSize;
     emit({ type: 'path-finished', path, narSize: uploaded.narSize, fileSize: uploadedSize });
   };
-  for (const info of plan.order) {
-    const done = publish(info);
-    done.catch((error) => failure.abort(error));
-    published.set(info.path, done);
-  }
-  await Promise.allSettled(published.values());
-  stop.throwIfAborted();
+  await inDependencyOrder(
+    [...infos.keys()],
+    (path) => infos.get(path)!.references,
+    { prepare: upload, publish },
+    {
+      prepareFirst: packingOrder(plan.upload).map(({ path }) => path),
+      prepare(path) {
+        const info = uploads.get(path);
+        return info && (info.narSize >= LARGE ? large : small);
+      },
+      publish: (path) => (unsigned.has(path) ? small : undefined),
+      signal,
+    },
+  );
   return { fileSize };
 }

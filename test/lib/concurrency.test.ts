@@ -275,6 +275,26 @@ describe('inDependencyOrder', () => {
     );
   });
 
+  it('stops as after a failure once the signal is aborted', async () => {
+    const interrupt = new AbortController();
+    const reason = new Error('interrupted');
+    const done: string[] = [];
+    const work: DependencyWork<number, number> = {
+      prepare: async (item) => item,
+      async publish(item) {
+        if (item === 1) interrupt.abort(reason);
+        await setImmediate();
+        done.push(`published ${item}`);
+      },
+      async discard(item) {
+        done.push(`discarded ${item}`);
+      },
+    };
+    const limits = { signal: interrupt.signal };
+    await expect(inDependencyOrder([0, 1, 2], (item) => [item - 1], work, limits)).rejects.toBe(reason);
+    expect(done).toEqual(['published 0', 'published 1', 'discarded 2']);
+  });
+
   it('begins nothing after a failure', async () => {
     const never = () => expect.unreachable();
     const failure = new Error('the first');
