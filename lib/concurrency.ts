@@ -53,7 +53,7 @@ export interface DependencyLimits<T> {
   /** Items that are prepared before the others, in this order. */
   readonly prepareFirst?: readonly T[];
   /** Stops, when it is aborted, as a failure does. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignal;
 }
 
 /**

@@ -6,7 +6,7 @@ import type { PathInfo } from '../../lib/nix/path-info.js';
 import { importPaths } from '../../lib/store/import.js';
 import { NIX, openStoreForWriting } from '../../lib/store/open.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
-import { withStoreWrite } from '../../lib/store/own/lock.js';
+import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
 import { makeOutLink, prepareOutLinks } from '../../lib/store/own/out-links.js';
 import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';

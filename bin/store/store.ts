@@ -9,7 +9,7 @@ import type { Notice } from '../../lib/notice.js';
 import { openKnown, openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
 import { addToStore } from '../../lib/store/own/add.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
-import { withStoreWrite } from '../../lib/store/own/lock.js';
+import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
 import { makeOutLink, prepareOutLinks } from '../../lib/store/own/out-links.js';
 import type { OwnStore } from '../../lib/store/own/own-store.js';
 import { listRoots, type Root } from '../../lib/store/own/roots.js';

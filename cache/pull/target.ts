@@ -2,15 +2,11 @@
 
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
-import { withStoreWrite } from '../../lib/store/own/lock.js';
+import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';
-import {
-  createStoreWriter,
-  type OwnStore,
-  type StoreWriter,
-  withoutDamagedMetadata,
-} from '../../lib/store/own/own-store.js';
+import { type OwnStore, withoutDamagedMetadata } from '../../lib/store/own/own-store.js';
 import { type PulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
+import { createStoreWriter, type StoreWriter } from '../../lib/store/own/writer/writer.js';
 import type { Store } from '../../lib/store/store.js';
 import type { WarningEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';

@@ -2,7 +2,7 @@
 
 import { dirname } from 'node:path';
 import type { PathInfo } from '../nix/path-info.js';
-import { type LockOptions, withStoreUse } from './own/lock.js';
+import { type LockOptions, withStoreUse } from './own/lock/lock.js';
 import type { OwnStore } from './own/own-store.js';
 import type { Store } from './store.js';
 

@@ -10,7 +10,8 @@ import { fingerprint, signersOf } from '../signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../signing/trust.js';
 import type { ActivityEvent, Emit } from '../work.js';
 import type { WorkerPool } from '../workers/pool.js';
-import { createStoreWriter, type OwnStore, type StoreWriter } from './own/own-store.js';
+import type { OwnStore } from './own/own-store.js';
+import { createStoreWriter, type StoreWriter } from './own/writer/writer.js';
 
 export interface ImportOptions {
   readonly store: OwnStore;

@@ -10,8 +10,9 @@ import { hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
 import type { NarDigest, ScanResult } from '../../workers/jobs.js';
 import type { WorkerPool } from '../../workers/pool.js';
 import type { Store } from '../store.js';
-import { type LockOptions, withStoreWrite } from './lock.js';
-import { createStoreWriter, type OwnStore } from './own-store.js';
+import { type LockOptions, withStoreWrite } from './lock/lock.js';
+import type { OwnStore } from './own-store.js';
+import { createStoreWriter } from './writer/writer.js';
 
 export interface AddOptions extends LockOptions {
   readonly path: string;

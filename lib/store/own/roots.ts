@@ -6,7 +6,7 @@ import { CarportError } from '../../errors.js';
 import { namesIn } from '../../filesystem/exists.js';
 import { isTemporaryName } from '../../filesystem/temporary.js';
 import { resolveStorePath } from '../resolve.js';
-import { runningPrograms } from './lock.js';
+import { runningPrograms } from './lock/holders.js';
 import type { OwnStore } from './own-store.js';
 import { listPulledPins } from './pulled-pins.js';
 

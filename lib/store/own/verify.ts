@@ -10,7 +10,7 @@ import type { ActivityEvent, Emit } from '../../work.js';
 import type { WorkerPool } from '../../workers/pool.js';
 import type { Store } from '../store.js';
 import { missingReferences } from '../walk-references.js';
-import { type LockOptions, withStoreCollection } from './lock.js';
+import { type LockOptions, withStoreCollection } from './lock/lock.js';
 import type { Registrations } from './metadata.js';
 import { type DamagedMetadata, type OwnStore, queryUndamaged } from './own-store.js';
 import { createUnregister } from './ownership-records.js';

@@ -1,23 +1,13 @@
-/** Who adds, collects and uses paths just now. */
+/** Keeps those who add, collect and use paths of an own store from each other's work. */
 
-import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { CarportError, isErrno } from '../../errors.js';
-import { namesIn } from '../../filesystem/exists.js';
-import { makeDirectory } from '../../filesystem/make-directory.js';
-import { processesThatMount } from '../../filesystem/mounted.js';
-import {
-  createTemporaryNames,
-  isLeftover,
-  isNameOfLivingProcess,
-  keepYoung,
-  makerOf,
-  processIdOf,
-} from '../../filesystem/temporary.js';
-import { isStorePath } from '../../nix/store-path.js';
-import type { Notice } from '../../notice.js';
-import type { OwnStore } from './own-store.js';
+import { CarportError, isErrno } from '../../../errors.js';
+import { makeDirectory } from '../../../filesystem/make-directory.js';
+import { createTemporaryNames } from '../../../filesystem/temporary.js';
+import type { Notice } from '../../../notice.js';
+import type { OwnStore } from '../own-store.js';
+import { describeMarker } from './holders.js';
+import { activeMarkers, FULL, type LockHolder, type Lower, writeMarker } from './markers.js';
 
 /*
  * Who is at work in an own store, without a daemon and without locks: each process has a marker file, and its name tells
@@ -28,9 +18,6 @@ import type { OwnStore } from './own-store.js';
  * after both are there, so they never both go on. (A directory is read as it is, or newer, when the reading begins.)
  */
 
-/** `write`: paths are being added. `gc`: paths are being taken away. `use`: a program runs from paths. */
-type LockHolder = 'write' | 'gc' | 'use';
-
 /** What each cannot work beside. A collector keeps what is in use. */
 const CONFLICTS: Readonly<Record<LockHolder, readonly LockHolder[]>> = {
   write: ['gc'],
@@ -38,17 +25,9 @@ const CONFLICTS: Readonly<Record<LockHolder, readonly LockHolder[]>> = {
   use: ['gc'],
 };
 
-const DOING: Readonly<Record<LockHolder, string>> = {
-  write: 'adds to',
-  gc: 'collects garbage in',
-  use: 'runs a program from',
-};
-
 /** A collector is fast; of writers and collectors that follow one another, this one has its turn in this time or not. */
 const PATIENCE_MS = 60_000;
 const POLL_MS = 100;
-
-const FULL = ['ENOSPC', 'EDQUOT'];
 
 /** Then a marker cannot be made, and what only reads the store does without. */
 const NOT_WRITABLE = ['EACCES', 'EPERM', 'EROFS', ...FULL];
@@ -139,44 +118,6 @@ export async function withStoreCollection<T>(
   }
 }
 
-/** Paths that a program runs from. */
-export interface RunningProgram {
-  /** Of carport; when that has ended, of what the program has left running. */
-  readonly processId: number;
-  /** Absent when there was no space to say it: then it may be anything. */
-  readonly storePaths?: readonly string[];
-}
-
-/** What runs from a store now. */
-export async function runningPrograms({
-  layout,
-  storeDir,
-}: Pick<OwnStore, 'layout' | 'storeDir'>): Promise<readonly RunningProgram[]> {
-  const programs: RunningProgram[] = [];
-  for (const marker of await activeMarkers(layout.activeDir, ['use'])) {
-    const text = await readFile(marker, 'utf8').catch((error) => {
-      if (isErrno(error, 'ENOENT')) return undefined;
-      throw new CarportError('E_IO', `it cannot be read what a running program needs: \`${marker}\``, { cause: error });
-    });
-    if (text === undefined) continue;
-    const storePaths = text.split('\n').filter((line) => isStorePath(line, storeDir));
-    programs.push({ processId: await runnerOf(basename(marker)), ...(storePaths.length > 0 && { storePaths }) });
-  }
-  return programs;
-}
-
-async function runnerOf(name: string): Promise<number> {
-  const left = (await isNameOfLivingProcess(name)) ? [] : await processesThatMount(name);
-  return left[0] ?? processIdOf(name)!;
-}
-
-/** Whether somebody adds paths just now. */
-export async function isBeingWritten({ layout }: Pick<OwnStore, 'layout'>): Promise<boolean> {
-  return (await activeMarkers(layout.activeDir, ['write'])).length > 0;
-}
-
-type Lower = () => Promise<void>;
-
 interface Raised {
   readonly marker: string;
   readonly lower: Lower;
@@ -214,60 +155,4 @@ async function raise(
     // Two that wait for each other must not go on doing so in step.
     await setTimeout(POLL_MS * (0.5 + Math.random()), undefined, { ...(signal && { signal }) });
   }
-}
-
-async function writeMarker(marker: string, content: string): Promise<Lower> {
-  try {
-    if (content === '') await writeFile(marker, '', { flag: 'wx' });
-    else await writeWholeMarker(marker, content);
-  } catch (error) {
-    await rm(marker, { force: true }).catch(() => undefined);
-    throw error;
-  }
-  const letGo = keepYoung(marker);
-  return async () => {
-    letGo();
-    if (marker.endsWith('.use') && (await processesThatMount(basename(marker))).length > 0) return;
-    // One that stays counts no longer than this process.
-    await rm(marker, { force: true }).catch(() => undefined);
-  };
-}
-
-/** There with all that it says, or, on a full disk, empty, which takes no space: then it keeps everything. */
-async function writeWholeMarker(marker: string, content: string): Promise<void> {
-  const temporary = marker.slice(0, marker.lastIndexOf('.'));
-  try {
-    await writeFile(temporary, content, { flag: 'wx' });
-    await rename(temporary, marker);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    if (!isErrno(error, ...FULL)) throw error;
-    await writeFile(marker, '', { flag: 'wx' });
-  }
-}
-
-/** Markers of processes that live, or that are mounted for one; others are removed. */
-async function activeMarkers(activeDir: string, activities: readonly LockHolder[]): Promise<readonly string[]> {
-  const markers: string[] = [];
-  for (const name of await namesIn(activeDir)) {
-    if (!activities.some((activity) => name.endsWith(`.${activity}`)) || processIdOf(name) === undefined) continue;
-    const marker = join(activeDir, name);
-    if (!(await isLeftover(marker))) markers.push(marker);
-    else await rm(marker, { force: true }).catch(() => undefined);
-  }
-  return markers;
-}
-
-async function describeMarker(marker: string, store: string): Promise<string> {
-  const name = basename(marker);
-  const doing = `${DOING[name.slice(name.lastIndexOf('.') + 1) as LockHolder]} ${store}`;
-  if ((await makerOf(name)) !== 'elsewhere') return `process ${processIdOf(name)} ${doing}`;
-  const stats = await lstat(marker).catch(() => undefined);
-  const age = stats ? `, by a marker that is ${formatAge(Date.now() - stats.ctimeMs)} old` : '';
-  return `process ${processIdOf(name)} of another machine or container ${doing}${age}`;
-}
-
-function formatAge(ms: number): string {
-  const minutes = Math.max(0, Math.round(ms / 60_000));
-  return minutes < 120 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
 }

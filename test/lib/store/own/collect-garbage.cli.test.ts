@@ -16,7 +16,7 @@ import type { PathInfo } from '#lib/nix/path-info.js';
 import { baseNameOf } from '#lib/nix/store-path.js';
 import { addToStore } from '#lib/store/own/add.js';
 import { collectGarbage, findGarbage } from '#lib/store/own/collect-garbage.js';
-import { withStoreUse, withStoreWrite } from '#lib/store/own/lock.js';
+import { withStoreUse, withStoreWrite } from '#lib/store/own/lock/lock.js';
 import { makeOutLink } from '#lib/store/own/out-links.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';
 import { writePulledPin } from '#lib/store/own/pulled-pins.js';

@@ -5,14 +5,8 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { collectGarbage } from '#lib/store/own/collect-garbage.js';
-import {
-  isBeingWritten,
-  type LockNotice,
-  runningPrograms,
-  withStoreCollection,
-  withStoreUse,
-  withStoreWrite,
-} from '#lib/store/own/lock.js';
+import { isBeingWritten, runningPrograms } from '#lib/store/own/lock/holders.js';
+import { type LockNotice, withStoreCollection, withStoreUse, withStoreWrite } from '#lib/store/own/lock/lock.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';
 import { listRoots } from '#lib/store/own/roots.js';
 import { unregister } from '#lib/store/own/unregister.js';
@@ -52,7 +46,7 @@ afterEach(async () => {
 async function hold(call: string): Promise<ChildProcess> {
   const lib = new URL('../../../../dist/lib/', import.meta.url);
   const script = `
-    import { withStoreCollection, withStoreUse, withStoreWrite } from '${lib}store/own/lock.js';
+    import { type LockNotice, withStoreCollection, withStoreUse, withStoreWrite } from '${lib}store/own/lock.js';
     import { openOwnStore } from '${lib}store/own/own-store.js';
     const store = openOwnStore(process.argv[2]);
     const work = () => new Promise((resolve) => {

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { withStoreUse } from '#lib/store/own/lock.js';
+import { withStoreUse } from '#lib/store/own/lock/lock.js';
 import { checkReplaceable, makeOutLink, prepareOutLinks } from '#lib/store/own/out-links.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';
 import { writePulledPin } from '#lib/store/own/pulled-pins.js';
