@@ -1,5 +1,6 @@
 /** What `--version --json` tells. */
 
+import { loadZstd } from '../../lib/compression/zstd-binding.js';
 import { readVersion } from '../help/quick.js';
 
 export interface Versions {
@@ -12,7 +13,7 @@ export interface Versions {
 }
 
 export async function versions(): Promise<Versions> {
-  const { default: zstd } = await import('zstd-napi/binding.js');
+  const zstd = await loadZstd();
   return {
     carport: await readVersion(),
     node: process.versions.node,

@@ -5,6 +5,7 @@ import { ReadableStream } from 'node:stream/web';
 import { createBrotliDecompress, createGunzip } from 'node:zlib';
 import { createBufferPool } from '../buffers.js';
 import { CarportError } from '../errors.js';
+import { loadZstd } from './zstd-binding.js';
 
 /** Bytes that one step of decompression gives at most: an archive that explodes is stopped piece by piece. */
 const PIECE_SIZE = 256 * 1024;
@@ -93,7 +94,7 @@ const outputs = createBufferPool(PIECE_SIZE);
 
 /** Takes any number of frames, skippable ones too, and at least one. */
 async function* decompressZstd(source: Source): AsyncGenerator<Uint8Array> {
-  const { default: zstd } = await import('zstd-napi/binding.js');
+  const zstd = await loadZstd();
   const context = new zstd.DCtx();
   context.setParameter(zstd.DParameter.windowLogMax, ZSTD_WINDOW_LOG_MAX);
   const output = outputs.take();

@@ -1,13 +1,6 @@
 /** The body of a worker thread. */
 
 import { parentPort } from 'node:worker_threads';
-import { copyPath } from './jobs/copy.js';
-import { hashPath } from './jobs/hash.js';
-import { packPath } from './jobs/pack.js';
-import { savePath } from './jobs/save.js';
-import { scanPath } from './jobs/scan.js';
-import { unpackPath } from './jobs/unpack.js';
-import { unpackUnknown } from './jobs/unpack-unknown.js';
 import type { Job, JobContext } from './jobs.js';
 import { type FromWorker, serializeError, type ToWorker } from './protocol.js';
 
@@ -38,22 +31,23 @@ async function work(id: number, job: Job): Promise<void> {
   }
 }
 
-function runJob(job: Job, context: JobContext): unknown {
+/** Does a job. Its module is loaded when it is asked for: some need a native module, and most threads do one kind of job. */
+async function runJob(job: Job, context: JobContext): Promise<unknown> {
   switch (job.type) {
     case 'pack':
-      return packPath(job, context);
+      return (await import('./jobs/pack.js')).packPath(job, context);
     case 'unpack':
-      return unpackPath(job, context);
+      return (await import('./jobs/unpack.js')).unpackPath(job, context);
     case 'save':
-      return savePath(job, context);
+      return (await import('./jobs/save.js')).savePath(job, context);
     case 'unpack-unknown':
-      return unpackUnknown(job, context);
+      return (await import('./jobs/unpack-unknown.js')).unpackUnknown(job, context);
     case 'hash':
-      return hashPath(job, context);
+      return (await import('./jobs/hash.js')).hashPath(job, context);
     case 'scan':
-      return scanPath(job, context);
+      return (await import('./jobs/scan.js')).scanPath(job, context);
     case 'copy':
-      return copyPath(job, context);
+      return (await import('./jobs/copy.js')).copyPath(job, context);
   }
 }
 

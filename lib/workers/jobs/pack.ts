@@ -2,7 +2,7 @@
 
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { type Compressor, createIdentityCompressor } from '../../compression/compressor.js';
-import { createZstdCompressor } from '../../compression/zstd-write.js';
+import { loadZstd } from '../../compression/zstd-binding.js';
 import { writeWhole } from '../../filesystem/unpack.js';
 import { walkTree } from '../../filesystem/walk.js';
 import { encodeNar } from '../../nix/nar/encode.js';
@@ -22,12 +22,16 @@ export async function packPath(job: PackJob, { progress }: JobContext): Promise<
       progress(bytes.length);
     }
   }
-  const file = job.compression === 'xz' ? await packXz(job, nar()) : packWith(compressorOf(job), job, nar());
+  const file = job.compression === 'xz' ? await packXz(job, nar()) : packWith(await compressorOf(job), job, nar());
   return { ...hasher.finish(), ...file, ...(job.listing && rendered(listing)) };
 }
 
-function compressorOf({ compression, level }: PackJob): Compressor {
-  return compression === 'zstd' ? createZstdCompressor(level) : createIdentityCompressor();
+async function compressorOf({ compression, level }: PackJob): Promise<Compressor> {
+  if (compression !== 'zstd') return createIdentityCompressor();
+  // Says what to do where it cannot be loaded, which the next line would not.
+  await loadZstd();
+  const { createZstdCompressor } = await import('../../compression/zstd-write.js');
+  return createZstdCompressor(level);
 }
 
 function packWith(compressor: Compressor, { spoolPath }: PackJob, nar: Iterable<Uint8Array>): SpooledFile {
