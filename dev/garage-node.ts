@@ -80,12 +80,7 @@ export async function createNode(options: NodeOptions, changed: () => void): Pro
       if (running === child) running = undefined;
       changed();
     });
-    try {
-      await waitUntilListening(child, log, ports);
-    } catch (error) {
-      await end(child, 'SIGKILL');
-      throw error;
-    }
+    await endUnlessListening(child, log, ports);
   };
 
   return {
@@ -162,6 +157,16 @@ async function launch(program: string, config: string, log: string): Promise<Chi
     return child.on('error', () => {});
   } finally {
     await output.close();
+  }
+}
+
+/** Waits until a server listens; kills one that does not. */
+async function endUnlessListening(child: ChildProcess, log: string, ports: NodePorts): Promise<void> {
+  try {
+    await waitUntilListening(child, log, ports);
+  } catch (error) {
+    await end(child, 'SIGKILL');
+    throw error;
   }
 }
 

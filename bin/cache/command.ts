@@ -15,6 +15,13 @@ const refreshing = () => import('./refresh-toolchain.js');
 
 export function configure(command: Command, context: Context): void {
   command.description('Binary caches: what Nix and carport push to and pull from.');
+  declareSettings(command, context);
+  declareBrowsing(command, context);
+  declareRefresh(command, context);
+  declareErase(command, context);
+}
+
+function declareSettings(command: Command, context: Context): void {
   const init = describeCommand(
     command.command('init'),
     'Makes a cache, and its bucket where that is not there, or changes the settings of one. Prints the lines for `nix.conf`.',
@@ -35,6 +42,9 @@ export function configure(command: Command, context: Context): void {
   settingsOptions(config).action(async (url: string, options: CacheCommandOptions) =>
     (await settings()).config(url, options, context),
   );
+}
+
+function declareBrowsing(command: Command, context: Context): void {
   describeCommand(
     command.command('info'),
     'Shows what a cache is and how much it holds. Fails when NARs are missing.',
@@ -70,6 +80,9 @@ export function configure(command: Command, context: Context): void {
     .action(async (url: string, path: string, options: CatOptions) =>
       (await browsing()).cat(url, path, options, context),
     );
+}
+
+function declareRefresh(command: Command, context: Context): void {
   const refresh = describeCommand(
     command.command('refresh-toolchain'),
     'Pushes what it takes to build: evaluates derivations with Nix, builds them and their inputs where they are not there, and pushes the build closure. Prints the closure, dependencies first.',
@@ -84,6 +97,9 @@ export function configure(command: Command, context: Context): void {
     .action(async (targets: readonly string[], options: RefreshToolchainOptions) =>
       (await refreshing()).run(targets, options, context),
     );
+}
+
+function declareErase(command: Command, context: Context): void {
   describeCommand(
     command.command('erase'),
     'Removes a cache: its nix-cache-info, narinfos, NARs and what carport keeps beside them. Other objects stay, and so does the bucket. Asks for the name of the bucket or directory first.',

@@ -13,6 +13,11 @@ const collection = () => import('./gc.js');
 
 export function configure(command: Command, context: Context): void {
   command.description("carport's own store: build outputs as store paths, without Nix.");
+  declareContents(command, context);
+  declareCollection(command, context);
+}
+
+function declareContents(command: Command, context: Context): void {
   describeCommand(
     command.command('add'),
     'Adds a build output as a content-addressed store path, with the references that are found in it. Prints the store path.',
@@ -61,6 +66,9 @@ export function configure(command: Command, context: Context): void {
     .action(async (targets: readonly string[], options: VerifyOptions) =>
       (await actions()).verify(targets, options, context),
     );
+}
+
+function declareCollection(command: Command, context: Context): void {
   describeCommand(
     command.command('gc'),
     'Removes the store paths that no out-link, pulled pin or running program needs. Prints them.',

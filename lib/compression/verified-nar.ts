@@ -73,16 +73,7 @@ function checkFile(promise: ExpectedNar, source: AsyncIterable<Uint8Array>) {
   };
   const readAndCompare = async (): Promise<Comparison> => {
     while (size <= limit && (await take()) !== undefined);
-    const isTold = fileHash !== undefined || fileSize !== undefined;
-    if (size > limit) return { why: tooLarge(limit), ...(isTold && { file: 'another' }) };
-    const hash = fileHash && { algorithm: fileHash.algorithm, digest: hasher.digest() };
-    if (hash && !hashesEqual(hash, fileHash)) {
-      const [found, told] = [hash, fileHash].map((each) => formatHash(each, 'sri'));
-      return { file: 'another', why: `the file's hash is ${found}, not ${told}` };
-    }
-    const file = hash && { file: 'as told' as const };
-    if (fileSize === undefined || size === fileSize) return { ...file };
-    return { file: 'another', ...file, why: `the file has ${size} bytes, not ${fileSize}` };
+    return compareFile(promise, limit, { size, digest: hasher.digest() });
   };
   const compare = () => (compared ??= readAndCompare());
 
@@ -103,24 +94,12 @@ function checkFile(promise: ExpectedNar, source: AsyncIterable<Uint8Array>) {
     /** What a failure says of the file. The rest of it is read, unless that is more than the NAR can take. */
     async explain(error: unknown): Promise<unknown> {
       if (sourceFailed || !(error instanceof CarportError) || error instanceof NarRefusal) return error;
-      const { hint } = error;
       // The compression itself is not known, whatever the file is.
       if (size === 0 && error.code === 'E_UNSUPPORTED') {
-        return new NarRefusal(error.code, error.message, 'nothing told', { hint, cause: error.cause });
+        return new NarRefusal(error.code, error.message, 'nothing told', { hint: error.hint, cause: error.cause });
       }
-      const { file, why } = limit <= largestFile(narSize) ? await compare() : {};
-      const format = otherFormat(compression, head);
-      const reason = format
-        ? new CarportError(error.code, `the file is ${format}, and its narinfo says ${compression}`, { cause: error })
-        : error;
-      if (file === 'another' && why !== reason.message) {
-        return new NarRefusal('E_INTEGRITY', why!, file, { cause: reason });
-      }
-      // Of a file that may be damaged nothing tells that a better reader would read it.
-      const code = file === 'as told' ? reason.code : 'E_INTEGRITY';
-      // One that is not compressed is the NAR itself, of which the hash is signed.
-      const found = file ?? (compression === 'none' ? 'another' : 'nothing told');
-      return new NarRefusal(code, reason.message, found, { hint, cause: reason.cause });
+      const comparison = limit <= largestFile(narSize) ? await compare() : {};
+      return refusalOf(error, compression, head, comparison);
     },
     /** Lets the source go. Not awaited: a source that does not answer would hold up the error. */
     close(): void {
@@ -133,6 +112,42 @@ interface Comparison {
   readonly file?: FileFound;
   /** What is not as promised. */
   readonly why?: string;
+}
+
+/** Compares what was read of a file with what its narinfo says of it. */
+function compareFile(
+  { fileHash, fileSize }: ExpectedNar,
+  limit: number,
+  { size, digest }: { readonly size: number; readonly digest: Uint8Array },
+): Comparison {
+  const isTold = fileHash !== undefined || fileSize !== undefined;
+  if (size > limit) return { why: tooLarge(limit), ...(isTold && { file: 'another' }) };
+  const hash = fileHash && { algorithm: fileHash.algorithm, digest };
+  if (hash && !hashesEqual(hash, fileHash)) {
+    return {
+      file: 'another',
+      why: `the file's hash is ${formatHash(hash, 'sri')}, not ${formatHash(fileHash, 'sri')}`,
+    };
+  }
+  const file = hash && { file: 'as told' as const };
+  if (fileSize === undefined || size === fileSize) return { ...file };
+  return { file: 'another', ...file, why: `the file has ${size} bytes, not ${fileSize}` };
+}
+
+/** What is said of a NAR that could not be read, by what its file is; `head` is how that begins. */
+function refusalOf(error: CarportError, compression: string, head: Uint8Array, { file, why }: Comparison): NarRefusal {
+  const format = otherFormat(compression, head);
+  const reason = format
+    ? new CarportError(error.code, `the file is ${format}, and its narinfo says ${compression}`, { cause: error })
+    : error;
+  if (file === 'another' && why !== reason.message) {
+    return new NarRefusal('E_INTEGRITY', why!, file, { cause: reason });
+  }
+  // Of a file that may be damaged nothing tells that a better reader would read it.
+  const code = file === 'as told' ? reason.code : 'E_INTEGRITY';
+  // One that is not compressed is the NAR itself, of which the hash is signed.
+  const found = file ?? (compression === 'none' ? 'another' : 'nothing told');
+  return new NarRefusal(code, reason.message, found, { hint: error.hint, cause: reason.cause });
 }
 
 function tooLarge(limit: number): string {

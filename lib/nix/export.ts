@@ -128,7 +128,7 @@ async function readReferences(input: Input, path: string, next: () => Promise<st
 }
 
 /** The bytes of a stream that were not yet taken. */
-function createInput(source: AsyncIterable<Uint8Array>) {
+function createRest(source: AsyncIterable<Uint8Array>) {
   const pieces = source[Symbol.asyncIterator]();
   let rest: Uint8Array = new Uint8Array();
   const some = async (): Promise<Uint8Array | undefined> => {
@@ -152,6 +152,22 @@ function createInput(source: AsyncIterable<Uint8Array>) {
     }
     return Buffer.concat(taken);
   };
+  return {
+    some,
+    exactly,
+    giveBack(bytes: Uint8Array) {
+      rest = bytes;
+    },
+    /** Lets the source go. Not awaited: one that does not answer would hold up an error. */
+    close(): void {
+      pieces.return?.().catch(() => undefined);
+    },
+  };
+}
+
+/** An export's bytes, as numbers and texts. */
+function createInput(source: AsyncIterable<Uint8Array>) {
+  const { some, exactly, giveBack, close } = createRest(source);
   let begun = false;
   /** Whether a path comes, and not the end. What is no export is seen at its first number. */
   const next = async (): Promise<boolean> => {
@@ -160,7 +176,7 @@ function createInput(source: AsyncIterable<Uint8Array>) {
     if (isFirst) {
       const bytes = await some();
       if (bytes === undefined) throw formatError('export', 'is empty', { hint: HINT });
-      rest = bytes;
+      giveBack(bytes);
     }
     const value = (await exactly(8)).readBigUInt64LE();
     if (value === 0n || value === 1n) return value === 1n;
@@ -176,9 +192,8 @@ function createInput(source: AsyncIterable<Uint8Array>) {
     some,
     next,
     number,
-    giveBack(bytes: Uint8Array) {
-      rest = bytes;
-    },
+    giveBack,
+    close,
     /** A text of one character a byte. */
     async text(limit: number, what: string): Promise<string> {
       const length = await number();
@@ -189,12 +204,8 @@ function createInput(source: AsyncIterable<Uint8Array>) {
     },
     atEnd: async () => {
       const bytes = await some();
-      if (bytes !== undefined) rest = bytes;
+      if (bytes !== undefined) giveBack(bytes);
       return bytes === undefined;
-    },
-    /** Lets the source go. Not awaited: one that does not answer would hold up an error. */
-    close(): void {
-      pieces.return?.().catch(() => undefined);
     },
   };
 }

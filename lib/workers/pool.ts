@@ -1,9 +1,9 @@
 /** Threads, and which job goes to which. */
 
 import { SHARE_ENV, Worker } from 'node:worker_threads';
-import { ownMemory } from '../buffers.js';
 import type { Job, JobResults } from './jobs.js';
-import { deserializeError, type FromWorker, SOURCE_WINDOW, type ToWorker } from './protocol.js';
+import { deserializeError, type FromWorker, type ToWorker } from './protocol.js';
+import { type Pump, startPump } from './pump.js';
 
 export interface RunOptions {
   /** Bytes for the job; they are moved to the worker. Only as many are asked for as the worker keeps up with. */
@@ -59,7 +59,7 @@ export function createWorkerPool(size: number): WorkerPool {
     while (queue.length > 0) {
       const thread = threadFor(weightOf(queue[0]!));
       if (thread === undefined) return;
-      assign(thread, queue.shift()!);
+      assign(thread, ++lastId, queue.shift()!);
     }
   };
   const threadFor = (weight: number): Thread | undefined => {
@@ -70,39 +70,13 @@ export function createWorkerPool(size: number): WorkerPool {
     return hasRoom ? lightest : undefined;
   };
   const start = (): Thread => {
-    // Node ends the process when it copies an environment with names that are not UTF-8.
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { env: SHARE_ENV });
-    const thread: Thread = { worker, tasks: new Map(), weight: 0 };
-    let crash: unknown;
-    worker.on('message', (message: FromWorker) => receive(thread, message));
-    worker.on('error', (error) => {
-      crash = error;
-    });
-    worker.once('exit', () => {
-      threads.delete(thread);
-      const reason = crash ?? new Error('a worker thread ended before its job was done');
-      for (const id of [...thread.tasks.keys()]) finish(thread, id)?.reject(reason);
-      if (!closed) dispatch();
-    });
+    const thread = startThread((message) => receive(thread, message), leave);
     threads.add(thread);
     return thread;
   };
-  const assign = (thread: Thread, task: Task): void => {
-    const id = ++lastId;
-    const { source } = task.options;
-    thread.worker.postMessage({ type: 'job', id, job: task.job } satisfies ToWorker);
-    thread.worker.ref();
-    thread.weight += weightOf(task);
-    thread.tasks.set(id, { ...task, pump: source && startPump(source, id, thread.worker) });
-  };
-  const finish = (thread: Thread, id: number): RunningTask | undefined => {
-    const task = thread.tasks.get(id);
-    if (task === undefined) return undefined;
-    thread.tasks.delete(id);
-    thread.weight -= weightOf(task);
-    task.pump?.stop();
-    if (thread.tasks.size === 0) thread.worker.unref();
-    return task;
+  const leave = (thread: Thread): void => {
+    threads.delete(thread);
+    if (!closed) dispatch();
   };
   const receive = (thread: Thread, message: FromWorker): void => {
     if (message.type === 'progress') thread.tasks.get(message.id)?.options.onProgress?.(message.bytes);
@@ -132,55 +106,45 @@ export function createWorkerPool(size: number): WorkerPool {
   };
 }
 
+/** Starts a thread; `onExit` is called when it has ended and its tasks have failed. */
+function startThread(onMessage: (message: FromWorker) => void, onExit: (thread: Thread) => void): Thread {
+  // Node ends the process when it copies an environment with names that are not UTF-8.
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { env: SHARE_ENV });
+  const thread: Thread = { worker, tasks: new Map(), weight: 0 };
+  let crash: unknown;
+  worker.on('message', onMessage);
+  worker.on('error', (error) => {
+    crash = error;
+  });
+  worker.once('exit', () => {
+    const reason = crash ?? new Error('a worker thread ended before its job was done');
+    for (const id of [...thread.tasks.keys()]) finish(thread, id)?.reject(reason);
+    onExit(thread);
+  });
+  return thread;
+}
+
+/** Gives a task to a thread. */
+function assign(thread: Thread, id: number, task: Task): void {
+  const { source } = task.options;
+  thread.worker.postMessage({ type: 'job', id, job: task.job } satisfies ToWorker);
+  thread.worker.ref();
+  thread.weight += weightOf(task);
+  thread.tasks.set(id, { ...task, pump: source && startPump(source, id, thread.worker) });
+}
+
+/** Takes a task from a thread: it is done, or has failed. */
+function finish(thread: Thread, id: number): RunningTask | undefined {
+  const task = thread.tasks.get(id);
+  if (task === undefined) return undefined;
+  thread.tasks.delete(id);
+  thread.weight -= weightOf(task);
+  task.pump?.stop();
+  if (thread.tasks.size === 0) thread.worker.unref();
+  return task;
+}
+
 /** A job that says nothing of its weight has a thread to itself. */
 function weightOf({ options }: Task): number {
   return options.weight ?? MAX_WEIGHT;
-}
-
-/** Sends a source to a worker. */
-interface Pump {
-  /** The worker has taken a piece. */
-  taken(): void;
-  stop(): void;
-  /** Why the source failed, if it did. */
-  error(): unknown;
-}
-
-function startPump(source: AsyncIterable<Uint8Array>, id: number, worker: Worker): Pump {
-  const post = (message: ToWorker, buffers: ArrayBuffer[] = []) => worker.postMessage(message, buffers);
-  let room = SOURCE_WINDOW;
-  let stopped = false;
-  let wake: (() => void) | undefined;
-  let failure: unknown;
-  const send = async () => {
-    try {
-      for await (const piece of source) {
-        if (room === 0) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
-        if (stopped) return;
-        room--;
-        const bytes = ownMemory(piece);
-        post({ type: 'bytes', id, bytes }, [bytes.buffer]);
-      }
-      if (!stopped) post({ type: 'end', id });
-    } catch (error) {
-      failure = error;
-      if (!stopped) post({ type: 'source-failed', id });
-    }
-  };
-  void send();
-  return {
-    taken() {
-      room++;
-      wake?.();
-    },
-    stop() {
-      stopped = true;
-      wake?.();
-    },
-    error: () => failure,
-  };
 }

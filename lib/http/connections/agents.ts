@@ -65,14 +65,7 @@ export function createAgents({ connections, authorities, env }: AgentOptions): A
   };
   const tunnelled = async (url: URL, proxy: HttpProxy): Promise<Route> => {
     const ca = url.protocol === 'https:' || proxy.url.protocol === 'https:' ? await trust() : {};
-    const agent = await agentFor(proxy.url.href, async () => {
-      if (proxy.url.protocol.startsWith('socks')) {
-        const { SocksProxyAgent } = await import('socks-proxy-agent');
-        return new SocksProxyAgent(proxy.url, { ...kept, socketOptions: { signal } });
-      }
-      const { HttpsProxyAgent } = await import('https-proxy-agent');
-      return new HttpsProxyAgent(proxy.url, { ...kept, ...ca, signal });
-    });
+    const agent = await agentFor(proxy.url.href, () => tunnelAgent(proxy, { ...kept, ...ca }, signal));
     const { options, headers } = await direct(url);
     return { options: { ...options, ...ca, agent }, headers, proxy, isTunnel: true };
   };
@@ -81,13 +74,7 @@ export function createAgents({ connections, authorities, env }: AgentOptions): A
     const { options } = await direct(new URL(proxy.url.origin));
     return { options: { ...options, path: url.href }, headers: { host: url.host, ...authorizationOf(proxy) }, proxy };
   };
-  // The environment is slow to ask, and there are many requests.
-  const proxies = new Map<string, HttpProxy | undefined>();
-  const proxyOf = (url: URL): HttpProxy | undefined => {
-    const server = `${url.protocol}//${url.host}`;
-    if (!proxies.has(server)) proxies.set(server, proxyFor(url, env));
-    return proxies.get(server);
-  };
+  const proxyOf = proxiesIn(env);
   return {
     async routeTo(url) {
       const proxy = proxyOf(url);
@@ -100,6 +87,34 @@ export function createAgents({ connections, authorities, env }: AgentOptions): A
       closing.abort();
       for (const agent of agents.values()) agent.destroy();
     },
+  };
+}
+
+interface TunnelOptions {
+  readonly keepAlive: boolean;
+  readonly maxSockets: number;
+  readonly scheduling: 'lifo';
+  readonly ca?: string[];
+}
+
+/** The agent for connections through a proxy; `signal` ends those that are not through yet. */
+async function tunnelAgent({ url }: HttpProxy, options: TunnelOptions, signal: AbortSignal): Promise<Agent> {
+  if (url.protocol.startsWith('socks')) {
+    const { ca: _, ...kept } = options;
+    const { SocksProxyAgent } = await import('socks-proxy-agent');
+    return new SocksProxyAgent(url, { ...kept, socketOptions: { signal } });
+  }
+  const { HttpsProxyAgent } = await import('https-proxy-agent');
+  return new HttpsProxyAgent(url, { ...options, signal });
+}
+
+/** The proxy for each server. The environment is slow to ask, and there are many requests. */
+function proxiesIn(env: AgentOptions['env']): (url: URL) => HttpProxy | undefined {
+  const proxies = new Map<string, HttpProxy | undefined>();
+  return (url) => {
+    const server = `${url.protocol}//${url.host}`;
+    if (!proxies.has(server)) proxies.set(server, proxyFor(url, env));
+    return proxies.get(server);
   };
 }
 

@@ -23,6 +23,30 @@ type ModuloHash = ReadonlyMap<ByteString, string> | undefined;
  * fixed inputs are fetched have the same outputs. Remembers what it computed; make one for each set of derivations.
  */
 export function createOutputPaths(find: FindDerivation, storeDir: string) {
+  const { textModuloInputs } = createModuloHashes(find);
+
+  /**
+   * The output paths that the derivation's own text and its inputs give, by output; `undefined` for an output that is
+   * known only after the build. Throws when an input derivation is not at hand.
+   */
+  return async (drvPath: string, derivation: Derivation): Promise<ReadonlyMap<ByteString, string | undefined>> => {
+    const name = derivationName(drvPath);
+    if (isFixedOutput(derivation)) {
+      return new Map([['out', makeContentAddressedPath(fixedAddress(derivation), name, storeDir)]]);
+    }
+    if ([...derivation.outputs.values()].some(isFloating)) {
+      return new Map([...derivation.outputs.keys()].map((output) => [output, undefined]));
+    }
+    const text = await textModuloInputs(withoutOutputPaths(derivation));
+    const hash = text === undefined ? undefined : hashBytes('sha256', Buffer.from(text, 'latin1'));
+    return new Map(
+      [...derivation.outputs.keys()].map((output) => [output, hash && makeOutputPath(output, hash, name, storeDir)]),
+    );
+  };
+}
+
+/** What stands for derivations in the text of those that they are inputs of. */
+function createModuloHashes(find: FindDerivation) {
   const hashes = new Map<string, Promise<ModuloHash>>();
   /** The input that each derivation waits for, so that a circle throws instead of waiting for itself for ever. */
   const waitsFor = new Map<string, string>();
@@ -65,29 +89,7 @@ export function createOutputPaths(find: FindDerivation, storeDir: string) {
     const inputDerivations = new Map([...inputs].map(([hash, outputs]) => [hash, [...outputs]]));
     return printDerivation({ ...derivation, inputDerivations });
   };
-
-  /**
-   * The output paths that the derivation's own text and its inputs give, by output; `undefined` for an output that is
-   * known only after the build. Throws when an input derivation is not at hand.
-   */
-  const outputPaths = async (
-    drvPath: string,
-    derivation: Derivation,
-  ): Promise<ReadonlyMap<ByteString, string | undefined>> => {
-    const name = derivationName(drvPath);
-    if (isFixedOutput(derivation)) {
-      return new Map([['out', makeContentAddressedPath(fixedAddress(derivation), name, storeDir)]]);
-    }
-    if ([...derivation.outputs.values()].some(isFloating)) {
-      return new Map([...derivation.outputs.keys()].map((output) => [output, undefined]));
-    }
-    const text = await textModuloInputs(withoutOutputPaths(derivation));
-    const hash = text === undefined ? undefined : hashBytes('sha256', Buffer.from(text, 'latin1'));
-    return new Map(
-      [...derivation.outputs.keys()].map((output) => [output, hash && makeOutputPath(output, hash, name, storeDir)]),
-    );
-  };
-  return outputPaths;
+  return { textModuloInputs };
 }
 
 /** The store path of a derivation: a text file that refers to its sources and input derivations. */

@@ -136,14 +136,8 @@ function* encodeEvents(events: Iterable<NarEvent>): Generator<Uint8Array> {
         yield event.bytes;
         break;
       case 'end': {
-        const node = open.pop();
-        if (node === undefined || (node.type === 'directory' && node.awaitsNode)) {
-          throw formatError('NAR', 'a node ends out of place');
-        }
-        if (node.type === 'regular') {
-          if (node.missing > 0) throw formatError('NAR', 'a file has fewer bytes than its size');
-          yield ZEROS.subarray(0, paddedLength(node.size) - node.size);
-        }
+        const node = endNode(open.pop());
+        if (node.type === 'regular') yield ZEROS.subarray(0, paddedLength(node.size) - node.size);
         yield CLOSE;
         if (open.length > 0) yield CLOSE;
         else done = true;
@@ -159,6 +153,15 @@ function beginNode(parent: OpenNode | undefined, depth: number): void {
   if (parent === undefined) return;
   if (parent.type !== 'directory' || !parent.awaitsNode) throw formatError('NAR', 'a node has no entry');
   parent.awaitsNode = false;
+}
+
+/** Checks that a node may end. */
+function endNode(node: OpenNode | undefined): OpenNode {
+  if (node === undefined || (node.type === 'directory' && node.awaitsNode)) {
+    throw formatError('NAR', 'a node ends out of place');
+  }
+  if (node.type === 'regular' && node.missing > 0) throw formatError('NAR', 'a file has fewer bytes than its size');
+  return node;
 }
 
 /** A number as the wire has it: 8 bytes, little endian. */

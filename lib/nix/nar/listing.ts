@@ -63,17 +63,10 @@ export function createListingBuilder(): ListingBuilder {
       case 'entry':
         pendingName = decode(event.name);
         break;
-      case 'regular': {
-        const { executable, size } = event;
-        place(pendingName, {
-          type: 'regular',
-          executable,
-          size,
-          narOffset: position + regularHeaderLength(event),
-        });
+      case 'regular':
+        place(pendingName, regularListing(event, position));
         inFile = true;
         break;
-      }
       case 'symlink':
         place(pendingName, { type: 'symlink', target: decode(event.target) });
         break;
@@ -94,6 +87,12 @@ export function createListingBuilder(): ListingBuilder {
     },
     finish: () => (representable ? root : undefined),
   };
+}
+
+/** What a listing says of a file whose node begins at a position of the NAR. */
+function regularListing(event: NarEvent & { readonly type: 'regular' }, position: number): RegularListing {
+  const { executable, size } = event;
+  return { type: 'regular', executable, size, narOffset: position + regularHeaderLength(event) };
 }
 
 /** Renders `.ls` as Nix's newest writer does: compact, keys sorted, `executable` always there. */

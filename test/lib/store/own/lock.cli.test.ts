@@ -46,7 +46,7 @@ afterEach(async () => {
 async function hold(call: string): Promise<ChildProcess> {
   const lib = new URL('../../../../dist/lib/', import.meta.url);
   const script = `
-    import { type LockNotice, withStoreCollection, withStoreUse, withStoreWrite } from '${lib}store/own/lock.js';
+    import { withStoreCollection, withStoreUse, withStoreWrite } from '${lib}store/own/lock/lock.js';
     import { openOwnStore } from '${lib}store/own/own-store.js';
     const store = openOwnStore(process.argv[2]);
     const work = () => new Promise((resolve) => {
