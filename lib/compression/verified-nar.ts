@@ -94,6 +94,8 @@ function checkFile(promise: ExpectedNar, source: AsyncIterable<Uint8Array>) {
     /** What a failure says of the file. The rest of it is read, unless that is more than the NAR can take. */
     async explain(error: unknown): Promise<unknown> {
       if (sourceFailed || !(error instanceof CarportError) || error instanceof NarRefusal) return error;
+      // What carport lacks says nothing of the file.
+      if (error.code === 'E_PROGRAM') return error;
       // The compression itself is not known, whatever the file is.
       if (size === 0 && error.code === 'E_UNSUPPORTED') {
         return new NarRefusal(error.code, error.message, 'nothing told', { hint: error.hint, cause: error.cause });

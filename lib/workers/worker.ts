@@ -11,6 +11,9 @@ const PROGRESS_STEP = 4 * 1024 * 1024;
 
 const feeds = new Map<number, Feed>();
 
+/** Until the last job that came is loaded. */
+let loading: Promise<unknown> = Promise.resolve();
+
 port.on('message', (message: ToWorker) => {
   if (message.type === 'job') void work(message.id, message.job);
   else feeds.get(message.id)?.give(message);
@@ -20,8 +23,14 @@ async function work(id: number, job: Job): Promise<void> {
   const feed = createFeed(id);
   feeds.set(id, feed);
   const progress = createProgress(id);
+  const earlier = loading;
+  const loaded = loadJob(job);
+  loading = loaded.catch(() => undefined);
   try {
-    const result = await runJob(job, { source: feed.bytes(), progress: progress.add });
+    // Jobs begin in the order in which they came.
+    await earlier;
+    const run = await loaded;
+    const result = await run({ source: feed.bytes(), progress: progress.add });
     progress.flush();
     send({ type: 'done', id, result });
   } catch (error) {
@@ -31,23 +40,40 @@ async function work(id: number, job: Job): Promise<void> {
   }
 }
 
-/** Does a job. Its module is loaded when it is asked for: some need a native module, and most threads do one kind of job. */
-async function runJob(job: Job, context: JobContext): Promise<unknown> {
+/**
+ * Gives what does a job. Its module is loaded when it is asked for: some need a native module, and most threads do one
+ * kind of job.
+ */
+async function loadJob(job: Job): Promise<(context: JobContext) => unknown> {
   switch (job.type) {
-    case 'pack':
-      return (await import('./jobs/pack.js')).packPath(job, context);
-    case 'unpack':
-      return (await import('./jobs/unpack.js')).unpackPath(job, context);
-    case 'save':
-      return (await import('./jobs/save.js')).savePath(job, context);
-    case 'unpack-unknown':
-      return (await import('./jobs/unpack-unknown.js')).unpackUnknown(job, context);
-    case 'hash':
-      return (await import('./jobs/hash.js')).hashPath(job, context);
-    case 'scan':
-      return (await import('./jobs/scan.js')).scanPath(job, context);
-    case 'copy':
-      return (await import('./jobs/copy.js')).copyPath(job, context);
+    case 'pack': {
+      const { packPath } = await import('./jobs/pack.js');
+      return (context) => packPath(job, context);
+    }
+    case 'unpack': {
+      const { unpackPath } = await import('./jobs/unpack.js');
+      return (context) => unpackPath(job, context);
+    }
+    case 'save': {
+      const { savePath } = await import('./jobs/save.js');
+      return (context) => savePath(job, context);
+    }
+    case 'unpack-unknown': {
+      const { unpackUnknown } = await import('./jobs/unpack-unknown.js');
+      return (context) => unpackUnknown(job, context);
+    }
+    case 'hash': {
+      const { hashPath } = await import('./jobs/hash.js');
+      return (context) => hashPath(job, context);
+    }
+    case 'scan': {
+      const { scanPath } = await import('./jobs/scan.js');
+      return (context) => scanPath(job, context);
+    }
+    case 'copy': {
+      const { copyPath } = await import('./jobs/copy.js');
+      return (context) => copyPath(job, context);
+    }
   }
 }
 

@@ -153,8 +153,6 @@ export function sourceReader(
         ...all.flatMap((each) => (each.doubt ? [{ ...each.doubt, key: each.key }] : [])),
         ...remembered.doubts.filter(({ key }) => !isThere.has(key)),
       ];
-      // Whoever believes what is unsigned is told of no ledger that might be anybody's.
-      const told = policy.allowUnsigned ? doubts.filter(({ kind }) => !UNVERIFIED.has(kind)) : doubts;
       const sources = {
         files: listing.files,
         fragments: fragments.flatMap(foundOf),
@@ -168,13 +166,18 @@ export function sourceReader(
         damaged: all.flatMap(({ key, found }) => (found ? [] : [key])),
         strippedKeys,
         doubts,
-        warnings: [...told.map(tellDoubt), ...remembered.warnings],
+        warnings: [...toldOf(doubts, policy).map(tellDoubt), ...remembered.warnings],
         ...(typeof known.updated === 'string' && { updatedBefore: known.updated }),
         ...(known.project && { project: known.project }),
       };
       return { sources, documents, ...(ledger && { ledger }) };
     },
   };
+}
+
+/** The doubts to tell of. Whoever believes what is unsigned is told of no ledger that might be anybody's. */
+function toldOf(doubts: readonly Doubt[], { allowUnsigned }: TrustPolicy): readonly Doubt[] {
+  return allowUnsigned ? doubts.filter(({ kind }) => !UNVERIFIED.has(kind)) : doubts;
 }
 
 function byKey<T>(
