@@ -14,7 +14,7 @@ import { isProgram } from '../../lib/process/find-program.js';
 import { type Ended, runInForeground } from '../../lib/process/foreground.js';
 import { rawBytes, rawText } from '../../lib/raw-text.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
-import type { LockNotice } from '../../lib/store/own/lock.js';
+import type { LockNotice } from '../../lib/store/own/lock/lock.js';
 import { type CommonOptions, type Context, note } from '../cli/context.js';
 import { ExitWith } from '../cli/exit-code.js';
 import type { PinReadOptions } from '../pin/options.js';

@@ -5,7 +5,7 @@ import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { Closure } from '../../lib/store/closure.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
-import type { LockNotice } from '../../lib/store/own/lock.js';
+import type { LockNotice } from '../../lib/store/own/lock/lock.js';
 import type { OwnStore } from '../../lib/store/own/own-store.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Work } from '../../lib/work.js';
