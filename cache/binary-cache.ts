@@ -113,7 +113,7 @@ export async function writeNar(
 
 /** The NAR that a narinfo points to. Its URL is not signed: it must lie inside the cache. */
 export function openNar(objects: ObjectStore, info: NarInfo): Promise<StoredObject | undefined> {
-  return objects.get(narKey(info));
+  return objects.open(narKey(info));
 }
 
 /** The key of the NAR that a narinfo points to. */

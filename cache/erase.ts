@@ -1,7 +1,6 @@
 /** What belongs to a cache, and its removal. */
 
-import { CarportError } from '../lib/errors.js';
-import { LIST_PAGE, listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
+import { asWritable, LIST_PAGE, type ReadStore, type WriteStore } from '../lib/object-store/object-store.js';
 import type { ActivityEvent, Emit } from '../lib/work.js';
 import { hashPartOfKey } from './binary-cache.js';
 
@@ -21,11 +20,11 @@ const DIRECTORIES =
  * Finds what a cache consists of. `nix-cache-info` goes first, so that readers see no cache rather than part of one; then
  * the narinfos, then what they point to.
  */
-export async function planErase(objects: ObjectStore): Promise<ErasePlan> {
-  checkErasable(objects);
+export async function planErase(objects: ReadStore): Promise<ErasePlan> {
+  const store = asErasable(objects);
   const [info, narInfos, rest]: [string[], string[], string[]] = [[], [], []];
   let [size, others] = [0, 0];
-  for await (const object of listObjects(objects, { recursive: true })) {
+  for await (const object of store.list({ recursive: true })) {
     const { key } = object;
     if (key === 'nix-cache-info') info.push(key);
     else if (hashPartOfKey(key) !== undefined) narInfos.push(key);
@@ -40,22 +39,17 @@ export async function planErase(objects: ObjectStore): Promise<ErasePlan> {
 }
 
 /** Removes what was planned, and uploads that nobody finished. */
-export async function erase(objects: ObjectStore, { keys }: ErasePlan, emit: Emit<ActivityEvent>): Promise<void> {
-  checkErasable(objects);
+export async function erase(objects: ReadStore, { keys }: ErasePlan, emit: Emit<ActivityEvent>): Promise<void> {
+  const store = asErasable(objects);
   emit({ type: 'started', verb: 'erase', unit: 'objects', items: keys.length });
   for (let at = 0; at < keys.length; at += LIST_PAGE) {
     const page = keys.slice(at, at + LIST_PAGE);
-    await objects.remove(page);
+    await store.remove(page);
     emit({ type: 'progress', items: page.length });
   }
-  await objects.removeUnfinished?.('nar/');
+  await store.removeUnfinished('nar/');
 }
 
-type Erasable = ObjectStore & Required<Pick<ObjectStore, 'remove'>>;
-
-function checkErasable(objects: ObjectStore): asserts objects is Erasable {
-  if (objects.remove) return;
-  throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` is a web server, whose cache cannot be erased`, {
-    hint: "use the cache's `s3://` or `file://` URL",
-  });
+function asErasable(objects: ReadStore): WriteStore {
+  return asWritable(objects, 'whose cache cannot be erased');
 }

@@ -1,11 +1,8 @@
 /** A listing, where that is cheaper than asking. */
 
 import { CarportError } from '../lib/errors.js';
-import { LIST_PAGE, listObjects, type ObjectStore } from '../lib/object-store/object-store.js';
+import { LIST_PAGE, listObjects, type ReadStore } from '../lib/object-store/object-store.js';
 import { hashPartOfKey } from './binary-cache.js';
-
-/** A page takes a server as long as so many single requests, which also go beside each other. */
-const PAGE_COST = 10;
 
 const NIX32 = '0123456789abcdfghijklmnpqrsvwxyz';
 
@@ -14,7 +11,7 @@ const NIX32 = '0123456789abcdfghijklmnpqrsvwxyz';
  * otherwise `undefined`.
  */
 export async function listNarInfosIfCheaper(
-  objects: ObjectStore,
+  objects: ReadStore,
   paths: number,
 ): Promise<ReadonlySet<string> | undefined> {
   const sizes = await listIfCheaper(objects, '', paths);
@@ -22,21 +19,18 @@ export async function listNarInfosIfCheaper(
 }
 
 /** The sizes of the NARs of a cache by their keys, under the same condition. */
-export function listNarsIfCheaper(
-  objects: ObjectStore,
-  nars: number,
-): Promise<ReadonlyMap<string, number> | undefined> {
+export function listNarsIfCheaper(objects: ReadStore, nars: number): Promise<ReadonlyMap<string, number> | undefined> {
   return listIfCheaper(objects, 'nar/', nars);
 }
 
 /** The first page tells how many there are: keys are hashes, which are spread evenly. */
 async function listIfCheaper(
-  objects: ObjectStore,
+  objects: ReadStore,
   prefix: string,
   questions: number,
 ): Promise<ReadonlyMap<string, number> | undefined> {
-  // A directory of this machine answers at once.
-  if (objects.list === undefined || objects.localPath !== undefined || questions <= PAGE_COST) return undefined;
+  const { listPageCost } = objects.traits;
+  if (questions <= listPageCost) return undefined;
   const sizes = new Map<string, number>();
   let keys = 0;
   try {
@@ -44,7 +38,7 @@ async function listIfCheaper(
       sizes.set(key, size);
       if (++keys % LIST_PAGE !== 0) continue;
       const pagesLeft = (keys / LIST_PAGE) * (1 / positionOf(key.slice(prefix.length)) - 1);
-      if (pagesLeft * PAGE_COST > questions) return undefined;
+      if (pagesLeft * listPageCost > questions) return undefined;
     }
     return sizes;
   } catch (error) {

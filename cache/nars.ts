@@ -18,11 +18,11 @@ export async function narFault(objects: ObjectStore, info: NarInfo, listed?: Nar
   const fits = (size: number | undefined) =>
     size !== undefined && (wanted === undefined || size === wanted || Number.isNaN(size));
   const key = narKey(info);
-  if (fits(listed?.get(key)) || fits(await objects.size(key).catch(withoutHead))) return undefined;
+  if (fits(listed?.get(key)) || fits((await objects.stat(key).catch(withoutHead))?.size)) return undefined;
   // Some web servers answer HEAD otherwise than GET, which is what a pull asks.
-  const nar = await objects.get(key);
+  const nar = await objects.open(key);
   if (nar === undefined) return 'missing';
-  if (objects.localPath === undefined) for await (const _ of nar.bytes()) break;
+  nar.discard();
   return fits(nar.size) ? undefined : 'wrong-size';
 }
 

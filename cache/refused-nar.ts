@@ -66,9 +66,9 @@ function judge(
       hint: `${kept}; \`carport pull\` reads it again, and tells which`,
     };
   }
-  const elsewhere = objects.localPath
-    ? ''
-    : 'read it from another machine, to see that nothing on the way damages it; then ';
+  const elsewhere = objects.traits.isRemote
+    ? 'read it from another machine, to see that nothing on the way damages it; then '
+    : '';
   return {
     says: 'is damaged',
     hint: `${kept}; \`${url}\` had the same wrong bytes each of ${failures.length} times: ${elsewhere}push the path again with \`--check-all\`, which replaces a NAR of a wrong size; one of the right size remove first`,

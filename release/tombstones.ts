@@ -1,15 +1,12 @@
 /** Tombstones: a signed document that a version is out of the index, and will be deleted. */
 
 import { putSigned, readTrusted, type StoredDocument } from '../lib/object-store/documents.js';
-import type { ObjectStore } from '../lib/object-store/object-store.js';
+import type { ObjectStore, WriteStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { Pruning } from './documents/kinds.js';
 import { PRUNING_PLACE } from './documents/places.js';
 import { PRUNINGS, versionKey } from './layout.js';
-
-/** A store that objects can be removed from. */
-export type RemovableStore = ObjectStore & Required<Pick<ObjectStore, 'remove'>>;
 
 /** Reads the tombstone of a version, and says whether it may be believed. */
 export function readTombstone(
@@ -26,6 +23,6 @@ export function writeTombstone(objects: ObjectStore, tombstone: Pruning, keys: r
 }
 
 /** Removes the tombstones of versions: what is there of these is in the index from then on. */
-export function removeTombstones(store: RemovableStore, versions: readonly string[]): Promise<void> {
+export function removeTombstones(store: WriteStore, versions: readonly string[]): Promise<void> {
   return store.remove(versions.map((version) => versionKey(PRUNINGS, version)));
 }

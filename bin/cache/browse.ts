@@ -8,7 +8,7 @@ import { CarportError } from '../../lib/errors.js';
 import { findInListing, renderListing } from '../../lib/nix/nar/listing.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { DEFAULT_STORE_DIR, hashPartOf, isHashPart, isStoreBaseName } from '../../lib/nix/store-path.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../cli/context.js';
 import { count } from '../cli/terminal.js';
 import { createLister, listingEvents } from '../scripts/nar-lister.js';
@@ -25,7 +25,7 @@ export async function showInfo(text: string, options: CommonOptions, context: Co
   await useCache(text, options, context, async ({ objects }) => {
     const info = await requireCacheInfo(objects);
     // A web server does not tell what it has.
-    const held = objects.list ? await whatIsIn(objects) : undefined;
+    const held = isListable(objects) ? await whatIsIn(objects) : undefined;
     const { paths = null, narSize = null, fileSize = null, fault, faults = 0 } = held ?? {};
     const shown = { url: objects.url, ...infoJson(info), paths, narSize, fileSize };
     if (options.json) await writeJson(context.stdout, shown);

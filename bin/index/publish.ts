@@ -89,7 +89,7 @@ export async function publish(options: PublishIndexOptions, context: Context): P
 
 async function tellNoAddress(objects: ObjectStore, dropFeeds: boolean): Promise<string> {
   const needed = 'no address is set for users: give `--base-url URL`, and there are commands on the page, and feeds';
-  const sizes = dropFeeds ? [] : await Promise.all([FEED, STABLE_FEED].map((key) => objects.size(key)));
+  const sizes = dropFeeds ? [] : await Promise.all([FEED, STABLE_FEED].map((key) => objects.stat(key)));
   const areThere = sizes.some((size) => size !== undefined);
   return areThere ? `${needed}; those that are there stay as they are, and \`--forget base-url\` removes them` : needed;
 }

@@ -1,7 +1,7 @@
 /** Pins in a cache: read, write, remove, list. */
 
 import { CarportError } from '../../lib/errors.js';
-import { listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
+import { asWritable, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { PIN_LIMITS, type Pin, parsePin, renderPin } from './pin.js';
 
 const DIRECTORY = 'carport/pins/';
@@ -29,10 +29,7 @@ export async function writePin(objects: ObjectStore, pin: Pin): Promise<void> {
 }
 
 export async function removePin(objects: ObjectStore, name: string): Promise<void> {
-  if (objects.remove) return objects.remove([pinKey(name)]);
-  throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` is a web server, where nothing can be removed`, {
-    hint: "use the cache's `s3://` or `file://` URL",
-  });
+  await asWritable(objects, 'where nothing can be removed').remove([pinKey(name)]);
 }
 
 /** Names of all pins, sorted. */

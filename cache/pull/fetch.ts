@@ -40,15 +40,11 @@ export async function fetchPath(planned: FoundPath, options: FetchOptions): Prom
   return fromFirstThatCan(planned, options, (from) => fetchFrom(from, options));
 }
 
-/** Times that a NAR is fetched whose bytes are wrong: what was damaged on the way is whole at another try. */
-const FETCHES = 3;
-/** A file of this machine mostly stays as it is: the second read is there to be sure. */
-const LOCAL_FETCHES = 2;
-
 /** Fetches from one cache, some times more while the bytes are wrong. */
 async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
   const { info, objects } = planned;
-  const fetches = objects.localPath === undefined ? FETCHES : LOCAL_FETCHES;
+  // What was damaged on the way is whole at another try.
+  const { maxReads } = objects.traits;
   const refusals: NarRefusal[] = [];
   for (let fetch = 1; ; fetch++) {
     try {
@@ -59,8 +55,8 @@ async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fet
       if (cause instanceof NarRefusal) {
         refusals.push(cause);
         const isSure = cause.found === 'as told' || cause.code === 'E_UNSUPPORTED';
-        if (isSure || fetch === fetches) throw refusedNar(info, objects, refusals);
-      } else if (cause.code !== 'E_INTEGRITY' || fetch === fetches) {
+        if (isSure || fetch === maxReads) throw refusedNar(info, objects, refusals);
+      } else if (cause.code !== 'E_INTEGRITY' || fetch === maxReads) {
         // It says itself what failed on the way.
         throw cause;
       }
@@ -76,7 +72,7 @@ async function fetchOnce({ info, objects }: FoundPath, options: FetchOptions): P
   const job = { type: receiver.job, destination: temporary, promise: expectedNar(info) } as const;
   const weight = info.narSize;
   try {
-    const file = objects.localPath?.(narKey(info));
+    const file = objects.localFile(narKey(info));
     const { fileSize } =
       file === undefined
         ? await pool.run(job, { source: await narSource(info, objects), onProgress, weight })

@@ -13,7 +13,7 @@ const SMALL_FILE = 512 * 1024;
 
 /** Whether the NAR of a path comes over the network and is read whole before it is unpacked. */
 export function isSmall({ info, objects }: FoundPath): boolean {
-  return objects.localPath === undefined && info.fileSize !== undefined && info.fileSize <= SMALL_FILE;
+  return !objects.traits.isImmediate && info.fileSize !== undefined && info.fileSize <= SMALL_FILE;
 }
 
 /** A small NAR whole; a large one is asked for when a thread wants its first bytes, so that no answer waits for one. */

@@ -9,7 +9,7 @@ import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
 import { openFileStore } from '../../lib/object-store/file.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { WriteStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { checkCacheDirectory, importIntoNix, makeNixRoot, wasCollected } from '../../lib/store/nix/import.js';
 import { keepNixPin, nixPins } from '../../lib/store/nix/pins.js';
@@ -99,7 +99,7 @@ async function removeForeignLink(link: string, storeDir: string): Promise<void> 
 
 async function createReceiver(
   directory: string,
-  objects: ObjectStore,
+  objects: WriteStore,
   take: (infos: readonly PathInfo[]) => Promise<void>,
   batchSize: number,
 ) {
@@ -113,7 +113,7 @@ async function createReceiver(
     waiting = [];
     size = 0;
     await take(infos);
-    await objects.remove?.(infos.flatMap((info) => [narInfoKey(hashPartOf(info.path)), info.url]));
+    await objects.remove(infos.flatMap((info) => [narInfoKey(hashPartOf(info.path)), info.url]));
   };
   const receiver: PathReceiver = {
     job: 'save',

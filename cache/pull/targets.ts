@@ -3,7 +3,7 @@
 import { lstat } from 'node:fs/promises';
 import { CarportError } from '../../lib/errors.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { isListable, type ObjectStore, type ReadStore } from '../../lib/object-store/object-store.js';
 import type { PulledPin } from '../../lib/store/own/pulled-pins.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import type { PinPolicy } from '../pins/check.js';
@@ -53,15 +53,12 @@ async function requirePin(reference: PinReference, { caches, policy, seen, emit 
 }
 
 /** The error for a pin that none of the caches has. Who types `result` may mean the link. */
-export async function noSuchPin(
-  name: string,
-  caches: readonly Pick<ObjectStore, 'url' | 'list'>[],
-): Promise<CarportError> {
+export async function noSuchPin(name: string, caches: readonly ReadStore[]): Promise<CarportError> {
   const urls = caches.map(({ url }) => `\`${url}\``).join(', ');
   const isFile = (await lstat(name).catch(() => undefined)) !== undefined;
   const hint = isFile
     ? `a bare word is a pin; if you mean what lies here, type \`./${name}\``
-    : caches.some(({ list }) => list)
+    : caches.some(isListable)
       ? '`carport pin ls --from CACHE` prints the pins of a cache'
       : 'check the name; the pins of a web server cannot be listed';
   return new CarportError('E_NOT_FOUND', `there is no pin \`${name}\` in ${urls}`, { hint });

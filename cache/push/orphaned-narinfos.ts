@@ -1,7 +1,7 @@
 /** What is left of a cache that was erased in part. */
 
 import { CarportError } from '../../lib/errors.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { listHashParts } from '../binary-cache.js';
 import { mayNotList } from '../existing-objects.js';
 
@@ -17,7 +17,7 @@ export async function listOrphanedNarInfos(
   objects: ObjectStore,
   expected: ReadonlySet<string>,
 ): Promise<OrphanedNarInfos | undefined> {
-  if (objects.list === undefined) return undefined;
+  if (!isListable(objects)) return undefined;
   const hashParts = new Set<string>();
   try {
     for await (const hashPart of listHashParts(objects)) {

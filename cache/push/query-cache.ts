@@ -72,7 +72,7 @@ function createWalk({ objects, wanted, graph, keys }: CacheQuery) {
   const seen = new Set<string>();
   let listed: ReadonlySet<string> | undefined;
   // A directory answers at once.
-  let looksForNars = objects.localPath !== undefined;
+  let looksForNars = objects.traits.isImmediate;
 
   const askForOne = async (path: string): Promise<PathStatus | undefined> => {
     const info = wanted.get(path);
@@ -134,7 +134,7 @@ async function lostPaths(
   { objects, wanted, keys }: CacheQuery,
   roots: readonly PathStatus[],
 ): Promise<readonly PathStatus[]> {
-  if (objects.localPath !== undefined) {
+  if (objects.traits.isImmediate) {
     // Of a larger one they are looked for where narinfos are read anyway.
     if (wanted.size > FEW) return [];
     const look = async (info: PathInfo) => withNar(objects, await queryPath(objects, info, keys, false));

@@ -75,8 +75,8 @@ async function isThere(
 ): Promise<boolean> {
   if (nars) return nars.get(key) === fileSize;
   // Small ones are sent again sooner than asked for; a rename in a directory costs nothing.
-  if (bytes !== undefined || objects.localPath !== undefined) return false;
-  return (await objects.size(key)) === fileSize;
+  if (bytes !== undefined || objects.traits.isImmediate) return false;
+  return (await objects.stat(key))?.size === fileSize;
 }
 
 /** Removes a spooled file, with what a job that was stopped leaves beside it. */

@@ -18,8 +18,8 @@ export async function recordUpstreamKeys(objects: ObjectStore, names: readonly s
 
 /** Those of the names that are on record. */
 export async function recordedUpstreamKeys(objects: ObjectStore, names: readonly string[]): Promise<readonly string[]> {
-  const sizes = await Promise.all(names.map((name) => objects.size(skipKey(name))));
-  return names.filter((_, at) => sizes[at] !== undefined);
+  const found = await Promise.all(names.map((name) => objects.stat(skipKey(name))));
+  return names.filter((_, at) => found[at] !== undefined);
 }
 
 /** A name may hold any character. */

@@ -1,11 +1,11 @@
-/** A body that breaks off is gone on with by Range; small objects are checked. */
+/** Downloads: a body that breaks off is gone on with by Range, a range is cut out, and small objects are checked. */
 
 import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CarportError } from '../errors.js';
 import { explainNetworkError, isTransientError } from '../http/failure.js';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
-import { collectSmall, type StoredObject } from './object-store.js';
+import { type ByteRange, checkRange, collectSmall, type StoredObject } from './object-store.js';
 
 /** Times that a body may break off without a byte more than before. */
 const BARREN_TRIES = 6;
@@ -16,10 +16,76 @@ export interface Download extends StoredObject {
   readonly etag: string | undefined;
 }
 
-/** The object that a good answer to a GET brings. A body that breaks off is gone on with by Range. */
-export function downloadOf(response: HttpResponse, request: HttpRequest, send: Transport): Download {
-  const size = Number(response.headers['content-length'] ?? Number.NaN);
-  return { size, etag: response.headers.etag, bytes: () => resumed(response, request, send) };
+/** A good answer to a GET, and what is needed to ask for the rest of it. */
+export interface Answered {
+  readonly response: HttpResponse;
+  readonly request: HttpRequest;
+  readonly send: Transport;
+  /** What was asked for; all of the object without it. */
+  readonly range?: ByteRange | undefined;
+}
+
+/** The header that asks for a range, or nothing. */
+export function rangeHeader(range: ByteRange | undefined): { readonly range?: string } {
+  if (range === undefined) return {};
+  const { offset, length } = checkRange(range);
+  return { range: `bytes=${offset}-${offset + length - 1}` };
+}
+
+/**
+ * The object, or the range of it, that a good answer brings; status 416 is that of a range which begins where the object has
+ * ended. A server that does no ranges sends all: what lies before is skipped, and nothing is read of what lies behind.
+ */
+export function downloadOf(answered: Answered): Download {
+  const { response } = answered;
+  const extent = extentOf(answered);
+  return {
+    size: extent.isExact ? extent.end - extent.start : Number.NaN,
+    etag: response.headers.etag,
+    bytes: () => resumed(answered, extent),
+    discard: () => response.discard(),
+  };
+}
+
+/** Which bytes of an object are wanted. */
+interface Extent {
+  readonly start: number;
+  /** Behind the last one; if it is not exact, the object may end before. */
+  readonly end: number;
+  readonly isExact: boolean;
+  /** The size of the object; `undefined` where the server does not tell. */
+  readonly total: number | undefined;
+}
+
+function extentOf({ response, request, range }: Answered): Extent {
+  const { offset: start, length } = range ?? { offset: 0, length: Number.POSITIVE_INFINITY };
+  if (response.status === 416) return { start, end: start, isExact: true, total: undefined };
+  const isPart = range !== undefined && response.status === 206;
+  const part = isPart ? parseContentRange(response) : undefined;
+  if (isPart && part?.first !== start) {
+    response.discard();
+    throw new CarportError('E_REMOTE', `\`${request.url.host}\` answers with another range than it was asked for`, {
+      cause: new Error(`GET ${request.url.pathname}: ${response.headers['content-range'] ?? 'no Content-Range'}`),
+    });
+  }
+  const told = response.headers['content-length'];
+  const total = part ? part.total : told === undefined ? undefined : Number(told);
+  const last = part && total === undefined ? part.last + 1 : total;
+  const end = Math.min(start + length, last ?? Number.POSITIVE_INFINITY);
+  return { start, end: Math.max(start, end), isExact: last !== undefined, total };
+}
+
+interface ContentRange {
+  readonly first: number;
+  readonly last: number;
+  readonly total: number | undefined;
+}
+
+function parseContentRange({ headers }: HttpResponse): ContentRange | undefined {
+  const found = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/.exec(headers['content-range'] ?? '');
+  if (!found) return undefined;
+  const [, first, last, total] = found;
+  return { first: Number(first), last: Number(last), total: total === '*' ? undefined : Number(total) };
 }
 
 /** Reads of an object whose bytes are not what its ETag says. */
@@ -49,40 +115,54 @@ function contradicts(bytes: Uint8Array, etag = ''): boolean {
   return md5 !== undefined && hash('md5', bytes, 'hex') !== md5;
 }
 
-async function* resumed(first: HttpResponse, request: HttpRequest, send: Transport): AsyncGenerator<Uint8Array> {
-  const { etag } = first.headers;
-  const total = first.headers['content-length'];
-  let [response, offset, barren] = [first, 0, 0];
-  for (let skip = 0; ; ) {
+async function* resumed(answered: Answered, { start, end, isExact, total }: Extent): AsyncGenerator<Uint8Array> {
+  const { request, send, range } = answered;
+  let { response } = answered;
+  if (isExact && start === end && range !== undefined) return response.discard();
+  const { etag } = response.headers;
+  let skip = response.status === 206 ? 0 : start;
+  let offset = start;
+  for (let barren = 0; ; ) {
     try {
       for await (const piece of response.body) {
-        const rest = piece.subarray(Math.min(skip, piece.length));
-        skip -= piece.length - rest.length;
-        if (rest.length === 0) continue;
-        offset += rest.length;
+        // A server that cannot do ranges goes on behind the end.
+        if (offset === end && range !== undefined) return;
+        const from = Math.min(skip, piece.length);
+        skip -= from;
+        const wanted = piece.subarray(from, Math.min(piece.length, from + end - offset));
+        if (wanted.length === 0) continue;
+        offset += wanted.length;
         barren = 0;
-        yield rest;
+        yield wanted;
       }
-      if (total === undefined || String(offset) === total) return;
+      if (!isExact || offset === end) return;
       // A server may send less of a range than it was asked for.
       throw Object.assign(new Error('the answer ends early'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
     } catch (error) {
       if (!isTransientError(error) || ++barren > BARREN_TRIES) throw explainNetworkError(error, request.url);
     }
-    if (String(offset) === total) return;
+    if (offset === end) return;
     await sleep(Math.random() * PAUSE_MS * barren);
-    // A server that cannot do ranges sends all of it again.
-    response = await send({ ...request, headers: { ...request.headers, range: `bytes=${offset}-` } });
-    const range = /^bytes ([0-9]+)-[0-9]+\/([0-9]+)$/.exec(response.headers['content-range'] ?? '');
-    const partial =
-      response.status === 206 && Number(range?.[1]) === offset && (total === undefined || range?.[2] === total);
-    const whole = response.status === 200 && response.headers['content-length'] === total;
-    if (response.headers.etag !== etag || !(partial || whole)) {
+    const rest = range ? `bytes=${offset}-${end - 1}` : `bytes=${offset}-`;
+    response = await send({ ...request, headers: { ...request.headers, range: rest } });
+    const isPart = isPartFrom(response, offset, total);
+    if (response.headers.etag !== etag || !(isPart || isWhole(response, total))) {
       response.discard();
       throw new CarportError('E_INTEGRITY', `\`${request.url.pathname}\` changed while it was read`, {
         hint: 'run it again',
       });
     }
-    skip = partial ? 0 : offset;
+    skip = isPart ? 0 : offset;
   }
+}
+
+function isPartFrom(response: HttpResponse, offset: number, total: number | undefined): boolean {
+  const part = response.status === 206 ? parseContentRange(response) : undefined;
+  return part?.first === offset && (total === undefined || part.total === total);
+}
+
+/** The answer of a server that cannot do ranges: all of it again. */
+function isWhole({ status, headers }: HttpResponse, total: number | undefined): boolean {
+  const told = headers['content-length'];
+  return status === 200 && (told === undefined ? undefined : Number(told)) === total;
 }

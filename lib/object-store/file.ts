@@ -2,8 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import { constants, createReadStream, type Stats } from 'node:fs';
-import { copyFile, link, lstat, rm, stat } from 'node:fs/promises';
+import { copyFile, link, lstat, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 import { CarportError, isErrno } from '../errors.js';
 import type { FoundFile } from '../filesystem/directory-files.js';
@@ -18,12 +19,16 @@ import {
 } from '../filesystem/small-files.js';
 import { createTemporaryNames, isTemporaryName, removeLeftovers } from '../filesystem/temporary.js';
 import {
+  type ByteRange,
   checkKey,
+  checkRange,
   isKey,
   type ListedObject,
   type ListOptions,
+  LOCAL_TRAITS,
   missingObject,
-  type ObjectStore,
+  type StoredObject,
+  type WriteStore,
 } from './object-store.js';
 
 const READ_SIZE = 256 * 1024;
@@ -32,8 +37,8 @@ const READ_SIZE = 256 * 1024;
 const SPOOL = 'carport/tmp';
 
 /** Objects as files below a directory, which is made with the first object. Writes are atomic renames. */
-export function openFileStore(root: string): ObjectStore {
-  const localPath = (key: string): string => join(root, checkKey(key));
+export function openFileStore(root: string): WriteStore {
+  const pathOf = (key: string): string => join(root, checkKey(key));
   let names: Promise<() => string> | undefined;
   const spoolName = async (): Promise<string> => {
     names ??= prepareSpool(join(root, SPOOL));
@@ -53,27 +58,30 @@ export function openFileStore(root: string): ObjectStore {
   };
   return {
     url,
+    traits: LOCAL_TRAITS,
+    localFile: pathOf,
     spoolName,
-    localPath,
-    read: (key, limit) => readSmallFile(localPath(key), limit),
-    size: (key) => fileSize(localPath(key)),
-    async get(key) {
-      const path = localPath(key);
-      const size = await fileSize(path);
-      if (size === undefined) return undefined;
-      return { size, bytes: () => createReadStream(path, { highWaterMark: READ_SIZE }) };
+    read: (key, limit) => readSmallFile(pathOf(key), limit),
+    async stat(key) {
+      const found = await statFile(pathOf(key));
+      return found && { size: found.size, modified: found.mtime, etag: `${found.ino}-${found.size}-${found.mtimeMs}` };
+    },
+    async open(key, range) {
+      const path = pathOf(key);
+      const found = await statFile(path);
+      return found && fileRange(path, found.size, range);
     },
     async put(key, body) {
-      if ('path' in body) await moveFile(body.path, localPath(key));
-      else await writeFileAtomic(localPath(key), await spoolName(), body);
+      if ('path' in body) await moveFile(body.path, pathOf(key));
+      else await writeFileAtomic(pathOf(key), await spoolName(), body);
     },
     async copy(from, to) {
-      const [source, target] = [localPath(from), localPath(to)];
+      const [source, target] = [pathOf(from), pathOf(to)];
       if (!(await statFile(source))) throw missingObject(from, url);
       await moveNew(target, (temporary) => copyFile(source, temporary, constants.COPYFILE_FICLONE));
     },
-    async copyForReaders(from, to, { dryRun = false } = {}) {
-      const [second, first] = [localPath(to), localPath(from)];
+    async alias(from, to, { dryRun = false } = {}) {
+      const [second, first] = [pathOf(to), pathOf(from)];
       const [there, wanted] = await Promise.all([statFile(second), statFile(first)]);
       if (!wanted) throw missingObject(from, url);
       if (there && isSameFile(there, wanted)) return false;
@@ -83,9 +91,33 @@ export function openFileStore(root: string): ObjectStore {
     },
     list: (options) => listDirectory(root, options),
     async remove(keys) {
-      for (const key of keys) await rm(localPath(key), { force: true });
+      for (const key of keys) await rm(pathOf(key), { force: true });
+    },
+    removeUnfinished: async () => 0,
+    async now() {
+      const path = await spoolName();
+      try {
+        await writeFile(path, '');
+        return (await stat(path)).mtime;
+      } finally {
+        await rm(path, { force: true });
+      }
     },
     async close() {},
+  };
+}
+
+/** A part of a file of `total` bytes, or all of it. */
+function fileRange(path: string, total: number, range?: ByteRange): StoredObject {
+  const { offset, length } = range ? checkRange(range) : { offset: 0, length: total };
+  const size = Math.max(0, Math.min(length, total - offset));
+  const part = range && { start: offset, end: offset + size - 1 };
+  return {
+    size,
+    // A stream cannot end before its first byte.
+    bytes: () =>
+      range && size === 0 ? Readable.from([]) : createReadStream(path, { ...part, highWaterMark: READ_SIZE }),
+    discard() {},
   };
 }
 
@@ -179,10 +211,6 @@ async function isDirectory(path: string): Promise<boolean> {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return false;
     throw error;
   }
-}
-
-async function fileSize(path: string): Promise<number | undefined> {
-  return (await statFile(path))?.size;
 }
 
 /** What is known of a plain file; `undefined` when there is nothing. A pipe or device would block or never end. */

@@ -7,8 +7,9 @@ import { encodePath } from '../http/encode.js';
 import { explainLimit, explainMissingTls, statusError } from '../http/failure.js';
 import { createNetrc } from '../http/netrc.js';
 import type { HttpRequest, HttpResponse } from '../http/transport.js';
-import { downloadOf, readWhole } from './download.js';
-import { checkKey, type ObjectStore } from './object-store.js';
+import { downloadOf, rangeHeader, readWhole } from './download.js';
+import { type ByteRange, checkKey, type ObjectStore, WEB_SERVER_TRAITS } from './object-store.js';
+import { serverTime, statOf } from './response-headers.js';
 import { createSpool } from './spool.js';
 
 export interface HttpStoreOptions {
@@ -23,7 +24,7 @@ const MISSING = [403, 404, 410];
 const REDIRECTS = [301, 302, 303, 307, 308];
 const MAX_REDIRECTS = 5;
 
-/** Objects of a web server. Reading needs nothing; for writing the server has to take PUT, as Nix wants it, too. */
+/** Objects of a web server. Reading needs nothing; to put any the server has to take PUT, as Nix wants it, too. */
 export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStore {
   const url = base.href.replace(/\/$/, '');
   const spool = createSpool();
@@ -39,32 +40,42 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
     return { method, url: target, headers: { ...(authorization && { authorization }) } };
   };
   const fail = (asked: HttpRequest, response: HttpResponse) => refused(asked, response, { base, netrcFile });
-  const ask = async (method: 'GET' | 'HEAD', key: string) => {
-    let asked = await request(method, key);
+  /** The last answer after redirects: the object's, or that it is not there. */
+  const follow = async (first: HttpRequest) => {
+    let asked = first;
     for (let redirects = 0; ; redirects++) {
       const response = await send(asked);
-      if (response.status < 300) return { asked, response };
+      const answer = { asked, response, isThere: response.status < 300 || isBeyondEnd(asked, response) };
+      if (answer.isThere) return answer;
       response.discard();
-      if (MISSING.includes(response.status) && !isSigningApi(response)) return undefined;
+      if (MISSING.includes(response.status) && !isSigningApi(response)) return answer;
       const next = redirects < MAX_REDIRECTS ? redirected(asked, response) : undefined;
       if (next === undefined) throw fail(asked, response);
       asked = next;
     }
   };
-  const open = async (key: string) => {
-    const answer = await ask('GET', key);
-    return answer && downloadOf(answer.response, answer.asked, send);
+  const open = async (key: string, range?: ByteRange) => {
+    const { headers, ...rest } = await request('GET', key);
+    const { asked, response, isThere } = await follow({ ...rest, headers: { ...headers, ...rangeHeader(range) } });
+    return isThere ? downloadOf({ response, request: asked, send, range }) : undefined;
   };
   return {
     url,
+    traits: WEB_SERVER_TRAITS,
+    localFile: () => undefined,
     spoolName: () => spool.name(),
     read: (key, limit) => readWhole(() => open(key), limit, key),
-    async size(key) {
-      const answer = await ask('HEAD', key);
-      answer?.response.discard();
-      return answer && Number(answer.response.headers['content-length']);
+    async stat(key) {
+      const { response, isThere } = await follow(await request('HEAD', key));
+      response.discard();
+      return isThere ? statOf(response.headers) : undefined;
     },
-    get: (key) => open(key),
+    open,
+    async now() {
+      const { response } = await follow(await request('HEAD', 'nix-cache-info'));
+      response.discard();
+      return serverTime(response.headers, url);
+    },
     async put(key, body, { contentType, cacheControl, contentDisposition }) {
       const { headers, ...rest } = await request('PUT', key);
       const response = await send({
@@ -86,12 +97,24 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
   };
 }
 
+/** The answer about a range that begins where the object has ended. */
+function isBeyondEnd({ headers }: HttpRequest, { status }: HttpResponse): boolean {
+  return status === 416 && headers.range !== undefined;
+}
+
 /** Where a redirect leads; never from TLS to no TLS, and with a password only to the same server. */
 function redirected({ method, url, headers }: HttpRequest, response: HttpResponse): HttpRequest | undefined {
   const location = REDIRECTS.includes(response.status) ? (response.headers.location ?? '') : '';
   const target = location !== '' && URL.canParse(location, url.href) ? new URL(location, url) : undefined;
   const isSafe = target && (target.protocol === 'https:' || (target.protocol === 'http:' && url.protocol === 'http:'));
-  return isSafe ? { method, url: target, headers: target.host === url.host ? headers : {} } : undefined;
+  return isSafe
+    ? { method, url: target, headers: target.host === url.host ? headers : withoutSecrets(headers) }
+    : undefined;
+}
+
+/** The headers that another server may have. */
+function withoutSecrets({ range }: HttpRequest['headers']): HttpRequest['headers'] {
+  return range === undefined ? {} : { range };
 }
 
 /** An S3 API that answers to nobody without a signature, as Garage's does. */

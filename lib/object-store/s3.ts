@@ -4,8 +4,10 @@ import type { StorageClass } from '@aws-sdk/client-s3';
 import { CarportError } from '../errors.js';
 import { md5Of, restartable } from '../http/body.js';
 import type { HttpClient } from '../http/client.js';
-import { downloadOf, readWhole } from './download.js';
+import { downloadOf, rangeHeader, readWhole } from './download.js';
 import {
+  BUCKET_TRAITS,
+  type ByteRange,
   checkKey,
   isKey,
   LIST_PAGE,
@@ -13,8 +15,9 @@ import {
   type ListOptions,
   missingObject,
   type ObjectMetadata,
-  type ObjectStore,
+  type WriteStore,
 } from './object-store.js';
+import { statOf } from './response-headers.js';
 import type { S3Location } from './s3/address.js';
 import { type Bucket, openBucket } from './s3/bucket.js';
 import type { Copier, CopyDetails } from './s3/copy.js';
@@ -31,7 +34,7 @@ export interface S3StoreOptions {
 }
 
 /** Objects in a bucket. */
-export interface S3Store extends ObjectStore {
+export interface S3Store extends WriteStore {
   readonly bucket: Bucket;
 }
 
@@ -43,9 +46,9 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
   let copier: Copier | undefined;
   const prefix = location.prefix === '' ? '' : `${location.prefix}/`;
   const whole = (key: string): string => prefix + checkKey(key);
-  const open = async (key: string) => {
-    const answer = await bucket.ask('GET', whole(key));
-    return answer && downloadOf(answer.response, answer.request, answer.send);
+  const open = async (key: string, range?: ByteRange) => {
+    const answer = await bucket.ask('GET', whole(key), rangeHeader(range));
+    return answer && downloadOf({ ...answer, range });
   };
   const head = async (key: string) => {
     const answer = await bucket.ask('HEAD', whole(key));
@@ -63,13 +66,16 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
   return {
     url,
     bucket,
+    traits: BUCKET_TRAITS,
+    localFile: () => undefined,
     spoolName: () => spool.name(),
     read: (key, limit) => readWhole(() => open(key), limit, key),
-    async size(key) {
+    async stat(key) {
       const found = await head(key);
-      return found && Number(found['content-length']);
+      return found && statOf(found);
     },
-    get: (key) => open(key),
+    open,
+    now: () => bucket.time(whole('nix-cache-info')),
     async put(key, body, metadata) {
       const { storageClass, multipartThreshold, partSize } = location;
       if (!(body instanceof Uint8Array) && body.size >= multipartThreshold) {
@@ -85,7 +91,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
       await bucket.put({ key: whole(key), headers, body: restartable(body) });
     },
     copy: (from, to) => copyTo(from, to, {}),
-    async copyForReaders(from, to, { dryRun = false } = {}) {
+    async alias(from, to, { dryRun = false } = {}) {
       const [source, there] = await Promise.all([head(from), head(to)]);
       if (!source) throw missingObject(from, url);
       const { readerCopyOf } = await import('./s3/reader-copy.js');

@@ -1,20 +1,20 @@
 /** The intent of a promotion while it is under way: written first, looked for before each step. */
 
+import type { WriteStore } from '../../lib/object-store/object-store.js';
 import { toReleaseTime } from '../documents/kinds.js';
 import { readIntent, writeIntent } from '../intents.js';
 import { readSources } from '../sources/sources.js';
 import type { MakeRequest } from './request.js';
 import { faultOf, taken } from './state.js';
-import type { WritableStore } from './writable.js';
 
 /** Says that the version is being made of the candidate. */
-export async function claim(store: WritableStore, { candidate, version, keys, now }: MakeRequest): Promise<void> {
+export async function claim(store: WriteStore, { candidate, version, keys, now }: MakeRequest): Promise<void> {
   await writeIntent(store, { version, from: candidate.version, time: toReleaseTime(now) }, keys);
 }
 
 /** Throws `E_USAGE` where another promotion has written its own intent in the meantime; says whether there is one. */
 export async function refuseOtherIntent(
-  store: WritableStore,
+  store: WriteStore,
   { candidate, version, policy }: MakeRequest,
 ): Promise<boolean> {
   const intent = await readIntent(store, version, policy);
@@ -27,7 +27,7 @@ export async function refuseOtherIntent(
  * Looks for its own intent. Where there is none any more, another run has finished the same promotion; or one that could not
  * know of this one has written its own, and has taken that back.
  */
-export async function requireIntent(store: WritableStore, request: MakeRequest): Promise<void> {
+export async function requireIntent(store: WriteStore, request: MakeRequest): Promise<void> {
   const { candidate, version, policy } = request;
   if (await refuseOtherIntent(store, request)) return;
   const isDone = faultOf(candidate, version, await readSources(store, policy, version)) === undefined;

@@ -1,6 +1,7 @@
 /** Copies the files of a release within its store, reads them again there, and signs what they are. */
 
 import { CarportError } from '../../lib/errors.js';
+import type { WriteStore } from '../../lib/object-store/object-store.js';
 import { FRAGMENT_LIMITS, type Fragment, toReleaseTime } from '../documents/kinds.js';
 import { fileKey, fragmentKey } from '../layout.js';
 import { findFragment, putFragment } from '../put/fragment.js';
@@ -9,21 +10,20 @@ import type { ReleaseFile } from '../sources/candidate.js';
 import { requireIntent } from './claim.js';
 import { isFresh, type Made, type MakeRequest, type PromotedFile } from './request.js';
 import { isPromoted, ofAnother } from './state.js';
-import type { WritableStore } from './writable.js';
 
 /**
  * Copies one file, unless it is there. Throws `E_INTEGRITY` when the copy is not what was signed, `E_USAGE` when somebody else
  * has put another file there.
  */
 export async function copyFile(
-  store: WritableStore,
+  store: WriteStore,
   request: MakeRequest,
   file: ReleaseFile,
   made: Made,
 ): Promise<PromotedFile['state']> {
   const { candidate, version } = request;
   await requireIntent(store, request);
-  if ((await store.size(file.key)) !== undefined) {
+  if ((await store.stat(file.key)) !== undefined) {
     if (await hasBytes(store, file.key, file)) return 'unchanged';
     // Somebody who had looked for intents before there was one has just put it.
     if (isFresh(request)) throw ofAnother(version, file.key);
@@ -40,7 +40,7 @@ export async function copyFile(
 
 /** Signs the files of each target under the new version. The time is that of the first run which came so far. */
 export async function writeFragments(
-  store: WritableStore,
+  store: WriteStore,
   request: MakeRequest,
   there: readonly Fragment[],
   made: Made,

@@ -1,7 +1,7 @@
 /** Takes back what a promotion has made. */
 
 import { mapAtMost } from '../../lib/concurrency.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { asWritable, type ObjectStore, type WriteStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { readIntent, removeIntent } from '../intents.js';
 import { hasBytes } from '../put/stored-hash.js';
@@ -9,7 +9,6 @@ import { filesOf } from '../sources/candidate.js';
 import { readSources } from '../sources/sources.js';
 import { FILES_AT_ONCE, isFresh, type Made, type MakeRequest } from './request.js';
 import { isFragmentKey, keysOfFragments, ofAnother, otherFragments } from './state.js';
-import { requireWritable, type WritableStore } from './writable.js';
 
 /**
  * Removes what an unfinished promotion to a version has left, and its intent; says whether there was one, or one that was
@@ -21,7 +20,7 @@ export async function discardPromotion(
   policy: TrustPolicy,
   from?: string,
 ): Promise<boolean> {
-  const store = requireWritable(objects);
+  const store = asWritable(objects, 'where nothing can be copied');
   const intent = await readIntent(store, version, policy);
   if (intent.state !== 'trusted' || (from ?? intent.value.from) !== intent.value.from) return false;
   const there = await readSources(store, policy, version);
@@ -39,7 +38,7 @@ export async function discardPromotion(
  * Frees the version: what was made of the candidate goes, then the intent, unless it is another's. What an earlier run has
  * made goes only where somebody else has published files: there the promotion cannot be finished any more.
  */
-export async function takeBack(store: WritableStore, request: MakeRequest, made: Made): Promise<void> {
+export async function takeBack(store: WriteStore, request: MakeRequest, made: Made): Promise<void> {
   const { candidate, version, policy } = request;
   const there = await readSources(store, policy, version);
   const others = otherFragments(candidate.version, there);

@@ -2,7 +2,7 @@
 
 import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError, type ErrorCode } from '../../lib/errors.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { asWritable, type ObjectStore, type WriteStore } from '../../lib/object-store/object-store.js';
 import { removeIntent } from '../intents.js';
 import { hasBytes } from '../put/stored-hash.js';
 import { type Candidate, candidateOf, filesOf, yankOf } from '../sources/candidate.js';
@@ -13,7 +13,6 @@ import { copyFile, writeFragments } from './copy.js';
 import { discardPromotion, takeBack } from './discard.js';
 import { FILES_AT_ONCE, isFresh, type Made, type MakeRequest, type PromotedFile } from './request.js';
 import { beingRemoved, faultOf, ofAnother, otherFiles, otherFragments } from './state.js';
-import { requireWritable, type WritableStore } from './writable.js';
 
 /**
  * Makes a release of another: the same bytes, copied within the store. An intent hides it from the index until all of it is
@@ -24,7 +23,7 @@ import { requireWritable, type WritableStore } from './writable.js';
  */
 export async function makeRelease(objects: ObjectStore, request: MakeRequest): Promise<readonly PromotedFile[]> {
   const { version, policy, discard } = request;
-  const store = requireWritable(objects);
+  const store = asWritable(objects, 'where nothing can be copied');
   if (discard) await discardPromotion(store, version, policy);
   else await refuseOtherIntent(store, request);
   const made: Made = { files: new Set(), fragments: new Set() };
@@ -36,7 +35,7 @@ export async function makeRelease(objects: ObjectStore, request: MakeRequest): P
   }
 }
 
-async function takeSteps(store: WritableStore, request: MakeRequest, made: Made): Promise<readonly PromotedFile[]> {
+async function takeSteps(store: WriteStore, request: MakeRequest, made: Made): Promise<readonly PromotedFile[]> {
   const { candidate, version, policy } = request;
   await claim(store, request);
   const there = await readSources(store, policy, version);
@@ -63,7 +62,7 @@ function isFinal(error: unknown): boolean {
 }
 
 /** Somebody may have come before the intent was there. */
-async function refuseOthers(store: WritableStore, request: MakeRequest, there: ReleaseSources): Promise<void> {
+async function refuseOthers(store: WriteStore, request: MakeRequest, there: ReleaseSources): Promise<void> {
   await requireIntent(store, request);
   const { candidate, version } = request;
   if (there.prunings.some(({ value }) => value.deleting)) throw beingRemoved(version);
@@ -77,7 +76,7 @@ async function refuseOthers(store: WritableStore, request: MakeRequest, there: R
 }
 
 /** Gates may take hours. From here on nobody who looks for intents removes the source. */
-async function refuseChange(store: WritableStore, { candidate, policy }: MakeRequest): Promise<void> {
+async function refuseChange(store: WriteStore, { candidate, policy }: MakeRequest): Promise<void> {
   const { version, fragments } = candidate;
   const now = candidateOf(version, await readSources(store, policy, version));
   const yank = yankOf(now);
@@ -90,7 +89,7 @@ async function refuseChange(store: WritableStore, { candidate, policy }: MakeReq
 }
 
 async function otherBytes(
-  store: WritableStore,
+  store: WriteStore,
   candidate: Candidate,
   version: string,
   sources: ReleaseSources,

@@ -1,12 +1,10 @@
 /** A pruning from its plan to its end: what is asked, planned, done, and told of each step. */
 
-import { CarportError } from '../../lib/errors.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { asWritable, type ObjectStore, type WriteStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { toReleaseTime } from '../documents/kinds.js';
 import { type SourceReader, sourceReader } from '../sources/sources.js';
-import type { RemovableStore } from '../tombstones.js';
 import { type FactsRequest, readFacts } from './facts.js';
 import { type PrunedRelease, type PrunePlan, type PruneRules, planPruning } from './plan.js';
 import { hide, type PruneTools, remove, restore } from './steps.js';
@@ -34,9 +32,9 @@ const TURN = 2000;
 
 /** Reads what the bucket holds, and plans. Throws `E_INTEGRITY` when something is damaged that might keep a release. */
 export async function planPrune(objects: ObjectStore, request: PruneRequest): Promise<PlannedPruning> {
-  requireRemovable(objects);
+  const store = asPrunable(objects);
   const reader = sourceReader(objects, request.policy);
-  const { facts, warnings } = await readFacts(objects, reader, request);
+  const { facts, warnings } = await readFacts(store, reader, request);
   return { plan: planPruning(facts, request), warnings, reader };
 }
 
@@ -58,8 +56,7 @@ export async function* prune(
   { policy, now }: PruneRequest,
   keys: readonly SecretKey[],
 ): AsyncGenerator<PruneStep> {
-  requireRemovable(objects);
-  const tools: PruneTools = { objects, policy, keys, reader };
+  const tools: PruneTools = { objects: asPrunable(objects), policy, keys, reader };
   const time = toReleaseTime(new Date(now));
   const left = new Set<PrunedRelease>();
   for (const releases of turnsOf(plan.restore)) yield* told('restore', releases, await restore(tools, releases));
@@ -89,9 +86,6 @@ function* told(
   for (const release of releases) yield { action: done.has(release) ? action : 'left', release };
 }
 
-function requireRemovable(objects: ObjectStore): asserts objects is RemovableStore {
-  if (objects.remove) return;
-  throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` is a web server, where nothing can be removed`, {
-    hint: "use the cache's `s3://` or `file://` URL",
-  });
+function asPrunable(objects: ObjectStore): WriteStore {
+  return asWritable(objects, 'where nothing can be removed');
 }

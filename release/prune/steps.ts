@@ -1,19 +1,19 @@
 /** The steps of a pruning: releases are restored, hidden, deleted, each only while they are as they were planned. */
 
 import { mapAtMost } from '../../lib/concurrency.js';
-import { listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
+import type { ListStore, WriteStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Pruning } from '../documents/kinds.js';
 import { FRAGMENTS, INDEX, parseSumsKey, versionKey, YANKS } from '../layout.js';
 import { type ReleaseSources, type SourceReader, trusted } from '../sources/sources.js';
-import { type RemovableStore, readTombstone, removeTombstones, writeTombstone } from '../tombstones.js';
+import { readTombstone, removeTombstones, writeTombstone } from '../tombstones.js';
 import { readNow, requireUndamaged } from './facts.js';
 import { type HeldVersion, holdByVersion, type PrunedRelease } from './plan.js';
 
 /** What the steps work with. */
 export interface PruneTools {
-  readonly objects: RemovableStore;
+  readonly objects: WriteStore;
   readonly policy: TrustPolicy;
   readonly keys: readonly SecretKey[];
   readonly reader: SourceReader;
@@ -151,10 +151,10 @@ function removeTombstonesOf({ objects }: PruneTools, releases: readonly PrunedRe
 }
 
 /** A version may be called as another part of the index: its checksums alone belong to it. */
-async function listSums(objects: ObjectStore, versions: ReadonlySet<string>): Promise<readonly string[]> {
+async function listSums(objects: ListStore, versions: ReadonlySet<string>): Promise<readonly string[]> {
   const keys: string[] = [];
   if (versions.size === 0) return keys;
-  for await (const { key } of listObjects(objects, { prefix: INDEX, recursive: true })) {
+  for await (const { key } of objects.list({ prefix: INDEX, recursive: true })) {
     const sums = parseSumsKey(key);
     if (sums && versions.has(sums.version)) keys.push(key);
   }

@@ -3,9 +3,14 @@
 import { createHash } from 'node:crypto';
 import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
-import { type ListedObject, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
+import {
+  type ListedObject,
+  listObjects,
+  type ObjectStore,
+  type WriteStore,
+} from '../../lib/object-store/object-store.js';
 import type { ActivityEvent, Emit } from '../../lib/work.js';
-import { INDEX, isSignatureKey, LATEST, PAGES, parseSumsKey } from '../layout.js';
+import { INDEX, isSignatureKey, PAGES, parseSumsKey } from '../layout.js';
 import type { KnownFile } from '../sources/ledger.js';
 import { versionTagOf } from '../sources/sources.js';
 import type { Publication, PublishedCopy, PublishedFile } from './publication.js';
@@ -47,7 +52,7 @@ export interface WriteOptions {
 
 /** Writes what differs of a publication, in the order of its entries, and removes what is out of date. */
 export async function writeEntries(
-  objects: ObjectStore,
+  objects: WriteStore,
   publication: Publication,
   { there, known: knownBefore }: PublishedBefore,
   { dryRun, emit }: WriteOptions,
@@ -76,7 +81,7 @@ export async function writeEntries(
     emit({ type: 'progress', items: batch.length });
   }
   const stale = [...there.keys()].filter((key) => !keys.has(key) && publication.owns(key));
-  if (!dryRun && stale.length > 0) await objects.remove?.(stale);
+  if (!dryRun && stale.length > 0) await objects.remove(stale);
   for (const key of stale) changes.set(key, 'removed');
   return { changes, keys, known, fresh, warnings: [...warnings] };
 }
@@ -174,22 +179,18 @@ async function hasContent(objects: ObjectStore, { key, size, md5 }: ListedObject
 
 /** Makes it where it is not there already. One that cannot be made is not that of an older release either. */
 async function writeCopy(
-  objects: ObjectStore,
+  objects: WriteStore,
   { key, source }: PublishedCopy,
   listed: ListedObject | undefined,
   dryRun: boolean,
 ): Promise<Outcome> {
-  if (!objects.copyForReaders) {
-    const warning = `\`${objects.url}\` cannot have an object under two keys: there is no file below \`${LATEST}\``;
-    return { warning };
-  }
   try {
-    return (await objects.copyForReaders(source, key, { dryRun })) ? { change: 'written' } : {};
+    return (await objects.alias(source, key, { dryRun })) ? { change: 'written' } : {};
   } catch (error) {
     if (!(error instanceof CarportError)) throw error;
     if (error.code === 'E_NOT_FOUND') return { warning: `there is no \`${key}\`: \`${source}\` has gone` };
     if (error.code !== 'E_UNSUPPORTED') throw error;
-    if (listed && !dryRun) await objects.remove?.([key]);
+    if (listed && !dryRun) await objects.remove([key]);
     return { ...(listed && { change: 'removed' }), warning: `there is no \`${key}\`: ${error.message}` };
   }
 }

@@ -1,7 +1,7 @@
 /** Puts an index into its bucket: what it is made of, whether it may be, and whether that is current. */
 
 import { CarportError } from '../../lib/errors.js';
-import type { ListedObject, ObjectStore } from '../../lib/object-store/object-store.js';
+import { asWritable, type ListedObject, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { ActivityEvent, Emit } from '../../lib/work.js';
 import { LEDGER_KEY } from '../layout.js';
@@ -65,6 +65,7 @@ export async function publishIndex<Made extends Publication>(
   const reader = sourceReader(objects, options.policy);
   const changes = new Map<string, Change>();
   let latest = await reader.list();
+  const store = asWritable(objects, 'where nothing can be removed');
   for (let rounds = 1; ; rounds++) {
     const { listing, read, isSettled } = await readSettled(reader, latest);
     const publication = makePublication(read.sources);
@@ -76,7 +77,7 @@ export async function publishIndex<Made extends Publication>(
     const signatures = [...there.values()].filter((each) => isSignatureOf(publication, each.key) && !isKnown(each));
     const index = { objects, where: objects.url, signatures, sources: read.sources };
     const lost = await refuseLostIndex(index, options, 'publishes without them');
-    const round = await writeEntries(objects, publication, before, { dryRun, emit });
+    const round = await writeEntries(store, publication, before, { dryRun, emit });
     for (const [key, change] of round.changes) {
       changes.delete(key);
       changes.set(key, change);

@@ -1,12 +1,12 @@
 /** What stops whoever publishes files of a version: that it is being made of another, or deleted. */
 
 import { CarportError } from '../../lib/errors.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { asWritable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { whyDoubted } from '../documents/doubt.js';
 import { readIntent } from '../intents.js';
 import { PROMOTIONS, PRUNINGS, versionKey } from '../layout.js';
-import { type RemovableStore, readTombstone, removeTombstones } from '../tombstones.js';
+import { readTombstone, removeTombstones } from '../tombstones.js';
 
 /** Somebody who publishes files of a version. */
 export interface Publisher {
@@ -55,7 +55,7 @@ export async function refuseDeletion(publisher: Publisher): Promise<void> {
 export async function takeBackPruning(publisher: Publisher, touch: () => Promise<void>): Promise<void> {
   const { objects, version, warn } = publisher;
   if (!(await isHidden(publisher))) return;
-  const store = requireRemovable(objects, version);
+  const store = asWritable(objects, `where nothing takes back that \`${version}\` is to be deleted`);
   await touch();
   await isHidden(publisher);
   await removeTombstones(store, [version]);
@@ -88,13 +88,4 @@ function beingDeleted(version: string): CarportError {
   return new CarportError('E_UNAVAILABLE', `\`${version}\` is being deleted`, {
     hint: 'run `carport release prune --delete` to its end, then put it again',
   });
-}
-
-function requireRemovable(objects: ObjectStore, version: string): RemovableStore {
-  if (objects.remove) return objects as RemovableStore;
-  throw new CarportError(
-    'E_UNSUPPORTED',
-    `\`${version}\` is to be deleted, and \`${objects.url}\` cannot take that back`,
-    { hint: `publish to the bucket's \`s3://\` URL, which can remove \`${versionKey(PRUNINGS, version)}\`` },
-  );
 }

@@ -128,7 +128,7 @@ async function compare(
   file: FragmentFile,
 ): Promise<Comparison> {
   if (recorded && !isSameFile(recorded, file)) return { state: 'other', there: recorded };
-  const size = await objects.size(key);
+  const size = (await objects.stat(key))?.size;
   if (size === undefined) return { state: 'absent' };
   if (recorded) return { state: size === file.size ? 'same' : 'absent' };
   if (size !== file.size) return { state: 'other', there: { size } };
@@ -287,7 +287,7 @@ function tellLostRace(key: string, { replace, warn }: PutRequest): void {
 
 /** Somebody may have removed it meanwhile. */
 async function requireThere(objects: ObjectStore, keys: readonly string[]): Promise<void> {
-  const sizes = await Promise.all(keys.map((key) => objects.size(key)));
+  const sizes = await Promise.all(keys.map((key) => objects.stat(key)));
   const gone = keys.find((_, index) => sizes[index] === undefined);
   if (gone === undefined) return;
   throw new CarportError('E_UNAVAILABLE', `\`${gone}\` was removed at the same time`, { hint: 'run it again' });

@@ -5,7 +5,7 @@ import { digestOf, type FileDigest } from './local-file.js';
 
 /** What the bytes of an object are; `undefined` when there is none. */
 export async function digestOfObject(objects: ObjectStore, key: string): Promise<FileDigest | undefined> {
-  const object = await objects.get(key);
+  const object = await objects.open(key);
   return object && digestOf(object.bytes());
 }
 
@@ -14,7 +14,7 @@ export async function digestOfObject(objects: ObjectStore, key: string): Promise
  * has not.
  */
 export async function hasBytes(objects: ObjectStore, key: string, { size, sha256 }: FileDigest): Promise<boolean> {
-  const object = await objects.get(key);
+  const object = await objects.open(key);
   if (!object) return false;
   const found = await digestOf(atMost(object.bytes(), size));
   return found.size === size && found.sha256 === sha256;

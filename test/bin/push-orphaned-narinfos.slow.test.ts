@@ -40,7 +40,7 @@ describe('what an erasure that was stopped has left', () => {
   /** Removes the first so many objects. */
   const stopErasureAfter = async (count: number) => {
     await cp(whole, cache, { recursive: true });
-    await openFileStore(cache).remove!(erased.slice(0, count));
+    await openFileStore(cache).remove(erased.slice(0, count));
   };
   const hasDescription = async () => 'nix-cache-info' in (await snapshot(cache));
   const pull = (root: string) =>

@@ -190,7 +190,7 @@ describe('carport release prune', () => {
     const builds = 120;
     const files = Object.fromEntries(['a', 'b', 'c'].map((name) => [name, name]));
     const prepare = async () => {
-      await openFileStore(bucket).remove!([...(await hashesIn(bucket)).keys()]);
+      await openFileStore(bucket).remove([...(await hashesIn(bucket)).keys()]);
       for (let each = 1; each <= builds; each++) await put(commit(each), each, files);
     };
     await prepare();

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { listNarInfosIfCheaper, listNarsIfCheaper } from '#cache/existing-objects.js';
 import { CarportError } from '#lib/errors.js';
 import { encodeNix32 } from '#lib/nix/base32.js';
+import { LOCAL_TRAITS } from '#lib/object-store/object-store.js';
 import { createKeyStore } from '../support/memory-store.js';
 
 /** Spread as hashes are, the same for the same number. */
@@ -68,7 +69,7 @@ describe('what a cache has', () => {
     const { objects, calls } = createKeyStore(narInfos(100));
     const { list: _, ...web } = objects;
     expect(await listNarInfosIfCheaper(web, 1_000)).toBeUndefined();
-    expect(await listNarInfosIfCheaper({ ...objects, localPath: (key) => key }, 1_000)).toBeUndefined();
+    expect(await listNarInfosIfCheaper({ ...objects, traits: LOCAL_TRAITS }, 1_000)).toBeUndefined();
     expect(calls.pages).toBe(0);
   });
 

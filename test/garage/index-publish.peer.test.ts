@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { CopyObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { openCache } from '#cache/open.js';
+import type { WriteStore } from '#lib/object-store/object-store.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
 import { openBucket, type TestBucket } from '../support/bucket.js';
 import { describeWithGarage, useGarage } from '../support/garage.js';
@@ -11,6 +12,7 @@ import { useProxy } from '../support/proxy.js';
 import { PLAIN_FAULTS } from '../support/proxy-faults.js';
 import { hashesIn, putRelease, TEST_TARGET, type TestRelease } from '../support/releases.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
+import { writable } from '../support/stores.js';
 
 const BASE = 'https://releases.example.org/';
 
@@ -40,9 +42,9 @@ describeWithGarage('an index that is published on Garage', () => {
   const publishArgs = (to = url()) =>
     ['index', 'publish', '--to', to, '--secret-key', keyFile.file, '--base-url', BASE] as const;
   const publish = (...more: readonly string[]) => carport.succeed([...publishArgs(), ...more]);
-  const withObjects = async <T>(work: (objects: ReturnType<typeof openCache>['objects']) => Promise<T>): Promise<T> => {
+  const withObjects = async <T>(work: (objects: WriteStore) => Promise<T>): Promise<T> => {
     const signal = new AbortController().signal;
-    const { objects } = openCache(garage().url(bucket.name), { env: { ...box().env, ...garage().env }, signal });
+    const objects = writable(openCache(garage().url(bucket.name), { env: { ...box().env, ...garage().env }, signal }));
     try {
       return await work(objects);
     } finally {
@@ -172,7 +174,7 @@ describeWithGarage('an index that is published on Garage', () => {
     for (let seed = 0; seed < 3; seed++) {
       await withObjects(async (objects) => {
         const keys = [...wanted.keys()].filter((each) => /^(releases\/|_releases\.)/.test(each));
-        await objects.remove!(keys);
+        await objects.remove(keys);
       });
       const faults = PLAIN_FAULTS.filter((fault) => !fault.startsWith('stall'));
       proxy().chaos({ seed, probability: 0.3, timesEach: 2, faults });
@@ -194,7 +196,7 @@ describeWithGarage('an index that is published on Garage', () => {
     const differing = [...fresh].filter(
       ([each, hash]) => /^(releases\/|_releases\.)/.test(each) && old.get(each) !== hash,
     );
-    const reset = () => withObjects((objects) => objects.remove!(differing.map(([each]) => each)));
+    const reset = () => withObjects((objects) => objects.remove(differing.map(([each]) => each)));
     await reset();
     const inGarage = { ...box(), env: { ...box().env, ...garage().env } };
     await killOften(

@@ -5,6 +5,7 @@ import { describeWithGarage, useGarage } from '../support/garage.js';
 import { useGarageRuns } from '../support/garage-runs.js';
 import { createLargeStore } from '../support/samples.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
+import { writable } from '../support/stores.js';
 
 const PATHS = 40;
 
@@ -36,8 +37,8 @@ describeWithGarage('a cache on Garage that has lost NARs', () => {
     return /^URL: (.*)$/m.exec(narInfo.toString())![1]!;
   };
   const remove = async (path: string) => {
-    const { objects } = openCache(url, { env: garage().env, signal: new AbortController().signal });
-    await objects.remove!([await narOf(path)]);
+    const objects = writable(openCache(url, { env: garage().env, signal: new AbortController().signal }));
+    await objects.remove([await narOf(path)]);
     await objects.close();
   };
 

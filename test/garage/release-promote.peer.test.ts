@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { loadSecretKey } from '#bin/settings/keys.js';
 import { openCache } from '#cache/open.js';
-import { listObjects, type ObjectStore } from '#lib/object-store/object-store.js';
+import { listObjects, type WriteStore } from '#lib/object-store/object-store.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import { fileKey, fragmentKey, PROMOTIONS, versionKey } from '#release/layout.js';
 import { openBucket, type TestBucket } from '../support/bucket.js';
@@ -13,6 +13,7 @@ import { useProxy } from '../support/proxy.js';
 import { latestStable, putRelease } from '../support/releases.js';
 import { noise } from '../support/samples.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
+import { writable } from '../support/stores.js';
 
 const [FROM, TO] = ['v1.2.0-rc1', 'v1.2.0'];
 const TARGETS = ['aarch64', 'armv6l', 'i686', 'x86_64'].map((arch) => `${arch}-unknown-linux-musl`);
@@ -25,7 +26,7 @@ describeWithGarage('a promotion on Garage', () => {
   let keyFile: KeyFile;
   let key: SecretKey;
   let bucket: TestBucket;
-  let objects: ObjectStore;
+  let objects: WriteStore;
   beforeAll(async () => {
     keyFile = await box().makeKey('release-1');
     key = await loadSecretKey(keyFile.file);
@@ -33,7 +34,7 @@ describeWithGarage('a promotion on Garage', () => {
   beforeEach(async () => {
     bucket = openBucket(garage(), await garage().freshBucket());
     const { signal } = new AbortController();
-    objects = openCache(garage().url(bucket.name), { env: garage().env, signal }).objects;
+    objects = writable(openCache(garage().url(bucket.name), { env: garage().env, signal }));
     await put(FROM, 0);
   });
 
@@ -147,7 +148,7 @@ describeWithGarage('a promotion on Garage', () => {
       () => args(FROM),
       killCount(5),
       async (wasKilled, at) => {
-        const isMarked = (await objects.size(mark)) !== undefined;
+        const isMarked = (await objects.stat(mark)) !== undefined;
         if ((await latest()) === undefined) {
           expect(wasKilled, at).toBe(true);
           return isMarked ? 'a part' : 'nothing';
@@ -155,7 +156,7 @@ describeWithGarage('a promotion on Garage', () => {
         expect(await hashesOf(TO), at).toEqual(wanted);
         const keys = [...(await bucket.objects()).keys()].filter((name) => name.includes(`/${TO}/`));
         expect(keys).toHaveLength(12);
-        await objects.remove!(keys);
+        await objects.remove(keys);
         return 'all';
       },
     );

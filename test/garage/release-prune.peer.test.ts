@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { openCache } from '#cache/open.js';
-import type { ObjectStore } from '#lib/object-store/object-store.js';
+import type { ObjectStore, WriteStore } from '#lib/object-store/object-store.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
 import { toReleaseTime } from '#release/documents/kinds.js';
 import { PRUNINGS } from '#release/layout.js';
@@ -12,6 +12,7 @@ import { useGarageRuns } from '../support/garage-runs.js';
 import { useProxy } from '../support/proxy.js';
 import { hashesIn, putRelease, TEST_TARGET } from '../support/releases.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
+import { writable } from '../support/stores.js';
 
 const DAY = 86_400_000;
 const commit = (number: number) => number.toString(16).padStart(40, '0');
@@ -34,12 +35,12 @@ describeWithGarage('releases that are pruned on Garage', () => {
 
   /** By way of the proxy, as seen by somebody with these credentials. */
   const withObjects = async <T>(
-    work: (objects: ObjectStore) => Promise<T>,
+    work: (objects: WriteStore) => Promise<T>,
     env: Readonly<Record<string, string>> = garage().env,
   ): Promise<T> => {
     const signal = new AbortController().signal;
     const url = garage().url(bucket, { endpoint: proxy().url });
-    const { objects } = openCache(url, { env: { ...box().env, ...env }, signal, patienceMs: 5_000 });
+    const objects = writable(openCache(url, { env: { ...box().env, ...env }, signal, patienceMs: 5_000 }));
     try {
       return await work(objects);
     } finally {
@@ -122,10 +123,10 @@ describeWithGarage('releases that are pruned on Garage', () => {
       const dying = () =>
         withObjects((objects) => {
           const die = () => Promise.reject(new Error('killed'));
-          const limited: ObjectStore = {
+          const limited: WriteStore = {
             ...objects,
             put: (...args) => (++sent > stop ? die() : objects.put(...args)),
-            remove: (gone) => (++sent > stop ? die() : objects.remove!(gone)),
+            remove: (gone) => (++sent > stop ? die() : objects.remove(gone)),
           };
           return runIn(limited, 9, 2);
         });

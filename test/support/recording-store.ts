@@ -4,7 +4,7 @@ import { hashBytes } from '#lib/nix/hash.js';
 import { renderNarInfo } from '#lib/nix/narinfo.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import type { ObjectStore } from '#lib/object-store/object-store.js';
+import { BUCKET_TRAITS, type ListStore, type ObjectStore } from '#lib/object-store/object-store.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import { signPath } from '#lib/signing/signature.js';
 
@@ -35,15 +35,17 @@ export function recordingStore(infos: readonly PathInfo[], key?: SecretKey, more
   }
   const calls = { lists: 0, reads: [] as string[], sizes: [] as string[] };
   const refuse = () => Promise.reject(new Error('it takes nothing'));
-  const objects: ObjectStore = {
-    ...{ url: 's3://recorded', spoolName: refuse, put: refuse, get: async () => undefined },
+  const objects: ObjectStore & ListStore = {
+    ...{ url: 's3://recorded', spoolName: refuse, put: refuse, open: async () => undefined },
+    ...{ traits: BUCKET_TRAITS, localFile: () => undefined, now: async () => new Date(0) },
     async read(key) {
       calls.reads.push(key);
       return held.get(key);
     },
-    async size(key) {
+    async stat(key) {
       calls.sizes.push(key);
-      return held.get(key)?.length;
+      const size = held.get(key)?.length;
+      return size === undefined ? undefined : { size, modified: undefined, etag: undefined };
     },
     async *list({ prefix = '', recursive = false }) {
       calls.lists++;

@@ -71,7 +71,7 @@ export async function latestStable(place: ObjectStore | string, policy: TrustPol
   const { entries } = makeIndex(await readSources(objects, policy), {});
   let latest: string | undefined;
   for (const entry of entries) {
-    if ('source' in entry && (await objects.size(entry.source)) === undefined) throw new Error(`no ${entry.source}`);
+    if ('source' in entry && (await objects.stat(entry.source)) === undefined) throw new Error(`no ${entry.source}`);
     if ('content' in entry && entry.key === 'releases/latest/stable.json') {
       latest = (JSON.parse(entry.content) as { release: { version: string } }).release.version;
     }
@@ -85,7 +85,7 @@ export async function hashesIn(place: ObjectStore | string): Promise<ReadonlyMap
   const found = new Map<string, string>();
   for await (const { key } of listObjects(objects, { recursive: true })) {
     const hash = createHash('sha256');
-    const object = await objects.get(key);
+    const object = await objects.open(key);
     if (!object) continue;
     for await (const piece of object.bytes()) hash.update(piece);
     found.set(key, hash.digest('hex'));

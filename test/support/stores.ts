@@ -1,5 +1,6 @@
 import { afterEach } from 'vitest';
 import { type OpenCache, type OpenOptions, openCache } from '#cache/open.js';
+import { asWritable, type WriteStore } from '#lib/object-store/object-store.js';
 import { createSandbox, type Sandbox } from './sandbox.js';
 
 export interface StoreOptions extends Partial<OpenOptions> {
@@ -11,6 +12,11 @@ export interface OpenStores {
   open(url: string, options?: StoreOptions): OpenCache;
   readonly box: Sandbox;
   remove(): Promise<void>;
+}
+
+/** The store of a cache that is a bucket or a directory. */
+export function writable({ objects }: OpenCache): WriteStore {
+  return asWritable(objects, 'and no bucket');
 }
 
 export async function createStores(): Promise<OpenStores> {

@@ -1,16 +1,16 @@
-import type { ListOptions, ObjectStore } from '#lib/object-store/object-store.js';
+import type { ListOptions, WriteStore } from '#lib/object-store/object-store.js';
 
 /** A request to a store: `put releases/index.json`. */
 export type StoreCall = `${'read' | 'put' | 'copy' | 'remove' | 'list'} ${string}`;
 
 /** A store that tells what it is asked, in order, and lets `before` be done, or go wrong, before each request. */
-export function watchStore(store: ObjectStore, before: (call: StoreCall) => Promise<void> | void = () => {}) {
+export function watchStore(store: WriteStore, before: (call: StoreCall) => Promise<void> | void = () => {}) {
   const calls: StoreCall[] = [];
   const tell = async (call: StoreCall) => {
     calls.push(call);
     await before(call);
   };
-  const objects: ObjectStore = {
+  const objects: WriteStore = {
     ...store,
     async read(key, limit) {
       await tell(`read ${key}`);
@@ -20,17 +20,17 @@ export function watchStore(store: ObjectStore, before: (call: StoreCall) => Prom
       await tell(`put ${key}`);
       await store.put(key, body, metadata);
     },
-    async copyForReaders(from, to, options) {
+    async alias(from, to, options) {
       await tell(`copy ${to}`);
-      return store.copyForReaders!(from, to, options);
+      return store.alias(from, to, options);
     },
     async remove(keys) {
       for (const key of keys) await tell(`remove ${key}`);
-      await store.remove!(keys);
+      await store.remove(keys);
     },
     async *list(options: ListOptions) {
       await tell(`list ${options.prefix ?? ''}`);
-      yield* store.list!(options);
+      yield* store.list(options);
     },
   };
   /** Those that change something. */

@@ -4,6 +4,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { CarportError } from '../../errors.js';
 import type { HttpClient } from '../../http/client.js';
 import type { HttpRequest, HttpResponse, RequestBody, Transport, TransportDecorator } from '../../http/transport.js';
+import { serverTime } from '../response-headers.js';
 import { addressOf, objectUrl, type S3Address, type S3Location } from './address.js';
 import { resolveIdentity } from './credentials.js';
 import { isMissing, parseRefusal, type Refusal, type RefusalHeaders, refusalError, refusalHead } from './refusal.js';
@@ -32,8 +33,13 @@ export interface Answer {
 export interface Bucket {
   readonly name: string;
   address(): Promise<S3Address>;
-  /** Sends a GET or HEAD for an object; `undefined` when it is not there. */
-  ask(method: 'GET' | 'HEAD', key: string): Promise<Answer | undefined>;
+  /**
+   * Sends a GET or HEAD for an object; `undefined` when it is not there. The answer may have status 416 where `headers` ask
+   * for a range, which begins where the object has ended.
+   */
+  ask(method: 'GET' | 'HEAD', key: string, headers?: HttpRequest['headers']): Promise<Answer | undefined>;
+  /** The server's time, as it dates its answer about any key. */
+  time(key: string): Promise<Date>;
   /** Gives the ETag that the server answers with. */
   put(request: PutRequest): Promise<string | undefined>;
   /** Runs a request of the SDK. `action` is for the message. */
@@ -88,17 +94,24 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
   return {
     name: location.bucket,
     address: async () => (await session()).address,
-    async ask(method, key) {
+    async ask(method, key, headers = {}) {
       const { address, send } = await session();
-      const request: HttpRequest = { method, url: objectUrl(address, key), headers: {} };
+      const request: HttpRequest = { method, url: objectUrl(address, key), headers };
       const response = await send(request);
-      if (response.status < 300) return { request, response, send };
+      if (response.status < 300 || (response.status === 416 && headers.range !== undefined))
+        return { request, response, send };
       response.discard();
       // An answer to HEAD has no body that would tell why.
       if (method === 'HEAD' && [403, 404].includes(response.status)) return undefined;
       const refusal = method === 'HEAD' ? await reasonFor(request, response, send) : toRefusal(response);
       if (isMissing(refusal)) return undefined;
       throw await refuse(`${method} ${key}`, refusal);
+    },
+    async time(key) {
+      const { address, send } = await session();
+      const response = await send({ method: 'HEAD', url: objectUrl(address, key), headers: {} });
+      response.discard();
+      return serverTime(response.headers, url);
     },
     async put({ key, query = {}, headers, body }) {
       const { address, send } = await session();

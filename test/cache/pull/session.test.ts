@@ -7,7 +7,7 @@ import { type PullRequest, pullClosure } from '#cache/pull/session.js';
 import { createOwnTarget } from '#cache/pull/target.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
-import type { ObjectStore } from '#lib/object-store/object-store.js';
+import type { ObjectStore, WriteStore } from '#lib/object-store/object-store.js';
 import { prepareOutLinks } from '#lib/store/own/out-links.js';
 import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
 import { readPulledPin } from '#lib/store/own/pulled-pins.js';
@@ -22,7 +22,7 @@ describe('pullClosure', () => {
   const directory = useDirectory();
   const pool = usePool();
   let cache: string;
-  let objects: ObjectStore;
+  let objects: WriteStore;
   let store: OwnStore;
   let events: PullEvent[];
   beforeEach(async () => {

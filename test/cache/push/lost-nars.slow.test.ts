@@ -3,11 +3,14 @@ import { planPush } from '#cache/push/plan.js';
 import { CarportError } from '#lib/errors.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import type { ObjectStore } from '#lib/object-store/object-store.js';
+import { type ListStore, LOCAL_TRAITS, type ObjectStore } from '#lib/object-store/object-store.js';
 import { fakeGraph, recordingStore } from '../../support/recording-store.js';
 import { sampleKey } from '../../support/samples.js';
 
 const [KEY, NEW] = [sampleKey('test-1'), sampleKey('new-1', 2)];
+
+const statOf = (size: number) => ({ size, modified: undefined, etag: undefined });
+const bodyOf = (size: number) => ({ size, bytes: async function* () {}, discard: () => undefined });
 
 describe('a push into a cache that has lost NARs', () => {
   const request = (graph: ReadonlyMap<string, PathInfo>) => ({
@@ -17,18 +20,20 @@ describe('a push into a cache that has lost NARs', () => {
   /** Has each path and its NAR, but for these NARs, or with these sizes. */
   const cacheOf = (graph: ReadonlyMap<string, PathInfo>, sizes: ReadonlyMap<string, number | undefined>) => {
     const { objects, calls } = recordingStore([...graph.values()], KEY);
-    const size = async (key: string) => {
-      const there = await objects.size(key);
-      return sizes.has(key) ? sizes.get(key) : there;
+    const stat = async (key: string) => {
+      const there = await objects.stat(key);
+      const size = sizes.has(key) ? sizes.get(key) : there?.size;
+      return size === undefined ? undefined : statOf(size);
     };
-    const spoilt: ObjectStore = {
-      ...{ ...objects, size },
-      get: async (key) => {
-        const there = await size(key);
-        return there === undefined ? undefined : { size: there, bytes: async function* () {} };
+    const spoilt: ObjectStore & ListStore = {
+      ...objects,
+      stat,
+      open: async (key) => {
+        const there = await stat(key);
+        return there && bodyOf(there.size);
       },
       async *list(options) {
-        for await (const object of objects.list!(options)) {
+        for await (const object of objects.list(options)) {
           const there = sizes.has(object.key) ? sizes.get(object.key) : object.size;
           if (there !== undefined) yield { ...object, size: there };
         }
@@ -51,7 +56,7 @@ describe('a push into a cache that has lost NARs', () => {
   });
 
   /** The same in a directory of this machine. */
-  const inDirectory = (objects: ObjectStore): ObjectStore => ({ ...objects, localPath: (key) => key });
+  const inDirectory = (objects: ObjectStore): ObjectStore => ({ ...objects, traits: LOCAL_TRAITS });
 
   it.each([1, 2, 32])('sends whatever is gone of %i paths in a directory', async (count) => {
     const graph = fakeGraph(count);
@@ -116,10 +121,10 @@ describe('a push into a cache that has lost NARs', () => {
         order.push(kinds(key));
         return objects.read(key, limit);
       },
-      size: async (key) => {
+      stat: async (key) => {
         await new Promise((resolve) => setTimeout(resolve, 50));
         order.push(kinds(key));
-        return objects.size(key);
+        return objects.stat(key);
       },
     };
     // Nothing that our key has signed: the level below is asked for before the root's NAR is known to be there.
@@ -176,11 +181,14 @@ describe('a push into a cache that has lost NARs', () => {
       async () => 0,
       async () => undefined,
     ]) {
-      const get = async () => ({ size: 100, bytes: async function* () {} });
-      const plan = await planPush({ ...objects, size, get }, request(graph));
+      const stat = async () => {
+        const told = await size();
+        return told === undefined ? undefined : statOf(told);
+      };
+      const plan = await planPush({ ...objects, stat, open: async () => bodyOf(100) }, request(graph));
       expect([plan.upload, plan.damaged]).toEqual([[], []]);
     }
-    const size = async () => Promise.reject(new CarportError('E_UNAVAILABLE', 'gone'));
-    await expect(planPush({ ...objects, size }, request(graph))).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+    const stat = async () => Promise.reject(new CarportError('E_UNAVAILABLE', 'gone'));
+    await expect(planPush({ ...objects, stat }, request(graph))).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
   });
 });

@@ -8,7 +8,7 @@ import type { PushEvent } from '#cache/push/events.js';
 import { checkPushTarget, type PushRequest, pushClosure } from '#cache/push/session.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
-import type { ObjectStore } from '#lib/object-store/object-store.js';
+import type { WriteStore } from '#lib/object-store/object-store.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import { runtimeClosure } from '#lib/store/closure.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';
@@ -28,7 +28,7 @@ describe('pushClosure', () => {
   const pool = usePool();
   let samples: SampleStore;
   let cache: string;
-  let objects: ObjectStore;
+  let objects: WriteStore;
   let events: PushEvent[];
   beforeAll(async () => {
     samples = await createSampleStore(shared().root);

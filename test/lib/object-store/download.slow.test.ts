@@ -29,7 +29,7 @@ describe('a download', () => {
   /** Begins a download; gives how to read it. */
   const open = async (url: URL, send = connect()) => {
     const request = getRequest(url);
-    return downloadOf(await send(request), request, send);
+    return downloadOf({ response: await send(request), request, send });
   };
 
   interface Break {

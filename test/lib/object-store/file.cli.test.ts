@@ -35,15 +35,15 @@ describe('a directory of objects', () => {
   it('has a URL with what a URL needs escaped, and a local path for each key', () => {
     const objects = openFileStore(box().path('with space#?'));
     expect(objects.url).toBe(`file://${box().root}/with%20space%23%3F`);
-    expect(objects.localPath!('nar/x.nar')).toBe(box().path('with space#?', 'nar/x.nar'));
-    expect(() => objects.localPath!('../x')).toThrow('leads outside');
+    expect(objects.localFile('nar/x.nar')).toBe(box().path('with space#?', 'nar/x.nar'));
+    expect(() => objects.localFile('../x')).toThrow('leads outside');
   });
 
   it('shows no file that is not finished in the listing', async () => {
     const objects = openFileStore(box().path('objects'));
     await writeFile(await objects.spoolName(), 'half');
     const keys: string[] = [];
-    for await (const { key } of objects.list!({ recursive: true })) keys.push(key);
+    for await (const { key } of objects.list({ recursive: true })) keys.push(key);
     expect(keys.filter((key) => key.startsWith('.'))).toEqual([]);
   });
 
@@ -67,7 +67,7 @@ describe('a directory of objects', () => {
     const objects = openFileStore(root);
     const list = async (prefix: string, recursive = true) => {
       const found: string[] = [];
-      for await (const { key, size } of objects.list!({ prefix, recursive })) {
+      for await (const { key, size } of objects.list({ prefix, recursive })) {
         expect(size, key).toBe(Buffer.byteLength(key));
         found.push(key);
       }
@@ -139,7 +139,7 @@ describe('a directory of objects', () => {
     const objects = openFileStore(root);
     for (const key of ['pipe.narinfo', 'zero.narinfo']) {
       await expect(objects.read(key, 100)).rejects.toThrow('is not a plain file');
-      await expect(objects.get(key)).rejects.toThrow('is not a plain file');
+      await expect(objects.open(key)).rejects.toThrow('is not a plain file');
     }
   });
 
@@ -148,10 +148,10 @@ describe('a directory of objects', () => {
     const objects = openFileStore(root);
     await objects.put('directory/below', Buffer.from('x'), TEXT);
     await objects.put('file', Buffer.from('x'), TEXT);
-    await expect(objects.copy!('file', 'directory')).rejects.toThrow();
-    await expect(objects.copyForReaders!('file', 'directory')).rejects.toThrow();
-    await expect(objects.copyForReaders!('file', 'file/below')).rejects.toThrow();
-    await Promise.all(Array.from({ length: 20 }, () => objects.copyForReaders!('file', 'other')));
+    await expect(objects.copy('file', 'directory')).rejects.toThrow();
+    await expect(objects.alias('file', 'directory')).rejects.toThrow();
+    await expect(objects.alias('file', 'file/below')).rejects.toThrow();
+    await Promise.all(Array.from({ length: 20 }, () => objects.alias('file', 'other')));
     expect(await readdir(join(root, 'carport/tmp'))).toEqual([]);
   });
 
@@ -159,9 +159,9 @@ describe('a directory of objects', () => {
     const root = box().path('objects');
     const objects = openFileStore(root);
     for (const key of ['file', 'other']) await objects.put(key, Buffer.from('bytes'), TEXT);
-    expect(await objects.copyForReaders!('file', 'other')).toBe(false);
+    expect(await objects.alias('file', 'other')).toBe(false);
     await objects.put('other', Buffer.from('BYTES'), TEXT);
-    expect(await objects.copyForReaders!('file', 'other')).toBe(true);
+    expect(await objects.alias('file', 'other')).toBe(true);
     expect((await stat(join(root, 'other'))).ino).toBe((await stat(join(root, 'file'))).ino);
   });
 
@@ -176,8 +176,8 @@ describe('a directory of objects', () => {
       await writeFile(join(root, 'file'), 'of another user');
       process.seteuid!(65534);
       const objects = openFileStore(root);
-      expect(await objects.copyForReaders!('file', 'other')).toBe(true);
-      expect(await objects.copyForReaders!('file', 'other')).toBe(false);
+      expect(await objects.alias('file', 'other')).toBe(true);
+      expect(await objects.alias('file', 'other')).toBe(false);
       expect((await objects.read('other', 100))?.toString()).toBe('of another user');
     });
     expect((await stat(join(root, 'other'))).ino).not.toBe((await stat(join(root, 'file'))).ino);
@@ -188,9 +188,9 @@ describe('a directory of objects', () => {
     await mkdir(root);
     spawnSync('mkfifo', [join(root, 'pipe')]);
     const objects = openFileStore(root);
-    await expect(objects.copy!('pipe', 'x')).rejects.toThrow('is not a plain file');
-    await expect(objects.copyForReaders!('pipe', 'x')).rejects.toThrow('is not a plain file');
-    expect(await objects.size('x')).toBeUndefined();
+    await expect(objects.copy('pipe', 'x')).rejects.toThrow('is not a plain file');
+    await expect(objects.alias('pipe', 'x')).rejects.toThrow('is not a plain file');
+    expect(await objects.stat('x')).toBeUndefined();
   });
 
   it('says that it may not write', async () => {

@@ -47,8 +47,8 @@ describeWithGarage('the website of a bucket', () => {
     const url = isFailing ? `http://localhost:${proxy.port}` : website;
     const open = () => {
       const writer = stores.open(garage().url(bucket), { env: garage().env }).objects;
-      const { read, size, get, close } = stores.open(url).objects;
-      return { ...writer, read, size, get, close: () => Promise.all([close(), writer.close()]).then(() => undefined) };
+      const { read, stat, open, close } = stores.open(url).objects;
+      return { ...writer, read, stat, open, close: () => Promise.all([close(), writer.close()]).then(() => undefined) };
     };
     const metadataOf = async (key: string) => {
       const { headers } = await fetch(`${website}/${key}`, { method: 'HEAD' });

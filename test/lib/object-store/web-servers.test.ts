@@ -1,6 +1,7 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { describe, expect, it } from 'vitest';
+import { asListable, asWritable, isListable } from '#lib/object-store/object-store.js';
 import { createSpool } from '#lib/object-store/spool.js';
 import { useDirectory } from '../../support/files.js';
 import { answerWith, readRequest, useHttpServers } from '../../support/http-server.js';
@@ -22,7 +23,7 @@ describe('a web server as an object store', () => {
 
   it.each([403, 404, 410])('has no object where it answers %d', async (status) => {
     const objects = await open((_, response) => answerWith(response, 'no', { status }));
-    expect([await objects.read('x', 10), await objects.get('x'), await objects.size('x')]).toEqual([
+    expect([await objects.read('x', 10), await objects.open('x'), await objects.stat('x')]).toEqual([
       ...[undefined, undefined, undefined],
     ]);
   });
@@ -36,7 +37,7 @@ describe('a web server as an object store', () => {
     const objects = await open((_, response) => answerWith(response, 'no', { status }));
     const error = { code, message: expect.stringContaining(message), hint: expect.any(String) };
     await expect(objects.read('x', 10)).rejects.toMatchObject(error);
-    await expect(objects.size('x')).rejects.toMatchObject(error);
+    await expect(objects.stat('x')).rejects.toMatchObject(error);
   });
 
   it.each([400, 403, 404, 405, 501])('does not take uploads when it answers PUT with %d', async (status) => {
@@ -75,7 +76,7 @@ describe('a web server as an object store', () => {
       else answerWith(response, '', { status, headers: { location: `/step${step + 1}?a=%20b` } });
     });
     expect((await objects.read('x', 10))?.toString()).toBe('found');
-    expect(await objects.size('x')).toBe(5);
+    expect((await objects.stat('x'))?.size).toBe(5);
   });
 
   it.each([
@@ -125,14 +126,17 @@ describe('a web server as an object store', () => {
   it('does not keep carport from what is there when it hides how large it is', async () => {
     const objects = await open((_, response) => void response.end('chunks'));
     const pieces: Uint8Array[] = [];
-    for await (const piece of (await objects.get('x'))!.bytes()) pieces.push(piece);
+    for await (const piece of (await objects.open('x'))!.bytes()) pieces.push(piece);
     expect(Buffer.concat(pieces).toString()).toBe('chunks');
     expect((await objects.read('x', 10))?.toString()).toBe('chunks');
   });
 
   it('has neither a listing nor a way to remove', async () => {
     const objects = await open((_, response) => answerWith(response));
-    expect([objects.list, objects.remove, objects.localPath]).toEqual([undefined, undefined, undefined]);
+    expect(isListable(objects)).toBe(false);
+    expect(() => asListable(objects)).toThrow('cannot be listed');
+    expect(() => asWritable(objects, 'where nothing can be removed')).toThrow('is a web server, where nothing can be');
+    expect(objects.localFile('x')).toBeUndefined();
   });
 });
 

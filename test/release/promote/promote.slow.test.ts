@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CarportError, type ErrorCode } from '#lib/errors.js';
 import { openFileStore } from '#lib/object-store/file.js';
-import type { ObjectStore } from '#lib/object-store/object-store.js';
+import type { ObjectStore, WriteStore } from '#lib/object-store/object-store.js';
 import { FRAGMENT, type Fragment, PROMOTION, PRUNING, YANK } from '#release/documents/kinds.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
 import { discardPromotion } from '#release/promote/discard.js';
@@ -72,12 +72,12 @@ describe('a promotion', () => {
   };
   const fragments = async (version = TO): Promise<readonly Fragment[]> =>
     trusted((await readSources(openFileStore(bucket), POLICY, version)).fragments);
-  const remove = (...keys: readonly string[]) => openFileStore(bucket).remove!(keys);
+  const remove = (...keys: readonly string[]) => openFileStore(bucket).remove(keys);
   const refused = (code: ErrorCode, reason: string | RegExp, action: Promise<unknown>) =>
     expect(action).rejects.toMatchObject({ code, message: expect.stringMatching(reason) });
 
   /** A store that does something before, or in place of, one of its methods. */
-  const meddled = (meddle: Partial<ObjectStore>): ObjectStore => ({ ...openFileStore(bucket), ...meddle });
+  const meddled = (meddle: Partial<WriteStore>): WriteStore => ({ ...openFileStore(bucket), ...meddle });
 
   it('makes the same files under another version, signed, and leaves nothing else', async () => {
     const before = await hashesIn(bucket);
@@ -106,7 +106,7 @@ describe('a promotion', () => {
 
   it('goes on where it was left, at each step', async () => {
     const steps: string[] = [];
-    const count = (objects: ObjectStore, limit: number): ObjectStore => {
+    const count = (objects: WriteStore, limit: number): WriteStore => {
       const step = async (name: string, key: string, act: () => Promise<void>) => {
         if (steps.length === limit) throw new Error(`killed before ${name} ${key}`);
         steps.push(`${name} ${key}`);
@@ -115,8 +115,8 @@ describe('a promotion', () => {
       return {
         ...objects,
         put: (key, body, metadata) => step('put', key, () => objects.put(key, body, metadata)),
-        copy: (from, to) => step('copy', to, () => objects.copy!(from, to)),
-        remove: (keys) => step('remove', keys.join(' '), () => objects.remove!(keys)),
+        copy: (from, to) => step('copy', to, () => objects.copy(from, to)),
+        remove: (keys) => step('remove', keys.join(' '), () => objects.remove(keys)),
       };
     };
     await promote(count(openFileStore(bucket), Number.POSITIVE_INFINITY));
@@ -248,9 +248,9 @@ describe('a promotion', () => {
       await put({ version: 'v1.2.0-rc2', files: { other: 'other bytes' } });
       const objects = openFileStore(bucket);
       let copies = 0;
-      const copy: ObjectStore['copy'] = async (from, to) => {
+      const copy: WriteStore['copy'] = async (from, to) => {
         if (copies++ === 1) throw new Error('killed');
-        await objects.copy!(from, to);
+        await objects.copy(from, to);
       };
       await expect(promote(meddled({ copy }), 'v1.2.0-rc2')).rejects.toThrow('killed');
     });
@@ -330,15 +330,15 @@ describe('a promotion', () => {
     it('takes back its own when the put comes between, which says so, and is done when it is run again', async () => {
       const objects = openFileStore(bucket);
       let theirs: Promise<unknown> | undefined;
-      const copy: ObjectStore['copy'] = async (from, to) => {
-        await objects.copy!(from, to);
+      const copy: WriteStore['copy'] = async (from, to) => {
+        await objects.copy(from, to);
         if (to !== fileKey(TO, TARGETS[0]!, 'garage.txt')) return;
         // It has looked for marks before there was one.
         let reads = 0;
         const blind = meddled({
           read: async (key, limit) => (key === MARK && reads++ < 2 ? undefined : objects.read(key, limit)),
         });
-        await objects.remove!([fileKey(TO, TARGETS[0]!, 'garage')]);
+        await objects.remove([fileKey(TO, TARGETS[0]!, 'garage')]);
         theirs = putTheirs(blind).catch((error) => error);
         await theirs;
       };
@@ -356,9 +356,9 @@ describe('a promotion', () => {
     it('when a file was exchanged after the gates, and stays hidden', async () => {
       const objects = openFileStore(bucket);
       const source = fileKey(FROM, TARGETS[1]!, 'garage');
-      const copy: ObjectStore['copy'] = async (from, to) => {
+      const copy: WriteStore['copy'] = async (from, to) => {
         if (from === source) await writeFile(join(bucket, source), 'evil bytes');
-        await objects.copy!(from, to);
+        await objects.copy(from, to);
       };
       await refused('E_INTEGRITY', 'has changed since it was signed', promote(meddled({ copy })));
       expect(await latestStable(bucket, POLICY)).toBeUndefined();
@@ -371,10 +371,10 @@ describe('a promotion', () => {
     it('when a file and its fragment were replaced together', async () => {
       const objects = openFileStore(bucket);
       let isReplaced = false;
-      const copy: ObjectStore['copy'] = async (from, to) => {
+      const copy: WriteStore['copy'] = async (from, to) => {
         if (!isReplaced) await put({ files: { garage: 'even newer', 'garage.txt': 'even newer' } });
         isReplaced = true;
-        await objects.copy!(from, to);
+        await objects.copy(from, to);
       };
       await refused('E_INTEGRITY', 'has changed since it was signed', promote(meddled({ copy })));
       expect(await latestStable(bucket, POLICY)).toBeUndefined();
@@ -387,7 +387,7 @@ describe('a promotion', () => {
         await objects.put(key, body, metadata);
       };
       await refused('E_USAGE', 'is of another release', promote(meddled({ put: meddle })));
-      expect(await objects.size(MARK)).toBeUndefined();
+      expect(await objects.stat(MARK)).toBeUndefined();
       expect(await latestStable(bucket, POLICY)).toBe(TO);
     });
 
@@ -413,9 +413,9 @@ describe('a promotion', () => {
           if (!isThere) await putRelease(bucket, { version: TO, files: { garage: 'theirs' }, keys: [KEY] });
           isThere = true;
         };
-        const meddle: Partial<ObjectStore> = {
+        const meddle: Partial<WriteStore> = {
           async copy(from, to) {
-            await objects.copy!(from, to);
+            await objects.copy(from, to);
             if (when === 'its copies' && ++copies === 4) await publish();
           },
           async put(key, body, metadata) {
@@ -437,11 +437,11 @@ describe('a promotion', () => {
     it('when another promotion to the name has begun', async () => {
       await put({ version: 'v1.2.0-rc2', files: { other: 'other bytes' } });
       const objects = openFileStore(bucket);
-      const copy: ObjectStore['copy'] = async (from, to) => {
+      const copy: WriteStore['copy'] = async (from, to) => {
         await putDocument(bucket, PROMOTION, MARK, { version: TO, from: 'v1.2.0-rc2', time: '2026-11-09T00:00:00Z' }, [
           KEY,
         ]);
-        await objects.copy!(from, to);
+        await objects.copy(from, to);
       };
       await refused('E_USAGE', 'being made of `v1.2.0-rc2` at this moment', promote(meddled({ copy })));
       expect(await latestStable(bucket, POLICY)).toBeUndefined();
@@ -451,8 +451,8 @@ describe('a promotion', () => {
       await put({ version: 'v1.2.0-rc2', files: { other: 'other bytes' } });
       const objects = openFileStore(bucket);
       let other: Promise<unknown> | undefined;
-      const copy: ObjectStore['copy'] = async (from, to) => {
-        await objects.copy!(from, to);
+      const copy: WriteStore['copy'] = async (from, to) => {
+        await objects.copy(from, to);
         other ??= promoteBlindly('v1.2.0-rc2').catch((error) => error);
         await other;
       };
@@ -473,8 +473,8 @@ describe('a promotion', () => {
         },
       });
       let other: Promise<unknown> | undefined;
-      const copy: ObjectStore['copy'] = async (from, to) => {
-        await objects.copy!(from, to);
+      const copy: WriteStore['copy'] = async (from, to) => {
+        await objects.copy(from, to);
         other ??= promoteBlindly('v1.2.0-rc2', blind).catch((error) => error);
         await other;
       };
@@ -507,9 +507,9 @@ describe('a promotion', () => {
     it('for what cannot be copied, and leaves nothing', async () => {
       const objects = openFileStore(bucket);
       let copies = 0;
-      const copy: ObjectStore['copy'] = async (from, to) => {
+      const copy: WriteStore['copy'] = async (from, to) => {
         if (copies++ === 2) throw new CarportError('E_UNSUPPORTED', 'too large');
-        await objects.copy!(from, to);
+        await objects.copy(from, to);
       };
       await refused('E_UNSUPPORTED', 'too large', promote(meddled({ copy })));
       expect(await keysBelow(TO)).toEqual([]);
@@ -518,9 +518,9 @@ describe('a promotion', () => {
     it('and keeps what it has when it may be gone on with', async () => {
       const objects = openFileStore(bucket);
       let copies = 0;
-      const copy: ObjectStore['copy'] = async (from, to) => {
+      const copy: WriteStore['copy'] = async (from, to) => {
         if (copies++ === 2) throw new CarportError('E_UNAVAILABLE', 'no answer');
-        await objects.copy!(from, to);
+        await objects.copy(from, to);
       };
       await refused('E_UNAVAILABLE', 'no answer', promote(meddled({ copy })));
       expect(await keysBelow(TO)).toContain(MARK);
@@ -545,9 +545,9 @@ describe('a promotion', () => {
   it('that ends while another looks is found to be done', async () => {
     const objects = openFileStore(bucket);
     let copies = 0;
-    const copy: ObjectStore['copy'] = async (from, to) => {
+    const copy: WriteStore['copy'] = async (from, to) => {
       if (copies++ === 1) throw new Error('killed');
-      await objects.copy!(from, to);
+      await objects.copy(from, to);
     };
     await expect(promote(meddled({ copy }))).rejects.toThrow('killed');
     // What is there is listed before the mark is read.

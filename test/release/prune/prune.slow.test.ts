@@ -149,7 +149,7 @@ describe('pruning releases', () => {
         hint: expect.any(String),
       });
       expect(watched.changes()).toEqual([]);
-      await store().remove!([each]);
+      await store().remove([each]);
     }
     expect(await run(store(), 10)).toEqual(['hide 2', 'hide 3']);
   });
@@ -230,7 +230,7 @@ describe('pruning releases', () => {
     expect(await run(store(), 30)).toEqual(['restore 2']);
     expect(await keysOf(commit(2))).toHaveLength(4);
     await replay();
-    await store().remove!([fileKey(commit(2), 'y', 'garage')]);
+    await store().remove([fileKey(commit(2), 'y', 'garage')]);
     expect(await run(store(), 30)).toEqual([]);
     const { plan } = await planPrune(store(), requestAt(30));
     expect(plan.kept).toContainEqual({ version: commit(2), reason: 'half-deleted' });
@@ -250,7 +250,7 @@ describe('pruning releases', () => {
   it('is completed by the next run, wherever it was stopped', async () => {
     const deleteAll = (objects: ObjectStore, keep: number) => run(objects, 20, { keep });
     const prepare = async () => {
-      await store().remove!(await keys());
+      await store().remove(await keys());
       await putBuilds(4);
       for (const target of ['y', 'z']) await put(commit(3), -3, { target });
       await putDocument(
@@ -334,11 +334,11 @@ describe('pruning releases', () => {
       const promote = () => putDocument(bucket(), PROMOTION, versionKey(PROMOTIONS, 'v1.0.0'), promotion, [key]);
       expect(await runBeside(20, `put ${markKey(2)}`, promote)).toEqual(['left 2']);
       expect(await keys()).toEqual(expect.arrayContaining(before.filter((each) => each !== markKey(2))));
-      await store().remove!([versionKey(PROMOTIONS, 'v1.0.0')]);
+      await store().remove([versionKey(PROMOTIONS, 'v1.0.0')]);
       await run(store(), 30);
       const planned = await planPrune(store(), requestAt(40));
       expect(planned.plan.delete.length).toBe(1);
-      await store().remove!([markKey(2)]);
+      await store().remove([markKey(2)]);
       expect(await doIt(store(), planned, requestAt(40))).toEqual(['left 2']);
       expect(await keysOf(commit(2))).toHaveLength(2);
     });
@@ -407,7 +407,7 @@ describe('pruning releases', () => {
       await run(store(), 10);
       let lists = 0;
       const { objects } = watchStore(store(), async (call) => {
-        if (call === 'list _releases/' && ++lists === 2) await store().remove!([markKey(2)]);
+        if (call === 'list _releases/' && ++lists === 2) await store().remove([markKey(2)]);
       });
       expect(await run(objects, 20)).toEqual(['left 2']);
       expect(await keysOf(commit(2))).toHaveLength(2);

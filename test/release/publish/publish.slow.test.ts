@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CarportError } from '#lib/errors.js';
 import { openFileStore } from '#lib/object-store/file.js';
-import type { ObjectStore } from '#lib/object-store/object-store.js';
+import type { WriteStore } from '#lib/object-store/object-store.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
 import { fileKey, fragmentKey, LEDGER_KEY } from '#release/layout.js';
 import type { Publication } from '#release/publish/publication.js';
@@ -46,7 +46,7 @@ describe('an index that is published', () => {
   });
   const put = (version: string, more: { readonly target?: string; readonly commit?: string } = {}) =>
     putRelease(bucket, { version, keys: [key], ...more });
-  const publish = (objects: ObjectStore = openFileStore(bucket), options: Partial<PublishOptions> = {}) =>
+  const publish = (objects: WriteStore = openFileStore(bucket), options: Partial<PublishOptions> = {}) =>
     publishIndex(objects, publicationOf, {
       policy,
       keys: [key],
@@ -98,7 +98,7 @@ describe('an index that is published', () => {
     for (let version = 0; version < 100; version++) await put(`v${version}`);
     const { objects, calls } = watch();
     const done: string[] = [];
-    const slow: ObjectStore = {
+    const slow: WriteStore = {
       ...objects,
       async put(at, body, metadata) {
         // What is begun first is done last.
@@ -199,7 +199,7 @@ describe('an index that is published', () => {
       await put('v2', { target: 'second' });
     });
     const shown: string[] = [];
-    const whole: ObjectStore = {
+    const whole: WriteStore = {
       ...objects,
       put(at, body, metadata) {
         if (at === 'releases/index.json') shown.push(String(body));
@@ -228,8 +228,8 @@ describe('an index that is published', () => {
     await put('v1');
     await publish();
     const { objects, changes, calls } = watch();
-    const listed = objects.list!;
-    const encrypted: ObjectStore = {
+    const listed = objects.list;
+    const encrypted: WriteStore = {
       ...objects,
       async *list(options) {
         for await (const each of listed(options)) yield { ...each, md5: '0'.repeat(32) };
@@ -352,22 +352,25 @@ describe('an index that is published', () => {
   it('goes on where a copy cannot be made, and leaves none of an older release', async () => {
     await put('v1');
     const { objects } = watch();
-    const { copyForReaders: _, ...without } = objects;
+    const without: WriteStore = {
+      ...objects,
+      alias: () => Promise.reject(new CarportError('E_UNSUPPORTED', 'it has no copies')),
+    };
     const { written, warnings } = await publish(without);
     expect(written).toEqual(ENTRIES.filter((each) => !each.includes(TEST_TARGET) && !each.includes('v2')));
-    expect(warnings).toEqual([expect.stringContaining('no file below `releases/latest/`')]);
+    expect(warnings).toEqual([expect.stringContaining('it has no copies')]);
     await publish();
     await put('v2');
-    const tooLarge: ObjectStore = {
+    const tooLarge: WriteStore = {
       ...objects,
-      copyForReaders: () => Promise.reject(new CarportError('E_UNSUPPORTED', 'it is too large')),
+      alias: () => Promise.reject(new CarportError('E_UNSUPPORTED', 'it is too large')),
     };
     const latest = `releases/latest/stable/${TEST_TARGET}/garage`;
     expect(await publish(tooLarge)).toMatchObject({
       removed: [latest],
       warnings: [expect.stringContaining(`there is no \`${latest}\`: it is too large`)],
     });
-    expect(await objects.size(latest)).toBeUndefined();
+    expect(await objects.stat(latest)).toBeUndefined();
     expect(await publish(tooLarge)).toMatchObject({ written: [], removed: [], warnings: [expect.anything()] });
     expect((await publish()).written).toEqual([latest]);
     // What it would be of is removed by somebody at that moment.

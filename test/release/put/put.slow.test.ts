@@ -131,7 +131,7 @@ describe('putting files of a release', () => {
 
   it('uploads again what has gone, or is not whole', async () => {
     await put({ garage: 'one', second: 'two' });
-    await open().remove!([fileKey(VERSION, TARGET, 'garage')]);
+    await open().remove([fileKey(VERSION, TARGET, 'garage')]);
     await writeFile(join(bucket(), fileKey(VERSION, TARGET, 'second')), 'tw');
     const { objects, changes } = watchStore(open());
     expect((await put({ garage: 'one', second: 'two' }, {}, objects)).states).toEqual({
@@ -313,7 +313,7 @@ describe('putting files of a release', () => {
           hint: expect.stringContaining('--replace'),
         });
         await put({ garage: 'one' }, { replace: true });
-        expect(await open().size(MARK)).toBeUndefined();
+        expect(await open().stat(MARK)).toBeUndefined();
       }
     });
 
@@ -325,13 +325,13 @@ describe('putting files of a release', () => {
           await mark(true);
       });
       await expect(put({ garage: 'one', second: 'two' }, {}, objects)).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
-      expect(await open().size(MARK)).toBeDefined();
+      expect(await open().stat(MARK)).toBeDefined();
     });
 
     it('does not say that it is done when a file has gone', async () => {
       await mark();
       const { objects } = watchStore(open(), async (call) => {
-        if (call === `remove ${MARK}`) await open().remove!([fileKey(VERSION, TARGET, 'garage')]);
+        if (call === `remove ${MARK}`) await open().remove([fileKey(VERSION, TARGET, 'garage')]);
       });
       await expect(put({ garage: 'one' }, {}, objects)).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
       expect((await put({ garage: 'one' })).states).toEqual({ garage: 'uploaded' });
@@ -366,7 +366,7 @@ describe('putting files of a release', () => {
     await expect(put({ garage: 'one' }, {}, objects)).rejects.toThrow('no');
     await expect(put({ garage: '' })).rejects.toMatchObject({ code: 'E_USAGE', message: /is empty/ });
     expect(await readdir(join(bucket(), 'carport/tmp'))).toEqual([]);
-    expect(await open().size(FRAGMENT_KEY)).toBeUndefined();
+    expect(await open().stat(FRAGMENT_KEY)).toBeUndefined();
   });
 
   it('uploads the bytes that it has hashed when the file changes meanwhile', async () => {
@@ -499,7 +499,7 @@ describe('putting files of a release', () => {
         async put(at, body, metadata) {
           if (at === FRAGMENT_KEY && other === undefined) {
             other = put({ garage: 'one' });
-            while ((await open().size(FRAGMENT_KEY)) === undefined) await sleep(1);
+            while ((await open().stat(FRAGMENT_KEY)) === undefined) await sleep(1);
             await sleep(60);
           }
           await open().put(at, body, metadata);

@@ -1,6 +1,6 @@
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { ObjectStore } from '#lib/object-store/object-store.js';
+import type { WriteStore } from '#lib/object-store/object-store.js';
 import { errorReply, type FakeBucket, type Reply, useFakeBucket, xml } from '../../../support/fake-bucket.js';
 
 const LIST = xml('<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>');
@@ -67,13 +67,13 @@ describe('requests to a bucket', () => {
   it('say why a HEAD was refused, which its answer does not tell', async () => {
     const expired = errorReply(400, 'ExpiredToken', 'The provided token has expired.');
     const refusing = await open(({ method }) => (method === 'HEAD' ? { status: 400 } : expired));
-    await expect(refusing.store.size('x')).rejects.toMatchObject({ code: 'E_CREDENTIALS' });
+    await expect(refusing.store.stat('x')).rejects.toMatchObject({ code: 'E_CREDENTIALS' });
     expect(refusing.asked.map(({ method, headers }) => [method, headers.range])).toEqual([
       ['HEAD', undefined],
       ['GET', 'bytes=0-0'],
     ]);
     const odd = await open(({ method }) => ({ status: method === 'HEAD' ? 400 : 200 }));
-    await expect(odd.store.size('x')).rejects.toMatchObject({ code: 'E_REMOTE' });
+    await expect(odd.store.stat('x')).rejects.toMatchObject({ code: 'E_REMOTE' });
   });
 
   it('name the region that the server names', async () => {
@@ -118,8 +118,8 @@ describe('a listing', () => {
   });
 });
 
-async function keysOf(store: ObjectStore, prefix = ''): Promise<readonly string[]> {
+async function keysOf(store: WriteStore, prefix = ''): Promise<readonly string[]> {
   const keys: string[] = [];
-  for await (const { key } of store.list!({ prefix, recursive: true })) keys.push(key);
+  for await (const { key } of store.list({ prefix, recursive: true })) keys.push(key);
   return keys;
 }
