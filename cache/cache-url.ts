@@ -73,7 +73,26 @@ const COMMON_PARAMETERS: Parameters = {
   'want-mass-query': (value, { common }) => {
     common.wantMassQuery = parseBoolean('want-mass-query', value);
   },
+  ...withoutEffect(
+    ['trusted', 'index-debug-info', 'retry-delay-rate-limited'],
+    ['path-info-cache-size', 'retry-attempts', 'retry-delay', 'retry-max-delay'],
+    ['store', 'local-nar-cache', 'system-features', 'narinfo-compression', 'ls-compression', 'log-compression'],
+  ),
 };
+
+/**
+ * Nix's settings that mean nothing to carport: it believes signatures only, has its own retries and no cache of narinfos,
+ * writes no index of debug information and small files as they are.
+ */
+function withoutEffect(booleans: readonly string[], numbers: readonly string[], texts: readonly string[]): Parameters {
+  const entries = (names: readonly string[], check: (name: string, value: string) => unknown) =>
+    names.map((name) => [name, (value: string) => void check(name, value)] as const);
+  return Object.fromEntries([
+    ...entries(booleans, parseBoolean),
+    ...entries(numbers, parseNumber),
+    ...entries(texts, () => undefined),
+  ]);
+}
 
 /** And those of libstore's s3-binary-cache-store settings. */
 const S3_PARAMETERS: Parameters = {

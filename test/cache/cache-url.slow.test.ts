@@ -65,6 +65,16 @@ describe('the URL of a cache', () => {
     expect(parseCacheUrl('file:///c?compression-level=0').level).toBe(0);
   });
 
+  it("takes Nix's settings that mean nothing to it, and checks what they are", () => {
+    const settings = 'trusted=true&store=/nix/store&index-debug-info=1&path-info-cache-size=100&local-nar-cache=/n';
+    const more = 'system-features=kvm&narinfo-compression=zstd&retry-attempts=3&retry-delay-rate-limited=false';
+    for (const cache of ['file:///c', 's3://nix', 'https://nix.example.org', '/c']) {
+      expect(parseCacheUrl(`${cache}?${settings}&${more}`)).toEqual(parseCacheUrl(cache));
+    }
+    expect(() => parseCacheUrl('file:///c?trusted=perhaps')).toThrow('neither true nor false');
+    expect(() => parseCacheUrl('file:///c?path-info-cache-size=much')).toThrow('not a number');
+  });
+
   it('keeps no empty file of secret-keys', () => {
     expect(parseCacheUrl('file:///c?secret-keys=').secretKeyFiles).toEqual([]);
     expect(parseCacheUrl('file:///c?secret-keys=/a,,/b,').secretKeyFiles).toEqual(['/a', '/b']);
