@@ -5,7 +5,7 @@ import { quickAnswer } from './help/quick.js';
 
 const args = process.argv.slice(2);
 const { env, stdin, stdout, stderr } = process;
-const context = { env, stdin, stdout, stderr };
+const context = { env, stdin, stdout, stderr, cwd: () => process.cwd() };
 
 const answer = await quickAnswer(args);
 if (answer === undefined) await run();

@@ -3,13 +3,13 @@
 import { Command, CommanderError } from 'commander';
 import { CarportError } from '../lib/errors.js';
 import { suggestion } from '../lib/suggestion.js';
-import { commandPath, formatHelp } from './cli/command.js';
 import { type Context, flush, OutputClosed, write, writeJson } from './cli/context.js';
 import { reportError } from './cli/error-output.js';
 import { ExitWith } from './cli/exit-code.js';
 import { rememberSecretsOf } from './cli/redact.js';
 import { versions } from './cli/versions.js';
 import { COMMANDS, type CommandEntry } from './commands.js';
+import { commandPath, formatHelp } from './help/command-help.js';
 import { quickAnswer } from './help/quick.js';
 import { rootHelp } from './help/root.js';
 import { refuseKeysIn } from './settings/misplaced-keys.js';

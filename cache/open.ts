@@ -11,7 +11,7 @@ import { openUploadRecords } from '../lib/object-store/s3/upload-records.js';
 import { openS3Store } from '../lib/object-store/s3.js';
 import { stateDirectory } from '../lib/state-directory.js';
 import { parseEndpoint } from './cache-location.js';
-import { type CacheUrl, parseCacheUrl } from './cache-url.js';
+import type { CacheUrl } from './cache-url.js';
 
 /** Directories of this machine have no use for them, but a URL does not tell before it is parsed. */
 export type OpenOptions = HttpClientOptions;
@@ -23,10 +23,9 @@ export interface OpenCache {
   readonly bucket?: Bucket;
 }
 
-/** Opens what a cache's URL names. Nothing is read yet. Close the objects when done. */
-export function openCache(text: string, options: OpenOptions): OpenCache {
+/** Opens the cache that a URL names. Nothing is read yet. Close the objects when done. */
+export function openCache(url: CacheUrl, options: OpenOptions): OpenCache {
   const { env } = options;
-  const url = parseCacheUrl(text);
   const { location } = url;
   if (location.kind === 'file') return { url, objects: openFileStore(location.root) };
   const http = createHttpClient(options);

@@ -53,7 +53,8 @@ async function carport(args: readonly string[], expected = 0): Promise<string> {
   for (const stream of [stdout, stderr]) stream.pipe(process.stdout, { end: false });
   const home = { HOME: directory, XDG_DATA_HOME: join(directory, 'data'), XDG_CONFIG_HOME: join(directory, 'config') };
   const env = { PATH: process.env.PATH, ...home, CARPORT_PROGRESS: 'none' };
-  const context: Context = { env, stdin: new PassThrough().end(), stdout, stderr };
+  const stdin = new PassThrough().end();
+  const context: Context = { env, stdin, stdout, stderr, cwd: () => directory };
   const exitCode = await runCommandLine(args, context);
   stdout.end();
   stderr.end();

@@ -1,13 +1,13 @@
 /** Prints docs/commands.md, which is made of the help of the commands: `npm run docs`. */
 
 import type { Command } from 'commander';
-import { commandPath, formatHelp } from '../bin/cli/command.js';
 import { EXIT_CODES } from '../bin/cli/exit-code.js';
 import { COMMAND_GROUPS } from '../bin/commands.js';
+import { commandPath, formatHelp } from '../bin/help/command-help.js';
 import { createWholeProgram } from '../bin/program.js';
 
 const { env, stdin, stdout, stderr } = process;
-const program = await createWholeProgram({ env, stdin, stdout, stderr });
+const program = await createWholeProgram({ env, stdin, stdout, stderr, cwd: () => '.' });
 stdout.write(
   [
     '# Commands',

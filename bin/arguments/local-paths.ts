@@ -8,8 +8,7 @@ import { type PinStore, readPulledPin } from '../../lib/store/own/pulled-pins.js
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Context } from '../cli/context.js';
-import { storeOf } from '../settings/places.js';
-import type { Settings } from '../settings/settings.js';
+import type { Settings } from '../settings/setting.js';
 import { expandStdin } from './paths.js';
 
 /** What is on this machine: paths, and pins that were pulled. */
@@ -21,8 +20,8 @@ export interface LocalPaths {
 }
 
 /** What `--store` names, or all that there is. */
-export async function openLocalPaths(settings: Settings, { env }: Context): Promise<LocalPaths> {
-  const selection = storeOf(settings.store);
+export async function openLocalPaths(settings: Pick<Settings, 'store'>, { env }: Context): Promise<LocalPaths> {
+  const selection = settings.store.value;
   const store = await openStoreForReading(selection, env);
   const own = openOwnForReading(selection, env);
   const nix = selection === undefined || selection === NIX ? [nixPins(env)] : [];

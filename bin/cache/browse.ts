@@ -2,6 +2,7 @@
 
 import { listHashParts, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
 import { listCachedPath, readCachedFile } from '../../cache/browse.js';
+import type { CacheUrl } from '../../cache/cache-url.js';
 import { findPath } from '../../cache/find-path.js';
 import { listNars, type NarFault, narFault } from '../../cache/nars.js';
 import { CarportError } from '../../lib/errors.js';
@@ -9,27 +10,25 @@ import { findInListing, renderListing } from '../../lib/nix/nar/listing.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { DEFAULT_STORE_DIR, hashPartOf, isHashPart, isStoreBaseName } from '../../lib/nix/store-path.js';
 import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';
-import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, write, writeJson, writeLines } from '../cli/context.js';
 import { count } from '../cli/terminal.js';
+import { withCache } from '../cli/with-caches.js';
 import { createLister, listingEvents } from '../scripts/nar-lister.js';
-import { parseTrustedKeys } from '../settings/keys.js';
-import { infoJson, rows, useCache } from './common.js';
+import type { BrowseOptions, CatOptions } from './command.js';
+import { factLines, infoJson } from './common.js';
 
 const READS_AT_ONCE = 64;
 
-export interface CatOptions extends CommonOptions {
-  readonly allowUnsigned?: boolean;
-}
-
-export async function showInfo(text: string, options: CommonOptions, context: Context): Promise<void> {
-  await useCache(text, options, context, async ({ objects }) => {
+/** Shows what a cache is and how much it holds. Throws where a NAR is missing, when all is shown. */
+export async function showInfo(url: CacheUrl, options: BrowseOptions, context: Context): Promise<void> {
+  await withCache(url, { options, context }, async ({ objects }) => {
     const info = await requireCacheInfo(objects);
     // A web server does not tell what it has.
     const held = isListable(objects) ? await whatIsIn(objects) : undefined;
     const { paths = null, narSize = null, fileSize = null, fault, faults = 0 } = held ?? {};
     const shown = { url: objects.url, ...infoJson(info), paths, narSize, fileSize };
     if (options.json) await writeJson(context.stdout, shown);
-    else await writeLines(context.stdout, rows(shown));
+    else await writeLines(context.stdout, factLines(shown));
     if (fault) throw incomplete(objects, fault, faults, paths ?? 0);
   });
 }
@@ -76,8 +75,9 @@ function incomplete({ url }: ObjectStore, { path, fault }: Look, faults: number,
   });
 }
 
-export async function listPaths(text: string, options: CommonOptions, context: Context): Promise<void> {
-  await useCache(text, options, context, async ({ objects }) => {
+/** Prints the store paths in a cache. */
+export async function listPaths(url: CacheUrl, options: BrowseOptions, context: Context): Promise<void> {
+  await withCache(url, { options, context }, async ({ objects }) => {
     await requireCacheInfo(objects);
     const paths: string[] = [];
     for await (const path of narInfos(objects, (info) => info.path)) paths.push(path);
@@ -87,9 +87,10 @@ export async function listPaths(text: string, options: CommonOptions, context: C
   });
 }
 
-export async function listFiles(text: string, path: string, options: CommonOptions, context: Context): Promise<void> {
+/** Prints the files of a cached store path, or of a directory in it. */
+export async function listFiles(url: CacheUrl, path: string, options: BrowseOptions, context: Context): Promise<void> {
   const { hashPart, inner } = parseInnerPath(path);
-  const node = await useCache(text, options, context, async ({ objects }) => {
+  const node = await withCache(url, { options, context }, async ({ objects }) => {
     const info = await readNarInfo(objects, hashPart);
     if (info && (await narFault(objects, info))) {
       note(context, options, `warning: the NAR of \`${info.path}\` is not in \`${objects.url}\`, or not whole`);
@@ -104,10 +105,11 @@ export async function listFiles(text: string, path: string, options: CommonOptio
   await write(context.stdout, Buffer.concat(lines));
 }
 
-export async function cat(text: string, path: string, options: CatOptions, context: Context): Promise<void> {
+/** Prints a file of a cached store path, checked. */
+export async function cat(url: CacheUrl, path: string, options: CatOptions, context: Context): Promise<void> {
   const { hashPart, inner } = parseInnerPath(path);
-  await useCache(text, options, context, async ({ objects }, settings) => {
-    const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
+  const trust = { keys: options.settings['trusted-keys'].value, allowUnsigned: options.allowUnsigned };
+  await withCache(url, { options, context }, async ({ objects }) => {
     const { storeDir } = await requireCacheInfo(objects);
     const { info } = await findPath([objects], { hashPart, path: undefined, storeDir }, trust, () => undefined);
     for await (const bytes of readCachedFile(objects, info, inner)) await write(context.stdout, Uint8Array.from(bytes));

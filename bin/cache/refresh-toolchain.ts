@@ -17,13 +17,9 @@ import { interruptible } from '../cli/interrupt.js';
 import { printable } from '../cli/printable.js';
 import { withCache } from '../cli/with-caches.js';
 import { closureOf, closureWarnings } from '../closure/select.js';
-import { type PreparedPush, type PushOptions, type PushRun, preparePush, pushPrepared } from '../push/request.js';
+import { type PreparedPush, type PushRun, preparePush, pushPrepared } from '../push/request.js';
 import { withReporter } from '../reporters/transfer.js';
-
-export interface RefreshToolchainOptions extends PushOptions {
-  readonly toolchainOnly?: boolean;
-  readonly file: string;
-}
+import type { RefreshToolchainOptions } from './command.js';
 
 /** Evaluates, builds what is not there, and pushes the build closure. */
 export async function run(
@@ -43,7 +39,7 @@ export async function run(
   const { path: roots, remove } = await makePrivateDirectory(tmpdir());
   try {
     await withReporter(context, options, async (emit) => {
-      await checkTarget(prepared, store, { context, emit });
+      await checkTarget(prepared, store, { options, context, emit });
       const derivations = await buildAll(store, groups, options, { roots, context });
       const how = { ...options, closure: 'build' } as const;
       const closure = await closureOf(how, store, derivations);
@@ -56,12 +52,8 @@ export async function run(
 }
 
 /** Builds take long: what would make the push fail is looked for first, in the cache, too. */
-async function checkTarget(
-  { to, settings, request }: PreparedPush,
-  { storeDir }: Store,
-  { context, emit }: Pick<PushRun, 'context' | 'emit'>,
-): Promise<void> {
-  await withCache(to, { context, settings, emit }, ({ objects }) => checkPushTarget(objects, storeDir, request.pins));
+async function checkTarget({ to, request }: PreparedPush, { storeDir }: Store, use: PushRun): Promise<void> {
+  await withCache(to, use, ({ objects }) => checkPushTarget(objects, storeDir, request.pins));
 }
 
 /** Arguments beside each other that Nix evaluates in one go. */
@@ -133,7 +125,7 @@ async function buildAll(
       for (const path of await derivationsOf(group, store, options.file, build)) derivations.add(path);
     }
     const what = options.toolchainOnly ? 'inputs' : 'inputs-and-outputs';
-    await realise(store, [...derivations], { what, dryRun: options.dryRun === true }, build);
+    await realise(store, [...derivations], { what, dryRun: options.dryRun }, build);
     return [...derivations];
   };
   return interruptible(() => stop.abort(), work);

@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo } from '../../cache/binary-cache.js';
 import type { CacheLocation } from '../../cache/cache-location.js';
+import type { CacheUrl } from '../../cache/cache-url.js';
 import { erase, planErase } from '../../cache/erase.js';
 import type { OpenCache } from '../../cache/open.js';
 import { refuseOrphanedNarInfos } from '../../cache/push/orphaned-narinfos.js';
@@ -12,28 +13,19 @@ import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
 import type { Bucket } from '../../lib/object-store/s3/bucket.js';
 import { renderPublicKey } from '../../lib/signing/key.js';
 import { confirmByName } from '../cli/confirm.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
+import { withCache } from '../cli/with-caches.js';
 import { withActivity } from '../reporters/activity.js';
 import { loadSecretKeys } from '../settings/keys.js';
-import { infoJson, rows, useCache } from './common.js';
+import type { ConfigOptions, EraseOptions, InitOptions } from './command.js';
+import { factLines, infoJson } from './common.js';
 
-export interface CacheCommandOptions extends CommonOptions {
-  readonly priority?: number;
-  readonly wantMassQuery?: boolean;
-  /** Serve the bucket as a website, or stop that. */
-  readonly public?: boolean;
-}
-
-export interface EraseOptions extends CommonOptions {
-  readonly yes?: boolean;
-  readonly dryRun?: boolean;
-}
-
-export async function init(text: string, options: CacheCommandOptions, context: Context): Promise<void> {
-  await useCache(text, options, context, async (cache, settings) => {
-    const { url, objects, bucket } = cache;
-    const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...url.secretKeyFiles]);
+/** Makes a cache, or changes the settings of one; prints the lines for `nix.conf`. */
+export async function init(url: CacheUrl, options: InitOptions, context: Context): Promise<void> {
+  await withCache(url, { options, context }, async (cache) => {
+    const { objects, bucket } = cache;
+    const keys = await loadSecretKeys([...options.settings['secret-key-files'].value, ...url.secretKeyFiles]);
     checkPublic(cache, options);
     if (bucket) {
       const { abortOldUploads, ensureBucket } = await bucketSettings();
@@ -68,8 +60,8 @@ async function readersWithoutKey(bucket: Bucket): Promise<string> {
 }
 
 /** Shows what is set on a cache, after changing what the options say. */
-export async function config(text: string, options: CacheCommandOptions, context: Context): Promise<void> {
-  await useCache(text, options, context, async (cache) => {
+export async function config(url: CacheUrl, options: ConfigOptions, context: Context): Promise<void> {
+  await withCache(url, { options, context }, async (cache) => {
     checkPublic(cache, options);
     const changes = [options.priority, options.wantMassQuery].some((value) => value !== undefined);
     const before = await requireCacheInfo(cache.objects);
@@ -90,12 +82,13 @@ export async function config(text: string, options: CacheCommandOptions, context
     if (ofBucket && Object.values(ofBucket).includes(null))
       note(context, options, 'note: `-` is not known: the server does not have it, or the key may not see it');
     if (options.json) return writeJson(context.stdout, shown);
-    await writeLines(context.stdout, rows(shown));
+    await writeLines(context.stdout, factLines(shown));
   });
 }
 
-export async function eraseCache(text: string, options: EraseOptions, context: Context): Promise<void> {
-  await useCache(text, options, context, async ({ url, objects }) => {
+/** Removes a cache, when a person has confirmed it. */
+export async function eraseCache(url: CacheUrl, options: EraseOptions, context: Context): Promise<void> {
+  await withCache(url, { options, context }, async ({ objects }) => {
     const plan = await planErase(objects);
     const others =
       plan.others > 0
@@ -130,7 +123,7 @@ function bucketSettings() {
   return import('../../lib/object-store/s3/bucket-settings.js');
 }
 
-async function changeCacheInfo({ url, objects }: OpenCache, options: CacheCommandOptions) {
+async function changeCacheInfo({ url, objects }: OpenCache, options: ConfigOptions) {
   const before = await readCacheInfo(objects);
   if (before) checkStoreDir(objects, before.storeDir, DEFAULT_STORE_DIR);
   else await refuseOrphanedNarInfos(objects);
@@ -145,12 +138,12 @@ async function changeCacheInfo({ url, objects }: OpenCache, options: CacheComman
   return { created: before === undefined, info };
 }
 
-async function changePublic({ bucket }: OpenCache, options: CacheCommandOptions): Promise<void> {
+async function changePublic({ bucket }: OpenCache, options: ConfigOptions): Promise<void> {
   if (bucket && options.public !== undefined) await (await bucketSettings()).setPublic(bucket, options.public);
 }
 
 /** Before anything is changed. */
-function checkPublic({ objects, bucket }: OpenCache, options: CacheCommandOptions): void {
+function checkPublic({ objects, bucket }: OpenCache, options: ConfigOptions): void {
   if (bucket || options.public === undefined) return;
   throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` is not a bucket`, {
     hint: 'only `s3://` caches can be made public; leave `--public` out',

@@ -16,6 +16,8 @@ export interface Context {
   readonly stdout: Output;
   /** Words for people. */
   readonly stderr: Output;
+  /** The working directory. Throws where it is not there any more. */
+  cwd(): string;
   /** What comes after `--`, for commands that run another. */
   readonly operands?: readonly string[];
 }
@@ -95,6 +97,6 @@ export function writeJsonLine(output: Output, value: object): void {
 }
 
 /** Says something to people in one line, unless they asked for quiet. */
-export function note(context: Context, options: CommonOptions, message: string): void {
+export function note(context: Context, options: Pick<CommonOptions, 'quiet'>, message: string): void {
   if (!options.quiet) say(context, `${printableLine(message)}\n`);
 }

@@ -16,6 +16,6 @@ export function sayWarnings(context: Context, warnings: readonly string[]): void
 }
 
 /** Says warnings of work to people as they come, unless they asked for quiet. */
-export function warnPeople(context: Context, options: CommonOptions): Emit<WarningEvent> {
+export function warnPeople(context: Context, options: Pick<CommonOptions, 'quiet'>): Emit<WarningEvent> {
   return ({ message }) => note(context, options, `warning: ${message}`);
 }

@@ -1,6 +1,7 @@
 /** The command `closure`: shows what paths need. */
 
 import { checkStoreDir, requireCacheInfo } from '../../cache/binary-cache.js';
+import type { CacheUrl } from '../../cache/cache-url.js';
 import { cacheClosure } from '../../cache/cached-closure.js';
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, referencesIn, shortestChain, topologicalOrder } from '../../lib/nix/closure.js';
@@ -11,21 +12,12 @@ import type { BuildClosureGaps, OutputOfDerivation } from '../../lib/store/build
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import { openLocalPaths, resolveLocalPaths } from '../arguments/local-paths.js';
 import { resolveHashParts } from '../arguments/paths.js';
-import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { formatBytes } from '../cli/terminal.js';
-import { cacheUse, withCache } from '../cli/with-caches.js';
+import { withCache } from '../cli/with-caches.js';
+import type { ClosureCommandOptions } from './command.js';
 import { closureOf, closureWarnings } from './select.js';
-
-export interface ClosureCommandOptions extends CommonOptions {
-  readonly build?: boolean;
-  readonly toolchainOnly?: boolean;
-  readonly from?: readonly string[];
-  readonly tree?: boolean;
-  readonly why?: string;
-  readonly sizes?: boolean;
-}
 
 /** A closure, and how to read further path arguments. */
 interface Found extends Partial<BuildClosureGaps> {
@@ -38,7 +30,8 @@ export async function run(targets: readonly string[], options: ClosureCommandOpt
   if ([options.tree, options.why, options.sizes].filter(Boolean).length > 1) {
     throw new CarportError('E_USAGE', '`--tree`, `--why` and `--sizes` exclude each other');
   }
-  const found = await (options.from ? findInCache(targets, options, context) : findInStore(targets, options, context));
+  const { from } = options;
+  const found = await (from ? findInCache(targets, from, options, context) : findInStore(targets, options, context));
   for (const { message } of closureWarnings(found, options)) say(context, `${printable(`warning: ${message}`)}\n`);
   if (options.why !== undefined) return printChain(found, options.why, options, context);
   if (options.json) return printJson(found, context);
@@ -58,8 +51,7 @@ async function findInStore(
   options: ClosureCommandOptions,
   context: Context,
 ): Promise<Found> {
-  const settings = await settingsOf({ ...options, from: undefined }, context);
-  const here = await openLocalPaths(settings, context);
+  const here = await openLocalPaths(options.settings, context);
   const { store } = here;
   const roots = await resolveLocalPaths(targets, here, context);
   const kind = options.build || options.toolchainOnly ? 'build' : 'runtime';
@@ -69,14 +61,14 @@ async function findInStore(
 
 async function findInCache(
   targets: readonly string[],
+  from: CacheUrl,
   options: ClosureCommandOptions,
   context: Context,
 ): Promise<Found> {
   if (options.build || options.toolchainOnly) {
     throw new CarportError('E_UNSUPPORTED', 'build closures are those of a store: leave `--from` out');
   }
-  const settings = await settingsOf({ ...options, from: undefined }, context);
-  return withCache(options.from![0]!, cacheUse(settings, options, context), async ({ objects }) => {
+  return withCache(from, { options, context }, async ({ objects }) => {
     const { storeDir } = await requireCacheInfo(objects);
     checkStoreDir(objects, storeDir, DEFAULT_STORE_DIR);
     const store = { storeDir, realStoreDirs: [] };

@@ -1,7 +1,7 @@
 /** Completion scripts. */
 
 import type { Command } from 'commander';
-import { commandPath } from '../cli/command.js';
+import { commandPath } from '../help/command-help.js';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];

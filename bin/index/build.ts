@@ -12,31 +12,24 @@ import { writeIndexDirectory } from '../../release/publish/directory.js';
 import { isSignatureOf, refuseLostIndex } from '../../release/publish/lost-signatures.js';
 import type { Publication } from '../../release/publish/publication.js';
 import { type ReleaseSources, readSources } from '../../release/sources/sources.js';
-import { settingsOf } from '../cli/command.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { openSource } from '../cli/source.js';
 import { count } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
+import { REMEMBERED } from '../release/remembered-keys.js';
 import { tellRemembered, withRemembered } from '../release/remembered-settings.js';
-import { indexOptionsOf, type ReleaseTrust, releaseTrustOf } from '../release/settings.js';
-import { cachesOf, requireCache } from '../settings/places.js';
-import type { Settings } from '../settings/settings.js';
-import type { IndexCommandOptions } from './publish.js';
-
-export interface BuildIndexOptions extends IndexCommandOptions {
-  readonly fromListing?: string;
-  readonly from?: readonly string[];
-  readonly out: string;
-}
+import { type IndexSettings, indexOptionsOf, type ReleaseTrust, releaseTrustOf } from '../release/settings.js';
+import { requireSource } from '../settings/places.js';
+import type { BuildIndexOptions } from './command.js';
 
 /** Removed files that are named. */
 const NAMED = 20;
 
+/** Makes the index of a bucket, or of a listing, in a directory. */
 export async function build(options: BuildIndexOptions, context: Context): Promise<void> {
-  const { out } = options;
-  const settings = await settingsOf({ ...options }, context);
+  const { out, settings } = options;
   const trust = await releaseTrustOf(settings, options);
-  const made = await makePublication(options, settings, trust, context);
+  const made = await makePublication(options, trust, context);
   const { publication } = made;
   if (publication.releases === 0 && !options.allowEmpty) {
     sayWarnings(context, publication.warnings);
@@ -63,31 +56,32 @@ interface MadeIndex {
 
 async function makePublication(
   options: BuildIndexOptions,
-  settings: Settings,
   { keys, policy }: ReleaseTrust,
   context: Context,
 ): Promise<MadeIndex> {
-  const { fromListing, from, compat } = options;
-  if (fromListing !== undefined && from !== undefined) {
+  const { fromListing, compat, settings } = options;
+  if (fromListing !== undefined && settings.from.origin.kind === 'option') {
     throw new CarportError('E_USAGE', '`--from-listing` and `--from` say different things', {
       hint: 'give one of them: an index is of one bucket',
     });
   }
-  const optionsOf = (used: Settings): IndexOptions => ({ ...indexOptionsOf(used, keys), ...(compat && { compat }) });
+  const optionsOf = (used: IndexSettings): IndexOptions => ({
+    ...indexOptionsOf(used, keys),
+    ...(compat && { compat }),
+  });
   const given = optionsOf(settings);
   if (fromListing !== undefined) {
     const listing = await text(await openSource(fromListing, context));
     const sources = readListing(listing);
     return { sources, publication: makeIndex(sources, { ...given, ...(compat && { listing }) }) };
   }
-  const url = cachesOf(settings.from)[0] ?? requireCache(settings.to, 'from');
   // Not loaded for a listing, which is large and needs the memory.
-  const { cacheUse, withCache } = await import('../cli/with-caches.js');
-  const sources = await withCache(url, cacheUse(settings, options, context), ({ objects }) =>
+  const { withCache } = await import('../cli/with-caches.js');
+  const sources = await withCache(requireSource(settings), { options, context }, ({ objects }) =>
     readSources(objects, policy),
   );
   const used = withRemembered(settings, sources.project);
-  const remembered = tellRemembered(used);
+  const remembered = tellRemembered(used, REMEMBERED);
   return { sources, publication: makeIndex(sources, optionsOf(used)), ...(remembered !== undefined && { remembered }) };
 }
 

@@ -6,46 +6,33 @@ import { FEED, isSignatureKey, STABLE_FEED } from '../../release/layout.js';
 import type { Publication } from '../../release/publish/publication.js';
 import { publishIndex } from '../../release/publish/publish.js';
 import type { ReleaseSources } from '../../release/sources/sources.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { sayWarnings } from '../cli/warnings.js';
-import { cacheUse, withCache } from '../cli/with-caches.js';
+import { withCache } from '../cli/with-caches.js';
+import { REMEMBERED } from '../release/remembered-keys.js';
+import { projectOf, requireForgotten, tellRemembered, withRemembered } from '../release/remembered-settings.js';
 import {
-  projectOf,
-  type RememberedKey,
-  requireForgotten,
-  tellRemembered,
-  withRemembered,
-} from '../release/remembered-settings.js';
-import { checkIndexSettings, indexOptionsOf, releaseTrustOf, signingOf } from '../release/settings.js';
+  checkIndexSettings,
+  type IndexSettings,
+  indexOptionsOf,
+  releaseTrustOf,
+  signingOf,
+} from '../release/settings.js';
 import { withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
-import { type Settings, singleValue } from '../settings/settings.js';
-
-/** Options of commands that make an index. */
-export interface IndexCommandOptions extends CommonOptions {
-  readonly allowUnsigned?: boolean;
-  readonly allowEmpty?: boolean;
-  readonly allowLostSignatures?: boolean;
-  readonly compat?: 'garage';
-}
-
-export interface PublishIndexOptions extends IndexCommandOptions {
-  readonly dryRun?: boolean;
-  readonly forget?: readonly RememberedKey[];
-}
+import type { PublishIndexOptions } from './command.js';
 
 interface MadeIndex extends Publication {
   /** The settings, with what is remembered. */
-  readonly used: Settings;
+  readonly used: IndexSettings;
 }
 
 /** Removed keys that are named. */
 const NAMED = 20;
 
+/** Makes the index of a bucket, and puts what has changed of it there. */
 export async function publish(options: PublishIndexOptions, context: Context): Promise<void> {
-  const { allowUnsigned = false, allowEmpty = false, dryRun = false, compat, forget = [] } = options;
-  const settings = await settingsOf({ ...options }, context);
+  const { allowUnsigned, allowEmpty, dryRun, compat, forget = [], settings } = options;
   const to = requireCache(settings.to);
   const trustOf = dryRun ? releaseTrustOf : signingOf;
   const { keys, policy, allowLost } = await trustOf(settings, options);
@@ -61,7 +48,7 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     const publication = { ...makeIndex(sources, indexOptions), project: projectOf(used), used };
     return knowsKey ? publication : withoutSignatures(publication);
   };
-  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
+  await withCache(to, { options, context }, async ({ objects }) => {
     const { publication, ...published } = await withActivity(context, options, ({ emit }) =>
       publishIndex(objects, make, {
         policy,
@@ -73,9 +60,9 @@ export async function publish(options: PublishIndexOptions, context: Context): P
       }),
     );
     const { used } = publication;
-    const remembered = tellRemembered(used);
+    const remembered = tellRemembered(used, REMEMBERED);
     if (remembered !== undefined) tell(remembered);
-    if (singleValue(used['base-url']) === undefined) tell(await tellNoAddress(objects, dropFeeds));
+    if (used['base-url'].value === undefined) tell(await tellNoAddress(objects, dropFeeds));
     sayWarnings(context, published.warnings);
     if (options.json) return writeJson(context.stdout, { ...published, dryRun });
     const { written, removed } = published;

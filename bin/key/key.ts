@@ -17,32 +17,20 @@ import {
   type MinisignSignature,
   minisignKey,
   parseMinisig,
-  parseMinisignKey,
   signedFileName,
   signMinisign,
   verifyMinisig,
 } from '../../lib/signing/minisign.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { openSource } from '../cli/source.js';
-import { loadSecretKeys, parseTrustedKeys } from '../settings/keys.js';
-
-export interface SignOptions extends CommonOptions {
-  readonly secretKey?: readonly string[];
-  readonly out?: string;
-}
-
-export interface VerifyOptions extends CommonOptions {
-  readonly trustedKey?: readonly string[];
-  readonly minisignKey?: readonly string[];
-  readonly signature?: string;
-  readonly anyName?: boolean;
-}
+import { loadSecretKeys } from '../settings/keys.js';
+import { integer } from '../settings/parsers.js';
+import type { SignOptions, VerifyOptions } from './command.js';
 
 /** Signs files; prints the names of the signature files. */
 export async function sign(files: readonly string[], options: SignOptions, context: Context): Promise<void> {
-  const key = await signingKey(options, context);
+  const key = await signingKey(options);
   const timestamp = timestampOf(context.env);
   const targets = files.map((file) => targetOf(file, options.out));
   checkTargets(targets);
@@ -63,7 +51,7 @@ export async function sign(files: readonly string[], options: SignOptions, conte
 
 /** Checks the signature of a file; prints its trusted comment. */
 export async function verify(file: string, options: VerifyOptions, context: Context): Promise<void> {
-  const keys = await trustedKeys(options, context);
+  const keys = trustedKeys(options);
   const signature = options.signature ?? `${file}.minisig`;
   const signed = await readSignature(signature);
   if (signed === undefined) {
@@ -83,9 +71,8 @@ export async function verify(file: string, options: VerifyOptions, context: Cont
 }
 
 /** A signature file holds one signature. */
-async function signingKey(options: SignOptions, context: Context): Promise<SecretKey> {
-  const { values } = (await settingsOf({ ...options }, context))['secret-key-files'];
-  const [key, ...more] = await loadSecretKeys(values);
+async function signingKey({ settings }: SignOptions): Promise<SecretKey> {
+  const [key, ...more] = await loadSecretKeys(settings['secret-key-files'].value);
   if (key && more.length === 0) return key;
   throw new CarportError('E_USAGE', key ? 'more than one key is given to sign with' : 'no key is given to sign with', {
     hint: 'give one with `--secret-key FILE`; `carport key generate NAME --out FILE` makes one',
@@ -93,36 +80,26 @@ async function signingKey(options: SignOptions, context: Context): Promise<Secre
 }
 
 /** Keys of minisign that are given are asked for alone: whoever names one does not want the keys of the settings, too. */
-async function trustedKeys(options: VerifyOptions, context: Context): Promise<readonly MinisignKey[]> {
-  const given = (options.minisignKey ?? []).map(parseMinisignOption);
-  if (given.length > 0 && options.trustedKey === undefined) return given;
-  const settings = await settingsOf({ ...options }, context);
-  const keys = [...parseTrustedKeys(settings['trusted-keys']).map(minisignKey), ...given];
+function trustedKeys({ minisignKey: given = [], settings }: VerifyOptions): readonly MinisignKey[] {
+  const trusted = settings['trusted-keys'];
+  if (given.length > 0 && trusted.origin.kind !== 'option') return given;
+  const keys = [...trusted.value.map(minisignKey), ...given];
   if (keys.length > 0) return keys;
   throw new CarportError('E_USAGE', 'it is not said whose signature is trusted', {
     hint: 'give a key with `--trusted-key NAME:BASE64`, or one of minisign with `--minisign-key BASE64`',
   });
 }
 
-function parseMinisignOption(text: string): MinisignKey {
-  try {
-    return parseMinisignKey(text);
-  } catch (cause) {
-    throw new CarportError('E_USAGE', 'a key of `--minisign-key` is not a public key of minisign', {
-      cause,
-      hint: 'give the second line of its public key file, which begins with `RW`, or `"$(cat minisign.pub)"`',
-    });
-  }
-}
-
 /** As other tools have it that make the same bytes again: https://reproducible-builds.org/specs/source-date-epoch/ */
 function timestampOf({ SOURCE_DATE_EPOCH: epoch }: NodeJS.ProcessEnv): number {
   if (!epoch) return Math.floor(Date.now() / 1000);
-  if (/^[0-9]{1,11}$/.test(epoch)) return Number(epoch);
-  throw new CarportError('E_USAGE', `\`${epoch}\` (SOURCE_DATE_EPOCH) is not a number of seconds`, {
-    hint: 'unset it, or set it to seconds since 1970, such as `git log -1 --format=%ct` prints',
-  });
+  return sourceDate(epoch, 'SOURCE_DATE_EPOCH');
 }
+
+const sourceDate = integer(0, 99_999_999_999, {
+  of: 'seconds',
+  hint: 'unset it, or set it to seconds since 1970, such as `git log -1 --format=%ct` prints',
+});
 
 function targetOf(file: string, out: string | undefined): string {
   const name = basename(file);

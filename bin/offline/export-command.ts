@@ -1,29 +1,32 @@
 /** Declares the command `export`. */
 
-import { type Command, Option } from 'commander';
-import { newPath } from '../arguments/checked-path.js';
-import { describeCommand, settingOption } from '../cli/command.js';
+import type { Command } from 'commander';
+import { checkPath } from '../arguments/checked-path.js';
 import type { Context } from '../cli/context.js';
-import type { ExportCommandOptions } from './export.js';
+import { CLOSURE } from '../closure/options.js';
+import { argument } from '../declaration/arguments.js';
+import { declareCommand } from '../declaration/command.js';
+import { type OptionsOf, option, setting } from '../declaration/options.js';
 
-/** Loaded when it is used: help does not need it. */
-const actions = () => import('./export.js');
+const OPTIONS = [
+  CLOSURE,
+  option('--out <file>', 'write to a file, which is there whole or not at all; prints the paths', { parse: checkPath }),
+  setting('secret-key-files'),
+  setting('store'),
+];
+
+export type ExportCommandOptions = OptionsOf<typeof OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
-  describeCommand(
-    command,
-    'Writes the closure of store paths as one stream, dependencies first, for a machine without a network: `carport import` and `nix-store --import` read it.',
-    'carport export ./result --secret-key ./cache.sec > closure.export',
-    'carport export $(nix-instantiate default.nix) --closure build --out closure.export',
-  )
-    .argument('<what...>', 'store paths, links to them, derivations; `-` reads a list from stdin')
-    .addOption(
-      new Option('--closure <kind>', 'what to take along').choices(['runtime', 'build', 'none']).default('runtime'),
-    )
-    .option('--out <file>', 'write to a file, which is there whole or not at all; prints the paths', newPath('--out'))
-    .addOption(settingOption('secret-key-files', '<file>'))
-    .addOption(settingOption('store', '<root>'))
-    .action(async (targets: readonly string[], options: ExportCommandOptions) =>
-      (await actions()).run(targets, options, context),
-    );
+  declareCommand(command, context, {
+    description:
+      'Writes the closure of store paths as one stream, dependencies first, for a machine without a network: `carport import` and `nix-store --import` read it.',
+    examples: [
+      'carport export ./result --secret-key ./cache.sec > closure.export',
+      'carport export $(nix-instantiate default.nix) --closure build --out closure.export',
+    ],
+    arguments: [argument('<what...>', 'store paths, links to them, derivations; `-` reads a list from stdin')],
+    options: OPTIONS,
+    run: async (...values) => (await import('./export.js')).run(...values, context),
+  });
 }

@@ -10,25 +10,21 @@ import type { Notice } from '../../lib/notice.js';
 import { exportPaths } from '../../lib/store/export.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import { openLocalPaths, resolveLocalPaths } from '../arguments/local-paths.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, say, write, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, say, write, writeJson, writeLines } from '../cli/context.js';
 import { interruptible } from '../cli/interrupt.js';
 import { printable } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
-import { type ClosureOptions, closureOf, closureWarnings } from '../closure/select.js';
+import { closureOf, closureWarnings } from '../closure/select.js';
 import { withActivity } from '../reporters/activity.js';
 import { loadSecretKeys } from '../settings/keys.js';
+import type { ExportCommandOptions } from './export-command.js';
 
-export interface ExportCommandOptions extends CommonOptions, Pick<ClosureOptions, 'closure'> {
-  readonly out?: string;
-}
-
+/** Writes the closure of paths as one stream, to stdout or into a file. */
 export async function run(targets: readonly string[], options: ExportCommandOptions, context: Context): Promise<void> {
-  const { out } = options;
+  const { out, settings } = options;
   if (out === undefined) checkStdout(options, context);
   else await checkFile(out);
-  const settings = await settingsOf({ ...options }, context);
-  const keys = await loadSecretKeys(settings['secret-key-files'].values);
+  const keys = await loadSecretKeys(settings['secret-key-files'].value);
   const here = await openLocalPaths(settings, context);
   const { store, own } = here;
   const roots = await resolveLocalPaths(targets, here, context);

@@ -8,31 +8,25 @@ import { NIX, openStoreForWriting } from '../../lib/store/open.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
 import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
 import { makeOutLink, prepareOutLinks } from '../../lib/store/own/out-links.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { interruptible } from '../cli/interrupt.js';
 import { openSource } from '../cli/source.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { withPool } from '../cli/with-pool.js';
 import { withActivity } from '../reporters/activity.js';
-import { parseTrustedKeys } from '../settings/keys.js';
-import { storeOf } from '../settings/places.js';
+import type { ImportCommandOptions } from './import-command.js';
 
-export interface ImportCommandOptions extends CommonOptions {
-  readonly allowUnsigned?: boolean;
-  readonly outLink?: string;
-}
-
+/** Takes the paths of an export into carport's own store. What was taken before an error stays, and is printed. */
 export async function run(file: string, options: ImportCommandOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const selection = storeOf(settings.store);
+  const { settings, allowUnsigned } = options;
+  const selection = settings.store.value;
   if (selection === NIX) {
     throw new CarportError('E_USAGE', "`--store nix`: `carport import` is for carport's own store", {
       hint: 'the system’s Nix takes the same stream, and checks no signature: `nix-store --import < FILE`',
     });
   }
   const store = openStoreForWriting(selection, context.env);
-  const trust = { keys: parseTrustedKeys(settings['trusted-keys']), allowUnsigned: options.allowUnsigned === true };
+  const trust = { keys: settings['trusted-keys'].value, allowUnsigned };
   const size = await sizeOf(file);
   checkNotTerminal(file, context);
   const links = await prepareOutLinks(options.outLink, (link, path) =>
@@ -43,7 +37,7 @@ export async function run(file: string, options: ImportCommandOptions, context: 
   const infos: PathInfo[] = [];
   try {
     const work = async () => {
-      await withPool(settings.jobs, (pool) =>
+      await withPool(settings.jobs.value, (pool) =>
         interruptible(
           () => stop.abort(),
           async () => {

@@ -1,63 +1,76 @@
 /** Declares the commands of `pin`. */
 
 import type { Command } from 'commander';
-import { describeCommand, settingOption } from '../cli/command.js';
 import type { Context } from '../cli/context.js';
-import { addPinWriteOptions } from './options.js';
-import type { PinListOptions, PinRemoveOptions, PinSetOptions } from './pin.js';
+import { argument } from '../declaration/arguments.js';
+import { declareCommand } from '../declaration/command.js';
+import { flag, type OptionsOf, setting } from '../declaration/options.js';
+import { PIN_WRITE_OPTIONS } from './options.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('./pin.js');
+
+const SET_OPTIONS = [
+  setting('to'),
+  setting('secret-key-files'),
+  setting('trusted-keys'),
+  ...PIN_WRITE_OPTIONS,
+  setting('store'),
+  setting('retry-seconds'),
+];
+
+const REMOVE_OPTIONS = [setting('to'), setting('retry-seconds')];
+
+const LIST_OPTIONS = [
+  setting('from'),
+  setting('to'),
+  setting('trusted-keys'),
+  flag('--history', 'print what they stood for before, too'),
+  setting('retry-seconds'),
+];
+
+export type PinSetOptions = OptionsOf<typeof SET_OPTIONS>;
+export type PinRemoveOptions = OptionsOf<typeof REMOVE_OPTIONS>;
+export type PinListOptions = OptionsOf<typeof LIST_OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
   command.description(
     'Pins: signed names for store paths of a cache, which `pull` and `run` take. A pin keeps its paths from garbage collection.',
   );
-  const set = describeCommand(
-    command.command('set'),
-    'Makes a name stand for store paths that the cache has. What it stood for before stays in its history. A key that has not signed the paths yet signs them in the cache, when another that is trusted has.',
-    'carport pin set toolchain ./result --to file:///srv/cache --secret-key ./cache.sec',
-    'carport pin set toolchain-stable toolchain@2026-11-01 --to file:///srv/cache --secret-key ./cache.sec',
-    'carport pin set toolchain toolchain --to file:///srv/cache --secret-key ./old.sec --secret-key ./new.sec',
-  )
-    .argument('<name>', "the pin's name")
-    .argument(
-      '<what...>',
-      'store paths, their base names or hash parts, links, other pins; `-` reads a list from stdin',
-    )
-    .addOption(settingOption('to', '<cache>'))
-    .addOption(settingOption('secret-key-files', '<file>'))
-    .addOption(settingOption('trusted-keys', '<name:base64>'));
-  addPinWriteOptions(set)
-    .addOption(settingOption('store', '<root>'))
-    .addOption(settingOption('retry-seconds', '<number>'))
-    .action(async (name: string, targets: readonly string[], options: PinSetOptions) =>
-      (await actions()).set(name, targets, options, context),
-    );
-  describeCommand(
-    command.command('rm'),
-    'Removes pins, and their history. The paths stay in the cache until they are collected.',
-    'carport pin rm toolchain-old --to file:///srv/cache',
-  )
-    .argument('<name...>', 'names of pins')
-    .addOption(settingOption('to', '<cache>'))
-    .addOption(settingOption('retry-seconds', '<number>'))
-    .action(async (names: readonly string[], options: PinRemoveOptions) =>
-      (await actions()).remove(names, options, context),
-    );
-  describeCommand(
-    command.command('ls'),
-    'Prints pins: name, when it was written, whether it can be trusted and its paths are there, store paths.',
-    'carport pin ls --from file:///srv/cache',
-    'carport pin ls toolchain --history --from file:///srv/cache',
-  )
-    .argument('[name...]', 'names of pins (default: all, which a web server cannot list)')
-    .addOption(settingOption('from', '<cache>'))
-    .addOption(settingOption('to', '<cache>'))
-    .addOption(settingOption('trusted-keys', '<name:base64>'))
-    .option('--history', 'print what they stood for before, too')
-    .addOption(settingOption('retry-seconds', '<number>'))
-    .action(async (names: readonly string[], options: PinListOptions) =>
-      (await actions()).list(names, options, context),
-    );
+  declareCommand(command.command('set'), context, {
+    description:
+      'Makes a name stand for store paths that the cache has. What it stood for before stays in its history. A key that has not signed the paths yet signs them in the cache, when another that is trusted has.',
+    examples: [
+      'carport pin set toolchain ./result --to file:///srv/cache --secret-key ./cache.sec',
+      'carport pin set toolchain-stable toolchain@2026-11-01 --to file:///srv/cache --secret-key ./cache.sec',
+      'carport pin set toolchain toolchain --to file:///srv/cache --secret-key ./old.sec --secret-key ./new.sec',
+    ],
+    arguments: [
+      argument('<name>', "the pin's name"),
+      argument(
+        '<what...>',
+        'store paths, their base names or hash parts, links, other pins; `-` reads a list from stdin',
+      ),
+    ],
+    options: SET_OPTIONS,
+    run: async (...values) => (await actions()).set(...values, context),
+  });
+  declareCommand(command.command('rm'), context, {
+    description: 'Removes pins, and their history. The paths stay in the cache until they are collected.',
+    examples: ['carport pin rm toolchain-old --to file:///srv/cache'],
+    arguments: [argument('<name...>', 'names of pins')],
+    options: REMOVE_OPTIONS,
+    run: async (...values) => (await actions()).remove(...values, context),
+  });
+  declareCommand(command.command('ls'), context, {
+    description:
+      'Prints pins: name, when it was written, whether it can be trusted and its paths are there, store paths.',
+    examples: [
+      'carport pin ls --from file:///srv/cache',
+      'carport pin ls toolchain --history --from file:///srv/cache',
+    ],
+    arguments: [argument('[name...]', 'names of pins (default: all, which a web server cannot list)')],
+    options: LIST_OPTIONS,
+    run: async (...values) => (await actions()).list(...values, context),
+  });
 }

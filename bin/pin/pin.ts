@@ -1,7 +1,6 @@
 /** The commands `pin set`, `rm` and `ls`. */
 
 import { checkStoreDir, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
-import { parseCacheUrl } from '../../cache/cache-url.js';
 import { requireNar } from '../../cache/nars.js';
 import { judgeAge, judgeOrigin, type PinPolicy, type PinRefusal } from '../../cache/pins/check.js';
 import { findPin } from '../../cache/pins/find.js';
@@ -22,24 +21,18 @@ import { verifyPath } from '../../lib/signing/signature.js';
 import { withOwnKeys } from '../../lib/signing/trust.js';
 import { openStoreForReading } from '../../lib/store/open.js';
 import { expandStdin, resolveHashPart } from '../arguments/paths.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { count } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
-import { cacheUse, withCache, withCaches } from '../cli/with-caches.js';
+import { withCache, withCaches } from '../cli/with-caches.js';
 import { loadSecretKeys } from '../settings/keys.js';
-import { cachesOf, requireCache, storeOf } from '../settings/places.js';
-import type { Setting } from '../settings/settings.js';
-import type { PinWriteOptions } from './options.js';
+import { requireCache } from '../settings/places.js';
+import type { Settings } from '../settings/setting.js';
+import type { PinListOptions, PinRemoveOptions, PinSetOptions } from './command.js';
 import { pinPolicyOf, pinRequestOf, seenPinsOf } from './policy.js';
 
-export interface PinSetOptions extends CommonOptions, PinWriteOptions {}
-export type PinRemoveOptions = CommonOptions;
-export interface PinListOptions extends CommonOptions {
-  readonly history?: boolean;
-}
-
+/** Makes a name stand for store paths that a cache has. */
 export async function set(
   name: string,
   targets: readonly string[],
@@ -47,15 +40,15 @@ export async function set(
   context: Context,
 ): Promise<void> {
   checkPinName(name);
-  const settings = await settingsOf({ ...options }, context);
+  const { settings, allowRollback } = options;
   const to = requireCache(settings.to);
-  const keys = await loadSecretKeys([...settings['secret-key-files'].values, ...parseCacheUrl(to).secretKeyFiles]);
-  const policy = pinPolicyOf(settings, { allowRollback: options.allowRollback === true });
+  const keys = await loadSecretKeys([...settings['secret-key-files'].value, ...to.secretKeyFiles]);
+  const policy = pinPolicyOf(settings, { allowRollback });
   const emit = warnPeople(context, options);
   const signing = { keys: requirePinKeys(name, keys), policy, seen: seenPinsOf(context), emit };
   const request = pinRequestOf(name, options);
   const search = { policy: withOwnKeys(policy, keys), seen: signing.seen, selected: settings.store };
-  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
+  await withCache(to, { options, context }, async ({ objects }) => {
     const { storeDir } = await requireCacheInfo(objects);
     const previous = await previousPin(objects, request, signing);
     const words = await expandStdin(targets, context);
@@ -88,10 +81,10 @@ async function signValue(
   tell(`signed ${count(signed.length, 'path')} in the cache: all have the signature of ${names} now`);
 }
 
+/** Removes pins, of which all must be there. */
 export async function remove(names: readonly string[], options: PinRemoveOptions, context: Context): Promise<void> {
   for (const name of names) checkPinName(name);
-  const settings = await settingsOf({ ...options }, context);
-  await withCache(requireCache(settings.to), cacheUse(settings, options, context), async ({ objects }) => {
+  await withCache(requireCache(options.settings.to), { options, context }, async ({ objects }) => {
     // All are looked for before any is removed. One that is damaged can be removed, too.
     const pins = await Promise.all(names.map((name) => readPin(objects, name).catch(ifDamaged)));
     const missing = names.find((_, index) => pins[index] === undefined);
@@ -104,18 +97,18 @@ export async function remove(names: readonly string[], options: PinRemoveOptions
   });
 }
 
+/** Prints pins, and what is to be thought of each. */
 export async function list(names: readonly string[], options: PinListOptions, context: Context): Promise<void> {
   for (const name of names) checkPinName(name);
-  const settings = await settingsOf({ ...options }, context);
-  const values = cachesOf(settings.from);
-  const urls = values.length > 0 ? values : [requireCache(settings.to, 'from')];
+  const { settings } = options;
+  const urls = settings.from.value.length > 0 ? settings.from.value : [requireCache(settings.to, 'from')];
   const trust = { policy: pinPolicyOf(settings, {}), seen: seenPinsOf(context) };
-  const listed = await withCaches(urls, cacheUse(settings, options, context), async (caches) => {
+  const listed = await withCaches(urls, { options, context }, async (caches) => {
     const judge = createPathsJudge(
       caches.map(({ objects }) => objects),
       trust.policy,
     );
-    const look = { ...trust, judge, withHistory: options.history === true };
+    const look = { ...trust, judge, withHistory: options.history };
     const all = await Promise.all(caches.map(({ objects }) => listOf(objects, names, look)));
     return all.flat();
   });
@@ -190,7 +183,7 @@ function lines({ name, pin, state, older, cache }: Listed, showCache: boolean): 
 interface Search extends Trust {
   readonly objects: ObjectStore;
   readonly storeDir: string;
-  readonly selected: Setting;
+  readonly selected: Settings['store'];
 }
 
 type FoundPaths = Omit<PinValue, 'since'> & { readonly infos: readonly NarInfo[] };
@@ -207,7 +200,7 @@ async function pathsOf(what: string, search: Search, context: Context): Promise<
     const infos = await Promise.all(paths.map((path) => requirePath(path, hashPartOf(path), search)));
     return { storePaths, derivations, infos };
   }
-  const store = await openStoreForReading(storeOf(selected), context.env);
+  const store = await openStoreForReading(selected.value, context.env);
   checkStoreDir(objects, storeDir, store.storeDir);
   const info = await requirePath(what, await resolveHashPart(what, store), search);
   if (!isDerivationPath(info.path)) return { storePaths: [info.path], derivations: [], infos: [info] };

@@ -1,11 +1,11 @@
 /** The command `pull`: pulls what its arguments mean, and prints the closure. */
 
-import { settingsOf } from '../cli/command.js';
 import { type Context, writeLines } from '../cli/context.js';
-import { type PullOptions, pullArguments } from './request.js';
+import type { PullOptions } from './command.js';
+import { pullArguments } from './request.js';
 
+/** Pulls what the arguments mean, and prints the closure; with `--json` the events say it all. */
 export async function run(targets: readonly string[], options: PullOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const storePaths = await pullArguments(targets, settings, options, context);
+  const storePaths = await pullArguments(targets, options, context);
   if (!options.json) await writeLines(context.stdout, storePaths);
 }

@@ -9,20 +9,12 @@ import { NIX, openStoreForWriting, requireNixStore } from '../../lib/store/open.
 import { prepareOutLinks } from '../../lib/store/own/out-links.js';
 import { expandStdin } from '../arguments/paths.js';
 import { parseTargets } from '../arguments/targets.js';
-import type { CommonOptions, Context } from '../cli/context.js';
+import type { Context } from '../cli/context.js';
 import { withCaches } from '../cli/with-caches.js';
-import { jobsOf, withPool } from '../cli/with-pool.js';
-import type { PinReadOptions } from '../pin/options.js';
+import { withPool } from '../cli/with-pool.js';
 import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { withReporter } from '../reporters/transfer.js';
-import { cachesOf, storeOf } from '../settings/places.js';
-import type { Settings } from '../settings/settings.js';
-
-/** Options of commands that pull. */
-export interface PullOptions extends CommonOptions, PinReadOptions {
-  readonly outLink?: string;
-  readonly dryRun?: boolean;
-}
+import type { PullOptions } from './command.js';
 
 /**
  * Pulls what the arguments mean, and keeps what its pins stand for now. Gives the closure, dependencies first; of a dry run
@@ -30,19 +22,19 @@ export interface PullOptions extends CommonOptions, PinReadOptions {
  */
 export async function pullArguments(
   targets: readonly string[],
-  settings: Settings,
   options: PullOptions,
   context: Context,
 ): Promise<readonly string[]> {
-  const urls = cachesOf(settings.from);
+  const { settings, dryRun } = options;
+  const urls = settings.from.value;
   if (urls.length === 0) {
     throw new CarportError('E_USAGE', 'it is not said where to pull from', {
       hint: 'give `--from https://host` or `--from file:///path/of/cache`, or set CARPORT_FROM',
     });
   }
-  jobsOf(settings.jobs);
+  const jobs = settings.jobs.value;
   const trust = pinPolicyOf(settings, options);
-  const destination = await openDestination(storeOf(settings.store), trust, context);
+  const destination = await openDestination(settings.store.value, trust, context);
   const links = await prepareOutLinks(options.outLink, destination.makeOutLink);
   const words = await expandStdin(targets, context);
   const request = {
@@ -51,11 +43,11 @@ export async function pullArguments(
     trust,
     links,
     seen: seenPinsOf(context),
-    dryRun: options.dryRun === true,
+    dryRun,
   };
   return withReporter(context, options, async (emit) => {
-    const { storePaths } = await withPool(settings.jobs, (pool) =>
-      withCaches(urls, { context, settings, emit }, (caches, signal) =>
+    const { storePaths } = await withPool(jobs, (pool) =>
+      withCaches(urls, { context, options, emit }, (caches, signal) =>
         pullClosure(
           caches.map(({ objects }) => objects),
           request,

@@ -3,17 +3,15 @@
 import { openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
 import { resolvePaths } from '../arguments/paths.js';
 import type { Context } from '../cli/context.js';
-import { type ClosureOptions, closureOf, closureWarnings } from '../closure/select.js';
+import { closureOf, closureWarnings } from '../closure/select.js';
 import { withReporter } from '../reporters/transfer.js';
-import { storeOf } from '../settings/places.js';
-import { type PushOptions, preparePush, pushPrepared } from './request.js';
+import type { PushCommandOptions } from './command.js';
+import { preparePush, pushPrepared } from './request.js';
 
-/** Options of the command `push`. */
-export interface PushCommandOptions extends PushOptions, ClosureOptions {}
-
+/** Pushes the closure of the paths that arguments mean, and prints it. */
 export async function run(targets: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {
   const prepared = await preparePush(options, context);
-  const selection = storeOf(prepared.settings.store);
+  const selection = options.settings.store.value;
   const store = await openStoreForReading(selection, context.env);
   const own = openOwnForReading(selection, context.env);
   await withReporter(context, options, async (emit) => {

@@ -2,22 +2,18 @@
 
 import { type Build, noVersion, readBuild, systemName } from '../../release/ci/detect.js';
 import { channelRule } from '../../release/version.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { printableLine } from '../cli/printable.js';
-import { singleValue } from '../settings/settings.js';
+import { isGiven } from '../settings/setting.js';
+import type { CiEnvOptions } from './ci-command.js';
 
-export interface CiEnvOptions extends CommonOptions {
-  readonly tag?: string;
-  readonly commit?: string;
-}
-
+/** Prints which version and channel this build has. Throws `E_NOT_FOUND` where it has none. */
 export async function showEnvironment(options: CiEnvOptions, context: Context): Promise<void> {
-  const pattern = (await settingsOf({ ...options }, context))['stable-pattern'];
-  const rule = channelRule(singleValue(pattern), pattern.origin);
+  const pattern = options.settings['stable-pattern'];
+  const rule = pattern.value ?? channelRule();
   const build = readBuild(context.env, rule, options);
   for (const warning of build.warnings) note(context, {}, `warning: ${warning}`);
-  const channelFrom = build.tag === undefined || pattern.values.length === 0 ? undefined : pattern.origin;
+  const channelFrom = build.tag === undefined || !isGiven(pattern) ? undefined : pattern.origin.name;
   if (options.json) await writeJson(context.stdout, { build: jsonOf(build), stablePattern: channelFrom ?? null });
   else await writeLines(context.stdout, linesOf(build, channelFrom));
   if (build.version === undefined) throw noVersion(build);

@@ -1,13 +1,11 @@
 /** Declares the commands of `release`. */
 
-import { type Command, Option } from 'commander';
-import { describeCommand, integerBetween, settingOption } from '../cli/command.js';
+import type { Command } from 'commander';
 import type { Context } from '../cli/context.js';
-import type { ListReleasesOptions, ShowReleaseOptions } from './list.js';
-import type { PromoteOptions } from './promote.js';
-import type { PruneOptions } from './prune.js';
-import type { PutOptions } from './put.js';
-import type { UnyankOptions, YankOptions } from './yank.js';
+import { argument } from '../declaration/arguments.js';
+import { declareCommand } from '../declaration/command.js';
+import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
+import { cacheUrl, duration, integer } from '../settings/parsers.js';
 
 /** Loaded when they are used: help does not need them. */
 const listing = () => import('./list.js');
@@ -16,151 +14,180 @@ const pruning = () => import('./prune.js');
 const putting = () => import('./put.js');
 const yanking = () => import('./yank.js');
 
-const CHANNELS = ['stable', 'extra', 'development'];
+const CHANNELS = ['stable', 'extra', 'development'] as const;
+
+const SIGNING = [
+  setting('secret-key-files'),
+  setting('trusted-keys'),
+  flag('--allow-unsigned', 'do without a key, and believe also what no trusted key has signed'),
+];
+
+/** Options of commands that write documents. */
+const WRITING = [setting('to'), ...SIGNING, setting('retry-seconds')];
+
+/** Options of commands that write over documents, or remove them. */
+const LOSING = [
+  ...WRITING,
+  flag('--allow-lost-signatures', 'go on where a key has signed what is there that is not trusted'),
+];
+
+/** Options of commands that read releases as the index shows them. */
+const READING = [
+  setting('from'),
+  setting('to'),
+  setting('trusted-keys'),
+  setting('secret-key-files'),
+  flag('--allow-unsigned', 'believe also what no trusted key has signed'),
+  setting('base-url'),
+  setting('retry-seconds'),
+  setting('stable-pattern'),
+  settingWithoutOption('title'),
+  settingWithoutOption('forge'),
+  settingWithoutOption('forge-kind'),
+  settingWithoutOption('required-targets'),
+];
+
+const PUT_OPTIONS = [
+  option('--target <triple>', 'the platform [TARGET]'),
+  option('--tag <name>', 'the version, before what CI says'),
+  option('--commit <sha>', 'the commit, before what CI says; the version where there is no tag'),
+  option('--name <name>', 'the name of the file that is published (default: its own)'),
+  flag('--replace', 'put the files whatever is there, also the same again'),
+  option('--content-type <type>', 'what browsers take the files for (default: by their names)'),
+  option('--cache-control <text>', 'how long readers may keep them (default: `public, max-age=86400`)'),
+  flag('--dry-run', 'print what would be uploaded; change nothing'),
+  ...WRITING,
+  setting('stable-pattern'),
+];
+
+const LIST_OPTIONS = [option('--channel <name>', 'those of one channel', { choices: CHANNELS }), ...READING];
+
+const PROMOTE_OPTIONS = [
+  // The channel: unlike elsewhere it is no cache.
+  option('--to <channel>', 'what it is to be (the bucket is `--cache`)', { choices: CHANNELS, required: true }),
+  option('--as <version>', 'its new version (default: a prerelease without what makes it one)'),
+  option('--cache <cache>', 'the bucket that has the releases [CARPORT_TO]', { parse: cacheUrl }),
+  settingWithoutOption('to'),
+  flag('--discard', 'remove what an unfinished promotion to the same version has left'),
+  flag('--dry-run', 'ask the gates; change nothing'),
+  ...SIGNING,
+  setting('required-targets'),
+  setting('minimum-age'),
+  setting('ancestor-of'),
+  setting('gate-commands'),
+  setting('gate-seconds'),
+  setting('stable-pattern'),
+  setting('retry-seconds'),
+];
+
+const YANK_OPTIONS = [option('--reason <text>', 'why, for those who use it', { required: true }), ...LOSING];
+
+const PRUNE_OPTIONS = [
+  option('--channel <name>', 'which releases', { choices: ['extra', 'development'], default: 'development' }),
+  option('--keep <number>', 'the newest so many stay', { parse: integer(0, 1_000_000) }),
+  option('--keep-within <span>', 'so do those that are younger, such as `30d`', { parse: duration }),
+  option('--grace <span>', 'how long they are out of the index before they are deleted', {
+    parse: duration,
+    default: '7d',
+  }),
+  flag('--delete', 'do it'),
+  ...LOSING,
+  setting('stable-pattern'),
+  settingWithoutOption('required-targets'),
+];
+
+export type PutOptions = OptionsOf<typeof PUT_OPTIONS>;
+export type ListReleasesOptions = OptionsOf<typeof LIST_OPTIONS>;
+export type ShowReleaseOptions = OptionsOf<typeof READING>;
+export type PromoteOptions = OptionsOf<typeof PROMOTE_OPTIONS>;
+export type YankOptions = OptionsOf<typeof YANK_OPTIONS>;
+export type UnyankOptions = OptionsOf<typeof LOSING>;
+export type PruneOptions = OptionsOf<typeof PRUNE_OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
   command.description('Releases: what a build made, for everybody to fetch.');
-  configurePut(command, context);
-  configureLists(command, context);
-  configurePromote(command, context);
-  configureYank(command, context);
-  configurePrune(command, context);
+  declarePut(command, context);
+  declareLists(command, context);
+  declarePromote(command, context);
+  declareYank(command, context);
+  declarePrune(command, context);
 }
 
-function configurePut(command: Command, context: Context): void {
-  const put = describeCommand(
-    command.command('put'),
-    'Publishes files of one target under the version that CI says. Prints their keys. `carport index publish` then tells of them.',
-    'carport release put result/bin/garage --target x86_64-unknown-linux-musl --to file:///srv/releases --secret-key ./release.sec',
-    'DRONE_TAG=handcrafted-1.0.0 TARGET=x86_64-unknown-linux-musl carport release put result/bin/garage',
-  )
-    .argument('<file...>', 'files; `*`, `**`, `?` and `{a,b}` stand for several, also between quotes')
-    .option('--target <triple>', 'the platform [TARGET]')
-    .option('--tag <name>', 'the version, before what CI says')
-    .option('--commit <sha>', 'the commit, before what CI says; the version where there is no tag')
-    .option('--name <name>', 'the name of the file that is published (default: its own)')
-    .option('--replace', 'put the files whatever is there, also the same again')
-    .option('--content-type <type>', 'what browsers take the files for (default: by their names)')
-    .option('--cache-control <text>', 'how long readers may keep them (default: `public, max-age=86400`)')
-    .option('--dry-run', 'print what would be uploaded; change nothing');
-  addWriting(put)
-    .addOption(settingOption('stable-pattern', '<regexp>'))
-    .action(async (files: readonly string[], options: PutOptions) => (await putting()).put(files, options, context));
+function declarePut(command: Command, context: Context): void {
+  declareCommand(command.command('put'), context, {
+    description:
+      'Publishes files of one target under the version that CI says. Prints their keys. `carport index publish` then tells of them.',
+    examples: [
+      'carport release put result/bin/garage --target x86_64-unknown-linux-musl --to file:///srv/releases --secret-key ./release.sec',
+      'DRONE_TAG=handcrafted-1.0.0 TARGET=x86_64-unknown-linux-musl carport release put result/bin/garage',
+    ],
+    arguments: [argument('<file...>', 'files; `*`, `**`, `?` and `{a,b}` stand for several, also between quotes')],
+    options: PUT_OPTIONS,
+    run: async (...values) => (await putting()).put(...values, context),
+  });
 }
 
-function configureLists(command: Command, context: Context): void {
-  const list = describeCommand(
-    command.command('ls'),
-    'Prints releases: version, channel, when it was published, state, targets.',
-    'carport release ls --from file:///srv/releases',
-    'carport release ls --channel stable --from file:///srv/releases',
-  ).addOption(new Option('--channel <name>', 'those of one channel').choices(CHANNELS));
-  addReading(list)
-    .addOption(settingOption('stable-pattern', '<regexp>'))
-    .action(async (options: ListReleasesOptions) => (await listing()).list(options, context));
-  const show = describeCommand(
-    command.command('show'),
-    'Shows what is known of a release: its files with their hashes, its commit, where it is from.',
-    'carport release show v1.2.3 --from file:///srv/releases',
-  ).argument('<version>', 'a tag or a whole commit');
-  addReading(show)
-    .addOption(settingOption('stable-pattern', '<regexp>'))
-    .action(async (version: string, options: ShowReleaseOptions) => (await listing()).show(version, options, context));
+function declareLists(command: Command, context: Context): void {
+  declareCommand(command.command('ls'), context, {
+    description: 'Prints releases: version, channel, when it was published, state, targets.',
+    examples: [
+      'carport release ls --from file:///srv/releases',
+      'carport release ls --channel stable --from file:///srv/releases',
+    ],
+    options: LIST_OPTIONS,
+    run: async (options) => (await listing()).list(options, context),
+  });
+  declareCommand(command.command('show'), context, {
+    description: 'Shows what is known of a release: its files with their hashes, its commit, where it is from.',
+    examples: ['carport release show v1.2.3 --from file:///srv/releases'],
+    arguments: [argument('<version>', 'a tag or a whole commit')],
+    options: READING,
+    run: async (...values) => (await listing()).show(...values, context),
+  });
 }
 
-function configurePromote(command: Command, context: Context): void {
-  const promote = describeCommand(
-    command.command('promote'),
-    'Makes a release of another: the same bytes under another version, when all gates are passed. Prints the keys of its files.',
-    'carport release promote v1.2.3-rc1 --to stable',
-    'carport release promote 7fd1a60b01f91b314f59955a4e4d4e80d8edf11d --to stable --as v1.2.3 --cache file:///srv/releases',
-  )
-    .argument('<version>', 'a tag or a whole commit')
-    .addOption(
-      new Option('--to <channel>', 'what it is to be (the bucket is `--cache`)')
-        .choices(CHANNELS)
-        .makeOptionMandatory(),
-    )
-    .option('--as <version>', 'its new version (default: a prerelease without what makes it one)')
-    .option('--cache <cache>', 'the bucket that has the releases [CARPORT_TO]')
-    .option('--discard', 'remove what an unfinished promotion to the same version has left')
-    .option('--dry-run', 'ask the gates; change nothing');
-  addSigning(promote)
-    .addOption(settingOption('required-targets', '<triple>'))
-    .addOption(settingOption('minimum-age', '<span>'))
-    .addOption(settingOption('ancestor-of', '<branch>'))
-    .addOption(settingOption('gate-commands', '<command>'))
-    .addOption(settingOption('gate-seconds', '<number>'))
-    .addOption(settingOption('stable-pattern', '<regexp>'))
-    .addOption(settingOption('retry-seconds', '<number>'))
-    .action(async (version: string, options: PromoteOptions) => (await promoting()).promote(version, options, context));
+function declarePromote(command: Command, context: Context): void {
+  declareCommand(command.command('promote'), context, {
+    description:
+      'Makes a release of another: the same bytes under another version, when all gates are passed. Prints the keys of its files.',
+    examples: [
+      'carport release promote v1.2.3-rc1 --to stable',
+      'carport release promote 7fd1a60b01f91b314f59955a4e4d4e80d8edf11d --to stable --as v1.2.3 --cache file:///srv/releases',
+    ],
+    arguments: [argument('<version>', 'a tag or a whole commit')],
+    options: PROMOTE_OPTIONS,
+    run: async (...values) => (await promoting()).promote(...values, context),
+  });
 }
 
-function configureYank(command: Command, context: Context): void {
-  const yank = describeCommand(
-    command.command('yank'),
-    'Says of releases that they should not be used any more, and why. Their files stay.',
-    "carport release yank v1.2.3 --reason 'loses data on restart' --to file:///srv/releases --secret-key ./release.sec",
-  )
-    .argument('<version...>', 'tags or whole commits')
-    .requiredOption('--reason <text>', 'why, for those who use it');
-  addLosing(addWriting(yank)).action(async (versions: readonly string[], options: YankOptions) =>
-    (await yanking()).yank(versions, options, context),
-  );
-  const unyank = describeCommand(
-    command.command('unyank'),
-    'Takes that back.',
-    'carport release unyank v1.2.3 --to file:///srv/releases --secret-key ./release.sec',
-  ).argument('<version...>', 'tags or whole commits');
-  addLosing(addWriting(unyank)).action(async (versions: readonly string[], options: UnyankOptions) =>
-    (await yanking()).unyank(versions, options, context),
-  );
+function declareYank(command: Command, context: Context): void {
+  declareCommand(command.command('yank'), context, {
+    description: 'Says of releases that they should not be used any more, and why. Their files stay.',
+    examples: [
+      "carport release yank v1.2.3 --reason 'loses data on restart' --to file:///srv/releases --secret-key ./release.sec",
+    ],
+    arguments: [argument('<version...>', 'tags or whole commits')],
+    options: YANK_OPTIONS,
+    run: async (...values) => (await yanking()).yank(...values, context),
+  });
+  declareCommand(command.command('unyank'), context, {
+    description: 'Takes that back.',
+    examples: ['carport release unyank v1.2.3 --to file:///srv/releases --secret-key ./release.sec'],
+    arguments: [argument('<version...>', 'tags or whole commits')],
+    options: LOSING,
+    run: async (...values) => (await yanking()).unyank(...values, context),
+  });
 }
 
-function configurePrune(command: Command, context: Context): void {
-  const prune = describeCommand(
-    command.command('prune'),
-    'Takes old releases out of the index, and deletes them when they have been out for a while. Prints what it would do.',
-    'carport release prune --channel development --keep 20 --keep-within 30d --to file:///srv/releases',
-    'carport release prune --channel development --keep 20 --keep-within 30d --delete',
-  )
-    .addOption(new Option('--channel <name>', 'which releases').choices(CHANNELS.slice(1)).default('development'))
-    .option('--keep <number>', 'the newest so many stay', integerBetween(0, 1_000_000))
-    .option('--keep-within <span>', 'so do those that are younger, such as `30d`')
-    .option('--grace <span>', 'how long they are out of the index before they are deleted', '7d')
-    .option('--delete', 'do it');
-  addLosing(addWriting(prune))
-    .addOption(settingOption('stable-pattern', '<regexp>'))
-    .action(async (options: PruneOptions) => (await pruning()).prune(options, context));
-}
-
-/** Options of commands that read releases. */
-function addReading(command: Command): Command {
-  return command
-    .addOption(settingOption('from', '<cache>'))
-    .addOption(settingOption('to', '<cache>'))
-    .addOption(settingOption('trusted-keys', '<name:base64>'))
-    .addOption(settingOption('secret-key-files', '<file>'))
-    .option('--allow-unsigned', 'believe also what no trusted key has signed')
-    .addOption(settingOption('base-url', '<url>'))
-    .addOption(settingOption('retry-seconds', '<number>'));
-}
-
-/** Options of commands that write documents. */
-function addWriting(command: Command): Command {
-  return addSigning(command.addOption(settingOption('to', '<cache>'))).addOption(
-    settingOption('retry-seconds', '<number>'),
-  );
-}
-
-/** An option of commands that write over documents, or remove them. */
-function addLosing(command: Command): Command {
-  return command.option('--allow-lost-signatures', 'go on where a key has signed what is there that is not trusted');
-}
-
-function addSigning(command: Command): Command {
-  return command
-    .addOption(settingOption('secret-key-files', '<file>'))
-    .addOption(settingOption('trusted-keys', '<name:base64>'))
-    .option('--allow-unsigned', 'do without a key, and believe also what no trusted key has signed');
+function declarePrune(command: Command, context: Context): void {
+  declareCommand(command.command('prune'), context, {
+    description:
+      'Takes old releases out of the index, and deletes them when they have been out for a while. Prints what it would do.',
+    examples: [
+      'carport release prune --channel development --keep 20 --keep-within 30d --to file:///srv/releases',
+      'carport release prune --channel development --keep 20 --keep-within 30d --delete',
+    ],
+    options: PRUNE_OPTIONS,
+    run: async (options) => (await pruning()).prune(options, context),
+  });
 }

@@ -10,24 +10,17 @@ import { allReleases, type Release } from '../../release/catalog/model.js';
 import { ownRules } from '../../release/catalog/rules.js';
 import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../../release/layout.js';
 import { readSources } from '../../release/sources/sources.js';
-import { type Channel, type ChannelRule, isVersion } from '../../release/version.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type ChannelRule, isVersion } from '../../release/version.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { keyValueLines } from '../cli/key-values.js';
 import { printable, printableLine } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
-import { cacheUse, withCache } from '../cli/with-caches.js';
-import { cachesOf, requireCache } from '../settings/places.js';
+import { withCache } from '../cli/with-caches.js';
+import { requireSource } from '../settings/places.js';
+import type { ListReleasesOptions, ShowReleaseOptions } from './command.js';
 import { withRemembered } from './remembered-settings.js';
 import { channelRuleOf, checkIndexSettings, indexOptionsOf, releaseTrustOf } from './settings.js';
-
-export interface ShowReleaseOptions extends CommonOptions {
-  readonly allowUnsigned?: boolean;
-}
-
-export interface ListReleasesOptions extends ShowReleaseOptions {
-  readonly channel?: Channel;
-}
 
 /** Hidden ones are in no index: they are being made, or will be removed. */
 type State = ReturnType<typeof stateOf> | HiddenReason;
@@ -94,11 +87,10 @@ async function useReleases(
   context: Context,
   work: (releases: Releases) => Promise<void>,
 ): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
+  const { settings } = options;
   const { keys, policy } = await releaseTrustOf(settings, options);
   checkIndexSettings(settings);
-  const cache = cachesOf(settings.from)[0] ?? requireCache(settings.to, 'from');
-  await withCache(cache, cacheUse(settings, options, context), ({ objects }) =>
+  await withCache(requireSource(settings), { options, context }, ({ objects }) =>
     work({
       ...{ url: objects.url, channelOf: channelRuleOf(settings) },
       async read(version) {
@@ -125,12 +117,15 @@ function line({ release: { version, channel, time, targets }, state }: Listed): 
   return [version, channel, time, state, targets.map(({ target }) => target).join(' ')].join('  ');
 }
 
+/** Fits the longest name of a fact. */
+const WIDTH = 14;
+
 /** A fact a line, then the files of each target. */
 function facts({ release, state }: Listed, baseUrl: string | undefined): readonly string[] {
   const { version, channel, time, yanked, signed, commit, ci, promotedFrom, targets, missingTargets } = release;
   // No text of a bucket can look like another fact.
   const fact = (name: string, value: string | undefined) =>
-    value === undefined ? [] : [`${`${name}:`.padEnd(14)}${printableLine(value)}`];
+    keyValueLines([[name, value === undefined ? undefined : printableLine(value)]], WIDTH);
   const ran = ci && [ci.system, ci.event, ci.runUrl].filter((part) => part !== null).join('  ');
   return [
     ...fact('version', version),

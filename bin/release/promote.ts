@@ -10,36 +10,23 @@ import {
   promoteRelease,
 } from '../../release/promote/session.js';
 import { checkWish } from '../../release/promote/version.js';
-import type { Channel } from '../../release/version.js';
-import { settingsOf } from '../cli/command.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../cli/context.js';
 import { interruptible } from '../cli/interrupt.js';
 import { printableLine } from '../cli/printable.js';
 import { showOn } from '../cli/program-output.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
-import { cacheUse, withCache } from '../cli/with-caches.js';
+import { withCache } from '../cli/with-caches.js';
 import { requireCache } from '../settings/places.js';
-import type { Settings } from '../settings/settings.js';
+import type { PromoteOptions } from './command.js';
 import { gateRulesOf } from './gate-rules.js';
 import { tellRemembered, withRemembered } from './remembered-settings.js';
 import { channelRuleOf, checkChannelRule, releaseTrustOf, signingOf } from './settings.js';
 
-export interface PromoteOptions extends CommonOptions {
-  /** The channel: unlike elsewhere it is no cache. */
-  readonly to: Channel;
-  readonly as?: string;
-  readonly cache?: string;
-  readonly discard?: boolean;
-  readonly dryRun?: boolean;
-  readonly allowUnsigned?: boolean;
-}
-
+/** Makes a release of another, when all gates are passed. */
 export async function promote(version: string, options: PromoteOptions, context: Context): Promise<void> {
-  const { to: channel, as, cache, dryRun } = options;
-  const { to: _, ...rest } = options;
-  const settings = await settingsOf(rest, context);
-  const url = requireCache(cache === undefined ? settings.to : { values: [cache], origin: '--cache' }, 'to', '--cache');
+  const { to: channel, as, discard, dryRun, settings } = options;
+  const url = options.cache ?? requireCache(settings.to, 'to', '--cache');
   const wish = { version, channel, ...(as !== undefined && { as }) };
   checkWish(wish);
   checkChannelRule(settings);
@@ -49,16 +36,16 @@ export async function promote(version: string, options: PromoteOptions, context:
   const stop = new AbortController();
   const { keys, policy } = trust;
   const request = {
-    rulesOf: rulesOfProject(settings, options, context),
-    discard: options.discard === true,
-    dryRun: dryRun === true,
+    rulesOf: rulesOfProject(options, context),
+    discard,
+    dryRun,
     wish,
     keys,
     policy,
   };
   const work: PromotionWork = {
     now: new Date(),
-    directory: process.cwd(),
+    directory: context.cwd(),
     env: context.env,
     signal: stop.signal,
     show: showOn(context.stderr),
@@ -66,15 +53,15 @@ export async function promote(version: string, options: PromoteOptions, context:
   };
   const result = await interruptible(
     () => stop.abort(),
-    () => withCache(url, cacheUse(settings, options, context), ({ objects }) => promoteRelease(objects, request, work)),
+    () => withCache(url, { options, context }, ({ objects }) => promoteRelease(objects, request, work)),
   );
   await tellResult(result, options, context);
 }
 
 /** The channels are those of the index, and so are the targets that a release must have. */
-function rulesOfProject(settings: Settings, options: CommonOptions, context: Context): PromotionRequest['rulesOf'] {
+function rulesOfProject(options: PromoteOptions, context: Context): PromotionRequest['rulesOf'] {
   return (project) => {
-    const used = withRemembered(settings, project);
+    const used = withRemembered(options.settings, project);
     const remembered = tellRemembered(used, ['stable-pattern', 'required-targets']);
     if (remembered !== undefined) note(context, options, remembered);
     return { channelOf: channelRuleOf(used), gates: gateRulesOf(used) };

@@ -2,7 +2,7 @@
 
 import { CarportError } from '../../lib/errors.js';
 import { PRUNINGS, versionKey } from '../../release/layout.js';
-import type { KeptRelease, PrunableChannel, PrunedRelease, PrunePlan } from '../../release/prune/plan.js';
+import type { KeptRelease, PrunedRelease, PrunePlan } from '../../release/prune/plan.js';
 import {
   type PruneRequest,
   type PruneStep,
@@ -10,36 +10,23 @@ import {
   prune as pruneReleases,
   stepsOf,
 } from '../../release/prune/session.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
-import { cacheUse, withCache } from '../cli/with-caches.js';
-import { parseSpan } from '../settings/duration.js';
+import { withCache } from '../cli/with-caches.js';
 import { requireCache } from '../settings/places.js';
-import type { Settings } from '../settings/settings.js';
+import type { PruneOptions } from './command.js';
 import { withRemembered } from './remembered-settings.js';
 import { channelRuleOf, checkChannelRule, releaseTrustOf, signingOf } from './settings.js';
 
-export interface PruneOptions extends CommonOptions {
-  readonly channel: PrunableChannel;
-  readonly keep?: number;
-  /** Spans, as they were typed. */
-  readonly keepWithin?: string;
-  readonly grace: string;
-  readonly delete?: boolean;
-  readonly allowUnsigned?: boolean;
-  readonly allowLostSignatures?: boolean;
-}
-
 export async function prune(options: PruneOptions, context: Context): Promise<void> {
   const rules = rulesOf(options);
-  const settings = await settingsOf({ ...options }, context);
+  const { settings } = options;
   const trust = options.delete ? await signingOf(settings, options) : await releaseTrustOf(settings, options);
   const { policy, allowLost } = trust;
   checkChannelRule(settings);
-  const request = { ...rules, policy, now: Date.now(), allowLost, rulesOf: rulesOfProject(settings) };
-  await withCache(requireCache(settings.to), cacheUse(settings, options, context), async ({ objects }) => {
+  const request = { ...rules, policy, now: Date.now(), allowLost, rulesOf: rulesOfProject(options) };
+  await withCache(requireCache(settings.to), { options, context }, async ({ objects }) => {
     const planned = await planPrune(objects, request);
     const { plan } = planned;
     const warnings = [...planned.warnings, ...stillPublished(plan)];
@@ -59,16 +46,16 @@ function rulesOf({ channel, keep, keepWithin, grace }: PruneOptions) {
   }
   return {
     ...{ channel, keep: keep ?? 0 },
-    keepWithin: keepWithin === undefined ? 0 : parseSpan(keepWithin, '--keep-within'),
-    grace: parseSpan(grace, '--grace'),
+    keepWithin: keepWithin ?? 0,
+    grace,
   };
 }
 
 /** The rules of the project: what is set, and what the index remembers where nothing is. */
-function rulesOfProject(settings: Settings): PruneRequest['rulesOf'] {
+function rulesOfProject({ settings }: PruneOptions): PruneRequest['rulesOf'] {
   return (project) => {
     const used = withRemembered(settings, project);
-    return { channelOf: channelRuleOf(used), requiredTargets: used['required-targets'].values };
+    return { channelOf: channelRuleOf(used), requiredTargets: used['required-targets'].value };
   };
 }
 

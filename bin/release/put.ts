@@ -6,31 +6,18 @@ import { type Build, noVersion, readBuild } from '../../release/ci/detect.js';
 import { FRAGMENT_LIMITS, toReleaseTime } from '../../release/documents/kinds.js';
 import { isFileName, isSidecar, isTarget } from '../../release/layout.js';
 import { type FileToPut, type PutFile, putRelease } from '../../release/put/put.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
 import { requireCache } from '../settings/places.js';
+import type { PutOptions } from './command.js';
 import { findLocalFiles } from './local-files.js';
 import { channelRuleOf, releaseTrustOf, signingOf } from './settings.js';
-
-export interface PutOptions extends CommonOptions {
-  readonly target?: string;
-  readonly tag?: string;
-  readonly commit?: string;
-  readonly name?: string;
-  readonly replace?: boolean;
-  readonly contentType?: string;
-  readonly cacheControl?: string;
-  readonly dryRun?: boolean;
-  readonly allowUnsigned?: boolean;
-}
 
 const DEFAULT_CACHE_CONTROL = 'public, max-age=86400';
 
 export async function put(words: readonly string[], options: PutOptions, context: Context): Promise<void> {
-  const { replace = false, dryRun = false, contentType, cacheControl = DEFAULT_CACHE_CONTROL } = options;
-  const settings = await settingsOf({ ...options }, context);
+  const { replace, dryRun, contentType, cacheControl = DEFAULT_CACHE_CONTROL, settings } = options;
   const emit = warnPeople(context, {});
   const warn = (message: string) => emit({ type: 'warning', message });
   const build = readBuild(context.env, channelRuleOf(settings), options);
@@ -52,7 +39,7 @@ export async function put(words: readonly string[], options: PutOptions, context
     ...{ version, target, commit, ci, files, replace, dryRun, cacheControl, warn, time: toReleaseTime(new Date()) },
     ...(contentType !== undefined && { contentType }),
   };
-  const done = await withCache(to, { context, settings, emit }, ({ objects }) => putRelease(objects, request, signing));
+  const done = await withCache(to, { options, context, emit }, ({ objects }) => putRelease(objects, request, signing));
   const sorted = [...done].sort((a, b) => (a.key < b.key ? -1 : 1));
   if (options.json) {
     const release = { version, channel: build.channel, target, commit, files: sorted };

@@ -1,27 +1,19 @@
 /** The commands `release yank` and `unyank`. */
 
 import { unyankReleases, yankReleases } from '../../release/yank.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
-import { cacheUse, withCache } from '../cli/with-caches.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { withCache } from '../cli/with-caches.js';
 import { requireCache } from '../settings/places.js';
+import type { UnyankOptions, YankOptions } from './command.js';
 import { signingOf } from './settings.js';
 
-export interface UnyankOptions extends CommonOptions {
-  readonly allowUnsigned?: boolean;
-  readonly allowLostSignatures?: boolean;
-}
-
-export interface YankOptions extends UnyankOptions {
-  readonly reason: string;
-}
-
+/** Says of releases that they should not be used any more. */
 export async function yank(versions: readonly string[], options: YankOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
+  const { settings } = options;
   const to = requireCache(settings.to);
   const { keys, policy, allowLost } = await signingOf(settings, options);
   const request = { versions, reason: options.reason, keys, policy, now: new Date(), allowLost };
-  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
+  await withCache(to, { options, context }, async ({ objects }) => {
     const yanked = await yankReleases(objects, request);
     if (options.json) return writeJson(context.stdout, { yanked });
     for (const { version, changed } of yanked) {
@@ -35,12 +27,13 @@ export async function yank(versions: readonly string[], options: YankOptions, co
   });
 }
 
+/** Says of releases that they are not yanked any more. */
 export async function unyank(versions: readonly string[], options: UnyankOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
+  const { settings } = options;
   const to = requireCache(settings.to);
   const { keys, policy, allowLost } = await signingOf(settings, options);
   const request = { versions, keys, policy, now: new Date(), allowLost };
-  await withCache(to, cacheUse(settings, options, context), async ({ objects }) => {
+  await withCache(to, { options, context }, async ({ objects }) => {
     const unyanked = await unyankReleases(objects, request);
     if (options.json) return writeJson(context.stdout, { unyanked });
     for (const version of new Set(versions)) {

@@ -15,15 +15,12 @@ import { type Ended, runInForeground } from '../../lib/process/foreground.js';
 import { rawBytes, rawText } from '../../lib/raw-text.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import type { LockNotice } from '../../lib/store/own/lock/lock.js';
-import { type CommonOptions, type Context, note } from '../cli/context.js';
+import { type Context, note } from '../cli/context.js';
 import { ExitWith } from '../cli/exit-code.js';
-import type { PinReadOptions } from '../pin/options.js';
 import { checkCommand, pathWith, programDirectories } from './environment.js';
+import type { RunCommandOptions } from './options.js';
 import { rawArguments, rawEnvironment } from './raw-process.js';
 import { resolveForRun } from './targets.js';
-
-/** Those of a pull, for what is not here yet. */
-export type RunCommandOptions = CommonOptions & PinReadOptions;
 
 /** Runs a command with the store at `/nix/store`, and ends as that does. */
 export async function run(targets: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
@@ -79,7 +76,7 @@ async function runWith(
   { command, variable }: CommandLine,
 ): Promise<never> {
   const rawEnv = await rawEnvironment(context.env);
-  const directory = await workingDirectory(rawEnv);
+  const directory = await workingDirectory(rawEnv, context);
   // stdout is the command's.
   const found = await resolveForRun(targets, { ...options, json: false }, context);
   const placed = found.closure.map((info) => ({ path: info.path, realPath: found.store.realPath(info) }));
@@ -158,11 +155,11 @@ async function temporaryDirectoriesFor({ XDG_RUNTIME_DIR, TMPDIR }: NodeJS.Proce
 }
 
 /** As the shell names it, which may be through a link. */
-async function workingDirectory({ PWD }: NodeJS.ProcessEnv): Promise<string> {
+async function workingDirectory({ PWD }: NodeJS.ProcessEnv, context: Context): Promise<string> {
   let directory: string;
   try {
     // Throws when it is gone, and loses what is not UTF-8.
-    directory = process.cwd();
+    directory = context.cwd();
     directory = await readlink('/proc/self/cwd', 'buffer').then(rawText, () => directory);
   } catch (cause) {
     throw new CarportError('E_NOT_FOUND', 'the working directory does not exist any more', {

@@ -1,6 +1,7 @@
 /** What is run with: names to store paths and their closure. */
 
 import { lstat } from 'node:fs/promises';
+import type { CacheUrl } from '../../cache/cache-url.js';
 import { parsePinReference } from '../../cache/pins/reference.js';
 import { CarportError } from '../../lib/errors.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -8,10 +9,8 @@ import { runtimeClosure } from '../../lib/store/closure.js';
 import type { OwnStore } from '../../lib/store/own/own-store.js';
 import type { Store } from '../../lib/store/store.js';
 import { type LocalPaths, openLocalPaths, pulledPaths, resolveLocalPath } from '../arguments/local-paths.js';
-import { settingsOf } from '../cli/command.js';
 import type { Context } from '../cli/context.js';
-import type { PullOptions } from '../pull/request.js';
-import { cachesOf } from '../settings/places.js';
+import type { RunCommandOptions } from './options.js';
 
 /** What a command is run with. */
 export interface RunTargets {
@@ -31,18 +30,20 @@ export interface RunTargets {
  */
 export async function resolveForRun(
   targets: readonly string[],
-  options: PullOptions,
+  options: RunCommandOptions,
   context: Context,
 ): Promise<RunTargets> {
-  const settings = await settingsOf({ ...options }, context);
+  const { settings } = options;
   const here = await openLocalPaths(settings, context);
   const { store, own } = here;
-  const urls = cachesOf(settings.from);
+  const urls = settings.from.value;
   const caches = urls.length > 0 ? await namesOfCaches(urls, context) : undefined;
   if (caches) {
     const missing = await missingOf(targets, here, caches);
-    if (missing.length > 0)
-      await (await import('../pull/request.js')).pullArguments(missing, settings, options, context);
+    if (missing.length > 0) {
+      const { pullArguments } = await import('../pull/request.js');
+      await pullArguments(missing, { ...options, dryRun: false }, context);
+    }
   }
   const found = await Promise.all(targets.map((what) => storePathsOf(what, here, caches)));
   const rootPaths = [...new Set(found.flat())];
@@ -55,7 +56,7 @@ export async function resolveForRun(
 }
 
 /** As records of pulled pins name them. */
-async function namesOfCaches(urls: readonly string[], { env }: Context): Promise<readonly string[]> {
+async function namesOfCaches(urls: readonly CacheUrl[], { env }: Context): Promise<readonly string[]> {
   const { openCache } = await import('../../cache/open.js');
   const opened = urls.map((url) => openCache(url, { env, signal: new AbortController().signal }));
   await Promise.all(opened.map(({ objects }) => objects.close()));

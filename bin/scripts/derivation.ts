@@ -17,13 +17,15 @@ import {
   outputName,
   storeDirOf,
 } from '../../lib/nix/store-path.js';
-import { describeCommand } from '../cli/command.js';
-import { type CommonOptions, type Context, write } from '../cli/context.js';
+import { type Context, write } from '../cli/context.js';
+import { argument } from '../declaration/arguments.js';
+import { declareCommand } from '../declaration/command.js';
+import { flag, type OptionsOf } from '../declaration/options.js';
 
-interface DerivationCommandOptions extends CommonOptions {
-  readonly outputs?: boolean;
-  readonly aterm?: boolean;
-}
+const OPTIONS = [
+  flag('--outputs', "compute the outputs' paths from the inputs beside the file, and compare"),
+  flag('--aterm', 'print the canonical text of the files instead of JSON'),
+];
 
 /** A `.drv` file that was read. */
 interface DerivationFile {
@@ -38,19 +40,17 @@ const FILES_AT_ONCE = 64;
 
 export function configure(command: Command, context: Context): void {
   command.description('Derivations: the recipes of builds.');
-  describeCommand(
-    command.command('show'),
-    'Prints derivations as JSON by store path, as `nix show-derivation` does. The store path is computed from the file.',
-    'carport derivation show /nix/store/HASH-hello.drv',
-    'carport derivation show ./*.drv --outputs',
-  )
-    .argument('<file...>', '`.drv` files')
-    .option('--outputs', "compute the outputs' paths from the inputs beside the file, and compare")
-    .option('--aterm', 'print the canonical text of the files instead of JSON')
-    .action((files: readonly string[], options: DerivationCommandOptions) => show(files, options, context));
+  declareCommand(command.command('show'), context, {
+    description:
+      'Prints derivations as JSON by store path, as `nix show-derivation` does. The store path is computed from the file.',
+    examples: ['carport derivation show /nix/store/HASH-hello.drv', 'carport derivation show ./*.drv --outputs'],
+    arguments: [argument('<file...>', '`.drv` files')],
+    options: OPTIONS,
+    run: (files, options) => show(files, options, context),
+  });
 }
 
-async function show(files: readonly string[], options: DerivationCommandOptions, context: Context): Promise<void> {
+async function show(files: readonly string[], options: OptionsOf<typeof OPTIONS>, context: Context): Promise<void> {
   const read = await mapAtMost(FILES_AT_ONCE, files, (file) => readDerivationFile(file));
   const mismatches = read.flatMap(pathMismatch);
   if (options.aterm) {

@@ -3,17 +3,19 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { walkTree } from '../../lib/filesystem/walk.js';
-import { formatHash, HASH_ALGORITHMS, HASH_FORMATS, type HashAlgorithm, type HashFormat } from '../../lib/nix/hash.js';
+import { formatHash, HASH_ALGORITHMS, HASH_FORMATS } from '../../lib/nix/hash.js';
 import { encodeNar } from '../../lib/nix/nar/encode.js';
-import { describeCommand } from '../cli/command.js';
-import { type CommonOptions, type Context, writeJson, writeLines } from '../cli/context.js';
+import { type Context, writeJson, writeLines } from '../cli/context.js';
+import { argument } from '../declaration/arguments.js';
+import { declareCommand } from '../declaration/command.js';
+import { type OptionsOf, option } from '../declaration/options.js';
 
-interface HashCommandOptions extends CommonOptions {
-  readonly format: HashFormat;
-  readonly algorithm: HashAlgorithm;
-}
+const OPTIONS = [
+  option('--format <format>', 'how to print it', { choices: HASH_FORMATS, default: 'sri' }),
+  option('--algorithm <name>', 'hash function', { choices: HASH_ALGORITHMS, default: 'sha256' }),
+];
 
 type Feed = (path: string, hasher: ReturnType<typeof createHash>) => Promise<void>;
 
@@ -28,15 +30,17 @@ export function configure(command: Command, context: Context): void {
   add(command.command('file'), "Prints the hash of a file's bytes.", 'carport hash file ./a --format nix32', hashFile);
 
   function add(child: Command, description: string, example: string, feed: Feed): void {
-    describeCommand(child, description, example)
-      .argument('<path>', 'what to hash')
-      .addOption(new Option('--format <format>', 'how to print it').choices(HASH_FORMATS).default('sri'))
-      .addOption(new Option('--algorithm <name>', 'hash function').choices(HASH_ALGORITHMS).default('sha256'))
-      .action((path: string, options: HashCommandOptions) => print(path, feed, options, context));
+    declareCommand(child, context, {
+      description,
+      examples: [example],
+      arguments: [argument('<path>', 'what to hash')],
+      options: OPTIONS,
+      run: (path, options) => print(path, feed, options, context),
+    });
   }
 }
 
-async function print(path: string, feed: Feed, options: HashCommandOptions, context: Context): Promise<void> {
+async function print(path: string, feed: Feed, options: OptionsOf<typeof OPTIONS>, context: Context): Promise<void> {
   const { algorithm, format } = options;
   const hasher = createHash(algorithm);
   await feed(path, hasher);

@@ -10,30 +10,37 @@ import { walkTree } from '../../lib/filesystem/walk.js';
 import { decodeNar } from '../../lib/nix/nar/decode.js';
 import { encodeNar } from '../../lib/nix/nar/encode.js';
 import { createListingBuilder, renderListing } from '../../lib/nix/nar/listing.js';
-import { newPath } from '../arguments/checked-path.js';
-import { describeCommand } from '../cli/command.js';
+import { checkPath } from '../arguments/checked-path.js';
 import { type CommonOptions, type Context, write } from '../cli/context.js';
 import { interruptible } from '../cli/interrupt.js';
 import { openSource } from '../cli/source.js';
+import { argument } from '../declaration/arguments.js';
+import { declareCommand } from '../declaration/command.js';
 import { createLister } from './nar-lister.js';
 
 export function configure(command: Command, context: Context): void {
   command.description('Nix archives: file trees as one stream of bytes, the same everywhere.');
-  describeCommand(command.command('pack'), 'Writes the NAR of a path to stdout.', 'carport nar pack ./out > out.nar')
-    .argument('<path>', 'a file, directory or symlink')
-    .action((path: string) => pack(path, context));
-  describeCommand(
-    command.command('unpack'),
-    'Writes the file tree of a NAR. What is not a proper NAR is refused, and nothing of it is left.',
-    'carport nar unpack out.nar ./out',
-    'carport nar unpack - ./out < out.nar',
-  )
-    .argument('<file>', 'a NAR; `-` is stdin')
-    .argument('<dest>', 'where to; must not exist', newPath('<dest>'))
-    .action((file: string, destination: string) => unpack(file, destination, context));
-  describeCommand(command.command('ls'), 'Lists what a NAR holds.', 'carport nar ls out.nar')
-    .argument('<file>', 'a NAR; `-` is stdin')
-    .action((file: string, options: CommonOptions) => list(file, options, context));
+  declareCommand(command.command('pack'), context, {
+    description: 'Writes the NAR of a path to stdout.',
+    examples: ['carport nar pack ./out > out.nar'],
+    arguments: [argument('<path>', 'a file, directory or symlink')],
+    run: (path) => pack(path, context),
+  });
+  declareCommand(command.command('unpack'), context, {
+    description: 'Writes the file tree of a NAR. What is not a proper NAR is refused, and nothing of it is left.',
+    examples: ['carport nar unpack out.nar ./out', 'carport nar unpack - ./out < out.nar'],
+    arguments: [
+      argument('<file>', 'a NAR; `-` is stdin'),
+      argument('<dest>', 'where to; must not exist', { parse: checkPath }),
+    ],
+    run: (file, destination) => unpack(file, destination, context),
+  });
+  declareCommand(command.command('ls'), context, {
+    description: 'Lists what a NAR holds.',
+    examples: ['carport nar ls out.nar'],
+    arguments: [argument('<file>', 'a NAR; `-` is stdin')],
+    run: (file, options) => list(file, options, context),
+  });
 }
 
 async function pack(path: string, context: Context): Promise<void> {

@@ -7,53 +7,53 @@ import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
+import type { PublicKey } from '../../lib/signing/key.js';
 import { verifyPath } from '../../lib/signing/signature.js';
-import { describeCommand, settingOption, settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, write, writeJson } from '../cli/context.js';
+import { type Context, write, writeJson } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { count } from '../cli/terminal.js';
-import { parseTrustedKeys } from '../settings/keys.js';
+import { argument } from '../declaration/arguments.js';
+import { declareCommand } from '../declaration/command.js';
+import { type OptionsOf, option } from '../declaration/options.js';
+import { publicKey } from '../settings/keys.js';
 
 /** More open files than this may be more than the system allows. */
 const FILES_AT_ONCE = 64;
 
+/** Keys that are given here, and none of the settings: showing a file must not fail for a key of the user's. */
+const OPTIONS = [
+  option('--trusted-key <name:base64>', 'public keys whose signatures are accepted; repeatable', {
+    parse: publicKey,
+    repeatable: true,
+  }),
+];
+
 export function configure(command: Command, context: Context): void {
   command.description('Narinfo files: what a cache says of a path.');
-  describeCommand(
-    command.command('show'),
-    'Prints narinfos in their canonical text. With trusted keys, fails unless each is signed by one of them.',
-    'carport narinfo show HASH.narinfo',
-    'carport narinfo show *.narinfo --trusted-key cache.example.org-1:BASE64 > /dev/null',
-  )
-    .argument('<file...>', 'narinfo files; `-` is stdin')
-    .addOption(settingOption('trusted-keys', '<name:base64>'))
-    .action((files: readonly string[], options: CommonOptions & { trustedKey?: readonly string[] }) =>
-      show(files, options, context),
-    );
+  declareCommand(command.command('show'), context, {
+    description:
+      'Prints narinfos in their canonical text. With trusted keys, fails unless each is signed by one of them.',
+    examples: [
+      'carport narinfo show HASH.narinfo',
+      'carport narinfo show *.narinfo --trusted-key cache.example.org-1:BASE64 > /dev/null',
+    ],
+    arguments: [argument('<file...>', 'narinfo files; `-` is stdin')],
+    options: OPTIONS,
+    run: (files, options) => show(files, options, context),
+  });
 }
 
-async function show(
-  files: readonly string[],
-  options: CommonOptions & { trustedKey?: readonly string[] },
-  context: Context,
-): Promise<void> {
+async function show(files: readonly string[], options: OptionsOf<typeof OPTIONS>, context: Context): Promise<void> {
   const infos = await mapAtMost(FILES_AT_ONCE, files, (file) => readNarInfoFile(file, context));
   if (options.json) await writeJson(context.stdout, { narinfos: infos.map(toJson) });
   else {
     const text = infos.map(renderNarInfo).join('\n');
     await write(context.stdout, Buffer.from(context.stdout.isTTY ? printable(text) : text, 'latin1'));
   }
-  // Only keys that were given here: showing a file must not fail for a key of the user's settings.
-  if (options.trustedKey === undefined) return;
-  const settings = await settingsOf({ ...options }, context);
-  checkSignatures(files, infos, parseTrustedKeys(settings['trusted-keys']));
+  if (options.trustedKey !== undefined) checkSignatures(files, infos, options.trustedKey);
 }
 
-function checkSignatures(
-  files: readonly string[],
-  infos: readonly NarInfo[],
-  keys: ReturnType<typeof parseTrustedKeys>,
-): void {
+function checkSignatures(files: readonly string[], infos: readonly NarInfo[], keys: readonly PublicKey[]): void {
   const bad = infos.flatMap((info, index) => {
     const { state } = verifyPath(info, keys);
     return state === 'valid'

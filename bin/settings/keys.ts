@@ -1,13 +1,13 @@
-/** Keys of settings. */
+/** Reads the keys that settings name or hold. */
 
 import { CarportError } from '../../lib/errors.js';
 import { readSecretFile } from '../../lib/filesystem/secret-file.js';
 import { type PublicKey, parsePublicKey, parseSecretKey, type SecretKey } from '../../lib/signing/key.js';
 import { looksLikeKey, mayBeKey } from '../../lib/signing/likely-key.js';
+import { type MinisignKey, parseMinisignKey } from '../../lib/signing/minisign.js';
 import { misplacedKey } from '../../lib/signing/misplaced-key.js';
-import type { Setting } from './settings.js';
 
-/** Reads the keys to sign with. */
+/** Reads the keys to sign with from their files. Throws `E_CREDENTIALS` where two of them have one name. */
 export async function loadSecretKeys(files: readonly string[]): Promise<readonly SecretKey[]> {
   const keys = await Promise.all([...new Set(files)].map(loadSecretKey));
   const names = keys.map(({ name }) => name);
@@ -18,6 +18,7 @@ export async function loadSecretKeys(files: readonly string[]): Promise<readonly
   });
 }
 
+/** Reads the secret key in a file. Throws `E_CREDENTIALS` for a file that is none, and where a key is given for its name. */
 export async function loadSecretKey(file: string): Promise<SecretKey> {
   if (looksLikeKey(file)) throw misplacedKey('the name of the secret key file');
   const text = await readSecretFile(file).catch((error) => {
@@ -34,15 +35,26 @@ export async function loadSecretKey(file: string): Promise<SecretKey> {
   }
 }
 
-export function parseTrustedKeys({ values, origin }: Setting): readonly PublicKey[] {
-  return values.map((text) => {
-    try {
-      return parsePublicKey(text);
-    } catch (cause) {
-      throw new CarportError('E_USAGE', `a trusted key (${origin}) is not \`NAME:BASE64\``, {
-        cause,
-        hint: 'give the key and not a file of it: `"$(cat cache.pub)"`; `carport key public SECRET-KEY-FILE` prints it, too',
-      });
-    }
-  });
+/** Parses a key that is trusted; `place` is where it is from. Throws `E_USAGE` without the text, which may be a secret one. */
+export function publicKey(text: string, place: string): PublicKey {
+  try {
+    return parsePublicKey(text);
+  } catch (cause) {
+    throw new CarportError('E_USAGE', `a trusted key (${place}) is not \`NAME:BASE64\``, {
+      cause,
+      hint: 'give the key and not a file of it: `"$(cat cache.pub)"`; `carport key public SECRET-KEY-FILE` prints it, too',
+    });
+  }
+}
+
+/** Parses a public key of minisign; `place` is where it is from. Throws `E_USAGE` without the text. */
+export function minisignPublicKey(text: string, place: string): MinisignKey {
+  try {
+    return parseMinisignKey(text);
+  } catch (cause) {
+    throw new CarportError('E_USAGE', `a key of \`${place}\` is not a public key of minisign`, {
+      cause,
+      hint: 'give the second line of its public key file, which begins with `RW`, or `"$(cat minisign.pub)"`',
+    });
+  }
 }

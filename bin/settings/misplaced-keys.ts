@@ -1,11 +1,12 @@
-/** Keys among arguments and settings. */
+/** Refuses secret keys among arguments and settings. */
 
 import { looksLikeKey } from '../../lib/signing/likely-key.js';
 import { misplacedKey } from '../../lib/signing/misplaced-key.js';
 import { hasSecretKey } from '../../lib/signing/secret-form.js';
-import { SETTINGS, type Setting, type SettingKey, type Settings } from './settings.js';
+import type { Origin, Settings } from './setting.js';
+import { SETTINGS, type SettingKey } from './table.js';
 
-/** No command takes a secret key as an argument: refused before anything is made of it. */
+/** Throws where a secret key is an argument, which no command takes: before anything is made of it. */
 export function refuseKeysIn(args: readonly string[]): void {
   const at = args.findIndex((arg) => hasSecretKey(arg) || hasSecretKey(arg.replace(/\s+/g, '')));
   if (at >= 0) throw misplacedKey(placeOf(args, at));
@@ -14,20 +15,20 @@ export function refuseKeysIn(args: readonly string[]): void {
 /** Throws where a setting holds a secret key, wherever it is from. */
 export function refuseKeysInSettings(settings: Settings): void {
   for (const key of Object.keys(SETTINGS) as SettingKey[]) {
-    const setting = settings[key];
-    if (holdsKey(key, setting)) throw misplacedKey(originOf(key, setting));
+    const { texts, origin } = settings[key];
+    if (holdsKey(key, texts)) throw misplacedKey(describeOrigin(key, origin));
   }
 }
 
-/** Whether a setting holds a key, or, where files are named, what looks like one. White space has cut the values of a variable. */
-export function holdsKey(key: SettingKey, { values }: Setting): boolean {
-  const forms = [...values, values.join('')];
+/** Whether the texts of a setting hold a key, or, where files are named, what looks like one. White space has cut those of a variable. */
+export function holdsKey(key: SettingKey, texts: readonly string[]): boolean {
+  const forms = [...texts, texts.join('')];
   return forms.some(key === 'secret-key-files' ? looksLikeKey : hasSecretKey);
 }
 
-/** `--option`, a variable, or a setting in a file. */
-export function originOf(key: SettingKey, { origin }: Setting): string {
-  return origin.includes('/') ? `\`${key}\` in \`${origin}\`` : `\`${origin}\``;
+/** Names what holds a key: an option, a variable, or a setting in a file. */
+export function describeOrigin(key: SettingKey, { kind, name }: Origin): string {
+  return kind === 'file' ? `\`${key}\` in \`${name}\`` : `\`${name}\``;
 }
 
 function placeOf(args: readonly string[], at: number): string {

@@ -5,21 +5,16 @@ import { forgetNixPin } from '../../lib/store/nix/pins.js';
 import { NIX, openOwnForReading, openStoreForWriting } from '../../lib/store/open.js';
 import { collectGarbage, findGarbage, type Garbage } from '../../lib/store/own/collect-garbage.js';
 import { removePulledPin } from '../../lib/store/own/pulled-pins.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, say, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
-import { storeOf } from '../settings/places.js';
+import type { CollectOptions, StoreOptions } from './command.js';
 
-export interface CollectOptions extends CommonOptions {
-  readonly dryRun?: boolean;
-}
-
+/** Removes the store paths that nothing needs; prints them. */
 export async function collect(options: CollectOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const store = openStoreForWriting(storeOf(settings.store), context.env);
+  const store = openStoreForWriting(options.settings.store.value, context.env);
   const tell = (message: string) => note(context, options, message);
-  const dryRun = options.dryRun === true;
+  const { dryRun } = options;
   const garbage = dryRun
     ? await findGarbage(store)
     : await collectGarbage(store, { notify: ({ message }) => tell(message) });
@@ -31,9 +26,9 @@ export async function collect(options: CollectOptions, context: Context): Promis
   for (const line of summaryOf(garbage, dryRun)) tell(line);
 }
 
-export async function forget(pins: readonly string[], options: CommonOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const selection = storeOf(settings.store);
+/** Forgets pins that were pulled. Throws where one was not, when the others are forgotten. */
+export async function forget(pins: readonly string[], options: StoreOptions, context: Context): Promise<void> {
+  const selection = options.settings.store.value;
   const own = openOwnForReading(selection, context.env);
   const forgetOne = async (pin: string): Promise<boolean> => {
     const here = own !== undefined && (await removePulledPin(own, pin));

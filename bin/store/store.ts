@@ -16,31 +16,18 @@ import { listRoots, type Root } from '../../lib/store/own/roots.js';
 import { OWN_PROBLEMS, type StoreProblem, unregisterDamaged, verifyStore } from '../../lib/store/own/verify.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { resolvePaths } from '../arguments/paths.js';
-import { settingsOf } from '../cli/command.js';
-import { type CommonOptions, type Context, note, write, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, write, writeJson, writeLines } from '../cli/context.js';
+import { type KeyValue, keyValueLines } from '../cli/key-values.js';
 import { printable } from '../cli/printable.js';
 import { count } from '../cli/terminal.js';
 import { withPool } from '../cli/with-pool.js';
 import { withActivity } from '../reporters/activity.js';
-import { storeOf } from '../settings/places.js';
+import type { AddOptions, ListOptions, StoreOptions, VerifyOptions } from './command.js';
 
-export interface AddCommandOptions extends CommonOptions {
-  readonly name?: string;
-  readonly outLink?: string;
-}
-
-export interface ListOptions extends CommonOptions {
-  readonly roots?: boolean;
-}
-
-export interface VerifyOptions extends CommonOptions {
-  readonly repair?: boolean;
-}
-
-export async function add(path: string, options: AddCommandOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const selection = storeOf(settings.store);
-  const { store, known } = await openOwnAndKnown(selection, context);
+/** Adds a build output to the store; prints its store path. */
+export async function add(path: string, options: AddOptions, context: Context): Promise<void> {
+  const { settings } = options;
+  const { store, known } = await openOwnAndKnown(settings.store.value, context);
   const name = options.name ?? basename(resolve(path));
   const links = await prepareOutLinks(options.outLink, (link, path) =>
     makeOutLink(store, link, realPathIn(store.layout, path)),
@@ -51,7 +38,7 @@ export async function add(path: string, options: AddCommandOptions, context: Con
     await links.make([added.info.path]);
     return added;
   };
-  const { info, existed, unknownMentions } = await withPool(settings.jobs, (pool) =>
+  const { info, existed, unknownMentions } = await withPool(settings.jobs.value, (pool) =>
     withStoreWrite(store, () => addAndLink(pool), { notify }),
   );
   for (const hashPart of unknownMentions) {
@@ -61,9 +48,9 @@ export async function add(path: string, options: AddCommandOptions, context: Con
   else await writeLines(context.stdout, [info.path]);
 }
 
+/** Prints the valid paths of the store, or what keeps them. */
 export async function list(options: ListOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const store = openStoreForWriting(storeOf(settings.store), context.env);
+  const store = openStoreForWriting(options.settings.store.value, context.env);
   if (options.roots) return printRoots(await listRoots(store), options, context);
   const infos = [...(await store.queryAll()).values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   if (options.json) return writeJson(context.stdout, { paths: infos.map(toJson) });
@@ -81,9 +68,9 @@ async function printRoots(roots: readonly Root[], options: ListOptions, context:
   await writeLines(context.stdout, lines);
 }
 
-export async function info(targets: readonly string[], options: CommonOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const store = await openStoreForReading(storeOf(settings.store), context.env);
+/** Shows what is known of store paths. Throws where one is not valid. */
+export async function info(targets: readonly string[], options: StoreOptions, context: Context): Promise<void> {
+  const store = await openStoreForReading(options.settings.store.value, context.env);
   const paths = await resolvePaths(targets, store, context);
   const infos = await store.queryInfos(paths);
   const missing = paths.find((path) => !infos.has(path));
@@ -97,12 +84,12 @@ export async function info(targets: readonly string[], options: CommonOptions, c
   await write(context.stdout, found.map(toText).join('\n'));
 }
 
+/** Hashes store paths again. Throws where one is not whole. */
 export async function verify(targets: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
-  const settings = await settingsOf({ ...options }, context);
-  const { store, known } = await openOwnAndKnown(storeOf(settings.store), context);
+  const { store, known } = await openOwnAndKnown(options.settings.store.value, context);
   const paths = targets.length > 0 ? await resolvePaths(targets, store, context) : undefined;
   if (paths) await requireRegistered(paths, store);
-  const result = await withPool(settings.jobs, (pool) =>
+  const result = await withPool(options.settings.jobs.value, (pool) =>
     withActivity(context, options, ({ emit }) => verifyStore(store, known, { pool, only: paths, emit })),
   );
   for (const name of result.unregistered) {
@@ -175,8 +162,11 @@ function toJson({ path, narHash, narSize, references, deriver, signatures, ca }:
   };
 }
 
+/** Fits the longest key. */
+const WIDTH = 17;
+
 function toText(info: ReturnType<typeof toJson> & { readonly realPath: string }): string {
-  const rows: readonly (readonly [string, string | number | null])[] = [
+  const pairs: readonly KeyValue[] = [
     ['path', info.path],
     ['files', info.realPath],
     ['nar hash', info.narHash],
@@ -186,8 +176,7 @@ function toText(info: ReturnType<typeof toJson> & { readonly realPath: string })
     ...info.signatures.map((signature) => ['signature', signature] as const),
     ...info.references.map((reference) => ['reference', reference] as const),
   ];
-  return rows
-    .filter(([, value]) => value !== null)
-    .map(([key, value]) => `${`${key}:`.padEnd(17)}${value}\n`)
+  return keyValueLines(pairs, WIDTH)
+    .map((line) => `${line}\n`)
     .join('');
 }

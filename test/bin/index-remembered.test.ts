@@ -120,7 +120,7 @@ describe('what a project said of itself', () => {
     };
     await refused('--forget base-url', '--base-url', '');
     await refused('is set by --title', '--forget', 'title', '--title', 'x');
-    await refused('It takes one of base-url,', '--forget', 'to');
+    await refused('`to` (--forget) is no setting that is remembered', '--forget', 'to');
   });
 
   it('is checked like what is given', async () => {

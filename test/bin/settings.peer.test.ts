@@ -57,7 +57,7 @@ describe('settings', () => {
     expect(await origin(['--jobs', '0'], { CARPORT_JOBS: '4' })).toContain('`0` (--jobs)');
     expect(await origin([], { CARPORT_JOBS: '-1' })).toContain('`-1` (CARPORT_JOBS)');
     await write(project(), 'jobs = 300\n');
-    expect(await origin([], {})).toContain(`\`300\` (${project()})`);
+    expect(await origin([], {})).toContain(`\`300\` (jobs in ${project()})`);
   });
 
   it('may be lists: of white space in the environment, of TOML in files, of options', async () => {

@@ -209,7 +209,8 @@ describe('the URL of a cache', () => {
   });
 
   it('is shown without its parameters: one names a secret', () => {
-    const shown = (text: string) => openCache(text, { env: {}, signal: new AbortController().signal }).objects.url;
+    const shown = (text: string) =>
+      openCache(parseCacheUrl(text), { env: {}, signal: new AbortController().signal }).objects.url;
     expect(shown('file:///c?secret-key=/a.sec')).toBe('file:///c');
     expect(shown('https://host/c/?secret-key=/a.sec')).toBe('https://host/c');
     expect(shown('s3://nix/a?region=garage&secret-key=/a.sec&priority=3&endpoint=http://h:3900')).toBe(

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { CopyObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
+import { parseCacheUrl } from '#cache/cache-url.js';
 import { openCache } from '#cache/open.js';
 import type { WriteStore } from '#lib/object-store/object-store.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
@@ -44,7 +45,7 @@ describeWithGarage('an index that is published on Garage', () => {
   const publish = (...more: readonly string[]) => carport.succeed([...publishArgs(), ...more]);
   const withObjects = async <T>(work: (objects: WriteStore) => Promise<T>): Promise<T> => {
     const signal = new AbortController().signal;
-    const objects = writable(openCache(garage().url(bucket.name), { env: { ...box().env, ...garage().env }, signal }));
+    const objects = writable(openCache(parseCacheUrl(garage().url(bucket.name)), { env: { ...box().env, ...garage().env }, signal }));
     try {
       return await work(objects);
     } finally {

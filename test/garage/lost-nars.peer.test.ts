@@ -1,4 +1,5 @@
 import { beforeAll, expect, it } from 'vitest';
+import { parseCacheUrl } from '#cache/cache-url.js';
 import { openCache } from '#cache/open.js';
 import { openBucket } from '../support/bucket.js';
 import { describeWithGarage, useGarage } from '../support/garage.js';
@@ -37,7 +38,7 @@ describeWithGarage('a cache on Garage that has lost NARs', () => {
     return /^URL: (.*)$/m.exec(narInfo.toString())![1]!;
   };
   const remove = async (path: string) => {
-    const objects = writable(openCache(url, { env: garage().env, signal: new AbortController().signal }));
+    const objects = writable(openCache(parseCacheUrl(url), { env: garage().env, signal: new AbortController().signal }));
     await objects.remove([await narOf(path)]);
     await objects.close();
   };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { loadSecretKey } from '#bin/settings/keys.js';
+import { parseCacheUrl } from '#cache/cache-url.js';
 import { openCache } from '#cache/open.js';
 import { listObjects, type WriteStore } from '#lib/object-store/object-store.js';
 import type { SecretKey } from '#lib/signing/key.js';
@@ -34,7 +35,7 @@ describeWithGarage('a promotion on Garage', () => {
   beforeEach(async () => {
     bucket = openBucket(garage(), await garage().freshBucket());
     const { signal } = new AbortController();
-    objects = writable(openCache(garage().url(bucket.name), { env: garage().env, signal }));
+    objects = writable(openCache(parseCacheUrl(garage().url(bucket.name)), { env: garage().env, signal }));
     await put(FROM, 0);
   });
 

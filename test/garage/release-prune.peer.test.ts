@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
+import { parseCacheUrl } from '#cache/cache-url.js';
 import { openCache } from '#cache/open.js';
 import type { ObjectStore, WriteStore } from '#lib/object-store/object-store.js';
 import { parseSecretKey, type SecretKey } from '#lib/signing/key.js';
@@ -40,7 +41,7 @@ describeWithGarage('releases that are pruned on Garage', () => {
   ): Promise<T> => {
     const signal = new AbortController().signal;
     const url = garage().url(bucket, { endpoint: proxy().url });
-    const objects = writable(openCache(url, { env: { ...box().env, ...env }, signal, patienceMs: 5_000 }));
+    const objects = writable(openCache(parseCacheUrl(url), { env: { ...box().env, ...env }, signal, patienceMs: 5_000 }));
     try {
       return await work(objects);
     } finally {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import pLimit from 'p-limit';
 import { beforeAll, expect, it } from 'vitest';
 import { writeCacheInfo, writeNarInfo } from '#cache/binary-cache.js';
+import { parseCacheUrl } from '#cache/cache-url.js';
 import { openCache } from '#cache/open.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
@@ -40,7 +41,7 @@ describeWithGarage('the requests', () => {
   /** Narinfos of paths that nobody has, straight into the bucket. */
   const fill = async (name: string, count: number) => {
     const signal = new AbortController().signal;
-    const { objects } = openCache(garage().url(name), { env: garage().env, signal });
+    const { objects } = openCache(parseCacheUrl(garage().url(name)), { env: garage().env, signal });
     await writeCacheInfo(objects, { storeDir: '/nix/store' });
     const limit = pLimit(96);
     const other = sampleKey('other-1');
@@ -119,7 +120,7 @@ describeWithGarage('the requests', () => {
 
   it('of a push whose root alone is missing are few', async () => {
     const { signal } = new AbortController();
-    const objects = writable(openCache(garage().url(bucket), { env: garage().env, signal }));
+    const objects = writable(openCache(parseCacheUrl(garage().url(bucket)), { env: garage().env, signal }));
     await objects.remove([`${large.top.slice(11, 43)}.narinfo`]);
     await objects.close();
     const { gets, lists, puts, stderr } = await pushAnd([large.top]);

@@ -12,6 +12,7 @@ const program = await createWholeProgram({
   stdin: new PassThrough(),
   stdout: new PassThrough(),
   stderr: new PassThrough(),
+  cwd: () => TOP,
 });
 
 describe('the documents', () => {

@@ -18,5 +18,5 @@ function createRecorder(terminal: { readonly columns: number } | undefined = und
 /** The surroundings of a command, within this process. */
 export function fakeContext(env: NodeJS.ProcessEnv = {}, terminal?: { readonly columns: number }) {
   const [stdout, stderr] = [createRecorder(terminal), createRecorder(terminal)];
-  return { env, stdin: Readable.from([]), stdout, stderr } satisfies Context;
+  return { env, stdin: Readable.from([]), stdout, stderr, cwd: () => process.cwd() } satisfies Context;
 }

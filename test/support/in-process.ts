@@ -32,7 +32,7 @@ export async function runInProcess(
   const [stdout, stderr] = [createCollector(), createCollector()];
   const stdin = Readable.from(input.length === 0 ? [] : [Buffer.from(input)]);
   try {
-    const exitCode = await runCommandLine(args, { env: { ...env }, stdin, stdout, stderr });
+    const exitCode = await runCommandLine(args, { env: { ...env }, stdin, stdout, stderr, cwd: () => cwd });
     return { exitCode, stdout: stdout.bytes(), stderr: stderr.bytes() };
   } finally {
     if (--own.count === 0) {

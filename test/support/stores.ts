@@ -1,4 +1,5 @@
 import { afterEach } from 'vitest';
+import { parseCacheUrl } from '#cache/cache-url.js';
 import { type OpenCache, type OpenOptions, openCache } from '#cache/open.js';
 import { asWritable, type WriteStore } from '#lib/object-store/object-store.js';
 import { createSandbox, type Sandbox } from './sandbox.js';
@@ -25,7 +26,7 @@ export async function createStores(): Promise<OpenStores> {
   return {
     box,
     open(url, { env, ...options } = {}) {
-      const cache = openCache(url, {
+      const cache = openCache(parseCacheUrl(url), {
         ...{ signal: new AbortController().signal, ...options },
         env: { ...box.env, ...env },
       });

@@ -1,0 +1,37 @@
+/** Rows of options that commands share which push. */
+
+import { CarportError } from '../../lib/errors.js';
+import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
+import { PIN_WRITE_OPTIONS } from '../pin/options.js';
+
+/** Options of commands that push. */
+export const PUSH_OPTIONS = [
+  setting('to'),
+  setting('secret-key-files'),
+  option('--pin <name>', 'then make a name stand for what was pushed, which `pull` and `run` take; repeatable', {
+    repeatable: true,
+  }),
+  ...PIN_WRITE_OPTIONS,
+  // Whose earlier pins and paths are believed.
+  settingWithoutOption('trusted-keys'),
+  setting('compression'),
+  setting('level'),
+  setting('jobs'),
+  setting('skip-signed-by'),
+  setting('retry-seconds'),
+  flag('--check-all', 'ask the cache for every path and its NAR, and mend what is missing'),
+  flag('--no-listing', 'write no `.ls` listings'),
+  flag('--dry-run', 'print the plan and what would be uploaded; change nothing'),
+];
+
+export type PushOptions = OptionsOf<typeof PUSH_OPTIONS>;
+
+/** Throws `E_USAGE` where an option of a pin is given and no pin: it would do nothing. */
+export function refusePinOptions(isGiven: (name: string) => boolean): void {
+  if (isGiven('pin')) return;
+  const given = PIN_WRITE_OPTIONS.find(({ name }) => isGiven(name));
+  if (given === undefined) return;
+  throw new CarportError('E_USAGE', `\`${given.declared[0]!.long}\` is for a pin, and none is to be set`, {
+    hint: 'name the pin, `--pin NAME`, or leave it out',
+  });
+}

@@ -1,0 +1,23 @@
+/** What the commands that run a program are declared with. */
+
+import { argument } from '../declaration/arguments.js';
+import { type OptionsOf, setting } from '../declaration/options.js';
+import { PIN_READ_OPTIONS } from '../pin/options.js';
+
+/** What is run with. */
+export const TARGETS = argument(
+  '<what...>',
+  'pins that were pulled, store paths, their base names or hash parts, links',
+);
+
+/** Those of a pull, for what is not here yet. */
+export const RUN_OPTIONS = [
+  setting('from'),
+  setting('trusted-keys'),
+  ...PIN_READ_OPTIONS,
+  setting('jobs'),
+  setting('retry-seconds'),
+  setting('store'),
+];
+
+export type RunCommandOptions = OptionsOf<typeof RUN_OPTIONS>;

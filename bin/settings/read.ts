@@ -1,0 +1,59 @@
+/** Reads settings from where they are given: options, variables, files. */
+
+import { type FileSettings, readProjectFile, readUserFile } from './config-file.js';
+import { createSetting, type Origin, type Settings } from './setting.js';
+import { SETTINGS, type SettingKey, type SettingSpec } from './table.js';
+
+/** The texts of options, by the keys of their settings. */
+export type GivenSettings = Readonly<Partial<Record<SettingKey, readonly string[]>>>;
+
+/** Where settings are looked for beside the options. */
+export interface SettingPlaces {
+  readonly env: NodeJS.ProcessEnv;
+  /** The working directory, in whose checkout a project's file is looked for. */
+  cwd(): string;
+}
+
+interface Found {
+  readonly texts: readonly string[];
+  readonly origin: Origin;
+}
+
+const NOWHERE: Found = { texts: [], origin: { kind: 'default', name: 'default' } };
+
+/**
+ * Every setting, from the first place that has it: options, `CARPORT_*`, the checkout's `carport.toml`, then
+ * `$XDG_CONFIG_HOME/carport/config.toml`. Throws `E_USAGE` for a file that is not as it should be, an unknown key for one.
+ */
+export async function readSettings(options: GivenSettings, { env, cwd }: SettingPlaces): Promise<Settings> {
+  const [project, user] = await Promise.all([readProjectFile(cwd()), readUserFile(env)]);
+  const entries = (Object.keys(SETTINGS) as SettingKey[]).map((key) => {
+    const spec = SETTINGS[key];
+    const places = [
+      fromOption(spec, options[key]),
+      fromVariable(spec, env),
+      fromFile(key, project),
+      fromFile(key, user),
+    ];
+    const { texts, origin } = places.find((found) => found !== undefined) ?? NOWHERE;
+    return [key, createSetting(key, texts, origin)] as const;
+  });
+  return Object.fromEntries(entries) as unknown as Settings;
+}
+
+function fromOption({ option }: SettingSpec, texts: readonly string[] = []): Found | undefined {
+  return texts.length > 0 ? { texts, origin: { kind: 'option', name: option } } : undefined;
+}
+
+/** Lists are separated by white space, as Nix's `trusted-public-keys` are, unless their values have some. */
+function fromVariable({ env: name, list, lines }: SettingSpec, env: NodeJS.ProcessEnv): Found | undefined {
+  const text = env[name];
+  if (!text) return undefined;
+  const texts = list ? text.split(lines ? /\n/ : /\s+/).filter((part) => part.trim() !== '') : [text];
+  return { texts, origin: { kind: 'variable', name } };
+}
+
+function fromFile(key: SettingKey, settings: FileSettings | undefined): Found | undefined {
+  const texts = settings?.texts.get(key);
+  return settings && texts && { texts, origin: { kind: 'file', name: settings.file } };
+}
