@@ -50,7 +50,7 @@ export function declareCommand<const A extends readonly ArgumentRow[] = [], cons
 }
 
 /** The options that every command has. */
-export function addCommonOptions(command: Command, runsProgram: boolean): void {
+function addCommonOptions(command: Command, runsProgram: boolean): void {
   command
     .option('--json', runsProgram ? 'print errors as JSON' : 'print JSON')
     .option('-q, --quiet', 'say errors and warnings only; data is printed all the same')

@@ -47,8 +47,8 @@ export function createSetting<K extends SettingKey>(
   };
 }
 
-/** Where a value is from, as errors have it: `--jobs`, `CARPORT_JOBS`, `jobs in /home/me/.config/carport/config.toml`. */
-export function placeOf(key: SettingKey, { kind, name }: Origin): string {
+/** Where a value is from, as errors have it: `--jobs`, `CARPORT_JOBS`, `jobs in FILE`. */
+function placeOf(key: SettingKey, { kind, name }: Origin): string {
   return kind === 'file' ? `${key} in ${name}` : name;
 }
 

@@ -1,7 +1,7 @@
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { EXIT_CODES, exitCodeOf } from '#bin/cli/exit-code.js';
-import { SETTINGS } from '#bin/settings/settings.js';
+import { SETTINGS } from '#bin/settings/table.js';
 import { parseCacheUrl } from '#cache/cache-url.js';
 import { COMPRESSION_LEVELS } from '#lib/compression/compressor.js';
 import { CarportError, type ErrorCode } from '#lib/errors.js';

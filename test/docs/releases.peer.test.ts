@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import type * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
-import { SETTINGS } from '#bin/settings/settings.js';
+import { SETTINGS } from '#bin/settings/table.js';
 import { MAX_DOCUMENT, parseDocument } from '#lib/signing/document.js';
 import { FRAGMENT, FRAGMENT_LIMITS, LEDGER, PROMOTION, PRUNING, YANK } from '#release/documents/kinds.js';
 import { renderLedger } from '#release/sources/ledger.js';
