@@ -1,7 +1,7 @@
 /** Rows of options that commands share which push. */
 
 import { CarportError } from '../../lib/errors.js';
-import { flag, option, setting, settingWithoutOption } from '../declaration/options.js';
+import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
 import { PIN_WRITE_OPTIONS } from '../pin/options.js';
 
 /** Options of commands that push. */
@@ -23,6 +23,8 @@ export const PUSH_OPTIONS = [
   flag('--no-listing', 'write no `.ls` listings'),
   flag('--dry-run', 'print the plan and what would be uploaded; change nothing'),
 ];
+
+export type PushOptions = OptionsOf<typeof PUSH_OPTIONS>;
 
 /** Throws `E_USAGE` where an option of a pin is given and no pin: it would do nothing. */
 export function refusePinOptions(isGiven: (name: string) => boolean): void {
