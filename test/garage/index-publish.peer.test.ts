@@ -45,7 +45,9 @@ describeWithGarage('an index that is published on Garage', () => {
   const publish = (...more: readonly string[]) => carport.succeed([...publishArgs(), ...more]);
   const withObjects = async <T>(work: (objects: WriteStore) => Promise<T>): Promise<T> => {
     const signal = new AbortController().signal;
-    const objects = writable(openCache(parseCacheUrl(garage().url(bucket.name)), { env: { ...box().env, ...garage().env }, signal }));
+    const objects = writable(
+      openCache(parseCacheUrl(garage().url(bucket.name)), { env: { ...box().env, ...garage().env }, signal }),
+    );
     try {
       return await work(objects);
     } finally {

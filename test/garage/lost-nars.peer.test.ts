@@ -38,7 +38,9 @@ describeWithGarage('a cache on Garage that has lost NARs', () => {
     return /^URL: (.*)$/m.exec(narInfo.toString())![1]!;
   };
   const remove = async (path: string) => {
-    const objects = writable(openCache(parseCacheUrl(url), { env: garage().env, signal: new AbortController().signal }));
+    const objects = writable(
+      openCache(parseCacheUrl(url), { env: garage().env, signal: new AbortController().signal }),
+    );
     await objects.remove([await narOf(path)]);
     await objects.close();
   };

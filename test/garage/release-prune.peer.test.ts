@@ -41,7 +41,9 @@ describeWithGarage('releases that are pruned on Garage', () => {
   ): Promise<T> => {
     const signal = new AbortController().signal;
     const url = garage().url(bucket, { endpoint: proxy().url });
-    const objects = writable(openCache(parseCacheUrl(url), { env: { ...box().env, ...env }, signal, patienceMs: 5_000 }));
+    const objects = writable(
+      openCache(parseCacheUrl(url), { env: { ...box().env, ...env }, signal, patienceMs: 5_000 }),
+    );
     try {
       return await work(objects);
     } finally {
