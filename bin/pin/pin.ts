@@ -118,7 +118,19 @@ export async function list(names: readonly string[], options: PinListOptions, co
   await writeLines(context.stdout, text.map(printable));
 }
 
-type State = 'good' | PinRefusal['state'] | PathsRefusal | 'damaged';
+type Refused = 'damaged' | 'renamed' | 'wrong-signature' | 'untrusted' | 'older' | 'expired';
+type State = 'good' | Refused | PathsRefusal;
+
+/** What a refusal is called in a listing. */
+const STATES: Readonly<Record<PinRefusal['kind'], Refused>> = {
+  damaged: 'damaged',
+  misplaced: 'renamed',
+  'wrong-signature': 'wrong-signature',
+  stranger: 'untrusted',
+  unsigned: 'untrusted',
+  older: 'older',
+  expired: 'expired',
+};
 
 interface Listed {
   readonly name: string;
@@ -160,7 +172,7 @@ async function look(
   if (pin === undefined) return undefined;
   if (pin === 'damaged') return { name, cache, state: 'damaged', older: [] };
   const refusal = judgeOrigin(pin, name, policy) ?? (await judgeAge(pin, cache, policy, seen));
-  const stateOf = async (value: PinValue) => refusal?.state ?? (await judge(value)) ?? 'good';
+  const stateOf = async (value: PinValue) => (refusal && STATES[refusal.kind]) ?? (await judge(value)) ?? 'good';
   const older = withHistory ? await Promise.all(pin.history.map(stateOf)) : [];
   return { name, cache, pin, state: await stateOf(pin), older };
 }

@@ -1,9 +1,11 @@
 /** Whether to believe a pin. */
 
 import { CarportError } from '../../lib/errors.js';
-import { signatureKeyName, verifyText } from '../../lib/signing/signature.js';
+import { documentKey, judgeStored } from '../../lib/object-store/documents.js';
+import { type DocumentDoubt, verifyDocument } from '../../lib/signing/document.js';
+import { signatureKeyName } from '../../lib/signing/signature.js';
 import { type TrustPolicy, untrustedError } from '../../lib/signing/trust.js';
-import { type Pin, pinMessage } from './pin.js';
+import { PIN, PIN_PLACE, PINS, type Pin, toDocument } from './pin.js';
 import type { SeenPins } from './seen.js';
 
 /** Which pins are accepted. */
@@ -15,29 +17,21 @@ export interface PinPolicy extends TrustPolicy {
   now(): number;
 }
 
-/** Why a pin is not taken. */
+/** Why a pin is not taken: its document is doubted, or its time has passed. */
 export type PinRefusal =
-  /** It is another pin, under this name. */
-  | { readonly state: 'renamed' }
-  /** Carries the name of a trusted key, which did not sign this. */
-  | { readonly state: 'wrong-signature'; readonly keyName: string }
-  /** No trusted key signed it. */
-  | { readonly state: 'untrusted' }
-  | { readonly state: 'older'; readonly newest: string }
-  | { readonly state: 'expired'; readonly expiresAt: string };
+  | DocumentDoubt
+  /** A newer one was seen, of this time. */
+  | { readonly kind: 'older'; readonly newest: string }
+  | { readonly kind: 'expired'; readonly expiresAt: string };
 
-/** Whether somebody who may has made this pin, for this name. */
-export function judgeOrigin(pin: Pin, name: string, policy: TrustPolicy): PinRefusal | undefined {
-  if (pin.name !== name) return { state: 'renamed' };
-  const verdict = verifyText(pinMessage(pin), pin.signatures, policy.keys);
-  if (verdict.state === 'invalid') return { state: 'wrong-signature', keyName: verdict.keyName };
-  if (verdict.state === 'unsigned' && !policy.allowUnsigned) return { state: 'untrusted' };
-  return undefined;
+/** Why it was not somebody who may that has made this pin, for this name; `undefined` when it was. */
+export function judgeOrigin(pin: Pin, name: string, policy: TrustPolicy): DocumentDoubt | undefined {
+  return judgeStored(PIN_PLACE, documentKey(PINS, name), toDocument(pin), policy);
 }
 
 /** Whether a trusted key has signed it. */
 export function isSigned(pin: Pin, { keys }: TrustPolicy): boolean {
-  return verifyText(pinMessage(pin), pin.signatures, keys).state === 'valid';
+  return verifyDocument(PIN, toDocument(pin), keys).state === 'valid';
 }
 
 /** Whether nothing newer than a pin was seen, of its line or in this cache, and it has not expired. */
@@ -48,10 +42,10 @@ export async function judgeAge(
   seen: SeenPins,
 ): Promise<PinRefusal | undefined> {
   const newest = await seen.newest(pin, cache);
-  if (newest !== undefined && pin.updatedAt < newest && !policy.allowRollback) return { state: 'older', newest };
+  if (newest !== undefined && pin.updatedAt < newest && !policy.allowRollback) return { kind: 'older', newest };
   const { expiresAt } = pin;
   if (expiresAt !== null && Date.parse(expiresAt) <= policy.now() && !policy.allowExpired) {
-    return { state: 'expired', expiresAt };
+    return { kind: 'expired', expiresAt };
   }
   return undefined;
 }
@@ -59,8 +53,10 @@ export async function judgeAge(
 /** A refusal as an error; `url` is the cache that has the pin. */
 export function refusalError(refusal: PinRefusal, pin: Pin, name: string, url: string): CarportError {
   const what = `the pin \`${name}\` in \`${url}\``;
-  switch (refusal.state) {
-    case 'renamed':
+  switch (refusal.kind) {
+    case 'damaged':
+      return damagedPin(name, url, refusal.cause);
+    case 'misplaced':
       return new CarportError('E_INTEGRITY', `${what} is the pin \`${pin.name}\` under another name`, {
         hint: 'somebody has moved it: the cache was tampered with',
       });
@@ -69,7 +65,8 @@ export function refusalError(refusal: PinRefusal, pin: Pin, name: string, url: s
         cause: new Error('what the pin says is not what was signed'),
         hint: 'the cache was tampered with, or the trusted key of that name is another one',
       });
-    case 'untrusted':
+    case 'unsigned':
+    case 'stranger':
       return untrustedError(
         what,
         pin.signatures.filter((signature) => signatureKeyName(signature) !== ''),
@@ -84,4 +81,12 @@ export function refusalError(refusal: PinRefusal, pin: Pin, name: string, url: s
         hint: 'ask for it to be set again; if the old one will do, take it with `--allow-expired`',
       });
   }
+}
+
+/** The error of a pin that cannot be read. */
+export function damagedPin(name: string, url: string, cause: Error): CarportError {
+  return new CarportError('E_INTEGRITY', `the pin \`${name}\` in \`${url}\` is damaged`, {
+    cause,
+    hint: `a newer carport may have written it; if not, whoever may write there can set it anew: \`carport pin set ${name} … --discard-history\``,
+  });
 }

@@ -1,9 +1,10 @@
-/** A pin: its JSON, and the text that is signed. */
+/** A pin: what its signed document says, and what its name may be. */
 
 import * as v from 'valibot';
 import { isHashPart, isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
+import { type DocumentPlace, documentKey } from '../../lib/object-store/documents.js';
 import { isKey } from '../../lib/object-store/object-store.js';
-import { parseStrictJson } from '../../lib/strict-json.js';
+import type { DocumentKind, DocumentOf, SignedDocument } from '../../lib/signing/document.js';
 
 /** What a pin's name stood for from some time on. */
 export interface PinValue {
@@ -26,14 +27,12 @@ export interface Pin extends PinValue {
   readonly expiresAt: string | null;
   /** What it stood for before, the newest first. */
   readonly history: readonly PinValue[];
-  /** `<key name>:<base 64>`, of `pinMessage`. */
+  /** `<key name>:<base 64>`, one a key. */
   readonly signatures: readonly string[];
 }
 
 /** Bounds of what is read: a pin is a short document. */
-export const PIN_LIMITS = { bytes: 4 * 1024 * 1024, paths: 1000, history: 1000, signatures: 16 } as const;
-
-const VERSION = 1;
+export const PIN_LIMITS = { bytes: 4 * 1024 * 1024, paths: 1000, history: 1000 } as const;
 
 const Time = v.pipe(v.string(), v.check(isPinTime, 'is not a time as `2026-11-01T12:00:00.000Z`'));
 const StorePath = v.pipe(
@@ -42,38 +41,45 @@ const StorePath = v.pipe(
 );
 const VALUE = {
   since: Time,
-  storePaths: v.pipe(v.array(StorePath), v.minLength(1), v.maxLength(PIN_LIMITS.paths)),
-  derivations: v.pipe(v.array(StorePath), v.maxLength(PIN_LIMITS.paths)),
+  storePaths: v.pipe(v.array(StorePath), v.minLength(1), v.maxLength(PIN_LIMITS.paths), v.readonly()),
+  derivations: v.pipe(v.array(StorePath), v.maxLength(PIN_LIMITS.paths), v.readonly()),
 };
-/** Strict: what a signature does not cover must not be there. */
-const PinJson = v.strictObject({
-  version: v.literal(VERSION, `is not ${VERSION}, the only one that this carport knows`),
-  name: v.pipe(v.string(), v.check(isPinName, 'is not one that a pin may have')),
-  id: v.pipe(v.string(), v.check(isHashPart, 'is not 32 characters of nix32')),
-  updatedAt: Time,
-  expiresAt: v.nullable(Time),
-  ...VALUE,
-  history: v.pipe(v.array(v.strictObject(VALUE)), v.maxLength(PIN_LIMITS.history)),
-  signatures: v.pipe(v.array(v.string()), v.maxLength(PIN_LIMITS.signatures)),
-});
+/** The kind of document that a pin is. Its format has its number in `version`, as releases need that name for themselves. */
+export const PIN = {
+  what: 'pin',
+  tag: 'carport-pin',
+  formatField: 'version',
+  maxBytes: PIN_LIMITS.bytes,
+  entries: {
+    name: v.pipe(v.string(), v.check(isPinName, 'is not one that a pin may have')),
+    id: v.pipe(v.string(), v.check(isHashPart, 'is not 32 characters of nix32')),
+    updatedAt: Time,
+    expiresAt: v.nullable(Time),
+    ...VALUE,
+    history: v.pipe(v.array(v.strictObject(VALUE)), v.maxLength(PIN_LIMITS.history), v.readonly()),
+  },
+} satisfies DocumentKind<v.ObjectEntries>;
 
-/** Parses the JSON of a pin. Whether it is signed, and is the one that was asked for, is for `checkPin` to say. */
-export function parsePin(text: string): Pin {
-  const { version: _, ...pin } = parseStrictJson('pin', text, PinJson);
-  return pin;
+/** Where pins are in a cache. */
+export const PINS = 'carport/pins/';
+
+/** Where a pin belongs. */
+export const PIN_PLACE: DocumentPlace<typeof PIN.entries> = {
+  kind: PIN,
+  keyOf: ({ name }) => documentKey(PINS, name),
+};
+
+type PinDocument = SignedDocument<DocumentOf<typeof PIN>>;
+
+/** The pin that a document is. */
+export function toPin({ value, signatures }: PinDocument): Pin {
+  return { ...value, signatures };
 }
 
-export function renderPin(pin: Pin): string {
-  return `${JSON.stringify({ ...signedFields(pin), signatures: pin.signatures }, undefined, 2)}\n`;
-}
-
-/** The text that is signed: every field but the signatures, in one fixed form. */
-export function pinMessage(pin: Omit<Pin, 'signatures'>): string {
-  return `carport-pin\n${JSON.stringify(signedFields(pin))}`;
-}
-
-function signedFields({ name, id, updatedAt, expiresAt, history, ...value }: Omit<Pin, 'signatures'>) {
-  return { version: VERSION, name, id, updatedAt, expiresAt, ...toValue(value), history: history.map(toValue) };
+/** The document that a pin is, its fields in their order. */
+export function toDocument({ signatures, name, id, updatedAt, expiresAt, history, ...value }: Pin): PinDocument {
+  const fields = { name, id, updatedAt, expiresAt, ...toValue(value), history: history.map(toValue) };
+  return { value: fields, signatures };
 }
 
 /** The value alone, its fields in their order. */

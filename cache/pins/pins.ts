@@ -1,47 +1,36 @@
 /** Pins in a cache: read, write, remove, list. */
 
-import { CarportError } from '../../lib/errors.js';
-import { asWritable, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
-import { PIN_LIMITS, type Pin, parsePin, renderPin } from './pin.js';
+import { hasCode } from '../../lib/errors.js';
+import { documentKey, listDocumentNames, putDocument, readDocument } from '../../lib/object-store/documents.js';
+import { asWritable, type ObjectStore } from '../../lib/object-store/object-store.js';
+import { damagedPin } from './check.js';
+import { PIN, PIN_PLACE, PINS, type Pin, toDocument, toPin } from './pin.js';
 
-const DIRECTORY = 'carport/pins/';
-const ENDING = '.json';
-
-/** A pin changes: readers and proxies ask whether theirs is still the one. */
-const METADATA = { contentType: 'application/json', cacheControl: 'no-cache' } as const;
-
-/** The pin of a name as the cache has it, unchecked but for its form; `undefined` when there is none. */
+/**
+ * The pin of a name as the cache has it, unchecked but for its form; `undefined` when there is none. Throws `E_INTEGRITY` for
+ * one that is damaged.
+ */
 export async function readPin(objects: ObjectStore, name: string): Promise<Pin | undefined> {
   try {
-    const bytes = await objects.read(pinKey(name), PIN_LIMITS.bytes);
-    return bytes && parsePin(bytes.toString('utf8'));
+    const document = await readDocument(objects, PIN, documentKey(PINS, name));
+    return document && toPin(document);
   } catch (cause) {
-    if (!(cause instanceof CarportError) || cause.code !== 'E_FORMAT') throw cause;
-    throw new CarportError('E_INTEGRITY', `the pin \`${name}\` in \`${objects.url}\` is damaged`, {
-      cause,
-      hint: `a newer carport may have written it; if not, whoever may write there can set it anew: \`carport pin set ${name} … --discard-history\``,
-    });
+    if (!hasCode(cause, 'E_FORMAT')) throw cause;
+    throw damagedPin(name, objects.url, cause);
   }
 }
 
-export async function writePin(objects: ObjectStore, pin: Pin): Promise<void> {
-  await objects.put(pinKey(pin.name), Buffer.from(renderPin(pin)), METADATA);
+/** Writes a pin with the signatures that it has, in place of one that is there. */
+export function writePin(objects: ObjectStore, pin: Pin): Promise<void> {
+  return putDocument(objects, PIN_PLACE, toDocument(pin));
 }
 
+/** Removes a pin; one that is not there is fine. Throws `E_UNSUPPORTED` on a web server. */
 export async function removePin(objects: ObjectStore, name: string): Promise<void> {
-  await asWritable(objects, 'where nothing can be removed').remove([pinKey(name)]);
+  await asWritable(objects, 'where nothing can be removed').remove([documentKey(PINS, name)]);
 }
 
 /** Names of all pins, sorted. */
-export async function listPinNames(objects: ObjectStore): Promise<readonly string[]> {
-  const names: string[] = [];
-  for await (const { key } of listObjects(objects, { prefix: DIRECTORY })) {
-    if (key.endsWith(ENDING)) names.push(key.slice(DIRECTORY.length, -ENDING.length));
-  }
-  // Keys are sorted with their ending: `a-b.json` stands before `a.json`.
-  return names.sort();
-}
-
-function pinKey(name: string): string {
-  return `${DIRECTORY}${name}${ENDING}`;
+export function listPinNames(objects: ObjectStore): Promise<readonly string[]> {
+  return listDocumentNames(objects, PINS);
 }

@@ -1,16 +1,16 @@
 /** The next pin, signed. */
 
 import { randomBytes } from 'node:crypto';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import { encodeNix32 } from '../../lib/nix/base32.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { renderDocument, signDocument } from '../../lib/signing/document.js';
 import type { SecretKey } from '../../lib/signing/key.js';
-import { signText } from '../../lib/signing/signature.js';
 import { withOwnKeys } from '../../lib/signing/trust.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { isSigned, judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
 import { notSignedBy } from './paths.js';
-import { isPinName, PIN_LIMITS, type Pin, type PinValue, pinMessage, renderPin, toValue } from './pin.js';
+import { isPinName, PIN, PIN_LIMITS, type Pin, type PinValue, toPin, toValue } from './pin.js';
 import { readPin, writePin } from './pins.js';
 import type { SeenPins } from './seen.js';
 
@@ -51,8 +51,7 @@ export async function previousPin(
     if (refusal) throw refusalError(refusal, pin, name, objects.url);
     return pin;
   } catch (cause) {
-    const refused = cause instanceof CarportError && ['E_INTEGRITY', 'E_SIGNATURE'].includes(cause.code);
-    if (!refused) throw cause;
+    if (!hasCode(cause, 'E_INTEGRITY', 'E_SIGNATURE')) throw cause;
     if (discardHistory) return undefined;
     throw new CarportError(cause.code, `the pin \`${name}\` is there, and its history cannot be carried on`, {
       cause,
@@ -89,12 +88,18 @@ export async function setPin(
   const history = carried ? [...(same ? [] : [toValue(carried)]), ...carried.history] : [];
   const { storePaths, derivations } = value;
   const unsigned = {
-    ...{ name, id, updatedAt, expiresAt, since: same ? carried.since : updatedAt, storePaths, derivations },
+    name,
+    id,
+    updatedAt,
+    expiresAt,
+    since: same ? carried.since : updatedAt,
+    storePaths,
+    derivations,
     history: history.slice(0, keep),
   };
-  const signatures = keys.map((key) => signText(pinMessage(unsigned), key)).sort();
-  const pin = { ...unsigned, signatures };
-  if (renderPin(pin).length > PIN_LIMITS.bytes) throw tooLarge(name);
+  const document = signDocument(PIN, unsigned, keys);
+  if (renderDocument(PIN, document).length > PIN_LIMITS.bytes) throw tooLarge(name);
+  const pin = toPin(document);
   const message = previous && signing.emit && (await historyWarning(objects, pin, previous, keys));
   await writePin(objects, pin);
   if (message) signing.emit?.({ type: 'warning', message });

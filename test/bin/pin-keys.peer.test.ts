@@ -1,10 +1,10 @@
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { parsePin, pinMessage, renderPin } from '#cache/pins/pin.js';
 import { signClosures } from '#cache/signatures.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import { parseSecretKey } from '#lib/signing/key.js';
 import { signText } from '#lib/signing/signature.js';
+import { parsePin, pinMessage, renderPin } from '../support/pins.js';
 import { useSampleCache } from '../support/sample-cache.js';
 import { type SampleStore, snapshot } from '../support/samples.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';

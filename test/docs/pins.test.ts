@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { PIN_LIMITS, parsePin, pinMessage, renderPin } from '#cache/pins/pin.js';
+import { PIN_LIMITS } from '#cache/pins/pin.js';
 import { codeBlocks, readDocument } from '../support/markdown.js';
+import { parsePin, pinMessage, renderPin } from '../support/pins.js';
 
 describe('docs/pins.md', () => {
   const page = readDocument('docs/pins.md');

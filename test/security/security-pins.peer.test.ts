@@ -1,7 +1,7 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { parsePin, pinMessage, renderPin } from '#cache/pins/pin.js';
 import { signText } from '#lib/signing/signature.js';
+import { parsePin, pinMessage, renderPin } from '../support/pins.js';
 import { useSampleCache } from '../support/sample-cache.js';
 import { type SampleStore, sampleKey } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';

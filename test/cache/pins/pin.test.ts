@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isPinName, type Pin, type PinValue, parsePin, pinMessage, renderPin } from '#cache/pins/pin.js';
+import { isPinName, type Pin, type PinValue } from '#cache/pins/pin.js';
 import { parsePinReference, selectValue } from '#cache/pins/reference.js';
 import { hashPart, storePath } from '../../support/arbitraries.js';
 import { expectError, expectFormatError } from '../../support/errors.js';
+import { parsePin, pinMessage, renderPin } from '../../support/pins.js';
 
 const time = () =>
   fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }).map((at) => at.toISOString());

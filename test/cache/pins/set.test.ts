@@ -3,7 +3,6 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findPin } from '#cache/pins/find.js';
-import { parsePin, pinMessage, renderPin } from '#cache/pins/pin.js';
 import { parsePinReference } from '#cache/pins/reference.js';
 import { openSeenPins } from '#cache/pins/seen.js';
 import { type PinRequest, setPin } from '#cache/pins/set.js';
@@ -13,6 +12,7 @@ import type { SecretKey } from '#lib/signing/key.js';
 import { signText } from '#lib/signing/signature.js';
 import type { WarningEvent } from '#lib/work.js';
 import { useDirectory } from '../../support/files.js';
+import { parsePin, pinMessage, renderPin } from '../../support/pins.js';
 import { sampleKey } from '../../support/samples.js';
 
 const [KEY, OTHER] = [sampleKey('test-1'), sampleKey('other-1', 2)];

@@ -1,7 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { renderPin } from '#cache/pins/pin.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { FRAGMENT, PROMOTION, PRUNING, YANK } from '#release/documents/kinds.js';
@@ -10,6 +9,7 @@ import { type PlannedPruning, type PruneRequest, planPrune, prune } from '#relea
 import { putRelease as putFiles } from '#release/put/put.js';
 import { readSources } from '#release/sources/sources.js';
 import { channelRule } from '#release/version.js';
+import { renderPin } from '../../support/pins.js';
 import { hashesIn, putDocument, putRelease, TEST_TARGET, type TestRelease } from '../../support/releases.js';
 import { sampleKey } from '../../support/samples.js';
 import { useSandbox } from '../../support/sandbox.js';
@@ -194,7 +194,7 @@ describe('pruning releases', () => {
       expect(await hashesIn(bucket())).toEqual(before);
     }
     const { warnings } = await planPrune(store(), requestAt(10, { allowLost: true }));
-    expect(warnings[0]).toContain('2 documents and signatures');
+    expect(warnings[0]?.message).toContain('2 documents and signatures');
   });
 
   it('believes no mark that nobody who is trusted signed', async () => {
