@@ -1,6 +1,7 @@
 /** What a bucket says to the files of the index. */
 
 import { createHash } from 'node:crypto';
+import { aboutKey, type Notice } from '../lib/notice.js';
 import type { SecretKey } from '../lib/signing/key.js';
 import { createMinisignHash, minisignKey, renderMinisignKey, signMinisign } from '../lib/signing/minisign.js';
 import { buildReleaseIndex } from '../release/catalog/build.js';
@@ -220,8 +221,8 @@ function* garageLines(sources: ReleaseSources, listing: string | undefined): Gen
   }
 }
 
-function tellLeftOut({ files }: ReleaseSources): readonly string[] {
+function tellLeftOut({ files }: ReleaseSources): readonly Notice[] {
   return files
     .filter((file) => isLeftOutByGarage(renderListedFile(file)))
-    .map(({ key }) => `\`${key}\` has spaces, and \`--compat garage\` leaves it out`);
+    .map(({ key }) => aboutKey(key, `\`${key}\` has spaces, and \`--compat garage\` leaves it out`));
 }

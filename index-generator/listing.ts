@@ -3,6 +3,7 @@
  * page must not stop for one odd line. What is left out is told.
  */
 
+import { aboutKey, type Notice } from '../lib/notice.js';
 import { FILES } from '../release/layout.js';
 import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '../release/sources/sources.js';
 
@@ -15,7 +16,7 @@ const NO_OBJECT = /^\s*(PRE .*|Total Objects: .*|Total Size: .*)?$/s;
 /** Reads a listing: each key once, in its order. Objects outside of `_releases/` are passed over. */
 export function readListing(text: string): ReleaseSources {
   const files = new Map<string, ListedFile>();
-  const warnings: string[] = [];
+  const warnings: Notice[] = [];
   const elsewhere: string[] = [];
   let number = 0;
   for (const each of linesOf(text)) {
@@ -23,18 +24,19 @@ export function readListing(text: string): ReleaseSources {
     const line = withoutReturn(each);
     if (NO_OBJECT.test(line)) continue;
     const file = readLine(line);
-    if (!file) warnings.push(`line ${number}: \`${line.slice(0, 200)}\` is no line of \`aws s3 ls --recursive\``);
+    if (!file)
+      warnings.push({ message: `line ${number}: \`${line.slice(0, 200)}\` is no line of \`aws s3 ls --recursive\`` });
     else if (file.key.startsWith(FILES)) {
-      if (files.has(file.key)) warnings.push(`line ${number}: \`${file.key}\` is listed twice`);
+      if (files.has(file.key)) warnings.push(aboutKey(file.key, `line ${number}: \`${file.key}\` is listed twice`));
       files.set(file.key, file);
     } else if (file.key.includes(`/${FILES}`)) elsewhere.push(file.key);
   }
   const [odd] = elsewhere;
   if (files.size === 0 && odd !== undefined) {
     const directory = odd.slice(0, odd.indexOf(`/${FILES}`) + 1);
-    warnings.push(
-      `no key begins with \`${FILES}\`, but keys below \`${directory}${FILES}\` are listed: make the index of that directory with \`--from\`, or take \`${directory}\` off the keys of the listing`,
-    );
+    warnings.push({
+      message: `no key begins with \`${FILES}\`, but keys below \`${directory}${FILES}\` are listed: make the index of that directory with \`--from\`, or take \`${directory}\` off the keys of the listing`,
+    });
   }
   return { ...sourcesOfFiles([...files.values()]), warnings };
 }

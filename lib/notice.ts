@@ -17,3 +17,18 @@ export interface Notice {
   readonly about?: NoticeSubject;
   readonly message: string;
 }
+
+/** A notice about an object of a store. */
+export function aboutKey(key: string, message: string): Notice {
+  return { about: { key }, message };
+}
+
+/** A notice about a release. */
+export function aboutVersion(version: string, message: string): Notice {
+  return { about: { version }, message };
+}
+
+/** What notices say, in their order. */
+export function messagesOf(notices: readonly Notice[]): readonly string[] {
+  return notices.map(({ message }) => message);
+}

@@ -53,6 +53,12 @@ export function versionKey(directory: string, version: string): string {
   return `${directory}${version}.json`;
 }
 
+/** Whether a key is that of a file of a version, of one of its fragments, or of another document about it. */
+export function isKeyOfVersion(key: string, version: string): boolean {
+  if ([FILES, FRAGMENTS].some((directory) => key.startsWith(`${directory}${version}/`))) return true;
+  return [YANKS, PROMOTIONS, PRUNINGS].some((directory) => key === versionKey(directory, version));
+}
+
 /** What a key of a file is made of; `undefined` for a key that is none. Text of it may be anything but `/`. */
 export function parseFileKey(
   key: string,

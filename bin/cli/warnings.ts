@@ -1,5 +1,6 @@
 /** Warnings, as many as people read. */
 
+import type { Notice } from '../../lib/notice.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { type CommonOptions, type Context, note, say } from './context.js';
 import { printableLine } from './printable.js';
@@ -9,8 +10,8 @@ import { count } from './terminal.js';
 const SHOWN = 20;
 
 /** Says the first of what a command has to warn of. All of them are in its JSON. */
-export function sayWarnings(context: Context, warnings: readonly string[]): void {
-  for (const warning of warnings.slice(0, SHOWN)) say(context, `${printableLine(`warning: ${warning}`)}\n`);
+export function sayWarnings(context: Context, warnings: readonly Notice[]): void {
+  for (const { message } of warnings.slice(0, SHOWN)) say(context, `${printableLine(`warning: ${message}`)}\n`);
   const more = warnings.length - SHOWN;
   if (more > 0) say(context, `warning: ${count(more, 'more warning')}; \`--json\` prints all\n`);
 }

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { type IndexOptions, makeIndex } from '../../index-generator/index-files.js';
 import { readListing } from '../../index-generator/listing.js';
 import { CarportError } from '../../lib/errors.js';
+import { messagesOf, type Notice } from '../../lib/notice.js';
 import { openFileStore } from '../../lib/object-store/file.js';
 import { listObjects } from '../../lib/object-store/object-store.js';
 import { INDEX } from '../../release/layout.js';
@@ -40,7 +41,7 @@ export async function build(options: BuildIndexOptions, context: Context): Promi
   sayWarnings(context, warnings);
   if (made.remembered !== undefined) note(context, options, made.remembered);
   const { written, unchanged, removed } = await writeIndexDirectory(out, publication);
-  if (options.json) return writeJson(context.stdout, { written, unchanged, removed, warnings });
+  if (options.json) return writeJson(context.stdout, { written, unchanged, removed, warnings: messagesOf(warnings) });
   if (unchanged.length > 0) note(context, options, `unchanged: ${count(unchanged.length, 'file')}`);
   for (const path of removed.slice(0, NAMED)) note(context, options, `removed: ${path}`);
   if (removed.length > NAMED) note(context, options, `and ${removed.length - NAMED} more`);
@@ -90,7 +91,7 @@ async function refuseLosses(
   { out }: BuildIndexOptions,
   { sources, publication }: MadeIndex,
   trust: ReleaseTrust,
-): Promise<readonly string[]> {
+): Promise<readonly Notice[]> {
   const objects = openFileStore(resolve(out));
   const signatures: { readonly key: string }[] = [];
   for await (const each of listObjects(objects, { prefix: INDEX, recursive: true })) {

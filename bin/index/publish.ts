@@ -1,6 +1,7 @@
 /** The command `index publish`: an index in its bucket. */
 
 import { makeIndex } from '../../index-generator/index-files.js';
+import { messagesOf } from '../../lib/notice.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { FEED, isSignatureKey, STABLE_FEED } from '../../release/layout.js';
 import type { Publication } from '../../release/publish/publication.js';
@@ -64,7 +65,8 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     if (remembered !== undefined) tell(remembered);
     if (used['base-url'].value === undefined) tell(await tellNoAddress(objects, dropFeeds));
     sayWarnings(context, published.warnings);
-    if (options.json) return writeJson(context.stdout, { ...published, dryRun });
+    if (options.json)
+      return writeJson(context.stdout, { ...published, warnings: messagesOf(published.warnings), dryRun });
     const { written, removed } = published;
     for (const key of removed.slice(0, NAMED)) tell(`${dryRun ? 'to be removed' : 'removed'}: ${key}`);
     if (removed.length > NAMED) tell(`and ${removed.length - NAMED} more`);

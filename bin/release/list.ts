@@ -3,12 +3,13 @@
 import { releaseJson, stateOf } from '../../index-generator/index-json.js';
 import { pathOfKey } from '../../index-generator/links.js';
 import { CarportError } from '../../lib/errors.js';
+import { messagesOf, type Notice } from '../../lib/notice.js';
 import { nearest } from '../../lib/suggestion.js';
 import { buildReleaseIndex } from '../../release/catalog/build.js';
 import type { HiddenReason } from '../../release/catalog/hidden.js';
 import { allReleases, type Release } from '../../release/catalog/model.js';
 import { ownRules } from '../../release/catalog/rules.js';
-import { FILES, FRAGMENTS, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '../../release/layout.js';
+import { isKeyOfVersion } from '../../release/layout.js';
 import { readSources } from '../../release/sources/sources.js';
 import { type ChannelRule, isVersion } from '../../release/version.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
@@ -38,7 +39,10 @@ export async function list(options: ListReleasesOptions, context: Context): Prom
     sayWarnings(context, warnings);
     if (listed.length === 0) note(context, options, `\`${url}\` has no release`);
     if (options.json) {
-      return writeJson(context.stdout, { releases: shown.map((each) => listedJson(each, baseUrl)), warnings });
+      return writeJson(context.stdout, {
+        releases: shown.map((each) => listedJson(each, baseUrl)),
+        warnings: messagesOf(warnings),
+      });
     }
     await writeLines(context.stdout, shown.map(line).map(printable));
   });
@@ -56,16 +60,15 @@ export async function show(version: string, options: ShowReleaseOptions, context
     if (!found) throw noSuchRelease(version, listed);
     const about = warnings.filter((warning) => isAbout(version, warning));
     sayWarnings(context, about);
-    if (options.json) return writeJson(context.stdout, { release: listedJson(found, baseUrl), warnings: about });
+    if (options.json)
+      return writeJson(context.stdout, { release: listedJson(found, baseUrl), warnings: messagesOf(about) });
     await writeLines(context.stdout, facts(found, baseUrl).map(printable));
   });
 }
 
-/** Warnings begin with the key or the version that they are about. */
-function isAbout(version: string, warning: string): boolean {
-  const directories = [FILES, FRAGMENTS].map((directory) => `\`${directory}${version}/`);
-  const documents = [YANKS, PROMOTIONS, PRUNINGS].map((directory) => `\`${versionKey(directory, version)}\``);
-  return [`\`${version}\``, ...directories, ...documents].some((beginning) => warning.startsWith(beginning));
+/** Whether a notice is about a version, or about an object of it. */
+function isAbout(version: string, { about }: Notice): boolean {
+  return about?.version === version || (about?.key !== undefined && isKeyOfVersion(about.key, version));
 }
 
 interface Releases {
@@ -79,7 +82,7 @@ interface Releases {
 interface ReadReleases {
   readonly listed: readonly Listed[];
   readonly baseUrl: string | undefined;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Notice[];
 }
 
 async function useReleases(

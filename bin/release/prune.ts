@@ -1,6 +1,7 @@
 /** The command `release prune`. */
 
 import { CarportError } from '../../lib/errors.js';
+import { messagesOf, type Notice } from '../../lib/notice.js';
 import { PRUNINGS, versionKey } from '../../release/layout.js';
 import type { KeptRelease, PrunedRelease, PrunePlan } from '../../release/prune/plan.js';
 import {
@@ -33,7 +34,8 @@ export async function prune(options: PruneOptions, context: Context): Promise<vo
     sayWarnings(context, warnings);
     const steps = options.delete ? pruneReleases(objects, planned, request, trust.keys) : stepsOf(plan);
     const done = await tell(steps, options, context);
-    if (options.json) await writeJson(context.stdout, { ...summaryJson(done, plan, options), warnings });
+    if (options.json)
+      await writeJson(context.stdout, { ...summaryJson(done, plan, options), warnings: messagesOf(warnings) });
     tellTotals(done, plan, options, context);
   });
 }
@@ -76,10 +78,11 @@ async function tell(
   return done;
 }
 
-function stillPublished({ published }: PrunePlan): readonly string[] {
+function stillPublished({ published }: PrunePlan): readonly Notice[] {
   if (published.length === 0) return [];
   const amount = count(published.length, 'release');
-  return [`${amount} may still be in the index that is published: run \`carport index publish\`, then this again`];
+  const message = `${amount} may still be in the index that is published: run \`carport index publish\`, then this again`;
+  return [{ message }];
 }
 
 function summaryJson(done: Done, plan: PrunePlan, options: PruneOptions) {

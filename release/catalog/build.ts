@@ -1,5 +1,6 @@
 /** The files of a bucket, and what is signed about them, to releases. */
 
+import { aboutKey, aboutVersion, type Notice } from '../../lib/notice.js';
 import { isWebUrl } from '../ci/detect.js';
 import type { Fragment } from '../documents/kinds.js';
 import { parseFileKey } from '../layout.js';
@@ -19,13 +20,12 @@ export interface BuiltIndex {
   /** Releases that are in no index, by channel in its order, and then those that have no files. */
   readonly hidden: readonly HiddenRelease[];
   /** What was left out, and why. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Notice[];
 }
 
 /**
  * Makes releases of what a bucket says: its files, and what trusted documents add to them. The same sources give the same
- * releases. A stable release that lacks one of `requiredTargets` says so. A warning begins with the key or the version that
- * it is about.
+ * releases. A stable release that lacks one of `requiredTargets` says so. A warning is about a key or a version.
  */
 export function buildReleaseIndex(
   sources: ReleaseSources,
@@ -83,12 +83,14 @@ function listHidden(
   ];
 }
 
-function tellPromotions(sources: ReleaseSources, hidden: ReadonlyMap<string, HiddenReason>): readonly string[] {
+function tellPromotions(sources: ReleaseSources, hidden: ReadonlyMap<string, HiddenReason>): readonly Notice[] {
   return trusted(sources.promotions)
     .filter(({ version }) => hidden.has(version))
-    .map(
-      ({ version, from, time }) =>
+    .map(({ version, from, time }) =>
+      aboutVersion(
+        version,
         `\`${version}\` is not shown: its promotion from \`${from}\` was begun on ${time} and is not finished`,
+      ),
     );
 }
 
@@ -96,13 +98,13 @@ function tellPromotions(sources: ReleaseSources, hidden: ReadonlyMap<string, Hid
 function readEntries(
   { files }: ReleaseSources,
   hidden: ReadonlyMap<string, HiddenReason>,
-  warnings: string[],
+  warnings: Notice[],
 ): readonly Entry[] {
   const entries: Entry[] = [];
   const once = keepOnce();
   for (const file of files) {
     const entry = entryOf(file, once);
-    if (typeof entry !== 'string') entries.push(entry);
+    if ('file' in entry) entries.push(entry);
     else if (!hidden.has(parseFileKey(file.key)?.version ?? '')) warnings.push(entry);
   }
   return entries;
@@ -132,7 +134,7 @@ function makeRelease(
   entries: readonly Entry[],
   said: Said,
   rules: Rules,
-  warnings: string[],
+  warnings: Notice[],
 ): Release | undefined {
   const { yank } = said;
   const { found, isWhole } = findFiles(version, entries, said, warnings);
@@ -186,7 +188,7 @@ function findFiles(
   version: string,
   entries: readonly Entry[],
   { fragments, strippedKeys }: Said,
-  warnings: string[],
+  warnings: Notice[],
 ): FoundFiles {
   const signed = signedFiles(fragments);
   const isStripped = ({ file: { key } }: Entry) => strippedKeys.has(key) && !signed.has(key);
@@ -195,7 +197,7 @@ function findFiles(
   for (const entry of entries) {
     const { file, target } = entry;
     const said = signed.get(file.key);
-    const leaveOut = (why: string) => warnings.push(`\`${file.key}\` ${why}`);
+    const leaveOut = (why: string) => warnings.push(aboutKey(file.key, `\`${file.key}\` ${why}`));
     if (isStripped(entry)) {
       leaveOut('was signed, and what was signed has gone: it is left out until `carport release put` signs it again');
     } else if (!said) {
@@ -209,7 +211,7 @@ function findFiles(
   }
   const listed = new Set(entries.map(({ file }) => file.key));
   const missing = [...signed.keys()].filter((key) => !listed.has(key));
-  for (const key of missing) warnings.push(`\`${key}\` was signed and is not there, and is left out`);
+  for (const key of missing) warnings.push(aboutKey(key, `\`${key}\` was signed and is not there, and is left out`));
   return { found, isWhole: found.length === signed.size && !entries.some(isStripped) };
 }
 
@@ -217,20 +219,23 @@ function findFiles(
 function originOf(
   version: string,
   fragments: readonly Fragment[],
-  warnings: string[],
+  warnings: Notice[],
 ): Pick<Release, 'commit' | 'ci' | 'promotedFrom'> {
   const commits = new Set([
     ...fragments.flatMap(({ commit }) => commit ?? []),
     ...(isFullCommit(version) ? [version] : []),
   ]);
   if (commits.size > 1) {
-    warnings.push(`\`${version}\` is of several commits, and none is told: ${[...commits].sort().join(', ')}`);
+    const told = [...commits].sort().join(', ');
+    warnings.push(aboutVersion(version, `\`${version}\` is of several commits, and none is told: ${told}`));
   }
   const [commit] = commits;
   const first = fragments.toSorted((a, b) => compareText(a.time, b.time))[0];
   const promotion = first?.promotion;
   const sources = new Set(fragments.map((each) => each.promotion?.from));
-  if (sources.size > 1) warnings.push(`\`${version}\` is not as a whole of one other release, and none is told`);
+  if (sources.size > 1) {
+    warnings.push(aboutVersion(version, `\`${version}\` is not as a whole of one other release, and none is told`));
+  }
   return {
     ...(commit !== undefined && commits.size === 1 && { commit }),
     ...(first && { ci: { ...first.ci, runUrl: webPage(first.ci.runUrl) } }),

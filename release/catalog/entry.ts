@@ -1,5 +1,6 @@
 /** Which objects are files of releases. */
 
+import { aboutKey, type Notice } from '../../lib/notice.js';
 import { isReleaseTime } from '../documents/kinds.js';
 import { FILES, isSidecar, parseFileKey } from '../layout.js';
 import type { ListedFile } from '../sources/sources.js';
@@ -19,8 +20,8 @@ export interface Entry {
  * What an object below `_releases/` is, or why it is no file of a release. `keepOnce` gives one string for all that are the
  * same: there are few targets and names of files, and many files.
  */
-export function entryOf({ key, size, time }: ListedFile, keepOnce: (text: string) => string): Entry | string {
-  const leftOut = (why: string) => `\`${key}\` ${why}, and is left out`;
+export function entryOf({ key, size, time }: ListedFile, keepOnce: (text: string) => string): Entry | Notice {
+  const leftOut = (why: string) => aboutKey(key, `\`${key}\` ${why}, and is left out`);
   const parts = parseFileKey(key);
   if (!parts) return leftOut(`is not \`${FILES}VERSION/TARGET/FILE\``);
   const { version, target, name } = parts;

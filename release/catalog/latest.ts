@@ -1,5 +1,6 @@
 /** The newest release of a channel that can be used. */
 
+import { aboutVersion, type Notice } from '../../lib/notice.js';
 import { CHANNELS, type Channel } from '../version.js';
 import type { Release, ReleaseIndex } from './model.js';
 
@@ -15,7 +16,7 @@ export function latestOf(releases: readonly Release[], requiredTargets: readonly
 }
 
 /** What to say of the choice of the latest releases. */
-export function warningsOfLatest({ releases }: ReleaseIndex, requiredTargets: readonly string[]): readonly string[] {
+export function warningsOfLatest({ releases }: ReleaseIndex, requiredTargets: readonly string[]): readonly Notice[] {
   return CHANNELS.flatMap((channel) => [
     ...tellUnsigned(channel, releases[channel], requiredTargets),
     ...tellLacking(releases[channel], requiredTargets),
@@ -26,18 +27,22 @@ function tellUnsigned(
   channel: Channel,
   releases: readonly Release[],
   requiredTargets: readonly string[],
-): readonly string[] {
+): readonly Notice[] {
   const [first] = usableOf(releases, requiredTargets);
   if (first === undefined || first === eligibleOf(releases, requiredTargets)[0]) return [];
-  return [`\`${first.version}\` is not signed, as others of its channel are, and so is not the latest ${channel} one`];
+  const message = `\`${first.version}\` is not signed, as others of its channel are, and so is not the latest ${channel} one`;
+  return [aboutVersion(first.version, message)];
 }
 
-function tellLacking(releases: readonly Release[], requiredTargets: readonly string[]): readonly string[] {
+function tellLacking(releases: readonly Release[], requiredTargets: readonly string[]): readonly Notice[] {
   const latest = latestOf(releases, requiredTargets);
   const [first, before] = eligibleOf(releases, requiredTargets);
   if (first === undefined || first === latest) return [];
   return [
-    `\`${first.version}\` is not the latest stable one: it lacks ${lackingOf(first, before).join(', ')}, which \`${before?.version}\` has; if they are not to come, set \`required-targets\` to those that are`,
+    aboutVersion(
+      first.version,
+      `\`${first.version}\` is not the latest stable one: it lacks ${lackingOf(first, before).join(', ')}, which \`${before?.version}\` has; if they are not to come, set \`required-targets\` to those that are`,
+    ),
   ];
 }
 

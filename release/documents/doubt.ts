@@ -1,5 +1,6 @@
 /** Why what a bucket says of releases is not believed, and the words for it. */
 
+import { aboutKey, type Notice } from '../../lib/notice.js';
 import type { DocumentDoubt } from '../../lib/signing/document.js';
 import { signatureKeyName } from '../../lib/signing/signature.js';
 
@@ -23,6 +24,11 @@ const MAX_NAME = 60;
 /** A doubt as it is said in a warning. */
 export function tellDoubt(doubt: Doubt): string {
   return `\`${doubt.key}\` is not believed: ${whyDoubted(doubt)}`;
+}
+
+/** A doubt as a notice about its key. */
+export function noticeOfDoubt(doubt: Doubt): Notice {
+  return aboutKey(doubt.key, tellDoubt(doubt));
 }
 
 /** Whether somebody has signed it who may only not be known here. */

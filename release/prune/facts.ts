@@ -1,6 +1,7 @@
 /** Reads from a bucket what a pruning depends on. */
 
 import { CarportError } from '../../lib/errors.js';
+import type { Notice } from '../../lib/notice.js';
 import { listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { buildReleaseIndex } from '../catalog/build.js';
 import { latestOf } from '../catalog/latest.js';
@@ -30,7 +31,7 @@ export async function readFacts(
   objects: ObjectStore,
   reader: SourceReader,
   { channel, rulesOf, now, allowLost }: FactsRequest,
-): Promise<{ readonly facts: PruneFacts; readonly warnings: readonly string[] }> {
+): Promise<{ readonly facts: PruneFacts; readonly warnings: readonly Notice[] }> {
   // Tombstones first: one that is gone when the releases are read is not taken for one that is there.
   const written = await listTombstones(objects);
   const [sources, pinned, published] = await Promise.all([

@@ -1,5 +1,6 @@
 /** A pruning from its plan to its end: what is asked, planned, done, and told of each step. */
 
+import type { Notice } from '../../lib/notice.js';
 import { asWritable, type ObjectStore, type WriteStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
@@ -23,7 +24,7 @@ export interface PruneStep {
 /** What is to be done, and what sees whether it still is. */
 export interface PlannedPruning {
   readonly plan: PrunePlan;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Notice[];
   readonly reader: SourceReader;
 }
 

@@ -3,7 +3,7 @@
 import { lstat, open, readdir, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { allDone } from '../../lib/concurrency.js';
-import { CarportError, isErrno } from '../../lib/errors.js';
+import { CarportError, hasCode, isErrno } from '../../lib/errors.js';
 import { writeAtomically, writeStream } from '../../lib/filesystem/atomic-write.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
@@ -139,7 +139,7 @@ function inTheWay(path: string, cause: unknown): CarportError {
 
 /** Also what is there and no file. */
 function ignoreLarger(error: unknown): undefined {
-  if (!isErrno(error, 'E_FORMAT')) throw error;
+  if (!hasCode(error, 'E_FORMAT')) throw error;
 }
 
 /** In pieces: there is no memory for a large text and its bytes. */

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
+import { aboutKey, type Notice } from '../../lib/notice.js';
 import {
   type ListedObject,
   listObjects,
@@ -28,7 +29,7 @@ export interface Round {
   readonly known: ReadonlyMap<string, KnownFile>;
   /** Files that were written. */
   readonly fresh: readonly FreshFile[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Notice[];
 }
 
 export interface FreshFile {
@@ -61,7 +62,7 @@ export async function writeEntries(
   const changes = new Map<string, Change>();
   const known = new Map<string, KnownFile>();
   const fresh: FreshFile[] = [];
-  const warnings = new Set<string>();
+  const warnings = new Map<string, Notice>();
   const write = (entry: Entry): Promise<Outcome> => {
     const listed = there.get(entry.key);
     if ('content' in entry) return writeFile(objects, entry, listed, listed && knownBefore.get(entry.key), dryRun);
@@ -76,14 +77,14 @@ export async function writeEntries(
       if (outcome.change) changes.set(key, outcome.change);
       if (outcome.known) known.set(key, outcome.known);
       if (outcome.fresh) fresh.push(outcome.fresh);
-      if (outcome.warning !== undefined) warnings.add(outcome.warning);
+      if (outcome.warning) warnings.set(outcome.warning.message, outcome.warning);
     }
     emit({ type: 'progress', items: batch.length });
   }
   const stale = [...there.keys()].filter((key) => !keys.has(key) && publication.owns(key));
   if (!dryRun && stale.length > 0) await objects.remove(stale);
   for (const key of stale) changes.set(key, 'removed');
-  return { changes, keys, known, fresh, warnings: [...warnings] };
+  return { changes, keys, known, fresh, warnings: [...warnings.values()] };
 }
 
 /** What has become of an entry. */
@@ -91,7 +92,7 @@ interface Outcome {
   readonly change?: Change;
   readonly known?: KnownFile;
   readonly fresh?: FreshFile;
-  readonly warning?: string;
+  readonly warning?: Notice;
 }
 
 type Entry = PublishedFile | PublishedCopy;
@@ -188,10 +189,11 @@ async function writeCopy(
     return (await objects.alias(source, key, { dryRun })) ? { change: 'written' } : {};
   } catch (error) {
     if (!(error instanceof CarportError)) throw error;
-    if (error.code === 'E_NOT_FOUND') return { warning: `there is no \`${key}\`: \`${source}\` has gone` };
+    if (error.code === 'E_NOT_FOUND')
+      return { warning: aboutKey(key, `there is no \`${key}\`: \`${source}\` has gone`) };
     if (error.code !== 'E_UNSUPPORTED') throw error;
     if (listed && !dryRun) await objects.remove([key]);
-    return { ...(listed && { change: 'removed' }), warning: `there is no \`${key}\`: ${error.message}` };
+    return { ...(listed && { change: 'removed' }), warning: aboutKey(key, `there is no \`${key}\`: ${error.message}`) };
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
+import type { Notice } from '../../lib/notice.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { PublicKey, SecretKey } from '../../lib/signing/key.js';
 import { formatMinisignId, MAX_MINISIG_SIZE, minisignKey, parseMinisig } from '../../lib/signing/minisign.js';
@@ -60,7 +61,7 @@ export async function refuseLostIndex(
   { objects, where, signatures, sources }: IndexBefore,
   { policy, keys, allowLost }: IndexSigning,
   goesOn: string,
-): Promise<readonly string[]> {
+): Promise<readonly Notice[]> {
   const lost = await findLostSignatures(objects, signatures, { sources, trusted: policy.keys, signing: keys });
   return refuseLosses(where, [...sources.doubts, ...lost], { allowLost, goesOn });
 }
@@ -131,12 +132,12 @@ export function refuseLosses(
   where: string,
   losses: readonly Loss[],
   { allowLost, goesOn }: { readonly allowLost: boolean; readonly goesOn: string },
-): readonly string[] {
+): readonly Notice[] {
   if (losses.length === 0) return [];
   const many = losses.length === 1 ? '1 document or signature' : `${losses.length} documents and signatures`;
   const reason = eachOnce(losses.map(({ kind }) => REASONS[kind])).join(', or ');
   const are = losses.length === 1 ? 'is' : 'are';
-  if (allowLost) return [`${many} in \`${where}\` ${reason} ${are} lost: ${listed(losses)}`];
+  if (allowLost) return [{ message: `${many} in \`${where}\` ${reason} ${are} lost: ${listed(losses)}` }];
   throw new CarportError('E_SIGNATURE', `\`${where}\` has ${many} ${reason}, and that would be lost`, {
     cause: new Error(listed(losses)),
     hint: [...eachOnce(losses.flatMap(remediesOf)), `\`--allow-lost-signatures\` ${goesOn}`].join('; '),

@@ -1,5 +1,6 @@
 /** What an index is to its publisher. */
 
+import type { Notice } from '../../lib/notice.js';
 import type { Project } from '../documents/kinds.js';
 
 /** What is published to tell of releases. */
@@ -13,7 +14,7 @@ export interface Publication {
   /** What is to be remembered of the project; as before where it is not said. */
   readonly project?: Project;
   /** What was left out, and why. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Notice[];
   /** True for a key below `releases/` that an earlier publication may have written: what is not written any more goes. */
   owns(key: string): boolean;
 }

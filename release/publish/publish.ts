@@ -1,6 +1,7 @@
 /** Puts an index into its bucket: what it is made of, whether it may be, and whether that is current. */
 
 import { CarportError } from '../../lib/errors.js';
+import type { Notice } from '../../lib/notice.js';
 import { asWritable, type ListedObject, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { ActivityEvent, Emit } from '../../lib/work.js';
@@ -38,7 +39,7 @@ export interface Published<Made extends Publication = Publication> {
   readonly unchanged: number;
   /** How often it was begun, as releases changed meanwhile. */
   readonly rounds: number;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Notice[];
 }
 
 /** How often it is begun; who still finds something new then would never end. */

@@ -1,5 +1,6 @@
 /** What was signed once, and has gone since. */
 
+import { aboutKey, type Notice } from '../../lib/notice.js';
 import { type PublicKey, renderPublicKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Doubt } from '../documents/doubt.js';
@@ -34,7 +35,8 @@ export interface Remembered {
   readonly strangersYanks: readonly Yank[];
   /** What such keys have signed, where nothing newer of it is believed. */
   readonly doubts: readonly Doubt[];
-  readonly warnings: readonly string[];
+  /** What has gone of what trusted keys had said. */
+  readonly warnings: readonly Notice[];
   /** For the next ledger. */
   readonly documents: SignedDocuments;
 }
@@ -107,12 +109,14 @@ function doubtOf(key: string, { signer }: KnownDocument<object>): Doubt {
   return { kind: 'gone', key, ledgerKey: LEDGER_KEY, publicKey: signer };
 }
 
-function tellLost({ version, reason }: Yank, isReplaced: boolean): readonly string[] {
+function tellLost({ version, reason }: Yank, isReplaced: boolean): readonly Notice[] {
   const key = versionKey(YANKS, version);
   const what = isReplaced ? `\`${key}\` is older than what was said last` : `\`${key}\` has gone`;
   if (reason !== null)
-    return [`${what}: \`${version}\` goes on being yanked, and \`carport release unyank\` takes it back`];
-  return isReplaced ? [`${what}: \`${version}\` is not yanked any more`] : [];
+    return [
+      aboutKey(key, `${what}: \`${version}\` goes on being yanked, and \`carport release unyank\` takes it back`),
+    ];
+  return isReplaced ? [aboutKey(key, `${what}: \`${version}\` is not yanked any more`)] : [];
 }
 
 function byVersion(each: KnownDocument<Yank>): [string, KnownDocument<Yank>] {

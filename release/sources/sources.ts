@@ -3,12 +3,13 @@
 import { createHash } from 'node:crypto';
 import type * as v from 'valibot';
 import { mapAtMost } from '../../lib/concurrency.js';
+import type { Notice } from '../../lib/notice.js';
 import { type DocumentPlace, readTrusted } from '../../lib/object-store/documents.js';
 import { type ListedObject, listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { DocumentKind, DocumentOf } from '../../lib/signing/document.js';
 import { renderPublicKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
-import { type Doubt, type DoubtAbout, type DoubtKind, tellDoubt } from '../documents/doubt.js';
+import { type Doubt, type DoubtAbout, type DoubtKind, noticeOfDoubt } from '../documents/doubt.js';
 import {
   type Fragment,
   type Project,
@@ -58,7 +59,7 @@ export interface ReleaseSources {
   /** What is not believed, be it there or only remembered. */
   readonly doubts: readonly Doubt[];
   /** What people are to be told: the doubts in words, and what has gone. */
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Notice[];
 }
 
 /** What a store lists of releases, before any document is read. */
@@ -166,7 +167,7 @@ export function sourceReader(
         damaged: all.flatMap(({ key, found }) => (found ? [] : [key])),
         strippedKeys,
         doubts,
-        warnings: [...toldOf(doubts, policy).map(tellDoubt), ...remembered.warnings],
+        warnings: [...toldOf(doubts, policy).map(noticeOfDoubt), ...remembered.warnings],
         ...(typeof known.updated === 'string' && { updatedBefore: known.updated }),
         ...(known.project && { project: known.project }),
       };

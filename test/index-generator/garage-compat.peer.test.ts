@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeIndex } from '#index-generator/index-files.js';
 import { readListing } from '#index-generator/listing.js';
+import { messagesOf } from '#lib/notice.js';
 import { createNixStore, describeWithNix, type NixStore } from '../support/nix.js';
 import { EXTRA_BY_GARAGE, listed, listedRelease, listingOfYears, STABLE_BY_GARAGE } from './listings.js';
 import { fileOf, fragmentOf, makeIndexOf, sourcesOf } from './publications.js';
@@ -122,7 +123,7 @@ describe('--compat garage', () => {
 
   it('says which keys are left out for their spaces', () => {
     const { warnings } = makeIndexOf(listedRelease('v1.0.0') + oddKeys(), { compat: 'garage' });
-    expect(warnings).toContain('`_releases/v1.0.0/a b/c` has spaces, and `--compat garage` leaves it out');
+    expect(messagesOf(warnings)).toContain('`_releases/v1.0.0/a b/c` has spaces, and `--compat garage` leaves it out');
   });
 
   it('is not changed by what is signed about releases', () => {

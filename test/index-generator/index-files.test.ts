@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readListing } from '#index-generator/listing.js';
+import { messagesOf } from '#lib/notice.js';
 import { buildReleaseIndex } from '#release/catalog/build.js';
 import { entryOf } from '#release/catalog/entry.js';
 import type { Release } from '#release/catalog/model.js';
@@ -56,7 +57,7 @@ describe('a listing', () => {
     const { index, warnings } = buildReleaseIndex(readListing(odd + listedRelease('v1.0.0')), ownRules());
     expect(index.releases.extra).toEqual([]);
     expect(index.releases.stable[0]!.targets).toHaveLength(TARGETS.length);
-    expect(warnings).toEqual([expect.stringContaining(why)]);
+    expect(messagesOf(warnings)).toEqual([expect.stringContaining(why)]);
   });
 
   it('passes over other objects of the bucket and what is no object without a word', () => {
@@ -70,7 +71,7 @@ describe('a listing', () => {
   it('of a directory of a bucket says so, where nothing else is listed', () => {
     const keys = ['pre/x/_releases/v1.0.0/a/b', 'pre/x/_releases/v1.1.0/a/b', 'pre/_releases.html'];
     const elsewhere = keys.map((key) => listed({ key })).join('');
-    expect(readListing(elsewhere).warnings).toEqual([
+    expect(messagesOf(readListing(elsewhere).warnings)).toEqual([
       expect.stringContaining('keys below `pre/x/_releases/` are listed'),
     ]);
     expect(readListing(elsewhere + listedRelease('v1.0.0')).warnings).toEqual([]);
@@ -80,7 +81,7 @@ describe('a listing', () => {
     const key = '_releases/v1.0.0/x/garage';
     const { files, warnings } = readListing(listed({ key, size: '1' }) + listed({ key, size: '2' }));
     expect(files).toMatchObject([{ key, size: 2 }]);
-    expect(warnings).toEqual([`line 2: \`${key}\` is listed twice`]);
+    expect(messagesOf(warnings)).toEqual([`line 2: \`${key}\` is listed twice`]);
   });
 
   it('of any text is read', () => {

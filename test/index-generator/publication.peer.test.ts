@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type IndexOptions, makeIndex } from '#index-generator/index-files.js';
+import { messagesOf } from '#lib/notice.js';
 import { isKey } from '#lib/object-store/object-store.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
 import { minisignKey, parseMinisig, renderMinisignKey, signedFileName } from '#lib/signing/minisign.js';
@@ -296,7 +297,7 @@ describe('the latest release', () => {
     });
     const files = [...sourcesOf(ALL).files, bare('v9.0.0', AMD64), bare('v9.0.0', ARM64)];
     expect(latest({ ...ALL, files })).toBe('v1.1.0');
-    expect(made({ ...ALL, files }).warnings).toEqual([
+    expect(messagesOf(made({ ...ALL, files }).warnings)).toEqual([
       '`v9.0.0` is not signed, as others of its channel are, and so is not the latest stable one',
     ]);
     const index = jsonOf({ ...ALL, files }, 'releases/index.json').releases;
@@ -311,7 +312,8 @@ describe('the latest release', () => {
 
   it('lacks no target that the one before it has, unless it is said which count', () => {
     const fragments = [fragmentOf('v1.0.0', AMD64), fragmentOf('v1.0.0', ARM64), fragmentOf('v1.1.0', AMD64)];
-    const warnings = (documents: TestDocuments, options?: IndexOptions) => made(documents, options).warnings;
+    const warnings = (documents: TestDocuments, options?: IndexOptions) =>
+      messagesOf(made(documents, options).warnings);
     expect(warnings({ fragments })).toEqual([
       `\`v1.1.0\` is not the latest stable one: it lacks ${ARM64}, which \`v1.0.0\` has; if they are not to come, set \`required-targets\` to those that are`,
     ]);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeIndex } from '#index-generator/index-files.js';
+import { messagesOf } from '#lib/notice.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
 import { buildReleaseIndex } from '#release/catalog/build.js';
 import type { Release } from '#release/catalog/model.js';
@@ -23,7 +24,7 @@ const [ARM64, , , AMD64] = TARGETS as [string, string, string, string];
 function built(documents: TestDocuments, trusted = true) {
   const { index, warnings } = buildReleaseIndex(sourcesOf(documents, trusted), ownRules());
   const { stable, extra, development } = index.releases;
-  return { all: [...stable, ...extra, ...development], warnings };
+  return { all: [...stable, ...extra, ...development], warnings: messagesOf(warnings) };
 }
 
 function only(documents: TestDocuments): Release {
@@ -240,8 +241,8 @@ describe('what is signed about a release', () => {
   });
 
   it('goes on with the warnings of the sources', () => {
-    const sources = { ...sourcesOf({}), warnings: ['first'] };
-    expect(buildReleaseIndex(sources, ownRules()).warnings).toEqual(['first']);
+    const sources = { ...sourcesOf({}), warnings: [{ message: 'first' }] };
+    expect(buildReleaseIndex(sources, ownRules()).warnings).toEqual([{ message: 'first' }]);
   });
 });
 

@@ -90,7 +90,7 @@ describe('what keys have signed that are not trusted', () => {
     await expectRefused((more) => publish(keys, more), told, 'and 2 more', '`releases/index.json.minisig`');
     const { warnings, removed } = await publish(keys, { allowLost: true });
     // A ledger, three fragments, a yank, and four signatures of the index.
-    expect(warnings[0]).toContain('9 documents and signatures');
+    expect(warnings[0]?.message).toContain('9 documents and signatures');
     expect(removed.filter((key) => key.includes('SHA256SUMS'))).toHaveLength(6);
     // What is not believed hides all the same.
     expect(await states()).toEqual(['v1.2.0 yanked', 'v1.1.0 available', 'v1.0.0 available']);
@@ -115,7 +115,9 @@ describe('what keys have signed that are not trusted', () => {
     await publish([old]);
     await put();
     await expectRefused((more) => publish([old], more), `signed by \`builder-1\`: \`${key}\``);
-    expect((await publish([old], { dryRun: true, allowLost: true })).warnings[0]).toContain('1 document or signature');
+    expect((await publish([old], { dryRun: true, allowLost: true })).warnings[0]?.message).toContain(
+      '1 document or signature',
+    );
     await publish([old], { trusted: [builder], dryRun: true });
     await rm(at(key));
     await publish([old]);

@@ -2,6 +2,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { CarportError } from '#lib/errors.js';
+import { messagesOf } from '#lib/notice.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { WriteStore } from '#lib/object-store/object-store.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
@@ -358,7 +359,7 @@ describe('an index that is published', () => {
     };
     const { written, warnings } = await publish(without);
     expect(written).toEqual(ENTRIES.filter((each) => !each.includes(TEST_TARGET) && !each.includes('v2')));
-    expect(warnings).toEqual([expect.stringContaining('it has no copies')]);
+    expect(messagesOf(warnings)).toEqual([expect.stringContaining('it has no copies')]);
     await publish();
     await put('v2');
     const tooLarge: WriteStore = {
@@ -368,7 +369,7 @@ describe('an index that is published', () => {
     const latest = `releases/latest/stable/${TEST_TARGET}/garage`;
     expect(await publish(tooLarge)).toMatchObject({
       removed: [latest],
-      warnings: [expect.stringContaining(`there is no \`${latest}\`: it is too large`)],
+      warnings: [{ message: expect.stringContaining(`there is no \`${latest}\`: it is too large`) }],
     });
     expect(await objects.stat(latest)).toBeUndefined();
     expect(await publish(tooLarge)).toMatchObject({ written: [], removed: [], warnings: [expect.anything()] });
@@ -378,7 +379,7 @@ describe('an index that is published', () => {
       if (call.startsWith('copy '))
         await rm(box().path('bucket', fileKey('v2', TEST_TARGET, 'garage')), { force: true });
     });
-    expect((await publish(racing.objects)).warnings).toEqual([expect.stringContaining('has gone')]);
+    expect(messagesOf((await publish(racing.objects)).warnings)).toEqual([expect.stringContaining('has gone')]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
+import { messagesOf } from '#lib/notice.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import { type SecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
 import type { TrustPolicy } from '#lib/signing/trust.js';
@@ -123,7 +124,7 @@ describe('a ledger', () => {
     // A key of the same name is another key.
     expect(await signedVersions(trusting(publisher, impostor))).toEqual([]);
     const other = await read(trusting(builder));
-    expect(other.warnings).toEqual([expect.stringContaining('`carport/ledger.json` is not believed')]);
+    expect(messagesOf(other.warnings)).toEqual([expect.stringContaining('`carport/ledger.json` is not believed')]);
     expect(trusted(other.fragments)).toHaveLength(2);
     await rm(at(FRAGMENT_FILE));
     expect(await stripped(trusting(publisher))).toEqual([]);
@@ -170,7 +171,7 @@ describe('a ledger', () => {
     for (const [why, tampered] of Object.entries(texts)) {
       await writeFile(at(LEDGER_KEY), tampered);
       const { warnings, strippedKeys, fragments } = await read();
-      expect(warnings, why).toEqual([expect.stringContaining(why)]);
+      expect(messagesOf(warnings), why).toEqual([expect.stringContaining(why)]);
       expect([trusted(fragments), strippedKeys.size]).toEqual([trusted(fresh.fragments), 0]);
       await publish();
       expect(await readFile(at(LEDGER_KEY), 'utf8'), why).toBe(text);

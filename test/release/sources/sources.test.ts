@@ -64,7 +64,7 @@ describe('what a bucket says of releases', () => {
     ]);
     expect(damaged).toEqual(['carport/releases/v3/x.json', 'carport/releases/v4/x.json']);
     expect(warnings.length).toBe(5);
-    for (const warning of warnings) expect(warning).toContain('is not believed');
+    for (const warning of warnings) expect(warning.message).toContain('is not believed');
   });
 
   it('of one version is nothing of another whose name begins alike', async () => {
