@@ -159,8 +159,10 @@ export function asListable(objects: ReadStore): ListStore {
   });
 }
 
+const CHANGES = ['put', 'copy', 'alias', 'remove', 'removeUnfinished'] as const satisfies readonly (keyof WriteStore)[];
+
 function isWritable(objects: ReadStore): objects is WriteStore {
-  return isListable(objects) && 'remove' in objects;
+  return isListable(objects) && CHANGES.every((change) => change in objects);
 }
 
 /** Whether a store tells what it has, for those who can do without. */

@@ -1,9 +1,9 @@
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { asListable, asWritable, isListable } from '#lib/object-store/object-store.js';
+import { asListable, asWritable, isListable, type ObjectStore } from '#lib/object-store/object-store.js';
 import { createSpool } from '#lib/object-store/spool.js';
-import { useDirectory } from '../../support/files.js';
+import { gather, useDirectory } from '../../support/files.js';
 import { answerWith, readRequest, useHttpServers } from '../../support/http-server.js';
 import { useStores } from '../../support/stores.js';
 
@@ -90,6 +90,61 @@ describe('a web server as an object store', () => {
       code: 'E_REMOTE',
       message: expect.stringContaining('not followed'),
     });
+  });
+
+  const rangeOf = async (objects: ObjectStore, offset: number, length: number) => {
+    const object = (await objects.open('x', { offset, length }))!;
+    return { size: object.size, text: (await gather(object.bytes())).toString() };
+  };
+
+  it('may know no ranges: what was asked for is cut out of all', async () => {
+    const objects = await open((_, response) => answerWith(response, '0123456789'));
+    expect(await rangeOf(objects, 3, 4)).toEqual({ size: 4, text: '3456' });
+    expect(await rangeOf(objects, 8, 10)).toEqual({ size: 2, text: '89' });
+    expect(await rangeOf(objects, 10, 1)).toEqual({ size: 0, text: '' });
+  });
+
+  it('may know no ranges and go on without end: nothing is read behind the range', async () => {
+    const objects = await open((_, response) => {
+      const more = () =>
+        void (response.destroyed || response.write(Buffer.alloc(50_000, 'x'), () => setImmediate(more)));
+      more();
+    });
+    const object = (await objects.open('x', { offset: 100_000, length: 200_000 }))!;
+    expect(object.size).toBeNaN();
+    expect((await gather(object.bytes())).length).toBe(200_000);
+  });
+
+  it('is not believed when it answers with another range', async () => {
+    const headers = { 'content-range': 'bytes 0-3/10' };
+    const objects = await open((_, response) => answerWith(response, '0123', { status: 206, headers }));
+    await expect(objects.open('x', { offset: 3, length: 4 })).rejects.toMatchObject({ code: 'E_REMOTE' });
+  });
+
+  it('hands a range on to the server that it redirects to', async () => {
+    const asked: (string | undefined)[] = [];
+    const other = await serve((request, response) => {
+      asked.push(request.headers.range);
+      answerWith(response, '3456', { status: 206, headers: { 'content-range': 'bytes 3-6/*' } });
+    });
+    const objects = await open((_, response) =>
+      answerWith(response, '', { status: 302, headers: { location: other.url.href } }),
+    );
+    expect(await rangeOf(objects, 3, 4)).toEqual({ size: 4, text: '3456' });
+    expect(asked).toEqual(['bytes=3-6']);
+  });
+
+  it('tells its time, also where a proxy has kept the answer, or the object is missing', async () => {
+    const date = 'Sat, 28 Nov 2026 10:00:00 GMT';
+    const kept = await open((_, response) => answerWith(response, '', { headers: { date, age: '90' } }));
+    expect((await kept.now()).toISOString()).toBe('2026-11-28T10:01:30.000Z');
+    const missing = await open((_, response) => answerWith(response, '', { status: 404, headers: { date } }));
+    expect((await missing.now()).toISOString()).toBe('2026-11-28T10:00:00.000Z');
+    const silent = await open((_, response) => {
+      response.sendDate = false;
+      answerWith(response);
+    });
+    await expect(silent.now()).rejects.toMatchObject({ code: 'E_REMOTE', message: expect.stringContaining('time') });
   });
 
   it('gets the password of ~/.netrc; a server that it redirects to does not', async () => {
