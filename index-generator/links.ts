@@ -1,6 +1,7 @@
 /** URLs of keys, and of forges' pages. */
 
 import { encodePath } from '../lib/http/encode.js';
+import { isFullCommit } from '../release/version.js';
 
 /** Where the sources of a project are. */
 export interface Forge {
@@ -60,6 +61,6 @@ export function sourceLinks(forge: Forge, ref: string, kind: 'tag' | 'commit'): 
 /** The page of a commit: the same for all forges but one. */
 export function commitLink(forge: Forge, commit: string): string | undefined {
   const project = webAddress(forge.url);
-  if (project === undefined || !/^[0-9a-f]{40}$/.test(commit)) return undefined;
+  if (project === undefined || !isFullCommit(commit)) return undefined;
   return `${project}/${forge.kind === 'gitlab' ? '-/' : ''}commit/${commit}`;
 }

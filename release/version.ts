@@ -38,10 +38,13 @@ export function channelRule(stablePattern?: string, origin = 'stable-pattern'): 
   };
 }
 
-/** A commit's whole name, as git prints it. */
+/** A commit's whole name, as git prints it: 64 digits in repositories with SHA-256, 40 in all others. */
 export function isFullCommit(text: string): boolean {
-  return /^[0-9a-f]{40}$/.test(text);
+  return /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(text);
 }
+
+/** What is said of a text that should be the whole name of a commit. */
+export const NO_FULL_COMMIT = 'is not 40 digits of 0-9a-f, nor 64 as in repositories with SHA-256';
 
 /** True for what a version may be: a tag, or the name of a commit. */
 export function isVersion(text: string): boolean {
@@ -60,13 +63,9 @@ export function checkTag(tag: string, origin: string): void {
 /** Throws for a commit that is cut short: it is not the version that another job gives to the same commit. */
 export function checkCommit(commit: string, origin: string): void {
   if (isFullCommit(commit)) return;
-  throw new CarportError(
-    'E_USAGE',
-    `${origin} is no whole commit: \`${shortened(commit)}\` is not 40 digits of 0-9a-f`,
-    {
-      hint: 'give the whole one, as `git rev-parse HEAD` prints it, with `--commit`',
-    },
-  );
+  throw new CarportError('E_USAGE', `${origin} is no whole commit: \`${shortened(commit)}\` ${NO_FULL_COMMIT}`, {
+    hint: 'give the whole one, as `git rev-parse HEAD` prints it, with `--commit`',
+  });
 }
 
 const CHARACTERS_HINT =

@@ -7,7 +7,7 @@ import { type OptionsOf, option, setting } from '../declaration/options.js';
 
 const OPTIONS = [
   option('--tag <tag>', 'take this tag, whatever the environment says'),
-  option('--commit <commit>', 'take this commit (40 digits); without `--tag` it is the version'),
+  option('--commit <commit>', 'take this commit (40 or 64 digits); without `--tag` it is the version'),
   setting('stable-pattern'),
 ];
 

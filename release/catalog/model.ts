@@ -39,7 +39,7 @@ export interface Release {
   readonly missingTargets: readonly string[];
   /** A file that was signed is missing, is another one, or is signed no more. */
   readonly incomplete?: true;
-  /** Full 40 hex digits, when known. */
+  /** All its hex digits, 40 or 64, when known. */
   readonly commit?: string;
   /** What built it, when known. */
   readonly ci?: Fragment['ci'];

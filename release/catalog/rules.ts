@@ -1,6 +1,6 @@
 /** Channel, time and order of releases: carport's own rules, and Garage's. */
 
-import { type Channel, type ChannelRule, channelRule, isFullCommit } from '../version.js';
+import { type Channel, type ChannelRule, channelRule } from '../version.js';
 import type { Release, ReleaseFile } from './model.js';
 import { compareText, compareVersions } from './version-order.js';
 
@@ -41,7 +41,8 @@ export const garageRules: Rules = {
     // Its regular expressions match bytes, and its dots match any of them: `v0.7.2_2` is stable.
     const bytes = Buffer.from(version).toString('latin1');
     if (/^v[0-9]+.[0-9]+.[0-9]+(.[0-9]+)?$/s.test(bytes)) return 'stable';
-    return isFullCommit(version) ? 'development' : 'extra';
+    // It knows no commits of SHA-256.
+    return /^[0-9a-f]{40}$/.test(bytes) ? 'development' : 'extra';
   },
   timeOf: (files) => files[0]!.time,
   compare: (channel, a, b) =>

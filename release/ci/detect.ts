@@ -16,7 +16,7 @@ export interface Build {
   readonly version?: string;
   readonly channel?: Channel;
   readonly tag?: string;
-  /** 40 digits. */
+  /** 40 digits, or 64. */
   readonly commit?: string;
   /** In the system's own words: `push`, `tag`, `promote`, `schedule`. */
   readonly event?: string;

@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import type { DocumentKind, DocumentOf } from '../../lib/signing/document.js';
 import { isFileName, isTarget } from '../layout.js';
-import { isFullCommit, isVersion } from '../version.js';
+import { isFullCommit, isVersion, NO_FULL_COMMIT } from '../version.js';
 
 /** Bounds of a fragment. */
 export const FRAGMENT_LIMITS = { files: 1000, gates: 100, text: 2000 } as const;
@@ -12,7 +12,7 @@ const Text = v.pipe(v.string(), v.maxLength(FRAGMENT_LIMITS.text));
 const Version = v.pipe(v.string(), v.check(isVersion, 'is not the name of a version'));
 const Target = v.pipe(v.string(), v.check(isTarget, 'is not the name of a target'));
 const FileName = v.pipe(v.string(), v.check(isFileName, 'is not the name of a file'));
-const Commit = v.pipe(v.string(), v.check(isFullCommit, 'is not 40 digits of 0-9a-f'));
+const Commit = v.pipe(v.string(), v.check(isFullCommit, NO_FULL_COMMIT));
 const Time = v.pipe(v.string(), v.check(isReleaseTime, 'is not a time as `2026-11-01T12:00:00Z`'));
 const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not 64 digits of 0-9a-f'));
 const Size = v.pipe(v.number(), v.safeInteger(), v.minValue(1));

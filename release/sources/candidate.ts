@@ -4,6 +4,7 @@ import { CarportError } from '../../lib/errors.js';
 import { tellDoubt } from '../documents/doubt.js';
 import type { Fragment, FragmentFile } from '../documents/kinds.js';
 import { FRAGMENTS, fileKey, isSidecar, parseFileKey, versionKey, YANKS } from '../layout.js';
+import { isFullCommit } from '../version.js';
 import { yanksByVersion } from '../yanked.js';
 import { type ReleaseSources, trusted } from './sources.js';
 
@@ -79,10 +80,10 @@ export function yankOf({ version, sources }: Candidate): string | undefined {
 
 /** The error of a release that is not there. */
 export function noRelease(version: string): CarportError {
-  const isPart = /^[0-9a-f]{4,39}$/.test(version);
+  const isPart = /^[0-9a-f]{4,63}$/.test(version) && !isFullCommit(version);
   return new CarportError('E_NOT_FOUND', `there is no release \`${version}\``, {
     hint: isPart
-      ? 'a commit must be given whole, with all its 40 digits, as `git rev-parse` prints it'
+      ? 'a commit must be given whole, with all its 40 or 64 digits, as `git rev-parse` prints it'
       : '`carport release ls` lists those that are there',
   });
 }

@@ -198,7 +198,10 @@ describe('carport release promote', () => {
       ]);
     const commit = '7fd1a60b01f91b314f59955a4e4d4e80d8edf11d';
     expect(await run(commit)).toMatchObject({ exitCode: 5 });
-    expect(await run('7fd1a60')).toMatchObject({ exitCode: 5, stderr: expect.stringContaining('all its 40 digits') });
+    expect(await run('7fd1a60')).toMatchObject({
+      exitCode: 5,
+      stderr: expect.stringContaining('all its 40 or 64 digits'),
+    });
     await put({ version: commit });
     expect(await run(commit)).toMatchObject({ exitCode: 0 });
   });

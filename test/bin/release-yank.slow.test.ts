@@ -87,7 +87,7 @@ describe('carport release yank and unyank', () => {
     // Not taken for `v1.2.0`.
     await refused(5, 'there is no release `v1.2`', () => yank('bad', 'v1.2'));
     await refused(5, 'there is no release `v9.9.9`', () => unyank('v9.9.9', '0.4-alpha'));
-    await refused(5, 'all its 40 digits', () => yank('bad', '7fd1a60'));
+    await refused(5, 'all its 40 or 64 digits', () => yank('bad', '7fd1a60'));
   });
 
   it('refuse names and reasons that cannot be', async () => {

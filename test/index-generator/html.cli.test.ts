@@ -267,6 +267,12 @@ describe('Links of the page', () => {
     ]);
     expect(commitLink(FORGE, '../../evil')).toBeUndefined();
   });
+
+  it('lead to commits of 64 digits, and to no part of one', () => {
+    const long = COMMIT + COMMIT.slice(16);
+    expect(commitLink(FORGE, long)).toBe(`${FORGE.url}/commit/${long}`);
+    expect(commitLink(FORGE, long.slice(1))).toBeUndefined();
+  });
 });
 
 describe('Commands of the page', () => {

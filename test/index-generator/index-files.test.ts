@@ -5,7 +5,7 @@ import { messagesOf } from '#lib/notice.js';
 import { buildReleaseIndex } from '#release/catalog/build.js';
 import { entryOf } from '#release/catalog/entry.js';
 import type { Release } from '#release/catalog/model.js';
-import { ownRules } from '#release/catalog/rules.js';
+import { garageRules, ownRules } from '#release/catalog/rules.js';
 import { compareText, compareVersions } from '#release/catalog/version-order.js';
 import { listed, listedRelease, listingOfYears, TARGETS } from './listings.js';
 import { allOf, fileOf, makeIndexOf } from './publications.js';
@@ -110,6 +110,11 @@ describe('releases', () => {
     const { stable, extra, development } = releasesOf(all.map((version) => listedRelease(version)).join(''));
     expect(versions(stable)).toEqual(['v1.2.3']);
     expect(development).toMatchObject([{ version: commit, commit, channel: 'development' }]);
+    const long = commit + commit.slice(16);
+    expect(releasesOf(listedRelease(long)).development).toMatchObject([{ version: long, commit: long }]);
+    // Garage's own generator knows none of these.
+    const { index } = buildReleaseIndex(readListing(listedRelease(long)), garageRules);
+    expect(versions(index.releases.extra)).toEqual([long]);
     expect(extra).toHaveLength(6);
   });
 

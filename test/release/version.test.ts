@@ -3,6 +3,7 @@ import { CarportError } from '#lib/errors.js';
 import { channelRule, checkCommit, checkTag } from '#release/version.js';
 
 const COMMIT = '7fd1a60b01f91b314f59955a4e4d4e80d8edf11d';
+const SHA256_COMMIT = COMMIT + COMMIT.slice(16);
 
 describe('the channel of a version', () => {
   const channelOf = channelRule();
@@ -15,14 +16,14 @@ describe('the channel of a version', () => {
   it.each([
     ...['v0.7.2_2', 'v0.8.0-1', 'v0.7.2+1', 'v10203', 'v0-8_4', 'v0.3.0.1', 'v1.2', '1.2.3', 'xv1.2.3', 'v1.2.3x'],
     ...['v1.2.3\n', '\nv1.2.3', 'v1.2.3-rc1', 'V1.2.3', 'v١.٢.٣', 'handcrafted-1.0.0', 'format_table-v0.1.0', ''],
-    ...[COMMIT.slice(1), `${COMMIT}0`, COMMIT.toUpperCase()],
+    ...[COMMIT.slice(1), `${COMMIT}0`, COMMIT.toUpperCase(), `${SHA256_COMMIT}0`, SHA256_COMMIT.toUpperCase()],
   ])('%j is extra', (tag) => {
     expect(channelOf(tag)).toBe('extra');
   });
 
-  it('of 40 digits is development, also with a pattern that takes all', () => {
-    expect(channelOf(COMMIT)).toBe('development');
-    expect(channelRule('.*')(COMMIT)).toBe('development');
+  it.each([COMMIT, SHA256_COMMIT])('of %s is development, also with a pattern that takes all', (commit) => {
+    expect(channelOf(commit)).toBe('development');
+    expect(channelRule('.*')(commit)).toBe('development');
   });
 
   it('goes by a pattern for the whole tag', () => {
@@ -88,9 +89,19 @@ describe('a tag', () => {
 });
 
 describe('a commit', () => {
-  it('is 40 digits', () => {
+  it('is 40 digits, or 64', () => {
     expect(() => checkCommit(COMMIT, 'X')).not.toThrow();
-    for (const wrong of ['', COMMIT.slice(1), `${COMMIT}0`, `${COMMIT}\n`, COMMIT.toUpperCase(), 'g'.repeat(40)]) {
+    expect(() => checkCommit(SHA256_COMMIT, 'X')).not.toThrow();
+    for (const wrong of [
+      '',
+      COMMIT.slice(1),
+      `${COMMIT}0`,
+      SHA256_COMMIT.slice(1),
+      `${SHA256_COMMIT}0`,
+      `${COMMIT}\n`,
+      COMMIT.toUpperCase(),
+      'g'.repeat(40),
+    ]) {
       expect(() => checkCommit(wrong, 'X')).toThrow('X is no whole commit');
     }
   });

@@ -22,7 +22,9 @@ export const ancestor: Gate = async (plan, { ancestorOf: branch = '' }, { direct
     // `^main` would be all that is not in it.
     return /^[0-9a-f]+$/.test(stdout) ? stdout : undefined;
   };
-  if ((await resolve(commit)) === undefined) {
+  const found = await resolve(commit);
+  // What is 40 digits long is only a part of a name in a repository with SHA-256, or may be a branch there.
+  if (found?.length !== commit.length) {
     return failed(GATE, `the commit ${commit} is not in this checkout: fetch it`);
   }
   // A tag of the same name would come first otherwise.

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -182,6 +182,19 @@ describe('the gates', () => {
       await execa('git', ['clone', '-q', repository(), clone]);
       expect(await verdict(aside, 'origin/aside', clone)).toMatch(/^passed/);
       expect(await verdict(aside, 'origin/main', clone)).toMatch(/^failed/);
+    });
+
+    it('knows commits of repositories with SHA-256, and takes no part of one, nor a branch, for a whole one', async () => {
+      await rm(repository(), { recursive: true });
+      await execa('git', ['init', '-q', '--object-format=sha256', '-b', 'main', repository()]);
+      const long = await commit('long');
+      expect(long).toHaveLength(64);
+      expect(await verdict(long)).toBe(`passed: the commit ${long} is in \`main\``);
+      const part = long.slice(0, 40);
+      expect(await verdict(part)).toBe(`failed: the commit ${part} is not in this checkout: fetch it`);
+      const named = '0123456789'.repeat(4);
+      await git('update-ref', `refs/heads/${named}`, long);
+      expect(await verdict(named)).toMatch(/is not in this checkout: fetch it$/);
     });
 
     it('says that git does not know, and not that the commit is elsewhere', async () => {
