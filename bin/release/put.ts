@@ -1,14 +1,19 @@
 /** The command `release put`. */
 
 import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CacheUrl } from '../../cache/cache-url.js';
 import { CarportError } from '../../lib/errors.js';
+import type { ActivityEvent } from '../../lib/work.js';
 import { type Build, noVersion, readBuild } from '../../release/ci/detect.js';
 import { FRAGMENT_LIMITS, toReleaseTime } from '../../release/documents/kinds.js';
 import { isFileName, isSidecar, isTarget } from '../../release/layout.js';
-import { type FileToPut, type PutFile, putRelease } from '../../release/put/put.js';
+import type { FileToPut, PutFile, PutRequest } from '../../release/put/request.js';
+import { putRelease } from '../../release/put/session.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
+import { withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
 import type { PutOptions } from './command.js';
 import { findLocalFiles } from './local-files.js';
@@ -18,10 +23,9 @@ const DEFAULT_CACHE_CONTROL = 'public, max-age=86400';
 
 export async function put(words: readonly string[], options: PutOptions, context: Context): Promise<void> {
   const { replace, dryRun, contentType, cacheControl = DEFAULT_CACHE_CONTROL, settings } = options;
-  const emit = warnPeople(context, {});
-  const warn = (message: string) => emit({ type: 'warning', message });
+  const warn = warnPeople(context, {});
   const build = readBuild(context.env, channelRuleOf(settings), options);
-  for (const warning of build.warnings) warn(warning);
+  for (const message of build.warnings) warn({ type: 'warning', message });
   const { version, commit = null } = build;
   if (version === undefined) throw noVersion(build);
   const target = targetOf(options, context);
@@ -35,11 +39,21 @@ export async function put(words: readonly string[], options: PutOptions, context
   const signing = await (dryRun ? releaseTrustOf : signingOf)(settings, options);
   const files = filesToPut(await findLocalFiles(words), options.name);
   const ci = { system: build.system, event: short(build.event), runUrl: short(build.runUrl) };
-  const request = {
-    ...{ version, target, commit, ci, files, replace, dryRun, cacheControl, warn, time: toReleaseTime(new Date()) },
+  const request: PutRequest = {
+    version,
+    target,
+    commit,
+    ci,
+    files,
+    time: toReleaseTime(new Date()),
+    replace,
+    dryRun,
+    cacheControl,
     ...(contentType !== undefined && { contentType }),
+    keys: signing.keys,
+    policy: signing.policy,
   };
-  const done = await withCache(to, { options, context, emit }, ({ objects }) => putRelease(objects, request, signing));
+  const done = await putTo(to, request, options, context);
   const sorted = [...done].sort((a, b) => (a.key < b.key ? -1 : 1));
   if (options.json) {
     const release = { version, channel: build.channel, target, commit, files: sorted };
@@ -50,6 +64,22 @@ export async function put(words: readonly string[], options: PutOptions, context
     context.stdout,
     sorted.map(({ key }) => key),
   );
+}
+
+/** Puts what was asked for, and shows how far it is. Warnings are said even to who asked for quiet. */
+function putTo(to: CacheUrl, request: PutRequest, options: PutOptions, context: Context): Promise<readonly PutFile[]> {
+  const warn = warnPeople(context, {});
+  return withActivity(context, options, (reporter) => {
+    const emit = (event: ActivityEvent) => {
+      if (event.type !== 'warning') return reporter.emit(event);
+      reporter.stop();
+      warn(event);
+    };
+    return withCache(to, { options, context, emit }, ({ objects }, signal) => {
+      const pause = (milliseconds: number) => sleep(milliseconds, undefined, { signal });
+      return putRelease(objects, request, { emit, signal, pause });
+    });
+  });
 }
 
 function targetOf({ target: option }: PutOptions, { env }: Context): string {

@@ -1,4 +1,4 @@
-/** A file read once: copy, hash, the store path it lies in. */
+/** A file that is read once: its copy, its hash, the store path it lies in. */
 
 import { createHash } from 'node:crypto';
 import { constants, createWriteStream } from 'node:fs';
@@ -19,15 +19,24 @@ export interface FileDigest {
 
 const PIECE = 256 * 1024;
 
+/** What else is done with the bytes of a file that is read. */
+export interface FileReading {
+  /** A path to which they are written; nothing may be there. */
+  readonly copy?: string;
+  /** Told of each piece how many bytes it has. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
 /**
- * Reads a file once and tells what it was; with `copy` also writes what was read there. The file may change meanwhile: the
- * digest is that of the copy. Throws `E_USAGE` for what is no plain file, which is not waited for.
+ * Reads a file once and tells what it was. The file may change meanwhile: the digest is that of the copy. Throws `E_USAGE`
+ * for what is no plain file, which is not waited for.
  */
-export async function readLocalFile(path: string, copy?: string): Promise<FileDigest> {
+export async function readLocalFile(path: string, { copy, onBytes }: FileReading = {}): Promise<FileDigest> {
   const file = await openPlain(path);
   try {
     const pieces = file.createReadStream({ highWaterMark: PIECE, autoClose: false });
-    return await digestOf(pieces, copy === undefined ? undefined : createWriteStream(copy, { flags: 'wx' }));
+    const to = copy === undefined ? undefined : createWriteStream(copy, { flags: 'wx' });
+    return await digestOf(pieces, { ...(to && { to }), ...(onBytes && { onBytes }) });
   } catch (cause) {
     if (copy === undefined || !isErrno(cause, 'ENOSPC', 'EDQUOT')) throw cause;
     const directory = dirname(copy);
@@ -40,8 +49,17 @@ export async function readLocalFile(path: string, copy?: string): Promise<FileDi
   }
 }
 
-/** What bytes are, which need not be written anywhere. */
-export async function digestOf(pieces: AsyncIterable<Uint8Array>, to: Writable = nowhere()): Promise<FileDigest> {
+/** Where bytes go that are read, and who is told. */
+export interface Digesting {
+  readonly to?: Writable;
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** The size and hash of bytes, which need not be written anywhere. */
+export async function digestOf(
+  pieces: AsyncIterable<Uint8Array>,
+  { to = nowhere(), onBytes }: Digesting = {},
+): Promise<FileDigest> {
   const hasher = createHash('sha256');
   let size = 0;
   await pipeline(
@@ -50,6 +68,7 @@ export async function digestOf(pieces: AsyncIterable<Uint8Array>, to: Writable =
       for await (const piece of source) {
         hasher.update(piece);
         size += piece.length;
+        onBytes?.(piece.length);
         yield piece;
       }
     },
@@ -75,6 +94,7 @@ async function openPlain(path: string): Promise<FileHandle> {
   throw notPlain(path);
 }
 
+/** The error of a pipe, a device or a directory in the place of a file. */
 export function notPlain(path: string): CarportError {
   return new CarportError('E_USAGE', `\`${path}\` is no plain file`, { hint: 'name a file that can be published' });
 }

@@ -3,6 +3,7 @@
 import { CarportError } from '../../lib/errors.js';
 import { asWritable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
 import { whyDoubted } from '../documents/doubt.js';
 import { readIntent } from '../intents.js';
 import { PROMOTIONS, PRUNINGS, versionKey } from '../layout.js';
@@ -15,7 +16,7 @@ export interface Publisher {
   readonly policy: TrustPolicy;
   /** What is not believed is as good as not there. */
   readonly replace: boolean;
-  warn(message: string): void;
+  readonly emit: Emit<WarningEvent>;
 }
 
 /**
@@ -23,11 +24,13 @@ export interface Publisher {
  * files are there already.
  */
 export async function refusePromotion(publisher: Publisher, late: boolean): Promise<void> {
-  const { objects, version, policy, warn } = publisher;
+  const { objects, version, policy, emit } = publisher;
   const intent = await readIntent(objects, version, policy);
   if (intent.state === 'absent') return;
   if (intent.state !== 'trusted') {
-    if (!late) warn(`\`${versionKey(PROMOTIONS, version)}\` is not believed: ${whyDoubted(intent.doubt)}`);
+    const key = versionKey(PROMOTIONS, version);
+    const message = `\`${key}\` is not believed: ${whyDoubted(intent.doubt)}`;
+    if (!late) emit({ type: 'warning', about: { key, version }, message });
     return;
   }
   const { from } = intent.value;
@@ -53,13 +56,13 @@ export async function refuseDeletion(publisher: Publisher): Promise<void> {
  * the fragment.
  */
 export async function takeBackPruning(publisher: Publisher, touch: () => Promise<void>): Promise<void> {
-  const { objects, version, warn } = publisher;
+  const { objects, version, emit } = publisher;
   if (!(await isHidden(publisher))) return;
   const store = asWritable(objects, `where nothing takes back that \`${version}\` is to be deleted`);
   await touch();
   await isHidden(publisher);
   await removeTombstones(store, [version]);
-  warn(`\`${version}\` was to be deleted: it stays now`);
+  emit({ type: 'warning', about: { version }, message: `\`${version}\` was to be deleted: it stays now` });
 }
 
 /** Whether a version is to be deleted, be it by somebody who is not believed. */

@@ -239,6 +239,12 @@ describe('carport release put', () => {
     expect(signatures.map((each: string) => each.split(':')[0])).toEqual(['other']);
   });
 
+  it('shows how far it is, beside the one thing that it prints', async () => {
+    const shown = done(await put(['result/bin/garage'], { ...tagged, CARPORT_PROGRESS: 'tty' }));
+    expect(shown.stdout).toBe(`${keyOf('garage')}\n`);
+    expect(shown.stderr).toMatch(/^\r\x1b\[Kread 0\/1 files, 6 B, .*\r\x1b\[Kuploaded: /s);
+  });
+
   it('says warnings of the build', async () => {
     const { stderr } = done(await put(['result/bin/garage'], { ...tagged, DRONE_TAG: COMMIT }));
     expect(stderr).toContain('warning: the tag');

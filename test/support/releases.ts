@@ -8,6 +8,7 @@ import type { SecretKey } from '#lib/signing/key.js';
 import type { TrustPolicy } from '#lib/signing/trust.js';
 import { FRAGMENT, type Fragment } from '#release/documents/kinds.js';
 import { fileKey, fragmentKey } from '#release/layout.js';
+import type { PutWork } from '#release/put/request.js';
 import { readSources } from '#release/sources/sources.js';
 import { renderSigned } from './documents.js';
 
@@ -25,6 +26,13 @@ export interface TestRelease {
   /** Without one the fragment is not signed. */
   readonly keys?: readonly SecretKey[];
 }
+
+/** For puts beside which nobody else writes: nothing has to settle. */
+export const PUT_WORK: PutWork = {
+  emit: () => undefined,
+  signal: new AbortController().signal,
+  pause: async () => undefined,
+};
 
 export const TEST_TARGET = 'x86_64-unknown-linux-musl';
 

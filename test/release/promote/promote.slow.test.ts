@@ -9,13 +9,14 @@ import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#
 import { discardPromotion } from '#release/promote/discard.js';
 import { makeRelease } from '#release/promote/make.js';
 import { lookAtVersion, promotionState } from '#release/promote/state.js';
-import { putRelease as putFiles } from '#release/put/put.js';
+import { putRelease as putFiles } from '#release/put/session.js';
 import { candidateOf } from '#release/sources/candidate.js';
 import { readSources, trusted } from '#release/sources/sources.js';
 import { useDirectory } from '../../support/files.js';
 import {
   hashesIn,
   latestStable,
+  PUT_WORK,
   putDocument,
   putRelease,
   TEST_TARGET,
@@ -300,9 +301,9 @@ describe('a promotion', () => {
       const request = {
         ...{ version: TO, target: TARGETS[0]!, commit: null, ci: { system: 'none', event: null, runUrl: null } },
         ...{ files: [{ path, name: 'garage' }], time: '2026-11-10T12:00:00Z', replace: false, dryRun: false },
-        ...{ cacheControl: 'no-cache', warn: () => undefined },
+        ...{ cacheControl: 'no-cache', keys: [KEY], policy: POLICY },
       };
-      return putFiles(objects, request, { keys: [KEY], policy: POLICY });
+      return putFiles(objects, request, PUT_WORK);
     };
     /** Lets a promotion run as a whole, after what is given was put. */
     const meddledPut = (at: string) => {

@@ -6,11 +6,11 @@ import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { FRAGMENT, PROMOTION, PRUNING, YANK } from '#release/documents/kinds.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
 import { type PlannedPruning, type PruneRequest, planPrune, prune } from '#release/prune/session.js';
-import { putRelease as putFiles } from '#release/put/put.js';
+import { putRelease as putFiles } from '#release/put/session.js';
 import { readSources } from '#release/sources/sources.js';
 import { channelRule } from '#release/version.js';
 import { renderPin } from '../../support/pins.js';
-import { hashesIn, putDocument, putRelease, TEST_TARGET, type TestRelease } from '../../support/releases.js';
+import { hashesIn, PUT_WORK, putDocument, putRelease, TEST_TARGET, type TestRelease } from '../../support/releases.js';
 import { sampleKey } from '../../support/samples.js';
 import { useSandbox } from '../../support/sandbox.js';
 import { type StoreCall, watchStore } from '../../support/watched-store.js';
@@ -347,13 +347,13 @@ describe('pruning releases', () => {
       const putAgain = async () => {
         const path = box().path('garage');
         await writeFile(path, `garage ${commit(2)} for ${TEST_TARGET}`);
+        const policy = { keys: [key.publicKey], allowUnsigned: false };
         const request = {
           ...{ version: commit(2), target: TEST_TARGET, commit: null, replace: false, dryRun: false },
           ...{ ci: { system: 'none', event: null, runUrl: null }, files: [{ path, name: 'garage' }] },
-          ...{ time: timeAt(20), cacheControl: 'no-cache', warn: () => undefined },
+          ...{ time: timeAt(20), cacheControl: 'no-cache', keys: [key], policy },
         };
-        const policy = { keys: [key.publicKey], allowUnsigned: false };
-        return (await putFiles(store(), request, { keys: [key], policy })).map(({ state }) => state);
+        return (await putFiles(store(), request, PUT_WORK)).map(({ state }) => state);
       };
 
       /** Prunes, and puts once before a request that comes after the plan. */

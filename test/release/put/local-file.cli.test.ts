@@ -17,9 +17,9 @@ describe('reading a local file', () => {
     await writeFile(path('file'), bytes);
     const digest = { size, sha256: createHash('sha256').update(bytes).digest('hex') };
     expect(await readLocalFile(path('file'))).toEqual(digest);
-    expect(await readLocalFile(path('file'), path('copy'))).toEqual(digest);
+    expect(await readLocalFile(path('file'), { copy: path('copy') })).toEqual(digest);
     expect((await readFile(path('copy'))).equals(bytes)).toBe(true);
-    await expect(readLocalFile(path('file'), path('copy')), 'it is there').rejects.toThrow('EEXIST');
+    await expect(readLocalFile(path('file'), { copy: path('copy') }), 'it is there').rejects.toThrow('EEXIST');
   });
 
   it('tells the hash of what it has copied while the file grows', async () => {
@@ -31,7 +31,7 @@ describe('reading a local file', () => {
       path('file'),
     ]);
     expect(writer.status).toBe(0);
-    const { size, sha256 } = await readLocalFile(path('file'), path('copy'));
+    const { size, sha256 } = await readLocalFile(path('file'), { copy: path('copy') });
     const copied = await readFile(path('copy'));
     expect({ size, sha256 }).toEqual({
       ...{ size: copied.length, sha256: createHash('sha256').update(copied).digest('hex') },
@@ -49,7 +49,7 @@ describe('reading a local file', () => {
     await writeFile(path('file'), 'secret');
     await chmod(path('file'), 0);
     await asOrdinaryUser(directory(), async () => {
-      await expect(readLocalFile(path('file'), path('copy'))).rejects.toThrow('EACCES');
+      await expect(readLocalFile(path('file'), { copy: path('copy') })).rejects.toThrow('EACCES');
     });
   });
 

@@ -7,12 +7,14 @@ import { describe, expect, it } from 'vitest';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { secretKeyFromSeed } from '#lib/signing/key.js';
+import type { ActivityEvent } from '#lib/work.js';
 import { FRAGMENT, type Fragment, PROMOTION, PRUNING } from '#release/documents/kinds.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey } from '#release/layout.js';
 import { readFragment } from '#release/put/fragment.js';
-import { type PutRequest, putRelease } from '#release/put/put.js';
+import type { PutRequest, PutWork } from '#release/put/request.js';
+import { putRelease } from '#release/put/session.js';
 import { useDirectory } from '../../support/files.js';
-import { hashesIn, putDocument } from '../../support/releases.js';
+import { hashesIn, PUT_WORK, putDocument } from '../../support/releases.js';
 import { watchStore } from '../../support/watched-store.js';
 
 const [VERSION, TARGET] = ['v1.2.3', 'x86_64-unknown-linux-musl'];
@@ -35,22 +37,23 @@ describe('putting files of a release', () => {
     await mkdir(from);
     const files = Object.entries(contents).map(([name, content]) => ({ name, path: join(from, name), content }));
     for (const { path, content } of files) await writeFile(path, content);
-    const warnings: string[] = [];
     const request: PutRequest = {
       ...{ version: VERSION, target: TARGET, commit: COMMIT, ci, files, time: FIRST, replace: false, dryRun: false },
-      ...{ cacheControl: 'no-store', warn: (message: string) => void warnings.push(message), ...more },
+      ...{ cacheControl: 'no-store', ...signing, ...more },
     };
-    return { request, warnings };
+    return request;
   };
   const put = async (
     contents: Readonly<Record<string, string>>,
     more: Partial<PutRequest> = {},
     objects: ObjectStore = open(),
-    as = signing,
+    work: Partial<PutWork> = {},
   ) => {
-    const { request, warnings } = await requestOf(contents, more);
-    const files = await putRelease(objects, request, as);
-    return { states: Object.fromEntries(files.map(({ name, state }) => [name, state])), warnings };
+    const events: ActivityEvent[] = [];
+    const request = await requestOf(contents, more);
+    const files = await putRelease(objects, request, { ...PUT_WORK, emit: (event) => events.push(event), ...work });
+    const warnings = events.flatMap((event) => (event.type === 'warning' ? event.message : []));
+    return { states: Object.fromEntries(files.map(({ name, state }) => [name, state])), warnings, events };
   };
   const fragment = () => readFragment(open(), VERSION, TARGET, signing.policy) as Promise<Fragment>;
   const recorded = async () => Object.fromEntries((await fragment()).files.map(({ name, sha256 }) => [name, sha256]));
@@ -58,7 +61,7 @@ describe('putting files of a release', () => {
 
   it('publishes the files, then tells of them', async () => {
     const { objects, changes } = watchStore(open());
-    expect(await put({ garage: 'one', 'a.tar.gz': 'two' }, {}, objects)).toEqual({
+    expect(await put({ garage: 'one', 'a.tar.gz': 'two' }, {}, objects)).toMatchObject({
       ...{ states: { garage: 'uploaded', 'a.tar.gz': 'uploaded' }, warnings: [] },
     });
     expect(changes()).toEqual([
@@ -224,8 +227,8 @@ describe('putting files of a release', () => {
 
   it('adds to an unsigned fragment where that is allowed', async () => {
     const unsigned = { keys: [], policy: { keys: [], allowUnsigned: true } };
-    await put({ garage: 'one' }, {}, open(), unsigned);
-    await put({ second: 'two' }, {}, open(), unsigned);
+    await put({ garage: 'one' }, unsigned);
+    await put({ second: 'two' }, unsigned);
     await expect(put({ third: 'three' })).rejects.toMatchObject({ code: 'E_SIGNATURE' });
     const { files } = (await readFragment(open(), VERSION, TARGET, unsigned.policy))!;
     expect(files.map(({ name }) => name)).toEqual(['garage', 'second']);
@@ -342,9 +345,9 @@ describe('putting files of a release', () => {
     const lax = { keys: [key], policy: { keys: [key.publicKey], allowUnsigned: true } };
     await putDocument(bucket(), FRAGMENT, FRAGMENT_KEY, document());
     const before = await hashesIn(bucket());
-    await expect(put({ garage: 'one' }, {}, open(), lax)).rejects.toMatchObject({ code: 'E_SIGNATURE' });
+    await expect(put({ garage: 'one' }, lax)).rejects.toMatchObject({ code: 'E_SIGNATURE' });
     expect(await hashesIn(bucket())).toEqual(before);
-    await put({ garage: 'one' }, { replace: true }, open(), lax);
+    await put({ garage: 'one' }, { replace: true, ...lax });
     expect(await recorded()).toEqual({ garage: sha256('one') });
   });
 
@@ -359,6 +362,34 @@ describe('putting files of a release', () => {
     expect(existsSync(join(directory(), 'none'))).toBe(false);
   });
 
+  it('tells how far it is: what it reads, and what it uploads of that', async () => {
+    await put({ garage: 'one' });
+    const { events } = await put({ garage: 'one', second: 'longer' });
+    const key = fileKey(VERSION, TARGET, 'second');
+    expect(events).toEqual([
+      { type: 'started', verb: 'read', unit: 'files', items: 2 },
+      { type: 'progress', bytes: 3 },
+      { type: 'progress', items: 1 },
+      { type: 'progress', bytes: 6 },
+      { type: 'progress', items: 1 },
+      { type: 'started', verb: 'put', unit: 'files', items: 1, bytes: 6 },
+      { type: 'item-started', name: key, size: 6 },
+      { type: 'progress', bytes: 6 },
+      { type: 'item-finished', name: key, size: 6 },
+    ]);
+  });
+
+  it('uploads nothing more once it is stopped', async () => {
+    const stop = new AbortController();
+    const { objects, changes } = watchStore(open(), (call) => {
+      if (call === `put ${fileKey(VERSION, TARGET, 'first')}`) stop.abort(new Error('stopped'));
+    });
+    const work = { signal: stop.signal };
+    await expect(put({ first: 'one', second: 'two' }, {}, objects, work)).rejects.toThrow('stopped');
+    expect(changes()).toEqual([`put ${fileKey(VERSION, TARGET, 'first')}`]);
+    expect(await readdir(join(bucket(), 'carport/tmp'))).toEqual([]);
+  });
+
   it('leaves nothing behind when it fails', async () => {
     const { objects } = watchStore(open(), (call) => {
       if (call.startsWith('put _releases/')) throw new Error('no');
@@ -370,11 +401,11 @@ describe('putting files of a release', () => {
   });
 
   it('uploads the bytes that it has hashed when the file changes meanwhile', async () => {
-    const { request } = await requestOf({ garage: 'one', second: 'two' });
+    const request = await requestOf({ garage: 'one', second: 'two' });
     const { objects } = watchStore(open(), async (call) => {
       if (call.startsWith('put _releases/')) for (const { path } of request.files) await writeFile(path, 'changed');
     });
-    await putRelease(objects, request, signing);
+    await putRelease(objects, request, PUT_WORK);
     expect(await recorded()).toEqual({ garage: sha256('one'), second: sha256('two') });
     expect([await published('garage'), await published('second')]).toEqual(['one', 'two']);
   });
@@ -386,8 +417,8 @@ describe('putting files of a release', () => {
     await writeFile(join(bin, 'garage'), 'one');
     await symlink(join(bin, '..'), join(directory(), 'result'));
     const path = join(directory(), 'result/bin/garage');
-    const { request } = await requestOf({ other: 'two' });
-    await putRelease(open(), { ...request, files: [...request.files, { name: 'garage', path }] }, signing);
+    const request = await requestOf({ other: 'two' });
+    await putRelease(open(), { ...request, files: [...request.files, { name: 'garage', path }] }, PUT_WORK);
     expect((await fragment()).files.map(({ storePath }) => storePath)).toEqual([`/nix/store/${base}`, null]);
   });
 
@@ -406,7 +437,7 @@ describe('putting files of a release', () => {
       for (let round = 0; round < 5; round++) {
         const version = `v1.0.${round}`;
         const names = Array.from({ length: 4 }, (_, index) => `file-${index}`);
-        await Promise.all(names.map((name) => put({ [name]: name }, { version })));
+        await Promise.all(names.map((name) => put({ [name]: name }, { version }, open(), { pause: sleep })));
         const { files } = (await readFragment(open(), version, TARGET, signing.policy))!;
         expect(
           files.map(({ name }) => name),
@@ -434,8 +465,12 @@ describe('putting files of a release', () => {
 
     it('gives up when its fragment is written over again and again', async () => {
       const objects: ObjectStore = { ...open(), put: async () => undefined };
-      await expect(put({ garage: 'one' }, {}, objects)).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
-    }, 60_000);
+      const pauses: number[] = [];
+      const pause = async (milliseconds: number) => pauses.push(milliseconds);
+      await expect(put({ garage: 'one' }, {}, objects, { pause })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+      expect(pauses.length).toBe(20);
+      expect(Math.min(...pauses)).toBeGreaterThanOrEqual(100);
+    });
 
     it('does not write over a tag that another job has published meanwhile from another commit', async () => {
       const { objects } = watchStore(open(), async (call) => {
@@ -471,11 +506,11 @@ describe('putting files of a release', () => {
     });
 
     it('does not upload what another job has published with other bytes since it looked', async () => {
-      const { request } = await requestOf({ first: 'one', garage: 'ours' });
+      const request = await requestOf({ first: 'one', garage: 'ours' });
       const { objects, changes } = watchStore(open(), async (call) => {
         if (call === `put ${fileKey(VERSION, TARGET, 'first')}`) await put({ garage: 'theirs' });
       });
-      await expect(putRelease(objects, request, signing)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+      await expect(putRelease(objects, request, PUT_WORK)).rejects.toMatchObject({ code: 'E_INTEGRITY' });
       expect(changes()).not.toContain(`put ${fileKey(VERSION, TARGET, 'garage')}`);
       expect(await published('garage')).toBe('theirs');
       expect(await recorded()).toEqual({ garage: sha256('theirs') });
@@ -498,14 +533,14 @@ describe('putting files of a release', () => {
         ...open(),
         async put(at, body, metadata) {
           if (at === FRAGMENT_KEY && other === undefined) {
-            other = put({ garage: 'one' });
+            other = put({ garage: 'one' }, {}, open(), { pause: sleep });
             while ((await open().stat(FRAGMENT_KEY)) === undefined) await sleep(1);
             await sleep(60);
           }
           await open().put(at, body, metadata);
         },
       };
-      await put({ second: 'two' }, {}, slow);
+      await put({ second: 'two' }, {}, slow, { pause: sleep });
       await other;
       expect(await recorded()).toEqual({ garage: sha256('one'), second: sha256('two') });
     });
