@@ -8,6 +8,7 @@ import { buildReleaseIndex } from '../release/catalog/build.js';
 import { hiddenVersions } from '../release/catalog/hidden.js';
 import { latestOf, warningsOfLatest } from '../release/catalog/latest.js';
 import { allReleases, type Release, type ReleaseIndex } from '../release/catalog/model.js';
+import { isPlainTag } from '../release/catalog/plain-tags.js';
 import { garageRules, ownRules } from '../release/catalog/rules.js';
 import {
   FEED,
@@ -74,9 +75,16 @@ export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publi
     entries: entriesOf(index, options, garageJsonOf(index, compat ? sources : undefined, options)),
     releases: allReleases(index).length,
     ...(index.updated !== undefined && { updated: index.updated }),
+    ...(compat === undefined && neverStable(index)),
     warnings: [...warnings, ...more],
     owns: (key) => isIndexKey(key) && (baseUrl !== undefined || dropFeeds === true || !FEEDS.includes(key)),
   };
+}
+
+/** One that looks like the tag of a release, if any does. */
+function neverStable({ releases: { stable, extra } }: ReleaseIndex): Pick<Publication, 'neverStable'> {
+  const [first] = [...extra.filter(({ version }) => isPlainTag(version)), ...extra];
+  return stable.length > 0 || first === undefined ? {} : { neverStable: first.version };
 }
 
 /** Each is made when it is asked for. */

@@ -20,6 +20,7 @@ import { sayWarnings } from '../cli/warnings.js';
 import { REMEMBERED } from '../release/remembered-keys.js';
 import { tellRemembered, withRemembered } from '../release/remembered-settings.js';
 import { type IndexSettings, indexOptionsOf, type ReleaseTrust, releaseTrustOf } from '../release/settings.js';
+import { adviceOnBucket } from '../release/stable-advice.js';
 import { requireSource } from '../settings/places.js';
 import type { BuildIndexOptions } from './command.js';
 
@@ -39,7 +40,7 @@ export async function build(options: BuildIndexOptions, context: Context): Promi
   const lost = await refuseLosses(options, made, trust);
   const warnings = [...lost, ...publication.warnings];
   sayWarnings(context, warnings);
-  if (made.remembered !== undefined) note(context, options, made.remembered);
+  for (const each of made.notes) note(context, options, each);
   const { written, unchanged, removed } = await writeIndexDirectory(out, publication);
   if (options.json) return writeJson(context.stdout, { written, unchanged, removed, warnings: messagesOf(warnings) });
   if (unchanged.length > 0) note(context, options, `unchanged: ${count(unchanged.length, 'file')}`);
@@ -51,8 +52,8 @@ export async function build(options: BuildIndexOptions, context: Context): Promi
 interface MadeIndex {
   readonly sources: ReleaseSources;
   readonly publication: Publication;
-  /** What a ledger has said. */
-  readonly remembered?: string;
+  /** What people are to know beside the warnings. */
+  readonly notes: readonly string[];
 }
 
 async function makePublication(
@@ -74,7 +75,8 @@ async function makePublication(
   if (fromListing !== undefined) {
     const listing = await text(await openSource(fromListing, context));
     const sources = readListing(listing);
-    return { sources, publication: makeIndex(sources, { ...given, ...(compat && { listing }) }) };
+    const publication = makeIndex(sources, { ...given, ...(compat && { listing }) });
+    return { sources, publication, notes: adviceOf(publication, settings) };
   }
   // Not loaded for a listing, which is large and needs the memory.
   const { withCache } = await import('../cli/with-caches.js');
@@ -83,7 +85,13 @@ async function makePublication(
   );
   const used = withRemembered(settings, sources.project);
   const remembered = tellRemembered(used, REMEMBERED);
-  return { sources, publication: makeIndex(sources, optionsOf(used)), ...(remembered !== undefined && { remembered }) };
+  const publication = makeIndex(sources, optionsOf(used));
+  const notes = [...(remembered === undefined ? [] : [remembered]), ...adviceOf(publication, used)];
+  return { sources, publication, notes };
+}
+
+function adviceOf({ neverStable }: Publication, used: IndexSettings): readonly string[] {
+  return neverStable === undefined ? [] : [adviceOnBucket(neverStable, used['stable-pattern'])];
 }
 
 /** As `index publish` does it, where a signed index is there already; what to warn of otherwise. */

@@ -19,6 +19,7 @@ import {
   releaseTrustOf,
   signingOf,
 } from '../release/settings.js';
+import { adviceOnBucket } from '../release/stable-advice.js';
 import { withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
 import type { PublishIndexOptions } from './command.js';
@@ -64,6 +65,7 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     const remembered = tellRemembered(used, REMEMBERED);
     if (remembered !== undefined) tell(remembered);
     if (used['base-url'].value === undefined) tell(await tellNoAddress(objects, dropFeeds));
+    if (publication.neverStable !== undefined) tell(adviceOnBucket(publication.neverStable, used['stable-pattern']));
     sayWarnings(context, published.warnings);
     if (options.json)
       return writeJson(context.stdout, { ...published, warnings: messagesOf(published.warnings), dryRun });

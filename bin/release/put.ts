@@ -18,6 +18,7 @@ import { requireCache } from '../settings/places.js';
 import type { PutOptions } from './command.js';
 import { findLocalFiles } from './local-files.js';
 import { channelRuleOf, releaseTrustOf, signingOf } from './settings.js';
+import { adviceOnTag } from './stable-advice.js';
 
 const DEFAULT_CACHE_CONTROL = 'public, max-age=86400';
 
@@ -59,6 +60,8 @@ export async function put(words: readonly string[], options: PutOptions, context
     const release = { version, channel: build.channel, target, commit, files: sorted };
     return writeJson(context.stdout, { dryRun, release });
   }
+  const advice = build.channel === 'extra' ? adviceOnTag(version, settings['stable-pattern']) : undefined;
+  if (advice !== undefined) note(context, options, advice);
   for (const file of sorted) note(context, options, `${stateOf(file, dryRun)}: ${file.key}`);
   await writeLines(
     context.stdout,

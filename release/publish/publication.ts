@@ -9,6 +9,8 @@ export interface Publication {
   readonly entries: Iterable<PublishedFile | PublishedCopy>;
   /** How many releases it tells of. */
   readonly releases: number;
+  /** The newest of the tags, where none of them is stable, and a pattern could change that. */
+  readonly neverStable?: string;
   /** The newest time that it tells of: RFC 3339 in UTC, to the second. */
   readonly updated?: string;
   /** What is to be remembered of the project; as before where it is not said. */

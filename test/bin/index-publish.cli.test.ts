@@ -52,6 +52,23 @@ describe('carport index publish', () => {
     expect((await publish('--quiet')).stderr).toBe('');
   });
 
+  it('says that no tag is stable, and which pattern would make them so', async () => {
+    await put('1.0.0');
+    await put('nightly');
+    const rule = 'set `stable-pattern`, such as `[0-9]+\\.[0-9]+\\.[0-9]+` for `1.0.0`\n';
+    const { stderr } = await publish();
+    expect(stderr).toBe(
+      `no release is stable, and so there is no latest stable one: stable tags are as \`v1.2.3\`; for others ${rule}`,
+    );
+    expect((await publish('--stable-pattern', 'v.*')).stderr).toContain(
+      '(--stable-pattern) is `v.*`, which has to match',
+    );
+    expect((await publish('--compat', 'garage')).stderr).not.toContain('no release is stable');
+    const { lines, stderr: none } = await publish('--stable-pattern', '[0-9]+\\.[0-9]+\\.[0-9]+');
+    expect(lines).toContain('releases/latest/stable.json');
+    expect(none).not.toContain('no release is stable');
+  });
+
   it('lets the latest be what is newest, and takes away what is out of date', async () => {
     await put('v1.0.0', { garage: 'one', old: 'old' });
     await publish();
