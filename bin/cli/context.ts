@@ -16,10 +16,22 @@ export interface Context {
   readonly stdout: Output;
   /** Words for people. */
   readonly stderr: Output;
-  /** The working directory. Throws where it is not there any more. */
+  /** The working directory. Throws as Node does where it is gone; `workingDirectory` says what to do then. */
   cwd(): string;
   /** What comes after `--`, for commands that run another. */
   readonly operands?: readonly string[];
+}
+
+/** The working directory; throws `E_NOT_FOUND` where it is gone. */
+export function workingDirectory({ cwd }: Pick<Context, 'cwd'>): string {
+  try {
+    return cwd();
+  } catch (cause) {
+    throw new CarportError('E_NOT_FOUND', 'the working directory does not exist any more', {
+      cause,
+      hint: 'change to another one with `cd`',
+    });
+  }
 }
 
 /** Options that every command has. */

@@ -10,7 +10,15 @@ import {
   promoteRelease,
 } from '../../release/promote/session.js';
 import { checkWish } from '../../release/promote/version.js';
-import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../cli/context.js';
+import {
+  type CommonOptions,
+  type Context,
+  note,
+  say,
+  workingDirectory,
+  writeJson,
+  writeLines,
+} from '../cli/context.js';
 import { interruptible } from '../cli/interrupt.js';
 import { printableLine } from '../cli/printable.js';
 import { showOn } from '../cli/program-output.js';
@@ -45,7 +53,7 @@ export async function promote(version: string, options: PromoteOptions, context:
   };
   const work: PromotionWork = {
     now: new Date(),
-    directory: context.cwd(),
+    directory: workingDirectory(context),
     env: context.env,
     signal: stop.signal,
     show: showOn(context.stderr),

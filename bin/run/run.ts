@@ -15,7 +15,7 @@ import { type Ended, runInForeground } from '../../lib/process/foreground.js';
 import { rawBytes, rawText } from '../../lib/raw-text.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import type { LockNotice } from '../../lib/store/own/lock/lock.js';
-import { type Context, note } from '../cli/context.js';
+import { type Context, note, workingDirectory } from '../cli/context.js';
 import { ExitWith } from '../cli/exit-code.js';
 import { checkCommand, pathWith, programDirectories } from './environment.js';
 import type { RunCommandOptions } from './options.js';
@@ -76,7 +76,7 @@ async function runWith(
   { command, variable }: CommandLine,
 ): Promise<never> {
   const rawEnv = await rawEnvironment(context.env);
-  const directory = await workingDirectory(rawEnv, context);
+  const directory = await namedDirectory(rawEnv, context);
   // stdout is the command's.
   const found = await resolveForRun(targets, { ...options, json: false }, context);
   const placed = found.closure.map((info) => ({ path: info.path, realPath: found.store.realPath(info) }));
@@ -154,19 +154,11 @@ async function temporaryDirectoriesFor({ XDG_RUNTIME_DIR, TMPDIR }: NodeJS.Proce
   return [...(has ? [XDG_RUNTIME_DIR!] : []), '/dev/shm', TMPDIR || tmpdir()];
 }
 
-/** As the shell names it, which may be through a link. */
-async function workingDirectory({ PWD }: NodeJS.ProcessEnv, context: Context): Promise<string> {
-  let directory: string;
-  try {
-    // Throws when it is gone, and loses what is not UTF-8.
-    directory = context.cwd();
-    directory = await readlink('/proc/self/cwd', 'buffer').then(rawText, () => directory);
-  } catch (cause) {
-    throw new CarportError('E_NOT_FOUND', 'the working directory does not exist any more', {
-      cause,
-      hint: 'change to another one with `cd`',
-    });
-  }
+/** The working directory as the shell names it, which may be through a link. */
+async function namedDirectory({ PWD }: NodeJS.ProcessEnv, context: Context): Promise<string> {
+  const text = workingDirectory(context);
+  // The text has lost what is not UTF-8.
+  const directory = await readlink('/proc/self/cwd', 'buffer').then(rawText, () => text);
   if (!PWD?.startsWith('/')) return directory;
   const [named, real] = await Promise.all([PWD, directory].map((path) => stat(rawBytes(path)).catch(() => undefined)));
   return named && named.ino === real?.ino && named.dev === real.dev ? PWD : directory;

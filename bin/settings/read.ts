@@ -1,5 +1,6 @@
 /** Reads settings from where they are given: options, variables, files. */
 
+import { workingDirectory } from '../cli/context.js';
 import { type FileSettings, readProjectFile, readUserFile } from './config-file.js';
 import { createSetting, type Origin, type Settings } from './setting.js';
 import { SETTINGS, type SettingKey, type SettingSpec } from './table.js';
@@ -25,17 +26,18 @@ const NOWHERE: Found = { texts: [], origin: { kind: 'default', name: 'default' }
  * Every setting, from the first place that has it: options, `CARPORT_*`, the checkout's `carport.toml`, then
  * `$XDG_CONFIG_HOME/carport/config.toml`. Throws `E_USAGE` for a file that is not as it should be, an unknown key for one.
  */
-export async function readSettings(options: GivenSettings, { env, cwd }: SettingPlaces): Promise<Settings> {
-  const [project, user] = await Promise.all([readProjectFile(cwd()), readUserFile(env)]);
+export async function readSettings(options: GivenSettings, places: SettingPlaces): Promise<Settings> {
+  const { env } = places;
+  const [project, user] = await Promise.all([readProjectFile(workingDirectory(places)), readUserFile(env)]);
   const entries = (Object.keys(SETTINGS) as SettingKey[]).map((key) => {
     const spec = SETTINGS[key];
-    const places = [
+    const found = [
       fromOption(spec, options[key]),
       fromVariable(spec, env),
       fromFile(key, project),
       fromFile(key, user),
     ];
-    const { texts, origin } = places.find((found) => found !== undefined) ?? NOWHERE;
+    const { texts, origin } = found.find((each) => each !== undefined) ?? NOWHERE;
     return [key, createSetting(key, texts, origin)] as const;
   });
   return Object.fromEntries(entries) as unknown as Settings;
