@@ -77,8 +77,11 @@ async function readConfigFile(file: string): Promise<FileSettings | undefined> {
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw new CarportError('E_USAGE', `the settings in \`${file}\` cannot be read`, { cause: error });
+    if (isErrno(error, 'ENOENT', 'ENOTDIR') || (await isOutOfSight(file, error))) return undefined;
+    throw new CarportError('E_USAGE', `the settings in \`${file}\` cannot be read`, {
+      cause: error,
+      hint: 'make the file readable; for settings elsewhere set XDG_CONFIG_HOME, or HOME, to a directory of yours',
+    });
   }
   const { parse } = await import('smol-toml');
   let table: Record<string, unknown>;
@@ -89,6 +92,15 @@ async function readConfigFile(file: string): Promise<FileSettings | undefined> {
   }
   const texts = Object.entries(table).map(([key, value]) => [checkKey(file, key), textsOf(file, key, value)] as const);
   return { file, texts: new Map(texts) };
+}
+
+/** Whether a directory above a file lets nobody look: as with the HOME of somebody else, which `sudo -u` and containers leave. */
+async function isOutOfSight(file: string, error: unknown): Promise<boolean> {
+  if (!isErrno(error, 'EACCES', 'EPERM')) return false;
+  return stat(file).then(
+    () => false,
+    (cause: unknown) => isErrno(cause, 'EACCES', 'EPERM'),
+  );
 }
 
 function checkKey(file: string, key: string): SettingKey {

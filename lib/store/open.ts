@@ -3,6 +3,7 @@
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CarportError } from '../errors.js';
+import { isThere } from '../filesystem/exists.js';
 import { openNixStore } from './nix/store.js';
 import { defaultStoreRoot } from './own/layout.js';
 import { type OwnStore, openOwnStore } from './own/own-store.js';
@@ -22,8 +23,14 @@ export async function openStoreForReading(selection: string | undefined, env: No
   const own = openOwnStore(defaultStoreRoot(env));
   // A Nix that does not work matters only for what the own store does not have.
   const nix = await openNixStore(env).catch((error) => failingStore(own, error));
-  return nix && nix.storeDir === own.storeDir ? uniteStores([nix, own]) : (nix ?? own);
+  if (nix) return nix.storeDir === own.storeDir ? uniteStores([nix, own]) : nix;
+  return (await isThere(NIX_STATE)) ? { ...own, description: `${own.description}, and ${NO_NIX}` } : own;
 }
+
+/** Where Nix's database is; it tells that there is a Nix, whether its program is found or not. */
+const NIX_STATE = '/nix/var/nix';
+
+const NO_NIX = '`nix`, which knows what is valid in `/nix/store`, is not on PATH';
 
 /**
  * What counts as known beside an own store: at its default root also what the system's Nix has, whether that root was

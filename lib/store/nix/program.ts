@@ -1,6 +1,8 @@
 /** Runs programs of Nix. */
 
+import { delimiter, join } from 'node:path';
 import { CarportError } from '../../errors.js';
+import { homeDirectory } from '../../home-directory.js';
 import { type RunOptions, runProgram } from '../../process/run.js';
 
 /** Lets commands of `nix` (not `nix-store`) be used where the user has not allowed them. */
@@ -28,9 +30,20 @@ export async function runNix(
   env: NodeJS.ProcessEnv,
   { hint = HINT, ...options }: NixOptions = {},
 ): Promise<string | undefined> {
-  const { stdout, failure } = await runProgram(program, args, { ...options, env, outputLimit: OUTPUT_LIMIT });
+  const { stdout, failure } = await runProgram(program, args, { ...options, env: withPlacesOfNix(env), outputLimit: OUTPUT_LIMIT });
   if (failure === undefined) return stdout;
   if (failure.reason === 'not-found') return undefined;
   const verb = args.find((arg) => /^[a-z]/.test(arg) && arg !== 'nix-command') ?? args[0];
   throw new CarportError('E_PROGRAM', `\`${program} ${verb}\` failed`, { cause: failure, hint });
+}
+
+/** What `sudo`, cron and hooks leave out of PATH: where installers of Nix put its programs, last. */
+function withPlacesOfNix(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const places = [
+    join(homeDirectory(env), '.nix-profile/bin'),
+    '/nix/var/nix/profiles/default/bin',
+    '/run/current-system/sw/bin',
+  ];
+  const path = (env.PATH ?? '') === '' ? [] : [env.PATH!];
+  return { ...env, PATH: [...path, ...places].join(delimiter) };
 }

@@ -1,0 +1,23 @@
+/** How many files and connections this process may have open at a time. */
+
+import { readFileSync } from 'node:fs';
+
+let limit: number | undefined;
+
+/**
+ * Files and connections that this process may have open, as `ulimit -n` tells (proc(5), `/proc/self/limits`; Node raises
+ * the soft limit to the hard one). Infinity where nobody tells.
+ */
+export function openFileLimit(): number {
+  limit ??= readLimit();
+  return limit;
+}
+
+function readLimit(): number {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8')) ?? [];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
