@@ -1,5 +1,6 @@
 /** A pull from its first question to its out-links: nothing is fetched that cannot be kept. */
 
+import { isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
@@ -47,24 +48,35 @@ export async function pullClosure(
   work: PullWork,
 ): Promise<TransferSummary> {
   const { emit, signal } = work;
-  const pull = () => pullProtected(caches, request, work);
-  return request.dryRun ? pull() : request.destination.protect(pull, { emit, signal });
+  if (request.dryRun) return pullProtected(caches, request, work);
+  let isProtected = false;
+  const pull = () => {
+    isProtected = true;
+    return pullProtected(caches, request, work);
+  };
+  return request.destination.protect(pull, { emit, signal }).catch((error: unknown) => {
+    // Somebody else fills it: then it may have all that is wanted, and nothing needs to be written.
+    if (isProtected || !isErrno(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
+    return pullProtected(caches, request, work, error);
+  });
 }
 
 async function pullProtected(
   given: readonly ObjectStore[],
   { targets, destination, trust, seen, links, dryRun }: PullRequest,
   { pool, emit, signal }: PullWork,
+  notWritable?: Error,
 ): Promise<TransferSummary> {
   signal.throwIfAborted();
   const { store } = destination;
   const caches = await orderCaches(given, store.storeDir, emit);
   const { roots, pins } = await findTargets(targets, { caches, policy: trust, seen, emit });
   // What cannot be kept is told before it is fetched.
-  if (pins.length > 0 && !dryRun) await makeDirectory(destination.pinsDir);
+  if (pins.length > 0 && !dryRun && !notWritable) await makeDirectory(destination.pinsDir);
   await links.check(roots.length);
   const plan = await planPull(caches, store, roots, trust, emit);
   signal.throwIfAborted();
+  if (notWritable && plan.fetch.length > 0) throw notWritable;
   const { narSize, ...totals } = totalsOf(plan);
   const fetchPaths = plan.fetch.map(({ info }) => info.path);
   const transfer = fetchPaths.length;
@@ -78,7 +90,7 @@ async function pullProtected(
     fetchAndRegister(plan, { ...sources, receiver, pool }, signal),
   );
   await links.make(plan.roots);
-  for (const pin of pins) await destination.keepPin(pin);
+  if (!notWritable) for (const pin of pins) await destination.keepPin(pin);
   const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);
   const summary = { ...totals, transferred: transfer, signed: 0, narSize, fileSize, storePaths };
   emit({ type: 'summary', verb: 'pull', ...summary });

@@ -30,7 +30,11 @@ export async function runNix(
   env: NodeJS.ProcessEnv,
   { hint = HINT, ...options }: NixOptions = {},
 ): Promise<string | undefined> {
-  const { stdout, failure } = await runProgram(program, args, { ...options, env: withPlacesOfNix(env), outputLimit: OUTPUT_LIMIT });
+  const { stdout, failure } = await runProgram(program, args, {
+    ...options,
+    env: withPlacesOfNix(env),
+    outputLimit: OUTPUT_LIMIT,
+  });
   if (failure === undefined) return stdout;
   if (failure.reason === 'not-found') return undefined;
   const verb = args.find((arg) => /^[a-z]/.test(arg) && arg !== 'nix-command') ?? args[0];
