@@ -1,24 +1,23 @@
-/** Keys and objects of a binary cache. */
+/** Objects of a binary cache: its description, narinfos, NARs and listings. */
 
 import { isWebPage } from '../lib/compression/format-of.js';
 import type { ExpectedNar } from '../lib/compression/verified-nar.js';
 import { CarportError } from '../lib/errors.js';
 import { type CacheInfo, parseCacheInfo, renderCacheInfo } from '../lib/nix/cache-info.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../lib/nix/narinfo.js';
-import { hashPartOf, isHashPart } from '../lib/nix/store-path.js';
+import { hashPartOf } from '../lib/nix/store-path.js';
 import {
-  checkKey,
   listObjects,
   type ObjectMetadata,
   type ObjectStore,
   type StoredObject,
 } from '../lib/object-store/object-store.js';
+import { CACHE_INFO_KEY, hashPartOfKey, listingKey, narInfoKey, narKey } from './layout.js';
 
 /**
- * Keys and content types, as Nix lays out a binary cache. A NAR's key names its content; the others may change. Nothing is
- * `public`: a proxy must not keep for everybody what a private bucket gave to one.
+ * What readers are told of each kind of object. A NAR's key names its content; the others may change. Nothing is `public`: a
+ * proxy must not keep for everybody what a private bucket gave to one.
  */
-const CACHE_INFO_KEY = 'nix-cache-info';
 const METADATA = {
   cacheInfo: { contentType: 'text/x-nix-cache-info', cacheControl: 'max-age=300' },
   narInfo: { contentType: 'text/x-nix-narinfo', cacheControl: 'max-age=300' },
@@ -95,12 +94,12 @@ export async function writeNarInfo(objects: ObjectStore, info: NarInfo): Promise
 }
 
 export async function writeListing(objects: ObjectStore, hashPart: string, listing: string): Promise<void> {
-  await objects.put(`${hashPart}.ls`, Buffer.from(listing), METADATA.listing);
+  await objects.put(listingKey(hashPart), Buffer.from(listing), METADATA.listing);
 }
 
 /** The text of a path's `.ls`, or `undefined`. */
 export async function readListing(objects: ObjectStore, hashPart: string): Promise<string | undefined> {
-  return (await objects.read(`${hashPart}.ls`, LISTING_LIMIT))?.toString('utf8');
+  return (await objects.read(listingKey(hashPart), LISTING_LIMIT))?.toString('utf8');
 }
 
 export async function writeNar(
@@ -114,11 +113,6 @@ export async function writeNar(
 /** The NAR that a narinfo points to. Its URL is not signed: it must lie inside the cache. */
 export function openNar(objects: ObjectStore, info: NarInfo): Promise<StoredObject | undefined> {
   return objects.open(narKey(info));
-}
-
-/** The key of the NAR that a narinfo points to. */
-export function narKey({ url }: NarInfo): string {
-  return checkKey(url.replace(/\?.*$/, ''));
 }
 
 /** What a narinfo promises of its NAR. */
@@ -136,15 +130,4 @@ export async function* listHashParts(objects: ObjectStore): AsyncGenerator<strin
     const hashPart = hashPartOfKey(key);
     if (hashPart !== undefined) yield hashPart;
   }
-}
-
-/** The hash part that a key is the narinfo of. */
-export function hashPartOfKey(key: string): string | undefined {
-  const hashPart = key.endsWith('.narinfo') ? key.slice(0, -'.narinfo'.length) : '';
-  return isHashPart(hashPart) ? hashPart : undefined;
-}
-
-/** The key of the narinfo of a hash part. */
-export function narInfoKey(hashPart: string): string {
-  return `${hashPart}.narinfo`;
 }

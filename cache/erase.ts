@@ -2,7 +2,7 @@
 
 import { asWritable, LIST_PAGE, type ReadStore, type WriteStore } from '../lib/object-store/object-store.js';
 import type { ActivityEvent, Emit } from '../lib/work.js';
-import { hashPartOfKey } from './binary-cache.js';
+import { CACHE_INFO_KEY, hashPartOfKey, isKeyOfCache, NARS } from './layout.js';
 
 export interface ErasePlan {
   /** What belongs to the cache, in the order in which it is removed. */
@@ -11,10 +11,6 @@ export interface ErasePlan {
   /** Objects that are no part of a cache, and stay. */
   readonly others: number;
 }
-
-/** Directories of a binary cache, and of what carport keeps beside it. Releases are not part of the cache. */
-const DIRECTORIES =
-  /^(nar|log|debuginfo|realisations|build-trace-v2|carport\/(pins|leases|sweeps|skips|stats|tmp))\/|^[^/]{32}\.ls$/;
 
 /**
  * Finds what a cache consists of. `nix-cache-info` goes first, so that readers see no cache rather than part of one; then
@@ -26,9 +22,9 @@ export async function planErase(objects: ReadStore): Promise<ErasePlan> {
   let [size, others] = [0, 0];
   for await (const object of store.list({ recursive: true })) {
     const { key } = object;
-    if (key === 'nix-cache-info') info.push(key);
+    if (key === CACHE_INFO_KEY) info.push(key);
     else if (hashPartOfKey(key) !== undefined) narInfos.push(key);
-    else if (DIRECTORIES.test(key)) rest.push(key);
+    else if (isKeyOfCache(key)) rest.push(key);
     else {
       others++;
       continue;
@@ -47,7 +43,7 @@ export async function erase(objects: ReadStore, { keys }: ErasePlan, emit: Emit<
     await store.remove(page);
     emit({ type: 'progress', items: page.length });
   }
-  await store.removeUnfinished('nar/');
+  await store.removeUnfinished(NARS);
 }
 
 function asErasable(objects: ReadStore): WriteStore {

@@ -2,7 +2,7 @@
 
 import { CarportError } from '../lib/errors.js';
 import { LIST_PAGE, listObjects, type ReadStore } from '../lib/object-store/object-store.js';
-import { hashPartOfKey } from './binary-cache.js';
+import { hashPartOfKey, NARS } from './layout.js';
 
 const NIX32 = '0123456789abcdfghijklmnpqrsvwxyz';
 
@@ -20,7 +20,7 @@ export async function listNarInfosIfCheaper(
 
 /** The sizes of the NARs of a cache by their keys, under the same condition. */
 export function listNarsIfCheaper(objects: ReadStore, nars: number): Promise<ReadonlyMap<string, number> | undefined> {
-  return listIfCheaper(objects, 'nar/', nars);
+  return listIfCheaper(objects, NARS, nars);
 }
 
 /** The first page tells how many there are: keys are hashes, which are spread evenly. */

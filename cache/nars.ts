@@ -3,7 +3,8 @@
 import { CarportError, insteadOf } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { listObjects, type ObjectStore, type StoredObject } from '../lib/object-store/object-store.js';
-import { narKey, openNar } from './binary-cache.js';
+import { openNar } from './binary-cache.js';
+import { NARS, narKey } from './layout.js';
 
 /** What is the matter with the NAR that a narinfo points to, as far as its size tells: only reading it would tell all. */
 export type NarFault = 'missing' | 'wrong-size';
@@ -32,7 +33,7 @@ const withoutHead = insteadOf('E_REMOTE', undefined);
 /** The sizes of all NARs of a store that can be listed. */
 export async function listNars(objects: ObjectStore): Promise<NarSizes> {
   const sizes = new Map<string, number>();
-  for await (const { key, size } of listObjects(objects, { prefix: 'nar/', recursive: true })) sizes.set(key, size);
+  for await (const { key, size } of listObjects(objects, { prefix: NARS, recursive: true })) sizes.set(key, size);
   return sizes;
 }
 

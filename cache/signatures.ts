@@ -11,9 +11,10 @@ import { missingObject, type ObjectStore } from '../lib/object-store/object-stor
 import type { SecretKey } from '../lib/signing/key.js';
 import { signPath, verifyPath } from '../lib/signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
-import { narInfoKey, readNarInfo, writeNarInfo } from './binary-cache.js';
+import { readNarInfo, writeNarInfo } from './binary-cache.js';
 import { cacheClosure } from './cached-closure.js';
 import { listNarsIfCheaper } from './existing-objects.js';
+import { narInfoKey } from './layout.js';
 import { requireNar } from './nars.js';
 
 /** Whether each of our keys has signed it. */

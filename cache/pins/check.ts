@@ -5,7 +5,8 @@ import { documentKey, judgeStored } from '../../lib/object-store/documents.js';
 import { type DocumentDoubt, verifyDocument } from '../../lib/signing/document.js';
 import { signatureKeyName } from '../../lib/signing/signature.js';
 import { type TrustPolicy, untrustedError } from '../../lib/signing/trust.js';
-import { PIN, PIN_PLACE, PINS, type Pin, toDocument } from './pin.js';
+import { PINS } from '../layout.js';
+import { PIN, PIN_PLACE, type Pin, toDocument } from './pin.js';
 import type { SeenPins } from './seen.js';
 
 /** Which pins are accepted. */

@@ -5,6 +5,7 @@ import { isHashPart, isStorePath, storeDirOf } from '../../lib/nix/store-path.js
 import { type DocumentPlace, documentKey } from '../../lib/object-store/documents.js';
 import { isKey } from '../../lib/object-store/object-store.js';
 import type { DocumentKind, DocumentOf, SignedDocument } from '../../lib/signing/document.js';
+import { PINS } from '../layout.js';
 
 /** What a pin's name stood for from some time on. */
 export interface PinValue {
@@ -59,9 +60,6 @@ export const PIN = {
     history: v.pipe(v.array(v.strictObject(VALUE)), v.maxLength(PIN_LIMITS.history), v.readonly()),
   },
 } satisfies DocumentKind<v.ObjectEntries>;
-
-/** Where pins are in a cache. */
-export const PINS = 'carport/pins/';
 
 /** Where a pin belongs. */
 export const PIN_PLACE: DocumentPlace<typeof PIN.entries> = {

@@ -3,8 +3,9 @@
 import { hasCode } from '../../lib/errors.js';
 import { documentKey, listDocumentNames, putDocument, readDocument } from '../../lib/object-store/documents.js';
 import { asWritable, type ObjectStore } from '../../lib/object-store/object-store.js';
+import { PINS } from '../layout.js';
 import { damagedPin } from './check.js';
-import { PIN, PIN_PLACE, PINS, type Pin, toDocument, toPin } from './pin.js';
+import { PIN, PIN_PLACE, type Pin, toDocument, toPin } from './pin.js';
 
 /**
  * The pin of a name as the cache has it, unchecked but for its form; `undefined` when there is none. Throws `E_INTEGRITY` for

@@ -4,8 +4,8 @@ import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { insteadOf } from '../../lib/errors.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
-import { narKey } from '../binary-cache.js';
 import type { FoundPath } from '../find-path.js';
+import { narKey } from '../layout.js';
 import { missingNar, openRequiredNar } from '../nars.js';
 
 /** A compressed NAR up to this size is read whole and then unpacked, so that no thread waits for the network. */

@@ -15,7 +15,8 @@ import { checkCacheDirectory, importIntoNix, makeNixRoot, wasCollected } from '.
 import { keepNixPin, nixPins } from '../../lib/store/nix/pins.js';
 import { checkReplaceable } from '../../lib/store/own/out-links.js';
 import type { Store } from '../../lib/store/store.js';
-import { narInfoKey, writeCacheInfo, writeNarInfo } from '../binary-cache.js';
+import { writeCacheInfo, writeNarInfo } from '../binary-cache.js';
+import { narInfoKey } from '../layout.js';
 import type { PathReceiver, PullTarget } from './target.js';
 
 /** Bytes of NARs that wait for Nix, roughly: then it takes them in, so that temporary space is not needed for all. */

@@ -4,6 +4,7 @@ import { CarportError } from '../../lib/errors.js';
 import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { listHashParts } from '../binary-cache.js';
 import { mayNotList } from '../existing-objects.js';
+import { CACHE_INFO_KEY, narInfoKey } from '../layout.js';
 
 /** Narinfos where there is no `nix-cache-info`: of a cache that was erased in part, say. */
 export interface OrphanedNarInfos {
@@ -38,9 +39,9 @@ export async function refuseOrphanedNarInfos(objects: ObjectStore): Promise<void
 }
 
 export function orphanedNarInfosError(objects: ObjectStore, hashPart: string): CarportError {
-  const name = `${hashPart}.narinfo`;
+  const name = narInfoKey(hashPart);
   return new CarportError('E_USAGE', `\`${objects.url}\` holds what is left of a cache, which may be incomplete`, {
-    cause: new Error(`there is \`${name}\`, but no \`nix-cache-info\``),
+    cause: new Error(`there is \`${name}\`, but no \`${CACHE_INFO_KEY}\``),
     hint: 'remove the rest with `carport cache erase`; or keep it: push with `--check-all`, each closure that shall stay',
   });
 }

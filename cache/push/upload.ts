@@ -14,6 +14,7 @@ import type { Emit } from '../../lib/work.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { writeListing, writeNar } from '../binary-cache.js';
+import { newNarKey } from '../layout.js';
 import type { NarSizes } from '../nars.js';
 import { withSignatures } from '../signatures.js';
 import type { PushEvent } from './events.js';
@@ -50,7 +51,7 @@ export async function uploadNar(info: PathInfo, nars: NarSizes | undefined, opti
     );
     checkPacked(info, packed);
     spooled = packed.bytes === undefined;
-    const url = `nar/${formatHash(packed.fileHash, 'nix32')}.nar${WRITABLE_COMPRESSIONS[compression]}`;
+    const url = newNarKey(packed.fileHash, WRITABLE_COMPRESSIONS[compression]);
     const nar = packed.bytes ?? { path: spoolPath, size: packed.fileSize };
     const sent = await isThere(objects, url, packed, nars);
     // Both to their end: the file is removed after that.

@@ -28,34 +28,22 @@ import {
   LOCAL_TRAITS,
   missingObject,
   type StoredObject,
+  TEMPORARY,
   type WriteStore,
 } from './object-store.js';
 
 const READ_SIZE = 256 * 1024;
-
-/** Files that are being written, inside the root, so that a rename makes them visible. */
-const SPOOL = 'carport/tmp';
 
 /** Objects as files below a directory, which is made with the first object. Writes are atomic renames. */
 export function openFileStore(root: string): WriteStore {
   const pathOf = (key: string): string => join(root, checkKey(key));
   let names: Promise<() => string> | undefined;
   const spoolName = async (): Promise<string> => {
-    names ??= prepareSpool(join(root, SPOOL));
+    // Inside the root, so that a rename makes files visible.
+    names ??= prepareSpool(join(root, TEMPORARY));
     return (await names)();
   };
   const url = pathToFileURL(root).href;
-  /** Makes a file and lets `path` be its name. */
-  const moveNew = async (path: string, make: (temporary: string) => Promise<void>) => {
-    const temporary = await spoolName();
-    try {
-      await make(temporary);
-      await moveFile(temporary, path);
-    } finally {
-      // A rename does nothing when both are names of one file.
-      await rm(temporary, { force: true });
-    }
-  };
   return {
     url,
     traits: LOCAL_TRAITS,
@@ -78,7 +66,7 @@ export function openFileStore(root: string): WriteStore {
     async copy(from, to) {
       const [source, target] = [pathOf(from), pathOf(to)];
       if (!(await statFile(source))) throw missingObject(from, url);
-      await moveNew(target, (temporary) => copyFile(source, temporary, constants.COPYFILE_FICLONE));
+      await moveNew(target, await spoolName(), (path) => copyFile(source, path, constants.COPYFILE_FICLONE));
     },
     async alias(from, to, { dryRun = false } = {}) {
       const [second, first] = [pathOf(to), pathOf(from)];
@@ -86,7 +74,7 @@ export function openFileStore(root: string): WriteStore {
       if (!wanted) throw missingObject(from, url);
       if (there && isSameFile(there, wanted)) return false;
       if (there?.size === wanted.size && (await digestOf(second)) === (await digestOf(first))) return false;
-      if (!dryRun) await moveNew(second, (temporary) => linkOrCopy(first, temporary));
+      if (!dryRun) await moveNew(second, await spoolName(), (path) => linkOrCopy(first, path));
       return true;
     },
     list: (options) => listDirectory(root, options),
@@ -94,17 +82,30 @@ export function openFileStore(root: string): WriteStore {
       for (const key of keys) await rm(pathOf(key), { force: true });
     },
     removeUnfinished: async () => 0,
-    async now() {
-      const path = await spoolName();
-      try {
-        await writeFile(path, '');
-        return (await stat(path)).mtime;
-      } finally {
-        await rm(path, { force: true });
-      }
-    },
+    now: async () => timeOfNewFile(await spoolName()),
     async close() {},
   };
+}
+
+/** Makes a file that is called `temporary` meanwhile, and lets `path` be its name. */
+async function moveNew(path: string, temporary: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  try {
+    await make(temporary);
+    await moveFile(temporary, path);
+  } finally {
+    // A rename does nothing when both are names of one file.
+    await rm(temporary, { force: true });
+  }
+}
+
+/** The time by the clock of the file system, which may be another machine's. */
+async function timeOfNewFile(path: string): Promise<Date> {
+  try {
+    await writeFile(path, '');
+    return (await stat(path)).mtime;
+  } finally {
+    await rm(path, { force: true });
+  }
 }
 
 /** A part of a file of `total` bytes, or all of it. */

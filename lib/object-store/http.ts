@@ -6,7 +6,7 @@ import type { HttpClient } from '../http/client.js';
 import { encodePath } from '../http/encode.js';
 import { explainLimit, explainMissingTls, statusError } from '../http/failure.js';
 import { createNetrc } from '../http/netrc.js';
-import type { HttpRequest, HttpResponse } from '../http/transport.js';
+import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
 import { downloadOf, rangeHeader, readWhole } from './download.js';
 import { type ByteRange, checkKey, type ObjectStore, WEB_SERVER_TRAITS } from './object-store.js';
 import { serverTime, statOf } from './response-headers.js';
@@ -40,20 +40,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
     return { method, url: target, headers: { ...(authorization && { authorization }) } };
   };
   const fail = (asked: HttpRequest, response: HttpResponse) => refused(asked, response, { base, netrcFile });
-  /** The last answer after redirects: the object's, or that it is not there. */
-  const follow = async (first: HttpRequest) => {
-    let asked = first;
-    for (let redirects = 0; ; redirects++) {
-      const response = await send(asked);
-      const answer = { asked, response, isThere: response.status < 300 || isBeyondEnd(asked, response) };
-      if (answer.isThere) return answer;
-      response.discard();
-      if (MISSING.includes(response.status) && !isSigningApi(response)) return answer;
-      const next = redirects < MAX_REDIRECTS ? redirected(asked, response) : undefined;
-      if (next === undefined) throw fail(asked, response);
-      asked = next;
-    }
-  };
+  const follow = (first: HttpRequest) => followRedirects(first, send, fail);
   const open = async (key: string, range?: ByteRange) => {
     const { headers, ...rest } = await request('GET', key);
     const { asked, response, isThere } = await follow({ ...rest, headers: { ...headers, ...rangeHeader(range) } });
@@ -95,6 +82,33 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
       await spool.remove();
     },
   };
+}
+
+/** The last answer after redirects. */
+interface FinalAnswer {
+  readonly asked: HttpRequest;
+  readonly response: HttpResponse;
+  /** Whether it is the object's, and not that there is none. */
+  readonly isThere: boolean;
+}
+
+/** Asks, and again where an answer leads elsewhere; throws what `fail` makes of an answer that is neither. */
+async function followRedirects(
+  first: HttpRequest,
+  send: Transport,
+  fail: (asked: HttpRequest, response: HttpResponse) => CarportError,
+): Promise<FinalAnswer> {
+  let asked = first;
+  for (let redirects = 0; ; redirects++) {
+    const response = await send(asked);
+    const answer = { asked, response, isThere: response.status < 300 || isBeyondEnd(asked, response) };
+    if (answer.isThere) return answer;
+    response.discard();
+    if (MISSING.includes(response.status) && !isSigningApi(response)) return answer;
+    const next = redirects < MAX_REDIRECTS ? redirected(asked, response) : undefined;
+    if (next === undefined) throw fail(asked, response);
+    asked = next;
+  }
 }
 
 /** The answer about a range that begins where the object has ended. */

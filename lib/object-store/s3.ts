@@ -14,7 +14,9 @@ import {
   type ListedObject,
   type ListOptions,
   missingObject,
+  type ObjectBody,
   type ObjectMetadata,
+  TEMPORARY,
   type WriteStore,
 } from './object-store.js';
 import { statOf } from './response-headers.js';
@@ -43,7 +45,6 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
   const url = renderS3Url(location);
   const bucket = openBucket({ location, url, env, http });
   const spool = createSpool();
-  let copier: Copier | undefined;
   const prefix = location.prefix === '' ? '' : `${location.prefix}/`;
   const whole = (key: string): string => prefix + checkKey(key);
   const open = async (key: string, range?: ByteRange) => {
@@ -55,14 +56,11 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     answer?.response.discard();
     return answer?.response.headers;
   };
-  const copyTo = async (from: string, to: string, details: CopyDetails) => {
-    const { createCopier } = await import('./s3/copy.js');
-    copier ??= createCopier(bucket, `${prefix}carport/tmp/`);
-    const StorageClass = location.storageClass as StorageClass | undefined;
-    await copier.copy(whole(from), whole(to), { ...details, StorageClass }).catch((error) => {
+  const copyWhole = createCopies(bucket, prefix + TEMPORARY, location.storageClass);
+  const copyTo = async (from: string, to: string, details: CopyDetails) =>
+    copyWhole(whole(from), whole(to), details).catch((error) => {
       throw explainCopy(error, from, url);
     });
-  };
   return {
     url,
     bucket,
@@ -77,18 +75,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     open,
     now: () => bucket.time(whole('nix-cache-info')),
     async put(key, body, metadata) {
-      const { storageClass, multipartThreshold, partSize } = location;
-      if (!(body instanceof Uint8Array) && body.size >= multipartThreshold) {
-        const { uploadInParts } = await import('./s3/multipart.js');
-        const upload = { key: whole(key), file: body, partSize, metadata, storageClass };
-        return uploadInParts(bucket, records, upload);
-      }
-      const headers = {
-        ...metadataHeaders(metadata),
-        ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
-        'content-md5': (await md5Of(body)).toString('base64'),
-      };
-      await bucket.put({ key: whole(key), headers, body: restartable(body) });
+      await putObject(bucket, { key: whole(key), body, metadata }, { location, records });
     },
     copy: (from, to) => copyTo(from, to, {}),
     async alias(from, to, { dryRun = false } = {}) {
@@ -102,9 +89,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     },
     list: (options) => listBucket(bucket, prefix, options),
     async remove(keys) {
-      for (let at = 0; at < keys.length; at += LIST_PAGE) {
-        await removeBatch(bucket, keys.slice(at, at + LIST_PAGE).map(whole));
-      }
+      await removeAll(bucket, keys.map(whole));
     },
     async removeUnfinished(below) {
       const { removeUploads } = await import('./s3/bucket-settings.js');
@@ -114,6 +99,41 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
       http.close();
       await spool.remove();
     },
+  };
+}
+
+interface NewObject {
+  readonly key: string;
+  readonly body: ObjectBody;
+  readonly metadata: ObjectMetadata;
+}
+
+/** Puts an object with one request, or a large file in parts. */
+async function putObject(
+  bucket: Bucket,
+  { key, body, metadata }: NewObject,
+  { location, records }: Pick<S3StoreOptions, 'location' | 'records'>,
+): Promise<void> {
+  const { storageClass, multipartThreshold, partSize } = location;
+  if (!(body instanceof Uint8Array) && body.size >= multipartThreshold) {
+    const { uploadInParts } = await import('./s3/multipart.js');
+    return uploadInParts(bucket, records, { key, file: body, partSize, metadata, storageClass });
+  }
+  const headers = {
+    ...metadataHeaders(metadata),
+    ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+    'content-md5': (await md5Of(body)).toString('base64'),
+  };
+  await bucket.put({ key, headers, body: restartable(body) });
+}
+
+/** Copies within a bucket. What is needed for that is loaded by the first copy. */
+function createCopies(bucket: Bucket, temporary: string, storageClass: string | undefined): Copier['copy'] {
+  let copier: Copier | undefined;
+  return async (from, to, details) => {
+    const { createCopier } = await import('./s3/copy.js');
+    copier ??= createCopier(bucket, temporary);
+    await copier.copy(from, to, { ...details, StorageClass: storageClass as StorageClass | undefined });
   };
 }
 
@@ -183,6 +203,10 @@ function decodeKey(encoded: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+async function removeAll(bucket: Bucket, keys: readonly string[]): Promise<void> {
+  for (let at = 0; at < keys.length; at += LIST_PAGE) await removeBatch(bucket, keys.slice(at, at + LIST_PAGE));
 }
 
 async function removeBatch(bucket: Bucket, keys: readonly string[]): Promise<void> {

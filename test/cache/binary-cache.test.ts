@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import {
   checkStoreDir,
   listHashParts,
-  narKey,
   openNar,
   readCacheInfo,
   readNarInfo,
@@ -13,6 +12,7 @@ import {
   writeNar,
   writeNarInfo,
 } from '#cache/binary-cache.js';
+import { narKey } from '#cache/layout.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { type NarInfo, renderNarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';

@@ -1,6 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { narInfoKey, readNarInfo, writeNarInfo } from '#cache/binary-cache.js';
+import { readNarInfo, writeNarInfo } from '#cache/binary-cache.js';
+import { narInfoKey } from '#cache/layout.js';
 import { planPush } from '#cache/push/plan.js';
 import { publishPlan } from '#cache/push/publish.js';
 import { addSignatures, signClosures } from '#cache/signatures.js';

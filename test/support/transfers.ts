@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { listHashParts, narKey, readNarInfo } from '#cache/binary-cache.js';
+import { listHashParts, readNarInfo } from '#cache/binary-cache.js';
+import { narKey } from '#cache/layout.js';
 import type { PinPolicy } from '#cache/pins/check.js';
 import type { SeenPins } from '#cache/pins/seen.js';
 import type { PullEvent } from '#cache/pull/events.js';

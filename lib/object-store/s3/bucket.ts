@@ -63,20 +63,13 @@ interface Session {
 }
 
 /** Nothing is asked, and no credentials are looked for, before the bucket is used. */
-export function openBucket({ location, url, env, http }: BucketOptions): Bucket {
-  const session = once(async (): Promise<Session> => {
-    const { profile, region, endpoint } = location;
-    const identity = await resolveIdentity({ cache: url, profile, region, endpoint, env });
-    const sign = createSigner(identity.region, identity.credentials);
-    const placed = { ...location, ...(identity.endpoint !== undefined && { endpoint: identity.endpoint }) };
-    return { address: addressOf(placed, identity.region), sign, send: http.transport(sign) };
-  });
+export function openBucket(options: BucketOptions): Bucket {
+  const { location, url, http } = options;
+  const session = once(() => openSession(options));
   const clientWith = async (transportOf: (inner: TransportDecorator) => Transport): Promise<S3Client> => {
     const [{ address, sign }, { createS3Client }] = await Promise.all([session(), import('./sdk.js')]);
-    return createS3Client(
-      address,
-      transportOf((below) => withWholeBody(sign(below))),
-    );
+    const transport = transportOf((below) => withWholeBody(sign(below)));
+    return createS3Client(address, transport);
   };
   const client = once(() => clientWith((inner) => http.transport(inner)));
 
@@ -129,6 +122,15 @@ export function openBucket({ location, url, env, http }: BucketOptions): Bucket 
       return run(action, (bucket) => request(sdk, bucket));
     },
   };
+}
+
+/** Looks for the credentials. */
+async function openSession({ location, url, env, http }: BucketOptions): Promise<Session> {
+  const { profile, region, endpoint } = location;
+  const identity = await resolveIdentity({ cache: url, profile, region, endpoint, env });
+  const sign = createSigner(identity.region, identity.credentials);
+  const placed = { ...location, ...(identity.endpoint !== undefined && { endpoint: identity.endpoint }) };
+  return { address: addressOf(placed, identity.region), sign, send: http.transport(sign) };
 }
 
 /** The size of an object by its whole key; `undefined` when it is not there. */

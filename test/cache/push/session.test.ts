@@ -1,7 +1,8 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { narInfoKey, writeCacheInfo } from '#cache/binary-cache.js';
+import { writeCacheInfo } from '#cache/binary-cache.js';
+import { narInfoKey } from '#cache/layout.js';
 import { setPin } from '#cache/pins/set.js';
 import type { PushEvent } from '#cache/push/events.js';
 import { checkPushTarget, type PushRequest, pushClosure } from '#cache/push/session.js';

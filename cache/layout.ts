@@ -1,0 +1,72 @@
+/**
+ * Where a cache has everything in its store: every key, and what it is made of. Nix's part is as Nix lays out a binary cache;
+ * what carport keeps beside it is below `carport/`.
+ */
+
+import { formatHash, type Hash } from '../lib/nix/hash.js';
+import type { NarInfo } from '../lib/nix/narinfo.js';
+import { isHashPart } from '../lib/nix/store-path.js';
+import { checkKey, TEMPORARY } from '../lib/object-store/object-store.js';
+
+/** What a cache says of itself. Where it is missing there is no cache. */
+export const CACHE_INFO_KEY = 'nix-cache-info';
+
+/** Contents of paths, each named by the hash of its bytes. */
+export const NARS = 'nar/';
+
+/** Pins, which `pin` and `push --pin` write. */
+export const PINS = 'carport/pins/';
+
+/** Keys whose paths a push has left out, one object for each; see `upstreamKeyKey`. */
+const UPSTREAM_KEYS = 'carport/skips/';
+
+/** Directories of a binary cache as Nix has them. carport itself writes none but the first. */
+const OF_NIX = [NARS, 'log/', 'debuginfo/', 'realisations/', 'build-trace-v2/'];
+
+/** What carport keeps beside it; the last ones are for garbage collection. Releases are not part of the cache. */
+const OF_CARPORT = [PINS, UPSTREAM_KEYS, TEMPORARY, 'carport/leases/', 'carport/sweeps/', 'carport/stats/'];
+
+const NARINFO = '.narinfo';
+const LISTING = '.ls';
+
+/** The key of the narinfo of a hash part. */
+export function narInfoKey(hashPart: string): string {
+  return hashPart + NARINFO;
+}
+
+/** The hash part that a key is the narinfo of; `undefined` for any other key. */
+export function hashPartOfKey(key: string): string | undefined {
+  const hashPart = key.endsWith(NARINFO) ? key.slice(0, -NARINFO.length) : '';
+  return isHashPart(hashPart) ? hashPart : undefined;
+}
+
+/** The key of the listing of a path's NAR. */
+export function listingKey(hashPart: string): string {
+  return hashPart + LISTING;
+}
+
+/** The key for a NAR of which the compressed bytes have this hash; `ending` is that of its compression, with the dot. */
+export function newNarKey(fileHash: Hash, ending: string): string {
+  return `${NARS}${formatHash(fileHash, 'nix32')}.nar${ending}`;
+}
+
+/** The key of the NAR that a narinfo points to. Its URL is not signed: `E_FORMAT` where it leads outside of the cache. */
+export function narKey({ url }: Pick<NarInfo, 'url'>): string {
+  return checkKey(url.replace(/\?.*$/, ''));
+}
+
+/** The key of the record that a push has left out paths signed by the key of this name, which may hold any character. */
+export function upstreamKeyKey(name: string): string {
+  return `${UPSTREAM_KEYS}${Buffer.from(name).toString('hex')}.json`;
+}
+
+/** Whether a key is that of a part of a cache, and not of a release or of something else beside it. */
+export function isKeyOfCache(key: string): boolean {
+  if (key === CACHE_INFO_KEY || hashPartOfKey(key) !== undefined || isListingKey(key)) return true;
+  return [...OF_NIX, ...OF_CARPORT].some((directory) => key.startsWith(directory));
+}
+
+/** Other programs than Nix may have another alphabet of hash parts. */
+function isListingKey(key: string): boolean {
+  return key.length === 32 + LISTING.length && key.endsWith(LISTING) && !key.includes('/');
+}
