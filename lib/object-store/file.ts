@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { CarportError, isErrno } from '../errors.js';
 import type { FoundFile } from '../filesystem/directory-files.js';
 import { makeDirectory } from '../filesystem/make-directory.js';
+import { createSharing, makeSharedDirectory } from '../filesystem/shared.js';
 import {
   findSmallFiles,
   listEntries,
@@ -40,10 +41,11 @@ export function openFileStore(root: string): WriteStore {
   let names: Promise<() => string> | undefined;
   const spoolName = async (): Promise<string> => {
     // Inside the root, so that a rename makes files visible.
-    names ??= prepareSpool(join(root, TEMPORARY));
+    names ??= prepareSpool(root);
     return (await names)();
   };
   const url = pathToFileURL(root).href;
+  const share = createSharing(root);
   return {
     url,
     traits: LOCAL_TRAITS,
@@ -62,11 +64,13 @@ export function openFileStore(root: string): WriteStore {
     async put(key, body) {
       if ('path' in body) await moveFile(body.path, pathOf(key));
       else await writeFileAtomic(pathOf(key), await spoolName(), body);
+      await share(pathOf(key));
     },
     async copy(from, to) {
       const [source, target] = [pathOf(from), pathOf(to)];
       if (!(await statFile(source))) throw missingObject(from, url);
       await moveNew(target, await spoolName(), (path) => copyFile(source, path, constants.COPYFILE_FICLONE));
+      await share(target);
     },
     async alias(from, to, { dryRun = false } = {}) {
       const [second, first] = [pathOf(to), pathOf(from)];
@@ -74,7 +78,9 @@ export function openFileStore(root: string): WriteStore {
       if (!wanted) throw missingObject(from, url);
       if (there && isSameFile(there, wanted)) return false;
       if (there?.size === wanted.size && (await digestOf(second)) === (await digestOf(first))) return false;
-      if (!dryRun) await moveNew(second, await spoolName(), (path) => linkOrCopy(first, path));
+      if (dryRun) return true;
+      await moveNew(second, await spoolName(), (path) => linkOrCopy(first, path));
+      await share(second);
       return true;
     },
     list: (options) => listDirectory(root, options),
@@ -122,7 +128,9 @@ function fileRange(path: string, total: number, range?: ByteRange): StoredObject
   };
 }
 
-async function prepareSpool(directory: string): Promise<() => string> {
+async function prepareSpool(root: string): Promise<() => string> {
+  await makeSharedDirectory(root);
+  const directory = join(root, TEMPORARY);
   await makeDirectory(directory);
   await removeLeftovers(directory);
   return createTemporaryNames(directory);

@@ -62,14 +62,6 @@ interface Session {
   readonly send: Transport;
 }
 
-async function openSession({ location, url, env, http }: BucketOptions): Promise<Session> {
-  const { profile, region, endpoint } = location;
-  const identity = await resolveIdentity({ cache: url, profile, region, endpoint, env });
-  const sign = createSigner(identity.region, identity.credentials);
-  const placed = { ...location, ...(identity.endpoint !== undefined && { endpoint: identity.endpoint }) };
-  return { address: addressOf(placed, identity.region), sign, send: http.transport(sign) };
-}
-
 /** Nothing is asked, and no credentials are looked for, before the bucket is used. */
 export function openBucket(options: BucketOptions): Bucket {
   const { location, url, http } = options;
