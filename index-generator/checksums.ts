@@ -1,15 +1,25 @@
 /** The files `SHA256SUMS` of releases. */
 
-import type { Release } from '../release/catalog/model.js';
+import type { Release, ReleaseTarget } from '../release/catalog/model.js';
 
 /** `SHA256SUMS`: what `sha256sum -c` takes in a copy of `_releases/<version>/`. Nothing where no hash is known. */
 export function renderSums({ targets }: Release): string | undefined {
-  const lines = targets.flatMap(({ target, files }) =>
-    files.flatMap(({ name, sha256 }) => (sha256 === undefined ? [] : [`${sha256}  ${target}/${name}\n`])),
-  );
-  return lines.length === 0 ? undefined : lines.join('');
+  return joined(targets.flatMap((each) => linesOf(each, `${each.target}/`)));
 }
 
-export function hasSums({ targets }: Release): boolean {
+/** The same for who has the files of one target beside it. */
+export function renderTargetSums(target: ReleaseTarget): string | undefined {
+  return joined(linesOf(target, ''));
+}
+
+export function hasSums({ targets }: Pick<Release, 'targets'>): boolean {
   return targets.some(({ files }) => files.some(({ sha256 }) => sha256 !== undefined));
+}
+
+function linesOf({ files }: ReleaseTarget, directory: string): readonly string[] {
+  return files.flatMap(({ name, sha256 }) => (sha256 === undefined ? [] : [`${sha256}  ${directory}${name}\n`]));
+}
+
+function joined(lines: readonly string[]): string | undefined {
+  return lines.length === 0 ? undefined : lines.join('');
 }

@@ -3,7 +3,13 @@
 import { createHash } from 'node:crypto';
 import { aboutKey, type Notice } from '../lib/notice.js';
 import type { SecretKey } from '../lib/signing/key.js';
-import { createMinisignHash, minisignKey, renderMinisignKey, signMinisign } from '../lib/signing/minisign.js';
+import {
+  createMinisignHash,
+  minisignKey,
+  renderMinisignKey,
+  type SignedAbout,
+  signMinisign,
+} from '../lib/signing/minisign.js';
 import { buildReleaseIndex } from '../release/catalog/build.js';
 import { hiddenVersions } from '../release/catalog/hidden.js';
 import { latestOf, warningsOfLatest } from '../release/catalog/latest.js';
@@ -23,11 +29,12 @@ import {
   SUMS,
   signatureKey,
   sumsKey,
+  targetSumsKey,
 } from '../release/layout.js';
 import type { Publication, PublishedCopy, PublishedFile } from '../release/publish/publication.js';
 import type { ReleaseSources } from '../release/sources/sources.js';
 import { CHANNELS, type ChannelRule } from '../release/version.js';
-import { renderSums } from './checksums.js';
+import { renderSums, renderTargetSums } from './checksums.js';
 import { renderFeed } from './feed.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
 import { renderPage } from './html/page.js';
@@ -154,17 +161,35 @@ function largeFile(key: string, contentType: string, pieces: () => Iterable<stri
 }
 
 function* sumsOf(release: Release, secretKey: SecretKey | undefined): Generator<PublishedFile> {
-  const key = sumsKey(release.version);
-  const content = key === undefined ? undefined : renderSums(release);
-  if (key === undefined || content === undefined) return;
-  const { version, signed: time } = release;
-  yield* signed({ key, content, contentType: TEXT }, { fileName: SUMS, time, version }, secretKey);
+  const { version, signed: time, targets } = release;
+  const about = { fileName: SUMS, time, version };
+  yield* signedText(sumsKey(version), renderSums(release), about, secretKey);
+  for (const each of targets) {
+    const { target } = each;
+    yield* signedText(targetSumsKey(version, target), renderTargetSums(each), { ...about, target }, secretKey);
+  }
 }
 
-/** A file and its signature; `time` is when it was last true, and no clock's. Signatures are made when they are asked for. */
+/** Nothing where there is no place for it, or nothing to say. */
+function* signedText(
+  key: string | undefined,
+  content: string | undefined,
+  about: AboutFile,
+  secretKey: SecretKey | undefined,
+): Generator<PublishedFile> {
+  if (key === undefined || content === undefined) return;
+  yield* signed({ key, content, contentType: TEXT }, about, secretKey);
+}
+
+/** What is signed with a file; `time` is when it was last true, and no clock's. */
+interface AboutFile extends Omit<SignedAbout, 'timestamp'> {
+  readonly time: string | undefined;
+}
+
+/** A file and its signature. Signatures are made when they are asked for. */
 function* signed(
   file: PublishedFile,
-  { time, ...about }: { readonly fileName: string; readonly version?: string; readonly time: string | undefined },
+  { time, ...about }: AboutFile,
   key: SecretKey | undefined,
 ): Generator<PublishedFile> {
   if (!key) return yield file;

@@ -26,8 +26,10 @@ export const LEDGER_KEY = 'carport/ledger.json';
 /** Everything of an index but its pages is below it. */
 export const INDEX = 'releases/';
 
+const LATEST_NAME = 'latest';
+
 /** What leads to the latest release of each channel. */
-export const LATEST = `${INDEX}latest/`;
+export const LATEST = `${INDEX}${LATEST_NAME}/`;
 
 /** The pages of an index begin so. */
 export const PAGES = '_releases.';
@@ -37,6 +39,8 @@ export const SUMS = 'SHA256SUMS';
 
 /** What follows the name of a file in that of its signature. */
 const SIGNATURE = '.minisig';
+
+const SUMS_FILES: readonly string[] = [SUMS, `${SUMS}${SIGNATURE}`];
 
 /** The key of a file of a release. */
 export function fileKey(version: string, target: string, name: string): string {
@@ -113,6 +117,16 @@ export function sumsKey(version: string): string | undefined {
   return isVersion(version) && !isOfIndex(directory) ? `${directory}/${SUMS}` : undefined;
 }
 
+/**
+ * The key of the checksums of one target of a version, by the bare names of its files; `undefined` for a target that is no safe
+ * part of a key, or would be in the place of another file of the index.
+ */
+export function targetSumsKey(version: string, target: string): string | undefined {
+  // The latest releases have their directory there.
+  if (sumsKey(version) === undefined || version === LATEST_NAME) return undefined;
+  return isTarget(target) && !SUMS_FILES.includes(target) ? `${INDEX}${version}/${target}/${SUMS}` : undefined;
+}
+
 /** The key of the JSON file about the latest release of a channel. */
 export function latestKey(channel: Channel): string {
   return `${LATEST}${channel}.json`;
@@ -124,15 +138,17 @@ export function latestFileKey(channel: Channel, target: string, name: string): s
 }
 
 /**
- * The version of a key of checksums, or of their signature; `undefined` for any other key. A version may be called as another
+ * The version of a key of checksums, of all or of one target, or of their signature; `undefined` for any other key. A version may be called as another
  * part of the index.
  */
 export function parseSumsKey(key: string): { readonly version: string; readonly isSignature: boolean } | undefined {
   if (!key.startsWith(INDEX)) return undefined;
   const isSignature = isSignatureKey(key);
   const file = isSignature ? key.slice(0, -SIGNATURE.length) : key;
-  const [version, name, ...more] = file.slice(INDEX.length).split('/');
-  return version && name === SUMS && more.length === 0 ? { version, isSignature } : undefined;
+  const [version, second, third, ...more] = file.slice(INDEX.length).split('/');
+  if (!version || second === undefined || more.length > 0) return undefined;
+  const isSums = third === undefined ? second === SUMS : file === targetSumsKey(version, second);
+  return isSums ? { version, isSignature } : undefined;
 }
 
 /** True for what an index of any releases may have below `releases/`, and for nothing else. */
@@ -144,7 +160,8 @@ export function isIndexKey(key: string): boolean {
     const sums = sumsKey(first);
     return sums !== undefined && (key === sums || key === signatureKey(sums));
   }
-  if (fourth === undefined || more.length > 0) return false;
+  if (fourth === undefined) return SUMS_FILES.includes(third) && targetSumsKey(first, second ?? '') !== undefined;
+  if (more.length > 0) return false;
   return CHANNELS.some((channel) => second === channel && key === latestFileKey(channel, third, fourth));
 }
 

@@ -42,6 +42,8 @@ export interface SignedAbout {
   readonly timestamp: number;
   /** The release that the file is about: else that of one could be given for that of another. */
   readonly version?: string;
+  /** The target of the release, where the file is about that alone. */
+  readonly target?: string;
 }
 
 /** The largest signature file that minisign reads is smaller. */
@@ -172,12 +174,14 @@ export function signedFileName({ trustedComment }: MinisignSignature): string | 
 }
 
 /** As minisign writes it, and what is ours behind that. */
-function renderTrustedComment({ fileName, timestamp, version }: SignedAbout): string {
+function renderTrustedComment({ fileName, timestamp, version, target }: SignedAbout): string {
   if (!canSignName(fileName)) throw formatError('minisign signature', 'the name of the file holds control characters');
-  const comment = `timestamp:${timestamp}\tfile:${fileName}\thashed`;
-  if (version === undefined) return comment;
-  if (!canSignName(version)) throw formatError('minisign signature', 'the version holds control characters');
-  return `${comment}\tversion:${version}`;
+  const more = Object.entries({ version, target }).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    if (!canSignName(value)) throw formatError('minisign signature', `the ${name} holds control characters`);
+    return [`\t${name}:${value}`];
+  });
+  return `timestamp:${timestamp}\tfile:${fileName}\thashed${more.join('')}`;
 }
 
 function checkAlgorithm(what: string, algorithm: string): void {

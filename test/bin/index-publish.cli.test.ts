@@ -11,6 +11,9 @@ const BASE = 'https://releases.example.org/';
 const NO_ADDRESS =
   'no address is set for users: give `--base-url URL`, and there are commands on the page, and feeds\n';
 
+/** All, and those of its target. */
+const SUMS_OF_1 = ['releases/v1.0.0/SHA256SUMS', `releases/v1.0.0/${TEST_TARGET}/SHA256SUMS`];
+
 describe('carport index publish', () => {
   const box = useSandbox();
   let keyFile: KeyFile;
@@ -38,7 +41,7 @@ describe('carport index publish', () => {
     await put('v1.0.0');
     const { lines, stderr } = await publish();
     expect(lines).toEqual([
-      ...['releases/v1.0.0/SHA256SUMS.minisig', 'releases/v1.0.0/SHA256SUMS'],
+      ...[...SUMS_OF_1.map((each) => `${each}.minisig`), ...SUMS_OF_1],
       ...['releases/index.json.minisig', 'releases/index.json', 'releases/feed.atom', 'releases/all.atom'],
       ...['releases/latest/stable.json', `releases/latest/stable/${TEST_TARGET}/garage`],
       ...['_releases.json', '_releases.html'],
@@ -81,7 +84,7 @@ describe('carport index publish', () => {
     await rm(`${bucket}/_releases/v1.0.0`, { recursive: true });
     await rm(`${bucket}/carport/releases/v1.0.0`, { recursive: true });
     const { stderr } = await publish();
-    expect(stderr).toBe('removed: releases/v1.0.0/SHA256SUMS\nremoved: releases/v1.0.0/SHA256SUMS.minisig\n');
+    expect(stderr).toBe(SUMS_OF_1.map((each) => `removed: ${each}\nremoved: ${each}.minisig\n`).join(''));
   });
 
   it('prints JSON', async () => {
@@ -95,7 +98,7 @@ describe('carport index publish', () => {
       ...{ written: expect.any(Array), warnings: [expect.stringContaining('_releases/stray')] },
     });
     const again = JSON.parse((await publish('--json')).stdout);
-    expect(again).toMatchObject({ written: [], removed: [], unchanged: 10 });
+    expect(again).toMatchObject({ written: [], removed: [], unchanged: 12 });
   });
 
   it('needs a key, unless that is said', async () => {
@@ -122,12 +125,12 @@ describe('carport index publish', () => {
     }
     expect(await hashes()).toEqual(before);
     const { exitCode, stderr } = await run([...unsigned, '--allow-lost-signatures']);
-    const signatures = ['releases/index.json.minisig', 'releases/v1.0.0/SHA256SUMS.minisig'];
+    const signatures = ['releases/index.json', ...SUMS_OF_1].map((each) => `${each}.minisig`);
     expect([exitCode, stderr]).toEqual([
       0,
       expect.stringMatching(
         new RegExp(
-          `^warning: 3 documents and signatures .*\n${signatures.map((each) => `removed: ${each}\n`).join('')}$`,
+          `^warning: 4 documents and signatures .*\n${signatures.map((each) => `removed: ${each}\n`).join('')}$`,
         ),
       ),
     ]);

@@ -70,12 +70,14 @@ describeWithGarage('an index that is published on Garage', () => {
     const { lines } = await publish();
     const puts = sent('PUT');
     // Signatures of checksums go together, and then what they are of.
-    expect([...puts.slice(0, 2).sort(), ...puts.slice(2, 4).sort(), ...puts.slice(4)]).toEqual([
-      ...['v1.0.0', 'v1.1.0'].map((version) => `releases/${version}/SHA256SUMS.minisig`),
-      ...['v1.0.0', 'v1.1.0'].map((version) => `releases/${version}/SHA256SUMS`),
-      ...[...lines.slice(4), 'carport/ledger.json'],
+    const sums = ['v1.0.0', 'v1.1.0'].flatMap((version) => [
+      ...[`releases/${version}/SHA256SUMS`, `releases/${version}/${TEST_TARGET}/SHA256SUMS`],
     ]);
-    expect(lines.slice(4)).toEqual([
+    expect([...puts.slice(0, 4).sort(), ...puts.slice(4, 8).sort(), ...puts.slice(8)]).toEqual([
+      ...[...sums.map((each) => `${each}.minisig`), ...sums],
+      ...[...lines.slice(8), 'carport/ledger.json'],
+    ]);
+    expect(lines.slice(8)).toEqual([
       ...['releases/index.json.minisig', 'releases/index.json', 'releases/feed.atom', 'releases/all.atom'],
       ...['releases/latest/stable.json', `releases/latest/stable/${TEST_TARGET}/garage`],
       ...['_releases.json', '_releases.html'],

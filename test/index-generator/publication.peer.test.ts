@@ -52,6 +52,10 @@ describe('an index', () => {
       ...['v1.1.0', 'v1.0.0', 'v1.1.0-rc1', COMMIT].flatMap((version) => [
         `releases/${version}/SHA256SUMS.minisig`,
         `releases/${version}/SHA256SUMS`,
+        ...(version.endsWith('.0') ? [ARM64, AMD64] : [AMD64]).flatMap((target) => [
+          `releases/${version}/${target}/SHA256SUMS.minisig`,
+          `releases/${version}/${target}/SHA256SUMS`,
+        ]),
       ]),
       ...['releases/index.json.minisig', 'releases/index.json', 'releases/feed.atom', 'releases/all.atom'],
       ...['stable', 'extra', 'development'].map((channel) => `releases/latest/${channel}.json`),
@@ -77,6 +81,12 @@ describe('an index', () => {
         'releases/latest/nightly/x/y',
         'releases/a b/SHA256SUMS',
         'releases/index.json/SHA256SUMS',
+        'releases/index.json/x/SHA256SUMS',
+        'releases/latest/x/SHA256SUMS',
+        'releases/v1/SHA256SUMS/SHA256SUMS',
+        'releases/v1/a b/SHA256SUMS',
+        'releases/v1//SHA256SUMS',
+        'releases/v1/x/SHA256SUMS.sig',
         'releases/latest',
       ],
       ...['_releases/v1.0.0/x/y', 'carport/releases/v1/x.json', 'releases/index.json.sig', 'releases/latest/stable//y'],
@@ -357,6 +367,7 @@ describe('SHA256SUMS', () => {
     expect(fileOf(made(ALL), 'releases/v1.1.0/SHA256SUMS')).toBe(
       `${SHA256}  ${ARM64}/garage\n${SHA256}  ${AMD64}/garage\n`,
     );
+    expect(fileOf(made(ALL), `releases/v1.1.0/${ARM64}/SHA256SUMS`)).toBe(`${SHA256}  garage\n`);
     const bare = made({ files });
     expect([...filesOf(bare).keys()].filter((key) => key.includes('SHA256SUMS'))).toEqual([]);
   });
@@ -370,6 +381,8 @@ describe('SHA256SUMS', () => {
       `timestamp:${Date.parse('2026-03-09T00:00:00Z') / 1000}\tfile:SHA256SUMS\thashed\tversion:v1.1.0`,
     );
     expect(signedFileName(signed)).toBe('SHA256SUMS');
+    const ofTarget = fileOf(made(documents, { key: KEY }), `releases/v1.1.0/${AMD64}/SHA256SUMS.minisig`);
+    expect(ofTarget).toContain(`\thashed\tversion:v1.1.0\ttarget:${AMD64}\n`);
   });
 });
 
@@ -410,7 +423,18 @@ describeWithPeer(minisignMissing && '`minisign` is not on PATH', 'Stock minisign
       run('sha256sum', ['-c', '../../releases/v1.0.0/SHA256SUMS'], join(directory(), '_releases/v1.0.0'));
     expect([check().status, check().stdout]).toEqual([0, `${ARM64}/garage: OK\n${AMD64}/garage: OK\n`]);
 
+    const flat = `releases/v1.0.0/${AMD64}/SHA256SUMS`;
+    expect([verify(flat).status, verify(flat).stderr]).toEqual([0, '']);
+    const checkFlat = () =>
+      run(
+        'sha256sum',
+        ['-c', '--ignore-missing', join(directory(), flat)],
+        join(directory(), '_releases/v1.0.0', AMD64),
+      );
+    expect([checkFlat().status, checkFlat().stdout]).toEqual([0, 'garage: OK\n']);
+
     change(fileKey('v1.0.0', AMD64, 'garage'));
+    expect([checkFlat().status, checkFlat().stdout]).toEqual([1, 'garage: FAILED\n']);
     expect([check().status, check().stdout]).toEqual([1, `${ARM64}/garage: OK\n${AMD64}/garage: FAILED\n`]);
     for (const key of ['releases/v1.0.0/SHA256SUMS', 'releases/index.json']) {
       change(key);
