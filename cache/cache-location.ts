@@ -1,4 +1,4 @@
-/** Where such a URL leads, and what it was meant to be. */
+/** Where the URL of a cache leads, and what was meant by one that is refused. */
 
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';

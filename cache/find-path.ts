@@ -1,4 +1,4 @@
-/** The first cache that has a path as a reader accepts it. */
+/** Finds the first cache that has a path as a reader accepts it: its narinfo's signature is checked here. */
 
 import { CarportError } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';

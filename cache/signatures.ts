@@ -1,4 +1,4 @@
-/** Signatures that are added to what a cache has. */
+/** Adds signatures to narinfos that a cache has. (A reader checks them in `find-path.ts`.) */
 
 import { createLimit, inDependencyOrder, mapAtMost } from '../lib/concurrency.js';
 import { CarportError } from '../lib/errors.js';

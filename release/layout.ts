@@ -29,7 +29,7 @@ export const INDEX = 'releases/';
 const LATEST_NAME = 'latest';
 
 /** What leads to the latest release of each channel. */
-export const LATEST = `${INDEX}${LATEST_NAME}/`;
+const LATEST = `${INDEX}${LATEST_NAME}/`;
 
 /** The pages of an index begin so. */
 export const PAGES = '_releases.';

@@ -19,7 +19,7 @@ export interface ActivityReporter {
  * Shows progress on stderr: a line that is written over on a terminal, lines now and then in a log, lines of JSON with
  * `--json`, so that stdout has the result alone.
  */
-export function createActivityReporter(context: Context, options: CommonOptions): ActivityReporter {
+function createActivityReporter(context: Context, options: CommonOptions): ActivityReporter {
   const progress = options.json ? createProgressForPrograms(context, options) : createProgress(context, options);
   let state: ProgressState | undefined;
   const tell = (message: string) => {

@@ -8,6 +8,7 @@ import { type CommonOptions, type Context, say, writeJsonLine } from '../cli/con
 import { printable } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { createProgress } from './choose-progress.js';
+import { sayTransfer } from './debug.js';
 import { type ProgressState, startOf } from './progress.js';
 
 /** What a push or a pull tells. */
@@ -23,7 +24,7 @@ export async function withReporter<T>(
 ): Promise<T> {
   const reporter = createReporter(context, options);
   try {
-    return await work(reporter.emit);
+    return await work(sayTransfer(context, reporter.emit));
   } finally {
     reporter.stop();
   }

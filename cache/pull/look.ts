@@ -1,4 +1,4 @@
-/** Whether it is there, without fetching it. */
+/** Looks whether the NARs of a pull are there, without fetching them: the dry run. */
 
 import { mapAtMost } from '../../lib/concurrency.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';

@@ -1,4 +1,4 @@
-/** Or the system's Nix, by way of a private cache. */
+/** The system's Nix as the target of a pull: paths reach it by way of a private cache. */
 
 import { readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Where it goes: carport's own store. */
+/** What a pull needs of the store that takes its paths, and carport's own store as such a target. */
 
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { realPathIn } from '../../lib/store/own/layout.js';

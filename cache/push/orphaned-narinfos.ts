@@ -1,4 +1,4 @@
-/** What is left of a cache that was erased in part. */
+/** Narinfos that are left of a cache that was erased in part. */
 
 import { CarportError } from '../../lib/errors.js';
 import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';

@@ -1,4 +1,4 @@
-/** `nix-cache-info` before a push, or after it. */
+/** Writes `nix-cache-info` before a push, or after it. */
 
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';

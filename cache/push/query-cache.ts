@@ -1,4 +1,4 @@
-/** In which order the cache is asked, and what is not asked for. */
+/** Asks a cache what it has of a closure: in which order, and what need not be asked for. */
 
 import { createLimit, mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';

@@ -1,4 +1,4 @@
-/** The error of one that is refused, and what is known of its file. */
+/** The error of a NAR that is refused, and what is known of its file. */
 
 import { CarportError, type ErrorCode, type ErrorDetails } from '../errors.js';
 

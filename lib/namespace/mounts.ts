@@ -1,4 +1,4 @@
-/** Bubblewrap's mounts for that and for the paths. */
+/** Bubblewrap's mounts for what the machine has in `/`, and for store paths. */
 
 import { dirname } from 'node:path';
 import { baseNameOf, DEFAULT_STORE_DIR } from '../nix/store-path.js';

@@ -49,7 +49,7 @@ export type DocumentDoubt =
 export const MAX_DOCUMENT = 1024 * 1024;
 
 /** Signatures that are read of one document. */
-export const MAX_SIGNATURES = 16;
+const MAX_SIGNATURES = 16;
 
 /** The number of all formats so far. */
 const FORMAT = 1;

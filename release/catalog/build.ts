@@ -277,8 +277,8 @@ interface Timed {
 function* timesOf(sources: ReleaseSources, releases: readonly Release[]): Generator<string | undefined> {
   yield sources.updatedBefore;
   for (const { changed } of trusted(sources.fragments)) yield changed;
-  for (const marks of [sources.yanks, sources.promotions, sources.prunings]) {
-    for (const { time } of trusted<Timed>(marks)) yield time;
+  for (const documents of [sources.yanks, sources.promotions, sources.prunings]) {
+    for (const { time } of trusted<Timed>(documents)) yield time;
   }
   for (const { time, targets } of releases) {
     yield time;

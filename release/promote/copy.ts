@@ -7,7 +7,7 @@ import { fileKey, fragmentKey } from '../layout.js';
 import { findFragment, putFragment } from '../put/fragment.js';
 import { hasBytes } from '../put/stored-hash.js';
 import type { ReleaseFile } from '../sources/candidate.js';
-import { requireIntent } from './claim.js';
+import { requireIntent } from './own-intent.js';
 import { isFresh, type Made, type MakeRequest, type PromotedFile } from './request.js';
 import { isPromoted, ofAnother } from './state.js';
 

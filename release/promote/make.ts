@@ -8,9 +8,9 @@ import { hasBytes } from '../put/stored-hash.js';
 import { type Candidate, candidateOf, filesOf, yankOf } from '../sources/candidate.js';
 import { type ReleaseSources, readSources, trusted } from '../sources/sources.js';
 import { removeTombstones } from '../tombstones.js';
-import { claim, refuseOtherIntent, requireIntent } from './claim.js';
 import { copyFile, writeFragments } from './copy.js';
 import { discardPromotion, takeBack } from './discard.js';
+import { refuseOtherIntent, requireIntent, writeOwnIntent } from './own-intent.js';
 import { FILES_AT_ONCE, isFresh, type Made, type MakeRequest, type PromotedFile } from './request.js';
 import { beingRemoved, faultOf, ofAnother, otherFiles, otherFragments } from './state.js';
 
@@ -37,7 +37,7 @@ export async function makeRelease(objects: ObjectStore, request: MakeRequest): P
 
 async function takeSteps(store: WriteStore, request: MakeRequest, made: Made): Promise<readonly PromotedFile[]> {
   const { candidate, version, policy } = request;
-  await claim(store, request);
+  await writeOwnIntent(store, request);
   const there = await readSources(store, policy, version);
   await refuseOthers(store, request, there);
   await refuseChange(store, request);

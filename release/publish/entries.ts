@@ -1,4 +1,4 @@
-/** Its files and copies: writes those that differ, and takes away what is out of date. */
+/** The files and copies of an index in its bucket: writes those that differ, and takes away what is out of date. */
 
 import { createHash } from 'node:crypto';
 import { mapAtMost } from '../../lib/concurrency.js';

@@ -100,7 +100,7 @@ async function findLostSignatures(
   return found.flat();
 }
 
-/** Tells the signatures of checksums that would not be made again: of releases with files, and with no fragment or mark. */
+/** Tells the signatures of checksums that would not be made again: of releases with files, and with no fragment, intent or tombstone. */
 function strippedReleases({
   files,
   fragments,

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -28,12 +29,25 @@ describe('CARPORT_DEBUG', () => {
     expect((await box().succeed(['cache', 'info', url])).stderr).not.toContain('http: ');
   });
 
+  it('tells each path that is pushed or pulled, of the command that is asked for', async () => {
+    await writeFile(box().path('f'), 'hello');
+    const { lines } = await box().succeed(['store', 'add', box().path('f'), '--name', 'f-1']);
+    const debug = (topics: string) => ({ env: { CARPORT_DEBUG: topics } });
+    const cache = `file://${box().path('cache')}`;
+    const pushed = await box().succeed(['push', lines[0]!, '--to', cache], debug('http,push'));
+    expect(pushed.stderr).toMatch(new RegExp(`^push: begin ${lines[0]} \\d+ bytes$`, 'm'));
+    expect(pushed.stderr).toMatch(new RegExp(`^push: end ${lines[0]} \\d+ bytes sent or read, \\d+ ms$`, 'm'));
+    const pull = ['pull', lines[0]!, '--from', cache, '--allow-unsigned', '--store', box().path('other')];
+    const pulled = await box().succeed(pull, debug('push'));
+    expect(pulled.stderr).not.toMatch(/^(push|pull): /m);
+  });
+
   it('names what it knows, where it is asked for something else', async () => {
     const { exitCode, stderr } = await box().carport(['cache', 'info', 'https://127.0.0.1:1'], {
       env: { CARPORT_DEBUG: 'http,pshu' },
     });
     expect(exitCode).toBe(2);
     expect(stderr).toContain('`pshu` (CARPORT_DEBUG)');
-    expect(stderr).toContain('`http`');
+    expect(stderr).toContain('did you mean `push`?');
   });
 });

@@ -1,4 +1,4 @@
-/** The same for the system's Nix, and roots of its own. */
+/** The pins that were pulled into the system's Nix, and the roots that keep their paths there. */
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';

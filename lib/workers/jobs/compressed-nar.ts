@@ -1,4 +1,4 @@
-/** A cache's object, checked as it streams. */
+/** A compressed NAR of a cache, read and checked as it streams; the jobs that unpack share it. */
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { readNarEvents } from '../../compression/nar-events.js';

@@ -1,4 +1,4 @@
-/** A tree to a store, its own hash part rewritten if need be. */
+/** The job that copies a tree into a store, and rewrites its own hash part if need be. */
 
 import { createUnpacker } from '../../filesystem/unpack.js';
 import { walkTree } from '../../filesystem/walk.js';

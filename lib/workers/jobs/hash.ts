@@ -1,4 +1,4 @@
-/** The NAR hash of a tree. */
+/** The job that computes the NAR hash of a tree. */
 
 import { walkTree } from '../../filesystem/walk.js';
 import { encodeNar } from '../../nix/nar/encode.js';

@@ -1,4 +1,4 @@
-/** Hash and size of a NAR. */
+/** Hash and size of a NAR while it streams. */
 
 import { createHash } from 'node:crypto';
 import type { NarDigest } from '../jobs.js';

@@ -1,4 +1,4 @@
-/** A path to a cache's object, in one pass: read, hash, list, chunk, compress. */
+/** The job that makes a path into a cache's object in one pass: read, hash, list, chunk, compress. */
 
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { type Compressor, createIdentityCompressor } from '../../compression/compressor.js';

@@ -1,4 +1,4 @@
-/** To a file, for Nix. */
+/** The job that decompresses and checks a cache's NAR into a file, for Nix to take in. */
 
 import { closeSync, openSync } from 'node:fs';
 import { writeWhole } from '../../filesystem/unpack.js';

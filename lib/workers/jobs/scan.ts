@@ -1,4 +1,4 @@
-/** The references of a tree. */
+/** The job that finds the references in a tree. */
 
 import { walkTree } from '../../filesystem/walk.js';
 import { encodeNar } from '../../nix/nar/encode.js';

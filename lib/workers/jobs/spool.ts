@@ -1,4 +1,4 @@
-/** An object in memory while it is small, then in a file. */
+/** Holds an object in memory while it is small, and in a file from then on. */
 
 import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** A NAR of which nothing is known to a tree, and its hash. */
+/** The job that unpacks a NAR of which nothing is known, and gives its hash. */
 
 import { createHash, type Hash as Hasher } from 'node:crypto';
 import { createUnpacker } from '../../filesystem/unpack.js';

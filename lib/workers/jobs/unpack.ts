@@ -1,4 +1,4 @@
-/** To a tree. */
+/** The job that decompresses and checks a cache's NAR, and unpacks it as a tree. */
 
 import { createUnpacker } from '../../filesystem/unpack.js';
 import type { JobContext, UnpackJob, UnpackResult } from '../jobs.js';

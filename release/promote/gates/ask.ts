@@ -1,4 +1,4 @@
-/** Which are asked, and in which order. */
+/** Asks the gates of a promotion, in their order, and gives their verdicts. */
 
 import { ancestor } from './ancestor.js';
 import { commandGates } from './command.js';

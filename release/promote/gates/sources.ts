@@ -1,4 +1,4 @@
-/** By what the bucket says: not yanked, files, required targets, age. */
+/** The gates that look at what the bucket says: not yanked, files, required targets, age. */
 
 import { filesOf, yankOf } from '../../sources/candidate.js';
 import { failed, type Gate, passed, someOf } from './gate.js';

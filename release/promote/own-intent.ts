@@ -8,7 +8,7 @@ import type { MakeRequest } from './request.js';
 import { faultOf, taken } from './state.js';
 
 /** Says that the version is being made of the candidate. */
-export async function claim(store: WriteStore, { candidate, version, keys, now }: MakeRequest): Promise<void> {
+export async function writeOwnIntent(store: WriteStore, { candidate, version, keys, now }: MakeRequest): Promise<void> {
   await writeIntent(store, { version, from: candidate.version, time: toReleaseTime(now) }, keys);
 }
 
@@ -31,5 +31,5 @@ export async function requireIntent(store: WriteStore, request: MakeRequest): Pr
   const { candidate, version, policy } = request;
   if (await refuseOtherIntent(store, request)) return;
   const isDone = faultOf(candidate, version, await readSources(store, policy, version)) === undefined;
-  if (!isDone) await claim(store, request);
+  if (!isDone) await writeOwnIntent(store, request);
 }
