@@ -1,6 +1,6 @@
 /** A listing, where that is cheaper than asking. */
 
-import { CarportError } from '../lib/errors.js';
+import { hasCode } from '../lib/errors.js';
 import { LIST_PAGE, listObjects, type ReadStore } from '../lib/object-store/object-store.js';
 import { hashPartOfKey, NARS } from './layout.js';
 
@@ -49,10 +49,8 @@ async function listIfCheaper(
 
 /** A key that may read and write objects need not be one that may list them. */
 export function mayNotList(error: unknown): boolean {
-  return error instanceof CarportError && NO_LISTING.includes(error.code);
+  return hasCode(error, 'E_CREDENTIALS', 'E_UNSUPPORTED');
 }
-
-const NO_LISTING = ['E_CREDENTIALS', 'E_UNSUPPORTED'];
 
 /** How far into the space of hashes a key is, from 0 to 1. Keys that do not begin like one tell nothing. */
 function positionOf(key: string): number {

@@ -1,6 +1,6 @@
 /** The next cache, where one fails. */
 
-import { CarportError } from '../lib/errors.js';
+import { type CarportError, type ErrorCode, hasCode } from '../lib/errors.js';
 import { hashPartOf, storeDirOf } from '../lib/nix/store-path.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../lib/signing/trust.js';
@@ -40,7 +40,7 @@ export async function fromFirstThatCan<T>(
 
 /** Another cache may do better. Errors of the store that is written to are no `CarportError`. */
 function isFaultOfCache(error: unknown): error is CarportError {
-  const codes = [
+  const codes: readonly ErrorCode[] = [
     'E_INTEGRITY',
     'E_FORMAT',
     'E_NOT_FOUND',
@@ -50,5 +50,5 @@ function isFaultOfCache(error: unknown): error is CarportError {
     'E_UNAVAILABLE',
     'E_REMOTE',
   ];
-  return error instanceof CarportError && codes.includes(error.code);
+  return hasCode(error, ...codes);
 }

@@ -1,7 +1,7 @@
 /** Adds signatures to narinfos that a cache has. (A reader checks them in `find-path.ts`.) */
 
 import { createLimit, inDependencyOrder, mapAtMost } from '../lib/concurrency.js';
-import { CarportError } from '../lib/errors.js';
+import { CarportError, hasCode } from '../lib/errors.js';
 import { topologicalOrder } from '../lib/nix/closure.js';
 import { hashesEqual } from '../lib/nix/hash.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
@@ -71,7 +71,7 @@ export async function signClosures(
   trust: TrustPolicy,
 ): Promise<readonly string[]> {
   const { graph } = await cacheClosure(objects, roots.map(hashPartOf)).catch((cause) => {
-    if (!(cause instanceof CarportError) || cause.code !== 'E_NOT_FOUND') throw cause;
+    if (!hasCode(cause, 'E_NOT_FOUND')) throw cause;
     throw new CarportError('E_NOT_FOUND', `\`${objects.url}\` has not all that is to be signed`, {
       cause,
       hint: 'pull it from all its caches, and push it from there with each `--secret-key`',

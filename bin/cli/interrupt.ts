@@ -1,6 +1,6 @@
 /** Work that an interrupt stops and that cleans up behind itself. */
 
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -30,7 +30,7 @@ export async function interruptible<T>(stop: () => void, work: () => Promise<T>)
     if (!interrupted) return result;
     throw new Error('it was done before it could be stopped');
   } catch (cause) {
-    if (!interrupted || (cause instanceof CarportError && cause.code === 'E_INTERRUPTED')) throw cause;
+    if (!interrupted || hasCode(cause, 'E_INTERRUPTED')) throw cause;
     throw new CarportError('E_INTERRUPTED', `stopped by ${interrupted}`, {
       hint: 'run the same command again: it does what is left',
     });

@@ -1,7 +1,7 @@
 /** Declares a command: its help, its arguments and options, and what it does with their values. */
 
 import type { Command } from 'commander';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import type { CommonOptions, Context } from '../cli/context.js';
 import { commandPath, setHelpDetails } from '../help/command-help.js';
 import type { Settings } from '../settings/setting.js';
@@ -101,7 +101,7 @@ async function read<T>(command: Command, parse: () => T): Promise<Awaited<T>> {
   try {
     return await parse();
   } catch (error) {
-    if (!(error instanceof CarportError) || error.code !== 'E_USAGE' || error.hint !== undefined) throw error;
+    if (!hasCode(error, 'E_USAGE') || error.hint !== undefined) throw error;
     const hint = `\`${commandPath(command)} --help\` shows how it is used`;
     throw Object.assign(new CarportError('E_USAGE', error.message, { cause: error.cause, hint }), {
       stack: error.stack,

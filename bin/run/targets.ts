@@ -3,7 +3,7 @@
 import { lstat } from 'node:fs/promises';
 import type { CacheUrl } from '../../cache/cache-url.js';
 import { parsePinReference } from '../../cache/pins/reference.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { runtimeClosure } from '../../lib/store/closure.js';
 import type { OwnStore } from '../../lib/store/own/own-store.js';
@@ -74,7 +74,7 @@ async function missingOf(
       await runtimeClosure(here.store, await storePathsOf(what, here, caches));
       return true;
     } catch (error) {
-      if (isNotThere(error)) return false;
+      if (hasCode(error, 'E_NOT_FOUND')) return false;
       throw error;
     }
   });
@@ -104,13 +104,9 @@ async function storePathsOf(
 
 /** Says how to get it here. */
 function withPullHint(error: unknown, targets: readonly string[], more = ''): unknown {
-  if (!isNotThere(error)) return error;
+  if (!hasCode(error, 'E_NOT_FOUND')) return error;
   return new CarportError('E_NOT_FOUND', error.message, {
     cause: error.cause,
     hint: `fetch it first: \`carport pull ${targets.join(' ')} --from CACHE\`${more}`,
   });
-}
-
-function isNotThere(error: unknown): error is CarportError {
-  return error instanceof CarportError && error.code === 'E_NOT_FOUND';
 }

@@ -1,7 +1,7 @@
 /** Asks a cache what it has of a closure: in which order, and what need not be asked for. */
 
 import { createLimit, mapAtMost } from '../../lib/concurrency.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import { type PathGraph, reachableFrom } from '../../lib/nix/closure.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
@@ -157,7 +157,7 @@ async function withNar(objects: ObjectStore, answer: PathStatus, sizes?: NarSize
 
 /** It is looked at beside the way: what does not concern the push is not to stop it. */
 function notKnown(error: unknown): undefined {
-  if (error instanceof CarportError && !['E_UNAVAILABLE', 'E_INTERRUPTED'].includes(error.code)) return undefined;
+  if (error instanceof CarportError && !hasCode(error, 'E_UNAVAILABLE', 'E_INTERRUPTED')) return undefined;
   throw error;
 }
 

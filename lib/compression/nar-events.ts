@@ -1,6 +1,6 @@
 /** What a compressed NAR holds, as events, and what is wrong with it. */
 
-import { CarportError } from '../errors.js';
+import { type CarportError, hasCode } from '../errors.js';
 import { createNarDecoder } from '../nix/nar/decode.js';
 import type { NarEvent } from '../nix/nar/event.js';
 import { NarRefusal } from './nar-refusal.js';
@@ -27,7 +27,7 @@ export async function* readNarEvents(
     try {
       yield* step();
     } catch (error) {
-      if (!(error instanceof CarportError) || error.code !== 'E_FORMAT') throw error;
+      if (!hasCode(error, 'E_FORMAT')) throw error;
       refusal = error;
     }
   }

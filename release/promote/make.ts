@@ -1,7 +1,7 @@
 /** Makes a release of another, hidden until it is whole: the steps, in their order, and what stops them. */
 
 import { mapAtMost } from '../../lib/concurrency.js';
-import { CarportError, type ErrorCode } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import { asWritable, type ObjectStore, type WriteStore } from '../../lib/object-store/object-store.js';
 import { removeIntent } from '../intents.js';
 import { hasBytes } from '../put/stored-hash.js';
@@ -57,8 +57,7 @@ async function takeSteps(store: WriteStore, request: MakeRequest, made: Made): P
 
 /** Whether to run it again would not help: another release has the name, or the source is not what it was. */
 function isFinal(error: unknown): boolean {
-  const codes: readonly ErrorCode[] = ['E_USAGE', 'E_GATE', 'E_NOT_FOUND', 'E_SIGNATURE', 'E_UNSUPPORTED'];
-  return error instanceof CarportError && codes.includes(error.code);
+  return hasCode(error, 'E_USAGE', 'E_GATE', 'E_NOT_FOUND', 'E_SIGNATURE', 'E_UNSUPPORTED');
 }
 
 /** Somebody may have come before the intent was there. */

@@ -2,7 +2,7 @@
 
 import { listPinNames, readPin } from '../../cache/pins/pins.js';
 import { mapAtMost } from '../../lib/concurrency.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 
 /** Pins that are read at a time. */
@@ -26,7 +26,7 @@ export async function readPinnedPaths(objects: ObjectStore): Promise<ReadonlyMap
 }
 
 function refuseDamage(cause: unknown): never {
-  if (!(cause instanceof CarportError) || cause.code !== 'E_INTEGRITY') throw cause;
+  if (!hasCode(cause, 'E_INTEGRITY')) throw cause;
   throw new CarportError('E_INTEGRITY', 'it is not known what the pins keep: nothing is pruned', {
     cause,
     ...(cause.hint !== undefined && { hint: cause.hint }),

@@ -1,7 +1,7 @@
 /** What the index shows that is published. */
 
 import * as v from 'valibot';
-import { CarportError } from '../../lib/errors.js';
+import { hasCode } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { INDEX_JSON } from '../layout.js';
 
@@ -22,7 +22,7 @@ export async function readPublishedVersions(objects: ObjectStore): Promise<Reado
     const parsed = v.safeParse(Index, JSON.parse(bytes.toString('utf8')));
     return parsed.success ? new Set(parsed.output.releases.map(({ version }) => version)) : undefined;
   } catch (error) {
-    if (error instanceof SyntaxError || (error instanceof CarportError && error.code === 'E_FORMAT')) return undefined;
+    if (error instanceof SyntaxError || hasCode(error, 'E_FORMAT')) return undefined;
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { mapAtMost } from '../../lib/concurrency.js';
-import { CarportError } from '../../lib/errors.js';
+import { hasCode, insteadOf } from '../../lib/errors.js';
 import { aboutKey, type Notice } from '../../lib/notice.js';
 import {
   type ListedObject,
@@ -171,10 +171,7 @@ async function hasContent(objects: ObjectStore, { key, size, md5 }: ListedObject
   if (size !== bytes.length) return false;
   if (md5 === createHash('md5').update(bytes).digest('hex')) return true;
   // What is listed as one is no MD5 where objects are encrypted.
-  const there = await objects.read(key, bytes.length).catch((error) => {
-    if (error instanceof CarportError && error.code === 'E_FORMAT') return undefined;
-    throw error;
-  });
+  const there = await objects.read(key, bytes.length).catch(insteadOf('E_FORMAT', undefined));
   return there?.equals(bytes) === true;
 }
 
@@ -188,10 +185,9 @@ async function writeCopy(
   try {
     return (await objects.alias(source, key, { dryRun })) ? { change: 'written' } : {};
   } catch (error) {
-    if (!(error instanceof CarportError)) throw error;
-    if (error.code === 'E_NOT_FOUND')
+    if (hasCode(error, 'E_NOT_FOUND'))
       return { warning: aboutKey(key, `there is no \`${key}\`: \`${source}\` has gone`) };
-    if (error.code !== 'E_UNSUPPORTED') throw error;
+    if (!hasCode(error, 'E_UNSUPPORTED')) throw error;
     if (listed && !dryRun) await objects.remove([key]);
     return { ...(listed && { change: 'removed' }), warning: aboutKey(key, `there is no \`${key}\`: ${error.message}`) };
   }

@@ -1,6 +1,6 @@
 /** The fragment of a target, which several jobs may write. */
 
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import { putSigned, readTrusted, type StoredDocument } from '../../lib/object-store/documents.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
@@ -95,7 +95,7 @@ export async function readBelieved(
   try {
     return await readFragment(objects, version, target, { ...policy, allowUnsigned });
   } catch (error) {
-    const isDoubt = error instanceof CarportError && ['E_SIGNATURE', 'E_FORMAT'].includes(error.code);
+    const isDoubt = hasCode(error, 'E_SIGNATURE', 'E_FORMAT');
     if (!isDoubt || !replace) throw error;
     const message = `${error.message}: it is written anew`;
     emit?.({ type: 'warning', about: { key: fragmentKey(version, target) }, message });

@@ -12,7 +12,7 @@ import {
   PutBucketLifecycleConfigurationCommand,
   PutBucketWebsiteCommand,
 } from '@aws-sdk/client-s3';
-import { CarportError } from '../../errors.js';
+import { CarportError, hasCode } from '../../errors.js';
 import type { Bucket } from './bucket.js';
 import { nextPage } from './pages.js';
 import { hidesListing, isRefusal, refusalCodeOf } from './refusal.js';
@@ -120,7 +120,7 @@ function isOwnRule({ ID, Status, AbortIncompleteMultipartUpload }: LifecycleRule
  */
 export async function setPublic(bucket: Bucket, isPublic: boolean): Promise<void> {
   const before = await hasWebsite(bucket).catch((error: unknown) => {
-    throw lacksPart(error) ? noWebsites(bucket, error) : error;
+    throw hasCode(error, 'E_UNSUPPORTED') ? noWebsites(bucket, error) : error;
   });
   if (before === isPublic) return;
   const WebsiteConfiguration = { IndexDocument: { Suffix: 'index.html' } };
@@ -130,7 +130,7 @@ export async function setPublic(bucket: Bucket, isPublic: boolean): Promise<void
       : client.send(new DeleteBucketWebsiteCommand({ Bucket })),
   );
   await change.catch((error: unknown) => {
-    throw lacksPart(error) || isOfCreation(error) ? noWebsites(bucket, error) : error;
+    throw hasCode(error, 'E_UNSUPPORTED') || isOfCreation(error) ? noWebsites(bucket, error) : error;
   });
   if ((await hasWebsite(bucket)) !== isPublic) throw noWebsites(bucket);
 }
@@ -144,10 +144,6 @@ function noWebsites({ name }: Bucket, cause?: unknown): CarportError {
       hint: "the server lacks that part of the S3 API: who may read the bucket is set by the server's own means",
     },
   );
-}
-
-function lacksPart(error: unknown): boolean {
-  return error instanceof CarportError && error.code === 'E_UNSUPPORTED';
 }
 
 /** What the creation of a bucket that is there is refused with, also when something else was asked for. */

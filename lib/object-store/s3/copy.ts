@@ -2,7 +2,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { CopyObjectCommand, type CopyObjectCommandInput, DeleteObjectCommand } from '@aws-sdk/client-s3';
-import { CarportError } from '../../errors.js';
+import { CarportError, hasCode } from '../../errors.js';
 import { encodePath } from '../../http/encode.js';
 import { type Bucket, sizeOf } from './bucket.js';
 
@@ -27,7 +27,7 @@ export function createCopier(bucket: Bucket, temporaryKeys: string): Copier {
       client.send(new CopyObjectCommand({ ...details, Bucket, Key: to, CopySource })),
     );
     const { CopyObjectResult: result } = await copying.catch((error) => {
-      throw error instanceof CarportError && error.code === 'E_UNSUPPORTED' ? notCopied(bucket, error) : error;
+      throw hasCode(error, 'E_UNSUPPORTED') ? notCopied(bucket, error) : error;
     });
     if (!result?.ETag) throw notCopied(bucket);
     isProven = true;
@@ -62,7 +62,7 @@ export function createCopier(bucket: Bucket, temporaryKeys: string): Copier {
       try {
         await send(from, to, details);
       } catch (error) {
-        if (isNotCopied(error) && (await sizeOf(bucket, to)) === 0) await takeBack([to]);
+        if (hasCode(error, 'E_UNSUPPORTED') && (await sizeOf(bucket, to)) === 0) await takeBack([to]);
         throw error;
       }
     },
@@ -70,12 +70,8 @@ export function createCopier(bucket: Bucket, temporaryKeys: string): Copier {
 }
 
 function isNotAllowed(error: unknown): true {
-  if (error instanceof CarportError && error.code === 'E_CREDENTIALS') return true;
+  if (hasCode(error, 'E_CREDENTIALS')) return true;
   throw error;
-}
-
-function isNotCopied(error: unknown): boolean {
-  return error instanceof CarportError && error.code === 'E_UNSUPPORTED';
 }
 
 function notCopied({ name }: Bucket, cause?: unknown): CarportError {

@@ -10,7 +10,7 @@ import {
   type StorageClass,
 } from '@aws-sdk/client-s3';
 import { mapAtMost } from '../../concurrency.js';
-import { CarportError } from '../../errors.js';
+import { CarportError, hasCode } from '../../errors.js';
 import { md5OfRange, restartableRange } from '../../http/body.js';
 import type { ObjectMetadata } from '../object-store.js';
 import { type Bucket, sizeOf } from './bucket.js';
@@ -54,7 +54,7 @@ export async function uploadInParts(bucket: Bucket, records: UploadRecords, uplo
       return;
     } catch (error) {
       if (!isNoSuchUpload(error)) {
-        if (!isUnavailable(error)) await abortUpload(all, begun.kept, 'own');
+        if (!hasCode(error, 'E_UNAVAILABLE')) await abortUpload(all, begun.kept, 'own');
         throw error;
       }
       // Finished by a try whose answer was lost, or removed by somebody else.
@@ -191,7 +191,7 @@ async function listParts(
       marker = nextPage('parts', marker, page.NextPartNumberMarker);
     }
   } catch (error) {
-    if (isNoSuchUpload(error) || lacksUploads(error)) return undefined;
+    if (isNoSuchUpload(error) || hasCode(error, 'E_UNSUPPORTED')) return undefined;
     throw error;
   }
 }
@@ -234,19 +234,11 @@ async function abortUpload({ bucket, records }: Uploads, kept: KeptRecord, whose
       await client.send(new AbortMultipartUploadCommand(upload));
     });
   } catch (error) {
-    if (!isNoSuchUpload(error) && !lacksUploads(error)) return;
+    if (!isNoSuchUpload(error) && !hasCode(error, 'E_UNSUPPORTED')) return;
   }
   await records.forget(kept);
 }
 
 function isNoSuchUpload(error: unknown): boolean {
   return refusalCodeOf(error) === 'NoSuchUpload';
-}
-
-function lacksUploads(error: unknown): boolean {
-  return error instanceof CarportError && error.code === 'E_UNSUPPORTED';
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof CarportError && error.code === 'E_UNAVAILABLE';
 }

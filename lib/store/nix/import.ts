@@ -1,6 +1,6 @@
 /** Has Nix take paths into its store, and keep them. */
 
-import { CarportError } from '../../errors.js';
+import { CarportError, hasCode } from '../../errors.js';
 import { createTemporaryNames } from '../../filesystem/temporary.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
 import type { PathInfo } from '../../nix/path-info.js';
@@ -82,7 +82,7 @@ async function makeNixRoots(
 
 /** Whether paths that were there are there no more. */
 export function wasCollected(error: unknown): error is CarportError {
-  return error instanceof CarportError && error.code === 'E_UNAVAILABLE' && error.cause instanceof ProgramFailure;
+  return hasCode(error, 'E_UNAVAILABLE') && error.cause instanceof ProgramFailure;
 }
 
 const HINT = 'check that Nix works by hand: `nix-store --verify`, `nix store ping`';

@@ -1,6 +1,6 @@
 /** What the own store knows of a path, in a file. */
 
-import { CarportError } from '../../errors.js';
+import { CarportError, hasCode } from '../../errors.js';
 import { readSmallFile } from '../../filesystem/small-files.js';
 import { renderHash } from '../../nix/hash.js';
 import { parseNarInfo, renderNarInfo } from '../../nix/narinfo.js';
@@ -73,5 +73,5 @@ function damaged(file: string, cause: unknown): CarportError {
 
 /** Whether metadata could be read, but are no metadata. */
 export function isDamage(error: unknown): error is CarportError {
-  return error instanceof CarportError && error.code === 'E_INTEGRITY';
+  return hasCode(error, 'E_INTEGRITY');
 }

@@ -2,7 +2,7 @@
 
 import { readlink, realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { CarportError } from '../../errors.js';
+import { CarportError, hasCode } from '../../errors.js';
 import { namesIn } from '../../filesystem/exists.js';
 import { isTemporaryName } from '../../filesystem/temporary.js';
 import { resolveStorePath } from '../resolve.js';
@@ -103,7 +103,7 @@ async function linkedPath(
     return await resolveStorePath(link, store);
   } catch (cause) {
     // It is not there, or it is something else. Of one that cannot be looked at it is not known what it keeps.
-    if (cause instanceof CarportError && ['E_NOT_FOUND', 'E_USAGE'].includes(cause.code)) return undefined;
+    if (hasCode(cause, 'E_NOT_FOUND', 'E_USAGE')) return undefined;
     throw new CarportError('E_IO', `the out-link \`${link}\` cannot be read, and what it points to may be in use`, {
       cause,
       hint: 'make it readable; only if you know that it is not used any more, remove it',
