@@ -7,7 +7,7 @@ import { writeNarInfo } from '../binary-cache.js';
 import { listNarsIfCheaper } from '../existing-objects.js';
 import { addSignatures } from '../signatures.js';
 import type { PushPlan } from './plan.js';
-import { type UploadOptions, uploadNar } from './upload.js';
+import { createListingWriter, type UploadOptions, uploadNar } from './upload.js';
 
 /** Paths that are packed or sent at a time: a server far away answers late, but many at once. */
 const UPLOADS_AT_ONCE = 64;
@@ -46,11 +46,12 @@ export async function publishPlan(
   const infos = new Map(plan.order.map((info) => [info.path, info]));
   const uploads = new Map(plan.upload.map((info) => [info.path, info]));
   const unsigned = new Map(plan.sign.map((info) => [info.path, info]));
+  const writeListingOf = createListingWriter({ objects, emit });
   let fileSize = 0;
 
   const upload = async (path: string): Promise<NarInfo | undefined> => {
     const info = uploads.get(path);
-    return info && uploadNar(info, nars, options);
+    return info && uploadNar(info, nars, writeListingOf, options);
   };
   const publish = async (path: string, uploaded: NarInfo | undefined): Promise<void> => {
     const old = unsigned.get(path);

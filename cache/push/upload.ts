@@ -2,7 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compression/compressor.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import { formatHash, hashesEqual } from '../../lib/nix/hash.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -37,8 +37,33 @@ export interface UploadOptions extends Packing {
   readonly emit: Emit<PushEvent>;
 }
 
+/** Writes the listing of a path, or says once that the server takes none. */
+export type ListingWriter = (path: string, listing: string) => Promise<void>;
+
+/** Makes a writer of listings for one push: these are for looking only, so a server that refuses them (ncps does) stops nothing. */
+export function createListingWriter({ objects, emit }: Pick<UploadOptions, 'objects' | 'emit'>): ListingWriter {
+  let isRefused = false;
+  return async (path, listing) => {
+    if (isRefused) return;
+    try {
+      await writeListing(objects, hashPartOf(path), listing);
+    } catch (error) {
+      if (!hasCode(error, 'E_REMOTE', 'E_UNSUPPORTED', 'E_NOT_FOUND')) throw error;
+      if (isRefused) return;
+      isRefused = true;
+      const message = `\`${objects.url}\` takes no listings, and is pushed to without: \`--no-listing\` leaves them out (${error.message})`;
+      emit({ type: 'warning', message });
+    }
+  };
+}
+
 /** Packs a path and stores its NAR and listing; gives the signed narinfo, which is not written yet. `nars`: what a listing told. */
-export async function uploadNar(info: PathInfo, nars: NarSizes | undefined, options: UploadOptions): Promise<NarInfo> {
+export async function uploadNar(
+  info: PathInfo,
+  nars: NarSizes | undefined,
+  writeListingOf: ListingWriter,
+  options: UploadOptions,
+): Promise<NarInfo> {
   const { objects, store, pool, keys, compression, level, listing, emit } = options;
   const spoolPath = await objects.spoolName();
   emit({ type: 'path-started', path: info.path, narSize: info.narSize });
@@ -57,7 +82,7 @@ export async function uploadNar(info: PathInfo, nars: NarSizes | undefined, opti
     // Both to their end: the file is removed after that.
     const written = await Promise.allSettled([
       sent || writeNar(objects, url, nar),
-      packed.listing !== undefined && writeListing(objects, hashPartOf(info.path), packed.listing),
+      packed.listing !== undefined && writeListingOf(info.path, packed.listing),
     ]);
     const failed = written.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;

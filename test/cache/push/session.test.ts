@@ -6,6 +6,7 @@ import { narInfoKey } from '#cache/layout.js';
 import { setPin } from '#cache/pins/set.js';
 import type { PushEvent } from '#cache/push/events.js';
 import { checkPushTarget, type PushRequest, pushClosure } from '#cache/push/session.js';
+import { CarportError } from '#lib/errors.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { WriteStore } from '#lib/object-store/object-store.js';
@@ -75,6 +76,20 @@ describe('pushClosure', () => {
     expect(pin.storePaths).toEqual([samples.top.path]);
     expect(types()).toEqual(['plan', 'pin', 'summary']);
     expect(events.at(-1)).toEqual({ type: 'summary', verb: 'push', ...summary });
+  });
+
+  it('goes on without listings where the server takes none, and says so once', async () => {
+    const refusing: WriteStore = {
+      ...objects,
+      put(key, body, metadata) {
+        if (!key.endsWith('.ls')) return objects.put(key, body, metadata);
+        return Promise.reject(new CarportError('E_REMOTE', `\`${key}\` is not taken`));
+      },
+    };
+    await push({ packing: { compression: 'zstd', level: 3, listing: true } }, { to: refusing });
+    expect(await faultsOf(cache)).toEqual([]);
+    const warnings = events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+    expect(warnings).toEqual([expect.stringContaining('takes no listings')]);
   });
 
   it('writes each narinfo after those of its references, and pins last of all', async () => {
