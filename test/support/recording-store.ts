@@ -1,12 +1,16 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { encodeNix32 } from '#lib/nix/base32.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { renderNarInfo } from '#lib/nix/narinfo.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
-import { BUCKET_TRAITS, type ListStore, type ObjectStore } from '#lib/object-store/object-store.js';
+import { isChange } from '#lib/object-store/decorators/operations.js';
+import { watchedStore } from '#lib/object-store/decorators/watched.js';
+import { type MemoryObjects, openMemoryStore } from '#lib/object-store/memory.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import { signPath } from '#lib/signing/signature.js';
+
+const TEXT = { contentType: 'text/plain' };
 
 /** Paths that nobody has, each of which refers to some before it, the last one to all. Dependencies first. */
 export function fakeGraph(count: number, name = 'fake'): ReadonlyMap<string, PathInfo> {
@@ -25,36 +29,26 @@ export function fakeGraph(count: number, name = 'fake'): ReadonlyMap<string, Pat
 
 /** A bucket that has these paths, signed, and more objects; it takes nothing and records what it is asked. */
 export function recordingStore(infos: readonly PathInfo[], key?: SecretKey, more: readonly string[] = []) {
-  const held = new Map<string, Buffer>(more.map((name) => [name, Buffer.alloc(0)]));
+  const content: MemoryObjects = new Map();
+  const add = (name: string, bytes: Uint8Array) =>
+    content.set(name, { bytes, metadata: TEXT, modified: new Date(0), etag: hash('md5', bytes) });
+  for (const name of more) add(name, Buffer.alloc(0));
   for (const info of infos) {
     const url = `nar/${hashPartOf(info.path)}.nar`;
     const narInfo = { ...info, url, compression: 'none', fileHash: info.narHash, fileSize: 100, unknownFields: [] };
     const signatures = key ? [signPath(info, key)] : [];
-    held.set(`${hashPartOf(info.path)}.narinfo`, Buffer.from(renderNarInfo({ ...narInfo, signatures })));
-    held.set(url, Buffer.alloc(100));
+    add(`${hashPartOf(info.path)}.narinfo`, Buffer.from(renderNarInfo({ ...narInfo, signatures })));
+    add(url, Buffer.alloc(100));
   }
   const calls = { lists: 0, reads: [] as string[], sizes: [] as string[] };
-  const refuse = () => Promise.reject(new Error('it takes nothing'));
-  const objects: ObjectStore & ListStore = {
-    ...{ url: 's3://recorded', spoolName: refuse, put: refuse, open: async () => undefined },
-    ...{ traits: BUCKET_TRAITS, localFile: () => undefined, now: async () => new Date(0) },
-    async read(key) {
-      calls.reads.push(key);
-      return held.get(key);
+  const objects = watchedStore(openMemoryStore(content, { url: 's3://recorded' }), {
+    before(operation) {
+      const [name = ''] = operation.keys;
+      if (isChange(operation)) throw new Error('it takes nothing');
+      if (operation.method === 'list') calls.lists++;
+      if (operation.method === 'read') calls.reads.push(name);
+      if (operation.method === 'stat') calls.sizes.push(name);
     },
-    async stat(key) {
-      calls.sizes.push(key);
-      const size = held.get(key)?.length;
-      return size === undefined ? undefined : { size, modified: undefined, etag: undefined };
-    },
-    async *list({ prefix = '', recursive = false }) {
-      calls.lists++;
-      for (const [key, { length: size }] of [...held].sort()) {
-        if (!key.startsWith(prefix) || (!recursive && key.slice(prefix.length).includes('/'))) continue;
-        yield { key, size, modified: new Date(0) };
-      }
-    },
-    async close() {},
-  };
+  });
   return { objects, calls };
 }

@@ -63,7 +63,7 @@ describe('an index that is published', () => {
     const again = watch();
     expect(await publish(again.objects)).toMatchObject({ written: [], removed: [], rounds: 1 });
     // Whether a copy has to be made is for the store to say. The ledger of whoever came last may be of an earlier state.
-    expect(again.changes().filter((call) => !/^(copy |put carport\/ledger\.json)/.test(call))).toEqual([]);
+    expect(again.changes().filter((call) => !/^(alias |put carport\/ledger\.json)/.test(call))).toEqual([]);
   };
 
   const ENTRIES = [
@@ -84,7 +84,7 @@ describe('an index that is published', () => {
       ...{ written: ENTRIES, removed: ['releases/v0/SHA256SUMS'], unchanged: 0, rounds: 1, warnings: [] },
     });
     expect(changes()).toEqual([
-      ...ENTRIES.map((each) => `${each.includes(TEST_TARGET) ? 'copy' : 'put'} ${each}`),
+      ...ENTRIES.map((each) => `${each.includes(TEST_TARGET) ? 'alias' : 'put'} ${each}`),
       'remove releases/v0/SHA256SUMS',
       `put ${LEDGER_KEY}`,
     ]);
@@ -176,7 +176,7 @@ describe('an index that is published', () => {
     // What another has put there since it was written is not taken for ours.
     await rm(box().path('bucket/releases/v2/SHA256SUMS'));
     const racing = watch(async (call) => {
-      if (call !== 'put _releases.html' && call !== 'copy releases/latest/stable/x86_64-unknown-linux-musl/garage')
+      if (call !== 'put _releases.html' && call !== 'alias releases/latest/stable/x86_64-unknown-linux-musl/garage')
         return;
       await writeFile(box().path('bucket/releases/v2/SHA256SUMS'), 'sums of vX');
     });
@@ -238,7 +238,7 @@ describe('an index that is published', () => {
     };
     expect((await publish(encrypted)).unchanged).toBe(5);
     expect(changes().filter((call) => call !== `put ${LEDGER_KEY}`)).toEqual([
-      'copy releases/latest/stable/x86_64-unknown-linux-musl/garage',
+      'alias releases/latest/stable/x86_64-unknown-linux-musl/garage',
     ]);
     expect(calls).toContain('read releases/index.json');
   });
@@ -250,7 +250,7 @@ describe('an index that is published', () => {
     expect(await publish(objects, { dryRun: true })).toMatchObject({
       ...{ written: ENTRIES.filter((each) => !each.includes('v2')), removed: ['releases/v0/SHA256SUMS'], rounds: 1 },
     });
-    expect(changes().filter((call) => !call.startsWith('copy '))).toEqual([]);
+    expect(changes().filter((call) => !call.startsWith('alias '))).toEqual([]);
     await publish();
     const again = await publish(watch().objects, { dryRun: true });
     expect([again.written, again.removed, again.unchanged]).toEqual([[], [], 5]);
@@ -376,7 +376,7 @@ describe('an index that is published', () => {
     expect((await publish()).written).toEqual([latest]);
     // What it would be of is removed by somebody at that moment.
     const racing = watch(async (call) => {
-      if (call.startsWith('copy '))
+      if (call.startsWith('alias '))
         await rm(box().path('bucket', fileKey('v2', TEST_TARGET, 'garage')), { force: true });
     });
     expect(messagesOf((await publish(racing.objects)).warnings)).toEqual([expect.stringContaining('has gone')]);
