@@ -12,7 +12,7 @@ import {
 } from '../lib/signing/minisign.js';
 import { buildReleaseIndex } from '../release/catalog/build.js';
 import { hiddenVersions } from '../release/catalog/hidden.js';
-import { latestOf, warningsOfLatest } from '../release/catalog/latest.js';
+import { allLatestOf, warningsOfLatest } from '../release/catalog/latest.js';
 import { allReleases, type Release, type ReleaseIndex } from '../release/catalog/model.js';
 import { isPlainTag } from '../release/catalog/plain-tags.js';
 import { garageRules, ownRules } from '../release/catalog/rules.js';
@@ -90,8 +90,11 @@ export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publi
 
 /** One that looks like the tag of a release, if any does. */
 function neverStable({ releases: { stable, extra } }: ReleaseIndex): Pick<Publication, 'neverStable'> {
-  const [first] = [...extra.filter(({ version }) => isPlainTag(version)), ...extra];
-  return stable.length > 0 || first === undefined ? {} : { neverStable: first.version };
+  const own = extra.filter(({ component }) => component === undefined);
+  const isStable = stable.some(({ component }) => own.length === 0 || component === undefined);
+  const tags = own.length === 0 ? extra : own;
+  const first = tags.find(({ version }) => isPlainTag(version)) ?? tags[0];
+  return isStable || first === undefined ? {} : { neverStable: first.version };
 }
 
 /** Each is made when it is asked for. */
@@ -138,7 +141,11 @@ function* makeEntries(
 /** They are of addresses, and without any there are none. */
 function* feedsOf(index: ReleaseIndex, title: string, baseUrl: string): Generator<PublishedFile> {
   const feeds = [
-    { key: STABLE_FEED, title: `${title} (stable)`, releases: index.releases.stable },
+    {
+      key: STABLE_FEED,
+      title: `${title} (stable)`,
+      releases: index.releases.stable.filter(({ component }) => component === undefined),
+    },
     { key: FEED, title: `${title} (all)`, releases: allReleases(index) },
   ];
   for (const { releases, ...about } of feeds) {
@@ -228,15 +235,16 @@ function* latestEntries(
   requiredTargets: readonly string[],
   baseUrl: string | undefined,
 ): Generator<PublishedFile | PublishedCopy> {
-  const latest = CHANNELS.flatMap((channel) => latestOf(releases[channel], requiredTargets) ?? []);
+  const latest = CHANNELS.flatMap((channel) => allLatestOf(releases[channel], requiredTargets));
   for (const release of latest) {
-    const content = renderLatestJson(release.channel, release, baseUrl);
-    yield { key: latestKey(release.channel), content, contentType: JSON_TYPE };
+    const key = latestKey(release);
+    if (key === undefined) continue;
+    yield { key, content: renderLatestJson(release.channel, release, baseUrl), contentType: JSON_TYPE };
   }
-  for (const { channel, targets } of latest) {
-    for (const { target, files } of targets) {
+  for (const release of latest) {
+    for (const { target, files } of release.targets) {
       for (const file of files) {
-        const key = latestFileKey(channel, target, file.name);
+        const key = latestFileKey(release, target, file.name);
         if (key !== undefined) yield { key, source: file.key };
       }
     }

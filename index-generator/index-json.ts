@@ -16,10 +16,12 @@ export function stateOf({ yanked, incomplete }: Release): 'available' | 'incompl
 
 /** A release as programs read it. Nothing is missing: what is not known is `null`. */
 export function releaseJson(release: Release, baseUrl: string | undefined) {
-  const { version, channel, yanked, time, signed, commit, ci, promotedFrom, targets, missingTargets } = release;
+  const { version, channel, component, yanked, time, signed, commit, ci, promotedFrom, targets, missingTargets } =
+    release;
   return {
     version,
     channel,
+    component: component ?? null,
     state: stateOf(release),
     yanked: yanked ?? null,
     time,

@@ -3,6 +3,7 @@
  * people and programs have in scripts.
  */
 
+import { splitComponent } from './component.js';
 import { CHANNELS, type Channel, isVersion } from './version.js';
 
 /** Files that are published: `_releases/<version>/<target>/<file>`. */
@@ -127,14 +128,36 @@ export function targetSumsKey(version: string, target: string): string | undefin
   return isTarget(target) && !SUMS_FILES.includes(target) ? `${INDEX}${version}/${target}/${SUMS}` : undefined;
 }
 
-/** The key of the JSON file about the latest release of a channel. */
-export function latestKey(channel: Channel): string {
-  return `${LATEST}${channel}.json`;
+/** Which releases have a latest one: those of a channel, of the project itself or of a component. */
+export interface LatestOf {
+  readonly channel: Channel;
+  readonly component?: string | undefined;
+}
+
+/** The key of the JSON file about the latest release; `undefined` for a component that is no safe part of a key. */
+export function latestKey(of: LatestOf): string | undefined {
+  const name = latestName(of);
+  return name === undefined ? undefined : `${LATEST}${name}.json`;
 }
 
 /** The key of the copy of a file of the latest release; `undefined` for a name that is no safe part of a key. */
-export function latestFileKey(channel: Channel, target: string, name: string): string | undefined {
-  return isTarget(target) && isFileName(name) ? `${LATEST}${channel}/${target}/${name}` : undefined;
+export function latestFileKey(of: LatestOf, target: string, name: string): string | undefined {
+  const directory = latestName(of);
+  if (directory === undefined || !isTarget(target) || !isFileName(name)) return undefined;
+  return `${LATEST}${directory}/${target}/${name}`;
+}
+
+/** `stable`, and `cli@stable` of a component. */
+function latestName({ channel, component }: LatestOf): string | undefined {
+  if (component === undefined) return channel;
+  return isVersion(component) ? `${component}@${channel}` : undefined;
+}
+
+/** What a name such as `cli@stable` says. */
+function parseLatestName(name: string): LatestOf | undefined {
+  const { component, proper } = splitComponent(name);
+  const channel = CHANNELS.find((each) => each === proper);
+  return channel === undefined ? undefined : { channel, component };
 }
 
 /**
@@ -154,7 +177,7 @@ export function parseSumsKey(key: string): { readonly version: string; readonly 
 /** True for what an index of any releases may have below `releases/`, and for nothing else. */
 export function isIndexKey(key: string): boolean {
   if (!key.startsWith(INDEX)) return false;
-  if (isOfIndex(key) || CHANNELS.some((channel) => key === latestKey(channel))) return true;
+  if (isOfIndex(key) || isLatestKey(key)) return true;
   const [first = '', second, third, fourth, ...more] = key.slice(INDEX.length).split('/');
   if (third === undefined) {
     const sums = sumsKey(first);
@@ -162,7 +185,13 @@ export function isIndexKey(key: string): boolean {
   }
   if (fourth === undefined) return SUMS_FILES.includes(third) && targetSumsKey(first, second ?? '') !== undefined;
   if (more.length > 0) return false;
-  return CHANNELS.some((channel) => second === channel && key === latestFileKey(channel, third, fourth));
+  const of = parseLatestName(second ?? '');
+  return of !== undefined && key === latestFileKey(of, third, fourth);
+}
+
+function isLatestKey(key: string): boolean {
+  const of = key.startsWith(LATEST) && parseLatestName(key.slice(LATEST.length).replace(/\.json$/, ''));
+  return of ? key === latestKey(of) : false;
 }
 
 function isOfIndex(key: string): boolean {

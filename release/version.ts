@@ -2,6 +2,7 @@
 
 import { createContext, Script } from 'node:vm';
 import { CarportError } from '../lib/errors.js';
+import { splitComponent, versionOfTag } from './component.js';
 
 /** The channels, in the order in which they are shown. */
 export const CHANNELS = ['stable', 'extra', 'development'] as const;
@@ -26,7 +27,7 @@ const PATTERN_MILLISECONDS = 500;
 
 /**
  * The rule that tells channels: a commit is `development`, a tag that `stablePattern` matches as a whole is `stable`,
- * another tag `extra`. Without a pattern three numbers behind a `v` are stable. `origin` is where the pattern is from,
+ * another tag `extra`. Of a tag with a component it need match only what follows that. Without a pattern three numbers behind a `v` are stable. `origin` is where the pattern is from,
  * for errors.
  */
 export function channelRule(stablePattern?: string, origin = 'stable-pattern'): ChannelRule {
@@ -34,7 +35,8 @@ export function channelRule(stablePattern?: string, origin = 'stable-pattern'): 
   return (version) => {
     // Also a tag that looks so: a bare listing could not tell them apart, and Garage's own generator does not.
     if (isFullCommit(version)) return 'development';
-    return isStable(version) ? 'stable' : 'extra';
+    const { proper } = splitComponent(version);
+    return isStable(proper) || (proper !== version && isStable(version)) ? 'stable' : 'extra';
   };
 }
 
@@ -51,9 +53,9 @@ export function isVersion(text: string): boolean {
   return faultOf(text) === undefined;
 }
 
-/** Throws for a tag that cannot be a version: it would not be a safe part of a key, a URL or a command. */
+/** Throws for a tag that cannot be published as a version: it would not be a safe part of a key, a URL or a command. */
 export function checkTag(tag: string, origin: string): void {
-  const fault = faultOf(tag);
+  const fault = faultOfTag(tag);
   if (fault === undefined) return;
   throw new CarportError('E_USAGE', `${origin} is no version: \`${shortened(tag)}\` ${fault}`, {
     hint: tag.startsWith('refs/') ? refHint(origin) : CHARACTERS_HINT,
@@ -69,16 +71,25 @@ export function checkCommit(commit: string, origin: string): void {
 }
 
 const CHARACTERS_HINT =
-  'name the tag with letters, digits and `.`, `_`, `-`, `+`, `~`, `@`, `=`, `,`, or give another name with `--tag`';
+  'name the tag with letters, digits and `.`, `_`, `-`, `+`, `~`, `@`, `=`, `,`, and `/` between names, or give another name with `--tag`';
 
 function refHint(origin: string): string {
   if (origin === '--tag') return 'give the name of the tag alone, such as `--tag v1.2.3`';
   return `Woodpecker 3.13 sets a branch there when one is deployed: \`unset ${origin}\` for a build of the commit, or give \`--tag NAME\``;
 }
 
+/** A tag may have slashes, which its version has not. */
+function faultOfTag(tag: string): string | undefined {
+  if (tag.startsWith('refs/')) return 'is a ref and not the name of a tag';
+  const parts = tag.split('/');
+  if (parts.length > 1 && parts.some((part) => part === '' || part.startsWith('.'))) {
+    return 'has a `/` beside which there is no name';
+  }
+  return faultOf(versionOfTag(tag));
+}
+
 function faultOf(tag: string): string | undefined {
   if (tag === '') return 'is empty';
-  if (tag.startsWith('refs/')) return 'is a ref and not the name of a tag';
   if (tag.includes('/')) return 'has a `/`, which would be another directory';
   if (/\s/.test(tag)) return 'has white space';
   if (/^[._-]/.test(tag)) return `begins with \`${tag[0]}\``;

@@ -21,10 +21,22 @@ export async function showEnvironment(options: CiEnvOptions, context: Context): 
 
 type Field = keyof Build['origins'];
 
-const FIELDS: readonly Field[] = ['system', 'version', 'channel', 'tag', 'commit', 'event', 'runUrl', 'target'];
+const FIELDS: readonly Field[] = [
+  'system',
+  'version',
+  'channel',
+  'component',
+  'tag',
+  'commit',
+  'event',
+  'runUrl',
+  'target',
+];
 
 function linesOf(build: Build, channelFrom: string | undefined): readonly string[] {
-  return FIELDS.map((field) => {
+  // Most projects have none.
+  const fields = FIELDS.filter((field) => field !== 'component' || build.component !== undefined);
+  return fields.map((field) => {
     const value = field === 'system' ? systemName(build.system) : build[field];
     const origins = [build.origins[field], field === 'channel' ? channelFrom : undefined].filter(Boolean).join(', ');
     const line = `${field === 'runUrl' ? 'run' : field}: ${value ?? '-'}${origins === '' ? '' : `  (${origins})`}`;

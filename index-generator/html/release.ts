@@ -53,11 +53,14 @@ function doubts({ incomplete, signed }: Release, { tellsUnsigned }: ReleaseOptio
 
 /** When it was made, and of what. */
 function about(release: Release, { forge, minisignKey }: ReleaseOptions, newest: boolean): Markup {
-  const { version, channel, time, commit, ci, promotedFrom } = release;
+  const { version, channel, component, time, commit, ci, promotedFrom } = release;
   const made = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/.test(time) ? time : undefined;
   const ofCommit = commit ?? (channel === 'development' ? version : undefined);
-  // What was promoted, or put by hand, may be a tag here alone.
-  const isTag = channel !== 'development' && (commit === undefined || !(promotedFrom || ci?.system === 'none'));
+  // What was promoted, or put by hand, may be a tag here alone; a component's tag may have a slash.
+  const isTag =
+    channel !== 'development' &&
+    !(component !== undefined && commit !== undefined) &&
+    (commit === undefined || !(promotedFrom || ci?.system === 'none'));
   const sources = forge && sourceLinks(forge, isTag ? version : (ofCommit ?? version), isTag ? 'tag' : 'commit');
   const commitPage = forge && ofCommit && commitLink(forge, ofCommit);
   const run = ci?.runUrl ? webAddress(ci.runUrl) : undefined;

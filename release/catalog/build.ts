@@ -2,6 +2,7 @@
 
 import { aboutKey, aboutVersion, type Notice } from '../../lib/notice.js';
 import { isWebUrl } from '../ci/detect.js';
+import { componentOf } from '../component.js';
 import type { Fragment } from '../documents/kinds.js';
 import { parseFileKey } from '../layout.js';
 import { type ReleaseSources, trusted } from '../sources/sources.js';
@@ -155,6 +156,7 @@ function makeRelease(
   return {
     version,
     channel: rules.channelOf(version),
+    component: componentOf(version),
     time,
     changed: newest([time, signed, yank?.time ?? undefined]) ?? time,
     ...(signed !== undefined && { signed }),
@@ -248,7 +250,7 @@ function webPage(url: string | null): string | null {
   return url !== null && isWebUrl(url) ? url : null;
 }
 
-/** The releases, where the stable ones say which targets they lack that others of `stable` have, or that are required. */
+/** The releases, where the stable ones say which targets they lack that others of their component have, or that are required. */
 function tellMissingTargets(
   releases: readonly Release[],
   stable: readonly Release[],
@@ -257,15 +259,13 @@ function tellMissingTargets(
   // What nobody has signed asks nothing of what is signed.
   const isSigned = stable.some(({ signed }) => signed !== undefined);
   const exemplary = stable.filter(({ signed }) => !isSigned || signed !== undefined);
-  const known = new Set([
-    ...requiredTargets,
-    ...exemplary.flatMap(({ targets }) => targets.map(({ target }) => target)),
-  ]);
-  const all = [...known].sort(compareText);
+  const known = groupBy(exemplary, ({ component }) => component ?? '');
   return releases.map((release) => {
     if (release.channel !== 'stable') return release;
-    const here = new Set(release.targets.map(({ target }) => target));
-    return { ...release, missingTargets: all.filter((target) => !here.has(target)) };
+    const others = known.get(release.component ?? '') ?? [];
+    const all = new Set([...requiredTargets, ...others.flatMap(({ targets }) => targets.map(({ target }) => target))]);
+    for (const { target } of release.targets) all.delete(target);
+    return { ...release, missingTargets: [...all].sort(compareText) };
   });
 }
 

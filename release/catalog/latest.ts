@@ -5,38 +5,59 @@ import { CHANNELS, type Channel } from '../version.js';
 import type { Release, ReleaseIndex } from './model.js';
 
 /**
- * The first of a channel's releases that can be used: not yanked, all of it there, and signed where another is: who has no key
+ * The first of a channel's releases, of the project itself or of a component, that can be used: not yanked, all of it there, and signed where another is: who has no key
  * cannot name the latest. It has all `requiredTargets`; where it is not said which these are, a stable one has those of the
  * stable one before it: else it would be the latest as soon as the first of its jobs is done.
  */
-export function latestOf(releases: readonly Release[], requiredTargets: readonly string[] = []): Release | undefined {
-  const eligible = eligibleOf(releases, requiredTargets);
+export function latestOf(
+  releases: readonly Release[],
+  requiredTargets: readonly string[] = [],
+  component?: string,
+): Release | undefined {
+  const eligible = eligibleOf(releases, requiredTargets, component);
   if (requiredTargets.length > 0) return eligible[0];
   return eligible.find((release, index) => lackingOf(release, eligible[index + 1]).length === 0);
 }
 
+/** The latest of the project itself, and of each component. */
+export function allLatestOf(releases: readonly Release[], requiredTargets?: readonly string[]): readonly Release[] {
+  return componentsOf(releases).flatMap((component) => latestOf(releases, requiredTargets, component) ?? []);
+}
+
+/** In the order of the releases, the project itself first. */
+function componentsOf(releases: readonly Release[]): readonly (string | undefined)[] {
+  return [...new Set([undefined, ...releases.map(({ component }) => component)])];
+}
+
 /** What to say of the choice of the latest releases. */
 export function warningsOfLatest({ releases }: ReleaseIndex, requiredTargets: readonly string[]): readonly Notice[] {
-  return CHANNELS.flatMap((channel) => [
-    ...tellUnsigned(channel, releases[channel], requiredTargets),
-    ...tellLacking(releases[channel], requiredTargets),
-  ]);
+  return CHANNELS.flatMap((channel) =>
+    componentsOf(releases[channel]).flatMap((component) => [
+      ...tellUnsigned(channel, releases[channel], requiredTargets, component),
+      ...tellLacking(releases[channel], requiredTargets, component),
+    ]),
+  );
 }
 
 function tellUnsigned(
   channel: Channel,
   releases: readonly Release[],
   requiredTargets: readonly string[],
+  component: string | undefined,
 ): readonly Notice[] {
-  const [first] = usableOf(releases, requiredTargets);
-  if (first === undefined || first === eligibleOf(releases, requiredTargets)[0]) return [];
+  const [first] = usableOf(releases, requiredTargets, component);
+  if (first === undefined || first === eligibleOf(releases, requiredTargets, component)[0]) return [];
   const message = `\`${first.version}\` is not signed, as others of its channel are, and so is not the latest ${channel} one`;
   return [aboutVersion(first.version, message)];
 }
 
-function tellLacking(releases: readonly Release[], requiredTargets: readonly string[]): readonly Notice[] {
-  const latest = latestOf(releases, requiredTargets);
-  const [first, before] = eligibleOf(releases, requiredTargets);
+function tellLacking(
+  releases: readonly Release[],
+  requiredTargets: readonly string[],
+  component: string | undefined,
+): readonly Notice[] {
+  const latest = latestOf(releases, requiredTargets, component);
+  const [first, before] = eligibleOf(releases, requiredTargets, component);
   if (first === undefined || first === latest) return [];
   return [
     aboutVersion(
@@ -53,15 +74,26 @@ function lackingOf({ channel, targets }: Release, before: Release | undefined): 
   return before.targets.flatMap(({ target }) => (here.has(target) ? [] : [target]));
 }
 
-function eligibleOf(releases: readonly Release[], requiredTargets: readonly string[]): readonly Release[] {
-  const usable = usableOf(releases, requiredTargets);
+function eligibleOf(
+  releases: readonly Release[],
+  requiredTargets: readonly string[],
+  component: string | undefined,
+): readonly Release[] {
+  const usable = usableOf(releases, requiredTargets, component);
   return releases.some(isSigned) ? usable.filter(isSigned) : usable;
 }
 
-function usableOf(releases: readonly Release[], requiredTargets: readonly string[]): readonly Release[] {
+function usableOf(
+  releases: readonly Release[],
+  requiredTargets: readonly string[],
+  component: string | undefined,
+): readonly Release[] {
   return releases.filter(
-    ({ yanked, incomplete, targets }) =>
-      !yanked && !incomplete && requiredTargets.every((required) => targets.some(({ target }) => target === required)),
+    ({ yanked, incomplete, targets, component: its }) =>
+      its === component &&
+      !yanked &&
+      !incomplete &&
+      requiredTargets.every((required) => targets.some(({ target }) => target === required)),
   );
 }
 

@@ -24,6 +24,8 @@ export interface Release {
   /** The tag or the commit, unmodified. */
   readonly version: string;
   readonly channel: Channel;
+  /** The part of a monorepo that it is of; nothing for the project itself. */
+  readonly component?: string | undefined;
   /**
    * When it was published, as RFC 3339 in UTC (`2023-01-02T03:04:05Z`). Where nobody signed that, when its first file was
    * written: a second upload of the same bytes moves it.

@@ -3,6 +3,8 @@
  * files.
  */
 
+import { splitComponent } from '../component.js';
+
 const SURROGATE = /[\ud800-\udfff]/;
 
 /** The order of the UTF-8 bytes, which is not that of JavaScript's strings. */
@@ -19,7 +21,15 @@ export function compareText(a: string, b: string): number {
  */
 export function compareVersions(a: string, b: string): number {
   if (a === b) return 0;
-  return comparePrecedence(parseVersion(a), parseVersion(b)) || compareText(a, b);
+  const [x, y] = [splitComponent(a), splitComponent(b)];
+  if (x.component !== y.component) return compareComponents(x.component, y.component);
+  return comparePrecedence(parseVersion(x.proper), parseVersion(y.proper)) || compareText(a, b);
+}
+
+/** The project's own versions are after those of its components, and these from the last name to the first. */
+function compareComponents(a: string | undefined, b: string | undefined): number {
+  if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
+  return compareText(b, a);
 }
 
 interface ParsedVersion {

@@ -1,6 +1,7 @@
 /** What the environment of a CI system says of a build. */
 
 import { CarportError } from '../../lib/errors.js';
+import { componentOf, versionOfTag } from '../component.js';
 import { type Channel, type ChannelRule, checkCommit, checkTag, isFullCommit } from '../version.js';
 
 /** Which system runs this; `none` is a person. Gitea's and Forgejo's are one. */
@@ -12,9 +13,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** What an environment says of the build that runs in it. What it does not say is not there. */
 export interface Build {
   readonly system: CiSystem;
-  /** The tag, else the commit. */
+  /** The tag, with `@` for each `/`, else the commit. */
   readonly version?: string;
   readonly channel?: Channel;
+  /** Of a monorepo: `cli` of the tag `cli/v1.2.3`, whose version is `cli@v1.2.3`. */
+  readonly component?: string;
   readonly tag?: string;
   /** 40 digits, or 64. */
   readonly commit?: string;
@@ -30,7 +33,16 @@ export interface Build {
 }
 
 /** What is known of a build, each from a variable. */
-export type BuildField = 'system' | 'version' | 'channel' | 'tag' | 'commit' | 'event' | 'runUrl' | 'target';
+export type BuildField =
+  | 'system'
+  | 'version'
+  | 'channel'
+  | 'component'
+  | 'tag'
+  | 'commit'
+  | 'event'
+  | 'runUrl'
+  | 'target';
 
 /** What stands before the environment. */
 export interface BuildOptions {
@@ -126,7 +138,7 @@ export function readBuild(env: Environment, ruleOf: ChannelRule, options: BuildO
   const spec = specOf(system.value);
   const tag = findTag(spec, env, options, warnings);
   const commit = findCommit(spec, env, options, tag !== undefined, warnings);
-  const version = tag ?? commit;
+  const version = (tag && { ...tag, value: versionOfTag(tag.value) }) ?? commit;
   const channel = version && { value: ruleOf(version.value), origin: version.origin };
   const event = first(env, ...spec.event);
   if (event && isPullRequest(event.value) && version?.origin !== '--tag' && version?.origin !== '--commit') {
@@ -134,7 +146,9 @@ export function readBuild(env: Environment, ruleOf: ChannelRule, options: BuildO
   }
   const runUrl = findRunUrl(spec, env, warnings);
   const target = first(env, 'TARGET');
-  const fields = { version, channel, tag, commit, event, runUrl, target };
+  const component = tag && version && componentOf(version.value);
+  const named = component === undefined || !version ? undefined : { value: component, origin: version.origin };
+  const fields = { version, channel, component: named, tag, commit, event, runUrl, target };
   const found = Object.entries(fields).flatMap(([field, each]) => (each ? [[field, each] as const] : []));
   return {
     ...Object.fromEntries(found.map(([field, { value }]) => [field, value])),

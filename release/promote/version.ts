@@ -1,6 +1,7 @@
 /** The version that a promoted release gets. */
 
 import { CarportError } from '../../lib/errors.js';
+import { splitComponent } from '../component.js';
 import { type Channel, type ChannelRule, isVersion } from '../version.js';
 
 /** What is asked for, as it was typed. */
@@ -45,8 +46,9 @@ export function checkWish({ version, as }: PromotionWish): void {
 }
 
 function withoutPrerelease(version: string): string | undefined {
-  const parts = PRERELEASE.exec(version)?.groups;
-  return parts && `${parts.numbers}${parts.build ?? ''}`;
+  const { component, proper } = splitComponent(version);
+  const parts = PRERELEASE.exec(proper)?.groups;
+  return parts && `${component === undefined ? '' : `${component}@`}${parts.numbers}${parts.build ?? ''}`;
 }
 
 function checkName(version: string, what: string): void {

@@ -4,7 +4,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { Notice } from '../../lib/notice.js';
 import { listObjects, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { buildReleaseIndex } from '../catalog/build.js';
-import { latestOf } from '../catalog/latest.js';
+import { allLatestOf } from '../catalog/latest.js';
 import { ownRules, type ProjectRules } from '../catalog/rules.js';
 import { isSigned } from '../documents/doubt.js';
 import type { Project } from '../documents/kinds.js';
@@ -79,10 +79,10 @@ function indexedReleases(
   const visible = index.releases[channel];
   const withheld = hidden.map(({ release }) => release).filter(({ targets }) => targets.length > 0);
   const releases = [...visible, ...withheld.filter((release) => release.channel === channel)];
-  const latest = latestOf(visible, requiredTargets);
+  const latest = allLatestOf(visible, requiredTargets);
   return {
     releases: releases.toSorted((a, b) => rules.compare(channel, a, b)),
-    latest: new Set(latest ? [latest.version] : []),
+    latest: new Set(latest.map(({ version }) => version)),
     channelOf,
   };
 }

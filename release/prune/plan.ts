@@ -1,5 +1,6 @@
 /** Which releases go, and why others stay. */
 
+import { componentOf } from '../component.js';
 import type { Fragment, Pruning } from '../documents/kinds.js';
 import { FILES, FRAGMENTS } from '../layout.js';
 import { filesOf, releaseFiles } from '../sources/candidate.js';
@@ -12,7 +13,7 @@ export type PrunableChannel = Exclude<Channel, 'stable'>;
 /** Which releases stay. Spans are in milliseconds. */
 export interface PruneRules {
   readonly channel: PrunableChannel;
-  /** The newest so many; of those that nobody has signed as many again. */
+  /** The newest so many, of the project itself and of each component; of those that nobody has signed as many again. */
   readonly keep: number;
   /** Those that are younger. */
   readonly keepWithin: number;
@@ -159,8 +160,13 @@ function findPrunable(facts: PruneFacts, { channel }: PruneRules): readonly Prun
   const isOfChannel = ({ version }: { readonly version: string }) =>
     channelOf(version) === channel && defaultChannelOf(version) !== 'stable';
   const signed = new Set(trusted(sources.fragments).map(({ version }) => version));
-  const places = { signed: 0, unsigned: 0 };
-  const placeOf = (version: string) => places[signed.has(version) ? 'signed' : 'unsigned']++;
+  const places = new Map<string, number>();
+  const placeOf = (version: string) => {
+    const among = `${signed.has(version)} ${componentOf(version) ?? ''}`;
+    const place = places.get(among) ?? 0;
+    places.set(among, place + 1);
+    return place;
+  };
   const all = [
     ...releases.filter(isOfChannel).map(({ version, time }) => ({ version, time, place: placeOf(version) })),
     ...tombstones

@@ -32,7 +32,7 @@ describe('carport ci env', () => {
       version: 1,
       build: {
         ...{ system: 'woodpecker', version: 'v1.2.3', channel: 'stable', tag: 'v1.2.3', commit: COMMIT, event: 'tag' },
-        ...{ runUrl: null, target: null, warnings: [] },
+        ...{ component: null, runUrl: null, target: null, warnings: [] },
         origins: {
           ...{ system: 'CI', version: 'CI_COMMIT_TAG', channel: 'CI_COMMIT_TAG', tag: 'CI_COMMIT_TAG' },
           ...{ commit: 'CI_COMMIT_SHA', event: 'CI_PIPELINE_EVENT' },
@@ -40,6 +40,16 @@ describe('carport ci env', () => {
       },
       stablePattern: null,
     });
+  });
+
+  it('publishes the tag of a component under a name without a slash, and says so', async () => {
+    const { lines } = await box().succeed(['ci', 'env'], { env: { ...env, CI_COMMIT_TAG: 'cli/v1.2.3' } });
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        ...['version: cli@v1.2.3  (CI_COMMIT_TAG)', 'channel: stable  (CI_COMMIT_TAG)'],
+        ...['component: cli  (CI_COMMIT_TAG)', 'tag: cli/v1.2.3  (CI_COMMIT_TAG)'],
+      ]),
+    );
   });
 
   it('ends with 5 where there is neither a tag nor a commit, and prints the rest all the same', async () => {

@@ -124,6 +124,30 @@ describe('releases', () => {
     expect(versions(stable)).toEqual(['v99999999999999999999.0.0', 'v1.0.0', 'v0.10.1', 'v0.10.0', 'v0.9.0', 'v0.4.0']);
   });
 
+  it('of a component have a latest of their own, and are never that of the project', () => {
+    const all = ['v1.0.0', 'v0.9.0', 'cli@v2.0.0', 'cli@v10.0.0', 'cli@v1.0.0-rc1', 'a@b@v3.0.0'];
+    const listing = all.map((version, index) => listedRelease(version, index + 1)).join('');
+    const publication = makeIndexOf(listing, { baseUrl: 'https://x.example/' });
+    const latest = (name: string) => JSON.parse(fileOf(publication, `releases/latest/${name}.json`)).release;
+    expect(latest('stable')).toMatchObject({ version: 'v1.0.0', component: null });
+    expect(latest('cli@stable')).toMatchObject({ version: 'cli@v10.0.0', component: 'cli', missingTargets: [] });
+    expect(latest('cli@extra').version).toBe('cli@v1.0.0-rc1');
+    expect(latest('a@b@stable').version).toBe('a@b@v3.0.0');
+    const ordered = ['v1.0.0', 'v0.9.0', 'a@b@v3.0.0', 'cli@v10.0.0', 'cli@v2.0.0'];
+    expect(versions(releasesOf(listing).stable)).toEqual(ordered);
+    expect(fileOf(publication, 'releases/feed.atom')).not.toContain('cli@');
+    expect(fileOf(publication, 'releases/all.atom')).toContain('cli@v10.0.0');
+    const keys = [...publication.entries].map(({ key }) => key);
+    expect(keys).toContain(`releases/latest/cli@stable/${TARGETS[0]}/garage`);
+    for (const key of keys) expect([key, publication.owns(key)]).toEqual([key, key.startsWith('releases/')]);
+    for (const key of [
+      'releases/latest/cli@other.json',
+      'releases/latest/@stable.json',
+      'releases/latest/a b@stable/x/y',
+    ])
+      expect([key, publication.owns(key)]).toEqual([key, false]);
+  });
+
   it('of other channels have the newest first, and of one time the highest version', () => {
     const listing = listedRelease('a', 1) + listedRelease('b', 3) + listedRelease('c-9', 2) + listedRelease('c-8', 2);
     expect(versions(releasesOf(listing).extra)).toEqual(['b', 'c-9', 'c-8', 'a']);

@@ -66,7 +66,9 @@ describe('a tag', () => {
   it.each<[string, string]>([
     ['', 'is empty'],
     ['refs/tags/v1', 'is a ref'],
-    ['a/b', 'has a `/`'],
+    ['a//b', 'has a `/`'],
+    ['/a', 'has a `/`'],
+    ['a/', 'has a `/`'],
     ['../../etc', 'has a `/`'],
     ['a b', 'white space'],
     ['a\n', 'white space'],

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hasCode } from '#lib/errors.js';
 import { type BuildOptions, type Environment, readBuild, systemName } from '#release/ci/detect.js';
+import { versionOfTag } from '#release/component.js';
 import { channelRule } from '#release/version.js';
 import { expectError } from '../../support/errors.js';
 import { CASES, COMMIT } from './environments.js';
@@ -47,6 +48,21 @@ describe('by hand', () => {
       channel: 'development',
       origins: { version: name },
     });
+  });
+
+  it.each([
+    ['cli/v1.2.3', 'cli@v1.2.3', 'cli', 'stable'],
+    ['tools/cli/v1.2.3', 'tools@cli@v1.2.3', 'tools@cli', 'stable'],
+    ['cli/v1.2.3-rc1', 'cli@v1.2.3-rc1', 'cli', 'extra'],
+    ['cli@v1.2.3', 'cli@v1.2.3', 'cli', 'stable'],
+    ['@acme/cli@1.2.3', 'acme@cli@1.2.3', 'acme@cli', 'extra'],
+  ])('%s is a version of a component', (tag, version, component, channel) => {
+    const github = { GITHUB_ACTIONS: 'true', GITHUB_REF_TYPE: 'tag', GITHUB_REF_NAME: tag };
+    const gitea = { GITEA_ACTIONS: 'true', GITHUB_REF: `refs/tags/${tag}` };
+    for (const env of [github, gitea, { DRONE: 'true', DRONE_TAG: tag }, { GITLAB_CI: 'true', CI_COMMIT_TAG: tag }]) {
+      expect(read(env)).toMatchObject({ tag, version, component, channel });
+    }
+    expect(read({}, { tag })).toMatchObject({ tag, version, component, channel });
   });
 
   it('a commit of a repository with SHA-256 is a commit, alone and beside a tag', () => {
@@ -104,8 +120,8 @@ describe('what is refused', () => {
     ['a branch as a tag (Woodpecker 3.13)', { CI: 'woodpecker', CI_COMMIT_TAG: 'refs/heads/main' }, 'CI_COMMIT_TAG'],
     ['a ref of a tag', { DRONE: 'true', DRONE_TAG: 'refs/tags/v1.0.0', DRONE_COMMIT: COMMIT }, 'DRONE_TAG'],
     [
-      'a tag with a slash',
-      { GITHUB_ACTIONS: 'true', GITHUB_REF_TYPE: 'tag', GITHUB_REF_NAME: 'release/1.0', GITHUB_SHA: COMMIT },
+      'a tag that leads elsewhere',
+      { GITHUB_ACTIONS: 'true', GITHUB_REF_TYPE: 'tag', GITHUB_REF_NAME: 'release/../1.0', GITHUB_SHA: COMMIT },
       'GITHUB_REF_NAME',
     ],
     ['a ref that names no tag', { CI: 'woodpecker', CI_COMMIT_REF: 'refs/tags/' }, 'CI_COMMIT_REF'],
@@ -131,7 +147,7 @@ describe('what is refused', () => {
         try {
           const build = read({ ...base, ...some }, tag === undefined ? {} : { tag });
           if (build.version !== undefined) expect(build.version).toMatch(/^[0-9A-Za-z][^\s/\\?#%&<>"'`$]{0,127}$/);
-          expect(build.version).toBe(build.tag ?? build.commit);
+          expect(build.version).toBe(build.tag === undefined ? build.commit : versionOfTag(build.tag));
           expect(build.channel === undefined).toBe(build.version === undefined);
           if (build.commit !== undefined) expect(build.commit).toMatch(/^([0-9a-f]{40}|[0-9a-f]{64})$/);
           accepted++;
