@@ -6,6 +6,7 @@ import type { HttpClient } from '../http/client.js';
 import { encodePath } from '../http/encode.js';
 import { explainLimit, explainMissingTls, statusError } from '../http/failure.js';
 import { createNetrc } from '../http/netrc.js';
+import { type FinalAnswer, followRedirects, isRedirect } from '../http/redirect.js';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
 import { downloadOf, rangeHeader, readWhole } from './download.js';
 import { type ByteRange, checkKey, type ObjectStore, WEB_SERVER_TRAITS } from './object-store.js';
@@ -21,8 +22,6 @@ export interface HttpStoreOptions {
 
 /** What a web server answers about an object that is not there; 403 is what a bucket says that hides its listing. */
 const MISSING = [403, 404, 410];
-const REDIRECTS = [301, 302, 303, 307, 308];
-const MAX_REDIRECTS = 5;
 
 /** Objects of a web server. Reading needs nothing; to put any the server has to take PUT, as Nix wants it, too. */
 export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStore {
@@ -40,7 +39,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
     return { method, url: target, headers: { ...(authorization && { authorization }) } };
   };
   const fail = (asked: HttpRequest, response: HttpResponse) => refused(asked, response, { base, netrcFile });
-  const follow = (first: HttpRequest) => followRedirects(first, send, fail);
+  const follow = (first: HttpRequest) => askFor(first, send, fail);
   const open = async (key: string, range?: ByteRange) => {
     const { headers, ...rest } = await request('GET', key);
     const { asked, response, isThere } = await follow({ ...rest, headers: { ...headers, ...rangeHeader(range) } });
@@ -84,51 +83,28 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
   };
 }
 
-/** The last answer after redirects. */
-interface FinalAnswer {
-  readonly asked: HttpRequest;
-  readonly response: HttpResponse;
+/** An answer about an object, after redirects. */
+interface ObjectAnswer extends FinalAnswer {
   /** Whether it is the object's, and not that there is none. */
   readonly isThere: boolean;
 }
 
-/** Asks, and again where an answer leads elsewhere; throws what `fail` makes of an answer that is neither. */
-async function followRedirects(
+/** Asks for an object, and follows redirects; throws what `fail` makes of an answer that is about something else. */
+async function askFor(
   first: HttpRequest,
   send: Transport,
   fail: (asked: HttpRequest, response: HttpResponse) => CarportError,
-): Promise<FinalAnswer> {
-  let asked = first;
-  for (let redirects = 0; ; redirects++) {
-    const response = await send(asked);
-    const answer = { asked, response, isThere: response.status < 300 || isBeyondEnd(asked, response) };
-    if (answer.isThere) return answer;
-    response.discard();
-    if (MISSING.includes(response.status) && !isSigningApi(response)) return answer;
-    const next = redirects < MAX_REDIRECTS ? redirected(asked, response) : undefined;
-    if (next === undefined) throw fail(asked, response);
-    asked = next;
-  }
+): Promise<ObjectAnswer> {
+  const { asked, response } = await followRedirects(first, send);
+  if (response.status < 300 || isBeyondEnd(asked, response)) return { asked, response, isThere: true };
+  response.discard();
+  if (MISSING.includes(response.status) && !isSigningApi(response)) return { asked, response, isThere: false };
+  throw fail(asked, response);
 }
 
 /** The answer about a range that begins where the object has ended. */
 function isBeyondEnd({ headers }: HttpRequest, { status }: HttpResponse): boolean {
   return status === 416 && headers.range !== undefined;
-}
-
-/** Where a redirect leads; never from TLS to no TLS, and with a password only to the same server. */
-function redirected({ method, url, headers }: HttpRequest, response: HttpResponse): HttpRequest | undefined {
-  const location = REDIRECTS.includes(response.status) ? (response.headers.location ?? '') : '';
-  const target = location !== '' && URL.canParse(location, url.href) ? new URL(location, url) : undefined;
-  const isSafe = target && (target.protocol === 'https:' || (target.protocol === 'http:' && url.protocol === 'http:'));
-  return isSafe
-    ? { method, url: target, headers: target.host === url.host ? headers : withoutSecrets(headers) }
-    : undefined;
-}
-
-/** The headers that another server may have. */
-function withoutSecrets({ range }: HttpRequest['headers']): HttpRequest['headers'] {
-  return range === undefined ? {} : { range };
 }
 
 /** An S3 API that answers to nobody without a signature, as Garage's does. */
@@ -175,7 +151,7 @@ function refused({ method, url, headers }: HttpRequest, response: HttpResponse, 
       hint: "push to the cache's `s3://` URL, or to a server that takes PUT",
     });
   }
-  if (REDIRECTS.includes(status)) {
+  if (isRedirect(response)) {
     // What comes after `?` may be a signature.
     const to = response.headers.location?.replace(/\?.*/, '').replace(/\/\/[^/]*@/, '//') ?? 'nowhere';
     return new CarportError(
