@@ -23,9 +23,7 @@ import { type IndexSettings, indexOptionsOf, type ReleaseTrust, releaseTrustOf }
 import { adviceOnBucket } from '../release/stable-advice.js';
 import { requireSource } from '../settings/places.js';
 import type { BuildIndexOptions } from './command.js';
-
-/** Removed files that are named. */
-const NAMED = 20;
+import { firstOf } from './first-of.js';
 
 /** Makes the index of a bucket, or of a listing, in a directory. */
 export async function build(options: BuildIndexOptions, context: Context): Promise<void> {
@@ -44,8 +42,7 @@ export async function build(options: BuildIndexOptions, context: Context): Promi
   const { written, unchanged, removed } = await writeIndexDirectory(out, publication);
   if (options.json) return writeJson(context.stdout, { written, unchanged, removed, warnings: messagesOf(warnings) });
   if (unchanged.length > 0) note(context, options, `unchanged: ${count(unchanged.length, 'file')}`);
-  for (const path of removed.slice(0, NAMED)) note(context, options, `removed: ${path}`);
-  if (removed.length > NAMED) note(context, options, `and ${removed.length - NAMED} more`);
+  for (const line of firstOf(removed.map((path) => `removed: ${path}`))) note(context, options, line);
   await writeLines(context.stdout, written);
 }
 

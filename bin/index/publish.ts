@@ -23,14 +23,12 @@ import { adviceOnBucket } from '../release/stable-advice.js';
 import { withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
 import type { PublishIndexOptions } from './command.js';
+import { firstOf } from './first-of.js';
 
 interface MadeIndex extends Publication {
   /** The settings, with what is remembered. */
   readonly used: IndexSettings;
 }
-
-/** Removed keys that are named. */
-const NAMED = 20;
 
 /** Makes the index of a bucket, and puts what has changed of it there. */
 export async function publish(options: PublishIndexOptions, context: Context): Promise<void> {
@@ -70,8 +68,7 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     if (options.json)
       return writeJson(context.stdout, { ...published, warnings: messagesOf(published.warnings), dryRun });
     const { written, removed } = published;
-    for (const key of removed.slice(0, NAMED)) tell(`${dryRun ? 'to be removed' : 'removed'}: ${key}`);
-    if (removed.length > NAMED) tell(`and ${removed.length - NAMED} more`);
+    for (const line of firstOf(removed.map((key) => `${dryRun ? 'to be removed' : 'removed'}: ${key}`))) tell(line);
     if (written.length + removed.length === 0) tell('nothing has changed');
     else if (dryRun) tell('nothing was changed: this is a dry run');
     await writeLines(context.stdout, written);
