@@ -25,6 +25,7 @@ import { showOn } from '../cli/program-output.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
+import { type ActivityReporter, withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
 import type { PromoteOptions } from './command.js';
 import { gateRulesOf } from './gate-rules.js';
@@ -51,19 +52,30 @@ export async function promote(version: string, options: PromoteOptions, context:
     keys,
     policy,
   };
-  const work: PromotionWork = {
+  const result = await withActivity(context, options, (reporter) => {
+    const work = { ...workOf(reporter, options, context), signal: stop.signal };
+    const use = { options, context, emit: reporter.emit };
+    return interruptible(
+      () => stop.abort(),
+      () => withCache(url, use, ({ objects }) => promoteRelease(objects, request, work)),
+    );
+  });
+  await tellResult(result, options, context);
+}
+
+/** What a promotion works with; where something else is printed, its progress is taken down before. */
+function workOf(reporter: ActivityReporter, options: PromoteOptions, context: Context): Omit<PromotionWork, 'signal'> {
+  const show = showOn(context.stderr);
+  return {
     now: new Date(),
     directory: workingDirectory(context),
     env: context.env,
-    signal: stop.signal,
-    show: showOn(context.stderr),
-    emit: (event) => tellEvent(event, options, context),
+    show(output) {
+      reporter.stop();
+      return show(output);
+    },
+    emit: (event) => tellEvent(event, reporter, { options, context }),
   };
-  const result = await interruptible(
-    () => stop.abort(),
-    () => withCache(url, { options, context }, ({ objects }) => promoteRelease(objects, request, work)),
-  );
-  await tellResult(result, options, context);
 }
 
 /** The channels are those of the index, and so are the targets that a release must have. */
@@ -76,11 +88,30 @@ function rulesOfProject(options: PromoteOptions, context: Context): PromotionReq
   };
 }
 
-function tellEvent(event: PromotionEvent, options: CommonOptions, context: Context): void {
-  if (event.type === 'sources') sayWarnings(context, event.warnings);
-  else if (event.type === 'verdict') tellVerdict(event.verdict, options, context);
-  else if (event.type === 'resumed') note(context, options, `\`${event.version}\` was begun before: going on`);
-  else note(context, options, `what was made for \`${event.version}\` is removed: the name is free`);
+interface Audience {
+  readonly options: CommonOptions;
+  readonly context: Context;
+}
+
+function tellEvent(event: PromotionEvent, reporter: ActivityReporter, { options, context }: Audience): void {
+  switch (event.type) {
+    case 'sources':
+      reporter.stop();
+      sayWarnings(context, event.warnings);
+      break;
+    case 'verdict':
+      reporter.stop();
+      tellVerdict(event.verdict, options, context);
+      break;
+    case 'resumed':
+      reporter.tell(`\`${event.version}\` was begun before: going on`);
+      break;
+    case 'freed':
+      reporter.tell(`what was made for \`${event.version}\` is removed: the name is free`);
+      break;
+    default:
+      reporter.emit(event);
+  }
 }
 
 async function tellResult(result: PromotionResult, options: CommonOptions, context: Context): Promise<void> {

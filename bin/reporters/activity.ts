@@ -1,4 +1,4 @@
-/** The reporter of commands that take long and print one result: erase, verify, export, put. */
+/** The reporter of commands that take long and print one result: erase, verify, export, put, promote. */
 
 import type { ActivityEvent, Emit } from '../../lib/work.js';
 import { type CommonOptions, type Context, note } from '../cli/context.js';

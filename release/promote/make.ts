@@ -3,15 +3,16 @@
 import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
 import { asWritable, type ObjectStore, type WriteStore } from '../../lib/object-store/object-store.js';
+import type { ActivityEvent, Emit } from '../../lib/work.js';
 import { removeIntent } from '../intents.js';
 import { hasBytes } from '../put/stored-hash.js';
-import { type Candidate, candidateOf, filesOf, yankOf } from '../sources/candidate.js';
+import { type Candidate, candidateOf, filesOf, type ReleaseFile, yankOf } from '../sources/candidate.js';
 import { type ReleaseSources, readSources, trusted } from '../sources/sources.js';
 import { removeTombstones } from '../tombstones.js';
 import { copyFile, writeFragments } from './copy.js';
 import { discardPromotion, takeBack } from './discard.js';
 import { refuseOtherIntent, requireIntent, writeOwnIntent } from './own-intent.js';
-import { FILES_AT_ONCE, isFresh, type Made, type MakeRequest, type PromotedFile } from './request.js';
+import { FILES_AT_ONCE, isFresh, type Made, type MakeRequest, type Making, type PromotedFile } from './request.js';
 import { beingRemoved, faultOf, ofAnother, otherFiles, otherFragments } from './state.js';
 
 /**
@@ -19,23 +20,28 @@ import { beingRemoved, faultOf, ofAnother, otherFiles, otherFragments } from './
  * there, was read again, and is signed; whoever is killed runs it again. Of two that make the same version of different
  * releases one stops: each looks for its own intent before it copies. Somebody who publishes files of the version himself
  * comes first: what was copied is taken back. Throws `E_INTEGRITY` when what was copied is not what was signed, and leaves
- * the intent.
+ * the intent. `emit` is told how far the copy is.
  */
-export async function makeRelease(objects: ObjectStore, request: MakeRequest): Promise<readonly PromotedFile[]> {
+export async function makeRelease(
+  objects: ObjectStore,
+  request: MakeRequest,
+  emit: Emit<ActivityEvent>,
+): Promise<readonly PromotedFile[]> {
   const { version, policy, discard } = request;
   const store = asWritable(objects, 'where nothing can be copied');
   if (discard) await discardPromotion(store, version, policy);
   else await refuseOtherIntent(store, request);
   const made: Made = { files: new Set(), fragments: new Set() };
   try {
-    return await takeSteps(store, request, made);
+    return await takeSteps({ store, request, made, emit });
   } catch (error) {
     if (isFinal(error)) await takeBack(store, request, made);
     throw error;
   }
 }
 
-async function takeSteps(store: WriteStore, request: MakeRequest, made: Made): Promise<readonly PromotedFile[]> {
+async function takeSteps(making: Making): Promise<readonly PromotedFile[]> {
+  const { store, request } = making;
   const { candidate, version, policy } = request;
   await writeOwnIntent(store, request);
   const there = await readSources(store, policy, version);
@@ -43,8 +49,8 @@ async function takeSteps(store: WriteStore, request: MakeRequest, made: Made): P
   await refuseChange(store, request);
   await removeTombstones(store, [version]);
   const files = filesOf(version, candidate.fragments);
-  const states = await mapAtMost(FILES_AT_ONCE, files, (file) => copyFile(store, request, file, made));
-  await writeFragments(store, request, trusted(there.fragments), made);
+  const states = await copyFiles(making, files);
+  await writeFragments(making, trusted(there.fragments));
   await requireIntent(store, request);
   const whole = await readSources(store, policy, version);
   const [other] = otherFragments(candidate.version, whole);
@@ -53,6 +59,19 @@ async function takeSteps(store: WriteStore, request: MakeRequest, made: Made): P
   if (fault !== undefined) throw notWhole(version, fault);
   await removeIntent(store, version);
   return files.map((file, index) => ({ ...file, state: states[index]! }));
+}
+
+/** Copies what is not there yet, and tells how far it is; gives what has become of each file, in their order. */
+function copyFiles(making: Making, files: readonly ReleaseFile[]): Promise<readonly PromotedFile['state'][]> {
+  const { emit } = making;
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  emit({ type: 'started', verb: 'copy', unit: 'files', items: files.length, bytes });
+  return mapAtMost(FILES_AT_ONCE, files, async (file) => {
+    emit({ type: 'item-started', name: file.key, size: file.size });
+    const state = await copyFile(making, file);
+    emit({ type: 'item-finished', name: file.key, size: file.size });
+    return state;
+  });
 }
 
 /** Whether to run it again would not help: another release has the name, or the source is not what it was. */

@@ -1,7 +1,9 @@
 /** What is to be made of a release, once its gates are passed. */
 
+import type { WriteStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
+import type { ActivityEvent, Emit } from '../../lib/work.js';
 import type { Candidate, ReleaseFile } from '../sources/candidate.js';
 import type { Verdict } from './gates/gate.js';
 import type { PromotionState } from './state.js';
@@ -30,6 +32,14 @@ export interface PromotedFile extends ReleaseFile {
 export interface Made {
   readonly files: Set<string>;
   readonly fragments: Set<string>;
+}
+
+/** A run that makes a release: of what, where, what it has written so far, and whom it tells how far it is. */
+export interface Making {
+  readonly store: WriteStore;
+  readonly request: MakeRequest;
+  readonly made: Made;
+  readonly emit: Emit<ActivityEvent>;
 }
 
 /** Files that are copied or read at a time. */

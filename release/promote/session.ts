@@ -4,6 +4,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
+import type { ActivityEvent, Emit } from '../../lib/work.js';
 import type { Project, Promotion } from '../documents/kinds.js';
 import { type Candidate, candidateOf, filesOf, type ReleaseFile } from '../sources/candidate.js';
 import { type ReleaseSources, readSources } from '../sources/sources.js';
@@ -38,10 +39,10 @@ export interface PromotionRules {
 
 /** What a promotion works with, and whom it tells. */
 export interface PromotionWork extends Omit<GateTools, 'objects'> {
-  readonly emit: (event: PromotionEvent) => void;
+  readonly emit: Emit<PromotionEvent>;
 }
 
-/** What a promotion tells while it is at work. */
+/** What a promotion tells while it is at work; how far it is, of the gate that reads files again, and of the copy. */
 export type PromotionEvent =
   /** Sources were read, and something of them is to be told. */
   | { readonly type: 'sources'; readonly warnings: ReleaseSources['warnings'] }
@@ -49,7 +50,8 @@ export type PromotionEvent =
   | { readonly type: 'freed'; readonly version: string }
   /** The version was begun before, and this goes on. */
   | { readonly type: 'resumed'; readonly version: string }
-  | { readonly type: 'verdict'; readonly verdict: Verdict };
+  | { readonly type: 'verdict'; readonly verdict: Verdict }
+  | ActivityEvent;
 
 /** What has become of a promotion; nothing is changed but where it is `promoted`. */
 export interface PromotionResult {
@@ -90,7 +92,8 @@ export async function promoteRelease(
   if (!gates.every(({ passed }) => passed)) return { plan, state: 'refused', files: [], gates };
   if (dryRun) return { plan, state: 'planned', files: inState('planned', plan), gates };
   const { now } = work;
-  const files = await makeRelease(objects, { candidate, version, state, discard, gates, keys, policy, now });
+  const making = { candidate, version, state, discard, gates, keys, policy, now };
+  const files = await makeRelease(objects, making, work.emit);
   return { plan, state: 'promoted', files, gates };
 }
 

@@ -1,6 +1,7 @@
 /** What a gate is asked and says. */
 
 import type { ObjectStore } from '../../../lib/object-store/object-store.js';
+import type { ActivityEvent, Emit } from '../../../lib/work.js';
 import type { Candidate } from '../../sources/candidate.js';
 
 /** What one gate says of a promotion. */
@@ -38,6 +39,8 @@ export interface GateTools {
   /** Of programs: where they run, and with what. */
   readonly directory: string;
   readonly env: NodeJS.ProcessEnv;
+  /** Told how far a gate is that takes long. */
+  readonly emit: Emit<ActivityEvent>;
   /** Ends what runs. */
   readonly signal: AbortSignal;
   /** Takes what a program prints on one of its outputs, until that ends. Does not throw. */

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { openFileStore } from '#lib/object-store/file.js';
+import type { ActivityEvent } from '#lib/work.js';
 import { readBuild } from '#release/ci/detect.js';
 import { YANK } from '#release/documents/kinds.js';
 import { fileKey, versionKey, YANKS } from '#release/layout.js';
@@ -32,7 +33,7 @@ describe('the gates', () => {
   };
   const tools = (more: Partial<GateTools> = {}): GateTools => ({
     ...{ objects: openFileStore(bucket()), now: NOW, directory: directory(), env: process.env },
-    ...{ signal: new AbortController().signal, show: async () => undefined, ...more },
+    ...{ signal: new AbortController().signal, show: async () => undefined, emit: () => undefined, ...more },
   });
   const ask = async (
     rules: Partial<GateRules>,
@@ -130,6 +131,16 @@ describe('the gates', () => {
       }
       await openFileStore(bucket()).remove([key]);
       expect(await verdictOf('hashes')).toMatch(/^failed/);
+    });
+
+    it('tells how far it is', async () => {
+      await put({ files: { a: 'aaa', b: 'bbbb' } });
+      const events: ActivityEvent[] = [];
+      await ask({}, { emit: (event) => events.push(event) });
+      expect(events[0]).toEqual({ type: 'started', verb: 'check', unit: 'files', items: 4, bytes: 14 });
+      const read = events.map((event) => (event.type === 'progress' ? (event.bytes ?? 0) : 0));
+      expect(read.reduce((sum, bytes) => sum + bytes, 0)).toBe(14);
+      expect(events.filter(({ type }) => type === 'item-finished')).toHaveLength(4);
     });
   });
 

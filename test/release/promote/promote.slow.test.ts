@@ -4,6 +4,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { CarportError, type ErrorCode } from '#lib/errors.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { ObjectStore, WriteStore } from '#lib/object-store/object-store.js';
+import type { ActivityEvent, Emit } from '#lib/work.js';
 import { FRAGMENT, type Fragment, PROMOTION, PRUNING, YANK } from '#release/documents/kinds.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
 import { discardPromotion } from '#release/promote/discard.js';
@@ -35,6 +36,12 @@ const MARK = versionKey(PROMOTIONS, TO);
 const YANKED_AT = { version: FROM, time: '2026-11-09T00:00:00Z' };
 const YANKED = { ...YANKED_AT, reason: 'loses data' };
 
+interface PromoteOptions {
+  readonly now?: Date;
+  readonly discard?: boolean;
+  readonly emit?: Emit<ActivityEvent>;
+}
+
 describe('a promotion', () => {
   const directory = useDirectory();
   let bucket: string;
@@ -56,20 +63,20 @@ describe('a promotion', () => {
   const promote = async (
     objects: ObjectStore = openFileStore(bucket),
     from = FROM,
-    { now = NOW, discard = false }: { readonly now?: Date; readonly discard?: boolean } = {},
+    { now = NOW, discard = false, emit = () => undefined }: PromoteOptions = {},
   ) => {
     const candidate = candidateOf(from, await readSources(objects, POLICY, from));
     const state = promotionState(candidate, TO, await readSources(objects, POLICY, TO));
     if (state === 'done') throw new Error('there is nothing to do');
     const gates = [{ gate: 'hashes', passed: true, detail: 'fine' }];
     const about = { candidate, version: TO, state, discard, gates };
-    return makeRelease(objects, { ...about, keys: [KEY], policy: POLICY, now });
+    return makeRelease(objects, { ...about, keys: [KEY], policy: POLICY, now }, emit);
   };
   /** The same by somebody who has looked before anything was there. */
   const promoteBlindly = async (from: string, objects = openFileStore(bucket)) => {
     const candidate = candidateOf(from, await readSources(objects, POLICY, from));
     const about = { candidate, version: TO, state: 'new', discard: false, gates: [] } as const;
-    return makeRelease(objects, { ...about, keys: [KEY], policy: POLICY, now: NOW });
+    return makeRelease(objects, { ...about, keys: [KEY], policy: POLICY, now: NOW }, () => undefined);
   };
   const fragments = async (version = TO): Promise<readonly Fragment[]> =>
     trusted((await readSources(openFileStore(bucket), POLICY, version)).fragments);
@@ -103,6 +110,35 @@ describe('a promotion', () => {
     );
     expect(await latestStable(bucket, POLICY)).toBe(TO);
     expect(await stateOf()).toBe('done');
+  });
+
+  it('tells how far it is, also of what is there already', async () => {
+    const events: ActivityEvent[] = [];
+    const emit = (event: ActivityEvent) => events.push(event);
+    const size = 2 * 'some bytes'.length + 2 * 'more bytes'.length;
+    const told = () => ({
+      started: events.filter(({ type }) => type === 'started'),
+      bytes: events.reduce((sum, event) => sum + (event.type === 'progress' ? (event.bytes ?? 0) : 0), 0),
+      finished: events.flatMap((event) => (event.type === 'item-finished' ? event.name : [])).sort(),
+    });
+    const keys = TARGETS.flatMap((target) => ['garage', 'garage.txt'].map((name) => fileKey(TO, target, name)));
+    const whole = {
+      started: [{ type: 'started', verb: 'copy', unit: 'files', items: 4, bytes: size }],
+      bytes: size,
+      finished: keys,
+    };
+    const signed = TARGETS.map((target) => fragmentKey(TO, target));
+    const killed = meddled({
+      async put(key, ...more) {
+        if (signed.includes(key)) throw new Error('killed');
+        return openFileStore(bucket).put(key, ...more);
+      },
+    });
+    await expect(promote(killed, FROM, { emit })).rejects.toThrow('killed');
+    expect(told()).toEqual(whole);
+    events.length = 0;
+    expect((await promote(undefined, FROM, { emit })).map(({ state }) => state)).toEqual(Array(4).fill('unchanged'));
+    expect(told()).toEqual(whole);
   });
 
   it('goes on where it was left, at each step', async () => {
