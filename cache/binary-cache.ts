@@ -6,13 +6,8 @@ import { CarportError } from '../lib/errors.js';
 import { type CacheInfo, parseCacheInfo, renderCacheInfo } from '../lib/nix/cache-info.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
-import {
-  listObjects,
-  type ObjectMetadata,
-  type ObjectStore,
-  type StoredObject,
-} from '../lib/object-store/object-store.js';
-import { CACHE_INFO_KEY, hashPartOfKey, listingKey, narInfoKey, narKey } from './layout.js';
+import { listObjects, type ObjectMetadata, type ObjectStore } from '../lib/object-store/object-store.js';
+import { CACHE_INFO_KEY, hashPartOfKey, listingKey, narInfoKey } from './layout.js';
 
 /**
  * What readers are told of each kind of object. A NAR's key names its content; the others may change. Nothing is `public`: a
@@ -108,11 +103,6 @@ export async function writeNar(
   body: Uint8Array | { readonly path: string; readonly size: number },
 ): Promise<void> {
   await objects.put(key, body, METADATA.nar);
-}
-
-/** The NAR that a narinfo points to. Its URL is not signed: it must lie inside the cache. */
-export function openNar(objects: ObjectStore, info: NarInfo): Promise<StoredObject | undefined> {
-  return objects.open(narKey(info));
 }
 
 /** What a narinfo promises of its NAR. */

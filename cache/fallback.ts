@@ -28,11 +28,12 @@ export async function fromFirstThatCan<T>(
       if (!isFaultOfCache(error) || rest.length === 0) throw error;
       const { path } = from.info;
       const about = { path, cache: from.objects.url };
-      emit({ type: 'warning', about, message: `${error.message}; trying the next cache` });
       const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
+      // Where there is no other, this is the error, and no warning that says the same.
       from = await findPath(rest, wanted, trust, emit).catch(() => {
         throw error;
       });
+      emit({ type: 'warning', about, message: `${error.message}; trying the next cache` });
       rest = rest.slice(rest.indexOf(from.objects) + 1);
     }
   }
@@ -49,6 +50,8 @@ function isFaultOfCache(error: unknown): error is CarportError {
     'E_IO',
     'E_UNAVAILABLE',
     'E_REMOTE',
+    // What this machine lacks to read it, another cache may not need.
+    'E_PROGRAM',
   ];
   return hasCode(error, ...codes);
 }

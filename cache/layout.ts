@@ -52,7 +52,7 @@ export function newNarKey(fileHash: Hash, ending: string): string {
 
 /** The key of the NAR that a narinfo points to. Its URL is not signed: `E_FORMAT` where it leads outside of the cache. */
 export function narKey({ url }: Pick<NarInfo, 'url'>): string {
-  return checkKey(url.replace(/\?.*$/, ''));
+  return checkKey(url.replace(/\?.*$/, '').replace(/^(\.\/)+/, ''));
 }
 
 /** The key of the record that a push has left out paths signed by the key of this name, which may hold any character. */

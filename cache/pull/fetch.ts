@@ -11,8 +11,7 @@ import type { WorkerPool } from '../../lib/workers/pool.js';
 import { expectedNar } from '../binary-cache.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import type { FoundPath } from '../find-path.js';
-import { narKey } from '../layout.js';
-import { missingNar } from '../nars.js';
+import { localNar, missingNar } from '../nars.js';
 import { refusedNar } from '../refused-nar.js';
 import type { PullEvent } from './events.js';
 import { narSource } from './nar-source.js';
@@ -57,6 +56,9 @@ async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fet
         refusals.push(cause);
         const isSure = cause.found === 'as told' || cause.code === 'E_UNSUPPORTED';
         if (isSure || fetch === maxReads) throw refusedNar(info, objects, refusals);
+      } else if (cause.code === 'E_PROGRAM') {
+        const message = `the NAR of \`${info.path}\` in \`${objects.url}\` cannot be read here`;
+        throw new CarportError('E_PROGRAM', message, { cause, hint: cause.hint });
       } else if (cause.code !== 'E_INTEGRITY' || fetch === maxReads) {
         // It says itself what failed on the way.
         throw cause;
@@ -73,7 +75,7 @@ async function fetchOnce({ info, objects }: FoundPath, options: FetchOptions): P
   const job = { type: receiver.job, destination: temporary, promise: expectedNar(info) } as const;
   const weight = info.narSize;
   try {
-    const file = objects.localFile(narKey(info));
+    const file = localNar(objects, info);
     const { fileSize } =
       file === undefined
         ? await pool.run(job, { source: await narSource(info, objects), onProgress, weight })

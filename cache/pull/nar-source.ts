@@ -5,8 +5,7 @@ import { insteadOf } from '../../lib/errors.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { FoundPath } from '../find-path.js';
-import { narKey } from '../layout.js';
-import { missingNar, openRequiredNar } from '../nars.js';
+import { missingNar, narObject, openRequiredNar } from '../nars.js';
 
 /** A compressed NAR up to this size is read whole and then unpacked, so that no thread waits for the network. */
 const SMALL_FILE = 512 * 1024;
@@ -19,7 +18,9 @@ export function isSmall({ info, objects }: FoundPath): boolean {
 /** A small NAR whole; a large one is asked for when a thread wants its first bytes, so that no answer waits for one. */
 export async function narSource(info: NarInfo, objects: ObjectStore): Promise<AsyncIterable<Uint8Array>> {
   if (!isSmall({ info, objects })) return openedLate(async () => (await openRequiredNar(objects, info)).bytes());
-  const bytes = await objects.read(narKey(info), SMALL_FILE).catch(insteadOf('E_FORMAT', 'too large' as const));
+  const bytes = await narObject(objects, info)
+    .read(SMALL_FILE)
+    .catch(insteadOf('E_FORMAT', 'too large' as const));
   if (bytes === 'too large') {
     throw new NarRefusal('E_INTEGRITY', `the file is larger than its ${info.fileSize} bytes`, 'another');
   }

@@ -2,9 +2,12 @@
 
 import { type Duplex, pipeline, Readable } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
-import { createBrotliDecompress, createGunzip } from 'node:zlib';
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 import { createBufferPool } from '../buffers.js';
 import { CarportError } from '../errors.js';
+import { decompressByProgram, READ_BY_PROGRAM } from './by-program.js';
+import { formatOf, HEAD_SIZE } from './format-of.js';
+import { peek } from './peek.js';
 import { loadZstd } from './zstd-binding.js';
 
 /** Bytes that one step of decompression gives at most: an archive that explodes is stopped piece by piece. */
@@ -24,6 +27,12 @@ const DECOMPRESSORS: Readonly<Record<string, Decompressor>> = {
   // Zeros after the last member are taken for padding, and end it.
   gzip: (source) => through(source, createGunzip()),
   br: decompressBrotli,
+  ...Object.fromEntries(
+    READ_BY_PROGRAM.map((name) => [name, (source: Source) => decompressByProgram(name, source)] as const),
+  ),
+  bzip2: decompressBzip2,
+  // HTTP's name of zlib's format; some servers leave its head out.
+  deflate: decompressDeflate,
 };
 
 /** What the libraries say of files that are well made, as far as they looked, and what that means. */
@@ -111,6 +120,20 @@ async function* decompressZstd(source: Source): AsyncGenerator<Uint8Array> {
   }
   if (!atFrameEnd) throw truncated('zstd');
   outputs.giveBack(output);
+}
+
+async function* decompressDeflate(source: Source): AsyncGenerator<Uint8Array> {
+  const { head, whole } = await peek(source, 2);
+  const [first = 0, second = 0] = head;
+  const hasHead = (first & 0x0f) === 8 && (first * 256 + second) % 31 === 0;
+  yield* through(whole, hasHead ? createInflate() : createInflateRaw());
+}
+
+/** The name stands in narinfos that have none, too: there Nix goes by the file. */
+async function* decompressBzip2(source: Source): AsyncGenerator<Uint8Array> {
+  const { head, whole } = await peek(source, HEAD_SIZE);
+  const found = formatOf(head) ?? 'bzip2';
+  yield* found === 'bzip2' ? decompressByProgram('bzip2', whole) : DECOMPRESSORS[found]!(whole);
 }
 
 /** Node passes over what comes after the end of a brotli stream. */

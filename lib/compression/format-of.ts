@@ -19,10 +19,15 @@ export const HEAD_SIZE = 64;
 /** What a file is by its first bytes, in words, when it is something else than `compression`. */
 export function otherFormat(compression: string, head: Uint8Array): string | undefined {
   if (isWebPage(head)) return 'a web page';
-  const text = textOf(head);
-  const name = MARKS.find(([, mark]) => text.startsWith(mark))?.[0];
+  const name = formatOf(head);
   if (name === undefined || name === compression) return undefined;
   return name === 'none' ? 'a NAR that is not compressed' : name;
+}
+
+/** The format that a file is of by its first bytes, by its name in narinfos. */
+export function formatOf(head: Uint8Array): string | undefined {
+  const text = textOf(head);
+  return MARKS.find(([, mark]) => text.startsWith(mark))?.[0];
 }
 
 /** A page of a proxy that wants a login comes in place of anything, and with a good status. */

@@ -46,14 +46,18 @@ const PROBE_PAUSE_MS = 5_000;
 
 /**
  * Sends a request again when that may help, after a random part of a growing pause (full jitter), and not before what
- * `Retry-After` says. Ends with `E_UNAVAILABLE` in bounded time: all requests share the server's patience, and what comes
+ * `Retry-After` says. Ends with `E_UNAVAILABLE` in bounded time: all requests to a server share its patience, and what comes
  * after it is over fails at once.
  */
 export function createRetry(options: RetryOptions): TransportDecorator {
   const { patienceMs, onRetry, signal, random = Math.random } = options;
-  let answered = false;
-  let failingSince: number | undefined;
-  let gaveUp: { at: number; readonly cause: Error } | undefined;
+  const servers = new Map<string, ServerState>();
+  // A cache may lead to other servers: what those do is not its own doing.
+  const stateOf = ({ origin }: URL): ServerState => {
+    const state = servers.get(origin) ?? { answered: false, failingSince: undefined, gaveUp: undefined };
+    servers.set(origin, state);
+    return state;
+  };
   // As many pauses at a time as requests.
   setMaxListeners(0, signal);
 
@@ -61,27 +65,30 @@ export function createRetry(options: RetryOptions): TransportDecorator {
     try {
       const response = await send(request);
       if (isTransientResponse(response)) return { cause: statusError(response), retryAfterMs: retryAfter(response) };
-      [answered, failingSince, gaveUp] = [true, undefined, undefined];
+      Object.assign(stateOf(request.url), { answered: true, failingSince: undefined, gaveUp: undefined });
       return response;
     } catch (error) {
       signal.throwIfAborted();
-      if (isTransientError(error) || (answered && isGarbled(error))) return { cause: error, retryAfterMs: undefined };
+      if (isTransientError(error) || (stateOf(request.url).answered && isGarbled(error)))
+        return { cause: error, retryAfterMs: undefined };
       throw explainNetworkError(error, request.url);
     }
   };
   return (send) => async (request) => {
-    if (gaveUp && performance.now() - gaveUp.at < PROBE_PAUSE_MS) throw unavailable(request.url, gaveUp.cause);
-    if (gaveUp) gaveUp.at = performance.now();
+    const server = stateOf(request.url);
+    if (server.gaveUp && performance.now() - server.gaveUp.at < PROBE_PAUSE_MS)
+      throw unavailable(request.url, server.gaveUp.cause);
+    if (server.gaveUp) server.gaveUp.at = performance.now();
     for (let attempt = 1, alone = 0; ; attempt++) {
       const started = performance.now();
       const result = await once(send, request);
       if (!('cause' in result)) return { ...result, attempts: attempt };
       const now = performance.now();
-      failingSince ??= now;
+      server.failingSince ??= now;
       // Others were answered since this was sent.
-      if (failingSince >= started) alone++;
-      const left = failingSince + (answered ? patienceMs : Math.min(patienceMs, FIRST_CONTACT_MS)) - now;
-      if (left <= 0) gaveUp = { at: now, cause: result.cause };
+      if (server.failingSince >= started) alone++;
+      const left = server.failingSince + (server.answered ? patienceMs : Math.min(patienceMs, FIRST_CONTACT_MS)) - now;
+      if (left <= 0) server.gaveUp = { at: now, cause: result.cause };
       if (alone >= ATTEMPTS || left <= 0) throw unavailable(request.url, result.cause);
       onRetry?.({ url: request.url, reason: result.cause.message, attempt });
       const jitter = random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1));
@@ -90,6 +97,13 @@ export function createRetry(options: RetryOptions): TransportDecorator {
       await sleep(Math.min(pause, left), undefined, { signal });
     }
   };
+}
+
+/** What requests to one server have in common. */
+interface ServerState {
+  answered: boolean;
+  failingSince: number | undefined;
+  gaveUp: { at: number; readonly cause: Error } | undefined;
 }
 
 interface Failure {

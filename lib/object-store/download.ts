@@ -1,19 +1,24 @@
-/** Downloads: a body that breaks off is gone on with by Range, a range is cut out, and small objects are checked. */
+/** Downloads: a body that breaks off is gone on with by Range, a range is cut out, encodings are taken off, and small objects are checked. */
 
 import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CarportError } from '../errors.js';
 import { explainNetworkError, isTransientError } from '../http/failure.js';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
+import { decoded, encodingsOf } from './content-encoding.js';
 import { type ByteRange, checkRange, collectSmall, type StoredObject } from './object-store.js';
 
 /** Times that a body may break off without a byte more than before. */
 const BARREN_TRIES = 6;
 const PAUSE_MS = 200;
 
-/** A download, and the ETag that came with it. */
+/** A download: what is stored, and, as it is sent, with the ETag of that. */
 export interface Download extends StoredObject {
   readonly etag: string | undefined;
+  /** How `sent` is encoded, in the order in which it was done. */
+  readonly encodings: readonly string[];
+  /** In place of `bytes`. */
+  sent(): AsyncIterable<Uint8Array>;
 }
 
 /** A good answer to a GET, and what is needed to ask for the rest of it. */
@@ -37,12 +42,21 @@ export function rangeHeader(range: ByteRange | undefined): { readonly range?: st
  * ended. A server that does no ranges sends all: what lies before is skipped, and nothing is read of what lies behind.
  */
 export function downloadOf(answered: Answered): Download {
-  const { response } = answered;
+  const { response, request, range } = answered;
+  const encodings = encodingsOf(response.headers);
   const extent = extentOf(answered);
+  const name = request.url.pathname;
+  if (encodings.length > 0 && range !== undefined) {
+    response.discard();
+    throw new CarportError('E_UNSUPPORTED', `a part of \`${name}\`, which is encoded, cannot be read`, {
+      cause: new Error(`its Content-Encoding is \`${encodings.join(', ')}\``),
+    });
+  }
+  const sent = () => resumed(answered, extent);
   return {
-    size: extent.isExact ? extent.end - extent.start : Number.NaN,
-    etag: response.headers.etag,
-    bytes: () => resumed(answered, extent),
+    size: extent.isExact && encodings.length === 0 ? extent.end - extent.start : Number.NaN,
+    ...{ etag: response.headers.etag, encodings, sent },
+    bytes: () => (encodings.length === 0 ? sent() : decoded(sent(), encodings, name)),
     discard: () => response.discard(),
   };
 }
@@ -93,7 +107,8 @@ const READS = 3;
 
 /**
  * A small object whole. What was damaged on the way is read again: an ETag that looks like an MD5 mostly is the
- * content's. Where it is not (encrypted objects, some web servers), two equal reads in a row are taken for the content.
+ * content's, as it is sent. Where it is not (encrypted objects, some web servers), two equal reads in a row are taken for the
+ * content.
  */
 export async function readWhole(
   open: () => Promise<Download | undefined>,
@@ -104,10 +119,17 @@ export async function readWhole(
   for (let reads = 1; ; reads++) {
     const object = await open();
     if (object === undefined) return undefined;
-    const bytes = await collectSmall(object.bytes(), limit, key);
-    if (!contradicts(bytes, object.etag) || last?.equals(bytes) || reads === READS) return bytes;
+    const bytes = await collectSmall(object.sent(), limit, key);
+    if (!contradicts(bytes, object.etag) || last?.equals(bytes) || reads === READS) {
+      const { encodings } = object;
+      return encodings.length === 0 ? bytes : collectSmall(decoded(onePiece(bytes), encodings, key), limit, key);
+    }
     last = bytes;
   }
+}
+
+async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 function contradicts(bytes: Uint8Array, etag = ''): boolean {

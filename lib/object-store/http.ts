@@ -9,7 +9,8 @@ import { createNetrc } from '../http/netrc.js';
 import { type FinalAnswer, followRedirects, isRedirect } from '../http/redirect.js';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
 import { downloadOf, rangeHeader, readWhole } from './download.js';
-import { type ByteRange, checkKey, type ObjectStore, WEB_SERVER_TRAITS } from './object-store.js';
+import { printableLink, resolveLink } from './link.js';
+import { type ByteRange, checkKey, type LinkStore, type ObjectStore, WEB_SERVER_TRAITS } from './object-store.js';
 import { serverTime, statOf } from './response-headers.js';
 import { createSpool } from './spool.js';
 
@@ -24,7 +25,7 @@ export interface HttpStoreOptions {
 const MISSING = [403, 404, 410];
 
 /** Objects of a web server. Reading needs nothing; to put any the server has to take PUT, as Nix wants it, too. */
-export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStore {
+export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStore & LinkStore {
   const url = base.href.replace(/\/$/, '');
   const spool = createSpool();
   const netrc = createNetrc(env);
@@ -32,38 +33,51 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
 
   const netrcFile = env.NETRC || '~/.netrc';
 
-  const request = async (method: HttpRequest['method'], key: string): Promise<HttpRequest> => {
+  const urlOf = (key: string): URL => {
     const target = new URL(base);
     target.pathname += encodePath(checkKey(key));
-    const authorization = await netrc(target.hostname);
+    return target;
+  };
+  const request = async (method: HttpRequest['method'], target: URL): Promise<HttpRequest> => {
+    // A password for the cache is for nobody that a narinfo names.
+    const authorization = target.origin === base.origin ? await netrc(target.hostname) : undefined;
     return { method, url: target, headers: { ...(authorization && { authorization }) } };
   };
   const fail = (asked: HttpRequest, response: HttpResponse) => refused(asked, response, { base, netrcFile });
   const follow = (first: HttpRequest) => askFor(first, send, fail);
-  const open = async (key: string, range?: ByteRange) => {
-    const { headers, ...rest } = await request('GET', key);
+  const openAt = async (target: URL, range?: ByteRange) => {
+    const { headers, ...rest } = await request('GET', target);
     const { asked, response, isThere } = await follow({ ...rest, headers: { ...headers, ...rangeHeader(range) } });
     return isThere ? downloadOf({ response, request: asked, send, range }) : undefined;
+  };
+  const statAt = async (target: URL) => {
+    const { response, isThere } = await follow(await request('HEAD', target));
+    response.discard();
+    return isThere ? statOf(response.headers) : undefined;
   };
   return {
     url,
     traits: WEB_SERVER_TRAITS,
     localFile: () => undefined,
     spoolName: () => spool.name(),
-    read: (key, limit) => readWhole(() => open(key), limit, key),
-    async stat(key) {
-      const { response, isThere } = await follow(await request('HEAD', key));
-      response.discard();
-      return isThere ? statOf(response.headers) : undefined;
+    read: (key, limit) => readWhole(() => openAt(urlOf(key)), limit, key),
+    stat: async (key) => statAt(urlOf(key)),
+    open: async (key, range) => openAt(urlOf(key), range),
+    link(link) {
+      const target = resolveLink(link, base);
+      return {
+        read: (limit) => readWhole(() => openAt(target), limit, printableLink(link)),
+        stat: () => statAt(target),
+        open: () => openAt(target),
+      };
     },
-    open,
     async now() {
-      const { response } = await follow(await request('HEAD', 'nix-cache-info'));
+      const { response } = await follow(await request('HEAD', urlOf('nix-cache-info')));
       response.discard();
       return serverTime(response.headers, url);
     },
     async put(key, body, { contentType, cacheControl, contentDisposition }) {
-      const { headers, ...rest } = await request('PUT', key);
+      const { headers, ...rest } = await request('PUT', urlOf(key));
       const response = await send({
         ...rest,
         headers: {
@@ -132,7 +146,7 @@ function refused({ method, url, headers }: HttpRequest, response: HttpResponse, 
     const isElsewhere = url.host !== store.base.host;
     return new CarportError('E_CREDENTIALS', message, {
       cause,
-      hint: isElsewhere ? `\`${store.base.host}\` redirects there: use a URL of \`${server}\` itself` : hint,
+      hint: isElsewhere ? `\`${store.base.host}\` leads there: use a URL of \`${server}\` itself` : hint,
     });
   }
   if (isSigningApi(response)) {

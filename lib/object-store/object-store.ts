@@ -5,7 +5,7 @@ import type { BytesOrFile } from '../http/body.js';
 
 /** An object that is there, or the part of it that was asked for. */
 export interface StoredObject {
-  /** Bytes that `bytes` gives; `NaN` where a web server does not tell. */
+  /** Bytes that `bytes` gives; `NaN` where a web server does not tell, or has encoded it. */
   readonly size: number;
   /** The bytes in pieces. Read them once, at once, and to their end or the iterator's `return`. */
   bytes(): AsyncIterable<Uint8Array>;
@@ -15,7 +15,7 @@ export interface StoredObject {
 
 /** What a store knows of an object without reading it. */
 export interface ObjectStat {
-  /** Bytes; `NaN` where a web server does not tell. */
+  /** Bytes; `NaN` where a web server does not tell, or has encoded it. */
   readonly size: number;
   /** When it was last written, by the store's clock, as exactly as the store keeps it (servers: seconds). */
   readonly modified: Date | undefined;
@@ -99,6 +99,24 @@ export interface ReadStore {
   open(key: string, range?: ByteRange): Promise<StoredObject | undefined>;
   /** Lets go of connections and of files that were spooled. */
   close(): Promise<void>;
+}
+
+/** An object that a link in a document of the store leads to; the same as of a key. */
+export interface LinkedObject {
+  read(limit: number): Promise<Buffer | undefined>;
+  stat(): Promise<ObjectStat | undefined>;
+  open(): Promise<StoredObject | undefined>;
+}
+
+/** A store whose documents may have links, as those of web servers do. */
+export interface LinkStore extends ReadStore {
+  /** Throws `E_FORMAT` for a link that is not followed. Another server gets no password. */
+  link(link: string): LinkedObject;
+}
+
+/** Whether links are followed; elsewhere documents name keys. */
+export function hasLinks(objects: ReadStore): objects is LinkStore {
+  return 'link' in objects;
 }
 
 /** What every URL of a cache opens. A web server is no more than this. */

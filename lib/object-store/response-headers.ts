@@ -2,13 +2,15 @@
 
 import { CarportError } from '../errors.js';
 import type { ResponseHeaders } from '../http/transport.js';
+import { encodingsOf } from './content-encoding.js';
 import type { ObjectStat } from './object-store.js';
 
 /** What a good answer to HEAD tells of an object. */
 export function statOf(headers: ResponseHeaders): ObjectStat {
   const modified = Date.parse(headers['last-modified'] ?? '');
   return {
-    size: Number(headers['content-length'] ?? Number.NaN),
+    // Of what is encoded the length says nothing.
+    size: encodingsOf(headers).length > 0 ? Number.NaN : Number(headers['content-length'] ?? Number.NaN),
     modified: Number.isNaN(modified) ? undefined : new Date(modified),
     etag: headers.etag,
   };

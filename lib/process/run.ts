@@ -103,7 +103,7 @@ function execaOptions(options: RunOptions): Options {
   };
 }
 
-interface Ended {
+export interface Ended {
   readonly timedOut: boolean;
   readonly isMaxBuffer: boolean;
   readonly exitCode?: number | undefined;
@@ -111,7 +111,8 @@ interface Ended {
   readonly cause?: unknown;
 }
 
-function reasonOf({ timedOut, isMaxBuffer, cause }: Ended): FailureReason {
+/** Why a program that execa ran was no success. */
+export function reasonOf({ timedOut, isMaxBuffer, cause }: Ended): FailureReason {
   if (timedOut) return 'timed-out';
   if (isMaxBuffer) return 'too-much-output';
   // A file that is to be read and is not there is `ENOENT`, too.

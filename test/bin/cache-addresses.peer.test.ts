@@ -253,7 +253,7 @@ describe('a web server that wants a password', () => {
     });
     const url = await serve((_, response) => response.writeHead(302, { location: `${target}/x` }).end());
     await netrc('machine localhost login joe password SEKRET\n');
-    const hint = `redirects there: use a URL of \`${target}\` itself`;
+    const hint = `leads there: use a URL of \`${target}\` itself`;
     const expected = { ...refusal, message: `\`${target}\` wants a user name and password`, hint };
     await expectFailure(box(), ['cache', 'info', url], {}, expected);
     expect(seen).toEqual([undefined, undefined]);

@@ -203,10 +203,13 @@ describe('decompressing br', () => {
 });
 
 describe('a file of an unknown compression', () => {
-  it.each(['bzip2', 'lzip', '', 'ZSTD', 'constructor', '__proto__'])('(%j) is refused unread', async (name) => {
+  it.each(['lrzip', '', 'ZSTD', 'constructor', '__proto__'])('(%j) is refused unread', async (name) => {
     const { source, taken } = watched(Buffer.from('x'));
     const error = await gather(decompress(name, source)).catch((reason) => reason);
-    expect(error).toMatchObject({ code: 'E_UNSUPPORTED', hint: 'carport reads none, zstd, xz, gzip, br' });
+    expect(error).toMatchObject({
+      code: 'E_UNSUPPORTED',
+      hint: expect.stringMatching(/^carport reads none, zstd, xz, gzip, br, bzip2/),
+    });
     expect(taken()).toBe(0);
   });
 });
