@@ -18,11 +18,7 @@ export async function listCachedPath(objects: ObjectStore, info: NarInfo): Promi
   if (text !== undefined) return parseListing(text);
   const builder = createListingBuilder();
   for await (const event of eventsOf(objects, info)) for (const _ of builder.tap([event]));
-  const listing = builder.finish();
-  if (listing) return listing;
-  throw new CarportError('E_UNSUPPORTED', `a name in \`${info.path}\` is not UTF-8`, {
-    hint: 'pull the path to look at it',
-  });
+  return builder.finishReadable();
 }
 
 /**

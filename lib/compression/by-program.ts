@@ -1,8 +1,7 @@
 /** Compressions of older caches, which Nix reads, too: by the programs that everybody has for them. */
 
 import { CarportError } from '../errors.js';
-import { filterThrough } from '../process/filter.js';
-import { ProgramFailure } from '../process/run.js';
+import { filterThrough, ProgramFailure } from '../process/run.js';
 import { peek } from './peek.js';
 
 interface Reader {

@@ -1,5 +1,7 @@
-/** Runs a program to its end, within limits of time and output, and says how it ended. */
+/** Runs a program to its end, within limits of time and output, or has bytes go through it, and says how it ended. */
 
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import type { Options } from 'execa';
 import { isErrno } from '../errors.js';
 import { hidePasswords } from '../hide-passwords.js';
@@ -103,7 +105,7 @@ function execaOptions(options: RunOptions): Options {
   };
 }
 
-export interface Ended {
+interface Ended {
   readonly timedOut: boolean;
   readonly isMaxBuffer: boolean;
   readonly exitCode?: number | undefined;
@@ -111,8 +113,7 @@ export interface Ended {
   readonly cause?: unknown;
 }
 
-/** Why a program that execa ran was no success. */
-export function reasonOf({ timedOut, isMaxBuffer, cause }: Ended): FailureReason {
+function reasonOf({ timedOut, isMaxBuffer, cause }: Ended): FailureReason {
   if (timedOut) return 'timed-out';
   if (isMaxBuffer) return 'too-much-output';
   // A file that is to be read and is not there is `ENOENT`, too.
@@ -123,4 +124,48 @@ export function reasonOf({ timedOut, isMaxBuffer, cause }: Ended): FailureReason
 function wordsFor({ exitCode, signal }: Ended, reason: FailureReason): string {
   if (reason === 'ended') return `it ended with ${exitCode ?? signal}`;
   return reason === 'timed-out' ? 'it took too long, and was ended' : 'it printed too much, and was ended';
+}
+
+/** A program that bytes go through. */
+export interface Filter {
+  readonly program: string;
+  readonly arguments: readonly string[];
+  /** Added to the environment of this process, or taken away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Characters of what it says on stderr that are kept. */
+const FILTER_STDERR_KEPT = 4 * 1024;
+
+/**
+ * What a program makes of bytes. Throws a `ProgramFailure` at the end when it has failed; what the source throws ends it as
+ * if there were no more. It is ended when the reader stops.
+ */
+export async function* filterThrough(
+  { program, arguments: args, env }: Filter,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const { execa } = await import('execa');
+  const running = execa(program, args, { reject: false, buffer: false, encoding: 'buffer', ...(env && { env }) });
+  let stderr = '';
+  running.stderr.on('data', (bytes: Buffer) => {
+    stderr = (stderr + bytes.toString('utf8')).slice(0, FILTER_STDERR_KEPT);
+  });
+  // A program that has seen enough closes its input; how it ended tells whether that was right.
+  const given = pipeline(Readable.from(source, { objectMode: false }), running.stdin).catch(() => undefined);
+  let isDone = false;
+  try {
+    for await (const bytes of running.stdout) yield bytes as Uint8Array;
+    const ended = await running;
+    isDone = true;
+    if (!ended.failed) return;
+    const otherwise =
+      ended.cause instanceof Error ? ended.cause.message : `it ended with ${ended.exitCode ?? ended.signal}`;
+    throw new ProgramFailure(program, reasonOf(ended), stderr, otherwise);
+  } finally {
+    if (!isDone) running.kill('SIGKILL');
+    running.stdin.destroy();
+    // Not awaited: the source may never answer.
+    void given;
+  }
 }

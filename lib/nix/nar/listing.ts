@@ -31,6 +31,8 @@ export interface ListingBuilder {
   tap(events: Iterable<NarEvent>): Generator<NarEvent>;
   /** The listing; `undefined` when a name or target is not UTF-8, which JSON cannot hold. */
   finish(): NarListing | undefined;
+  /** The listing with U+FFFD for what is not UTF-8: to look at. Of two names that would be one, the second has its bytes, too. */
+  finishReadable(): NarListing;
 }
 
 /** Builds the listing of a NAR whose events pass through `tap`, in one go or in several. */
@@ -38,6 +40,7 @@ export function createListingBuilder(): ListingBuilder {
   const openDirectories: { name: string; entries: Map<string, NarListing> }[] = [];
   let position = MAGIC_LENGTH;
   let pendingName = '';
+  let pendingBytes: Uint8Array = new Uint8Array();
   let inFile = false;
   let root: NarListing | undefined;
   let representable = true;
@@ -49,8 +52,8 @@ export function createListingBuilder(): ListingBuilder {
   };
   const place = (name: string, node: NarListing) => {
     const parent = openDirectories.at(-1);
-    if (parent) parent.entries.set(name, node);
-    else root = node;
+    if (parent === undefined) root = node;
+    else parent.entries.set(parent.entries.has(name) ? withBytes(name, pendingBytes) : name, node);
   };
   const note = (event: NarEvent) => {
     switch (event.type) {
@@ -62,6 +65,7 @@ export function createListingBuilder(): ListingBuilder {
       }
       case 'entry':
         pendingName = decode(event.name);
+        pendingBytes = representable ? pendingBytes : Uint8Array.from(event.name);
         break;
       case 'regular':
         place(pendingName, regularListing(event, position));
@@ -86,7 +90,13 @@ export function createListingBuilder(): ListingBuilder {
       }
     },
     finish: () => (representable ? root : undefined),
+    finishReadable: () => root!,
   };
+}
+
+/** Two names of a NAR read the same only where one of them is not UTF-8. */
+function withBytes(name: string, bytes: Uint8Array): string {
+  return `${name} (${Buffer.from(bytes).toString('hex')})`;
 }
 
 /** What a listing says of a file whose node begins at a position of the NAR. */

@@ -67,7 +67,6 @@ function* contentsOf(path: string): Generator<Uint8Array> {
   for (const event of walkTree(path)) if (event.type === 'contents') yield event.bytes;
 }
 
-function rendered(builder: ListingBuilder): { readonly listing?: string } {
-  const listing = builder.finish();
-  return listing ? { listing: renderListing(listing) } : {};
+function rendered(builder: ListingBuilder): { readonly listing: string } {
+  return { listing: renderListing(builder.finishReadable()) };
 }

@@ -108,6 +108,18 @@ describe('a listing', () => {
     expect(listingOf(directory('\ufffd', 'é'))).toBeDefined();
   });
 
+  it('can be read all the same, with every name', () => {
+    const builder = createListingBuilder();
+    const names = ['README', 'bokm\xe5l', 'bokm\xe6l'];
+    const tree: Tree = { type: 'directory', entries: new Map(names.map((name) => [name, file()])) };
+    for (const _ of builder.tap(eventsOf(tree)));
+    expect(builder.finish()).toBeUndefined();
+    const parsed = parseListing(renderListing(builder.finishReadable()));
+    expect(parsed.type === 'directory' && [...parsed.entries.keys()]).toEqual([
+      ...['README', 'bokm\ufffdl', 'bokm\ufffdl (626f6b6de66c)'],
+    ]);
+  });
+
   it('of old Nix, with version first and without `executable: false`, is read', () => {
     const text = '{"version":1,"root":{"type":"directory","entries":{"x":{"type":"regular","size":3,"narOffset":9}}}}';
     expect(findInListing(parseListing(text), 'x')).toEqual({

@@ -120,9 +120,10 @@ describe('packing', () => {
     ).toBe(true);
   });
 
-  it('gives no listing of names that are not UTF-8', async () => {
+  it('lists names that are not UTF-8 so that they can be read', async () => {
     writeTree(at('tree'), { type: 'directory', entries: new Map([['\xff', fileOf('x')]]) });
-    expect(await pack(at('tree'), 'none', true)).not.toHaveProperty('listing');
+    const { listing } = await pack(at('tree'), 'none', true);
+    expect(Object.keys(JSON.parse(listing!).root.entries)).toEqual(['\ufffd']);
   });
 
   it('does not make a spool file for what cannot be read', async () => {
