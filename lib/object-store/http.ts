@@ -10,7 +10,14 @@ import { type FinalAnswer, followRedirects, isRedirect } from '../http/redirect.
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
 import { downloadOf, rangeHeader, readWhole } from './download.js';
 import { printableLink, resolveLink } from './link.js';
-import { type ByteRange, checkKey, type LinkStore, type ObjectStore, WEB_SERVER_TRAITS } from './object-store.js';
+import {
+  type ByteRange,
+  checkKey,
+  type LinkedObject,
+  type LinkStore,
+  type ObjectStore,
+  WEB_SERVER_TRAITS,
+} from './object-store.js';
 import { serverTime, statOf } from './response-headers.js';
 import { createSpool } from './spool.js';
 
@@ -45,16 +52,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
   };
   const fail = (asked: HttpRequest, response: HttpResponse) => refused(asked, response, { base, netrcFile });
   const follow = (first: HttpRequest) => askFor(first, send, fail);
-  const openAt = async (target: URL, range?: ByteRange) => {
-    const { headers, ...rest } = await request('GET', target);
-    const { asked, response, isThere } = await follow({ ...rest, headers: { ...headers, ...rangeHeader(range) } });
-    return isThere ? downloadOf({ response, request: asked, send, range }) : undefined;
-  };
-  const statAt = async (target: URL) => {
-    const { response, isThere } = await follow(await request('HEAD', target));
-    response.discard();
-    return isThere ? statOf(response.headers) : undefined;
-  };
+  const { openAt, statAt, linkTo } = createReader({ base, request, follow, send });
   return {
     url,
     traits: WEB_SERVER_TRAITS,
@@ -63,14 +61,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
     read: (key, limit) => readWhole(() => openAt(urlOf(key)), limit, key),
     stat: async (key) => statAt(urlOf(key)),
     open: async (key, range) => openAt(urlOf(key), range),
-    link(link) {
-      const target = resolveLink(link, base);
-      return {
-        read: (limit) => readWhole(() => openAt(target), limit, printableLink(link)),
-        stat: () => statAt(target),
-        open: () => openAt(target),
-      };
-    },
+    link: linkTo,
     async now() {
       const { response } = await follow(await request('HEAD', urlOf('nix-cache-info')));
       response.discard();
@@ -93,6 +84,39 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
     async close() {
       http.close();
       await spool.remove();
+    },
+  };
+}
+
+interface ReaderOptions {
+  readonly base: URL;
+  readonly send: Transport;
+  request(method: HttpRequest['method'], target: URL): Promise<HttpRequest>;
+  follow(first: HttpRequest): ReturnType<typeof askFor>;
+}
+
+/** What is read of a web server, by its URL. */
+function createReader({ base, send, request, follow }: ReaderOptions) {
+  const openAt = async (target: URL, range?: ByteRange) => {
+    const { headers, ...rest } = await request('GET', target);
+    const { asked, response, isThere } = await follow({ ...rest, headers: { ...headers, ...rangeHeader(range) } });
+    return isThere ? downloadOf({ response, request: asked, send, range }) : undefined;
+  };
+  const statAt = async (target: URL) => {
+    const { response, isThere } = await follow(await request('HEAD', target));
+    response.discard();
+    return isThere ? statOf(response.headers) : undefined;
+  };
+  return {
+    openAt,
+    statAt,
+    linkTo(link: string): LinkedObject {
+      const target = resolveLink(link, base);
+      return {
+        read: (limit) => readWhole(() => openAt(target), limit, printableLink(link)),
+        stat: () => statAt(target),
+        open: () => openAt(target),
+      };
     },
   };
 }
