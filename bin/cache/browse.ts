@@ -10,8 +10,9 @@ import { findInListing, renderListing } from '../../lib/nix/nar/listing.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { DEFAULT_STORE_DIR, hashPartOf, isHashPart, isStoreBaseName } from '../../lib/nix/store-path.js';
 import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';
-import { type Context, note, write, writeJson, writeLines } from '../cli/context.js';
+import { type Context, write, writeJson, writeLines } from '../cli/context.js';
 import { count } from '../cli/terminal.js';
+import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
 import { createLister, listingEvents } from '../scripts/nar-lister.js';
 import type { BrowseOptions, CatOptions } from './command.js';
@@ -93,7 +94,8 @@ export async function listFiles(url: CacheUrl, path: string, options: BrowseOpti
   const node = await withCache(url, { options, context }, async ({ objects }) => {
     const info = await readNarInfo(objects, hashPart);
     if (info && (await narFault(objects, info))) {
-      note(context, options, `warning: the NAR of \`${info.path}\` is not in \`${objects.url}\`, or not whole`);
+      const message = `the NAR of \`${info.path}\` is not in \`${objects.url}\`, or not whole`;
+      warnPeople(context)({ type: 'warning', message });
     }
     const found = info && findInListing(await listCachedPath(objects, info), inner);
     if (found) return found;

@@ -15,6 +15,7 @@ import { renderPublicKey } from '../../lib/signing/key.js';
 import { confirmByName } from '../cli/confirm.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
+import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
 import { withActivity } from '../reporters/activity.js';
 import { loadSecretKeys } from '../settings/keys.js';
@@ -73,11 +74,8 @@ export async function config(url: CacheUrl, options: ConfigOptions, context: Con
     const ofBucket = cache.bucket && (await (await bucketSettings()).readBucketSettings(cache.bucket, prefix));
     const shown = { url: cache.objects.url, ...infoJson(info), ...ofBucket };
     if (ofBucket?.expiresObjects) {
-      note(
-        context,
-        options,
-        'warning: a lifecycle rule of the bucket removes objects by their age, which breaks closures',
-      );
+      const message = 'a lifecycle rule of the bucket removes objects by their age, which breaks closures';
+      warnPeople(context)({ type: 'warning', message });
     }
     if (ofBucket && Object.values(ofBucket).includes(null))
       note(context, options, 'note: `-` is not known: the server does not have it, or the key may not see it');

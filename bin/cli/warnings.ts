@@ -2,7 +2,7 @@
 
 import type { Notice } from '../../lib/notice.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
-import { type CommonOptions, type Context, note, say } from './context.js';
+import { type Context, say } from './context.js';
 import { printableLine } from './printable.js';
 import { count } from './terminal.js';
 
@@ -16,7 +16,7 @@ export function sayWarnings(context: Context, warnings: readonly Notice[]): void
   if (more > 0) say(context, `warning: ${count(more, 'more warning')}; \`--json\` prints all\n`);
 }
 
-/** Says warnings of work to people as they come, unless they asked for quiet. */
-export function warnPeople(context: Context, options: Pick<CommonOptions, 'quiet'>): Emit<WarningEvent> {
-  return ({ message }) => note(context, options, `warning: ${message}`);
+/** Says warnings of work to people as they come, also to those who asked for quiet. */
+export function warnPeople(context: Context): Emit<WarningEvent> {
+  return ({ message }) => say(context, `${printableLine(`warning: ${message}`)}\n`);
 }

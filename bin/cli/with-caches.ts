@@ -5,7 +5,7 @@ import { type OpenCache, openCache } from '../../cache/open.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { debugTopics, sayRequest } from '../reporters/debug.js';
 import type { Settings } from '../settings/setting.js';
-import type { CommonOptions, Context } from './context.js';
+import type { Context } from './context.js';
 import { interruptible } from './interrupt.js';
 import { count } from './terminal.js';
 import { warnPeople } from './warnings.js';
@@ -13,8 +13,8 @@ import { warnPeople } from './warnings.js';
 /** The command that uses caches. */
 export interface CacheUse {
   readonly context: Context;
-  readonly options: Pick<CommonOptions, 'quiet'> & { readonly settings: Pick<Settings, 'retry-seconds'> };
-  /** Told when a server has to be asked again and again; without it people are told, unless they asked for quiet. */
+  readonly options: { readonly settings: Pick<Settings, 'retry-seconds'> };
+  /** Told when a server has to be asked again and again; without it people are told. */
   readonly emit?: Emit<WarningEvent>;
 }
 
@@ -27,7 +27,7 @@ const NOTICE_PAUSE_MS = 10_000;
 /** Works with caches and lets them go. An interrupt stops their requests, so that the work fails and cleans up. */
 export async function withCaches<T>(
   urls: readonly CacheUrl[],
-  { context, options, emit = warnPeople(context, options) }: CacheUse,
+  { context, options, emit = warnPeople(context) }: CacheUse,
   work: (caches: readonly OpenCache[], signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();

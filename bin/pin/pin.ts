@@ -44,7 +44,7 @@ export async function set(
   const to = requireCache(settings.to);
   const keys = await loadSecretKeys([...settings['secret-key-files'].value, ...to.secretKeyFiles]);
   const policy = pinPolicyOf(settings, { allowRollback });
-  const emit = warnPeople(context, options);
+  const emit = warnPeople(context);
   const signing = { keys: requirePinKeys(name, keys), policy, seen: seenPinsOf(context), emit };
   const request = pinRequestOf(name, options);
   const search = { policy: withOwnKeys(policy, keys), seen: signing.seen, selected: settings.store };

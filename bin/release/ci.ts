@@ -2,8 +2,9 @@
 
 import { type Build, noVersion, readBuild, systemName } from '../../release/ci/detect.js';
 import { channelRule } from '../../release/version.js';
-import { type Context, note, writeJson, writeLines } from '../cli/context.js';
+import { type Context, writeJson, writeLines } from '../cli/context.js';
 import { printableLine } from '../cli/printable.js';
+import { warnPeople } from '../cli/warnings.js';
 import { isGiven } from '../settings/setting.js';
 import type { CiEnvOptions } from './ci-command.js';
 
@@ -12,7 +13,8 @@ export async function showEnvironment(options: CiEnvOptions, context: Context): 
   const pattern = options.settings['stable-pattern'];
   const rule = pattern.value ?? channelRule();
   const build = readBuild(context.env, rule, options);
-  for (const warning of build.warnings) note(context, {}, `warning: ${warning}`);
+  const warn = warnPeople(context);
+  for (const message of build.warnings) warn({ type: 'warning', message });
   const channelFrom = build.tag === undefined || !isGiven(pattern) ? undefined : pattern.origin.name;
   if (options.json) await writeJson(context.stdout, { build: jsonOf(build), stablePattern: channelFrom ?? null });
   else await writeLines(context.stdout, linesOf(build, channelFrom));

@@ -4,7 +4,6 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { CacheUrl } from '../../cache/cache-url.js';
 import { CarportError } from '../../lib/errors.js';
-import type { ActivityEvent } from '../../lib/work.js';
 import { type Build, noVersion, readBuild } from '../../release/ci/detect.js';
 import { FRAGMENT_LIMITS, toReleaseTime } from '../../release/documents/kinds.js';
 import { isFileName, isSidecar, isTarget } from '../../release/layout.js';
@@ -24,7 +23,7 @@ const DEFAULT_CACHE_CONTROL = 'public, max-age=86400';
 
 export async function put(words: readonly string[], options: PutOptions, context: Context): Promise<void> {
   const { replace, dryRun, contentType, cacheControl = DEFAULT_CACHE_CONTROL, settings } = options;
-  const warn = warnPeople(context, {});
+  const warn = warnPeople(context);
   const build = readBuild(context.env, channelRuleOf(settings), options);
   for (const message of build.warnings) warn({ type: 'warning', message });
   const { version, commit = null } = build;
@@ -69,20 +68,14 @@ export async function put(words: readonly string[], options: PutOptions, context
   );
 }
 
-/** Puts what was asked for, and shows how far it is. Warnings are said even to who asked for quiet. */
+/** Puts what was asked for, and shows how far it is. */
 function putTo(to: CacheUrl, request: PutRequest, options: PutOptions, context: Context): Promise<readonly PutFile[]> {
-  const warn = warnPeople(context, {});
-  return withActivity(context, options, (reporter) => {
-    const emit = (event: ActivityEvent) => {
-      if (event.type !== 'warning') return reporter.emit(event);
-      reporter.stop();
-      warn(event);
-    };
-    return withCache(to, { options, context, emit }, ({ objects }, signal) => {
+  return withActivity(context, options, ({ emit }) =>
+    withCache(to, { options, context, emit }, ({ objects }, signal) => {
       const pause = (milliseconds: number) => sleep(milliseconds, undefined, { signal });
       return putRelease(objects, request, { emit, signal, pause });
-    });
-  });
+    }),
+  );
 }
 
 function targetOf({ target: option }: PutOptions, { env }: Context): string {

@@ -3,6 +3,7 @@
 import type { ActivityEvent, Emit } from '../../lib/work.js';
 import { type CommonOptions, type Context, note } from '../cli/context.js';
 import { formatBytes } from '../cli/terminal.js';
+import { warnPeople } from '../cli/warnings.js';
 import { createProgress, createProgressForPrograms } from './choose-progress.js';
 import { type ProgressState, startOf } from './progress.js';
 
@@ -22,6 +23,7 @@ export interface ActivityReporter {
 function createActivityReporter(context: Context, options: CommonOptions): ActivityReporter {
   const progress = options.json ? createProgressForPrograms(context, options) : createProgress(context, options);
   let state: ProgressState | undefined;
+  const warn = warnPeople(context);
   const tell = (message: string) => {
     progress?.stop();
     note(context, options, message);
@@ -50,7 +52,8 @@ function createActivityReporter(context: Context, options: CommonOptions): Activ
         progress?.finished({ name: event.name, size: event.size ?? 0 });
         break;
       case 'warning':
-        tell(`warning: ${event.message}`);
+        progress?.stop();
+        warn(event);
         break;
     }
   };

@@ -17,6 +17,7 @@ import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import type { LockNotice } from '../../lib/store/own/lock/lock.js';
 import { type Context, note, workingDirectory } from '../cli/context.js';
 import { ExitWith } from '../cli/exit-code.js';
+import { warnPeople } from '../cli/warnings.js';
 import { checkCommand, pathWith, programDirectories } from './environment.js';
 import type { RunCommandOptions } from './options.js';
 import { rawArguments, rawEnvironment } from './raw-process.js';
@@ -85,7 +86,8 @@ async function runWith(
   const env = { ...rawEnv, PATH: pathWith(directories, rawEnv.PATH), [variable]: targets.join(' ') };
   await checkCommand(command[0]!, placed, env);
   if (directories.length === 0) {
-    note(context, options, `warning: what was named has no programs: \`${targets.join(' ')}\` has no \`bin\``);
+    const message = `what was named has no programs: \`${targets.join(' ')}\` has no \`bin\``;
+    warnPeople(context)({ type: 'warning', message });
   }
   const call = { command, directory, env, placed };
   const tell = (message: string) => note(context, options, message);

@@ -20,6 +20,7 @@ import { type Context, note, write, writeJson, writeLines } from '../cli/context
 import { type KeyValue, keyValueLines } from '../cli/key-values.js';
 import { printable } from '../cli/printable.js';
 import { count } from '../cli/terminal.js';
+import { warnPeople } from '../cli/warnings.js';
 import { withPool } from '../cli/with-pool.js';
 import { withActivity } from '../reporters/activity.js';
 import type { AddOptions, ListOptions, StoreOptions, VerifyOptions } from './command.js';
@@ -42,7 +43,8 @@ export async function add(path: string, options: AddOptions, context: Context): 
     withStoreWrite(store, () => addAndLink(pool), { notify }),
   );
   for (const hashPart of unknownMentions) {
-    note(context, options, `warning: it mentions \`${store.storeDir}/${hashPart}-…\`, which is not in the store`);
+    const message = `it mentions \`${store.storeDir}/${hashPart}-…\`, which is not in the store`;
+    warnPeople(context)({ type: 'warning', message });
   }
   if (options.json) await writeJson(context.stdout, { ...toJson(info), existed });
   else await writeLines(context.stdout, [info.path]);

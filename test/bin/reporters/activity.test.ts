@@ -100,6 +100,7 @@ describe('the reporter of an activity', () => {
     const events: ActivityEvent[] = [STARTED, WORK[1]!, { type: 'warning', message: 'mind the gap' }, WORK[2]!];
     const { stderr } = await report({}, { terminal: { columns: 80 }, events });
     expect(stderr).toMatch(/left\r\x1b\[Kwarning: mind the gap\n/);
+    expect((await report({ quiet: true }, { events })).stderr).toBe('warning: mind the gap\n');
   });
 });
 
