@@ -5,12 +5,11 @@ import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo } from '
 import type { CacheLocation } from '../../cache/cache-location.js';
 import type { CacheUrl } from '../../cache/cache-url.js';
 import { erase, planErase } from '../../cache/erase.js';
-import type { OpenCache } from '../../cache/open.js';
+import type { BucketAdmin, OpenCache } from '../../cache/open.js';
 import { refuseOrphanedNarInfos } from '../../cache/push/orphaned-narinfos.js';
 import { CarportError } from '../../lib/errors.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
-import type { Bucket } from '../../lib/object-store/s3/bucket.js';
 import { renderPublicKey } from '../../lib/signing/key.js';
 import { confirmByName } from '../cli/confirm.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
@@ -29,10 +28,9 @@ export async function init(url: CacheUrl, options: InitOptions, context: Context
     const keys = await loadSecretKeys([...options.settings['secret-key-files'].value, ...url.secretKeyFiles]);
     checkPublic(cache, options);
     if (bucket) {
-      const { abortOldUploads, ensureBucket } = await bucketSettings();
-      if (await ensureBucket(bucket))
+      if (await bucket.ensure())
         note(context, options, `made the bucket \`${bucket.name}\`; on Garage only this key knows it by that name`);
-      const refusal = await abortOldUploads(bucket);
+      const refusal = await bucket.abortOldUploads();
       if (refusal)
         note(context, options, `note: uploads that nobody finishes stay in the bucket, since ${refusal.message}`);
     }
@@ -51,8 +49,8 @@ export async function init(url: CacheUrl, options: InitOptions, context: Context
   });
 }
 
-async function readersWithoutKey(bucket: Bucket): Promise<string> {
-  const { isPublic } = await (await bucketSettings()).readBucketSettings(bucket);
+async function readersWithoutKey(bucket: BucketAdmin): Promise<string> {
+  const { isPublic } = await bucket.readSettings();
   if (isPublic === null)
     return 'who has no access key cannot read it, unless the server lets everybody: see its manual';
   return isPublic === false
@@ -69,9 +67,7 @@ export async function config(url: CacheUrl, options: ConfigOptions, context: Con
     // What the server may refuse goes first: then nothing is changed.
     await changePublic(cache, options);
     const info = changes ? (await changeCacheInfo(cache, options)).info : before;
-    const { location } = cache.url;
-    const prefix = location.kind === 's3' && location.prefix !== '' ? `${location.prefix}/` : '';
-    const ofBucket = cache.bucket && (await (await bucketSettings()).readBucketSettings(cache.bucket, prefix));
+    const ofBucket = await cache.bucket?.readSettings();
     const shown = { url: cache.objects.url, ...infoJson(info), ...ofBucket };
     if (ofBucket?.expiresObjects) {
       const message = 'a lifecycle rule of the bucket removes objects by their age, which breaks closures';
@@ -116,11 +112,6 @@ function nameOf(location: CacheLocation): string {
   return location.kind === 'file' ? basename(location.root) : location.url.host;
 }
 
-/** Loads the AWS SDK. */
-function bucketSettings() {
-  return import('../../lib/object-store/s3/bucket-settings.js');
-}
-
 async function changeCacheInfo({ url, objects }: OpenCache, options: ConfigOptions) {
   const before = await readCacheInfo(objects);
   if (before) checkStoreDir(objects, before.storeDir, DEFAULT_STORE_DIR);
@@ -137,7 +128,7 @@ async function changeCacheInfo({ url, objects }: OpenCache, options: ConfigOptio
 }
 
 async function changePublic({ bucket }: OpenCache, options: ConfigOptions): Promise<void> {
-  if (bucket && options.public !== undefined) await (await bucketSettings()).setPublic(bucket, options.public);
+  if (options.public !== undefined) await bucket?.setPublic(options.public);
 }
 
 /** Before anything is changed. */

@@ -55,12 +55,10 @@ export async function resolveForRun(
   return { roots, closure, store, own };
 }
 
-/** As records of pulled pins name them. */
+/** The names that records of pulled pins have for caches. */
 async function namesOfCaches(urls: readonly CacheUrl[], { env }: Context): Promise<readonly string[]> {
-  const { openCache } = await import('../../cache/open.js');
-  const opened = urls.map((url) => openCache(url, { env, signal: new AbortController().signal }));
-  await Promise.all(opened.map(({ objects }) => objects.close()));
-  return opened.map(({ objects }) => objects.url);
+  const { canonicalUrl } = await import('../../cache/open.js');
+  return urls.map((url) => canonicalUrl(url, env));
 }
 
 /** Those of the arguments that mean nothing here, or something that is not whole. */

@@ -35,6 +35,11 @@ import {
 
 const READ_SIZE = 256 * 1024;
 
+/** The `file://` URL of a store in a directory. */
+export function fileStoreUrl(root: string): string {
+  return pathToFileURL(root).href;
+}
+
 /** Objects as files below a directory, which is made with the first object. Writes are atomic renames. */
 export function openFileStore(root: string): WriteStore {
   const pathOf = (key: string): string => join(root, checkKey(key));
@@ -44,7 +49,7 @@ export function openFileStore(root: string): WriteStore {
     names ??= prepareSpool(root);
     return (await names)();
   };
-  const url = pathToFileURL(root).href;
+  const url = fileStoreUrl(root);
   const share = createSharing(root);
   return {
     url,

@@ -31,9 +31,14 @@ export interface HttpStoreOptions {
 /** What a web server answers about an object that is not there; 403 is what a bucket says that hides its listing. */
 const MISSING = [403, 404, 410];
 
+/** The URL of a store on a web server: that of its directory, without the slash at its end. */
+export function httpStoreUrl(base: URL): string {
+  return base.href.replace(/\/$/, '');
+}
+
 /** Objects of a web server. Reading needs nothing; to put any the server has to take PUT, as Nix wants it, too. */
 export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStore & LinkStore {
-  const url = base.href.replace(/\/$/, '');
+  const url = httpStoreUrl(base);
   const spool = createSpool();
   const netrc = createNetrc(env);
   const send = http.transport();

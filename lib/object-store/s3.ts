@@ -42,7 +42,7 @@ export interface S3Store extends WriteStore {
 
 /** Opens a bucket, or a directory in one. Nothing is asked before it is used. */
 export function openS3Store({ location, env, http, records }: S3StoreOptions): S3Store {
-  const url = renderS3Url(location);
+  const url = s3StoreUrl(location);
   const bucket = openBucket({ location, url, env, http });
   const spool = createSpool();
   const prefix = location.prefix === '' ? '' : `${location.prefix}/`;
@@ -149,7 +149,7 @@ function explainCopy(error: unknown, from: string, url: string): unknown {
 }
 
 /** The URL for messages and for `nix.conf`: what says where it is, and nothing else. */
-function renderS3Url({ bucket, prefix, endpoint, region, profile }: S3Location): string {
+export function s3StoreUrl({ bucket, prefix, endpoint, region, profile }: S3Location): string {
   const parameters = new URLSearchParams({
     ...(endpoint !== undefined && { endpoint }),
     ...(region !== undefined && { region }),

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseCacheUrl } from '#cache/cache-url.js';
-import { openCache } from '#cache/open.js';
+import { canonicalUrl, openCache } from '#cache/open.js';
 import { CarportError } from '#lib/errors.js';
 import { expectError } from '../support/errors.js';
 
@@ -209,13 +209,19 @@ describe('the URL of a cache', () => {
   });
 
   it('is shown without its parameters: one names a secret', () => {
-    const shown = (text: string) =>
-      openCache(parseCacheUrl(text), { env: {}, signal: new AbortController().signal }).objects.url;
+    const env = { AWS_ENDPOINT_URL: 'http://other:3900' };
+    const shown = (text: string) => {
+      const url = parseCacheUrl(text);
+      const { objects } = openCache(url, { env, signal: new AbortController().signal });
+      expect(canonicalUrl(url, env)).toBe(objects.url);
+      return objects.url;
+    };
     expect(shown('file:///c?secret-key=/a.sec')).toBe('file:///c');
     expect(shown('https://host/c/?secret-key=/a.sec')).toBe('https://host/c');
     expect(shown('s3://nix/a?region=garage&secret-key=/a.sec&priority=3&endpoint=http://h:3900')).toBe(
       's3://nix/a?endpoint=http://h:3900&region=garage',
     );
+    expect(shown('s3://nix?secret-key=/a.sec')).toBe('s3://nix?endpoint=http://other:3900');
   });
 
   it('names a bucket, with where it is', () => {

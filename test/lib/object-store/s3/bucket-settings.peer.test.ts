@@ -7,6 +7,7 @@ import {
   removeUploads,
   setPublic,
 } from '#lib/object-store/s3/bucket-settings.js';
+import type { S3Store } from '#lib/object-store/s3.js';
 import { type Asked, errorReply, type Reply, useFakeBucket, xml } from '../../../support/fake-bucket.js';
 import { describeWithGarage, useGarage } from '../../../support/garage.js';
 import { useStores } from '../../../support/stores.js';
@@ -221,7 +222,10 @@ describe('the settings of a bucket, as servers answer', () => {
 describeWithGarage('the settings of a bucket', () => {
   const garage = useGarage();
   const stores = useStores();
-  const open = async (name: string, env = garage().env) => (await stores()).open(garage().url(name), { env }).bucket!;
+  const open = async (name: string, env = garage().env) => {
+    const { objects } = (await stores()).open(garage().url(name), { env });
+    return (objects as S3Store).bucket;
+  };
 
   it('of a new bucket are none', async () => {
     const bucket = await open(await garage().freshBucket());
