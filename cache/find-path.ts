@@ -1,9 +1,12 @@
 /** Finds the first cache that has a path as a reader accepts it: its narinfo's signature is checked here. */
 
 import { CarportError } from '../lib/errors.js';
+import { contradictsContent } from '../lib/nix/content-address.js';
+import { formatHash } from '../lib/nix/hash.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { storeDirOf } from '../lib/nix/store-path.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
+import { verifyPath } from '../lib/signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
 import type { Emit, WarningEvent } from '../lib/work.js';
 import { readNarInfo } from './binary-cache.js';
@@ -59,5 +62,16 @@ function accept(info: NarInfo, objects: ObjectStore, { path, storeDir }: Wanted,
     );
   }
   requireTrusted(info, trust, `\`${objects.url}\``);
+  // Of a signed path the signature tells which of the two is right.
+  if (contradictsContent(info) && verifyPath(info, trust.keys).state !== 'valid') {
+    throw new CarportError(
+      'E_INTEGRITY',
+      `\`${objects.url}\` has other content for \`${info.path}\` than its name says`,
+      {
+        cause: new Error(`its content address is \`${info.ca}\`, its NAR hash ${formatHash(info.narHash, 'sri')}`),
+        hint: 'the cache is damaged or was tampered with: read from another one',
+      },
+    );
+  }
   return info;
 }

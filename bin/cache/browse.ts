@@ -144,5 +144,14 @@ function parseInnerPath(text: string): { readonly hashPart: string; readonly inn
   if (isHashPart(name)) return { hashPart: name, inner: inner.filter((part) => part !== '').join('/') };
   if (isStoreBaseName(name))
     return { hashPart: hashPartOf(name), inner: inner.filter((part) => part !== '').join('/') };
-  throw new CarportError('E_USAGE', `\`${text}\` is not a store path or a path in one`);
+  const elsewhere = text.startsWith('/') && text.split('/').slice(1).findIndex(isStoreBaseName);
+  if (typeof elsewhere === 'number' && elsewhere > 0) {
+    const storeDir = text.split('/', elsewhere + 1).join('/');
+    throw new CarportError('E_USAGE', `\`${text}\` is a path of the store \`${storeDir}\``, {
+      hint: `paths of \`${DEFAULT_STORE_DIR}\` can be looked at; of another store's cache name the path without its store, from its hash part on`,
+    });
+  }
+  throw new CarportError('E_USAGE', `\`${text}\` is not a store path or a path in one`, {
+    hint: `write \`${DEFAULT_STORE_DIR}/HASH-NAME/FILE\`, or what follows \`${DEFAULT_STORE_DIR}/\``,
+  });
 }

@@ -6,6 +6,7 @@ import { cacheClosure } from '../../cache/cached-closure.js';
 import { CarportError } from '../../lib/errors.js';
 import { type PathGraph, referencesIn, shortestChain, topologicalOrder } from '../../lib/nix/closure.js';
 import { closureSizes } from '../../lib/nix/closure-sizes.js';
+import { type ConnectedClosure, connectClosure } from '../../lib/nix/connected-closure.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
 import type { BuildClosureGaps, OutputOfDerivation } from '../../lib/store/build-closure.js';
@@ -35,7 +36,7 @@ export async function run(targets: readonly string[], options: ClosureCommandOpt
   for (const { message } of closureWarnings(found, options)) say(context, `${printable(`warning: ${message}`)}\n`);
   if (options.why !== undefined) return printChain(found, options.why, options, context);
   if (options.json) return printJson(found, context);
-  if (options.tree) return writeLines(context.stdout, treeLines(found.graph, found.roots));
+  if (options.tree) return writeLines(context.stdout, treeLines(connectClosure(found.graph, found.roots)));
   if (options.sizes) {
     note(context, options, ['own', 'closure', 'added'].map((title) => title.padStart(10)).join('  '));
     return writeLines(context.stdout, sizeLines(found));
@@ -80,7 +81,8 @@ async function findInCache(
 
 async function printChain(found: Found, why: string, options: CommonOptions, context: Context): Promise<void> {
   const target = await found.resolve(why);
-  const chain = shortestChain(found.graph, found.roots, target);
+  const { graph, roots } = connectClosure(found.graph, found.roots);
+  const chain = shortestChain(graph, roots, target);
   if (chain === undefined) throw new CarportError('E_NOT_FOUND', `\`${target}\` is not in the closure`);
   if (options.json) await writeJson(context.stdout, { chain });
   else {
@@ -95,7 +97,8 @@ async function printJson(
   { graph, roots, missingOutputs = [], missingDerivers = [], neededOutputs = [] }: Found,
   context: Context,
 ): Promise<void> {
-  const sizes = new Map(closureSizes(graph, roots).map((size) => [size.path, size]));
+  const connected = connectClosure(graph, roots);
+  const sizes = new Map(closureSizes(connected.graph, connected.roots).map((size) => [size.path, size]));
   const paths = topologicalOrder(graph).map(({ path, narHash, narSize, references, deriver, signatures, ca }) => ({
     path,
     narHash: formatHash(narHash, 'sri'),
@@ -117,7 +120,7 @@ async function printJson(
 }
 
 /** Each path with what it refers to below it; what was shown before is marked and not shown again. */
-function treeLines(graph: PathGraph, roots: readonly string[]): readonly string[] {
+function treeLines({ graph, roots }: ConnectedClosure): readonly string[] {
   const lines: string[] = [];
   const shown = new Set<string>();
   const stack = roots.map((path) => ({ path, prefix: '', branch: '' })).reverse();
@@ -135,7 +138,8 @@ function treeLines(graph: PathGraph, roots: readonly string[]): readonly string[
   return lines;
 }
 
-function sizeLines({ graph, roots }: Found): readonly string[] {
+function sizeLines(found: Found): readonly string[] {
+  const { graph, roots } = connectClosure(found.graph, found.roots);
   return closureSizes(graph, roots).map(({ path, own, closure, added }) =>
     [own, closure, added]
       .map((size) => formatBytes(size).padStart(10))

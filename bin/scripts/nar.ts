@@ -52,6 +52,12 @@ async function pack(path: string, context: Context): Promise<void> {
 
 async function unpack(file: string, destination: string, context: Context): Promise<void> {
   const path = resolve(destination);
+  // Elsewhere such a path names a directory that is there, and what is in it.
+  if (/(^|\/)\.{1,2}\/*$/.test(destination)) {
+    throw new CarportError('E_USAGE', `\`${destination}\` names a directory that is there, and no new place`, {
+      hint: 'name what is to be made, such as `./out`',
+    });
+  }
   if (await lstat(path).catch(() => undefined)) {
     throw new CarportError('E_USAGE', `\`${destination}\` is there already`, { hint: 'name a place that is free' });
   }

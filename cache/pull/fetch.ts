@@ -3,7 +3,7 @@
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { CarportError } from '../../lib/errors.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
-import { isContentAddressOf } from '../../lib/nix/content-address.js';
+import { checkedContentAddress } from '../../lib/nix/content-address.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import type { Emit } from '../../lib/work.js';
@@ -88,10 +88,12 @@ async function fetchOnce({ info, objects }: FoundPath, options: FetchOptions): P
 }
 
 /** What is registered of a path: what was signed, and of the rest only what could be checked. */
-function registrationOf({ path, narHash, narSize, references, deriver, signatures, ca }: NarInfo): PathInfo {
+function registrationOf(info: NarInfo): PathInfo {
+  const { path, narHash, narSize, references, deriver, signatures } = info;
+  const ca = checkedContentAddress(info);
   return {
     ...{ path, narHash, narSize, references, signatures },
     ...(deriver && { deriver }),
-    ...(ca && isContentAddressOf(ca, path, references) && { ca }),
+    ...(ca && { ca }),
   };
 }

@@ -3,6 +3,7 @@
 import { rm } from 'node:fs/promises';
 import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compression/compressor.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
+import { checkedContentAddress } from '../../lib/nix/content-address.js';
 import { formatHash, hashesEqual } from '../../lib/nix/hash.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -128,6 +129,10 @@ function toNarInfo(
   compression: WritableCompression,
   keys: readonly SecretKey[],
 ): NarInfo {
-  const unsigned = { ...info, references: [...info.references].sort(), url, compression, fileHash, fileSize };
+  const { ca: _, ...said } = info;
+  // No signature covers it: what is wrong is not handed on.
+  const ca = checkedContentAddress(info);
+  const references = [...info.references].sort();
+  const unsigned = { ...said, references, ...(ca && { ca }), url, compression, fileHash, fileSize };
   return withSignatures({ ...unsigned, unknownFields: [] }, keys);
 }

@@ -1,7 +1,7 @@
 /** Content addresses, and the store paths that they give. */
 
 import { formatError } from '../errors.js';
-import { type Hash, hashBytes, parseHash, renderHash, toHex } from './hash.js';
+import { type Hash, hashBytes, hashesEqual, parseHash, renderHash, toHex } from './hash.js';
 import { makeStorePath, nameOf, storeDirOf } from './store-path.js';
 
 /** How the content was hashed: `flat` a file's bytes, `recursive` its NAR, `git` its git tree, `text` a plain file. */
@@ -75,6 +75,30 @@ export function isContentAddressOf(text: string, path: string, references: reado
   } catch {
     return false;
   }
+}
+
+/** What is said of a path, its content address among it. */
+interface AddressedPath {
+  readonly path: string;
+  readonly references: readonly string[];
+  readonly narHash: Hash;
+  readonly ca?: string | undefined;
+}
+
+/** The content address of a path where it gives the path and, as far as that can be told, its content. */
+export function checkedContentAddress(info: AddressedPath): string | undefined {
+  const { ca, path, references } = info;
+  return ca !== undefined && isContentAddressOf(ca, path, references) && !contradictsContent(info) ? ca : undefined;
+}
+
+/**
+ * Whether a content address gives the path, and another NAR hash than the path has: then one of the two is a lie. It can be
+ * told of a sha256 of the whole NAR, without the path's own name in it (libstore's `ca hash mismatch importing path`).
+ */
+export function contradictsContent({ ca, path, references, narHash }: AddressedPath): boolean {
+  if (ca === undefined || !isContentAddressOf(ca, path, references) || references.includes(path)) return false;
+  const { method, hash } = parseContentAddress(ca);
+  return method === 'recursive' && hash.algorithm === narHash.algorithm && !hashesEqual(hash, narHash);
 }
 
 /**

@@ -89,6 +89,23 @@ describeWithNix('a build closure', () => {
     carport(['cache', 'refresh-toolchain', ...args, '--file', file, '--to', each().path('cache')], store);
   const cached = async () => [...(await narInfosOf(each().path('cache'))).keys()].sort();
 
+  it.each(['--build', '--toolchain-only'])('shows the same paths in every form: %s', async (kind) => {
+    const show = async (...form: readonly string[]) => {
+      const { exitCode, lines, stderr } = await ask(['closure', app.output, kind, ...form]);
+      expect([exitCode, stderr.includes('E_BUG')]).toEqual([0, false]);
+      return lines;
+    };
+    const paths = (await show()).toSorted();
+    const last = (line: string) => line.slice(line.indexOf('/nix/store/')).replace(' [above]', '');
+    expect((await show('--sizes')).map(last).sort()).toEqual(paths);
+    expect([...new Set((await show('--tree')).map(last))].sort()).toEqual(paths);
+    const json = JSON.parse((await show('--json')).join('\n')) as {
+      readonly paths: readonly { readonly path: string }[];
+    };
+    expect(json.paths.map(({ path }) => path).sort()).toEqual(paths);
+    for (const path of paths) expect((await show('--why', path)).at(-1)).toContain(path);
+  });
+
   /** A store that nothing was built in. */
   async function withFreshStore(work: (store: NixStore) => Promise<void>): Promise<void> {
     const store = await createNixStore();

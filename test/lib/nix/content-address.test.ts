@@ -2,6 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type ContentAddress,
+  checkedContentAddress,
+  contradictsContent,
   makeContentAddressedPath,
   parseContentAddress,
   renderContentAddress,
@@ -104,5 +106,42 @@ describe('a content-addressed path', () => {
     const reference = `${STORE}/${'0'.repeat(32)}-a`;
     expectFormatError('only recursive sha256', () => pathOf({ method, hash }, [reference]));
     expectFormatError('only recursive sha256', () => pathOf({ method, hash }, [], true));
+  });
+});
+
+describe('the content address that is said of a path', () => {
+  const NAR_HASH = hashBytes('sha256', 'a NAR');
+  const OTHER = hashBytes('sha256', 'another NAR');
+  const addressed = (address: ContentAddress, narHash = NAR_HASH, self = false) => {
+    const path = makeContentAddressedPath(address, 'x', STORE, { others: [], self });
+    return { path, references: self ? [path] : [], narHash, ca: renderContentAddress(address) };
+  };
+
+  it('is kept where it gives the path and its content', () => {
+    const info = addressed({ method: 'recursive', hash: NAR_HASH });
+    expect(checkedContentAddress(info)).toBe(info.ca);
+    expect(contradictsContent(info)).toBe(false);
+  });
+
+  it('is dropped, and a contradiction, where the NAR has another hash', () => {
+    const info = addressed({ method: 'recursive', hash: NAR_HASH }, OTHER);
+    expect(checkedContentAddress(info)).toBeUndefined();
+    expect(contradictsContent(info)).toBe(true);
+  });
+
+  it('is believed where the hash of the NAR does not tell', () => {
+    for (const info of [
+      addressed({ method: 'text', hash: HASH }),
+      addressed({ method: 'flat', hash: HASH }),
+      addressed({ method: 'recursive', hash: NAR_HASH }, OTHER, true),
+    ]) {
+      expect([checkedContentAddress(info), contradictsContent(info)]).toEqual([info.ca, false]);
+    }
+  });
+
+  it('is dropped where it gives another path, and contradicts nothing', () => {
+    const info = { ...addressed({ method: 'recursive', hash: NAR_HASH }), path: `${STORE}/${'0'.repeat(32)}-x` };
+    expect([checkedContentAddress(info), contradictsContent(info)]).toEqual([undefined, false]);
+    expect(checkedContentAddress({ ...info, ca: undefined })).toBeUndefined();
   });
 });
