@@ -21,7 +21,7 @@ export function releaseJson(release: Release, baseUrl: string | undefined) {
   return {
     version,
     channel,
-    component: component ?? null,
+    ...(component !== undefined && { component }),
     state: stateOf(release),
     yanked: yanked ?? null,
     time,

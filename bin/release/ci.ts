@@ -35,10 +35,13 @@ const FIELDS: readonly Field[] = [
   'target',
 ];
 
+/** What is told of a build: most have no component, and then none is told. */
+function fieldsOf({ component }: Build): readonly Field[] {
+  return FIELDS.filter((field) => field !== 'component' || component !== undefined);
+}
+
 function linesOf(build: Build, channelFrom: string | undefined): readonly string[] {
-  // Most projects have none.
-  const fields = FIELDS.filter((field) => field !== 'component' || build.component !== undefined);
-  return fields.map((field) => {
+  return fieldsOf(build).map((field) => {
     const value = field === 'system' ? systemName(build.system) : build[field];
     const origins = [build.origins[field], field === 'channel' ? channelFrom : undefined].filter(Boolean).join(', ');
     const line = `${field === 'runUrl' ? 'run' : field}: ${value ?? '-'}${origins === '' ? '' : `  (${origins})`}`;
@@ -47,6 +50,6 @@ function linesOf(build: Build, channelFrom: string | undefined): readonly string
 }
 
 function jsonOf(build: Build): object {
-  const values = FIELDS.map((field) => [field, build[field] ?? null]);
+  const values = fieldsOf(build).map((field) => [field, build[field] ?? null]);
   return { ...Object.fromEntries(values), origins: build.origins, warnings: build.warnings };
 }

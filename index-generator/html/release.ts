@@ -2,7 +2,7 @@
 
 import { formatBytes } from '../../lib/format-bytes.js';
 import type { Release, ReleaseFile, ReleaseTarget } from '../../release/catalog/model.js';
-import { SUMS, signatureKey, sumsKey, targetSumsKey } from '../../release/layout.js';
+import { SUMS, signatureKey, sumsKey } from '../../release/layout.js';
 import { hasSums } from '../checksums.js';
 import { commitLink, type Forge, pathOfKey, sourceLinks, webAddress } from '../links.js';
 import { type Markup, markup } from '../markup.js';
@@ -131,10 +131,7 @@ function platform(target: string): Markup {
 }
 
 function files(release: Release, target: ReleaseTarget, baseUrl: string | undefined): Markup {
-  const sums = hasSums({ targets: [target] }) ? targetSumsKey(release.version, target.target) : undefined;
-  return markup`<ul>${target.files.map((file) => markup`<li>${oneFile(release, target, file, baseUrl)}</li>`)}${
-    sums && markup`<li><a href="./${sums}">${SUMS}</a> <span class="muted">of these</span></li>`
-  }</ul>`;
+  return markup`<ul>${target.files.map((file) => markup`<li>${oneFile(release, target, file, baseUrl)}</li>`)}</ul>`;
 }
 
 function oneFile(

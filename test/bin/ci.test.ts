@@ -32,7 +32,7 @@ describe('carport ci env', () => {
       version: 1,
       build: {
         ...{ system: 'woodpecker', version: 'v1.2.3', channel: 'stable', tag: 'v1.2.3', commit: COMMIT, event: 'tag' },
-        ...{ component: null, runUrl: null, target: null, warnings: [] },
+        ...{ runUrl: null, target: null, warnings: [] },
         origins: {
           ...{ system: 'CI', version: 'CI_COMMIT_TAG', channel: 'CI_COMMIT_TAG', tag: 'CI_COMMIT_TAG' },
           ...{ commit: 'CI_COMMIT_SHA', event: 'CI_PIPELINE_EVENT' },

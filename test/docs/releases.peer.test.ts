@@ -48,8 +48,8 @@ describeWithPeer(
       expect(said.Promote).toContain('_releases/v1.2.0/aarch64-unknown-linux-musl/tool\n');
       expect(said.Promote).toContain('releases/latest/stable.json\n');
       expect(said.Prune).toContain('nothing was changed');
-      expect(said['Check what you got']).toContain('\tversion:v1.2.0');
-      expect(said['Check what you got']).toContain('x86_64-unknown-linux-musl/tool: OK');
+      expect(said['Check what you got']).toContain('\tversion:v1.2.0\ttarget:');
+      expect(said['Check what you got']).toContain('tool: OK');
       expect(all).not.toMatch(/^(error|warning)/im);
       const latest = box().path('work/bucket/releases/latest/stable/x86_64-unknown-linux-musl/tool');
       expect(await readFile(latest, 'utf8')).toBe('stands for a program\n');

@@ -87,7 +87,7 @@ describeWithGarage('releases that are pruned on Garage', () => {
     expect(await run(1, 2)).toEqual(['hide 3', 'hide 4']);
     expect(await run(10, 2)).toEqual([]);
     await publish();
-    expect((await keys()).filter((each) => each.startsWith('releases/00'))).toHaveLength(4);
+    expect((await keys()).filter((each) => each.startsWith('releases/00'))).toHaveLength(8);
     expect(await run(1.1, 3)).toEqual(['restore 3']);
     await publish();
     expect(await run(9, 3)).toEqual(['delete 4']);

@@ -129,7 +129,8 @@ describe('releases', () => {
     const listing = all.map((version, index) => listedRelease(version, index + 1)).join('');
     const publication = makeIndexOf(listing, { baseUrl: 'https://x.example/' });
     const latest = (name: string) => JSON.parse(fileOf(publication, `releases/latest/${name}.json`)).release;
-    expect(latest('stable')).toMatchObject({ version: 'v1.0.0', component: null });
+    expect(latest('stable')).toMatchObject({ version: 'v1.0.0' });
+    expect(latest('stable')).not.toHaveProperty('component');
     expect(latest('cli@stable')).toMatchObject({ version: 'cli@v10.0.0', component: 'cli', missingTargets: [] });
     expect(latest('cli@extra').version).toBe('cli@v1.0.0-rc1');
     expect(latest('a@b@stable').version).toBe('a@b@v3.0.0');

@@ -175,10 +175,10 @@ describe('releases/index.json', () => {
   it('has a line in docs/releases.md for each field', () => {
     const [, section] = readDocument('docs/releases.md').split('## `releases/index.json`\n');
     const rows = section!.split('\n## ', 1)[0]!.matchAll(/^\| `([^`]+)` \|/gm);
-    const fragment = fragmentOf('v1.0.0', AMD64, {
+    const fragment = fragmentOf('cli@v1.0.0', AMD64, {
       promotion: { from: 'v1.0.0-rc1', gates: [{ gate: 'a', detail: 'b' }] },
     });
-    const yanks = [{ version: 'v1.0.0', reason: 'broken', time: '2026-06-01T00:00:00Z' }];
+    const yanks = [{ version: 'cli@v1.0.0', reason: 'broken', time: '2026-06-01T00:00:00Z' }];
     const json = jsonOf({ fragments: [fragment], yanks }, 'releases/index.json', { requiredTargets: [ARM64] });
     // An object that may be null has a line of its own.
     const nullable = ['yanked', 'ci', 'promotedFrom'].map((name) => `releases[].${name}`);

@@ -31,6 +31,7 @@ describe('a plain tag', () => {
     'nightly-2026-11-28',
     'rc1',
     'test-1.0.0',
+    'handcrafted-1.0.0',
     'latest',
     'v1.2.x',
     '',
