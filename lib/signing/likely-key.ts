@@ -2,8 +2,8 @@
 
 import { HIDDEN_KEY, hideSecretKeys, isMixed, KEY_LENGTH } from './secret-form.js';
 
-/** In so much base 64 there is one slash, mostly, and more in a path. */
-const MOST_SLASHES = 5;
+/** In so much base 64 there is one slash, mostly; so many are in one of some millions. */
+const MOST_SLASHES = 9;
 
 /** Of the letters of so much base 64, fewer are of one case once in a few thousand times; names have one at each word. */
 const LEAST_SHARE = 0.2;
@@ -39,7 +39,7 @@ function isLikelyKey(name: string, encoded: string): boolean {
   const plain = decoded(encoded);
   if (plain.length < 44 || plain.length > 2 * KEY_LENGTH || /(?:md5|sha\d+)$/i.test(name)) return false;
   const isPath = plain.startsWith('//') || plain.split('/').length > MOST_SLASHES + 1;
-  const hasPort = /^[0-9]{1,5}\//.test(plain);
+  const hasPort = /^[0-9]{2,5}\//.test(plain);
   if (isPath || hasPort || !(isEven(plain) || isEven(plain.slice(0, 44)))) return false;
   // The second half of a signature is a number below 2^252 and a little.
   return plain.length !== KEY_LENGTH || Buffer.from(plain, 'base64')[63]! > 0x10;

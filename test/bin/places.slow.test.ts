@@ -66,7 +66,7 @@ describe('a place that was meant otherwise', () => {
     await origin(['cache', 'info', 's3://b'], endpoint, '(AWS_ENDPOINT_URL) is not a URL');
     await mkdir(box().path('config/carport'), { recursive: true });
     await writeFile(box().path('config/carport/config.toml'), 'to = "s3:/b"\n');
-    await origin([...push, path], {}, `(${box().path('config/carport/config.toml')})`);
+    await origin([...push, path], {}, `(to in ${box().path('config/carport/config.toml')})`);
     await writeFile(box().path('config/carport/config.toml'), '');
   });
 

@@ -135,7 +135,10 @@ describe('a NAR that a pull refuses', () => {
     expect(hint).toContain('Nix may read it');
     expect(hint).not.toMatch(REMOVAL);
     await edit((text) => text.replace(/^Compression: .*$/m, 'Compression: strange'));
-    expect(await pull()).toMatchObject({ code: 'E_UNSUPPORTED', hint: 'carport reads none, zstd, xz, gzip, br' });
+    expect(await pull()).toMatchObject({
+      code: 'E_UNSUPPORTED',
+      hint: expect.stringContaining('carport reads none, zstd, xz, gzip, br'),
+    });
   });
 
   it('from a server that sends other bytes each time, may be whole there', async () => {
