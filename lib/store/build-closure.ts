@@ -135,6 +135,22 @@ async function judgeDeriver(
   return outputs.some((output) => output.path === '') ? 'does-not-tell' : 'makes-others';
 }
 
+/**
+ * Of paths of a graph, those that content-addressed derivations have made: which output they are only a realisation tells,
+ * and not the derivation (RFC 62). Of paths whose derivation is not valid here it is not known.
+ */
+export async function floatingOutputs(
+  store: Store,
+  graph: PathGraph,
+  paths: readonly string[],
+): Promise<readonly string[]> {
+  const infos = paths.flatMap((path) => graph.get(path) ?? []).filter(({ ca, deriver }) => ca && deriver);
+  if (infos.length === 0) return [];
+  const derivers = await store.queryInfos(infos.map(({ deriver }) => deriver!).filter(isDerivationPath));
+  const verdicts = await Promise.all(infos.map(({ deriver, path }) => judgeDeriver(store, deriver, derivers, path)));
+  return infos.flatMap(({ path }, at) => (verdicts[at] === 'does-not-tell' ? [path] : []));
+}
+
 /** Why the derivation of a path is not known, in words. */
 export function describeMissingDeriver({ deriver, reason }: MissingDeriver): string {
   switch (reason) {
