@@ -1,7 +1,7 @@
 /** Work with threads. */
 
 import { availableParallelism } from 'node:os';
-import { openFileLimit } from '../../lib/filesystem/open-files.js';
+import { spareFiles } from '../../lib/filesystem/open-files.js';
 import { createWorkerPool, type WorkerPool } from '../../lib/workers/pool.js';
 import { interruptible } from './interrupt.js';
 
@@ -10,7 +10,7 @@ const FILES_A_THREAD = 16;
 
 /** As many threads as the process may open files for. */
 function affordableThreads(): number {
-  return Math.max(1, Math.floor((openFileLimit() - 48) / FILES_A_THREAD));
+  return Math.max(1, Math.floor(spareFiles() / FILES_A_THREAD));
 }
 
 /** Runs work with threads, `jobs` of them or as many as there are processors, and ends them. An interrupt stops the threads and lets the work clean up behind itself. */

@@ -4,11 +4,19 @@ import { readFileSync } from 'node:fs';
 
 let limit: number | undefined;
 
+/** Of the files that may be open, so many are for modules, the main thread and files that are written. */
+const OTHER_FILES = 48;
+
+/** Files and connections that may be open beside what every run has open: for threads and requests. Perhaps negative. */
+export function spareFiles(): number {
+  return openFileLimit() - OTHER_FILES;
+}
+
 /**
  * Files and connections that this process may have open, as `ulimit -n` tells (proc(5), `/proc/self/limits`; Node raises
  * the soft limit to the hard one). Infinity where nobody tells.
  */
-export function openFileLimit(): number {
+function openFileLimit(): number {
   limit ??= readLimit();
   return limit;
 }

@@ -1,6 +1,6 @@
 /** The transport of a server: connections, and what decorates them, put together. */
 
-import { openFileLimit } from '../filesystem/open-files.js';
+import { spareFiles } from '../filesystem/open-files.js';
 import { createAdaptiveLimit } from './adaptive-limit.js';
 import { readAuthorities } from './connections/certificates.js';
 import { openConnections } from './connections/connections.js';
@@ -44,12 +44,9 @@ const CLEANUP_MS = 5_000;
 /** Garage answers small objects over 32 connections 700 times a second, over 128 as fast as it can. */
 const DEFAULT_REQUESTS = 128;
 
-/** Of the files that may be open, so many are for all but connections: modules, threads, files that are written. */
-const OTHER_FILES = 48;
-
 /** As many requests at a time as the process may have connections for. */
 function defaultRequests(): number {
-  return Math.max(2, Math.min(DEFAULT_REQUESTS, Math.floor((openFileLimit() - OTHER_FILES) / 2)));
+  return Math.max(2, Math.min(DEFAULT_REQUESTS, Math.floor(spareFiles() / 2)));
 }
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
