@@ -1,5 +1,6 @@
 /** Arguments that are files to publish, and patterns of them. */
 
+import { type Dirent, readdir } from 'node:fs';
 import { lstat, readlink, realpath, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type FastGlob from 'fast-glob';
@@ -44,7 +45,12 @@ async function plainFile(path: string): Promise<readonly string[] | undefined> {
 async function matches(pattern: string): Promise<readonly string[]> {
   const { default: glob } = await import('fast-glob');
   const paths: string[] = [];
-  const entries = glob.isDynamicPattern(pattern) ? glob.stream(pattern, { onlyFiles: false, objectMode: true }) : [];
+  const options = {
+    onlyFiles: false,
+    objectMode: true,
+    fs: { readdir: readOutsideCircles as typeof readdir },
+  } as const;
+  const entries = glob.isDynamicPattern(pattern) ? glob.stream(pattern, options) : [];
   for await (const entry of entries as AsyncIterable<FastGlob.Entry>) {
     if (entry.dirent.isFile()) paths.push(entry.path);
     else if (await leadsNowhere(entry.path)) throw await nowhere(entry.path);
@@ -57,6 +63,20 @@ async function matches(pattern: string): Promise<readonly string[]> {
   throw new CarportError('E_NOT_FOUND', `there is no file \`${pattern}\``, {
     hint: 'check the path, and that the build has made it',
   });
+}
+
+/**
+ * Reads a directory for a pattern. The system follows 40 links in a path, and may count one more when it opens a
+ * directory than when it looked at it: where it gives up, links lead in a circle, and all that is there was seen before.
+ */
+function readOutsideCircles(
+  path: string,
+  options: { withFileTypes: true },
+  done: (error: NodeJS.ErrnoException | null, entries: Dirent[]) => void,
+): void {
+  readdir(path, options, (error, entries) =>
+    error && isErrno(error, 'ELOOP') ? done(null, []) : done(error, entries),
+  );
 }
 
 /** Whether it is a link to what is not there. A link that leads in a circle is none. */
