@@ -9,7 +9,7 @@ import { mergeSignatures, type PathInfo } from '../lib/nix/path-info.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
 import { missingObject, type ObjectStore } from '../lib/object-store/object-store.js';
 import type { SecretKey } from '../lib/signing/key.js';
-import { signPath, verifyPath } from '../lib/signing/signature.js';
+import { signatureKeyName, signPath, verifyPath } from '../lib/signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
 import { readNarInfo, writeNarInfo } from './binary-cache.js';
 import { cacheClosure } from './cached-closure.js';
@@ -22,10 +22,12 @@ export function hasAllSignatures(info: PathInfo, keys: readonly SecretKey[]): bo
   return keys.every(({ publicKey }) => verifyPath(info, [publicKey]).state === 'valid');
 }
 
-export function withSignatures(info: NarInfo, keys: readonly SecretKey[]): NarInfo {
+/** The narinfo with a signature by each of the keys, and without those of keys of other names. */
+export function withSignatures(info: NarInfo, keys: readonly SecretKey[], remove: readonly string[] = []): NarInfo {
   const own = keys.map((key) => signPath(info, key));
   // One signature a key name: readers look a signature up by its name.
-  const others = info.signatures.filter((text) => !keys.some(({ name }) => text.startsWith(`${name}:`)));
+  const replaced = [...keys.map(({ name }) => name), ...remove];
+  const others = info.signatures.filter((text) => !replaced.includes(signatureKeyName(text)));
   return { ...info, signatures: mergeSignatures(others, own) };
 }
 
@@ -40,10 +42,15 @@ export function saySame(a: PathInfo, b: PathInfo): boolean {
 }
 
 /**
- * Signs a narinfo where it is. It is read once more: another may have signed it in the meantime, erased it, or written
- * another, which stays as it is.
+ * Signs a narinfo where it is, and takes signatures of other keys off it. It is read once more: another may have signed it in
+ * the meantime, erased it, or written another, which stays as it is.
  */
-export async function addSignatures(objects: ObjectStore, old: NarInfo, keys: readonly SecretKey[]): Promise<void> {
+export async function addSignatures(
+  objects: ObjectStore,
+  old: NarInfo,
+  keys: readonly SecretKey[],
+  remove: readonly string[] = [],
+): Promise<void> {
   const hashPart = hashPartOf(old.path);
   const now = await readNarInfo(objects, hashPart);
   if (now === undefined) throw missingObject(narInfoKey(hashPart), objects.url);
@@ -53,7 +60,7 @@ export async function addSignatures(objects: ObjectStore, old: NarInfo, keys: re
       hint: 'run it again',
     });
   }
-  await writeNarInfo(objects, withSignatures(now, keys));
+  await writeNarInfo(objects, withSignatures(now, keys, remove));
 }
 
 /** Narinfos that are signed at a time. */

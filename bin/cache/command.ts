@@ -13,6 +13,7 @@ import { integer } from '../settings/parsers.js';
 const settings = () => import('./settings.js');
 const browsing = () => import('./browse.js');
 const refreshing = () => import('./refresh-toolchain.js');
+const signing = () => import('./sign.js');
 
 const parseCacheUrl = async (text: string) => (await import('../../cache/cache-url.js')).parseCacheUrl(text);
 
@@ -40,6 +41,16 @@ const REFRESH_OPTIONS = [
   TOOLCHAIN_ONLY_OF_BUILD,
 ];
 
+const SIGN_OPTIONS = [
+  setting('secret-key-files'),
+  setting('trusted-keys'),
+  option('--remove <keyname>', 'take the signatures of the key of this name away; repeatable', { repeatable: true }),
+  flag('--contents', 'read the NAR of what no trusted key has signed, and sign that, too'),
+  flag('--dry-run', 'say what would be signed; change nothing'),
+  setting('jobs'),
+  setting('retry-seconds'),
+];
+
 const ERASE_OPTIONS = [
   flag('--yes', 'do not ask; needed where there is no terminal'),
   flag('--dry-run', 'print what would be removed; change nothing'),
@@ -51,6 +62,7 @@ export type ConfigOptions = OptionsOf<typeof CHANGES>;
 export type BrowseOptions = OptionsOf<typeof BROWSE_OPTIONS>;
 export type CatOptions = OptionsOf<typeof CAT_OPTIONS>;
 export type RefreshToolchainOptions = OptionsOf<typeof REFRESH_OPTIONS>;
+export type SignOptions = OptionsOf<typeof SIGN_OPTIONS>;
 export type EraseOptions = OptionsOf<typeof ERASE_OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
@@ -58,6 +70,17 @@ export function configure(command: Command, context: Context): void {
   configureSettings(command, context);
   configureBrowsing(command, context);
   configureRefreshing(command, context);
+  declareCommand(command.command('sign'), context, {
+    description:
+      'Signs all of a cache again with a new key: every path that a trusted key has signed, its pins, and the releases beside it. Takes the signatures of an old key away with `--remove`. Run again it goes on.',
+    examples: [
+      'carport cache sign file:///srv/cache --secret-key new.sec --trusted-key "$(cat old.pub)"',
+      'carport cache sign file:///srv/cache --secret-key new.sec --remove old-1',
+    ],
+    arguments: [writableCache()],
+    options: SIGN_OPTIONS,
+    run: async (...values) => (await signing()).signCache(...values, context),
+  });
   declareCommand(command.command('erase'), context, {
     description:
       'Removes a cache: its nix-cache-info, narinfos, NARs and what carport keeps beside them. Other objects stay, and so does the bucket. Asks for the name of the bucket or directory first.',

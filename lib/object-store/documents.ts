@@ -15,6 +15,7 @@ import {
   signerOf,
 } from '../signing/document.js';
 import type { PublicKey, SecretKey } from '../signing/key.js';
+import { signatureKeyName } from '../signing/signature.js';
 import type { TrustPolicy } from '../signing/trust.js';
 import { listObjects, type ObjectStore } from './object-store.js';
 
@@ -100,6 +101,47 @@ export function putSigned<Entries extends v.ObjectEntries>(
   keys: readonly SecretKey[],
 ): Promise<void> {
   return putDocument(objects, place, signDocument(place.kind, value, keys));
+}
+
+/** Whose signatures documents are to have, and whose not any more. */
+export interface Resigning {
+  /** Each of them signs. */
+  readonly keys: readonly SecretKey[];
+  /** Who may have signed before: what nobody of them has signed is not signed again. */
+  readonly trust: TrustPolicy;
+  /** Names of keys whose signatures are taken off. */
+  readonly remove: readonly string[];
+}
+
+/** What became of a document that was to be signed again. */
+export type Resigned = 'signed' | 'as it was' | DocumentDoubt | { readonly kind: 'last-signature' };
+
+/**
+ * Signs a document again where it is, if somebody who is trusted has signed it; `undefined` when there is none. Signatures are
+ * taken off only where one of another trusted key stays. With `dryRun` it says what it would do.
+ */
+export async function resignDocument<Entries extends v.ObjectEntries>(
+  objects: ObjectStore,
+  place: DocumentPlace<Entries>,
+  key: string,
+  { keys, trust, remove, dryRun = false }: Resigning & { readonly dryRun?: boolean },
+): Promise<Resigned | undefined> {
+  const document = await readDocument(objects, place.kind, key).catch((cause) => {
+    if (hasCode(cause, 'E_FORMAT')) return { kind: 'damaged', cause } as const;
+    throw cause;
+  });
+  if (document === undefined || 'kind' in document) return document;
+  const doubt = judgeStored(place, key, document, { ...trust, allowUnsigned: false });
+  if (doubt) return doubt;
+  const replaced = [...keys.map(({ name }) => name), ...remove];
+  const others = document.signatures.filter((text) => !replaced.includes(signatureKeyName(text)));
+  const signatures = [...others, ...signDocument(place.kind, document.value, keys).signatures].sort();
+  const resigned = { value: document.value, signatures };
+  const staying = trust.keys.filter(({ name }) => !remove.includes(name));
+  if (!signerOf(place.kind, resigned, staying)) return { kind: 'last-signature' };
+  if (signatures.join() === [...document.signatures].sort().join()) return 'as it was';
+  if (!dryRun) await putDocument(objects, place, resigned);
+  return 'signed';
 }
 
 /** Where a document of this name is in a directory; the directory ends with `/`. */

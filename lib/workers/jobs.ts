@@ -48,6 +48,11 @@ export interface SaveJob extends Omit<UnpackJob, 'type'> {
   readonly type: 'save';
 }
 
+/** Reads a compressed NAR, and compares it with what was promised. */
+export interface CheckJob extends Omit<UnpackJob, 'type' | 'destination'> {
+  readonly type: 'check';
+}
+
 export interface UnpackResult {
   /** Bytes of the compressed NAR. */
   readonly fileSize: number;
@@ -101,12 +106,13 @@ export interface CopyJob {
   readonly rewrite?: { readonly from: string; readonly to: string };
 }
 
-export type Job = PackJob | UnpackJob | SaveJob | UnpackUnknownJob | HashJob | ScanJob | CopyJob;
+export type Job = PackJob | UnpackJob | SaveJob | CheckJob | UnpackUnknownJob | HashJob | ScanJob | CopyJob;
 
 export interface JobResults {
   readonly pack: PackResult;
   readonly unpack: UnpackResult;
   readonly save: UnpackResult;
+  readonly check: UnpackResult;
   readonly 'unpack-unknown': UnpackUnknownResult;
   readonly hash: NarDigest;
   readonly scan: ScanResult;
@@ -115,7 +121,7 @@ export interface JobResults {
 
 /** What a job is given beside its description. */
 export interface JobContext {
-  /** The bytes that the caller streams in (`unpack`, `save`, `unpack-unknown`). */
+  /** The bytes that the caller streams in (`unpack`, `save`, `check`, `unpack-unknown`). */
   readonly source: AsyncIterable<Uint8Array>;
   /** Reports bytes of NAR that were worked through since the last report. */
   progress(bytes: number): void;

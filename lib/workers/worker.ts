@@ -58,6 +58,10 @@ async function loadJob(job: Job): Promise<(context: JobContext) => unknown> {
       const { savePath } = await import('./jobs/save.js');
       return (context) => savePath(job, context);
     }
+    case 'check': {
+      const { checkNar } = await import('./jobs/check.js');
+      return (context) => checkNar(job, context);
+    }
     case 'unpack-unknown': {
       const { unpackUnknown } = await import('./jobs/unpack-unknown.js');
       return (context) => unpackUnknown(job, context);
