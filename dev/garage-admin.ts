@@ -169,3 +169,24 @@ async function findBucket(admin: Admin, name: string): Promise<string | undefine
   const buckets = (await admin('ListBuckets')) as readonly { id: string; globalAliases: readonly string[] }[];
   return buckets.find(({ globalAliases }) => globalAliases.includes(name))?.id;
 }
+
+/** How many objects a bucket has, and their bytes. */
+export async function bucketContents(
+  admin: Admin,
+  name: string,
+): Promise<{ readonly objects: number; readonly bytes: number }> {
+  const { objects, bytes } = (await admin('GetBucketInfo', undefined, { id: await bucketIdOf(admin, name) })) as {
+    objects: number;
+    bytes: number;
+  };
+  return { objects, bytes };
+}
+
+/** How many requests for objects a node has answered, S3 and website. */
+export async function countRequests(endpoint: string, token: string): Promise<number> {
+  const response = await fetch(`${endpoint}/metrics`, {
+    headers: { Authorization: `Bearer ${token}`, Connection: 'close' },
+  });
+  const lines = (await response.text()).split('\n').filter((line) => /^(api_s3|web)_request_counter\{/.test(line));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}

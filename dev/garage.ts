@@ -38,6 +38,10 @@ export interface Garage {
    * `localhost`, which the last caller gets, also at `http://localhost:<websitePort>/`.
    */
   allowWebsite(bucket: string, options?: { readonly alias?: string }): Promise<void>;
+  /** Requests for objects that its nodes have answered, S3 and website. */
+  requests(): Promise<number>;
+  /** How many objects a bucket has, and their bytes. */
+  stored(bucket: string): Promise<{ readonly objects: number; readonly bytes: number }>;
   /** Runs `garage -c … <args>` against a node that runs; gives what it printed. */
   cli(args: readonly string[]): Promise<string>;
   /** Ends every node, and removes the directory unless it was given. */
@@ -202,10 +206,9 @@ async function setUp(nodes: readonly ManagedNode[], setup: Setup): Promise<Garag
       await administration.allowWebsite(admin, id);
       if (alias !== undefined) await administration.setAlias(admin, id, alias);
     },
-    async cli(args) {
-      const { stdout } = await execa(program, ['-c', one().config, ...args], { env: GARAGE_ENV, extendEnv: false });
-      return stdout;
-    },
+    requests: () => countRequests(running(), adminToken),
+    stored: (name) => administration.bucketContents(admin, name),
+    cli: (args) => runGarage(program, ['-c', one().config, ...args]),
     async stop() {
       await endAll(nodes, kept ? 'SIGTERM' : 'SIGKILL');
       await cleanUp();
@@ -224,6 +227,15 @@ async function setUp(nodes: readonly ManagedNode[], setup: Setup): Promise<Garag
     await endAll(nodes);
     throw new Error(`Garage could not be set up; its log ends with:\n${log}`, { cause: error });
   }
+}
+
+async function runGarage(program: string, args: readonly string[]): Promise<string> {
+  return (await execa(program, args, { env: GARAGE_ENV, extendEnv: false })).stdout;
+}
+
+async function countRequests(nodes: readonly ManagedNode[], adminToken: string): Promise<number> {
+  const each = nodes.map(({ adminEndpoint }) => administration.countRequests(adminEndpoint, adminToken));
+  return (await Promise.all(each)).reduce((sum, count) => sum + count, 0);
 }
 
 async function endAll(nodes: readonly GarageNode[], signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
