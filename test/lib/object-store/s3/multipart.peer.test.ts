@@ -187,9 +187,11 @@ describeWithGarage('an upload in parts', () => {
 
   it('is not taken from a process that goes on with it', async () => {
     const release = holdBack(isPart(9));
-    const first = put();
+    // A busy server cuts off the part of an upload that is gone before it answers.
+    const patient = { patienceMs: 30_000 };
+    const first = put(open(patient));
     while (partsSent().length < 8) await sleep(10);
-    await put();
+    await put(open(patient));
     release();
     await first;
     // The first loses its upload to the second, and finds the object whole.
