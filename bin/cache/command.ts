@@ -6,6 +6,7 @@ import { TOOLCHAIN_ONLY_OF_BUILD } from '../closure/options.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting, toggle } from '../declaration/options.js';
+import { PIN_READ_OPTIONS } from '../pin/options.js';
 import { PUSH_OPTIONS, refusePinOptions } from '../push/options.js';
 import { integer } from '../settings/parsers.js';
 
@@ -14,6 +15,7 @@ const settings = () => import('./settings.js');
 const browsing = () => import('./browse.js');
 const refreshing = () => import('./refresh-toolchain.js');
 const signing = () => import('./sign.js');
+const copying = () => import('./copy.js');
 
 const parseCacheUrl = async (text: string) => (await import('../../cache/cache-url.js')).parseCacheUrl(text);
 
@@ -51,6 +53,16 @@ const SIGN_OPTIONS = [
   setting('retry-seconds'),
 ];
 
+const COPY_OPTIONS = [
+  setting('trusted-keys'),
+  ...PIN_READ_OPTIONS,
+  setting('secret-key-files'),
+  flag('--dry-run', 'say what would be copied; change nothing'),
+  setting('store'),
+  setting('jobs'),
+  setting('retry-seconds'),
+];
+
 const ERASE_OPTIONS = [
   flag('--yes', 'do not ask; needed where there is no terminal'),
   flag('--dry-run', 'print what would be removed; change nothing'),
@@ -63,6 +75,7 @@ export type BrowseOptions = OptionsOf<typeof BROWSE_OPTIONS>;
 export type CatOptions = OptionsOf<typeof CAT_OPTIONS>;
 export type RefreshToolchainOptions = OptionsOf<typeof REFRESH_OPTIONS>;
 export type SignOptions = OptionsOf<typeof SIGN_OPTIONS>;
+export type CopyOptions = OptionsOf<typeof COPY_OPTIONS>;
 export type EraseOptions = OptionsOf<typeof ERASE_OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
@@ -70,6 +83,7 @@ export function configure(command: Command, context: Context): void {
   configureSettings(command, context);
   configureBrowsing(command, context);
   configureRefreshing(command, context);
+  configureMoving(command, context);
   declareCommand(command.command('sign'), context, {
     description:
       'Signs all of a cache again with a new key: every path that a trusted key has signed, its pins, and the releases beside it. Takes the signatures of an old key away with `--remove`. Run again it goes on.',
@@ -91,6 +105,24 @@ export function configure(command: Command, context: Context): void {
     arguments: [writableCache()],
     options: ERASE_OPTIONS,
     run: async (...values) => (await settings()).eraseCache(...values, context),
+  });
+}
+
+function configureMoving(command: Command, context: Context): void {
+  declareCommand(command.command('copy'), context, {
+    description:
+      'Copies closures, pins or all of a cache to another one: to move, to mirror, to back up. NARs stay as they are, and are compared with what was signed; what is there already is not sent. Run again it goes on.',
+    examples: [
+      'carport cache copy https://nix.example.org file:///srv/mirror --trusted-key "$(cat cache.pub)"',
+      'carport cache copy file:///srv/cache file:///srv/mirror toolchain --trusted-key "$(cat cache.pub)"',
+    ],
+    arguments: [
+      readableCache('from'),
+      writableCache('to'),
+      argument('[what...]', 'pins, store paths, their hash parts; all that the cache has without one'),
+    ],
+    options: COPY_OPTIONS,
+    run: async (...values) => (await copying()).copy(...values, context),
   });
 }
 
@@ -145,13 +177,13 @@ function configureBrowsing(command: Command, context: Context): void {
   });
 }
 
-function writableCache() {
-  return argument('<cache>', 'such as s3://bucket?endpoint=… or file:///srv/cache', { parse: parseCacheUrl });
+function writableCache(name = 'cache') {
+  return argument(`<${name}>`, 'such as s3://bucket?endpoint=… or file:///srv/cache', { parse: parseCacheUrl });
 }
 
-function readableCache() {
+function readableCache(name = 'cache') {
   const description = 'such as s3://bucket?endpoint=…, https://host or file:///srv/cache';
-  return argument('<cache>', description, { parse: parseCacheUrl });
+  return argument(`<${name}>`, description, { parse: parseCacheUrl });
 }
 
 function configureRefreshing(command: Command, context: Context): void {

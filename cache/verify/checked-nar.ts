@@ -8,25 +8,21 @@ import { expectedNar } from '../binary-cache.js';
 import { localNar, openRequiredNar } from '../nars.js';
 import { refusedNar } from '../refused-nar.js';
 
+/** Has a worker read a NAR: of a file of this machine, or as it comes. */
+export type ReadNar<T> = (
+  from: { readonly file: string } | { readonly source: AsyncIterable<Uint8Array> },
+) => Promise<T>;
+
 /**
- * Has a worker read the NAR of a path, as often as the store may give other bytes the next time. Throws `E_NOT_FOUND` where it
- * is not there, `E_INTEGRITY` where it is another than its narinfo says, `E_UNSUPPORTED` where it cannot be read.
+ * Has the NAR of a path read, as often as the store may give other bytes the next time. Throws `E_NOT_FOUND` where it is not
+ * there, `E_INTEGRITY` where it is another than its narinfo says, `E_UNSUPPORTED` where it cannot be read.
  */
-export async function checkNar(
-  objects: ObjectStore,
-  info: NarInfo,
-  pool: WorkerPool,
-  onProgress: (bytes: number) => void = () => undefined,
-): Promise<void> {
+export async function readNar<T>(objects: ObjectStore, info: NarInfo, read: ReadNar<T>): Promise<T> {
   const refusals: NarRefusal[] = [];
-  const job = { type: 'check', promise: expectedNar(info) } as const;
-  const how = { onProgress, weight: info.narSize };
   for (;;) {
     try {
       const file = localNar(objects, info);
-      if (file !== undefined) await pool.run({ ...job, file }, how);
-      else await pool.run(job, { ...how, source: (await openRequiredNar(objects, info)).bytes() });
-      return;
+      return await read(file === undefined ? { source: (await openRequiredNar(objects, info)).bytes() } : { file });
     } catch (error) {
       if (!(error instanceof NarRefusal)) throw error;
       refusals.push(error);
@@ -34,4 +30,18 @@ export async function checkNar(
       if (isSure || refusals.length === objects.traits.maxReads) throw refusedNar(info, objects, refusals);
     }
   }
+}
+
+/** Has a worker read the whole NAR of a path, and compare it with what its narinfo says; throws as `readNar` does. */
+export async function checkNar(
+  objects: ObjectStore,
+  info: NarInfo,
+  pool: WorkerPool,
+  onProgress: (bytes: number) => void = () => undefined,
+): Promise<void> {
+  const job = { type: 'check', promise: expectedNar(info) } as const;
+  const how = { onProgress, weight: info.narSize };
+  await readNar(objects, info, (from) =>
+    'file' in from ? pool.run({ ...job, ...from }, how) : pool.run(job, { ...how, ...from }),
+  );
 }

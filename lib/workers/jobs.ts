@@ -21,13 +21,9 @@ export interface PackJob {
   readonly spoolPath: string;
 }
 
-export interface PackResult extends NarDigest {
-  readonly fileHash: Hash;
-  readonly fileSize: number;
+export interface PackResult extends NarDigest, SpooledFile {
   /** The `.ls`, if it was asked for and all names are UTF-8. */
   readonly listing?: string;
-  /** The object itself when it is small; otherwise it is at `spoolPath`. */
-  readonly bytes?: Uint8Array;
 }
 
 /** Objects up to this size stay in memory. */
@@ -51,6 +47,21 @@ export interface SaveJob extends Omit<UnpackJob, 'type'> {
 /** Reads a compressed NAR, and compares it with what was promised. */
 export interface CheckJob extends Omit<UnpackJob, 'type' | 'destination'> {
   readonly type: 'check';
+}
+
+/** Takes a compressed NAR as it is, and compares it with what was promised. */
+export interface FetchJob extends Omit<CheckJob, 'type'> {
+  readonly type: 'fetch';
+  /** As in `PackJob`. */
+  readonly spoolPath: string;
+}
+
+/** A file that a job has made or taken. */
+export interface SpooledFile {
+  readonly fileHash: Hash;
+  readonly fileSize: number;
+  /** The file itself when it is small; otherwise it is at the job's `spoolPath`. */
+  readonly bytes?: Uint8Array;
 }
 
 export interface UnpackResult {
@@ -106,13 +117,14 @@ export interface CopyJob {
   readonly rewrite?: { readonly from: string; readonly to: string };
 }
 
-export type Job = PackJob | UnpackJob | SaveJob | CheckJob | UnpackUnknownJob | HashJob | ScanJob | CopyJob;
+export type Job = PackJob | UnpackJob | SaveJob | CheckJob | FetchJob | UnpackUnknownJob | HashJob | ScanJob | CopyJob;
 
 export interface JobResults {
   readonly pack: PackResult;
   readonly unpack: UnpackResult;
   readonly save: UnpackResult;
   readonly check: UnpackResult;
+  readonly fetch: SpooledFile;
   readonly 'unpack-unknown': UnpackUnknownResult;
   readonly hash: NarDigest;
   readonly scan: ScanResult;
@@ -121,7 +133,7 @@ export interface JobResults {
 
 /** What a job is given beside its description. */
 export interface JobContext {
-  /** The bytes that the caller streams in (`unpack`, `save`, `check`, `unpack-unknown`). */
+  /** The bytes that the caller streams in (`unpack`, `save`, `check`, `fetch`, `unpack-unknown`). */
   readonly source: AsyncIterable<Uint8Array>;
   /** Reports bytes of NAR that were worked through since the last report. */
   progress(bytes: number): void;

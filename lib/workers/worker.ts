@@ -62,6 +62,10 @@ async function loadJob(job: Job): Promise<(context: JobContext) => unknown> {
       const { checkNar } = await import('./jobs/check.js');
       return (context) => checkNar(job, context);
     }
+    case 'fetch': {
+      const { fetchNar } = await import('./jobs/fetch.js');
+      return (context) => fetchNar(job, context);
+    }
     case 'unpack-unknown': {
       const { unpackUnknown } = await import('./jobs/unpack-unknown.js');
       return (context) => unpackUnknown(job, context);

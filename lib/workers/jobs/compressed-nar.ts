@@ -42,8 +42,8 @@ export async function readCompressedNar(
 /** Most NARs are smaller than this: they are read in one go. */
 const SMALL_SIZE = 16 * 1024;
 
-/** What goes wrong with the file is the cache's fault, and becomes a `CarportError`; the rest is this machine's. */
-function* readFileInPieces(path: string): Generator<Uint8Array> {
+/** A file of a cache. What goes wrong with it is the cache's fault, and becomes a `CarportError`; the rest is this machine's. */
+export function* readFileInPieces(path: string): Generator<Uint8Array> {
   const file = openFile(path);
   try {
     // Each piece has memory of its own: the decompressor may still hold the one before.

@@ -7,9 +7,9 @@ import { writeWhole } from '../../filesystem/unpack.js';
 import { walkTree } from '../../filesystem/walk.js';
 import { encodeNar } from '../../nix/nar/encode.js';
 import { createListingBuilder, type ListingBuilder, renderListing } from '../../nix/nar/listing.js';
-import type { JobContext, PackJob, PackResult } from '../jobs.js';
+import type { JobContext, PackJob, PackResult, SpooledFile } from '../jobs.js';
 import { createNarHasher } from './nar-hasher.js';
-import { createSpool, type SpooledFile } from './spool.js';
+import { createSpool } from './spool.js';
 
 /** Reads, hashes, lists and compresses in one pass over the path. */
 export async function packPath(job: PackJob, { progress }: JobContext): Promise<PackResult> {

@@ -4,14 +4,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { writeWhole } from '../../filesystem/unpack.js';
 import type { Hash } from '../../nix/hash.js';
-import { INLINE_LIMIT } from '../jobs.js';
-
-export interface SpooledFile {
-  readonly fileHash: Hash;
-  readonly fileSize: number;
-  /** The file itself when it is small; otherwise it is at the spool's path. */
-  readonly bytes?: Uint8Array;
-}
+import { INLINE_LIMIT, type SpooledFile } from '../jobs.js';
 
 /** Gathers a file: in memory while it is small, then at `path`, which must not exist. */
 export function createSpool(path: string) {

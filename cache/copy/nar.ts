@@ -1,0 +1,98 @@
+/** Copies the NAR and the listing of one path to another cache; what its narinfo says there is made here. */
+
+import { rm } from 'node:fs/promises';
+import { hasCode } from '../../lib/errors.js';
+import { checkedContentAddress } from '../../lib/nix/content-address.js';
+import { parseListing } from '../../lib/nix/nar/listing.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import type { SpooledFile } from '../../lib/workers/jobs.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+import { expectedNar, readListing, writeListing, writeNar } from '../binary-cache.js';
+import { newNarKey } from '../layout.js';
+import type { NarSizes } from '../nars.js';
+import { withSignatures } from '../signatures.js';
+import { readNar } from '../verify/checked-nar.js';
+
+/** Where NARs are from and go to. */
+export interface NarCopying {
+  readonly from: ObjectStore;
+  readonly to: ObjectStore;
+  readonly pool: WorkerPool;
+  readonly keys: readonly SecretKey[];
+  /** NARs that are there already, where they were listed. */
+  readonly nars: NarSizes | undefined;
+  /** Told of bytes of NAR. */
+  readonly onProgress: (bytes: number) => void;
+}
+
+/** How Nix ends the name of a NAR by its compression (libstore/binary-cache-store.cc); others end with their own name. */
+const ENDINGS: Readonly<Record<string, string>> = {
+  ...{ none: '', xz: '.xz', zstd: '.zst', bzip2: '.bz2', gzip: '.gz', br: '.br', lzip: '.lzip', lz4: '.lz4' },
+};
+
+/**
+ * Copies a NAR as it is, compressed as it is, under the hash of its bytes; reads, decompresses and compares it on the way with what
+ * was signed. Gives the narinfo for the other cache, which is not written yet.
+ */
+export async function copyNar(info: NarInfo, copying: NarCopying): Promise<NarInfo> {
+  const { to, nars } = copying;
+  const there = await promisedFile(info, to, nars);
+  const { fileHash, fileSize } = there ?? (await carry(info, copying));
+  await copyListing(info, copying);
+  const { ca: _, ...said } = info;
+  // No signature covers it: what is wrong is not handed on.
+  const ca = checkedContentAddress(info);
+  const url = narKeyOf(info, fileHash);
+  return withSignatures({ ...said, ...(ca && { ca }), url, fileHash, fileSize }, copying.keys);
+}
+
+function narKeyOf({ compression }: NarInfo, fileHash: SpooledFile['fileHash']): string {
+  const ending = ENDINGS[compression] ?? `.${compression.replace(/[^a-z0-9]/g, '')}`;
+  return newNarKey(fileHash, ending);
+}
+
+/** A file that an earlier copy, or a push, has put there: its key is the hash of its bytes, so that the size tells enough. */
+async function promisedFile(
+  info: NarInfo,
+  to: ObjectStore,
+  nars: NarSizes | undefined,
+): Promise<Pick<SpooledFile, 'fileHash' | 'fileSize'> | undefined> {
+  const { fileHash, fileSize } = info;
+  if (fileHash?.algorithm !== 'sha256' || fileSize === undefined) return undefined;
+  const key = narKeyOf(info, fileHash);
+  const size = nars?.get(key) ?? (nars ? undefined : (await to.stat(key))?.size);
+  return size === fileSize ? { fileHash, fileSize } : undefined;
+}
+
+async function carry(info: NarInfo, { from, to, pool, onProgress }: NarCopying): Promise<SpooledFile> {
+  const spoolPath = await to.spoolName();
+  const job = { type: 'fetch', promise: expectedNar(info), spoolPath } as const;
+  const how = { onProgress, weight: info.narSize };
+  try {
+    const file = await readNar(from, info, async (source) => {
+      await rm(spoolPath, { force: true });
+      return 'file' in source ? pool.run({ ...job, ...source }, how) : pool.run(job, { ...how, ...source });
+    });
+    const key = narKeyOf(info, file.fileHash);
+    await writeNar(to, key, file.bytes ?? { path: spoolPath, size: file.fileSize });
+    return file;
+  } finally {
+    await rm(spoolPath, { force: true });
+  }
+}
+
+/** Listings are for looking only: nobody has signed them, and one that is none, or that is not taken, stops nothing. */
+async function copyListing(info: NarInfo, { from, to }: NarCopying): Promise<void> {
+  const hashPart = hashPartOf(info.path);
+  try {
+    const text = await readListing(from, hashPart);
+    if (text === undefined) return;
+    parseListing(text);
+    await writeListing(to, hashPart, text);
+  } catch (error) {
+    if (!hasCode(error, 'E_FORMAT', 'E_REMOTE', 'E_UNSUPPORTED', 'E_NOT_FOUND')) throw error;
+  }
+}

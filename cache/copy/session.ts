@@ -1,0 +1,162 @@
+/** Copies closures, pins or all of a cache to another, so that people can move, mirror and back up. */
+
+import { createLimit, inDependencyOrder, mapAtMost } from '../../lib/concurrency.js';
+import { CarportError } from '../../lib/errors.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import type { ActivityEvent, Work } from '../../lib/work.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo, writeNarInfo } from '../binary-cache.js';
+import { listNarsIfCheaper } from '../existing-objects.js';
+import type { PinPolicy } from '../pins/check.js';
+import { findPin } from '../pins/find.js';
+import type { Pin } from '../pins/pin.js';
+import { listPinNames } from '../pins/pins.js';
+import type { SeenPins } from '../pins/seen.js';
+import { noSuchPin, type Target } from '../pull/targets.js';
+import { refuseOrphanedNarInfos } from '../push/orphaned-narinfos.js';
+import { copyNar, type NarCopying } from './nar.js';
+import { readPins, writePins } from './pins.js';
+import { type CopyPlan, type LeftOutPath, planAll, planClosures } from './plan.js';
+
+/** Paths that are on their way at a time. */
+const AT_ONCE = 64;
+
+/** What is copied, and what is believed of it. */
+export interface CopyRequest {
+  /** Nothing stands for all that the cache has, and its pins. */
+  readonly targets: readonly Target[];
+  readonly policy: PinPolicy;
+  readonly seen: SeenPins;
+  /** Sign what is copied, beside the signatures that it has. */
+  readonly keys: readonly SecretKey[];
+  /** Look what would be copied; change nothing. */
+  readonly dryRun: boolean;
+}
+
+/** What a copy works with. */
+export interface CopyWork extends Work<ActivityEvent> {
+  readonly pool: WorkerPool;
+}
+
+/** What became of a copy. Of a dry run, what would become. */
+export interface CopySummary {
+  readonly copied: number;
+  readonly present: number;
+  /** Bytes of compressed NARs that were copied, or are there from an earlier run. */
+  readonly fileSize: number;
+  /** Names of pins that were written. */
+  readonly pins: readonly string[];
+  readonly leftOut: readonly LeftOutPath[];
+}
+
+/**
+ * Copies from one cache to another what is missing there: each NAR as it is, compared with what was signed; narinfos after their
+ * references, pins last. So what is visible there is complete however this ends, and a copy that is run again goes on.
+ */
+export async function copyCache(
+  from: ObjectStore,
+  to: ObjectStore,
+  request: CopyRequest,
+  work: CopyWork,
+): Promise<CopySummary> {
+  const { storeDir, priority, wantMassQuery } = await requireCacheInfo(from);
+  const there = await readCacheInfo(to);
+  if (there) checkStoreDir(to, there.storeDir, storeDir);
+  else await refuseOrphanedNarInfos(to);
+  const { plan, pins } = await planCopy(from, to, storeDir, request, work);
+  const totals = { copied: plan.copy.length, present: plan.present, leftOut: plan.leftOut };
+  const whole = withoutLeftOut(pins, plan);
+  if (request.dryRun) return { ...totals, fileSize: sizeOf(plan.copy), pins: whole.map(({ name }) => name) };
+  if (!there) {
+    await writeCacheInfo(to, {
+      storeDir,
+      ...(priority !== undefined && { priority }),
+      ...(wantMassQuery !== undefined && { wantMassQuery }),
+    });
+  }
+  const fileSize = await copyPaths(plan, from, to, request, work);
+  return { ...totals, fileSize, pins: await writePins(to, whole, work.emit) };
+}
+
+async function planCopy(
+  from: ObjectStore,
+  to: ObjectStore,
+  storeDir: string,
+  { targets, policy, seen }: CopyRequest,
+  { emit }: Pick<CopyWork, 'emit'>,
+): Promise<{ readonly plan: CopyPlan; readonly pins: readonly Pin[] }> {
+  const ends = { from, to, storeDir, trust: policy };
+  if (targets.length === 0) {
+    const pins = await readPins(from, await listPinNames(from), policy);
+    return { plan: await planAll(ends), pins };
+  }
+  const hashParts: string[] = [];
+  const pins = await mapAtMost(AT_ONCE, targets, async (target) => {
+    if ('hashPart' in target) {
+      hashParts.push(target.hashPart);
+      return [];
+    }
+    const found = await findPin([from], target.pin, policy, seen, emit);
+    if (found === undefined) throw await noSuchPin(target.pin.name, [from]);
+    const { storePaths, derivations } = found.value;
+    hashParts.push(...[...storePaths, ...derivations].map(hashPartOf));
+    // An older value is copied without the pin, which says more.
+    return found.value === found.pin || found.value.since === found.pin.since ? [found.pin] : [];
+  });
+  return { plan: await planClosures(hashParts, ends), pins: pins.flat() };
+}
+
+/** Copies what is planned, each path after its references. Gives the bytes of the NARs. */
+async function copyPaths(
+  { copy }: CopyPlan,
+  from: ObjectStore,
+  to: ObjectStore,
+  { keys }: CopyRequest,
+  { emit, signal, pool }: CopyWork,
+): Promise<number> {
+  const infos = new Map(copy.map((info) => [info.path, info]));
+  const bytes = copy.reduce((sum, { narSize }) => sum + narSize, 0);
+  emit({ type: 'started', verb: 'copy', unit: 'paths', items: copy.length, bytes });
+  const nars = await listNarsIfCheaper(to, copy.length);
+  const onProgress = (done: number) => emit({ type: 'progress', bytes: done });
+  const copying: NarCopying = { from, to, pool, keys, nars, onProgress };
+  const limit = createLimit(AT_ONCE);
+  let fileSize = 0;
+  await inDependencyOrder(
+    [...infos.keys()],
+    (path) => infos.get(path)!.references,
+    {
+      prepare: (path) => copyNar(infos.get(path)!, copying),
+      async publish(path, info) {
+        await writeNarInfo(to, info);
+        fileSize += info.fileSize ?? 0;
+        emit({ type: 'item-finished', name: path, size: info.fileSize ?? 0 });
+      },
+    },
+    { prepare: () => limit, signal },
+  );
+  return fileSize;
+}
+
+/** Pins whose paths are all copied, or were there. */
+function withoutLeftOut(pins: readonly Pin[], { leftOut }: CopyPlan): readonly Pin[] {
+  const gone = new Set(leftOut.map(({ path }) => path));
+  const isWhole = ({ storePaths, derivations }: Pin) =>
+    [...storePaths, ...derivations].every((path) => !gone.has(path) && !gone.has(hashPartOf(path)));
+  return pins.filter(isWhole);
+}
+
+function sizeOf(infos: readonly NarInfo[]): number {
+  return infos.reduce((sum, { fileSize = 0 }) => sum + fileSize, 0);
+}
+
+/** The error of a copy that has left something out. */
+export function leftOutError(from: ObjectStore, leftOut: readonly LeftOutPath[]): CarportError {
+  const number = leftOut.length === 1 ? '1 path' : `${leftOut.length} paths`;
+  return new CarportError('E_SIGNATURE', `${number} of \`${from.url}\` stayed behind; all others are copied`, {
+    hint: 'see the warnings: `--trusted-key` names the keys that are believed, `carport cache fsck` what is broken',
+  });
+}
