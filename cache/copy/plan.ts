@@ -41,7 +41,7 @@ export interface CopyEnds {
 
 /** Plans the copy of the closures of hash parts, all of which must be there, signed as readers want it. */
 export async function planClosures(hashParts: readonly string[], ends: CopyEnds): Promise<CopyPlan> {
-  const roots = await mapAtMost(AT_ONCE, hashParts, (hashPart) => require(hashPart, undefined, ends));
+  const roots = await mapAtMost(AT_ONCE, hashParts, (hashPart) => requirePath(hashPart, undefined, ends));
   const infos = await walkReferences(
     roots.map(({ path }) => path),
     async (paths) => {
@@ -49,7 +49,7 @@ export async function planClosures(hashParts: readonly string[], ends: CopyEnds)
       const found = await mapAtMost(
         AT_ONCE,
         paths,
-        async (path) => known.get(path) ?? require(hashPartOf(path), path, ends),
+        async (path) => known.get(path) ?? requirePath(hashPartOf(path), path, ends),
       );
       return new Map(found.map((info) => [info.path, info]));
     },
@@ -65,7 +65,7 @@ export async function planAll(ends: CopyEnds): Promise<CopyPlan> {
   const infos = new Map<string, NarInfo>();
   await mapAtMost(AT_ONCE, hashParts, async (hashPart) => {
     try {
-      const info = await require(hashPart, undefined, ends);
+      const info = await requirePath(hashPart, undefined, ends);
       infos.set(info.path, info);
     } catch (why) {
       if (!(why instanceof CarportError) || !['E_SIGNATURE', 'E_INTEGRITY', 'E_FORMAT'].includes(why.code)) throw why;
@@ -80,7 +80,7 @@ export async function planAll(ends: CopyEnds): Promise<CopyPlan> {
   return { ...(await withoutPresent(infos, ends)), leftOut };
 }
 
-async function require(
+async function requirePath(
   hashPart: string,
   path: string | undefined,
   { from, storeDir, trust }: CopyEnds,
