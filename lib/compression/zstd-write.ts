@@ -1,6 +1,6 @@
 /** Zstd frames, one a chunk, and their tables. */
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import zstd from 'zstd-napi/binding.js';
 import { createBufferPool } from '../buffers.js';
 import { CHUNK_SIZES, createChunker } from './chunks.js';
@@ -16,26 +16,27 @@ const SEEK_TABLE_MAGIC = 0x8f92eab1;
 const CHUNK_TABLE_MAGIC = 'carport1';
 const CHUNK_HASH_SIZE = 32;
 
-interface Chunk {
+/** A chunk and its frame, as the tables tell of them. */
+export interface Frame {
   readonly compressedSize: number;
   readonly size: number;
   readonly sha256: Uint8Array;
 }
+
+/** Bytes that the frame of a chunk may take. */
+export const FRAME_BOUND = zstd.compressBound(CHUNK_SIZES.max);
 
 /**
  * Compresses into a plain zstd stream of independent frames, one a content-defined chunk, and the tables of them. One
  * frame a call: the bytes depend on the content, the level and the version of zstd, on nothing else.
  */
 export function createZstdCompressor(level: number): Compressor {
-  const context = contextOf(level);
-  const frame = frames.take();
+  const frame = buffers.take();
   const chunker = createChunker();
-  const chunks: Chunk[] = [];
+  const frames: Frame[] = [];
 
   const compress = (chunk: Uint8Array): Uint8Array => {
-    const compressedSize = context.compress2(frame, chunk);
-    const sha256 = createHash('sha256').update(chunk).digest();
-    chunks.push({ compressedSize, size: chunk.length, sha256 });
+    const { compressedSize } = frames[frames.push(compressChunk(level, chunk, frame)) - 1]!;
     return frame.subarray(0, compressedSize);
   };
 
@@ -45,26 +46,38 @@ export function createZstdCompressor(level: number): Compressor {
     },
     *end() {
       for (const chunk of chunker.end()) yield compress(chunk);
-      yield renderChunkTable(chunks);
-      yield renderSeekTable(chunks);
-      frames.giveBack(frame);
+      yield* renderTables(frames);
+      buffers.giveBack(frame);
     },
   };
 }
 
-const frames = createBufferPool(zstd.compressBound(CHUNK_SIZES.max));
+/** Compresses a chunk into memory of `FRAME_BOUND` bytes. */
+export function compressChunk(level: number, chunk: Uint8Array, into: Uint8Array): Frame {
+  const compressedSize = contextOf(level).compress2(into, chunk);
+  return { compressedSize, size: chunk.length, sha256: hash('sha256', chunk, 'buffer') };
+}
+
+/** What follows the frames of a NAR. */
+export function renderTables(frames: readonly Frame[]): readonly Uint8Array[] {
+  return [renderChunkTable(frames), renderSeekTable(frames)];
+}
+
+const buffers = createBufferPool(FRAME_BOUND);
 const contexts = new Map<number, InstanceType<typeof zstd.CCtx>>();
 
 /** A context takes a while to make and megabytes to keep. Each call compresses a whole frame, so all can share it. */
 function contextOf(level: number): InstanceType<typeof zstd.CCtx> {
-  const context = contexts.get(level) ?? new zstd.CCtx();
+  const known = contexts.get(level);
+  if (known) return known;
+  const context = new zstd.CCtx();
   context.setParameter(zstd.CParameter.compressionLevel, level);
   contexts.set(level, context);
   return context;
 }
 
 /** `carport1`, then for each chunk: compressed length and length (32 bits, little endian), sha256. */
-function renderChunkTable(chunks: readonly Chunk[]): Uint8Array {
+function renderChunkTable(chunks: readonly Frame[]): Uint8Array {
   const rowSize = 8 + CHUNK_HASH_SIZE;
   const body = Buffer.alloc(CHUNK_TABLE_MAGIC.length + chunks.length * rowSize);
   body.write(CHUNK_TABLE_MAGIC, 'latin1');
@@ -78,7 +91,7 @@ function renderChunkTable(chunks: readonly Chunk[]): Uint8Array {
 }
 
 /** The standard's table: lengths of each frame, then the number of frames, a descriptor (no checksums) and a magic. */
-function renderSeekTable(chunks: readonly Chunk[]): Uint8Array {
+function renderSeekTable(chunks: readonly Frame[]): Uint8Array {
   const body = Buffer.alloc(chunks.length * 8 + 9);
   chunks.forEach(({ compressedSize, size }, index) => {
     body.writeUInt32LE(compressedSize, index * 8);

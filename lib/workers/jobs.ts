@@ -3,6 +3,7 @@
 import type { WritableCompression } from '../compression/compressor.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
+import type { ChunkLine } from './chunk-line.js';
 
 /** What identifies a path's content. */
 export interface NarDigest {
@@ -19,6 +20,17 @@ export interface PackJob {
   readonly listing: boolean;
   /** Where an object of more than `INLINE_LIMIT` bytes is put; it must not exist. The caller removes it. */
   readonly spoolPath: string;
+  /** Where other threads may help: given by the pool. */
+  readonly line?: ChunkLine;
+}
+
+/** Helps the thread that packs a large path. */
+export interface AssistJob {
+  readonly type: 'assist';
+  readonly line: ChunkLine;
+  readonly level: number;
+  /** How often helpers had been called back before this one came. */
+  readonly recalls: number;
 }
 
 export interface PackResult extends NarDigest, SpooledFile {
@@ -117,7 +129,17 @@ export interface CopyJob {
   readonly rewrite?: { readonly from: string; readonly to: string };
 }
 
-export type Job = PackJob | UnpackJob | SaveJob | CheckJob | FetchJob | UnpackUnknownJob | HashJob | ScanJob | CopyJob;
+export type Job =
+  | PackJob
+  | UnpackJob
+  | SaveJob
+  | CheckJob
+  | FetchJob
+  | UnpackUnknownJob
+  | HashJob
+  | ScanJob
+  | CopyJob
+  | AssistJob;
 
 export interface JobResults {
   readonly pack: PackResult;
@@ -129,6 +151,7 @@ export interface JobResults {
   readonly hash: NarDigest;
   readonly scan: ScanResult;
   readonly copy: NarDigest;
+  readonly assist: undefined;
 }
 
 /** What a job is given beside its description. */

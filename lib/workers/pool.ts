@@ -1,6 +1,7 @@
 /** Threads, and which job goes to which. */
 
 import { SHARE_ENV, Worker } from 'node:worker_threads';
+import { createAssistance } from './assistance.js';
 import type { Job, JobResults } from './jobs.js';
 import { deserializeError, type FromWorker, type ToWorker } from './protocol.js';
 import { type Pump, startPump } from './pump.js';
@@ -51,44 +52,11 @@ interface RunningTask extends Task {
 /** Makes a pool; threads start when there is work for them. */
 export function createWorkerPool(size: number): WorkerPool {
   const queue: Task[] = [];
-  const threads = new Set<Thread>();
-  let lastId = 0;
   let closed = false;
-
+  const threads = createThreads(size, () => dispatch());
   const dispatch = (): void => {
-    while (queue.length > 0) {
-      const thread = threadFor(weightOf(queue[0]!));
-      if (thread === undefined) return;
-      assign(thread, ++lastId, queue.shift()!);
-    }
+    if (!closed) threads.give(queue);
   };
-  const threadFor = (weight: number): Thread | undefined => {
-    const [lightest] = [...threads].sort((a, b) => a.tasks.size - b.tasks.size);
-    if (lightest?.tasks.size === 0) return lightest;
-    if (threads.size < size) return start();
-    const hasRoom = lightest && lightest.tasks.size < MAX_JOBS && lightest.weight + weight <= MAX_WEIGHT;
-    return hasRoom ? lightest : undefined;
-  };
-  const start = (): Thread => {
-    const thread = startThread((message) => receive(thread, message), leave);
-    threads.add(thread);
-    return thread;
-  };
-  const leave = (thread: Thread): void => {
-    threads.delete(thread);
-    if (!closed) dispatch();
-  };
-  const receive = (thread: Thread, message: FromWorker): void => {
-    if (message.type === 'progress') thread.tasks.get(message.id)?.options.onProgress?.(message.bytes);
-    else if (message.type === 'taken') thread.tasks.get(message.id)?.pump?.taken();
-    else {
-      const task = finish(thread, message.id);
-      if (message.type === 'done') task?.resolve(message.result);
-      else task?.reject(task.pump?.error() ?? deserializeError(message.error));
-      dispatch();
-    }
-  };
-
   return {
     size,
     capacity: size * MAX_JOBS,
@@ -101,13 +69,76 @@ export function createWorkerPool(size: number): WorkerPool {
     async close() {
       closed = true;
       for (const task of queue.splice(0)) task.reject(new Error('the worker pool is closed'));
-      await Promise.all([...threads].map(({ worker }) => worker.terminate()));
+      await threads.end();
     },
   };
 }
 
+/** Up to `size` threads; `onRoom` is called when one has room again. */
+function createThreads(size: number, onRoom: () => void) {
+  const threads = new Set<Thread>();
+  const assistance = createAssistance(size);
+  let lastId = 0;
+
+  const threadFor = (weight: number): Thread | undefined => {
+    const [lightest] = [...threads].sort((a, b) => a.tasks.size - b.tasks.size);
+    if (lightest?.tasks.size === 0) return lightest;
+    if (threads.size < size) return start();
+    const hasRoom = lightest && lightest.tasks.size < MAX_JOBS && lightest.weight + weight <= MAX_WEIGHT;
+    return hasRoom ? lightest : undefined;
+  };
+  const start = (): Thread => {
+    const thread = startThread((message) => receive(thread, message), leave);
+    threads.add(thread);
+    return thread;
+  };
+  const leave = (thread: Thread, tasks: readonly Task[]): void => {
+    threads.delete(thread);
+    for (const { job } of tasks) assistance.ended(job);
+    onRoom();
+  };
+  const receive = (thread: Thread, message: FromWorker): void => {
+    const task = thread.tasks.get(message.id);
+    if (message.type === 'progress') task?.options.onProgress?.(message.bytes);
+    else if (message.type === 'taken') task?.pump?.taken();
+    else {
+      if (finish(thread, message.id)) assistance.ended(task!.job);
+      if (message.type === 'done') task?.resolve(message.result);
+      else task?.reject(task.pump?.error() ?? deserializeError(message.error));
+      onRoom();
+    }
+  };
+  /** Who has nothing to do helps those with large work. */
+  const assist = (): void => {
+    for (;;) {
+      const isIdle = threads.size < size || [...threads].some(({ tasks }) => tasks.size === 0);
+      const job = isIdle ? assistance.next() : undefined;
+      if (job === undefined) return;
+      assign(threadFor(MAX_WEIGHT)!, ++lastId, { job, options: {}, resolve: ignore, reject: ignore });
+    }
+  };
+
+  return {
+    /** Takes tasks off a queue, as far as there is room for them. */
+    give(queue: Task[]): void {
+      while (queue.length > 0) {
+        const weight = weightOf(queue[0]!);
+        const thread = threadFor(weight);
+        if (thread === undefined) return void assistance.recall();
+        const task = queue.shift()!;
+        assign(thread, ++lastId, { ...task, job: assistance.shared(task.job, weight) });
+      }
+      assist();
+    },
+    end: () => Promise.all([...threads].map(({ worker }) => worker.terminate())),
+  };
+}
+
 /** Starts a thread; `onExit` is called when it has ended and its tasks have failed. */
-function startThread(onMessage: (message: FromWorker) => void, onExit: (thread: Thread) => void): Thread {
+function startThread(
+  onMessage: (message: FromWorker) => void,
+  onExit: (thread: Thread, tasks: readonly Task[]) => void,
+): Thread {
   // Node ends the process when it copies an environment with names that are not UTF-8.
   const worker = new Worker(new URL('./worker.js', import.meta.url), { env: SHARE_ENV });
   const thread: Thread = { worker, tasks: new Map(), weight: 0 };
@@ -118,8 +149,9 @@ function startThread(onMessage: (message: FromWorker) => void, onExit: (thread: 
   });
   worker.once('exit', () => {
     const reason = crash ?? new Error('a worker thread ended before its job was done');
+    const tasks = [...thread.tasks.values()];
     for (const id of [...thread.tasks.keys()]) finish(thread, id)?.reject(reason);
-    onExit(thread);
+    onExit(thread, tasks);
   });
   return thread;
 }
@@ -132,6 +164,8 @@ function assign(thread: Thread, id: number, task: Task): void {
   thread.weight += weightOf(task);
   thread.tasks.set(id, { ...task, pump: source && startPump(source, id, thread.worker) });
 }
+
+function ignore(): void {}
 
 /** Takes a task from a thread: it is done, or has failed. */
 function finish(thread: Thread, id: number): RunningTask | undefined {

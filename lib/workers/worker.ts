@@ -78,6 +78,10 @@ async function loadJob(job: Job): Promise<(context: JobContext) => unknown> {
       const { scanPath } = await import('./jobs/scan.js');
       return (context) => scanPath(job, context);
     }
+    case 'assist': {
+      const { assist } = await import('./jobs/assist.js');
+      return () => assist(job);
+    }
     case 'copy': {
       const { copyPath } = await import('./jobs/copy.js');
       return (context) => copyPath(job, context);

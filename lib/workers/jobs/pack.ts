@@ -26,10 +26,11 @@ export async function packPath(job: PackJob, { progress }: JobContext): Promise<
   return { ...hasher.finish(), ...file, ...(job.listing && rendered(listing)) };
 }
 
-async function compressorOf({ compression, level }: PackJob): Promise<Compressor> {
+async function compressorOf({ compression, level, line }: PackJob): Promise<Compressor> {
   if (compression !== 'zstd') return createIdentityCompressor();
   // Says what to do where it cannot be loaded, which the next line would not.
   await loadZstd();
+  if (line) return (await import('./line-compressor.js')).createLineCompressor(line, level);
   const { createZstdCompressor } = await import('../../compression/zstd-write.js');
   return createZstdCompressor(level);
 }

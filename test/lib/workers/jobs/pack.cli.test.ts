@@ -7,6 +7,7 @@ import type { WritableCompression } from '#lib/compression/compressor.js';
 import { decompress } from '#lib/compression/decompress.js';
 import { parseListing } from '#lib/nix/nar/listing.js';
 import { INLINE_LIMIT, type PackResult } from '#lib/workers/jobs.js';
+import { createWorkerPool } from '#lib/workers/pool.js';
 import * as arbitrary from '../../../support/arbitraries.js';
 import {
   directoryOf,
@@ -130,4 +131,61 @@ describe('packing', () => {
     await expect(pack(at('missing'), 'zstd')).rejects.toMatchObject({ code: 'ENOENT' });
     expect(existsSync(at('spool'))).toBe(false);
   });
+});
+
+describe('packing a large path', () => {
+  const tree = directoryOf({ first: fileOf(noise(9_000_000)), second: fileOf(Buffer.alloc(21_000_000, 'text ')) });
+  const weight = 30_000_000;
+
+  it('gives the same bytes with any number of threads', async () => {
+    writeTree(at('tree'), tree);
+    const files: string[] = [];
+    for (const threads of [1, 2, 5]) {
+      const several = createWorkerPool(threads);
+      try {
+        const spoolPath = at(`spool-${threads}`);
+        const { fileHash, narHash, fileSize } = await several.run(jobOf({ spoolPath }), { weight });
+        const file = readFileSync(spoolPath);
+        expect([hex(fileHash), fileSize]).toEqual([digest(file), file.length]);
+        expect(hex(narHash)).toBe(digest(naiveNar(tree)));
+        files.push(hex(fileHash));
+      } finally {
+        await several.close();
+      }
+    }
+    expect(new Set(files).size).toBe(1);
+  });
+
+  it('leaves the threads that help with it to other work', async () => {
+    writeTree(at('tree'), tree);
+    const two = createWorkerPool(2);
+    try {
+      const done: string[] = [];
+      const large = two.run(jobOf({ level: 15 }), { weight }).then(() => done.push('large'));
+      const small = () => two.run({ type: 'hash', path: at('tree', 'first') }).then(() => done.push('small'));
+      await small();
+      await small();
+      await large;
+      expect(done).toEqual(['small', 'small', 'large']);
+    } finally {
+      await two.close();
+    }
+  });
+
+  it('fails as a whole, and others go on', async () => {
+    writeTree(at('tree'), tree);
+    const two = createWorkerPool(2);
+    try {
+      writeFileSync(at('spool'), 'old');
+      await expect(two.run(jobOf({}), { weight })).rejects.toMatchObject({ code: 'EEXIST' });
+      removeAll(at('spool'));
+      expect((await two.run(jobOf({}), { weight })).narSize).toBe(naiveNar(tree).length);
+    } finally {
+      await two.close();
+    }
+  });
+
+  function jobOf({ level = 3, spoolPath = at('spool') }) {
+    return { type: 'pack', path: at('tree'), compression: 'zstd', level, listing: false, spoolPath } as const;
+  }
 });

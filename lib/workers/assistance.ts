@@ -1,0 +1,70 @@
+/** Lines of chunks for large NARs, and which idle thread helps with which. */
+
+import { CHUNK_SIZES } from '../compression/chunks.js';
+import { type ChunkLine, createChunkLine, type OpenChunkLine, openChunkLine } from './chunk-line.js';
+import type { AssistJob, Job, PackJob } from './jobs.js';
+
+/** Bytes of a NAR from which it is worth to share its chunks. */
+const SHARED_FROM = 8 * 1024 * 1024;
+
+/** Slots for each thread: one to fill, one to work on, and some between, since chunks take more or less time. */
+const SLOTS_A_THREAD = 4;
+
+/** Memory of all lines together, whatever the threads. */
+const MEMORY = 256 * 1024 * 1024;
+
+/** With fewer slots than this a thread works alone. */
+const MIN_SLOTS = 4;
+
+interface SharedWork {
+  readonly line: ChunkLine;
+  readonly open: OpenChunkLine;
+  readonly level: number;
+  helpers: number;
+}
+
+/** Keeps the lines of the jobs of `threads` threads. */
+export function createAssistance(threads: number) {
+  const works = new Map<ChunkLine, SharedWork>();
+  const slots = threads * SLOTS_A_THREAD;
+  const slotsInUse = () => [...works.values()].reduce((sum, { line }) => sum + line.slots, 0);
+
+  return {
+    /** The job with a line, where it is large and there is memory for one. */
+    shared(job: Job, weight: number): Job {
+      if (threads < 2 || job.type !== 'pack' || job.compression !== 'zstd' || weight < SHARED_FROM) return job;
+      const free = Math.floor(MEMORY / (2 * CHUNK_SIZES.max)) - slotsInUse();
+      if (free < MIN_SLOTS) return job;
+      const line = createChunkLine(Math.min(slots, free), frameBound(CHUNK_SIZES.max));
+      works.set(line, { line, open: openChunkLine(line), level: job.level, helpers: 0 });
+      return { ...job, line } satisfies PackJob;
+    },
+    /** What an idle thread may do, if there is anything. */
+    next(): AssistJob | undefined {
+      const [work] = [...works.values()].filter(({ open }) => !open.isEnded()).sort((a, b) => a.helpers - b.helpers);
+      if (work === undefined) return undefined;
+      const { line, open, level } = work;
+      work.helpers++;
+      return { type: 'assist', line, level, recalls: open.recalls() };
+    },
+    /** Other work waits: whoever helps comes back. */
+    recall(): void {
+      for (const { open, helpers } of works.values()) if (helpers > 0) open.recall();
+    },
+    /** A job is done, or has failed. */
+    ended(job: Job): void {
+      if (job.type === 'assist') {
+        const work = works.get(job.line);
+        if (work) work.helpers--;
+      }
+      if (job.type !== 'pack' || job.line === undefined) return;
+      works.get(job.line)?.open.end();
+      works.delete(job.line);
+    },
+  };
+}
+
+/** What zstd asks for (`ZSTD_compressBound`), without loading it here. */
+function frameBound(size: number): number {
+  return size + Math.ceil(size / 256) + 64;
+}

@@ -1,0 +1,158 @@
+/**
+ * Chunks of one large NAR in memory that threads share: one thread cuts it and writes what comes of it in order, and
+ * all compress. Nothing is sent between them: who wants work looks for a slot that is full.
+ */
+
+import { CHUNK_SIZES } from '../compression/chunks.js';
+
+/** A line as it is handed to threads. */
+export interface ChunkLine {
+  readonly memory: SharedArrayBuffer;
+  readonly slots: number;
+  /** Bytes that the compressed form of a chunk may take. */
+  readonly frameBound: number;
+}
+
+/** A frame as it is in a slot; the bytes are those of the slot. */
+export interface LineFrame {
+  readonly size: number;
+  readonly bytes: Uint8Array;
+  readonly sha256: Uint8Array;
+}
+
+/** Compresses a chunk into the memory beside it. */
+export type CompressChunk = (
+  chunk: Uint8Array,
+  into: Uint8Array,
+) => { readonly compressedSize: number; readonly sha256: Uint8Array };
+
+/** A slot belongs to who fills it while it is empty or done, to who has taken it while it is taken, else to nobody. */
+const [EMPTY, FULL, TAKEN, DONE] = [0, 1, 2, 3];
+
+/** Numbers at the beginning of the memory: how often a slot was filled, and was done; whether no more comes; calls back. */
+const [FILLED, FINISHED, ENDED, RECALLS] = [0, 1, 2, 3];
+const HEADER = 4;
+
+/** Numbers of each slot: its state, the size of its chunk and of its frame. */
+const [STATE, SIZE, COMPRESSED] = [0, 1, 2];
+const NUMBERS = 3;
+const DIGEST = 32;
+
+/** After so long without a word another thread is taken for lost. */
+const LOST_MS = 10_000;
+
+/** Makes a line that nobody has filled; `frameBound` as in `ChunkLine`. */
+export function createChunkLine(slots: number, frameBound: number): ChunkLine {
+  const slotSize = 4 * NUMBERS + DIGEST + CHUNK_SIZES.max + frameBound;
+  return { memory: new SharedArrayBuffer(4 * HEADER + slots * slotSize), slots, frameBound };
+}
+
+export type OpenChunkLine = ReturnType<typeof openChunkLine>;
+
+/** The line as a thread sees it. */
+export function openChunkLine(line: ChunkLine) {
+  const memory = memoryOf(line);
+  const { numbers, at, chunkOf, frameOf, digestOf } = memory;
+  const work = createWork(memory, line.slots);
+  const tell = (what: number): void => tellOf(numbers, what);
+  const isEnded = () => Atomics.load(numbers, ENDED) === 1;
+  const isDone = (slot: number) => Atomics.load(numbers, at(slot, STATE)) === DONE;
+  return {
+    slots: line.slots,
+    chunkOf,
+    isEnded,
+    isDone,
+    /** Says that the chunk of a slot is there, of so many bytes. */
+    fill(slot: number, size: number): void {
+      numbers[at(slot, SIZE)] = size;
+      Atomics.store(numbers, at(slot, STATE), FULL);
+      tell(FILLED);
+    },
+    frame(slot: number): LineFrame {
+      const bytes = frameOf(slot).subarray(0, numbers[at(slot, COMPRESSED)]);
+      return { size: numbers[at(slot, SIZE)]!, bytes, sha256: digestOf(slot) };
+    },
+    empty(slot: number): void {
+      Atomics.store(numbers, at(slot, STATE), EMPTY);
+    },
+    /** Has a slot done: does it or what else is there, or waits for those who have taken it. */
+    finish(slot: number, compress: CompressChunk): void {
+      while (!isDone(slot)) {
+        const finished = Atomics.load(numbers, FINISHED);
+        if (work.anywhere(slot, compress) || isDone(slot)) continue;
+        // A thread that has ended with what it took is not waited for: the same bytes come of it again.
+        if (Atomics.wait(numbers, FINISHED, finished, LOST_MS) === 'timed-out') work.at(slot, compress);
+      }
+    },
+    /** No more comes: those who help leave. */
+    end(): void {
+      Atomics.store(numbers, ENDED, 1);
+      tell(FILLED);
+    },
+    /** Those who help are wanted elsewhere. */
+    recall(): void {
+      Atomics.add(numbers, RECALLS, 1);
+      tell(FILLED);
+    },
+    recalls: () => Atomics.load(numbers, RECALLS),
+    /** Compresses until no more comes, or who began at `recalls` is called back. */
+    help(recalls: number, compress: CompressChunk): void {
+      while (!isEnded() && Atomics.load(numbers, RECALLS) === recalls) {
+        const filled = Atomics.load(numbers, FILLED);
+        if (!work.anywhere(0, compress)) Atomics.wait(numbers, FILLED, filled, LOST_MS);
+      }
+    },
+  };
+}
+
+/** Where everything is: numbers, digests, chunks, frames. */
+function memoryOf({ memory, slots, frameBound }: ChunkLine) {
+  const numbers = new Int32Array(memory, 0, HEADER + slots * NUMBERS);
+  const digests = numbers.byteLength;
+  const chunks = digests + slots * DIGEST;
+  const frames = chunks + slots * CHUNK_SIZES.max;
+  return {
+    numbers,
+    /** The place of a number of a slot. */
+    at: (slot: number, field: number) => HEADER + slot * NUMBERS + field,
+    digestOf: (slot: number) => new Uint8Array(memory, digests + slot * DIGEST, DIGEST),
+    chunkOf: (slot: number) => new Uint8Array(memory, chunks + slot * CHUNK_SIZES.max, CHUNK_SIZES.max),
+    frameOf: (slot: number) => new Uint8Array(memory, frames + slot * frameBound, frameBound),
+  };
+}
+
+function createWork({ numbers, at, chunkOf, frameOf, digestOf }: ReturnType<typeof memoryOf>, slots: number) {
+  const workAt = (slot: number, compress: CompressChunk): void => {
+    const chunk = chunkOf(slot).subarray(0, numbers[at(slot, SIZE)]);
+    const { compressedSize, sha256 } = compress(chunk, frameOf(slot));
+    numbers[at(slot, COMPRESSED)] = compressedSize;
+    digestOf(slot).set(sha256);
+    Atomics.store(numbers, at(slot, STATE), DONE);
+    tellOf(numbers, FINISHED);
+  };
+  const unlessTaken = (slot: number, compress: CompressChunk): boolean => {
+    if (Atomics.compareExchange(numbers, at(slot, STATE), FULL, TAKEN) !== FULL) return false;
+    try {
+      workAt(slot, compress);
+    } catch (error) {
+      // Whoever fills the line will meet the same, and say so.
+      Atomics.store(numbers, at(slot, STATE), FULL);
+      throw error;
+    }
+    return true;
+  };
+  return {
+    /** Compresses what is in a slot. */
+    at: workAt,
+    /** The same of the first slot from one on that is full and not taken; whether there was any. */
+    anywhere(from: number, compress: CompressChunk): boolean {
+      for (let step = 0; step < slots; step++) if (unlessTaken((from + step) % slots, compress)) return true;
+      return false;
+    },
+  };
+}
+
+function tellOf(numbers: Int32Array<SharedArrayBuffer>, what: number): void {
+  Atomics.add(numbers, what, 1);
+  Atomics.notify(numbers, what);
+}
