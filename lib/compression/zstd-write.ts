@@ -24,7 +24,7 @@ export interface Frame {
 }
 
 /** Bytes that the frame of a chunk may take. */
-export const FRAME_BOUND = zstd.compressBound(CHUNK_SIZES.max);
+const FRAME_BOUND = zstd.compressBound(CHUNK_SIZES.max);
 
 /**
  * Compresses into a plain zstd stream of independent frames, one a content-defined chunk, and the tables of them. One
