@@ -5,6 +5,7 @@
 
 import { formatHash, type Hash } from '../lib/nix/hash.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
+import { isRealisationId, type TracedOutput } from '../lib/nix/realisation.js';
 import { isHashPart } from '../lib/nix/store-path.js';
 import { checkKey, TEMPORARY } from '../lib/object-store/object-store.js';
 
@@ -20,8 +21,12 @@ export const PINS = 'carport/pins/';
 /** Keys whose paths a push has left out, one object for each; see `upstreamKeyKey`. */
 const UPSTREAM_KEYS = 'carport/skips/';
 
-/** Directories of a binary cache as Nix has them. carport itself writes none but the first. */
-const OF_NIX = [NARS, 'log/', 'debuginfo/', 'realisations/', 'build-trace-v2/'];
+/** Which paths content-addressed derivations have made, as Nix up to 2.34 asks for it, and as later ones do. */
+export const REALISATIONS = 'realisations/';
+const TRACES = 'build-trace-v2/';
+
+/** Directories of a binary cache as Nix has them. carport itself writes no logs and no debug information. */
+const OF_NIX = [NARS, 'log/', 'debuginfo/', REALISATIONS, TRACES];
 
 /** What carport keeps beside it; the last ones are for garbage collection. Releases are not part of the cache. */
 const OF_CARPORT = [PINS, UPSTREAM_KEYS, TEMPORARY, 'carport/leases/', 'carport/sweeps/', 'carport/stats/'];
@@ -53,6 +58,22 @@ export function newNarKey(fileHash: Hash, ending: string): string {
 /** The key of the NAR that a narinfo points to. Its URL is not signed: `E_FORMAT` where it leads outside of the cache. */
 export function narKey({ url }: Pick<NarInfo, 'url'>): string {
   return checkKey(url.replace(/\?.*$/, '').replace(/^(\.\/)+/, ''));
+}
+
+/** The key of a realisation by its id. */
+export function realisationKey(id: string): string {
+  return `${REALISATIONS}${id}.doi`;
+}
+
+/** The id of the realisation that a key is that of; `undefined` for any other key. */
+export function realisationIdOfKey(key: string): string | undefined {
+  const id = key.startsWith(REALISATIONS) && key.endsWith('.doi') ? key.slice(REALISATIONS.length, -'.doi'.length) : '';
+  return isRealisationId(id) ? id : undefined;
+}
+
+/** The key of a realisation for Nix 2.35 and later. */
+export function traceKey({ drvPath, outputName }: TracedOutput): string {
+  return `${TRACES}${drvPath}/${outputName}.doi`;
 }
 
 /** The key of the record that a push has left out paths signed by the key of this name, which may hold any character. */

@@ -1,6 +1,5 @@
 /** The command `push`: finds the paths that its arguments mean, and pushes their closure. */
 
-import { floatingOutputs } from '../../lib/store/build-closure.js';
 import { openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
 import { resolvePaths } from '../arguments/paths.js';
 import type { Context } from '../cli/context.js';
@@ -18,10 +17,6 @@ export async function run(targets: readonly string[], options: PushCommandOption
   await withReporter(context, options, async (emit) => {
     const closure = await closureOf(options, store, await resolvePaths(targets, store, context));
     for (const warning of closureWarnings(closure, options)) emit(warning);
-    for (const path of await floatingOutputs(store, closure.graph, closure.pinned.storePaths)) {
-      const message = `\`${path}\` is the output of a content-addressed derivation, and its realisation is not pushed: Nix finds it in the cache by this path, and not by its derivation`;
-      emit({ type: 'warning', about: { path }, message });
-    }
     await pushPrepared(prepared, { store, own, closure }, { options, context, emit });
   });
 }

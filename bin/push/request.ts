@@ -6,6 +6,7 @@ import type { PushEvent } from '../../cache/push/events.js';
 import type { PushPins } from '../../cache/push/pins.js';
 import { type PushRequest, pushClosure } from '../../cache/push/session.js';
 import type { SecretKey } from '../../lib/signing/key.js';
+import { findRealisations } from '../../lib/store/realisations.js';
 import type { Emit } from '../../lib/work.js';
 import { type Context, writeLines } from '../cli/context.js';
 import { withCache } from '../cli/with-caches.js';
@@ -21,7 +22,7 @@ export interface PreparedPush {
   readonly to: CacheUrl;
   /** Threads, if it is said how many. */
   readonly jobs: number | undefined;
-  readonly request: Omit<PushRequest, 'store' | 'own' | 'closure'>;
+  readonly request: Omit<PushRequest, 'store' | 'own' | 'closure' | 'realisations'>;
 }
 
 /** Reads all that a push is told, keys included. Nothing is asked of a server. */
@@ -57,9 +58,14 @@ export async function pushPrepared(
   paths: Pick<PushRequest, 'store' | 'own' | 'closure'>,
   { options, context, emit }: PushRun,
 ): Promise<void> {
+  const { realisations, unknown } = await findRealisations(paths.store, paths.closure);
+  for (const path of unknown) {
+    const message = `\`${path}\` is the output of a content-addressed derivation, and its realisation is not known here: Nix finds it in the cache by this path, and not by its derivation`;
+    emit({ type: 'warning', about: { path }, message });
+  }
   const { storePaths } = await withPool(jobs, (pool) =>
     withCache(to, { context, options, emit }, ({ objects }, signal) =>
-      pushClosure(objects, { ...request, ...paths }, { pool, emit, signal }),
+      pushClosure(objects, { ...request, ...paths, realisations }, { pool, emit, signal }),
     ),
   );
   if (!options.json) await writeLines(context.stdout, storePaths);

@@ -3,6 +3,7 @@
 import { readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
+import { CarportError } from '../../lib/errors.js';
 import { makePrivateDirectory, type PrivateDirectory } from '../../lib/filesystem/private-directory.js';
 import { createTemporaryNames } from '../../lib/filesystem/temporary.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
@@ -11,6 +12,7 @@ import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
 import { openFileStore } from '../../lib/object-store/file.js';
 import type { WriteStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
+import { registerNixRealisations } from '../../lib/store/nix/daemon.js';
 import { checkCacheDirectory, importIntoNix, makeNixRoot, wasCollected } from '../../lib/store/nix/import.js';
 import { keepNixPin, nixPins } from '../../lib/store/nix/pins.js';
 import { checkReplaceable } from '../../lib/store/own/out-links.js';
@@ -82,6 +84,18 @@ export function createNixTarget(
           await rm(cache, { recursive: true, force: true });
         }
       }),
+    async takeRealisations(realisations, emit) {
+      // Others need not be there, and Nix asks for them.
+      const bare = realisations.map((each) => ({ ...each, dependentRealisations: {} }));
+      try {
+        await registerNixRealisations(bare, env);
+      } catch (error) {
+        if (!(error instanceof CarportError)) throw error;
+        const [{ outPath } = { outPath: '' }] = realisations;
+        const message = `Nix does not take that \`${outPath}\` is the output of a content-addressed derivation${reasonIn(error)}; it has the path all the same`;
+        emit({ type: 'warning', about: { path: outPath }, message });
+      }
+    },
     async makeOutLink(link, path) {
       await removeForeignLink(link, store.storeDir);
       await makeNixRoot(path, resolve(link), env);
@@ -89,6 +103,10 @@ export function createNixTarget(
     pinsDir: nixPins(env).layout.pinsDir,
     keepPin: (pin) => keepNixPin(pin, env),
   };
+}
+
+function reasonIn({ cause }: CarportError): string {
+  return cause instanceof Error ? `: ${cause.message}` : '';
 }
 
 /** Nix replaces its own out-links, but not those of carport's own store. */

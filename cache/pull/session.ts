@@ -9,6 +9,7 @@ import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { PinPolicy } from '../pins/check.js';
 import type { SeenPins } from '../pins/seen.js';
+import { realisationsOfPulled } from '../realisations/pulled.js';
 import type { TransferSummary } from '../transfer-events.js';
 import type { PullEvent } from './events.js';
 import { lookForNars } from './look.js';
@@ -89,6 +90,10 @@ async function pullProtected(
   const { fileSize } = await destination.receive(pool, signal, (receiver) =>
     fetchAndRegister(plan, { ...sources, receiver, pool }, signal),
   );
+  if (destination.takeRealisations !== undefined) {
+    const realisations = await realisationsOfPulled(plan.fetch, trust, emit);
+    if (realisations.length > 0) await destination.takeRealisations(realisations, emit);
+  }
   await links.make(plan.roots);
   if (!notWritable) for (const pin of pins) await destination.keepPin(pin);
   const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);

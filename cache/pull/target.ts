@@ -1,6 +1,7 @@
 /** What a pull needs of the store that takes its paths, and carport's own store as such a target. */
 
 import type { PathInfo } from '../../lib/nix/path-info.js';
+import type { Realisation } from '../../lib/nix/realisation.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
 import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';
@@ -8,7 +9,7 @@ import { type OwnStore, withoutDamagedMetadata } from '../../lib/store/own/own-s
 import { type PulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
 import { createStoreWriter, type StoreWriter } from '../../lib/store/own/writer/writer.js';
 import type { Store } from '../../lib/store/store.js';
-import type { WarningEvent, Work } from '../../lib/work.js';
+import type { Emit, WarningEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 
 /** Where pulled paths go: carport's own store, or the system's Nix. */
@@ -18,6 +19,8 @@ export interface PullTarget {
   protect<T>(work: () => Promise<T>, watch: Work<WarningEvent>): Promise<T>;
   /** Does work that hands paths over. What was handed over is in the store when this ends; `signal` stops it early. */
   receive<T>(pool: WorkerPool, signal: AbortSignal, work: (receiver: PathReceiver) => Promise<T>): Promise<T>;
+  /** Takes in realisations of paths of the store; absent where it keeps none. */
+  takeRealisations?(realisations: readonly Realisation[], emit: Emit<WarningEvent>): Promise<void>;
   /** Makes a link to a path of the store, which keeps the path from garbage collection. */
   makeOutLink(link: string, path: string): Promise<void>;
   /** Where pins are noted. */

@@ -7,9 +7,11 @@ import type { Closure } from '../../lib/store/closure.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import type { LockNotice } from '../../lib/store/own/lock/lock.js';
 import type { OwnStore } from '../../lib/store/own/own-store.js';
+import type { FoundRealisation } from '../../lib/store/realisations.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import { publishRealisations } from '../realisations/publish.js';
 import type { TransferSummary } from '../transfer-events.js';
 import type { PushEvent } from './events.js';
 import { checkPinned, checkPins, type PushPins, setPins } from './pins.js';
@@ -25,6 +27,8 @@ export interface PushRequest {
   /** carport's own store, where some of the paths may be: they are kept from garbage collections meanwhile. */
   readonly own: OwnStore | undefined;
   readonly closure: Closure;
+  /** Of paths of the closure that content-addressed derivations have made. */
+  readonly realisations: readonly FoundRealisation[];
   /** Sign what is pushed, and what is there already; with none, paths keep the signatures that they have. */
   readonly keys: readonly SecretKey[];
   readonly packing: Packing;
@@ -82,7 +86,7 @@ async function pushHeld(
   request: PushRequest,
   { pool, emit, signal }: PushWork,
 ): Promise<TransferSummary> {
-  const { store, closure, keys, packing, pins, checkAll, skipSignedBy, dryRun } = request;
+  const { store, closure, realisations, keys, packing, pins, checkAll, skipSignedBy, dryRun } = request;
   const { graph, pinned } = closure;
   const hasCache = await checkPushTarget(objects, store.storeDir, pins);
   const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy: skipSignedBy.names, hasCache });
@@ -95,6 +99,8 @@ async function pushHeld(
   for (const notice of noticesOf(plan, request)) emit({ type: 'warning', ...notice });
   if (dryRun) return { ...totals, transferred: 0, narSize, fileSize: 0, signed: 0, storePaths: uploadPaths };
   const { fileSize } = await publishPlan(plan, { ...packing, objects, store, pool, keys, emit }, signal);
+  const isPushed = ({ outPath }: FoundRealisation) => !plan.skipped.includes(outPath);
+  await publishRealisations(objects, realisations.filter(isPushed), keys);
   await finishPush(objects, store.storeDir, plan);
   await setPins(objects, pins, pinned, emit);
   const storePaths = plan.order.map(({ path }) => path);

@@ -132,6 +132,8 @@ export interface Filter {
   readonly arguments: readonly string[];
   /** Added to the environment of this process, or taken away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** `false`: `env` is its whole environment. */
+  readonly extendEnv?: boolean;
 }
 
 /** Characters of what it says on stderr that are kept. */
@@ -142,11 +144,17 @@ const FILTER_STDERR_KEPT = 4 * 1024;
  * if there were no more. It is ended when the reader stops.
  */
 export async function* filterThrough(
-  { program, arguments: args, env }: Filter,
+  { program, arguments: args, env, extendEnv = true }: Filter,
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   const { execa } = await import('execa');
-  const running = execa(program, args, { reject: false, buffer: false, encoding: 'buffer', ...(env && { env }) });
+  const running = execa(program, args, {
+    reject: false,
+    buffer: false,
+    encoding: 'buffer',
+    extendEnv,
+    ...(env && { env }),
+  });
   let stderr = '';
   running.stderr.on('data', (bytes: Buffer) => {
     stderr = (stderr + bytes.toString('utf8')).slice(0, FILTER_STDERR_KEPT);

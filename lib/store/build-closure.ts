@@ -1,12 +1,11 @@
 /** Build closures, and toolchains. */
 
-import { readFile } from 'node:fs/promises';
 import { CarportError } from '../errors.js';
 import type { PathGraph } from '../nix/closure.js';
-import { parseDerivation } from '../nix/derivation/aterm.js';
 import { type Derivation, isDerivationPath } from '../nix/derivation/derivation.js';
-import type { PathInfo } from '../nix/path-info.js';
+import type { Realisation } from '../nix/realisation.js';
 import { type Closure, checkClosure, checkValid, type Pinned } from './closure.js';
+import { readDerivation, realisationsOf } from './realisations.js';
 import type { Store } from './store.js';
 
 export interface BuildClosure extends Closure, BuildClosureGaps {}
@@ -67,8 +66,11 @@ export async function buildClosure(
   for (;;) {
     const unread = [...graph.values()].filter(({ path }) => isDerivationPath(path) && !recipes.has(path));
     if (unread.length === 0) break;
-    const read = await Promise.all(unread.map((info) => readDerivation(store, info)));
-    for (const [at, { path }] of unread.entries()) recipes.set(path, recipeOf(read[at]!));
+    const read = await Promise.all(
+      unread.map(async ({ path }) => ({ path, derivation: await readDerivation(store, { path }) })),
+    );
+    const realised = await realisationsOf(store, read);
+    for (const { path, derivation } of read) recipes.set(path, recipeOf(derivation, realised.get(path)));
     const outputs = wantedOutputs(recipes, finals).flatMap(({ path }) => path ?? []);
     for (const [path, info] of await store.queryClosure(outputs.filter((path) => !graph.has(path)))) {
       graph.set(path, info);
@@ -130,25 +132,13 @@ async function judgeDeriver(
   if (deriver === undefined || !isDerivationPath(deriver)) return 'unknown';
   const info = derivers.get(deriver);
   if (info === undefined) return 'not-here';
-  const outputs = [...(await readDerivation(store, info)).outputs.values()];
+  const derivation = await readDerivation(store, info);
+  const outputs = [...derivation.outputs.values()];
   if (outputs.some((output) => output.path === path)) return 'makes-it';
-  return outputs.some((output) => output.path === '') ? 'does-not-tell' : 'makes-others';
-}
-
-/**
- * Of paths of a graph, those that content-addressed derivations have made: which output they are only a realisation tells,
- * and not the derivation (RFC 62). Of paths whose derivation is not valid here it is not known.
- */
-export async function floatingOutputs(
-  store: Store,
-  graph: PathGraph,
-  paths: readonly string[],
-): Promise<readonly string[]> {
-  const infos = paths.flatMap((path) => graph.get(path) ?? []).filter(({ ca, deriver }) => ca && deriver);
-  if (infos.length === 0) return [];
-  const derivers = await store.queryInfos(infos.map(({ deriver }) => deriver!).filter(isDerivationPath));
-  const verdicts = await Promise.all(infos.map(({ deriver, path }) => judgeDeriver(store, deriver, derivers, path)));
-  return infos.flatMap(({ path }, at) => (verdicts[at] === 'does-not-tell' ? [path] : []));
+  if (outputs.every((output) => output.path !== '')) return 'makes-others';
+  const realised = (await realisationsOf(store, [{ path: deriver, derivation }])).get(deriver);
+  const isRealised = [...(realised?.values() ?? [])].some(({ outPath }) => outPath === path);
+  return isRealised ? 'makes-it' : 'does-not-tell';
 }
 
 /** Why the derivation of a path is not known, in words. */
@@ -242,15 +232,13 @@ function validPaths(graph: PathGraph, outputs: readonly OutputOfDerivation[]): r
   return outputs.flatMap(({ path }) => (path !== undefined && graph.has(path) ? [path] : []));
 }
 
-function recipeOf({ outputs, inputDerivations, env }: Derivation): Recipe {
-  return { outputs, inputDerivations, order: (env.get('outputs') ?? 'out').split(' ') };
-}
-
-/** Reads a derivation of the store. */
-export async function readDerivation(store: Store, info: PathInfo): Promise<Derivation> {
-  try {
-    return parseDerivation(await readFile(store.realPath(info), 'latin1'));
-  } catch (cause) {
-    throw new CarportError('E_FORMAT', `the derivation \`${info.path}\` cannot be read`, { cause });
-  }
+/** What a realisation tells of an output counts as what the derivation tells. */
+function recipeOf(
+  { outputs, inputDerivations, env }: Derivation,
+  realised: ReadonlyMap<string, Realisation> = new Map(),
+): Recipe {
+  const told = new Map(
+    [...outputs].map(([name, output]) => [name, { ...output, path: realised.get(name)?.outPath ?? output.path }]),
+  );
+  return { outputs: told, inputDerivations, order: (env.get('outputs') ?? 'out').split(' ') };
 }

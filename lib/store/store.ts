@@ -2,6 +2,7 @@
 
 import type { PathGraph } from '../nix/closure.js';
 import type { PathInfo } from '../nix/path-info.js';
+import type { Realisation } from '../nix/realisation.js';
 
 /** A local store: where valid paths lie, and what is known of them. Nothing here writes. */
 export interface Store {
@@ -18,5 +19,7 @@ export interface Store {
   /** Hash parts of all valid paths, and their paths. */
   queryHashParts(): Promise<ReadonlyMap<string, string>>;
   /** Where a path's content is on disk. */
-  realPath(info: PathInfo): string;
+  realPath(info: Pick<PathInfo, 'path'>): string;
+  /** Those realisations of these ids that the store has; absent where it keeps none. */
+  queryRealisations?(ids: readonly string[]): Promise<readonly Realisation[]>;
 }

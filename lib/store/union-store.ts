@@ -54,5 +54,9 @@ export function uniteStores(stores: readonly [Store, ...Store[]]): Store {
       return new Map(good.reverse().flatMap((map) => [...map]));
     },
     realPath: (info) => (origins.get(info.path) ?? first).realPath(info),
+    async queryRealisations(ids) {
+      const answers = await Promise.all(stores.map((store) => store.queryRealisations?.(ids) ?? []));
+      return answers.flat();
+    },
   };
 }

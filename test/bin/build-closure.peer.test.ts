@@ -89,15 +89,6 @@ describeWithNix('a build closure', () => {
     carport(['cache', 'refresh-toolchain', ...args, '--file', file, '--to', each().path('cache')], store);
   const cached = async () => [...(await narInfosOf(each().path('cache'))).keys()].sort();
 
-  it('warns that the realisation of a floating output is not pushed', async () => {
-    await writeFile(box().path('work/secret'), 'no secret');
-    await writeFile(box().path('work/floating.nix'), FLOATING);
-    const output = await builder.run('nix-build', [box().path('work/floating.nix'), '--no-out-link']);
-    const floating = await ask(['push', output, '--to', each().path('cache')]);
-    expect([floating.exitCode, floating.stderr]).toEqual([0, expect.stringContaining('its realisation is not pushed')]);
-    expect((await ask(['push', app.output, '--to', each().path('cache')])).stderr).not.toContain('realisation');
-  });
-
   it.each(['--build', '--toolchain-only'])('shows the same paths in every form: %s', async (kind) => {
     const show = async (...form: readonly string[]) => {
       const { exitCode, lines, stderr } = await ask(['closure', app.output, kind, ...form]);

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { execa } from 'execa';
+import { makeNixPrograms, type NixVersion } from './nix-versions.js';
 import { describeWithPeer } from './peers.js';
 
 /** What was found of the system's Nix. */
@@ -60,6 +61,8 @@ export interface NixStoreOptions {
    * parts differ from run to run.
    */
   readonly ownStoreDir?: boolean;
+  /** Another version than the system's. */
+  readonly version?: NixVersion;
   /** More lines for nix.conf. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -79,7 +82,8 @@ export async function createNixStore(options: NixStoreOptions = {}): Promise<Nix
   const lines = Object.entries(settings).map(([key, value]) => `${key} = ${value}\n`);
   await Promise.all(['conf', 'home', 'tmp'].map((name) => mkdir(join(root, name))));
   await writeFile(join(root, 'conf', 'nix.conf'), lines.join(''));
-  const env = { ...baseEnvironment(root), ...(options.ownStoreDir ? ownStoreDir(root) : chrootStore(root)) };
+  const bin = options.version && (await makeNixPrograms(options.version, join(root, 'bin')));
+  const env = { ...baseEnvironment(root, bin), ...(options.ownStoreDir ? ownStoreDir(root) : chrootStore(root)) };
 
   const execute = (program: string, args: readonly string[], { cwd = root, input }: RunOptions = {}) =>
     execa(program, args, { cwd, env, extendEnv: false, ...(input !== undefined && { input }), encoding: 'buffer' });
@@ -105,9 +109,10 @@ export async function createNixStore(options: NixStoreOptions = {}): Promise<Nix
   };
 }
 
-function baseEnvironment(root: string): Record<string, string> {
+function baseEnvironment(root: string, bin?: string): Record<string, string> {
+  const path = process.env.PATH ?? '/usr/bin:/bin';
   return {
-    PATH: process.env.PATH ?? '/usr/bin:/bin',
+    PATH: bin === undefined ? path : `${bin}${delimiter}${path}`,
     HOME: join(root, 'home'),
     TMPDIR: join(root, 'tmp'),
     NIX_CONF_DIR: join(root, 'conf'),

@@ -63,6 +63,7 @@ export function createTransfers() {
         },
         checkAll,
         skipSignedBy: { names: skipSignedBy, origin: 'the test' },
+        realisations: [],
         dryRun: false,
       };
       const emit = (event: PushEvent) => void events.push(event);

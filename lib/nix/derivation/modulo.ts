@@ -15,8 +15,12 @@ import { type ByteString, type Derivation, derivationName, isFixedOutput, isFloa
 /** Looks up a derivation by its store path; `undefined` when it is not at hand. */
 export type FindDerivation = (drvPath: string) => Promise<Derivation | undefined>;
 
-/** A derivation's identity, by output; `undefined` while its outputs are known only after a build. */
-type ModuloHash = ReadonlyMap<ByteString, string> | undefined;
+/** A derivation's identity, and whether its outputs are known only after a build. */
+interface ModuloHash {
+  /** Base 16, by output. */
+  readonly hashes: ReadonlyMap<ByteString, string>;
+  readonly isDeferred: boolean;
+}
 
 /**
  * Computes derivations' output paths (libstore's hashDerivationModulo): two derivations that differ only in how their
@@ -37,11 +41,23 @@ export function createOutputPaths(find: FindDerivation, storeDir: string) {
     if ([...derivation.outputs.values()].some(isFloating)) {
       return new Map([...derivation.outputs.keys()].map((output) => [output, undefined]));
     }
-    const text = await textModuloInputs(withoutOutputPaths(derivation));
-    const hash = text === undefined ? undefined : hashBytes('sha256', Buffer.from(text, 'latin1'));
+    const { text, isDeferred } = await textModuloInputs(withoutOutputPaths(derivation));
+    const hash = isDeferred ? undefined : hashBytes('sha256', Buffer.from(text, 'latin1'));
     return new Map(
       [...derivation.outputs.keys()].map((output) => [output, hash && makeOutputPath(output, hash, name, storeDir)]),
     );
+  };
+}
+
+/**
+ * Computes the hashes that stand for derivations in the ids of their outputs' realisations (staticOutputHashes of libstore,
+ * before Nix 2.35), in base 16. Remembers what it computed. Throws when an input derivation is not at hand.
+ */
+export function createRealisationHashes(find: FindDerivation) {
+  const { textModuloInputs } = createModuloHashes(find);
+  return async (derivation: Derivation): Promise<string> => {
+    const { text } = await textModuloInputs(withoutOutputPaths(derivation));
+    return toHex(hashBytes('sha256', Buffer.from(text, 'latin1')).digest);
   };
 }
 
@@ -68,26 +84,34 @@ function createModuloHashes(find: FindDerivation) {
   const computeHash = async (drvPath: string): Promise<ModuloHash> => {
     const derivation = await find(drvPath);
     if (derivation === undefined) throw formatError('derivation', `the input \`${drvPath}\` is not at hand`);
-    if (isFixedOutput(derivation)) return new Map([['out', fixedOutputHash(derivation)]]);
-    const text = await textModuloInputs(derivation, drvPath);
-    if (text === undefined || [...derivation.outputs.values()].some(isFloating)) return undefined;
+    if (isFixedOutput(derivation)) {
+      return { hashes: new Map([['out', fixedOutputHash(derivation)]]), isDeferred: false };
+    }
+    const { text, isDeferred } = await textModuloInputs(derivation, drvPath);
     const hash = toHex(hashBytes('sha256', Buffer.from(text, 'latin1')).digest);
-    return new Map([...derivation.outputs.keys()].map((output) => [output, hash]));
+    return {
+      hashes: new Map([...derivation.outputs.keys()].map((output) => [output, hash])),
+      isDeferred: isDeferred || [...derivation.outputs.values()].some(isFloating),
+    };
   };
-  /** The derivation's text with its inputs' hashes in place of their paths. */
-  const textModuloInputs = async (derivation: Derivation, drvPath?: string): Promise<ByteString | undefined> => {
+  /** The derivation's text with its inputs' hashes in place of their paths, and whether one of these is deferred. */
+  const textModuloInputs = async (
+    derivation: Derivation,
+    drvPath?: string,
+  ): Promise<{ readonly text: ByteString; readonly isDeferred: boolean }> => {
     const inputs = new Map<string, Set<string>>();
+    let isDeferred = false;
     for (const [path, outputs] of derivation.inputDerivations) {
-      const inputHashes = await hashOf(path, drvPath);
-      if (inputHashes === undefined) return undefined;
+      const input = await hashOf(path, drvPath);
+      isDeferred ||= input.isDeferred;
       for (const output of outputs) {
-        const hash = inputHashes.get(output);
+        const hash = input.hashes.get(output);
         if (hash === undefined) throw formatError('derivation', `\`${path}\` has no output \`${output}\``);
         inputs.set(hash, (inputs.get(hash) ?? new Set()).add(output));
       }
     }
     const inputDerivations = new Map([...inputs].map(([hash, outputs]) => [hash, [...outputs]]));
-    return printDerivation({ ...derivation, inputDerivations });
+    return { text: printDerivation({ ...derivation, inputDerivations }), isDeferred };
   };
   return { textModuloInputs };
 }

@@ -3,8 +3,8 @@
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CarportError } from '../../errors.js';
-import { readDerivation } from '../build-closure.js';
 import { checkValid } from '../closure.js';
+import { readDerivation } from '../realisations.js';
 import type { Store } from '../store.js';
 import { makeNixRoot } from './import.js';
 import { runNix } from './program.js';

@@ -42,7 +42,7 @@ export async function runNix(
 }
 
 /** What `sudo`, cron and hooks leave out of PATH: where installers of Nix put its programs, last. */
-function withPlacesOfNix(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+export function withPlacesOfNix(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const places = [
     join(homeDirectory(env), '.nix-profile/bin'),
     '/nix/var/nix/profiles/default/bin',

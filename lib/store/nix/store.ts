@@ -2,11 +2,14 @@
 
 import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import { CarportError } from '../../errors.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
 import type { PathInfo } from '../../nix/path-info.js';
 import { DEFAULT_STORE_DIR, hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
+import { ProgramFailure } from '../../process/run.js';
 import type { Store } from '../store.js';
+import { queryNixRealisations } from './daemon.js';
 import { pathInfosIn } from './path-info-json.js';
 import { NIX_COMMAND, PATHS_A_CALL, runNix } from './program.js';
 
@@ -14,16 +17,21 @@ import { NIX_COMMAND, PATHS_A_CALL, runNix } from './program.js';
 const INFOS_A_TURN = 200;
 
 /** `--offline`: whether a path is valid here is no question for a substituter. */
-const PATH_INFO = [...NIX_COMMAND, 'path-info', '--json', '--offline'];
+const PATH_INFO = ['path-info', '--json', '--offline'];
+
+/** Nix 2.8 reads a derivation that it is asked about, and refuses one of a feature that the user has not allowed. */
+const FOR_DERIVATIONS = ['--extra-experimental-features', 'ca-derivations impure-derivations'];
 
 /** The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. */
 export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | undefined> {
-  if ((await runNix('nix', ['--version'], env)) === undefined) return undefined;
+  const version = await runNix('nix', ['--version'], env);
+  if (version === undefined) return undefined;
+  const askPathInfo = pathInfoOf(version, env);
   const storeDir = env.NIX_STORE_DIR || DEFAULT_STORE_DIR;
   const realStoreDir = remoteRoot(env.NIX_REMOTE) + storeDir;
 
   const pathInfo = async (paths: readonly string[], flags: readonly string[]): Promise<readonly PathInfo[]> => {
-    const outputs = await inBatches(paths, (some) => runNix('nix', [...PATH_INFO, ...flags, ...some], env));
+    const outputs = await inBatches(paths, (some) => askPathInfo([...flags, ...some]));
     const infos: PathInfo[] = [];
     for (const output of outputs) {
       for (const info of pathInfosIn(output, storeDir)) {
@@ -36,7 +44,7 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
   const pathInfos = async (paths: readonly string[], flags: readonly string[]): Promise<PathGraph> => {
     const valid = await validOf(paths);
     const infos = await Promise.all([
-      pathInfo(valid.filter(isDerivationPath), ['--derivation', ...flags]),
+      pathInfo(valid.filter(isDerivationPath), [...FOR_DERIVATIONS, '--derivation', ...flags]),
       pathInfo(
         valid.filter((path) => !isDerivationPath(path)),
         flags,
@@ -65,7 +73,33 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
       return new Map(names.map((name) => [hashPartOf(name), `${storeDir}/${name}`]));
     },
     realPath: ({ path }) => realStoreDir + path.slice(storeDir.length),
+    queryRealisations: (ids) => queryNixRealisations(ids, storeDir, env),
   };
+}
+
+/**
+ * Asks for path infos in a format that Nix does not warn about. `--json-format` is Nix's from 2.33 on, where going without
+ * is deprecated; 2 is the first that all of these know. Of other programs' versions nothing is known: each is tried once.
+ */
+function pathInfoOf(version: string, env: NodeJS.ProcessEnv) {
+  const [, major, minor] = /^nix \(Nix\) (\d+)\.(\d+)/.exec(version) ?? [];
+  const isOld = major !== undefined && (Number(major) < 2 || (Number(major) === 2 && Number(minor) < 33));
+  let format: readonly string[] = isOld ? [] : ['--json-format', '2'];
+  return async (args: readonly string[]): Promise<string | undefined> => {
+    const ask = () => runNix('nix', [...NIX_COMMAND, ...PATH_INFO, ...format, ...args], env);
+    try {
+      return await ask();
+    } catch (error) {
+      if (format.length === 0 || !isUnknownFlag(error)) throw error;
+      format = [];
+      return ask();
+    }
+  };
+}
+
+function isUnknownFlag(error: unknown): boolean {
+  const cause = error instanceof CarportError ? error.cause : undefined;
+  return cause instanceof ProgramFailure && /unrecogni[sz]ed flag\W+--json-format/.test(cause.stderr);
 }
 
 /** Asks about paths, as many at a time as a command line takes. */

@@ -56,6 +56,7 @@ describe('pushClosure', () => {
       packing: { compression: 'zstd', level: 3, listing: false },
       pins: { requests: [PIN], signing: signingOf(KEY) },
       checkAll: false,
+      realisations: [],
       skipSignedBy: { names: [], origin: 'the test' },
       dryRun: false,
       ...changes,

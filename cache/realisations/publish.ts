@@ -1,0 +1,103 @@
+/** Writes the realisations of pushed paths into a cache: without them Nix does not find there what content-addressed derivations have made. */
+
+import { createLimit } from '../../lib/concurrency.js';
+import { hasCode } from '../../lib/errors.js';
+import { mergeSignatures } from '../../lib/nix/path-info.js';
+import {
+  type Realisation,
+  realisationFingerprint,
+  renderRealisation,
+  traceFingerprint,
+} from '../../lib/nix/realisation.js';
+import { hashPartOf, storeDirOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import { signatureKeyName, signText } from '../../lib/signing/signature.js';
+import type { FoundRealisation } from '../../lib/store/realisations.js';
+import { readNarInfo, writeNarInfo } from '../binary-cache.js';
+import {
+  readRealisation,
+  readTrace,
+  realisationIdsOf,
+  withRealisationIds,
+  writeRealisation,
+  writeTrace,
+} from './objects.js';
+
+/** Realisations that are written at a time. */
+const AT_ONCE = 64;
+
+/**
+ * Writes realisations, signed by our keys, when their paths are visible: what Nix is led to is there. One of another path,
+ * which the cache has already, is replaced: its build is not reproducible, and what was built here is what is pushed here.
+ */
+export async function publishRealisations(
+  objects: ObjectStore,
+  realisations: readonly FoundRealisation[],
+  keys: readonly SecretKey[],
+): Promise<void> {
+  const limit = createLimit(AT_ONCE);
+  await Promise.all(realisations.map((each) => limit(() => publish(objects, each, keys))));
+  const ids = new Map<string, string[]>();
+  for (const { id, outPath } of realisations) ids.set(outPath, [...(ids.get(outPath) ?? []), id]);
+  await Promise.all([...ids].map(([path, known]) => limit(() => tellIds(objects, path, known))));
+}
+
+async function publish(objects: ObjectStore, found: FoundRealisation, keys: readonly SecretKey[]): Promise<void> {
+  const { traced, ...realisation } = found;
+  const { id, outPath } = realisation;
+  const storeDir = storeDirOf(outPath);
+  const there = await readRealisation(objects, id, storeDir).catch(undefinedIfDamaged);
+  const isSame = there?.outPath === outPath;
+  // Without a key there is nothing to add.
+  if (keys.length > 0 || !isSame) {
+    const signed = signRealisation(realisation, isSame ? there.signatures : [], keys);
+    if (there === undefined || renderRealisation(there) !== renderRealisation(signed)) {
+      await writeRealisation(objects, signed);
+    }
+  }
+  if (traced === undefined) return;
+  const trace = await readTrace(objects, traced, storeDir);
+  const known = trace?.outPath === outPath ? trace.signatures : [];
+  const signatures = withSignatures(known, traceFingerprint(traced, outPath), keys);
+  if (trace?.outPath === outPath && signatures.join() === known.join()) return;
+  await writeTrace(objects, traced, outPath, signatures);
+}
+
+/**
+ * What Nix's versions know of dependencies differs, and their signatures cover it: ours name none, as of the newest. Without
+ * a key of ours it stays as it is, with the signatures that it has.
+ */
+function signRealisation(
+  realisation: Realisation,
+  signatures: readonly string[],
+  keys: readonly SecretKey[],
+): Realisation {
+  if (keys.length === 0) return realisation;
+  const bare = { ...realisation, dependentRealisations: {} };
+  const others = mergeSignatures(realisation.signatures, signatures);
+  return { ...bare, signatures: withSignatures(others, realisationFingerprint(bare), keys) };
+}
+
+/** One signature a key name: those of our keys are made anew. */
+function withSignatures(others: readonly string[], text: string, keys: readonly SecretKey[]): readonly string[] {
+  const isForeign = (signature: string) => keys.every(({ name }) => name !== signatureKeyName(signature));
+  return mergeSignatures(
+    others.filter(isForeign),
+    keys.map((key) => signText(text, key)),
+  );
+}
+
+function undefinedIfDamaged(error: unknown): undefined {
+  if (!hasCode(error, 'E_INTEGRITY')) throw error;
+  return undefined;
+}
+
+/** Has the narinfo of a path tell its realisations. It is read again: another may have changed it, or erased it. */
+async function tellIds(objects: ObjectStore, path: string, ids: readonly string[]): Promise<void> {
+  const info = await readNarInfo(objects, hashPartOf(path));
+  if (info === undefined || info.path !== path) return;
+  const known = realisationIdsOf(info);
+  if (ids.every((id) => known.includes(id))) return;
+  await writeNarInfo(objects, withRealisationIds(info, ids));
+}

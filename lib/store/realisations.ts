@@ -1,0 +1,153 @@
+/** Realisations of what is in a store: which paths the outputs are that no derivation tells. */
+
+import { readFile } from 'node:fs/promises';
+import { CarportError } from '../errors.js';
+import { parseDerivation } from '../nix/derivation/aterm.js';
+import { type Derivation, derivationName, isDerivationPath } from '../nix/derivation/derivation.js';
+import { createRealisationHashes } from '../nix/derivation/modulo.js';
+import type { PathInfo } from '../nix/path-info.js';
+import { type Realisation, realisationId, type TracedOutput } from '../nix/realisation.js';
+import { baseNameOf, nameOf, outputName } from '../nix/store-path.js';
+import type { Closure } from './closure.js';
+import type { Store } from './store.js';
+
+/** What is pushed of one. */
+export interface FoundRealisation extends Realisation {
+  /** What Nix 2.35 and later ask for. */
+  readonly traced?: TracedOutput;
+}
+
+/** A derivation with its store path. */
+export interface NamedDerivation {
+  readonly path: string;
+  readonly derivation: Derivation;
+}
+
+/** Reads a derivation of the store. */
+export async function readDerivation(store: Store, info: Pick<PathInfo, 'path'>): Promise<Derivation> {
+  try {
+    return parseDerivation(await readFile(store.realPath(info), 'latin1'));
+  } catch (cause) {
+    throw new CarportError('E_FORMAT', `the derivation \`${info.path}\` cannot be read`, { cause });
+  }
+}
+
+/** Outputs whose path the derivation does not tell, and a realisation may: all but impure ones. */
+export function untoldOutputs({ outputs }: Pick<Derivation, 'outputs'>): readonly string[] {
+  return [...outputs].flatMap(([name, { path, hash }]) => (path === '' && hash !== 'impure' ? [name] : []));
+}
+
+/** Of each derivation the realisations that the store has, by output. */
+export async function realisationsOf(
+  store: Store,
+  derivations: readonly NamedDerivation[],
+): Promise<ReadonlyMap<string, ReadonlyMap<string, Realisation>>> {
+  const untold = derivations.filter(({ derivation }) => untoldOutputs(derivation).length > 0);
+  if (untold.length === 0 || store.queryRealisations === undefined) return new Map();
+  const hashOf = createRealisationHashes((path) => readDerivation(store, { path }));
+  const hashes = new Map<string, string>();
+  for (const { path, derivation } of untold) {
+    // One whose inputs are not at hand has no id.
+    const hash = await hashOf(derivation).catch(undefinedIfRefused);
+    if (hash !== undefined) hashes.set(path, hash);
+  }
+  const ids = untold.flatMap(({ path, derivation }) =>
+    hashes.has(path) ? untoldOutputs(derivation).map((output) => realisationId(hashes.get(path)!, output)) : [],
+  );
+  const found = new Map((await store.queryRealisations(ids)).map((each) => [each.id, each]));
+  return new Map(
+    untold.map(({ path, derivation }) => {
+      const realised = untoldOutputs(derivation).flatMap((output) => {
+        const realisation = found.get(realisationId(hashes.get(path)!, output));
+        return realisation === undefined ? [] : [[output, realisation] as const];
+      });
+      return [path, new Map(realised)];
+    }),
+  );
+}
+
+/** What was found of a closure. */
+export interface ClosureRealisations {
+  /** Of paths of the closure. */
+  readonly realisations: readonly FoundRealisation[];
+  /** Paths that are the outputs of content-addressed derivations, without a realisation. */
+  readonly unknown: readonly string[];
+}
+
+/**
+ * The realisations of paths of a closure: of derivations in it, and of those that have made its paths. Nix builds what is
+ * content-addressed by a derivation that names its inputs' paths, and writes down that one (it is *resolved*); people
+ * evaluate the one that names their derivations. It has the same name, so that it is found if it is in the store.
+ */
+export async function findRealisations(store: Store, { graph, pinned }: Closure): Promise<ClosureRealisations> {
+  const named = new Set(pinned.storePaths);
+  const infos = [...graph.values()];
+  const likely = infos.filter(({ path, ca, deriver }) => isDeriver(deriver) && (ca !== undefined || named.has(path)));
+  const hasUntold = (derivation: Derivation) => untoldOutputs(derivation).length > 0;
+  const claimed = await validOf(
+    store,
+    likely.map(({ deriver }) => deriver!),
+  );
+  const suspects = await readThose(store, claimed, (each) => hasUntold(each) || each.inputDerivations.size === 0);
+  const drvPaths = infos.map(({ path }) => path).filter(isDerivationPath);
+  const inGraph = await readThose(store, drvPaths, hasUntold);
+  if (suspects.length + inGraph.length === 0) return { realisations: [], unknown: [] };
+  const namesakes = await readThose(store, await namesakesOf(store, infos), hasUntold);
+  const all = new Map([...inGraph, ...suspects, ...namesakes].map((each) => [each.path, each]));
+  const realised = await realisationsOf(store, [...all.values()]);
+  const realisations = [...realised].flatMap(([drvPath, outputs]) =>
+    [...outputs].flatMap(([output, realisation]): readonly FoundRealisation[] => {
+      const info = graph.get(realisation.outPath);
+      if (info === undefined) return [];
+      const traced = tracedOutput(info, output, derivationName(drvPath));
+      return [{ ...realisation, ...(traced && { traced }) }];
+    }),
+  );
+  const known = new Set(realisations.map(({ outPath }) => outPath));
+  const floating = new Set(suspects.filter(({ derivation }) => hasUntold(derivation)).map(({ path }) => path));
+  const unknown = likely.filter(({ path, ca, deriver }) => ca !== undefined && floating.has(deriver!) && !known.has(path));
+  return { realisations, unknown: unknown.map(({ path }) => path) };
+}
+
+function isDeriver(deriver: string | undefined): deriver is string {
+  return deriver !== undefined && isDerivationPath(deriver);
+}
+
+/** Those of derivations that are valid here; of what was substituted mostly none is. A push does without one that Nix refuses. */
+async function validOf(store: Store, paths: readonly string[]): Promise<readonly string[]> {
+  const infos = await store.queryInfos([...new Set(paths)]).catch(undefinedIfRefused);
+  return [...(infos?.keys() ?? [])];
+}
+
+/** Those of valid derivations that are wanted. Of thousands not all are held; one that carport has no words for is left out. */
+async function readThose(
+  store: Store,
+  paths: readonly string[],
+  isWanted: (derivation: Derivation) => boolean,
+): Promise<readonly NamedDerivation[]> {
+  const read = paths.map(async (path) => {
+    const derivation = await readDerivation(store, { path }).catch(undefinedIfRefused);
+    return derivation !== undefined && isWanted(derivation) ? [{ path, derivation }] : [];
+  });
+  return (await Promise.all(read)).flat();
+}
+
+function undefinedIfRefused(error: unknown): undefined {
+  if (!(error instanceof CarportError)) throw error;
+  return undefined;
+}
+
+/** Derivations of the store that have the names of those that made paths. */
+async function namesakesOf(store: Store, infos: readonly PathInfo[]): Promise<readonly string[]> {
+  const names = new Set(infos.flatMap(({ deriver }) => (isDeriver(deriver) ? [nameOf(deriver)] : [])));
+  const candidates = [...(await store.queryHashParts()).values()].filter((path) => names.has(nameOf(path)));
+  return validOf(store, candidates);
+}
+
+/** Nobody signs a deriver; its name must fit the path's, at least. */
+function tracedOutput({ path, deriver }: PathInfo, output: string, drvName: string): TracedOutput | undefined {
+  if (!isDeriver(deriver) || derivationName(deriver) !== drvName || nameOf(path) !== outputName(drvName, output)) {
+    return undefined;
+  }
+  return { drvPath: baseNameOf(deriver), outputName: output };
+}
