@@ -8,6 +8,7 @@ import { makePrivateDirectory, type PrivateDirectory } from '../../lib/filesyste
 import { createTemporaryNames } from '../../lib/filesystem/temporary.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
+import type { Realisation } from '../../lib/nix/realisation.js';
 import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
 import { openFileStore } from '../../lib/object-store/file.js';
 import type { WriteStore } from '../../lib/object-store/object-store.js';
@@ -17,6 +18,7 @@ import { checkCacheDirectory, importIntoNix, makeNixRoot, wasCollected } from '.
 import { keepNixPin, nixPins } from '../../lib/store/nix/pins.js';
 import { checkReplaceable } from '../../lib/store/own/out-links.js';
 import type { Store } from '../../lib/store/store.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
 import { writeCacheInfo, writeNarInfo } from '../binary-cache.js';
 import { narInfoKey } from '../layout.js';
 import type { PathReceiver, PullTarget } from './target.js';
@@ -55,27 +57,17 @@ export function createNixTarget(
   };
   return {
     store,
-    protect: (work, { emit }) =>
-      keeping(async () => {
-        for (let plan = 1; ; plan++) {
-          try {
-            return await work();
-          } catch (error) {
-            if (plan === PLANS || !wasCollected(error)) throw error;
-            emit({ type: 'warning', message: `${error.message}; pulling again what is missing` });
-          }
-        }
-      }),
+    protect: (work, { emit }) => keeping(() => againWhenCollected(work, emit)),
     receive: (_pool, signal, work) =>
       keeping(async () => {
         made ??= await makePrivateDirectory(temporary);
-        const roots = made.path;
+        const { path: roots } = made;
         const cache = join(roots, 'cache');
         try {
           const objects = openFileStore(cache);
           await writeCacheInfo(objects, { storeDir: store.storeDir });
-          const trusted = { keys: trust.keys, checkSignatures: !trust.allowUnsigned };
-          const take = (infos: readonly PathInfo[]) => importIntoNix(infos, { ...trusted, cache, roots, env, signal });
+          const how = { keys: trust.keys, checkSignatures: !trust.allowUnsigned, cache, roots, env, signal };
+          const take = (infos: readonly PathInfo[]) => importIntoNix(infos, how);
           const { receiver, finish } = await createReceiver(cache, objects, take, batchSize);
           const result = await work(receiver);
           await finish();
@@ -84,18 +76,7 @@ export function createNixTarget(
           await rm(cache, { recursive: true, force: true });
         }
       }),
-    async takeRealisations(realisations, emit) {
-      // Others need not be there, and Nix asks for them.
-      const bare = realisations.map((each) => ({ ...each, dependentRealisations: {} }));
-      try {
-        await registerNixRealisations(bare, env);
-      } catch (error) {
-        if (!(error instanceof CarportError)) throw error;
-        const [{ outPath } = { outPath: '' }] = realisations;
-        const message = `Nix does not take that \`${outPath}\` is the output of a content-addressed derivation${reasonIn(error)}; it has the path all the same`;
-        emit({ type: 'warning', about: { path: outPath }, message });
-      }
-    },
+    takeRealisations: (realisations, emit) => handOn(realisations, env, emit),
     async makeOutLink(link, path) {
       await removeForeignLink(link, store.storeDir);
       await makeNixRoot(path, resolve(link), env);
@@ -105,8 +86,35 @@ export function createNixTarget(
   };
 }
 
-function reasonIn({ cause }: CarportError): string {
-  return cause instanceof Error ? `: ${cause.message}` : '';
+async function againWhenCollected<T>(work: () => Promise<T>, emit: Emit<WarningEvent>): Promise<T> {
+  for (let plan = 1; ; plan++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (plan === PLANS || !wasCollected(error)) throw error;
+      emit({ type: 'warning', message: `${error.message}; pulling again what is missing` });
+    }
+  }
+}
+
+/** Has Nix register realisations. Where it does not, it has the paths all the same. */
+async function handOn(
+  realisations: readonly Realisation[],
+  env: NodeJS.ProcessEnv,
+  emit: Emit<WarningEvent>,
+): Promise<void> {
+  try {
+    // Those that they depend on need not be there, and Nix would ask for them.
+    await registerNixRealisations(
+      realisations.map((each) => ({ ...each, dependentRealisations: {} })),
+      env,
+    );
+  } catch (error) {
+    if (!(error instanceof CarportError)) throw error;
+    const reason = error.cause instanceof Error ? `: ${error.cause.message}` : '';
+    const message = `Nix has the paths, and does not take the realisations of content-addressed derivations${reason}`;
+    emit({ type: 'warning', message });
+  }
 }
 
 /** Nix replaces its own out-links, but not those of carport's own store. */

@@ -107,7 +107,10 @@ async function nameDerivations(store: Store, roots: readonly string[]): Promise<
   const derivers = await store.queryInfos([...new Set(claimed)]);
   const derivations = new Set<string>();
   const missingDerivers: MissingDeriver[] = [];
+  const realised = await realisedPaths(store, outputs.length > 0 ? roots.filter(isDerivationPath) : []);
   for (const root of new Set(roots)) {
+    // Its derivation is named, too; the deriver of such a path is another, which Nix has made of that.
+    if (realised.has(root)) continue;
     const deriver = isDerivationPath(root) ? root : infos.get(root)!.deriver;
     const verdict = isDerivationPath(root) ? 'makes-it' : await judgeDeriver(store, deriver, derivers, root);
     if (verdict === 'makes-it') derivations.add(deriver!);
@@ -117,6 +120,14 @@ async function nameDerivations(store: Store, roots: readonly string[]): Promise<
     }
   }
   return { derivations: [...derivations], missingDerivers };
+}
+
+/** The outputs of valid derivations that only realisations tell. */
+async function realisedPaths(store: Store, paths: readonly string[]): Promise<ReadonlySet<string>> {
+  const valid = [...(await store.queryInfos(paths)).keys()];
+  const read = valid.map(async (path) => ({ path, derivation: await readDerivation(store, { path }) }));
+  const realised = [...(await realisationsOf(store, await Promise.all(read))).values()];
+  return new Set(realised.flatMap((outputs) => [...outputs.values()].map(({ outPath }) => outPath)));
 }
 
 /**

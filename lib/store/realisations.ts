@@ -105,7 +105,9 @@ export async function findRealisations(store: Store, { graph, pinned }: Closure)
   );
   const known = new Set(realisations.map(({ outPath }) => outPath));
   const floating = new Set(suspects.filter(({ derivation }) => hasUntold(derivation)).map(({ path }) => path));
-  const unknown = likely.filter(({ path, ca, deriver }) => ca !== undefined && floating.has(deriver!) && !known.has(path));
+  const unknown = likely.filter(
+    ({ path, ca, deriver }) => ca !== undefined && floating.has(deriver!) && !known.has(path),
+  );
   return { realisations, unknown: unknown.map(({ path }) => path) };
 }
 

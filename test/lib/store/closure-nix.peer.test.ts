@@ -109,19 +109,18 @@ describeWithNix('closures in the store of real Nix', () => {
     ]);
   });
 
-  it('the build closure of a floating derivation tells that its output is known to Nix alone', async () => {
+  it('the build closure of a floating derivation has its output, which Nix knows', async () => {
     const drv = drvOf.floating!;
     const closure = await buildClosure(store, [drv]);
-    expect(closure.missingOutputs).toEqual([{ derivation: drv, output: 'out', path: undefined }]);
-    expect(keysOf(closure)).toEqual(
-      (await nixClosure('--include-outputs', drv)).filter((path) => path !== outOf.floating),
-    );
+    expect(closure.missingOutputs).toEqual([]);
+    expect(keysOf(closure)).toEqual(await nixClosure('--include-outputs', drv));
+    expect(keysOf(closure)).toContain(outOf.floating);
     // The deriver of such an output is another: the derivation with its inputs resolved.
     const deriver = await nix.run('nix-store', ['-q', '--deriver', outOf.floating!]);
     expect(deriver).not.toBe(drv);
     const withOutput = await buildClosure(store, [drv, outOf.floating!]);
     expect(keysOf(withOutput)).toEqual(await nixClosure('--include-outputs', drv, outOf.floating!));
-    expect(withOutput.missingDerivers).toEqual([{ path: outOf.floating, deriver, reason: 'does-not-tell' }]);
+    expect(withOutput.missingDerivers).toEqual([]);
   });
 
   it('the build closure after some outputs were deleted tells exactly which', async () => {
