@@ -35,11 +35,6 @@ export function isRealisationId(text: string): boolean {
   return match !== null && isStorePathName(match[1]!);
 }
 
-/** The output that an id is of. */
-export function outputOfRealisation(id: string): string {
-  return id.slice(id.indexOf('!') + 1);
-}
-
 /** Fields that are not known are left out, as Nix does. */
 const RealisationJson = v.object({
   id: v.string(),

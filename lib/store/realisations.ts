@@ -33,7 +33,7 @@ export async function readDerivation(store: Store, info: Pick<PathInfo, 'path'>)
 }
 
 /** Outputs whose path the derivation does not tell, and a realisation may: all but impure ones. */
-export function untoldOutputs({ outputs }: Pick<Derivation, 'outputs'>): readonly string[] {
+function untoldOutputs({ outputs }: Pick<Derivation, 'outputs'>): readonly string[] {
   return [...outputs].flatMap(([name, { path, hash }]) => (path === '' && hash !== 'impure' ? [name] : []));
 }
 
