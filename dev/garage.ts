@@ -208,7 +208,7 @@ async function setUp(nodes: readonly ManagedNode[], setup: Setup): Promise<Garag
     },
     requests: () => countRequests(running(), adminToken),
     stored: (name) => administration.bucketContents(admin, name),
-    cli: (args) => runGarage(program, ['-c', one().config, ...args]),
+    cli: async (args) => runGarage(program, ['-c', one().config, ...args]),
     async stop() {
       await endAll(nodes, kept ? 'SIGTERM' : 'SIGKILL');
       await cleanUp();

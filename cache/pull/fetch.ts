@@ -1,20 +1,23 @@
 /** Fetches one path: from the first cache that has it whole, again when it was damaged on the way. */
 
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
+import { SMALL_NAR, type SmallPromise } from '../../lib/compression/small-nar.js';
 import { CarportError } from '../../lib/errors.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import { checkedContentAddress } from '../../lib/nix/content-address.js';
+import { toHex } from '../../lib/nix/hash.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import type { SmallNarUnpacker, WaitingNar } from '../../lib/workers/small-nars.js';
 import { expectedNar } from '../binary-cache.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import type { FoundPath } from '../find-path.js';
 import { localNar, missingNar } from '../nars.js';
 import { refusedNar } from '../refused-nar.js';
 import type { PullEvent } from './events.js';
-import { narSource } from './nar-source.js';
+import { isSmall, largeFile, readSmallFile, wholeFile } from './nar-source.js';
 import type { PathReceiver } from './target.js';
 
 /** Where paths are fetched from, and who takes them. */
@@ -22,6 +25,10 @@ export interface FetchOptions extends Sources {
   readonly emit: Emit<PullEvent>;
   readonly receiver: PathReceiver;
   readonly pool: WorkerPool;
+  /** Unpacks small NARs in batches. */
+  readonly unpackSmall: SmallNarUnpacker;
+  /** Whether the store has all that a path refers to. */
+  mayBePlaced(info: NarInfo): boolean;
 }
 
 /** A path whose NAR was what was signed. */
@@ -29,6 +36,8 @@ export interface Fetched {
   readonly info: PathInfo;
   /** Where the tree or NAR is; `undefined` when it is at its place already. */
   readonly temporary?: string;
+  /** It is registered, too. */
+  readonly placed?: true;
   readonly fileSize: number;
 }
 
@@ -68,7 +77,8 @@ async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fet
 }
 
 /** Has a worker make of the NAR what the receiver takes, and check it; nothing is left of one that fails. */
-async function fetchOnce({ info, objects }: FoundPath, options: FetchOptions): Promise<Fetched> {
+async function fetchOnce(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
+  const { info, objects } = planned;
   const { pool, receiver, emit } = options;
   const temporary = receiver.temporaryName();
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
@@ -76,15 +86,52 @@ async function fetchOnce({ info, objects }: FoundPath, options: FetchOptions): P
   const weight = info.narSize;
   try {
     const file = localNar(objects, info);
+    const bytes = isSmall(planned) ? await readSmallFile(info, objects) : undefined;
+    const content = file === undefined ? bytes && { bytes } : { file };
+    const taken = content && (await takeSmall(info, temporary, content, options));
+    if (taken) return taken;
+    const source = bytes ? wholeFile(bytes) : largeFile(info, objects);
     const { fileSize } =
       file === undefined
-        ? await pool.run(job, { source: await narSource(info, objects), onProgress, weight })
+        ? await pool.run(job, { source, onProgress, weight })
         : await pool.run({ ...job, file }, { onProgress, weight });
     return { info: registrationOf(info), temporary, fileSize };
   } catch (error) {
     await removeTree(temporary);
     throw error;
   }
+}
+
+/** Has a small NAR unpacked beside others, and placed where that may be; `undefined` where it has to be looked at alone. */
+async function takeSmall(
+  info: NarInfo,
+  temporary: string,
+  content: Pick<WaitingNar, 'file' | 'bytes'>,
+  { receiver: { byThreads }, unpackSmall, mayBePlaced, emit }: FetchOptions,
+): Promise<Fetched | undefined> {
+  const promise = byThreads && smallPromise(info);
+  if (!promise) return undefined;
+  const { fileSize, narSize } = promise;
+  const registration = registrationOf(info);
+  const placement = () => (mayBePlaced(info) ? byThreads.placement(registration) : undefined);
+  const unpacked = await unpackSmall({ ...content, promise, destination: temporary, placement });
+  if (unpacked.state === 'refused') {
+    await removeTree(temporary);
+    return undefined;
+  }
+  emit({ type: 'progress', bytes: narSize });
+  if (unpacked.state === 'unpacked') return { info: registration, temporary, fileSize };
+  if (unpacked.state === 'moved') await byThreads.settle(registration, unpacked.placement!);
+  return { info: registration, placed: true, fileSize };
+}
+
+/** What is promised of a NAR that can be unpacked beside others. */
+function smallPromise({ compression, narHash, narSize, fileHash, fileSize }: NarInfo): SmallPromise | undefined {
+  if (narSize > SMALL_NAR || fileSize === undefined || fileSize > SMALL_NAR) return undefined;
+  if (compression !== 'zstd' && compression !== 'none') return undefined;
+  if (fileHash === undefined) return { compression, narHash: toHex(narHash.digest), narSize, fileSize };
+  if (fileHash.algorithm !== 'sha256') return undefined;
+  return { compression, narHash: toHex(narHash.digest), narSize, fileSize, fileHash: toHex(fileHash.digest) };
 }
 
 /** What is registered of a path: what was signed, and of the rest only what could be checked. */

@@ -15,23 +15,33 @@ export function isSmall({ info, objects }: FoundPath): boolean {
   return !objects.traits.isImmediate && info.fileSize !== undefined && info.fileSize <= SMALL_FILE;
 }
 
-/** A small NAR whole; a large one is asked for when a thread wants its first bytes, so that no answer waits for one. */
-export async function narSource(info: NarInfo, objects: ObjectStore): Promise<AsyncIterable<Uint8Array>> {
-  if (!isSmall({ info, objects })) return openedLate(async () => (await openRequiredNar(objects, info)).bytes());
+/** Whether the NAR of a path is a small file of this machine. */
+export function isSmallHere({ info, objects }: FoundPath): boolean {
+  return objects.traits.isImmediate && info.fileSize !== undefined && info.fileSize <= SMALL_FILE;
+}
+
+/** The file of a NAR that `isSmall`, read whole. */
+export async function readSmallFile(info: NarInfo, objects: ObjectStore): Promise<Uint8Array> {
   const bytes = await narObject(objects, info)
     .read(SMALL_FILE)
     .catch(insteadOf('E_FORMAT', 'too large' as const));
   if (bytes === 'too large') {
     throw new NarRefusal('E_INTEGRITY', `the file is larger than its ${info.fileSize} bytes`, 'another');
   }
-  if (bytes) return oneAfterAnother([bytes]);
+  if (bytes) return bytes;
   throw missingNar(objects, info);
+}
+
+/** The file of a large NAR, which is asked for when a thread wants its first bytes, so that no answer waits for one. */
+export function largeFile(info: NarInfo, objects: ObjectStore): AsyncIterable<Uint8Array> {
+  return openedLate(async () => (await openRequiredNar(objects, info)).bytes());
+}
+
+/** What was read, as a source. */
+export async function* wholeFile(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
 async function* openedLate(open: () => Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
   yield* await open();
-}
-
-async function* oneAfterAnother(pieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-  yield* pieces;
 }

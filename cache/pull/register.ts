@@ -2,15 +2,21 @@
 
 import { createLimit, inDependencyOrder } from '../../lib/concurrency.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
+import { createSmallNarUnpacker } from '../../lib/workers/small-nars.js';
+import type { FoundPath } from '../find-path.js';
 import { type Fetched, type FetchOptions, fetchPath } from './fetch.js';
-import { isSmall } from './nar-source.js';
+import { isSmall, isSmallHere } from './nar-source.js';
 import type { PullPlan } from './plan.js';
+import type { PathReceiver } from './target.js';
 
 /**
  * Small NARs that are on their way at a time. A server far away answers late, but many at once; and Garage stalls an
  * answer of 3 to 64 KiB for 44 ms on a connection that was used before.
  */
 const SMALL_FETCHES_AT_ONCE = 128;
+
+/** Small NARs of this machine that a thread has, or that wait for it. */
+const SMALL_PER_THREAD = 128;
 
 /** What a pull has received. */
 export interface PullTotals {
@@ -25,26 +31,35 @@ export interface PullTotals {
  */
 export async function fetchAndRegister(
   { fetch }: Pick<PullPlan, 'fetch'>,
-  options: FetchOptions,
+  sources: Omit<FetchOptions, 'unpackSmall' | 'mayBePlaced'>,
   signal: AbortSignal,
 ): Promise<PullTotals> {
-  const { pool, receiver, emit } = options;
+  const { pool, receiver, emit } = sources;
   const limit = createLimit(pool.capacity + 2);
+  const batches = createLimit(pool.size * SMALL_PER_THREAD);
   const ahead = createLimit(SMALL_FETCHES_AT_ONCE);
   const planned = new Map(fetch.map((each) => [each.info.path, each]));
+  const registered = new Set<string>();
   let fileSize = 0;
 
+  const options: FetchOptions = {
+    ...sources,
+    unpackSmall: createSmallNarUnpacker(pool),
+    mayBePlaced: ({ path, references }) =>
+      references.every((reference) => reference === path || !planned.has(reference) || registered.has(reference)),
+  };
   const register = async (path: string, fetched: Fetched): Promise<void> => {
     try {
-      if (fetched.temporary !== undefined) await receiver.place(fetched.temporary, fetched.info);
-      else await receiver.register(fetched.info);
+      if (!fetched.placed) await takeIn(receiver, fetched);
     } catch (error) {
       await discard(path, fetched);
       throw error;
     }
+    registered.add(path);
     fileSize += fetched.fileSize;
     emit({ type: 'path-finished', path, narSize: fetched.info.narSize, fileSize: fetched.fileSize });
   };
+  const limitOf = (path: FoundPath) => (isSmall(path) ? ahead : isSmallHere(path) ? batches : limit);
   const discard = async (_: string, { temporary }: Fetched): Promise<void> => {
     if (temporary !== undefined) await removeTree(temporary);
   };
@@ -52,7 +67,12 @@ export async function fetchAndRegister(
     [...planned.keys()],
     (path) => planned.get(path)!.info.references,
     { prepare: (path) => fetchPath(planned.get(path)!, options), publish: register, discard },
-    { prepare: (path) => (isSmall(planned.get(path)!) ? ahead : limit), signal },
+    { prepare: (path) => limitOf(planned.get(path)!), signal },
   );
   return { fileSize };
+}
+
+async function takeIn(receiver: PathReceiver, { temporary, info }: Fetched): Promise<void> {
+  if (temporary === undefined) await receiver.register(info);
+  else await receiver.place(temporary, info);
 }

@@ -31,6 +31,8 @@ export interface PullTarget {
 
 /** Takes paths in, one after another. */
 export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place' | 'register'> {
+  /** Where threads may place what they unpack: how. */
+  readonly byThreads?: Pick<StoreWriter, 'placement' | 'settle'>;
   /** The worker's job that makes of a compressed NAR what `place` takes. */
   readonly job: 'unpack' | 'save';
   /** Whether a run that was killed has left the path whole, so that it only needs to be registered. */
@@ -47,6 +49,7 @@ export function createOwnTarget(store: OwnStore): PullTarget {
       const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
       return work({
         ...writer,
+        byThreads: writer,
         job: 'unpack',
         hasLeft: async (info) => writer.hasLeft(info.path) && (await writer.isWhole(info)),
       });

@@ -1,6 +1,7 @@
 /** What can be asked of a worker, and what comes back. */
 
 import type { WritableCompression } from '../compression/compressor.js';
+import type { SmallPromise } from '../compression/small-nar.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
 import type { ChunkLine } from './chunk-line.js';
@@ -50,6 +51,40 @@ export interface UnpackJob {
   /** The compressed NAR, when it is a file of this machine; otherwise the caller streams it in. */
   readonly file?: string;
 }
+
+/** Makes trees of small NARs, one after another, and gives them their names where it is told to. */
+export interface UnpackSmallJob {
+  readonly type: 'unpack-small';
+  /** `SmallNar[]` as JSON: between threads that is cheaper than objects are. */
+  readonly nars: string;
+  /** The bytes of NARs that are no files of this machine, one after another. */
+  readonly bytes?: Uint8Array;
+}
+
+/** A small NAR, and what becomes of it. */
+export interface SmallNar {
+  readonly promise: SmallPromise;
+  /** As in `UnpackJob`. */
+  readonly destination: string;
+  /** The file of this machine; else its bytes are among those of the job. */
+  readonly file?: string;
+  readonly placement?: Placement;
+}
+
+/** How a tree gets its name: a file is written that claims it, the tree is renamed, and then that file. */
+export interface Placement {
+  readonly path: string;
+  readonly claim: string;
+  readonly content: string;
+  /** What the claim becomes. Where that is there already nothing is done. */
+  readonly metadata: string;
+}
+
+/**
+ * `placed`: it has its name. `moved`: the tree has, but its claim has not become its metadata. `unpacked`: the tree is at its
+ * destination, and nothing claims it. `refused`: something is not as promised, or failed; something may be at the destination.
+ */
+export type SmallNarState = 'placed' | 'moved' | 'unpacked' | 'refused';
 
 /** Makes a plain NAR, in a file, of a compressed one, and compares it with what was promised. */
 export interface SaveJob extends Omit<UnpackJob, 'type'> {
@@ -132,6 +167,7 @@ export interface CopyJob {
 export type Job =
   | PackJob
   | UnpackJob
+  | UnpackSmallJob
   | SaveJob
   | CheckJob
   | FetchJob
@@ -144,6 +180,7 @@ export type Job =
 export interface JobResults {
   readonly pack: PackResult;
   readonly unpack: UnpackResult;
+  readonly 'unpack-small': readonly SmallNarState[];
   readonly save: UnpackResult;
   readonly check: UnpackResult;
   readonly fetch: SpooledFile;

@@ -54,6 +54,10 @@ async function loadJob(job: Job): Promise<(context: JobContext) => unknown> {
       const { unpackPath } = await import('./jobs/unpack.js');
       return (context) => unpackPath(job, context);
     }
+    case 'unpack-small': {
+      const { unpackSmall } = await import('./jobs/unpack-small.js');
+      return () => unpackSmall(job);
+    }
     case 'save': {
       const { savePath } = await import('./jobs/save.js');
       return (context) => savePath(job, context);

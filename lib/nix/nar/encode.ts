@@ -11,7 +11,8 @@ export function wireString(bytes: Uint8Array): Buffer {
   return wire;
 }
 
-function wireTokens(...tokens: readonly string[]): Buffer {
+/** Strings as the wire has them, one after another. */
+export function wireTokens(...tokens: readonly string[]): Buffer {
   return Buffer.concat(tokens.map((token) => wireString(Buffer.from(token))));
 }
 

@@ -7,6 +7,7 @@ import { moveFile, writeThenMove } from '../../../filesystem/small-files.js';
 import { removeTree } from '../../../filesystem/temporary.js';
 import type { PathInfo } from '../../../nix/path-info.js';
 import { baseNameOf, hashPartOf } from '../../../nix/store-path.js';
+import type { Placement } from '../../../workers/jobs.js';
 import { infoFile, realPathIn } from '../layout.js';
 import { renderMetadata } from '../metadata.js';
 import { claimedHashParts } from '../ownership-records.js';
@@ -28,6 +29,30 @@ export async function placeTree(state: WriterState, temporary: string, info: Pat
     return registerFound(state, info, claimed.get(hashPartOf(info.path)) ?? []);
   }
   await moveWithClaim(state, temporary, info);
+}
+
+/**
+ * How a thread may give the tree of a path its name and register it, without asking again; `undefined` where something was
+ * at its place when the writer was made.
+ */
+export function placementOf({ layout, names, nextRecord }: WriterState, info: PathInfo): Placement | undefined {
+  if (names.has(baseNameOf(info.path))) return undefined;
+  const hashPart = hashPartOf(info.path);
+  return {
+    path: realPathIn(layout, info.path),
+    claim: nextRecord(hashPart),
+    content: renderMetadata(info),
+    metadata: infoFile(layout, hashPart),
+  };
+}
+
+/** Registers a tree that a thread has moved to its place, when its claim could not become its metadata. */
+export async function settlePlacement(
+  state: WriterState,
+  info: PathInfo,
+  { claim, metadata }: Placement,
+): Promise<void> {
+  await moveFile(claim, metadata).catch((error) => registerMoved(state, info, claim, error));
 }
 
 /** Claims the path, moves the tree to it, and makes the claim its metadata. */

@@ -2,8 +2,9 @@
 
 import type { PathInfo } from '../../../nix/path-info.js';
 import { baseNameOf, hashPartOf } from '../../../nix/store-path.js';
+import type { Placement } from '../../../workers/jobs.js';
 import type { OwnStore } from '../own-store.js';
-import { placeTree } from './place.js';
+import { placementOf, placeTree, settlePlacement } from './place.js';
 import { isWhole, registerFound } from './register.js';
 import { type HashTree, openWriterState } from './state.js';
 
@@ -16,6 +17,13 @@ export interface StoreWriter {
    * beside other processes that add the same path: one tree wins, and it is whole.
    */
   place(temporary: string, info: PathInfo): Promise<void>;
+  /**
+   * How a thread may give the path's tree its name, and register it so, when its references are registered; `undefined` where
+   * only `place` may.
+   */
+  placement(info: PathInfo): Placement | undefined;
+  /** Ends what a thread has left as `moved`. */
+  settle(info: PathInfo, placement: Placement): Promise<void>;
   /** Whether something was at the path's place when the writer was made: a killed run may have left it. */
   hasLeft(path: string): boolean;
   /** Whether the tree that is at a store path is what `info` says. */
@@ -31,6 +39,8 @@ export async function createStoreWriter({ layout }: OwnStore, hash: HashTree): P
   return {
     temporaryName: state.temporaryName,
     place: (temporary, info) => placeTree(state, temporary, info),
+    placement: (info) => placementOf(state, info),
+    settle: (info, placement) => settlePlacement(state, info, placement),
     hasLeft: (path) => names.has(baseNameOf(path)),
     isWhole: (info) => isWhole(state, info),
     register: (info) => registerFound(state, info, claimed.get(hashPartOf(info.path)) ?? []),
