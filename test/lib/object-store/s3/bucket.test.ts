@@ -89,35 +89,6 @@ describe('requests to a bucket', () => {
   });
 });
 
-describe('a listing', () => {
-  const open = useFakeBucket();
-  const page = (keys: readonly string[], next?: string) => {
-    const contents = keys.map((key) => `<Contents><Key>${key}</Key><Size>1</Size></Contents>`).join('');
-    const token = next === undefined ? '' : `<NextContinuationToken>${next}</NextContinuationToken>`;
-    return xml(`<ListBucketResult><IsTruncated>true</IsTruncated>${token}${contents}</ListBucketResult>`);
-  };
-
-  it.each([
-    ['nowhere', [page(['a'])]],
-    ['to nothing', [page(['a'], '')]],
-    ['where it was', [page(['a'], 't'), page(['b'], 't')]],
-  ])('that goes on %s is an error', async (_, pages) => {
-    let at = 0;
-    const { store, asked } = await open(() => pages[Math.min(at++, pages.length - 1)]!);
-    await expect(keysOf(store)).rejects.toMatchObject({
-      code: 'E_REMOTE',
-      message: expect.stringContaining('does not go on'),
-    });
-    expect(asked.length).toBe(pages.length);
-  });
-
-  it('goes on to its end, and passes over what is no key of it', async () => {
-    const pages = [page(['p/a', 'p/%zz', 'q/x', 'p/%E4', 'other', 'p/b%2Fc+d'], 't'), LIST];
-    const { store } = await open(() => pages.shift()!);
-    expect(await keysOf(store, 'p/')).toEqual(['p/a', 'p/b/c d']);
-  });
-});
-
 async function keysOf(store: WriteStore, prefix = ''): Promise<readonly string[]> {
   const keys: string[] = [];
   for await (const { key } of store.list({ prefix, recursive: true })) keys.push(key);

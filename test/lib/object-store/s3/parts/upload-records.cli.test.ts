@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { chmod, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openUploadRecords, type UploadRecord } from '#lib/object-store/s3/upload-records.js';
-import { asOrdinaryUser, useDirectory } from '../../../support/files.js';
+import { openUploadRecords, type UploadRecord } from '#lib/object-store/s3/parts/upload-records.js';
+import { asOrdinaryUser, useDirectory } from '../../../../support/files.js';
 
 const RECORD: UploadRecord = {
   ...{ store: 'http://h/ nix', key: 'nar/x', uploadId: 'id', size: 10, partSize: 5, begun: 1_000 },

@@ -10,11 +10,11 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
-import { gather, noise } from '../../../support/files.js';
-import { describeWithGarage, useGarage } from '../../../support/garage.js';
-import { useProxy } from '../../../support/proxy.js';
-import type { Match, RequestHead } from '../../../support/proxy-faults.js';
-import { createStores, type OpenStores, type StoreOptions } from '../../../support/stores.js';
+import { gather, noise } from '../../../../support/files.js';
+import { describeWithGarage, useGarage } from '../../../../support/garage.js';
+import { useProxy } from '../../../../support/proxy.js';
+import type { Match, RequestHead } from '../../../../support/proxy-faults.js';
+import { createStores, type OpenStores, type StoreOptions } from '../../../../support/stores.js';
 
 const MIB = 1024 * 1024;
 const KEY = 'nar/x.nar';
@@ -48,7 +48,7 @@ describeWithGarage('an upload in parts', () => {
 
   const open = (options: StoreOptions = {}): ObjectStore => {
     const params = { endpoint: proxy().url, 'multipart-threshold': String(MIB), 'multipart-chunk-size': String(MIB) };
-    return stores.open(garage().url(Bucket, params), { env: garage().env, patienceMs: 1_000, ...options }).objects;
+    return stores.open(garage().url(Bucket, params), { env: garage().env, patienceMs: 1_000, stallMs: 30_000, ...options }).objects;
   };
   const put = async (objects = open(), content = CONTENT, key = KEY) => {
     const path = await objects.spoolName();

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdir, rename, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { openUploadRecords } from '#lib/object-store/s3/upload-records.js';
+import { openUploadRecords } from '#lib/object-store/s3/parts/upload-records.js';
 import {
   type Asked,
   errorReply,
@@ -11,12 +11,12 @@ import {
   type Reply,
   useFakeBucket,
   xml,
-} from '../../../support/fake-bucket.js';
-import { noise } from '../../../support/files.js';
+} from '../../../../support/fake-bucket.js';
+import { noise } from '../../../../support/files.js';
 
 const MIB = 1024 * 1024;
 const KEY = 'nar/x.nar';
-const CONTENT = noise(1.5 * MIB);
+const CONTENT = noise(5.5 * MIB);
 const NAR = { contentType: 'application/x-nix-nar' };
 
 interface Listed {
@@ -87,7 +87,7 @@ describe('an upload in parts, as servers answer it', () => {
     const server = await serve({ etag });
     await put(server);
     const complete = server.of('complete')[0]!.body.toString().replaceAll('&quot;', '"');
-    expect(complete).toContain('<ETag>"kms-1048576"</ETag><PartNumber>1</PartNumber>');
+    expect(complete).toContain('<ETag>"kms-5242880"</ETag><PartNumber>1</PartNumber>');
     expect(complete).toContain('<ETag>"kms-524288"</ETag><PartNumber>2</PartNumber>');
   });
 
@@ -95,7 +95,7 @@ describe('an upload in parts, as servers answer it', () => {
     const server = await serve({ reply: (kind) => (kind === 'part' ? { status: 200 } : undefined) });
     await put(server);
     const complete = server.of('complete')[0]!.body.toString().replaceAll('&quot;', '"');
-    expect(complete).toContain(`<ETag>${md5(CONTENT.subarray(0, MIB))}</ETag>`);
+    expect(complete).toContain(`<ETag>${md5(CONTENT.subarray(0, 5 * MIB))}</ETag>`);
   });
 
   it('is completed again when the server fails in a good answer', async () => {
@@ -175,7 +175,7 @@ describe('an upload in parts, as servers answer it', () => {
       key: KEY,
       uploadId: 'left',
       size,
-      partSize: MIB,
+      partSize: 5 * MIB,
       begun: Date.now(),
     };
     const { file } = await openUploadRecords(server.records).keep(record);

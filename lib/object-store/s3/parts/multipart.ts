@@ -9,14 +9,15 @@ import {
   type S3Client,
   type StorageClass,
 } from '@aws-sdk/client-s3';
-import { mapAtMost } from '../../concurrency.js';
-import { CarportError, hasCode } from '../../errors.js';
-import { md5OfRange, restartableRange } from '../../http/body.js';
-import type { ObjectMetadata } from '../object-store.js';
-import { type Bucket, sizeOf } from './bucket.js';
-import { nextPage } from './pages.js';
-import { refusalCodeOf } from './refusal.js';
-import type { AnswerMetadata } from './sdk.js';
+import { mapAtMost } from '../../../concurrency.js';
+import { CarportError, hasCode } from '../../../errors.js';
+import { md5OfRange, restartableRange } from '../../../http/body.js';
+import type { ObjectMetadata } from '../../object-store.js';
+import { type Bucket, sizeOf } from '../bucket.js';
+import { nextPage } from '../pages.js';
+import { refusalCodeOf } from '../refusal.js';
+import type { AnswerMetadata } from '../sdk.js';
+import { SAFE_PART } from './smallest-part.js';
 import type { KeptRecord, UploadRecord, UploadRecords } from './upload-records.js';
 
 export interface Upload {
@@ -25,6 +26,8 @@ export interface Upload {
   readonly file: { readonly path: string; readonly size: number };
   /** Bytes of a part, as far as S3's limit of their number allows it. */
   readonly partSize: number;
+  /** Whether the server takes parts below `SAFE_PART`; asked where that matters only. */
+  readonly takesSmallParts: () => Promise<boolean>;
   readonly metadata: ObjectMetadata;
   readonly storageClass: string | undefined;
 }
@@ -94,16 +97,13 @@ async function storeOf(bucket: Bucket): Promise<string> {
   return `${(await bucket.address()).endpoint.href} ${bucket.name}`;
 }
 
-async function beginUpload(
-  { bucket, records }: Uploads,
-  store: string,
-  { key, file: { size }, partSize, metadata, storageClass }: Upload,
-): Promise<BegunUpload> {
+async function beginUpload({ bucket, records }: Uploads, store: string, upload: Upload): Promise<BegunUpload> {
+  const { key, metadata, storageClass } = upload;
   const { contentType: ContentType, cacheControl: CacheControl, contentDisposition: ContentDisposition } = metadata;
   const described = { ContentType, CacheControl, ContentDisposition };
   const StorageClass = storageClass as StorageClass | undefined;
   const since = Date.now();
-  const begin = bucket.run(`upload of ${key}`, (client, Bucket) =>
+  const begin = bucket.run(`POST ${key}?uploads`, (client, Bucket) =>
     client.send(new CreateMultipartUploadCommand({ Bucket, Key: key, ...described, StorageClass })),
   );
   const { UploadId: uploadId, $metadata } = await begin.catch(async (error) => {
@@ -116,13 +116,29 @@ async function beginUpload(
     });
   }
   const until = Date.now();
-  const fitting = Math.max(partSize, Math.ceil(size / MAX_PARTS));
-  const record = { store, key, uploadId, size, partSize: fitting, begun: until };
+  const partSize = await fittingPartSize(upload, uploadId).catch(async (error) => {
+    await abort(bucket, key, uploadId).catch(() => undefined);
+    throw error;
+  });
+  const record = { store, key, uploadId, size: upload.file.size, partSize, begun: until };
   const wasTriedAgain = ($metadata.attempts ?? 1) > 1;
   return {
     ...{ kept: await records.keep(record), parts: new Map() },
     ...(wasTriedAgain && { beginning: { key, uploadId, since, until } }),
   };
+}
+
+/** Garage takes parts of any size: who sends it many objects is spared the question. */
+const GARAGES_UPLOAD_ID = /^[0-9a-f]{64}$/;
+
+async function fittingPartSize(
+  { file: { size }, partSize, takesSmallParts }: Upload,
+  uploadId: string,
+): Promise<number> {
+  const fitting = Math.max(partSize, Math.ceil(size / MAX_PARTS));
+  // The last may be small everywhere.
+  const isSafe = fitting >= Math.min(size, SAFE_PART) || GARAGES_UPLOAD_ID.test(uploadId);
+  return isSafe || (await takesSmallParts()) ? fitting : SAFE_PART;
 }
 
 /** How far a server's times may be off: its `Date` has whole seconds, and comes over the network. */
@@ -149,7 +165,7 @@ async function removeTwins(bucket: Bucket, { key, uploadId, since, until }: Begi
       if (Parts.length === 0) await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
     }
   };
-  const action = `upload of ${key}`;
+  const action = `GET ?uploads of ${key}`;
   // After an interrupt only the first is possible; the second is patient with a server that fails now and then.
   await bucket
     .cleanUp(action, remove)
@@ -183,7 +199,7 @@ async function listParts(
   const parts = new Map<number, string>();
   try {
     for (let marker: string | undefined; ; ) {
-      const page = await bucket.run(`parts of ${key}`, (client, Bucket) =>
+      const page = await bucket.run(`GET ${key}?uploadId`, (client, Bucket) =>
         client.send(new ListPartsCommand({ Bucket, Key: key, UploadId: uploadId, PartNumberMarker: marker })),
       );
       for (const { PartNumber, ETag = '' } of page.Parts ?? []) parts.set(PartNumber!, ETag.replaceAll('"', ''));
@@ -215,7 +231,7 @@ async function sendParts(bucket: Bucket, { kept, parts }: BegunUpload, file: Upl
   };
   const numbers = Array.from({ length: Math.max(1, Math.ceil(size / partSize)) }, (_, index) => index + 1);
   const MultipartUpload = { Parts: [...(await mapAtMost(PARTS_AT_ONCE, numbers, sendPart))] };
-  await bucket.run(`upload of ${key}`, (client, Bucket) =>
+  await bucket.run(`POST ${key}?uploadId`, (client, Bucket) =>
     client.send(new CompleteMultipartUploadCommand({ Bucket, Key: key, UploadId: uploadId, MultipartUpload })),
   );
 }
@@ -225,18 +241,23 @@ async function sendParts(bucket: Bucket, { kept, parts }: BegunUpload, file: Upl
  * server may answer by now, and one that knows of no uploads would take this for the removal of the object: so it has to
  * know this upload.
  */
-async function abortUpload({ bucket, records }: Uploads, kept: KeptRecord, whose: 'own' | 'of an earlier run') {
-  const { key, uploadId: UploadId } = kept.record;
+async function abortUpload({ bucket, records }: Uploads, kept: KeptRecord, whose: Begun) {
+  const { key, uploadId } = kept.record;
   try {
-    await bucket.cleanUp(`upload of ${key}`, async (client, Bucket) => {
-      const upload = { Bucket, Key: key, UploadId };
-      if (whose !== 'own') await client.send(new ListPartsCommand({ ...upload, MaxParts: 1 }));
-      await client.send(new AbortMultipartUploadCommand(upload));
-    });
+    await abort(bucket, key, uploadId, whose);
   } catch (error) {
     if (!isNoSuchUpload(error) && !hasCode(error, 'E_UNSUPPORTED')) return;
   }
   await records.forget(kept);
+}
+
+type Begun = 'own' | 'of an earlier run';
+
+async function abort(bucket: Bucket, Key: string, UploadId: string, whose: Begun = 'own'): Promise<void> {
+  await bucket.cleanUp(`DELETE ${Key}?uploadId`, async (client, Bucket) => {
+    if (whose !== 'own') await client.send(new ListPartsCommand({ Bucket, Key, UploadId, MaxParts: 1 }));
+    await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId }));
+  });
 }
 
 function isNoSuchUpload(error: unknown): boolean {

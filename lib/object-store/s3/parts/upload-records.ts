@@ -3,8 +3,8 @@
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { makeDirectory } from '../../filesystem/make-directory.js';
-import { createTemporaryNames, isNameOfLivingProcess } from '../../filesystem/temporary.js';
+import { makeDirectory } from '../../../filesystem/make-directory.js';
+import { createTemporaryNames, isNameOfLivingProcess } from '../../../filesystem/temporary.js';
 
 /** An upload in parts that this machine began. */
 export interface UploadRecord {
