@@ -54,13 +54,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     answer?.response.discard();
     return answer?.response.headers;
   };
-  let listing: Promise<Listing> | undefined;
-  let smallParts: Promise<boolean> | undefined;
-  const takesSmallParts = () => {
-    const ask = async () => (await import('./s3/parts/smallest-part.js')).takesSmallParts(bucket, prefix + TEMPORARY);
-    smallParts ??= ask();
-    return smallParts;
-  };
+  const takesSmallParts = createAsking(bucket, prefix + TEMPORARY);
   const copyWhole = createCopies(bucket, prefix + TEMPORARY, location.storageClass);
   const copyTo = async (from: string, to: string, details: CopyDetails) =>
     copyWhole(whole(from), whole(to), details).catch((error) => {
@@ -92,10 +86,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
       if (!dryRun) await copyTo(from, to, copy.details);
       return true;
     },
-    async *list(options) {
-      listing ??= import('./s3/listing.js').then(({ createListing }) => createListing(bucket, prefix));
-      yield* (await listing)(options);
-    },
+    list: createList(bucket, prefix),
     async remove(keys) {
       await removeAll(bucket, keys.map(whole));
     },
@@ -137,6 +128,24 @@ async function putObject(
     'content-md5': (await md5Of(body)).toString('base64'),
   };
   await bucket.put({ key, headers, body: restartable(body) });
+}
+
+/** Lists a bucket. What is needed for that is loaded by the first listing. */
+function createList(bucket: Bucket, root: string): WriteStore['list'] {
+  let listing: Promise<Listing> | undefined;
+  return async function* list(options) {
+    listing ??= import('./s3/listing.js').then(({ createListing }) => createListing(bucket, root));
+    yield* (await listing)(options);
+  };
+}
+
+/** Asks once how small parts may be. */
+function createAsking(bucket: Bucket, temporary: string): Upload['takesSmallParts'] {
+  let answer: Promise<boolean> | undefined;
+  return () => {
+    answer ??= import('./s3/parts/smallest-part.js').then((asking) => asking.takesSmallParts(bucket, temporary));
+    return answer;
+  };
 }
 
 /** Copies within a bucket. What is needed for that is loaded by the first copy. */
