@@ -90,10 +90,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     async remove(keys) {
       await removeAll(bucket, keys.map(whole));
     },
-    async removeUnfinished(below) {
-      const { removeUploads } = await import('./s3/bucket-settings.js');
-      return removeUploads(bucket, prefix + below);
-    },
+    removeUnfinished: async (below) => (await import('./s3/bucket-settings.js')).removeUploads(bucket, prefix + below),
     async close() {
       http.close();
       await spool.remove();
