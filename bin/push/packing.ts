@@ -14,7 +14,8 @@ export function packingOf(
 ): Packing {
   const compression = chosen(settings.compression, url.compression) ?? 'zstd';
   const level = levelOf(compression, chosen(settings.level, url.level));
-  return { compression, level, listing: listing && url.writeListing !== false };
+  const { writeListing } = url;
+  return { compression, level, listing: listing && writeListing !== false, smallListings: writeListing };
 }
 
 function levelOf(compression: WritableCompression, given: number | undefined): number {

@@ -6,8 +6,9 @@ import type { PathInfo } from '../../lib/nix/path-info.js';
 import { writeNarInfo } from '../binary-cache.js';
 import { listNarsIfCheaper } from '../existing-objects.js';
 import { addSignatures } from '../signatures.js';
+import { createListingWriter, worthListing } from './listings.js';
 import type { PushPlan } from './plan.js';
-import { createListingWriter, type UploadOptions, uploadNar } from './upload.js';
+import { type UploadOptions, uploadNar } from './upload.js';
 
 /** Paths that are packed or sent at a time: a server far away answers late, but many at once. */
 const UPLOADS_AT_ONCE = 64;
@@ -47,11 +48,12 @@ export async function publishPlan(
   const uploads = new Map(plan.upload.map((info) => [info.path, info]));
   const unsigned = new Map(plan.sign.map((info) => [info.path, info]));
   const writeListingOf = createListingWriter({ objects, emit });
+  const isListed = worthListing(plan.upload, options);
   let fileSize = 0;
 
   const upload = async (path: string): Promise<NarInfo | undefined> => {
     const info = uploads.get(path);
-    return info && uploadNar(info, nars, writeListingOf, options);
+    return info && uploadNar(info, nars, writeListingOf, { ...options, listing: isListed(info) });
   };
   const publish = async (path: string, uploaded: NarInfo | undefined): Promise<void> => {
     const old = unsigned.get(path);

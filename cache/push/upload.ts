@@ -1,31 +1,34 @@
 /** Packs a path and sends its NAR: its narinfo is made here, and is not visible yet. */
 
 import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compression/compressor.js';
-import { CarportError, hasCode } from '../../lib/errors.js';
+import { CarportError } from '../../lib/errors.js';
 import { checkedContentAddress } from '../../lib/nix/content-address.js';
 import { formatHash, hashesEqual } from '../../lib/nix/hash.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
-import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Emit } from '../../lib/work.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { writeListing, writeNar } from '../binary-cache.js';
+import { writeNar } from '../binary-cache.js';
 import { newNarKey } from '../layout.js';
 import type { NarSizes } from '../nars.js';
 import { withSignatures } from '../signatures.js';
 import type { PushEvent } from './events.js';
+import type { ListingWriter } from './listings.js';
 
 /** How paths become NARs of a cache. */
 export interface Packing {
   readonly compression: WritableCompression;
   readonly level: number;
-  /** Whether a `.ls` listing is written beside each narinfo. */
+  /** Whether `.ls` listings are written beside narinfos. */
   readonly listing: boolean;
+  /** Whether there is one for each small NAR, too, however many there are. */
+  readonly smallListings?: boolean | undefined;
 }
 
 /** What it takes to pack, sign and send paths. */
@@ -38,26 +41,6 @@ export interface UploadOptions extends Packing {
   readonly emit: Emit<PushEvent>;
 }
 
-/** Writes the listing of a path, or says once that the server takes none. */
-export type ListingWriter = (path: string, listing: string) => Promise<void>;
-
-/** Makes a writer of listings for one push: these are for looking only, so a server that refuses them (ncps does) stops nothing. */
-export function createListingWriter({ objects, emit }: Pick<UploadOptions, 'objects' | 'emit'>): ListingWriter {
-  let isRefused = false;
-  return async (path, listing) => {
-    if (isRefused) return;
-    try {
-      await writeListing(objects, hashPartOf(path), listing);
-    } catch (error) {
-      if (!hasCode(error, 'E_REMOTE', 'E_UNSUPPORTED', 'E_NOT_FOUND')) throw error;
-      if (isRefused) return;
-      isRefused = true;
-      const message = `\`${objects.url}\` takes no listings, and is pushed to without: \`--no-listing\` leaves them out (${error.message})`;
-      emit({ type: 'warning', message });
-    }
-  };
-}
-
 /** Packs a path and stores its NAR and listing; gives the signed narinfo, which is not written yet. `nars`: what a listing told. */
 export async function uploadNar(
   info: PathInfo,
@@ -67,19 +50,24 @@ export async function uploadNar(
 ): Promise<NarInfo> {
   const { objects, store, pool, keys, compression, level, listing, emit } = options;
   const spoolPath = await objects.spoolName();
+  const ending = WRITABLE_COMPRESSIONS[compression];
+  const place = objects.placeOf && { directory: dirname(objects.placeOf(newNarKey(info.narHash, ending))), ending };
   emit({ type: 'path-started', path: info.path, narSize: info.narSize });
   // Until it is known: a job that fails may have left its file.
   let spooled = true;
   try {
     const packed = await pool.run(
-      { type: 'pack', path: store.realPath(info), compression, level, listing, spoolPath },
+      {
+        ...{ type: 'pack', path: store.realPath(info), compression, level, listing, spoolPath },
+        ...(place && { place: { ...place, nar: { narHash: info.narHash, narSize: info.narSize } } }),
+      },
       { onProgress: (bytes) => emit({ type: 'progress', bytes }), weight: info.narSize },
     );
     checkPacked(info, packed);
-    spooled = packed.bytes === undefined;
-    const url = newNarKey(packed.fileHash, WRITABLE_COMPRESSIONS[compression]);
+    spooled = packed.bytes === undefined && !packed.isPlaced;
+    const url = newNarKey(packed.fileHash, ending);
     const nar = packed.bytes ?? { path: spoolPath, size: packed.fileSize };
-    const sent = await isThere(objects, url, packed, nars);
+    const sent = packed.isPlaced === true || (await isThere(objects, url, packed, nars));
     // Both to their end: the file is removed after that.
     const written = await Promise.allSettled([
       sent || writeNar(objects, url, nar),

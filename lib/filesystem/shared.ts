@@ -8,7 +8,7 @@ const READ = 0o444;
 const LOOK = 0o555;
 
 /** Whether files of this process cannot be read by a web server: the umask takes the right from somebody. */
-function isHiding(): boolean {
+export function isHiding(): boolean {
   return (process.umask() & LOOK) !== 0;
 }
 

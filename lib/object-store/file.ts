@@ -9,7 +9,7 @@ import { pathToFileURL } from 'node:url';
 import { CarportError, isErrno } from '../errors.js';
 import type { FoundFile } from '../filesystem/directory-files.js';
 import { makeDirectory } from '../filesystem/make-directory.js';
-import { createSharing, makeSharedDirectory } from '../filesystem/shared.js';
+import { createSharing, isHiding, makeSharedDirectory } from '../filesystem/shared.js';
 import {
   findSmallFiles,
   listEntries,
@@ -55,6 +55,7 @@ export function openFileStore(root: string): WriteStore {
     url,
     traits: LOCAL_TRAITS,
     localFile: pathOf,
+    ...(!isHiding() && { placeOf: pathOf }),
     spoolName,
     read: (key, limit) => readSmallFile(pathOf(key), limit),
     async stat(key) {

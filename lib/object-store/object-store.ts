@@ -125,6 +125,11 @@ export interface ObjectStore extends ReadStore {
   spoolName(): Promise<string>;
   /** Makes the object visible whole or not at all, in place of an older one. */
   put(key: string, body: ObjectBody, metadata: ObjectMetadata): Promise<void>;
+  /**
+   * Where a rename of a file with a name of `spoolName` is all of a `put`: the path of a key, for threads that have made
+   * the file. Absent where there is more to it.
+   */
+  readonly placeOf?: ((key: string) => string) | undefined;
   /** The time by the clock that dates objects, to the second. `E_REMOTE` where a server does not tell it. */
   now(): Promise<Date>;
 }

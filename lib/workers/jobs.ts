@@ -21,6 +21,8 @@ export interface PackJob {
   readonly listing: boolean;
   /** Where an object of more than `INLINE_LIMIT` bytes is put; it must not exist. The caller removes it. */
   readonly spoolPath: string;
+  /** Where the object gets its name by a rename, if what was read is this very NAR; else nothing is written there. */
+  readonly place?: { readonly directory: string; readonly ending: string; readonly nar: NarDigest };
   /** Where other threads may help: given by the pool. */
   readonly line?: ChunkLine;
 }
@@ -37,6 +39,8 @@ export interface AssistJob {
 export interface PackResult extends NarDigest, SpooledFile {
   /** The `.ls`, if it was asked for and all names are UTF-8. */
   readonly listing?: string;
+  /** Whether it is in its place. */
+  readonly isPlaced?: boolean;
 }
 
 /** Objects up to this size stay in memory. */

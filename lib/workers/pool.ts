@@ -3,7 +3,7 @@
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { createAssistance } from './assistance.js';
 import type { Job, JobResults } from './jobs.js';
-import { deserializeError, type FromWorker, type ToWorker } from './protocol.js';
+import { deserializeError, type FromWorker, type Outcome, type ToWorker } from './protocol.js';
 import { type Pump, startPump } from './pump.js';
 
 export interface RunOptions {
@@ -29,7 +29,7 @@ export interface WorkerPool {
 
 /** What a busy thread may be given beside: a few light jobs. An idle one takes any job. */
 const MAX_WEIGHT = 1024 * 1024;
-const MAX_JOBS = 8;
+const MAX_JOBS = 32;
 
 interface Task {
   readonly job: Job;
@@ -42,6 +42,8 @@ interface Task {
 interface Thread {
   readonly worker: Worker;
   readonly tasks: Map<number, RunningTask>;
+  /** Jobs that go to it in one message. */
+  readonly outbox: { readonly id: number; readonly job: Job }[];
   weight: number;
 }
 
@@ -98,13 +100,13 @@ function createThreads(size: number, onRoom: () => void) {
     onRoom();
   };
   const receive = (thread: Thread, message: FromWorker): void => {
-    const task = thread.tasks.get(message.id);
-    if (message.type === 'progress') task?.options.onProgress?.(message.bytes);
-    else if (message.type === 'taken') task?.pump?.taken();
+    if (message.type === 'progress') thread.tasks.get(message.id)?.options.onProgress?.(message.bytes);
+    else if (message.type === 'taken') thread.tasks.get(message.id)?.pump?.taken();
     else {
-      if (finish(thread, message.id)) assistance.ended(task!.job);
-      if (message.type === 'done') task?.resolve(message.result);
-      else task?.reject(task.pump?.error() ?? deserializeError(message.error));
+      for (const outcome of message.jobs) {
+        const task = settle(thread, outcome);
+        if (task) assistance.ended(task.job);
+      }
       onRoom();
     }
   };
@@ -141,7 +143,7 @@ function startThread(
 ): Thread {
   // Node ends the process when it copies an environment with names that are not UTF-8.
   const worker = new Worker(new URL('./worker.js', import.meta.url), { env: SHARE_ENV });
-  const thread: Thread = { worker, tasks: new Map(), weight: 0 };
+  const thread: Thread = { worker, tasks: new Map(), outbox: [], weight: 0 };
   let crash: unknown;
   worker.on('message', onMessage);
   worker.on('error', (error) => {
@@ -159,13 +161,28 @@ function startThread(
 /** Gives a task to a thread. */
 function assign(thread: Thread, id: number, task: Task): void {
   const { source } = task.options;
-  thread.worker.postMessage({ type: 'job', id, job: task.job } satisfies ToWorker);
+  if (thread.outbox.push({ id, job: task.job }) === 1) setImmediate(() => sendJobs(thread));
+  // Its bytes come after it, and large work is not to wait.
+  if (source || weightOf(task) >= MAX_WEIGHT) sendJobs(thread);
   thread.worker.ref();
   thread.weight += weightOf(task);
   thread.tasks.set(id, { ...task, pump: source && startPump(source, id, thread.worker) });
 }
 
 function ignore(): void {}
+
+/** Takes a task that has ended from its thread, and hands on how. */
+function settle(thread: Thread, outcome: Outcome): Task | undefined {
+  const task = finish(thread, outcome.id);
+  if ('error' in outcome) task?.reject(task.pump?.error() ?? deserializeError(outcome.error));
+  else task?.resolve(outcome.result);
+  return task;
+}
+
+function sendJobs(thread: Thread): void {
+  const jobs = thread.outbox.splice(0);
+  if (jobs.length > 0) thread.worker.postMessage({ type: 'jobs', jobs } satisfies ToWorker);
+}
 
 /** Takes a task from a thread: it is done, or has failed. */
 function finish(thread: Thread, id: number): RunningTask | undefined {

@@ -6,7 +6,8 @@ import type { Job } from './jobs.js';
 
 /** From the pool to a worker; `id` tells jobs apart. Bytes are moved, not copied. */
 export type ToWorker =
-  | { readonly type: 'job'; readonly id: number; readonly job: Job }
+  /** Several at once: a message costs more than a small job. */
+  | { readonly type: 'jobs'; readonly jobs: readonly { readonly id: number; readonly job: Job }[] }
   | { readonly type: 'bytes'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly type: 'end'; readonly id: number }
   | { readonly type: 'source-failed'; readonly id: number };
@@ -16,8 +17,13 @@ export type FromWorker =
   | { readonly type: 'progress'; readonly id: number; readonly bytes: number }
   /** One piece of the source was taken: another may be sent. */
   | { readonly type: 'taken'; readonly id: number }
-  | { readonly type: 'done'; readonly id: number; readonly result: unknown }
-  | { readonly type: 'failed'; readonly id: number; readonly error: SerializedError };
+  /** What became of jobs that ended in one turn. */
+  | { readonly type: 'ended'; readonly jobs: readonly Outcome[] };
+
+/** How a job has ended. */
+export type Outcome =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: SerializedError };
 
 /** Pieces of a source that may be under way to a worker. */
 export const SOURCE_WINDOW = 8;

@@ -2,7 +2,7 @@
 
 import { parentPort } from 'node:worker_threads';
 import type { Job, JobContext } from './jobs.js';
-import { type FromWorker, serializeError, type ToWorker } from './protocol.js';
+import { type FromWorker, type Outcome, serializeError, type ToWorker } from './protocol.js';
 
 const port = parentPort!;
 
@@ -15,7 +15,7 @@ const feeds = new Map<number, Feed>();
 let loading: Promise<unknown> = Promise.resolve();
 
 port.on('message', (message: ToWorker) => {
-  if (message.type === 'job') void work(message.id, message.job);
+  if (message.type === 'jobs') for (const { id, job } of message.jobs) void work(id, job);
   else feeds.get(message.id)?.give(message);
 });
 
@@ -32,9 +32,9 @@ async function work(id: number, job: Job): Promise<void> {
     const run = await loaded;
     const result = await run({ source: feed.bytes(), progress: progress.add });
     progress.flush();
-    send({ type: 'done', id, result });
+    end({ id, result });
   } catch (error) {
-    send({ type: 'failed', id, error: serializeError(error) });
+    end({ id, error: serializeError(error) });
   } finally {
     feeds.delete(id);
   }
@@ -97,6 +97,17 @@ function send(message: FromWorker): void {
   port.postMessage(message);
 }
 
+let ended: Outcome[] = [];
+
+/** Tells how a job has ended, with all that end in the same turn. */
+function end(outcome: Outcome): void {
+  if (ended.push(outcome) > 1) return;
+  setImmediate(() => {
+    send({ type: 'ended', jobs: ended });
+    ended = [];
+  });
+}
+
 function createProgress(id: number) {
   let bytes = 0;
   const flush = () => {
@@ -113,7 +124,7 @@ function createProgress(id: number) {
 }
 
 type Feed = ReturnType<typeof createFeed>;
-type Given = Exclude<ToWorker, { type: 'job' }>;
+type Given = Exclude<ToWorker, { type: 'jobs' }>;
 
 /** The messages of a source, as an iterable. */
 function createFeed(id: number) {

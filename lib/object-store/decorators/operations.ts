@@ -18,6 +18,8 @@ export type AroundOperation = <T>(operation: StoreOperation, run: () => Promise<
 export function decorateStore(store: WriteStore, around: AroundOperation): WriteStore {
   return {
     ...store,
+    // What is around every operation would not be around this.
+    placeOf: undefined,
     read: (key, limit) => around({ method: 'read', keys: [key] }, () => store.read(key, limit)),
     stat: (key) => around({ method: 'stat', keys: [key] }, () => store.stat(key)),
     open: (key, range) => around({ method: 'open', keys: [key] }, () => store.open(key, range)),

@@ -1,10 +1,13 @@
 /** The job that makes a path into a cache's object in one pass: read, hash, list, chunk, compress. */
 
-import { closeSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Compressor, createIdentityCompressor } from '../../compression/compressor.js';
 import { loadZstd } from '../../compression/zstd-binding.js';
+import { isErrno } from '../../errors.js';
 import { writeWhole } from '../../filesystem/unpack.js';
 import { walkTree } from '../../filesystem/walk.js';
+import { formatHash, hashesEqual } from '../../nix/hash.js';
 import { encodeNar } from '../../nix/nar/encode.js';
 import { createListingBuilder, type ListingBuilder, renderListing } from '../../nix/nar/listing.js';
 import type { JobContext, PackJob, PackResult, SpooledFile } from '../jobs.js';
@@ -23,7 +26,22 @@ export async function packPath(job: PackJob, { progress }: JobContext): Promise<
     }
   }
   const file = job.compression === 'xz' ? await packXz(job, nar()) : packWith(await compressorOf(job), job, nar());
-  return { ...hasher.finish(), ...file, ...(job.listing && rendered(listing)) };
+  const packed = { ...hasher.finish(), ...file, ...(job.listing && rendered(listing)) };
+  return job.place && putInPlace(job.place, packed, job.spoolPath) ? { ...packed, isPlaced: true } : packed;
+}
+
+/** Gives an object its name, unless it holds another NAR than it should. */
+function putInPlace({ directory, ending, nar }: NonNullable<PackJob['place']>, packed: PackResult, file: string) {
+  if (packed.narSize !== nar.narSize || !hashesEqual(packed.narHash, nar.narHash)) return false;
+  const path = join(directory, `${formatHash(packed.fileHash, 'nix32')}.nar${ending}`);
+  try {
+    renameSync(file, path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    mkdirSync(directory, { recursive: true });
+    renameSync(file, path);
+  }
+  return true;
 }
 
 async function compressorOf({ compression, level, line }: PackJob): Promise<Compressor> {
@@ -35,8 +53,9 @@ async function compressorOf({ compression, level, line }: PackJob): Promise<Comp
   return createZstdCompressor(level);
 }
 
-function packWith(compressor: Compressor, { spoolPath }: PackJob, nar: Iterable<Uint8Array>): SpooledFile {
-  const spool = createSpool(spoolPath);
+function packWith(compressor: Compressor, { spoolPath, place }: PackJob, nar: Iterable<Uint8Array>): SpooledFile {
+  // What is renamed has to be a file.
+  const spool = place ? createSpool(spoolPath, 0) : createSpool(spoolPath);
   try {
     for (const bytes of nar) for (const piece of compressor.push(bytes)) spool.write(piece);
     for (const piece of compressor.end()) spool.write(piece);

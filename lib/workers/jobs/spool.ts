@@ -6,8 +6,8 @@ import { writeWhole } from '../../filesystem/unpack.js';
 import type { Hash } from '../../nix/hash.js';
 import { INLINE_LIMIT, type SpooledFile } from '../jobs.js';
 
-/** Gathers a file: in memory while it is small, then at `path`, which must not exist. */
-export function createSpool(path: string) {
+/** Gathers a file: in memory up to `limit` bytes, then at `path`, which must not exist. */
+export function createSpool(path: string, limit = INLINE_LIMIT) {
   const hasher = createHash('sha256');
   let held: Buffer[] = [];
   let fileSize = 0;
@@ -16,7 +16,7 @@ export function createSpool(path: string) {
     write(bytes: Uint8Array): void {
       hasher.update(bytes);
       fileSize += bytes.length;
-      if (file === undefined && fileSize > INLINE_LIMIT) {
+      if (file === undefined && fileSize > limit) {
         file = openSync(path, 'wx');
         for (const piece of held) writeWhole(file, piece);
         held = [];
