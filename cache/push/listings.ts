@@ -3,8 +3,10 @@
 import { hasCode } from '../../lib/errors.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { Emit } from '../../lib/work.js';
 import { writeListing } from '../binary-cache.js';
-import type { Packing, UploadOptions } from './upload.js';
+import type { PushEvent } from './events.js';
 
 /** A NAR from this size on has a listing in any push: who looks into it is spared more than the request. */
 const LISTED_FROM = 256 * 1024;
@@ -15,7 +17,7 @@ const MOST_SMALL_LISTINGS = 64;
 /** Which paths of a push have a listing where each may: all of a few, and of many those whose NARs are large. */
 export function worthListing(
   upload: readonly PathInfo[],
-  { listing, smallListings = false }: Pick<Packing, 'listing' | 'smallListings'>,
+  { listing, smallListings = false }: { readonly listing: boolean; readonly smallListings?: boolean | undefined },
 ): (info: PathInfo) => boolean {
   const isLarge = ({ narSize }: PathInfo) => narSize >= LISTED_FROM;
   if (!listing) return () => false;
@@ -27,7 +29,13 @@ export function worthListing(
 export type ListingWriter = (path: string, listing: string) => Promise<void>;
 
 /** Makes a writer of listings for one push: these are for looking only, so a server that refuses them (ncps does) stops nothing. */
-export function createListingWriter({ objects, emit }: Pick<UploadOptions, 'objects' | 'emit'>): ListingWriter {
+export function createListingWriter({
+  objects,
+  emit,
+}: {
+  readonly objects: ObjectStore;
+  readonly emit: Emit<PushEvent>;
+}): ListingWriter {
   let isRefused = false;
   return async (path, listing) => {
     if (isRefused) return;
