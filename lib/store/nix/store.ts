@@ -6,11 +6,12 @@ import { CarportError } from '../../errors.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
 import type { PathInfo } from '../../nix/path-info.js';
-import { DEFAULT_STORE_DIR, hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
+import { hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
 import { ProgramFailure } from '../../process/run.js';
 import type { Store } from '../store.js';
 import { queryNixRealisations } from './daemon.js';
 import { pathInfosIn } from './path-info-json.js';
+import { placeOfNix } from './place.js';
 import { NIX_COMMAND, PATHS_A_CALL, runNix } from './program.js';
 
 /** Path infos that are read before others have their turn: the first thousand take 20 ms. */
@@ -24,11 +25,10 @@ const FOR_DERIVATIONS = ['--extra-experimental-features', 'ca-derivations impure
 
 /** The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. */
 export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | undefined> {
-  const version = await runNix('nix', ['--version'], env);
+  const [version, place] = await Promise.all([runNix('nix', ['--version'], env), placeOfNix(env)]);
   if (version === undefined) return undefined;
+  const { storeDir, realStoreDir } = place;
   const askPathInfo = pathInfoOf(version, env);
-  const storeDir = env.NIX_STORE_DIR || DEFAULT_STORE_DIR;
-  const realStoreDir = remoteRoot(env.NIX_REMOTE) + storeDir;
 
   const pathInfo = async (paths: readonly string[], flags: readonly string[]): Promise<readonly PathInfo[]> => {
     const outputs = await inBatches(paths, (some) => askPathInfo([...flags, ...some]));
@@ -113,11 +113,4 @@ async function inBatches(
     if (output !== undefined) outputs.push(output);
   }
   return outputs;
-}
-
-/** The directory before `/nix/store` for `NIX_REMOTE=/root` and `NIX_REMOTE=local?root=/root`; empty for the rest. */
-function remoteRoot(remote = ''): string {
-  if (remote.startsWith('/')) return remote.replace(/\/+$/, '');
-  const match = /^local(?::\/\/)?\?(.*)$/.exec(remote);
-  return (match && new URLSearchParams(match[1]).get('root')?.replace(/\/+$/, '')) || '';
 }

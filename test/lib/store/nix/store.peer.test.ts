@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { formatHash } from '#lib/nix/hash.js';
@@ -110,6 +110,32 @@ describeWithNix('the store of the system’s Nix', () => {
     const info = (await other.queryInfos([out])).get(out)!;
     expect(existsSync(other.realPath(info))).toBe(true);
     expect(other.realStoreDirs).toEqual([join(nix.root, 'nix/store')]);
+  });
+
+  it.each([
+    [
+      'nix.conf',
+      async (root: string) => {
+        const directory = join(nix.root, 'other-conf');
+        mkdirSync(directory, { recursive: true });
+        const text = readFileSync(join(nix.root, 'conf/nix.conf'), 'utf8');
+        writeFileSync(join(directory, 'nix.conf'), `${text}store = ${root}\n`);
+        return { NIX_CONF_DIR: directory };
+      },
+    ],
+    [
+      'a user’s nix.conf',
+      async (root: string) => {
+        const file = join(nix.root, 'user.conf');
+        writeFileSync(file, `store = ${root}\n`);
+        return { NIX_USER_CONF_FILES: file };
+      },
+    ],
+    ['NIX_CONFIG', async (root: string) => ({ NIX_CONFIG: `store = local?root=${root}` })],
+  ])('is found where %s says that it is', async (_, settings) => {
+    const other = (await openNixStore({ ...nix.env, NIX_REMOTE: '/elsewhere', ...(await settings(nix.root)) }))!;
+    const info = (await other.queryInfos([out])).get(out)!;
+    expect([existsSync(other.realPath(info)), other.realStoreDirs]).toEqual([true, [join(nix.root, 'nix/store')]]);
   });
 
   it('says what Nix said when it fails', async () => {
