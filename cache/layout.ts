@@ -23,7 +23,7 @@ const UPSTREAM_KEYS = 'carport/skips/';
 
 /** Which paths content-addressed derivations have made, as Nix up to 2.34 asks for it, and as later ones do. */
 export const REALISATIONS = 'realisations/';
-const TRACES = 'build-trace-v2/';
+export const TRACES = 'build-trace-v2/';
 
 /** Directories of a binary cache as Nix has them. carport itself writes no logs and no debug information. */
 const OF_NIX = [NARS, 'log/', 'debuginfo/', REALISATIONS, TRACES];
@@ -74,6 +74,12 @@ export function realisationIdOfKey(key: string): string | undefined {
 /** The key of a realisation for Nix 2.35 and later. */
 export function traceKey({ drvPath, outputName }: TracedOutput): string {
   return `${TRACES}${drvPath}/${outputName}.doi`;
+}
+
+/** The output that a key is the realisation of, for Nix 2.35 and later; `undefined` for any other key. */
+export function tracedOutputOfKey(key: string): TracedOutput | undefined {
+  const match = /^([^/]*)\/([^/]*)\.doi$/.exec(key.startsWith(TRACES) ? key.slice(TRACES.length) : '');
+  return match === null ? undefined : { drvPath: match[1]!, outputName: match[2]! };
 }
 
 /** The key of the record that a push has left out paths signed by the key of this name, which may hold any character. */

@@ -57,11 +57,14 @@ export async function signCache(url: CacheUrl, options: SignOptions, context: Co
 }
 
 async function report(url: CacheUrl, resigned: Resigned, options: SignOptions, context: Context): Promise<void> {
-  const { paths, pins, documents } = resigned;
+  const { paths, pins, realisations, documents } = resigned;
   const warn = warnPeople(context);
   const refusals = [
     ...paths.refused.map(({ path, why }) => ({ what: path, why: PATH_REFUSALS[why] })),
-    ...[...pins.refused, ...documents.refused].map(({ key, why }) => ({ what: key, why: whyDocument(why) })),
+    ...[...pins.refused, ...realisations.refused, ...documents.refused].map(({ key, why }) => ({
+      what: key,
+      why: whyDocument(why),
+    })),
   ];
   for (const { what, why } of refusals) warn({ type: 'warning', message: `\`${what}\` stays as it is: ${why}` });
   if (options.json) {
@@ -69,12 +72,16 @@ async function report(url: CacheUrl, resigned: Resigned, options: SignOptions, c
       ...of,
       refused: of.refused.map(({ key, why }) => ({ key, why: why.kind })),
     });
-    await writeJson(context.stdout, { paths, pins: shown(pins), documents: shown(documents), dryRun: options.dryRun });
+    await writeJson(context.stdout, {
+      ...{ paths, pins: shown(pins), realisations: shown(realisations), documents: shown(documents) },
+      dryRun: options.dryRun,
+    });
   }
   const said = options.dryRun ? 'would change' : 'changed';
   const each = [
     `${count(paths.signed, 'path')} of ${paths.signed + paths.asTheyWere + paths.refused.length}`,
     count(pins.signed, 'pin'),
+    ...(realisations.signed > 0 ? [count(realisations.signed, 'realisation')] : []),
     `${count(documents.signed, 'document')} about releases`,
   ];
   note(context, options, `${said} the signatures of ${each.join(', ')}`);

@@ -17,9 +17,11 @@ import { listPinNames } from '../pins/pins.js';
 import type { SeenPins } from '../pins/seen.js';
 import { noSuchPin, type Target } from '../pull/targets.js';
 import { refuseOrphanedNarInfos } from '../push/orphaned-narinfos.js';
+import { publishRealisations } from '../realisations/publish.js';
 import { copyNar, type NarCopying } from './nar.js';
 import { readPins, writePins } from './pins.js';
 import { type CopyPlan, type LeftOutPath, planAll, planClosures } from './plan.js';
+import { readRealisations } from './realisations.js';
 
 /** Paths that are on their way at a time. */
 const AT_ONCE = 64;
@@ -114,13 +116,14 @@ async function copyPaths(
   { copy }: CopyPlan,
   from: ObjectStore,
   to: ObjectStore,
-  { keys }: CopyRequest,
+  { keys, policy }: CopyRequest,
   { emit, signal, pool }: CopyWork,
 ): Promise<number> {
   const infos = new Map(copy.map((info) => [info.path, info]));
   const bytes = copy.reduce((sum, { narSize }) => sum + narSize, 0);
   emit({ type: 'started', verb: 'copy', unit: 'paths', items: copy.length, bytes });
   const nars = await listNarsIfCheaper(to, copy.length);
+  const realisations = await readRealisations(from, copy, policy, emit);
   const onProgress = (done: number) => emit({ type: 'progress', bytes: done });
   const copying: NarCopying = { from, to, pool, keys, nars, onProgress };
   const limit = createLimit(AT_ONCE);
@@ -132,6 +135,7 @@ async function copyPaths(
       prepare: (path) => copyNar(infos.get(path)!, copying),
       async publish(path, info) {
         await writeNarInfo(to, info);
+        await publishRealisations(to, realisations.get(path) ?? [], keys);
         fileSize += info.fileSize ?? 0;
         emit({ type: 'item-finished', name: path, size: info.fileSize ?? 0 });
       },

@@ -44,7 +44,7 @@ export async function publishRealisations(
 }
 
 async function publish(objects: ObjectStore, found: FoundRealisation, keys: readonly SecretKey[]): Promise<void> {
-  const { traced, ...realisation } = found;
+  const { traced, traceSignatures = [], ...realisation } = found;
   const { id, outPath } = realisation;
   const storeDir = storeDirOf(outPath);
   const there = await readRealisation(objects, id, storeDir).catch(undefinedIfDamaged);
@@ -59,7 +59,8 @@ async function publish(objects: ObjectStore, found: FoundRealisation, keys: read
   if (traced === undefined) return;
   const trace = await readTrace(objects, traced, storeDir);
   const known = trace?.outPath === outPath ? trace.signatures : [];
-  const signatures = withSignatures(known, traceFingerprint(traced, outPath), keys);
+  const others = mergeSignatures(known, traceSignatures);
+  const signatures = withSignatures(others, traceFingerprint(traced, outPath), keys);
   if (trace?.outPath === outPath && signatures.join() === known.join()) return;
   await writeTrace(objects, traced, outPath, signatures);
 }

@@ -1,14 +1,17 @@
 /** Signs a cache again: every path with another key, dependencies first; then the pins; and takes an old key's signatures away. */
 
+import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
 import { documentKey, type Resigned, type Resigning, resignDocument } from '../../lib/object-store/documents.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import { readCacheInfo } from '../binary-cache.js';
 import { PINS } from '../layout.js';
 import { notSignedBy } from '../pins/paths.js';
 import { PIN_PLACE } from '../pins/pin.js';
 import { listPinNames, readPin } from '../pins/pins.js';
 import { type ResignedPaths, resignPaths } from './paths.js';
+import { listRealisations, resignRealisation } from './realisations.js';
 
 /** What a cache's signatures are to be. */
 export interface ResignRequest extends Resigning {
@@ -38,10 +41,11 @@ export type DocumentRefusal = Exclude<Resigned, string> | { readonly kind: 'unsi
 export interface ResignedCache {
   readonly paths: ResignedPaths;
   readonly pins: ResignedDocuments;
+  readonly realisations: ResignedDocuments;
 }
 
 /**
- * Signs each narinfo that a trusted key has signed, or whose NAR is read, with all keys, and then the pins. What is signed
+ * Signs each narinfo that a trusted key has signed, or whose NAR is read, with all keys, and then pins and realisations. What is signed
  * already is left as it is, so that who was stopped goes on. Nothing loses its last trusted signature.
  */
 export async function resignCache(
@@ -52,7 +56,11 @@ export async function resignCache(
   const paths = await resignPaths(objects, request, work);
   const keys = (await listPinNames(objects)).map((name) => documentKey(PINS, name));
   const pins = await gatherDocuments(keys, (key) => resignPin(objects, key, request));
-  return { paths, pins };
+  const storeDir = (await readCacheInfo(objects))?.storeDir ?? DEFAULT_STORE_DIR;
+  const realisations = await gatherDocuments(await listRealisations(objects), (key) =>
+    resignRealisation(objects, key, storeDir, request),
+  );
+  return { paths, pins, realisations };
 }
 
 /** Signs documents one after the other, and counts what became of them. One that has gone meanwhile does not count. */

@@ -3,7 +3,9 @@
 import * as v from 'valibot';
 import { formatError } from '../errors.js';
 import { checkShape } from '../strict-json.js';
-import { baseNameOf, isStoreBaseName, isStorePathName, storePathOf } from './store-path.js';
+import { derivationName, isDerivationPath } from './derivation/derivation.js';
+import type { PathInfo } from './path-info.js';
+import { baseNameOf, isStoreBaseName, isStorePathName, nameOf, outputName, storePathOf } from './store-path.js';
 
 /** Which store path an output of a derivation is, and who says so (libstore/realisation.cc, Nix 2.4 to 2.34). */
 export interface Realisation {
@@ -22,6 +24,11 @@ export interface TracedOutput {
   /** Base name, with its `.drv`. */
   readonly drvPath: string;
   readonly outputName: string;
+}
+
+/** The output that an id is of. */
+export function outputOfRealisation(id: string): string {
+  return id.slice(id.indexOf('!') + 1);
 }
 
 /** The id of an output of the derivation with this hash, which is base 16. */
@@ -69,6 +76,16 @@ export function realisationFingerprint(realisation: Omit<Realisation, 'signature
 function signedPart({ dependentRealisations, id, outPath }: Omit<Realisation, 'signatures'>) {
   const dependent = Object.entries(dependentRealisations).sort(([a], [b]) => (a < b ? -1 : 1));
   return { dependentRealisations: Object.fromEntries(dependent), id, outPath: baseNameOf(outPath) };
+}
+
+/** What Nix 2.35 and later call an output. Nobody signs which derivation made a path; its name must fit the path's, at least. */
+export function tracedOutputOf(
+  { path, deriver }: Pick<PathInfo, 'path' | 'deriver'>,
+  output: string,
+): TracedOutput | undefined {
+  if (deriver === undefined || !isDerivationPath(deriver)) return undefined;
+  if (nameOf(path) !== outputName(derivationName(deriver), output)) return undefined;
+  return { drvPath: baseNameOf(deriver), outputName: output };
 }
 
 /** What a signature covers from Nix 2.35 on. */

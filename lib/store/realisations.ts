@@ -3,11 +3,11 @@
 import { readFile } from 'node:fs/promises';
 import { CarportError } from '../errors.js';
 import { parseDerivation } from '../nix/derivation/aterm.js';
-import { type Derivation, derivationName, isDerivationPath } from '../nix/derivation/derivation.js';
+import { type Derivation, isDerivationPath } from '../nix/derivation/derivation.js';
 import { createRealisationHashes } from '../nix/derivation/modulo.js';
 import type { PathInfo } from '../nix/path-info.js';
-import { type Realisation, realisationId, type TracedOutput } from '../nix/realisation.js';
-import { baseNameOf, nameOf, outputName } from '../nix/store-path.js';
+import { type Realisation, realisationId, type TracedOutput, tracedOutputOf } from '../nix/realisation.js';
+import { nameOf } from '../nix/store-path.js';
 import type { Closure } from './closure.js';
 import type { Store } from './store.js';
 
@@ -15,6 +15,8 @@ import type { Store } from './store.js';
 export interface FoundRealisation extends Realisation {
   /** What Nix 2.35 and later ask for. */
   readonly traced?: TracedOutput;
+  /** Signatures of that by others. */
+  readonly traceSignatures?: readonly string[];
 }
 
 /** A derivation with its store path. */
@@ -95,11 +97,11 @@ export async function findRealisations(store: Store, { graph, pinned }: Closure)
   const namesakes = await readThose(store, await namesakesOf(store, infos), hasUntold);
   const all = new Map([...inGraph, ...suspects, ...namesakes].map((each) => [each.path, each]));
   const realised = await realisationsOf(store, [...all.values()]);
-  const realisations = [...realised].flatMap(([drvPath, outputs]) =>
+  const realisations = [...realised.values()].flatMap((outputs) =>
     [...outputs].flatMap(([output, realisation]): readonly FoundRealisation[] => {
       const info = graph.get(realisation.outPath);
       if (info === undefined) return [];
-      const traced = tracedOutput(info, output, derivationName(drvPath));
+      const traced = tracedOutputOf(info, output);
       return [{ ...realisation, ...(traced && { traced }) }];
     }),
   );
@@ -144,12 +146,4 @@ async function namesakesOf(store: Store, infos: readonly PathInfo[]): Promise<re
   const names = new Set(infos.flatMap(({ deriver }) => (isDeriver(deriver) ? [nameOf(deriver)] : [])));
   const candidates = [...(await store.queryHashParts()).values()].filter((path) => names.has(nameOf(path)));
   return validOf(store, candidates);
-}
-
-/** Nobody signs a deriver; its name must fit the path's, at least. */
-function tracedOutput({ path, deriver }: PathInfo, output: string, drvName: string): TracedOutput | undefined {
-  if (!isDeriver(deriver) || derivationName(deriver) !== drvName || nameOf(path) !== outputName(drvName, output)) {
-    return undefined;
-  }
-  return { drvPath: baseNameOf(deriver), outputName: output };
 }

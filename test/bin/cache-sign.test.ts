@@ -45,6 +45,7 @@ describe('carport cache sign', () => {
     expect(JSON.parse(done.stdout)).toEqual({
       paths: { signed: number, asTheyWere: 0, refused: [] },
       pins: { signed: 1, asTheyWere: 0, refused: [] },
+      realisations: { signed: 0, asTheyWere: 0, refused: [] },
       documents: { signed: 1, asTheyWere: 0, refused: [] },
       dryRun: false,
       version: 1,
