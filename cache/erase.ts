@@ -1,6 +1,8 @@
 /** What belongs to a cache, and its removal. */
 
+import { CarportError, hasCode } from '../lib/errors.js';
 import { asWritable, LIST_PAGE, type ReadStore, type WriteStore } from '../lib/object-store/object-store.js';
+import { isRefusal } from '../lib/object-store/s3/refusal.js';
 import type { ActivityEvent, Emit } from '../lib/work.js';
 import { CACHE_INFO_KEY, hashPartOfKey, isKeyOfCache, NARS } from './layout.js';
 
@@ -34,8 +36,15 @@ export async function planErase(objects: ReadStore): Promise<ErasePlan> {
   return { keys: [...info, ...narInfos, ...rest], size, others };
 }
 
-/** Removes what was planned, and uploads that nobody finished. */
-export async function erase(objects: ReadStore, { keys }: ErasePlan, emit: Emit<ActivityEvent>): Promise<void> {
+/**
+ * Removes what was planned, and uploads that nobody finished. Gives why uploads stay where the server or the key refuses
+ * that: they are no part of a cache. Throws `E_REMOTE` where the store goes on listing what was removed.
+ */
+export async function erase(
+  objects: ReadStore,
+  { keys }: ErasePlan,
+  emit: Emit<ActivityEvent>,
+): Promise<CarportError | undefined> {
   const store = asErasable(objects);
   emit({ type: 'started', verb: 'erase', unit: 'objects', items: keys.length });
   for (let at = 0; at < keys.length; at += LIST_PAGE) {
@@ -43,7 +52,24 @@ export async function erase(objects: ReadStore, { keys }: ErasePlan, emit: Emit<
     await store.remove(page);
     emit({ type: 'progress', items: page.length });
   }
-  await store.removeUnfinished(NARS);
+  if (keys.length > 0) await requireGone(store, new Set(keys));
+  try {
+    await store.removeUnfinished(NARS);
+    return undefined;
+  } catch (error) {
+    if (isRefusal(error) || hasCode(error, 'E_REMOTE')) return error;
+    throw error;
+  }
+}
+
+/** A server says that it has removed also what it never had: by names that it does not list as they are. */
+async function requireGone(store: WriteStore, keys: ReadonlySet<string>): Promise<void> {
+  for await (const { key } of store.list({ recursive: true })) {
+    if (!keys.has(key)) continue;
+    throw new CarportError('E_REMOTE', `\`${key}\` is still in \`${store.url}\` after it was removed`, {
+      hint: 'a push may run beside this: run it again; else see what the server keeps (locks, versions), or lists by other names than it has',
+    });
+  }
 }
 
 function asErasable(objects: ReadStore): WriteStore {

@@ -15,6 +15,7 @@ import { openS3Store, s3StoreUrl } from '../lib/object-store/s3.js';
 import { stateDirectory } from '../lib/state-directory.js';
 import { parseEndpoint } from './cache-location.js';
 import type { CacheUrl } from './cache-url.js';
+import { CACHE_INFO_KEY } from './layout.js';
 
 /** Directories of this machine have no use for them, but a URL does not tell before it is parsed. */
 export type OpenOptions = HttpClientOptions;
@@ -36,7 +37,7 @@ export interface BucketAdmin {
   abortOldUploads(): Promise<CarportError | undefined>;
   /** Reads what is set on the bucket, as far as it concerns the directory of the cache. */
   readSettings(): Promise<BucketSettings>;
-  /** Serves the bucket as a website, to everybody, or stops that; `E_UNSUPPORTED` where the server cannot. */
+  /** Lets everybody read the cache in the bucket, or stops that; `E_UNSUPPORTED` where the server cannot. */
   setPublic(isPublic: boolean): Promise<void>;
 }
 
@@ -63,12 +64,17 @@ export function canonicalUrl({ location }: CacheUrl, env: NodeJS.ProcessEnv): st
 function bucketAdmin(bucket: Bucket, directory: string): BucketAdmin {
   const load = () => import('../lib/object-store/s3/bucket-settings.js');
   const prefix = directory === '' ? '' : `${directory}/`;
+  const isSample = (bytes: Buffer) => /^StoreDir:/m.test(bytes.toString());
+  const shared = { directory: prefix, sample: prefix + CACHE_INFO_KEY, isSample };
   return {
     name: bucket.name,
     ensure: async () => (await load()).ensureBucket(bucket),
     abortOldUploads: async () => (await load()).abortOldUploads(bucket),
-    readSettings: async () => (await load()).readBucketSettings(bucket, prefix),
-    setPublic: async (isPublic) => (await load()).setPublic(bucket, isPublic),
+    readSettings: async () => (await load()).readBucketSettings(bucket, shared),
+    setPublic: async (isPublic) => {
+      const { setPublic } = await import('../lib/object-store/s3/public-access.js');
+      await setPublic(bucket, shared, isPublic);
+    },
   };
 }
 

@@ -23,7 +23,7 @@ const parseCacheUrl = async (text: string) => (await import('../../cache/cache-u
 const CHANGES = [
   option('--priority <number>', 'lower is asked first', { parse: integer(0, 1_000_000) }),
   toggle('--want-mass-query', 'let Nix ask for many paths at once', 'do not'),
-  toggle('--public', 'serve the bucket as a website: everybody who reaches the server can read it', 'do not'),
+  toggle('--public', 'let everybody who reaches the server read it, by website and policy of the bucket', 'do not'),
   setting('retry-seconds'),
 ];
 

@@ -50,11 +50,12 @@ export async function init(url: CacheUrl, options: InitOptions, context: Context
 }
 
 async function readersWithoutKey(bucket: BucketAdmin): Promise<string> {
-  const { isPublic } = await bucket.readSettings();
+  const { isPublic, publicUrl } = await bucket.readSettings();
+  if (publicUrl !== undefined) return `who has no access key, or a Nix without S3, reads \`${publicUrl}\``;
   if (isPublic === null)
     return 'who has no access key cannot read it, unless the server lets everybody: see its manual';
   return isPublic === false
-    ? 'who has no access key, or a Nix without S3, cannot read it: `--public` serves it as a website'
+    ? 'who has no access key, or a Nix without S3, cannot read it: `--public` lets everybody read it'
     : "who has no access key, or a Nix without S3, reads the bucket's website over `https://`";
 }
 
@@ -98,7 +99,9 @@ export async function eraseCache(url: CacheUrl, options: EraseOptions, context: 
     }
     const name = nameOf(url.location);
     if (plan.keys.length > 0 && !options.yes) await confirmByName(name, context);
-    await withActivity(context, options, ({ emit }) => erase(objects, plan, emit));
+    const refusal = await withActivity(context, options, ({ emit }) => erase(objects, plan, emit));
+    if (refusal)
+      note(context, options, `note: uploads that nobody finished may be left in the bucket, since ${refusal.message}`);
     const number = plan.keys.length;
     if (number > 0) note(context, options, `removed ${number} of ${number}`);
     if (options.json)

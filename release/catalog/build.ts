@@ -207,8 +207,9 @@ function findFiles(
     } else if (said.size !== file.size) {
       leaveOut(`has ${file.size} bytes and not the ${said.size} that were signed, and is left out`);
     } else {
-      const { sha256, storePath } = said;
-      found.push({ version, target, file: { ...file, sha256, ...(storePath !== null && { storePath }) } });
+      const { sha256, storePath, promotedAt } = said;
+      const time = newest([file.time, promotedAt])!;
+      found.push({ version, target, file: { ...file, time, sha256, ...(storePath !== null && { storePath }) } });
     }
   }
   const listed = new Set(entries.map(({ file }) => file.key));

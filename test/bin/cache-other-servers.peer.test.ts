@@ -90,17 +90,28 @@ function behavesOn(peer: () => S3Peer): void {
     expect(await keys()).toEqual([]);
   });
 
-  it('is not said to be public where no server serves it', async () => {
-    if (peer().name === 'versitygw') return;
+  it('is public where somebody without a key has read it, and not said to be so elsewhere', async () => {
     await make();
     await succeed('cache', 'init', url());
+    await succeed('push', samples.top.path, '--store', samples.root, '--to', url());
+    const shown = async () => JSON.parse((await succeed('cache', 'config', url(), '--json')).stdout);
     const { exitCode, stdout, stderr } = await run('cache', 'config', url(), '--public', '--priority', '3');
-    expect([exitCode, stdout]).toEqual([1, '']);
-    expect(stderr).toContain(`error[E_UNSUPPORTED]: the server does not serve \`${bucket}\` as a website`);
-    const shown = JSON.parse((await succeed('cache', 'config', url(), '--json')).stdout);
-    // rclone has no websites of which it could tell that there is none.
-    expect(shown.isPublic).toBe(peer().name === 'rclone' ? null : false);
-    expect(shown.priority, 'a command that fails has changed nothing').toBe(null);
+    if (peer().name === 'rclone') {
+      expect([exitCode, stdout]).toEqual([1, '']);
+      expect(stderr).toContain(`error[E_UNSUPPORTED]: the server does not serve \`${bucket}\` as a website`);
+      // It has no websites of which it could tell that there is none; and a command that fails has changed nothing.
+      expect(await shown()).toMatchObject({ isPublic: null, priority: null });
+      return;
+    }
+    expect([exitCode, stderr]).toEqual([0, expect.any(String)]);
+    const { isPublic, publicUrl } = await shown();
+    expect([isPublic, publicUrl]).toEqual([true, `${peer().endpoint}/${bucket}`]);
+    expect((await succeed('cache', 'init', url())).stderr).toContain(`without S3, reads \`${publicUrl}\``);
+    const store = box().path(`public-${bucket}`);
+    await box().succeed(['pull', samples.top.path, '--from', publicUrl, '--store', store, '--allow-unsigned']);
+    await succeed('cache', 'config', url(), '--no-public');
+    expect(await shown()).toMatchObject({ isPublic: false, priority: 3 });
+    expect((await fetch(`${publicUrl}/nix-cache-info`)).status).toBe(403);
   });
 
   it('makes no bucket but by `cache init`', async () => {
@@ -131,6 +142,60 @@ function behavesOn(peer: () => S3Peer): void {
     expect(await keys()).toEqual(FOREIGN);
     const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
     expect(Uploads.map(({ Key }) => Key)).toEqual(['backup/of-others']);
+  });
+
+  it('has large paths in parts, pins, releases and their index, and is erased beside these', async () => {
+    await make();
+    const parts = `${url()}&multipart-threshold=1048576&multipart-chunk-size=1048576`;
+    const { file, publicKey } = await box().makeKey('cache-1');
+    const [own, other] = [box().path(`own-${bucket}`), box().path(`other-${bucket}`)];
+    await writeFile(box().path('large'), noise(11 * 1024 * 1024));
+    const [large] = (await succeed('store', 'add', box().path('large'), '--name', 'large+1', '--store', own)).lines;
+    const push = ['push', large!, '--store', own, '--to', parts, '--secret-key', file, '--pin', 'large+1'];
+    expect((await succeed(...push)).lines).toEqual([large]);
+    const before = await keys();
+    expect((await succeed(...push)).lines).toEqual([large]);
+    expect(await keys()).toEqual(before);
+    await succeed('pull', 'large+1', '--from', parts, '--store', other, '--trusted-key', publicKey);
+    expect((await succeed('store', 'verify', '--store', other)).stderr).not.toContain('damaged');
+
+    await writeFile(box().path('tool'), 'a tool');
+    const [to, put] = [
+      ['--cache', parts, '--secret-key', file],
+      ['--to', parts, '--secret-key', file],
+    ];
+    for (const tag of ['v1.0.0-rc1', 'v1.0.0+build.7']) {
+      await succeed(
+        'release',
+        'put',
+        box().path('tool'),
+        '--target',
+        'x86_64-unknown-linux-musl',
+        '--tag',
+        tag,
+        ...put,
+      );
+    }
+    await succeed('release', 'promote', 'v1.0.0-rc1', '--to', 'stable', ...to);
+    await succeed('index', 'publish', ...put);
+    const shown = await succeed('release', 'ls', '--to', parts, '--trusted-key', publicKey, '--json');
+    const { releases } = JSON.parse(shown.stdout);
+    expect(releases.map(({ version }: { version: string }) => version)).toEqual([
+      'v1.0.0',
+      'v1.0.0+build.7',
+      'v1.0.0-rc1',
+    ]);
+    // rclone gives the copy the time of what it is a copy of.
+    expect(releases[0].targets[0].files[0].time >= releases[0].time).toBe(true);
+    expect(await keys()).toEqual(
+      expect.arrayContaining(['_releases/v1.0.0+build.7/x86_64-unknown-linux-musl/tool', 'releases/index.json']),
+    );
+
+    const kept = (await keys()).filter((key) => /^(_?releases|carport\/(releases|promotions|index))/.test(key));
+    const erased = await succeed('cache', 'erase', parts, '--yes');
+    expect(erased.stderr).toMatch(/removed ([0-9]+) of \1\n/);
+    expect((await keys()).filter((key) => /narinfo|^nar\/|pins/.test(key))).toEqual([]);
+    expect(await keys()).toEqual(expect.arrayContaining(kept));
   });
 
   it('has objects in parts, and copies them, also over what was there', async () => {

@@ -1,30 +1,26 @@
-/** Lifecycle, website, the bucket itself. */
+/** Lifecycle, uploads, the bucket itself. */
 
 import {
   AbortMultipartUploadCommand,
   CreateBucketCommand,
-  DeleteBucketWebsiteCommand,
   GetBucketLifecycleConfigurationCommand,
-  GetBucketWebsiteCommand,
   type LifecycleRule,
   ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutBucketLifecycleConfigurationCommand,
-  PutBucketWebsiteCommand,
 } from '@aws-sdk/client-s3';
-import { CarportError, hasCode } from '../../errors.js';
+import { CarportError } from '../../errors.js';
 import type { Bucket } from './bucket.js';
 import { nextPage } from './pages.js';
+import { type PublicAccess, readPublicAccess, type Shared } from './public-access.js';
 import { hidesListing, isRefusal, refusalCodeOf } from './refusal.js';
 
 /** What is set on a bucket itself; `null` where the server or the key does not let it be seen. */
-export interface BucketSettings {
+export interface BucketSettings extends PublicAccess {
   /** Days after which uploads that nobody finished are removed; 0 for never. */
   readonly abortUploadsAfterDays: number | null;
   /** Whether a lifecycle rule removes objects by age, which breaks closures. */
   readonly expiresObjects: boolean | null;
-  /** Whether the bucket is served as a website, to everybody. */
-  readonly isPublic: boolean | null;
 }
 
 const RULE_ID = 'carport-abort-incomplete-uploads';
@@ -39,14 +35,14 @@ const RULE: LifecycleRule = {
   AbortIncompleteMultipartUpload: { DaysAfterInitiation: ABORT_AFTER_DAYS },
 };
 
-/** `prefix` is the directory of the cache, with its slash: rules for others do not concern it. */
-export async function readBucketSettings(bucket: Bucket, prefix = ''): Promise<BucketSettings> {
-  const [rules, website] = await Promise.all([unlessRefused(readRules(bucket)), unlessRefused(hasWebsite(bucket))]);
+/** Rules for other directories than the shared one do not concern it. */
+export async function readBucketSettings(bucket: Bucket, shared: Shared): Promise<BucketSettings> {
+  const [rules, access] = await Promise.all([unlessRefused(readRules(bucket)), readPublicAccess(bucket, shared)]);
   const enabled = rules?.filter(({ Status }) => Status === 'Enabled');
   return {
-    abortUploadsAfterDays: enabled ? daysOfUploads(enabled, prefix) : null,
+    abortUploadsAfterDays: enabled ? daysOfUploads(enabled, shared.directory) : null,
     expiresObjects: enabled?.some(({ Expiration }) => Expiration !== undefined) ?? null,
-    isPublic: website ?? null,
+    ...access,
   };
 }
 
@@ -113,39 +109,6 @@ function isOwnRule({ ID, Status, AbortIncompleteMultipartUpload }: LifecycleRule
   return ID === RULE_ID && Status === 'Enabled' && days === ABORT_AFTER_DAYS;
 }
 
-/**
- * Serves the bucket as a website, to everybody who can reach the server, or stops that. What is so already stays as it
- * is: a server without websites may take the request for one of the bucket, and remove that. So nothing is sent before it
- * has answered as one that has them.
- */
-export async function setPublic(bucket: Bucket, isPublic: boolean): Promise<void> {
-  const before = await hasWebsite(bucket).catch((error: unknown) => {
-    throw hasCode(error, 'E_UNSUPPORTED') ? noWebsites(bucket, error) : error;
-  });
-  if (before === isPublic) return;
-  const WebsiteConfiguration = { IndexDocument: { Suffix: 'index.html' } };
-  const change = bucket.run(`${isPublic ? 'PUT' : 'DELETE'} website`, (client, Bucket) =>
-    isPublic
-      ? client.send(new PutBucketWebsiteCommand({ Bucket, WebsiteConfiguration }))
-      : client.send(new DeleteBucketWebsiteCommand({ Bucket })),
-  );
-  await change.catch((error: unknown) => {
-    throw hasCode(error, 'E_UNSUPPORTED') || isOfCreation(error) ? noWebsites(bucket, error) : error;
-  });
-  if ((await hasWebsite(bucket)) !== isPublic) throw noWebsites(bucket);
-}
-
-function noWebsites({ name }: Bucket, cause?: unknown): CarportError {
-  return new CarportError(
-    'E_UNSUPPORTED',
-    `the server does not serve \`${name}\` as a website, and cannot be told to`,
-    {
-      ...(cause !== undefined && { cause }),
-      hint: "the server lacks that part of the S3 API: who may read the bucket is set by the server's own means",
-    },
-  );
-}
-
 /** What the creation of a bucket that is there is refused with, also when something else was asked for. */
 function isOfCreation(error: unknown): boolean {
   return ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes(refusalCodeOf(error) ?? '');
@@ -153,10 +116,17 @@ function isOfCreation(error: unknown): boolean {
 
 /** Removes the uploads below a prefix that nobody has finished; the number of them. */
 export async function removeUploads(bucket: Bucket, prefix: string): Promise<number> {
+  const removed = await removeListed(bucket, prefix, prefix);
+  if (prefix === '') return removed;
+  // MinIO lists by prefix no more than the upload of that very key. Without, a policy may forbid it.
+  return removed + ((await unlessRefused(removeListed(bucket, undefined, prefix))) ?? 0);
+}
+
+async function removeListed(bucket: Bucket, Prefix: string | undefined, prefix: string): Promise<number> {
   let removed = 0;
   for (let at: UploadsMarker = {}; ; ) {
     const list = bucket.run('GET ?uploads', (client, Bucket) =>
-      client.send(new ListMultipartUploadsCommand({ Bucket, Prefix: prefix, ...at })),
+      client.send(new ListMultipartUploadsCommand({ Bucket, Prefix, ...at })),
     );
     // rclone's words for none.
     const page = await unless('NoSuchUpload', list);
@@ -191,12 +161,6 @@ async function readRules(bucket: Bucket): Promise<readonly LifecycleRule[]> {
     client.send(new GetBucketLifecycleConfigurationCommand({ Bucket })),
   );
   return (await unless('NoSuchLifecycleConfiguration', read))?.Rules ?? [];
-}
-
-async function hasWebsite(bucket: Bucket): Promise<boolean> {
-  const read = bucket.run('GET website', (client, Bucket) => client.send(new GetBucketWebsiteCommand({ Bucket })));
-  const website = await unless('NoSuchWebsiteConfiguration', read);
-  return website?.IndexDocument !== undefined || website?.RedirectAllRequestsTo !== undefined;
 }
 
 async function unless<T>(code: string, answer: Promise<T>): Promise<T | undefined> {

@@ -38,6 +38,8 @@ export interface Bucket {
    * for a range, which begins where the object has ended.
    */
   ask(method: 'GET' | 'HEAD', key: string, headers?: HttpRequest['headers']): Promise<Answer | undefined>;
+  /** Sends a GET for an object as somebody who has no key. */
+  askAnonymously(key: string): Promise<Answer>;
   /** The server's time, as it dates its answer about any key. */
   time(key: string): Promise<Date>;
   /** Gives the ETag that the server answers with. */
@@ -99,6 +101,12 @@ export function openBucket(options: BucketOptions): Bucket {
       const refusal = method === 'HEAD' ? await reasonFor(request, response, send) : toRefusal(response);
       if (isMissing(refusal)) return undefined;
       throw await refuse(`${method} ${key}`, refusal);
+    },
+    async askAnonymously(key) {
+      const { address } = await session();
+      const request: HttpRequest = { method: 'GET', url: objectUrl(address, key), headers: {} };
+      const send = http.transport();
+      return { request, response: await send(request), send };
     },
     async time(key) {
       const { address, send } = await session();

@@ -197,7 +197,7 @@ const RULES: readonly Rule[] = [
 /** What the key lacks, and Garage's names for it. */
 function neededPermission(action: string, bucket: string): readonly [what: string, permissions: string] {
   if (action === 'CREATE') return [`make the bucket \`${bucket}\``, '--read --write --owner'];
-  if (/ (lifecycle|website)$/.test(action))
+  if (/ (lifecycle|website|policy)$/.test(action))
     return [`see or change the settings of the bucket \`${bucket}\``, '--owner'];
   if (/^(GET|HEAD|LIST)\b/.test(action)) return [`read the bucket \`${bucket}\``, '--read'];
   return [`write to the bucket \`${bucket}\``, '--write'];

@@ -57,6 +57,15 @@ describe('what is signed about a release', () => {
     });
   });
 
+  it('has for the files of a promotion its time where the server gives them that of what they are copies of', () => {
+    const promotion = { from: 'v1.0.0-rc1', gates: [] };
+    const time = '2026-06-06T06:06:06Z';
+    const timeOf = (more: object) =>
+      only({ fragments: [fragmentOf('v1.0.0', AMD64, more)] }).targets[0]!.files[0]!.time;
+    expect(timeOf({ promotion, time, changed: time })).toBe(time);
+    expect(timeOf({ time, changed: time })).toBe('2026-05-05T05:05:05Z');
+  });
+
   it('does not count when nobody who is trusted has signed it', () => {
     const fragments = [fragmentOf('v1.0.0', AMD64, { commit: COMMIT })];
     const yanks = [{ version: 'v1.0.0', reason: 'broken', time: '2026-01-01T00:00:00Z' }];
