@@ -89,19 +89,7 @@ export function openBucket(options: BucketOptions): Bucket {
   return {
     name: location.bucket,
     address: async () => (await session()).address,
-    async ask(method, key, headers = {}) {
-      const { address, send } = await session();
-      const request: HttpRequest = { method, url: objectUrl(address, key), headers };
-      const response = await send(request);
-      if (response.status < 300 || (response.status === 416 && headers.range !== undefined))
-        return { request, response, send };
-      response.discard();
-      // An answer to HEAD has no body that would tell why.
-      if (method === 'HEAD' && [403, 404].includes(response.status)) return undefined;
-      const refusal = method === 'HEAD' ? await reasonFor(request, response, send) : toRefusal(response);
-      if (isMissing(refusal)) return undefined;
-      throw await refuse(`${method} ${key}`, refusal);
-    },
+    ask: async (...asked) => askObject(await session(), refuse, ...asked),
     async askAnonymously(key) {
       const { address } = await session();
       const request: HttpRequest = { method: 'GET', url: objectUrl(address, key), headers: {} };
@@ -130,6 +118,23 @@ export function openBucket(options: BucketOptions): Bucket {
       return run(action, (bucket) => request(sdk, bucket));
     },
   };
+}
+
+async function askObject(
+  { address, send }: Session,
+  refuse: (action: string, refusal: Refusal) => Promise<CarportError>,
+  ...[method, key, headers = {}]: Parameters<Bucket['ask']>
+): Promise<Answer | undefined> {
+  const request: HttpRequest = { method, url: objectUrl(address, key), headers };
+  const response = await send(request);
+  if (response.status < 300 || (response.status === 416 && headers.range !== undefined))
+    return { request, response, send };
+  response.discard();
+  // An answer to HEAD has no body that would tell why.
+  if (method === 'HEAD' && [403, 404].includes(response.status)) return undefined;
+  const refusal = method === 'HEAD' ? await reasonFor(request, response, send) : toRefusal(response);
+  if (isMissing(refusal)) return undefined;
+  throw await refuse(`${method} ${key}`, refusal);
 }
 
 /** Looks for the credentials. */
