@@ -7,7 +7,7 @@ import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError, isErrno } from '../../lib/errors.js';
 import { parseDerivation, printDerivation } from '../../lib/nix/derivation/aterm.js';
 import { type Derivation, derivationName } from '../../lib/nix/derivation/derivation.js';
-import { derivationToJson } from '../../lib/nix/derivation/json.js';
+import { derivationToJson, derivationToJson4 } from '../../lib/nix/derivation/json.js';
 import { createOutputPaths, derivationPath } from '../../lib/nix/derivation/modulo.js';
 import {
   baseNameOf,
@@ -20,10 +20,14 @@ import {
 import { type Context, write } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
-import { flag, type OptionsOf } from '../declaration/options.js';
+import { flag, type OptionsOf, option } from '../declaration/options.js';
 
 const OPTIONS = [
   flag('--outputs', "compute the outputs' paths from the inputs beside the file, and compare"),
+  option('--format <number>', 'the JSON of `nix show-derivation` (2.8), or format 4 of `nix derivation show` (2.34)', {
+    choices: ['2.8', '4'],
+    default: '2.8',
+  }),
   flag('--aterm', 'print the canonical text of the files instead of JSON'),
 ];
 
@@ -42,7 +46,7 @@ export function configure(command: Command, context: Context): void {
   command.description('Derivations: the recipes of builds.');
   declareCommand(command.command('show'), context, {
     description:
-      'Prints derivations as JSON by store path, as `nix show-derivation` does. The store path is computed from the file.',
+      'Prints derivations as JSON by store path, in the form of Nix 2.8, `nix show-derivation`, or that of 2.34 with `--format 4`. The store path is computed from the file.',
     examples: ['carport derivation show /nix/store/HASH-hello.drv', 'carport derivation show ./*.drv --outputs'],
     arguments: [argument('<file...>', '`.drv` files')],
     options: OPTIONS,
@@ -60,13 +64,22 @@ async function show(files: readonly string[], options: OptionsOf<typeof OPTIONS>
     for (const [index, { derivation }] of computed.entries()) {
       mismatches.push(...outputMismatches(read[index]!, derivation));
     }
-    const json = Object.fromEntries(computed.map(({ path, derivation }) => [path, derivationToJson(derivation)]));
+    const json = options.format === '4' ? inFormat4(computed) : inFormatOf28(computed);
     await writeBytes(context, `${JSON.stringify(json, undefined, 2)}\n`);
   }
   if (mismatches.length === 0) return;
   throw new CarportError('E_INTEGRITY', 'a store path is not what the derivation gives', {
     cause: new Error(mismatches.join('\n  and ')),
   });
+}
+
+function inFormatOf28(files: readonly DerivationFile[]): Record<string, unknown> {
+  return Object.fromEntries(files.map(({ path, derivation }) => [path, derivationToJson(derivation)]));
+}
+
+function inFormat4(files: readonly DerivationFile[]): Record<string, unknown> {
+  const derivations = files.map(({ path, derivation }) => [baseNameOf(path), derivationToJson4(path, derivation)]);
+  return { derivations: Object.fromEntries(derivations), version: 4 };
 }
 
 /** Derivations are kept one character a byte, also in their JSON. */
