@@ -49,7 +49,7 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
     { name: 'store', summary: "carport's own store: add, ls, verify, gc", load: () => import('./store/command.js') },
     {
       name: 'cache',
-      summary: 'binary caches: init, info, ls, refresh-toolchain',
+      summary: 'binary caches: init, info, ls, gc, refresh-toolchain',
       load: () => import('./cache/command.js'),
     },
     { name: 'pin', summary: 'names for store paths of a cache: set, rm, ls', load: () => import('./pin/command.js') },

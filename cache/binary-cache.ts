@@ -88,6 +88,20 @@ export async function writeNarInfo(objects: ObjectStore, info: NarInfo): Promise
   await objects.put(narInfoKey(hashPartOf(info.path)), text, METADATA.narInfo);
 }
 
+/**
+ * Writes a narinfo again as it is, so that it is as young as the path that a push relies on. `E_INTEGRITY` when there is none:
+ * who asks has seen it.
+ */
+export async function rewriteNarInfo(objects: ObjectStore, hashPart: string): Promise<void> {
+  const key = narInfoKey(hashPart);
+  const bytes = await objects.read(key, SMALL_OBJECT_LIMIT);
+  if (bytes) return objects.put(key, bytes, METADATA.narInfo);
+  throw new CarportError('E_INTEGRITY', `\`${key}\` has vanished from \`${objects.url}\` meanwhile`, {
+    cause: new Error('it was there when this began, and somebody has removed it who looks at no lease'),
+    hint: 'run it again; who removes objects of a cache should use `carport cache gc` or `carport cache erase`',
+  });
+}
+
 export async function writeListing(objects: ObjectStore, hashPart: string, listing: string): Promise<void> {
   await objects.put(listingKey(hashPart), Buffer.from(listing), METADATA.listing);
 }

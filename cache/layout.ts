@@ -25,11 +25,23 @@ const UPSTREAM_KEYS = 'carport/skips/';
 export const REALISATIONS = 'realisations/';
 export const TRACES = 'build-trace-v2/';
 
-/** Directories of a binary cache as Nix has them. carport itself writes no logs and no debug information. */
-const OF_NIX = [NARS, 'log/', 'debuginfo/', REALISATIONS, TRACES];
+/** Pushes that are under way. */
+export const LEASES = 'carport/leases/';
 
-/** What carport keeps beside it; the last ones are for garbage collection. Releases are not part of the cache. */
-const OF_CARPORT = [PINS, UPSTREAM_KEYS, TEMPORARY, 'carport/leases/', 'carport/sweeps/', 'carport/stats/'];
+/** Garbage collections that are under way. */
+export const SWEEPS = 'carport/sweeps/';
+
+/** Build logs, each named by the derivation. */
+export const LOGS = 'log/';
+
+/** Where debugging information of a build id is. */
+const DEBUG_INFO = 'debuginfo/';
+
+/** Directories of a binary cache as Nix has them. carport itself writes no logs and no debug information. */
+const OF_NIX = [NARS, LOGS, DEBUG_INFO, REALISATIONS, TRACES];
+
+/** What carport keeps beside it; leases and sweeps are for garbage collection. Releases are not part of the cache. */
+const OF_CARPORT = [PINS, UPSTREAM_KEYS, TEMPORARY, LEASES, SWEEPS, 'carport/stats/'];
 
 const NARINFO = '.narinfo';
 const LISTING = '.ls';
@@ -85,6 +97,36 @@ export function tracedOutputOfKey(key: string): TracedOutput | undefined {
 /** The key of the record that a push has left out paths signed by the key of this name, which may hold any character. */
 export function upstreamKeyKey(name: string): string {
   return `${UPSTREAM_KEYS}${Buffer.from(name).toString('hex')}.json`;
+}
+
+/** What a key is to a collection of garbage, as far as it tells by itself; `undefined` for what is never garbage. */
+export type CollectedKind =
+  | { readonly kind: 'path' | 'listing'; readonly hashPart: string }
+  | { readonly kind: 'contents' | 'build-log' | 'debug' | 'realisation' };
+
+/** What a collection may remove: what Nix has in a cache, and nothing of what carport keeps beside it. */
+export function collectedKindOf(key: string): CollectedKind | undefined {
+  const hashPart = hashPartOfKey(key);
+  if (hashPart !== undefined) return { kind: 'path', hashPart };
+  if (isListingKey(key)) {
+    const listed = key.slice(0, -LISTING.length);
+    return isHashPart(listed) ? { kind: 'listing', hashPart: listed } : undefined;
+  }
+  if (key.startsWith(NARS)) return { kind: 'contents' };
+  if (key.startsWith(LOGS)) return { kind: 'build-log' };
+  if (key.startsWith(DEBUG_INFO)) return { kind: 'debug' };
+  return [REALISATIONS, TRACES].some((directory) => key.startsWith(directory)) ? { kind: 'realisation' } : undefined;
+}
+
+/** Whether carport keeps something at a key, of a cache or of releases. */
+export function isCarportKey(key: string): boolean {
+  return key.startsWith('carport/');
+}
+
+/** The hash part of the derivation that a log is of; `undefined` for what is no name of one. */
+export function logOwnerOf(key: string): string | undefined {
+  const name = key.slice(LOGS.length);
+  return isHashPart(name.slice(0, 32)) ? name.slice(0, 32) : undefined;
 }
 
 /** Whether a key is that of a part of a cache, and not of a release or of something else beside it. */

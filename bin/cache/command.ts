@@ -6,13 +6,14 @@ import { TOOLCHAIN_ONLY_OF_BUILD } from '../closure/options.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting, toggle } from '../declaration/options.js';
-import { PIN_READ_OPTIONS } from '../pin/options.js';
+import { ALLOW_UNSIGNED, PIN_READ_OPTIONS } from '../pin/options.js';
 import { PUSH_OPTIONS, refusePinOptions } from '../push/options.js';
-import { integer } from '../settings/parsers.js';
+import { byteSize, duration, integer } from '../settings/parsers.js';
 
 /** Loaded when they are used: help does not need them. */
 const settings = () => import('./settings.js');
 const browsing = () => import('./browse.js');
+const collecting = () => import('./gc.js');
 const refreshing = () => import('./refresh-toolchain.js');
 const signing = () => import('./sign.js');
 const copying = () => import('./copy.js');
@@ -69,6 +70,26 @@ const ERASE_OPTIONS = [
   setting('retry-seconds'),
 ];
 
+const MAX_HISTORY = 1000;
+
+const GC_OPTIONS = [
+  flag('--apply', 'remove it; without this nothing is changed'),
+  option('--keep-newer-than <span>', 'what was pushed within this time stays, and what it needs', {
+    parse: duration,
+    default: '30d',
+  }),
+  option('--max-size <size>', 'remove what was pushed least recently until the rest is no larger, such as `50GiB`', {
+    parse: byteSize,
+  }),
+  option('--keep-history <number>', 'previous values of each pin that stay; all of them without it', {
+    parse: integer(0, MAX_HISTORY),
+  }),
+  setting('trusted-keys'),
+  ALLOW_UNSIGNED,
+  flag('--allow-rollback', 'believe a pin that is older than one that was seen before'),
+  setting('retry-seconds'),
+];
+
 export type InitOptions = OptionsOf<typeof INIT_OPTIONS>;
 export type ConfigOptions = OptionsOf<typeof CHANGES>;
 export type BrowseOptions = OptionsOf<typeof BROWSE_OPTIONS>;
@@ -77,6 +98,7 @@ export type RefreshToolchainOptions = OptionsOf<typeof REFRESH_OPTIONS>;
 export type SignOptions = OptionsOf<typeof SIGN_OPTIONS>;
 export type CopyOptions = OptionsOf<typeof COPY_OPTIONS>;
 export type EraseOptions = OptionsOf<typeof ERASE_OPTIONS>;
+export type GcOptions = OptionsOf<typeof GC_OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
   command.description('Binary caches: what Nix and carport push to and pull from.');
@@ -94,6 +116,17 @@ export function configure(command: Command, context: Context): void {
     arguments: [writableCache()],
     options: SIGN_OPTIONS,
     run: async (...values) => (await signing()).signCache(...values, context),
+  });
+  declareCommand(command.command('gc'), context, {
+    description:
+      'Removes what nothing needs: neither a pin, nor a release, nor a push that is under way, nor what was pushed lately. Prints the plan; `--apply` does it. Safe while others push: see docs/garbage-collection.md.',
+    examples: [
+      "carport cache gc 's3://nix?endpoint=https://garage.example.org&region=garage'",
+      'carport cache gc file:///srv/cache --keep-newer-than 14d --max-size 50GiB --apply',
+    ],
+    arguments: [writableCache()],
+    options: GC_OPTIONS,
+    run: async (...values) => (await collecting()).collect(...values, context),
   });
   declareCommand(command.command('erase'), context, {
     description:

@@ -24,6 +24,11 @@ const DEFAULT_RETRY_SECONDS = 60;
 const NOTICE_ATTEMPT = 3;
 const NOTICE_PAUSE_MS = 10_000;
 
+/** For how many seconds a server may be gone. */
+export function patienceOf({ settings }: CacheUse['options']): number {
+  return settings['retry-seconds'].value ?? DEFAULT_RETRY_SECONDS;
+}
+
 /** Works with caches and lets them go. An interrupt stops their requests, so that the work fails and cleans up. */
 export async function withCaches<T>(
   urls: readonly CacheUrl[],
@@ -31,7 +36,7 @@ export async function withCaches<T>(
   work: (caches: readonly OpenCache[], signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
-  const patienceMs = (options.settings['retry-seconds'].value ?? DEFAULT_RETRY_SECONDS) * 1000;
+  const patienceMs = patienceOf(options) * 1000;
   let lastNotice = Number.NEGATIVE_INFINITY;
   const topics = debugTopics(context.env);
   const caches = urls.map((url) =>

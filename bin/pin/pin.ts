@@ -1,6 +1,7 @@
 /** The commands `pin set`, `rm` and `ls`. */
 
 import { checkStoreDir, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
+import { type Leased, leasingFor, withLease } from '../../cache/leases/lease.js';
 import { requireNar } from '../../cache/nars.js';
 import { judgeAge, judgeOrigin, type PinPolicy, type PinRefusal } from '../../cache/pins/check.js';
 import { findPin } from '../../cache/pins/find.js';
@@ -25,7 +26,7 @@ import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { count } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
-import { withCache, withCaches } from '../cli/with-caches.js';
+import { patienceOf, withCache, withCaches } from '../cli/with-caches.js';
 import { loadSecretKeys } from '../settings/keys.js';
 import { requireCache } from '../settings/places.js';
 import type { Settings } from '../settings/setting.js';
@@ -48,21 +49,30 @@ export async function set(
   const signing = { keys: requirePinKeys(name, keys), policy, seen: seenPinsOf(context), emit };
   const request = pinRequestOf(name, options);
   const search = { policy: withOwnKeys(policy, keys), seen: signing.seen, selected: settings.store };
-  await withCache(to, { options, context }, async ({ objects }) => {
+  await withCache(to, { options, context }, async ({ objects }, signal) => {
     const { storeDir } = await requireCacheInfo(objects);
     const previous = await previousPin(objects, request, signing);
     const words = await expandStdin(targets, context);
-    const found = await Promise.all(words.map((what) => pathsOf(what, { objects, storeDir, ...search }, context)));
-    const value = {
-      storePaths: [...new Set(found.flatMap(({ storePaths }) => storePaths))],
-      derivations: [...new Set(found.flatMap(({ derivations }) => derivations))],
+    const find = (objects: ObjectStore) =>
+      Promise.all(words.map((what) => pathsOf(what, { objects, storeDir, ...search }, context)));
+    const paths = (await find(objects)).flatMap(({ infos }) => infos.map(({ path }) => path));
+    const lease = { paths, emit, signal };
+    const set = async ({ objects, refresh }: Leased) => {
+      // Again, now that no garbage collection takes them away.
+      const found = await find(objects);
+      const value = {
+        storePaths: [...new Set(found.flatMap(({ storePaths }) => storePaths))],
+        derivations: [...new Set(found.flatMap(({ derivations }) => derivations))],
+      };
+      checkSize(name, value);
+      await signValue(objects, found, signing, (message) => note(context, options, message));
+      await refresh([...value.storePaths, ...value.derivations]);
+      return setPin(objects, value, request, signing);
     };
-    checkSize(name, value);
-    await signValue(objects, found, signing, (message) => note(context, options, message));
-    const pin = await setPin(objects, value, request, signing);
+    const pin = await withLease(objects, lease, set, leasingFor(patienceOf(options) * 1000));
     if (options.json) return writeJson(context.stdout, pinJson(pin));
     const change = previous === undefined ? 'is new' : previous.since === pin.since ? 'is as it was' : 'has changed';
-    note(context, options, `\`${name}\` ${change}: ${count(value.storePaths.length, 'path')}`);
+    note(context, options, `\`${name}\` ${change}: ${count(pin.storePaths.length, 'path')}`);
   });
 }
 

@@ -1,6 +1,7 @@
 /** What options of a push mean: to which cache, signed and packed how, with which pins. */
 
 import type { CacheUrl } from '../../cache/cache-url.js';
+import { leasingFor } from '../../cache/leases/lease.js';
 import { checkPinName, requirePinKeys } from '../../cache/pins/set.js';
 import type { PushEvent } from '../../cache/push/events.js';
 import type { PushPins } from '../../cache/push/pins.js';
@@ -9,7 +10,7 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import { findRealisations } from '../../lib/store/realisations.js';
 import type { Emit } from '../../lib/work.js';
 import { type Context, writeLines } from '../cli/context.js';
-import { withCache } from '../cli/with-caches.js';
+import { patienceOf, withCache } from '../cli/with-caches.js';
 import { withPool } from '../cli/with-pool.js';
 import { pinPolicyOf, pinRequestOf, seenPinsOf } from '../pin/policy.js';
 import { loadSecretKeys } from '../settings/keys.js';
@@ -58,6 +59,7 @@ export async function pushPrepared(
   paths: Pick<PushRequest, 'store' | 'own' | 'closure'>,
   { options, context, emit }: PushRun,
 ): Promise<void> {
+  const leasing = leasingFor(patienceOf(options) * 1000);
   const { realisations, unknown } = await findRealisations(paths.store, paths.closure);
   for (const path of unknown) {
     const message = `\`${path}\` is the output of a content-addressed derivation, and its realisation is not known here: Nix finds it in the cache by this path, and not by its derivation`;
@@ -65,7 +67,7 @@ export async function pushPrepared(
   }
   const { storePaths } = await withPool(jobs, (pool) =>
     withCache(to, { context, options, emit }, ({ objects }, signal) =>
-      pushClosure(objects, { ...request, ...paths, realisations }, { pool, emit, signal }),
+      pushClosure(objects, { ...request, ...paths, realisations }, { pool, emit, signal, leasing }),
     ),
   );
   if (!options.json) await writeLines(context.stdout, storePaths);

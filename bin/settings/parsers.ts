@@ -71,6 +71,19 @@ export function duration(given: string, place: string): number {
   throw wrong(`\`${given}\` (${place}) is no span of time`, hint);
 }
 
+const SIZES: Readonly<Record<string, number>> = {
+  ...{ B: 1, kB: 1e3, KB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12 },
+  ...{ KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 },
+};
+
+/** Bytes of `50GiB`, `1.5TB` or `200000000`. */
+export function byteSize(given: string, place: string): number {
+  const parts = /^(?<number>[0-9]{1,15}(\.[0-9]{1,6})?)(?<unit>[a-zA-Z]*)$/.exec(given)?.groups;
+  const factor = parts && SIZES[parts.unit || 'B'];
+  if (factor !== undefined) return Math.floor(Number(parts!.number) * factor);
+  throw wrong(`\`${given}\` (${place}) is no size`, 'use one such as `50GiB`, `200MB` or a number of bytes');
+}
+
 function wrong(message: string, hint?: string): CarportError {
   return new CarportError('E_USAGE', message, hint === undefined ? {} : { hint });
 }

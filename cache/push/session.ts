@@ -1,7 +1,7 @@
 /** A push from its first question to its pins: the order of the steps is what keeps the cache whole. */
 
 import type { Notice } from '../../lib/notice.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { Closure } from '../../lib/store/closure.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
@@ -11,6 +11,7 @@ import type { FoundRealisation } from '../../lib/store/realisations.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import { LEASING, type Leased, type Leasing, withLease } from '../leases/lease.js';
 import { publishRealisations } from '../realisations/publish.js';
 import type { TransferSummary } from '../transfer-events.js';
 import type { PushEvent } from './events.js';
@@ -50,6 +51,8 @@ export interface SkippedKeys {
 /** What a push works with. */
 export interface PushWork extends Work<PushEvent> {
   readonly pool: WorkerPool;
+  /** How the push tells garbage collections of itself, where that is not as it ships. */
+  readonly leasing?: Leasing;
 }
 
 /**
@@ -81,15 +84,34 @@ export async function pushClosure(
   return withHeldPaths({ store, own }, closure.graph.values(), push, { notify, signal });
 }
 
-async function pushHeld(
-  objects: ObjectStore,
-  request: PushRequest,
+async function pushHeld(objects: ObjectStore, request: PushRequest, work: PushWork): Promise<TransferSummary> {
+  const { store, closure, pins, skipSignedBy, dryRun } = request;
+  const { emit, signal, leasing = LEASING } = work;
+  const hasCache = await checkPushTarget(objects, store.storeDir, pins);
+  if (dryRun) return pushLeased({ objects, refresh: async () => {} }, { ...request, hasCache }, work);
+  // Who is refused leaves nothing where there was nothing, not even an empty directory.
+  if (!hasCache && isListable(objects)) {
+    const plan = await planPush(objects, planRequestOf({ ...request, hasCache }));
+    checkPinned(pins, closure.pinned, plan, skipSignedBy.origin);
+  }
+  const lease = { paths: closure.graph.keys(), emit, signal };
+  return withLease(objects, lease, (leased) => pushLeased(leased, { ...request, hasCache }, work), leasing);
+}
+
+type HeldRequest = PushRequest & { readonly hasCache: boolean };
+
+function planRequestOf({ closure, keys, checkAll, skipSignedBy, hasCache }: HeldRequest) {
+  return { graph: closure.graph, keys, checkAll, skipSignedBy: skipSignedBy.names, hasCache };
+}
+
+async function pushLeased(
+  { objects, refresh }: Leased,
+  request: HeldRequest,
   { pool, emit, signal }: PushWork,
 ): Promise<TransferSummary> {
-  const { store, closure, realisations, keys, packing, pins, checkAll, skipSignedBy, dryRun } = request;
-  const { graph, pinned } = closure;
-  const hasCache = await checkPushTarget(objects, store.storeDir, pins);
-  const plan = await planPush(objects, { graph, keys, checkAll, skipSignedBy: skipSignedBy.names, hasCache });
+  const { store, closure, realisations, keys, packing, pins, skipSignedBy, dryRun } = request;
+  const { pinned } = closure;
+  const plan = await planPush(objects, planRequestOf(request));
   checkPinned(pins, pinned, plan, skipSignedBy.origin);
   signal.throwIfAborted();
   if (!dryRun) await beginPush(objects, store.storeDir, plan);
@@ -102,12 +124,21 @@ async function pushHeld(
   const isPushed = ({ outPath }: FoundRealisation) => !plan.skipped.includes(outPath);
   await publishRealisations(objects, realisations.filter(isPushed), keys);
   await finishPush(objects, store.storeDir, plan);
+  await refresh(rootsOf(plan));
   await setPins(objects, pins, pinned, emit);
   const storePaths = plan.order.map(({ path }) => path);
   const transferred = uploadPaths.length;
   const summary = { ...totals, transferred, narSize, fileSize, signed: plan.sign.length, storePaths };
   emit({ type: 'summary', verb: 'push', ...summary });
   return summary;
+}
+
+/** What nothing else of the closure refers to that the cache has: they keep all of it. */
+function rootsOf({ order, skipped }: PushPlan): readonly string[] {
+  const left = new Set(skipped);
+  const pushed = order.filter(({ path }) => !left.has(path));
+  const below = new Set(pushed.flatMap(({ path, references }) => references.filter((to) => to !== path)));
+  return pushed.map(({ path }) => path).filter((path) => !below.has(path));
 }
 
 function totalsOf({ order, upload, skipped }: PushPlan) {

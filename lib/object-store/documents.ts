@@ -151,10 +151,14 @@ export function documentKey(directory: string, name: string): string {
 
 /** Names of the documents that lie in a directory, sorted. Throws `E_UNSUPPORTED` where the store cannot be listed. */
 export async function listDocumentNames(objects: ObjectStore, directory: string): Promise<readonly string[]> {
-  const names: string[] = [];
-  for await (const { key } of listObjects(objects, { prefix: directory })) {
-    if (key.endsWith(ENDING)) names.push(key.slice(directory.length, -ENDING.length));
-  }
+  const keys: string[] = [];
+  for await (const { key } of listObjects(objects, { prefix: directory })) keys.push(key);
+  return documentNames(keys, directory);
+}
+
+/** Names of those documents among keys that lie in a directory, sorted. */
+export function documentNames(keys: readonly string[], directory: string): readonly string[] {
+  const names = keys.filter((key) => key.startsWith(directory) && key.endsWith(ENDING));
   // Keys are sorted with their ending: `a-b.json` stands before `a.json`.
-  return names.sort();
+  return names.map((key) => key.slice(directory.length, -ENDING.length)).sort();
 }

@@ -96,7 +96,9 @@ describe('pushClosure', () => {
   it('writes each narinfo after those of its references, and pins last of all', async () => {
     const { objects: watched, changes } = watchStore(objects);
     await push({}, { to: watched });
-    const puts = changes().map((call) => call.replace(/^put /, ''));
+    const puts = changes()
+      .filter((call) => !call.includes(' carport/leases/'))
+      .map((call) => call.replace(/^put /, ''));
     const at = (path: string) => puts.indexOf(narInfoKey(hashPartOf(path)));
     expect(puts[0]).toBe('nix-cache-info');
     expect([at(samples.base.path), at(samples.middle.path), at(samples.top.path)]).toEqual(
