@@ -81,7 +81,7 @@ export async function explore(seed: number, protocol: Protocol = PROTOCOL): Prom
   const counts = { pushes: 0, sweeps: 0, removed: 0 };
   const run: Run = {
     ...{ world, protocol, counts, objects: new Map(), promised: [], written: new Map(), failure: undefined, ids: 0 },
-    hasLargeNars: random() < 0.1,
+    hasLargeNars: random() < 0.35,
   };
   fill(run);
   const work = [pusher(run, 'a'), sweeper(run, 'x', 1)];
@@ -95,7 +95,7 @@ export async function explore(seed: number, protocol: Protocol = PROTOCOL): Prom
 /** A cache that is complete, and has NARs that nobody names: of some time ago, or of a moment ago. */
 function fill({ world, objects }: Run): void {
   const { random } = world;
-  const age = () => (random() < 0.7 ? 500_000 : random() * 2 * GRACE_MS);
+  const age = () => (random() < 0.8 ? 500_000 : random() * 2 * GRACE_MS);
   const put = (key: string, bytes: Buffer, before: number) =>
     objects.set(key, {
       bytes,
@@ -105,11 +105,13 @@ function fill({ world, objects }: Run): void {
     });
   put(CACHE_INFO_KEY, Buffer.from('StoreDir: /nix/store\n'), 0);
   const there = new Set<string>();
-  for (const top of [...TOPS, 'twin']) if (random() < 0.5) for (const name of closureNames(top)) there.add(name);
+  // A cache that has lost its narinfos has NARs only.
+  const share = random() < 0.3 ? 0 : 0.5;
+  for (const top of [...TOPS, 'twin']) if (random() < share) for (const name of closureNames(top)) there.add(name);
   for (const name of NAMES) {
     const { key, narKey, text, packed } = PATHS.get(name)!;
     if (there.has(name)) put(key, text, age());
-    if (there.has(name) || random() < 0.4) put(narKey, Buffer.from(packed.bytes!), age());
+    if (there.has(name) || random() < 0.7) put(narKey, Buffer.from(packed.bytes!), age());
     if (there.has(name) || random() < 0.2) put(key.replace('.narinfo', '.ls'), Buffer.from('{}'), age());
   }
 }
@@ -234,7 +236,7 @@ function pusher(run: Run, name: string): Promise<void> {
   return withLives(run, name, async (actor) => {
     const count = random() < 0.3 ? 2 : 1;
     for (let number = 0; number < count; number++) {
-      await actor.clock.sleep(random() * 30_000);
+      await actor.clock.sleep(random() * 12_000);
       await push(run, actor, TOPS[Math.floor(random() * TOPS.length)]!, random() < 0.05);
     }
   });
@@ -287,7 +289,7 @@ function sweeper(run: Run, name: string, count: number): Promise<void> {
   const { random } = run.world;
   return withLives(run, name, async (actor) => {
     for (let number = 0; number < count; number++) {
-      if (random() < 0.7) await actor.clock.sleep(random() * 40_000);
+      if (random() < 0.6) await actor.clock.sleep(random() * 15_000);
       await sweepOnce(run, actor);
     }
   });
