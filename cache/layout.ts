@@ -32,7 +32,7 @@ export const LEASES = 'carport/leases/';
 export const SWEEPS = 'carport/sweeps/';
 
 /** Build logs, each named by the derivation. */
-export const LOGS = 'log/';
+const LOGS = 'log/';
 
 /** Where debugging information of a build id is. */
 const DEBUG_INFO = 'debuginfo/';

@@ -44,7 +44,7 @@ export function pack(hashPart: string, into: Uint8Array, at: number): void {
 }
 
 /** The text that was packed. */
-export function unpack(from: Uint8Array, at: number): string {
+function unpack(from: Uint8Array, at: number): string {
   let text = '';
   for (let n = 0; n < HASH_PART_LENGTH; n++) {
     const bit = n * 5;

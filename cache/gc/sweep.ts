@@ -73,7 +73,7 @@ const MINUTE = 60 * SECOND;
 export const SWEEP_TIMES: HoldTimes = { lifetime: 5 * MINUTE, trusted: 2 * MINUTE, renewal: 15 * SECOND };
 
 /** The beginning of a sweep of a plan. */
-export function beginSweep(plan: GcPlan): SweepState {
+function beginSweep(plan: GcPlan): SweepState {
   return {
     ...{ plan, leases: [], mayRemoveNars: false, expired: [], roots: [] },
     removed: { paths: 0, objects: 0, bytes: 0 },
@@ -90,7 +90,7 @@ export async function requireNoSweep(objects: WriteStore): Promise<void> {
 }
 
 /** (2) Tells pushes what it condemns. */
-export const announce: SweepStep = async (state, { objects, clock, times, identity }) => {
+const announce: SweepStep = async (state, { objects, clock, times, identity }) => {
   await requireNoSweep(objects);
   const plan = limited(state.plan);
   const { survey, condemned } = plan;
@@ -132,7 +132,7 @@ export const askLeases: SweepStep = async (state, { objects, clock, patience, po
 };
 
 /** (4) Reads pins and other roots, after the leases: a push sets its pin before its lease goes. */
-export const askRoots: SweepStep = async (state, { readRoots }) => ({ ...state, roots: await readRoots() });
+const askRoots: SweepStep = async (state, { readRoots }) => ({ ...state, roots: await readRoots() });
 
 /** (5) Lists again, after the leases: a push that has ended by then has left young narinfos. */
 export const listAgain: SweepStep = async (state, { objects, signal }) => ({
@@ -168,7 +168,7 @@ export async function withFinal(state: SweepState, narInfos: Uint8Array): Promis
 }
 
 /** (7) Removes realisations, then narinfos, each before those that it refers to, then what belongs to them. */
-export const removeNarInfos: SweepStep = async (state, tools) => {
+const removeNarInfos: SweepStep = async (state, tools) => {
   const { survey } = state.plan;
   const { narInfos, listings, belongings } = survey;
   const final = state.final!;
@@ -189,7 +189,7 @@ export const removeNarInfos: SweepStep = async (state, tools) => {
 };
 
 /** (8) Removes NARs that no narinfo has named at both listings, unless a push might rely on one. */
-export const removeNars: SweepStep = async (state, tools) => {
+const removeNars: SweepStep = async (state, tools) => {
   const { keys, size } = state.plan.survey.nars;
   const work = remover(state, tools);
   if (state.mayRemoveNars) await work.remove([...state.final!.nars].map((number) => [keys.at(number), size[number]!]));
@@ -197,7 +197,7 @@ export const removeNars: SweepStep = async (state, tools) => {
 };
 
 /** (9) Removes what crashed pushes and sweeps have left. */
-export const tidy: SweepStep = async (state, { objects }) => {
+const tidy: SweepStep = async (state, { objects }) => {
   const { expired } = await readSweeps(objects);
   state.held!.check();
   await objects.remove([...state.expired, ...expired]);

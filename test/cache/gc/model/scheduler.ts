@@ -16,7 +16,7 @@ export function createRandom(seed: number): Random {
 }
 
 /** A request is done at the latest so long after it was sent: no store without compare-and-swap is safe otherwise. */
-export const IN_FLIGHT_MS = 10_000;
+const IN_FLIGHT_MS = 10_000;
 
 interface Waiting {
   readonly actor: Actor;
