@@ -12,8 +12,7 @@ import { PIN_LIMITS } from '../../cache/pins/pin.js';
 import { asWritable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { stateDirectory } from '../../lib/state-directory.js';
 import { releaseRoots } from '../../release/store-path-roots.js';
-import { type Context, note, write, writeJson } from '../cli/context.js';
-import { redact } from '../cli/redact.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
 import { patienceOf, withCache } from '../cli/with-caches.js';
@@ -36,7 +35,7 @@ export async function collect(url: CacheUrl, options: GcOptions, context: Contex
     sayWarnings(context, warningsOf(plan, options, result));
     const gone = result?.final ?? plan.condemned;
     if (options.json) return writeJson(context.stdout, resultJson(objects, { plan, result, gone }));
-    for (const line of garbageLines(plan, gone)) await write(context.stdout, redact(`${line}\n`));
+    await writeLines(context.stdout, garbageLines(plan, gone));
     for (const line of summaryOf(plan, result, options)) note(context, options, line);
   });
 }
