@@ -20,6 +20,7 @@ const EXPRESSION = `
     '';
   in {
     all = run "everything" { tools = [ tools.out tools.lib ]; } "echo it was built; echo $tools > $out";
+    itself = run "itself" { __contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256"; } "echo $out > $out";
     odd = [
       (run "fixed" { outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = builtins.hashString "sha256" "x"; } "")
       (run "floating" { __contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256"; } tools.lib)
@@ -36,12 +37,18 @@ for (const version of NIX_VERSIONS) {
     let key: KeyFile;
     let file: string;
     let out: string;
+    let cache: string;
+    let infos: readonly object[];
     beforeAll(async () => {
       key = await box().makeKey('test-1');
       builder = await createNixStore({ version });
       file = join(builder.root, 'default.nix');
       await writeFile(file, EXPRESSION);
       out = await builder.run('nix-build', [file, '-A', 'all', '--no-out-link']);
+      infos = await infosOf(builder);
+      cache = box().path('cache');
+      const { lines, stderr } = await carport(['push', out, '--to', cache, '--secret-key', key.file]);
+      expect([lines.toSorted(), stderr.includes('warning')]).toEqual([await query(builder, '-R', out), false]);
     });
     afterAll(() => builder.remove());
 
@@ -67,21 +74,7 @@ for (const version of NIX_VERSIONS) {
       return paths.map(({ path, narHash, narSize, references }) => ({ path, narHash, narSize, references }));
     };
 
-    it('what carport pushes is taken with its signatures, from a directory and from a web server', async () => {
-      const cache = box().path('cache');
-      const { lines, stderr } = await carport(['push', out, '--to', cache, '--secret-key', key.file]);
-      expect([lines.toSorted(), stderr.includes('warning')]).toEqual([await query(builder, '-R', out), false]);
-      const { url } = await serve(async ({ url: path = '' }, response) => {
-        const bytes = await readFile(join(cache, decodeURIComponent(path))).catch(() => undefined);
-        answerWith(response, bytes ?? '', { status: bytes ? 200 : 404 });
-      });
-      for (const from of [`file://${cache}`, url.href]) {
-        await inFreshStore(trusting(), async (store) => {
-          await store.run('nix', ['copy', '--from', from, out]);
-          await store.run('nix-store', ['--verify', '--check-contents']);
-          expect(await infosOf(store)).toEqual(await infosOf(builder));
-        });
-      }
+    it('what carport pushes can be read there, and is not taken without the signature of a trusted key', async () => {
       await inFreshStore({ ...trusting(), 'trusted-public-keys': 'other:'.concat('A'.repeat(43), '=') }, (store) =>
         expect(store.run('nix', ['copy', '--from', `file://${cache}`, out])).rejects.toThrow(/signature/),
       );
@@ -93,18 +86,47 @@ for (const version of NIX_VERSIONS) {
       expect(listed).toMatch(/dr-xr-xr-x .*with space\n-r--r--r-- .* 49 .*with space.name/);
     });
 
+    it.each(['a directory', 'a web server'])(
+      'what carport pushes is taken with its signatures from %s',
+      async (kind) => {
+        const { url } = await serve(async ({ url: path = '' }, response) => {
+          const bytes = await readFile(join(cache, decodeURIComponent(path))).catch(() => undefined);
+          answerWith(response, bytes ?? '', { status: bytes ? 200 : 404 });
+        });
+        await inFreshStore(trusting(), async (store) => {
+          await store.run('nix', ['copy', '--from', kind === 'a directory' ? `file://${cache}` : url.href, out]);
+          await store.run('nix-store', ['--verify', '--check-contents']);
+          expect(await infosOf(store)).toEqual(infos);
+        });
+      },
+    );
+
     it('what it pushes is pulled, into a store without Nix and into its own, and can be read there', async () => {
-      const cache = box().path('theirs');
-      await builder.run('nix', ['copy', '--to', `file://${cache}`, out]);
-      await box().succeed(['cache', 'sign', cache, '--secret-key', key.file, '--contents']);
-      const from = ['--from', cache, '--trusted-key', key.publicKey];
+      const theirs = box().path('theirs');
+      await builder.run('nix', ['copy', '--to', `file://${theirs}`, out]);
+      await box().succeed(['cache', 'sign', theirs, '--secret-key', key.file, '--contents']);
+      const from = ['--from', theirs, '--trusted-key', key.publicKey];
       const own = await box().succeed(['pull', out, ...from, '--store', box().path('own')]);
       expect(own.lines.toSorted()).toEqual(await query(builder, '-R', out));
       await inFreshStore({}, async (store) => {
         const { stderr } = await carport(['pull', out, ...from, '--store', 'nix'], store);
         expect(stderr).not.toContain('warning');
-        expect(await infosOf(store)).toEqual(await infosOf(builder));
+        expect(await infosOf(store)).toEqual(infos);
       });
+    });
+
+    it('what names itself, and is content-addressed, is taken by the system’s Nix, too, which hashes it otherwise', async () => {
+      const path = await builder.run('nix-build', [file, '-A', 'itself', '--no-out-link']);
+      const to = box().path('itself');
+      await carport(['push', path, '--to', to, '--secret-key', key.file]);
+      const other = await createNixStore();
+      try {
+        const args = ['pull', path, '--from', to, '--trusted-key', key.publicKey, '--store', 'nix'];
+        await box().succeed(args, { env: other.env });
+        expect(await other.run('nix', ['path-info', '--sigs', path])).toContain('test-1:');
+      } finally {
+        await other.remove();
+      }
     });
 
     it('closures are the same in all forms, and derivations are shown as it shows them', async () => {

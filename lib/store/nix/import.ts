@@ -1,9 +1,12 @@
 /** Has Nix take paths into its store, and keep them. */
 
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { CarportError, hasCode } from '../../errors.js';
 import { createTemporaryNames } from '../../filesystem/temporary.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
 import type { PathInfo } from '../../nix/path-info.js';
+import { hashPartOf } from '../../nix/store-path.js';
 import { ProgramFailure } from '../../process/run.js';
 import { type PublicKey, renderPublicKey } from '../../signing/key.js';
 import { NIX_COMMAND, PATHS_A_CALL, runNix } from './program.js';
@@ -41,7 +44,7 @@ export async function importIntoNix(infos: readonly PathInfo[], options: NixImpo
     const copy = [...NIX_COMMAND, ...from, ...kind, ...paths];
     const root = nextRoot();
     for (let left = COPIES; ; left--) {
-      await runNix('nix', copy, env, { signal, hint: HINT }).catch((error) => {
+      await copyIntoNix(copy, cache, { env, signal }).catch((error) => {
         throw explain(error, checkSignatures);
       });
       // Nix keeps what it copies while it runs, and not until the next process of Nix has begun.
@@ -51,6 +54,32 @@ export async function importIntoNix(infos: readonly PathInfo[], options: NixImpo
       } catch (error) {
         if (left === 1 || !wasCollected(error)) throw error;
       }
+    }
+  }
+}
+
+/**
+ * Copies. Versions of Nix hash paths that name themselves in different ways, and each refuses the content address of the others:
+ * no signature covers it, so it is left out where the path is signed.
+ */
+async function copyIntoNix(
+  copy: readonly string[],
+  cache: string,
+  { env, signal }: Pick<NixImport, 'env' | 'signal'>,
+): Promise<void> {
+  const done = new Set<string>();
+  for (;;) {
+    try {
+      await runNix('nix', copy, env, { signal, hint: HINT });
+      return;
+    } catch (error) {
+      const failure = error instanceof CarportError && error.cause instanceof ProgramFailure ? error.cause : undefined;
+      const path = /ca hash mismatch importing path '([^']+)'/.exec(failure?.stderr ?? '')?.[1];
+      if (path === undefined || done.has(path)) throw error;
+      done.add(path);
+      const file = join(cache, `${hashPartOf(path)}.narinfo`);
+      const text = await readFile(file, 'latin1');
+      await writeFile(file, text.replace(/^CA: .*\n/m, ''), 'latin1');
     }
   }
 }
