@@ -25,3 +25,12 @@ export function ownMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const alone = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;
   return alone ? (bytes as Uint8Array<ArrayBuffer>) : Uint8Array.from(bytes);
 }
+
+/**
+ * Copies bytes into others at an offset, as `set` does. That goes byte by byte into memory that threads share, which takes
+ * several times as long.
+ */
+export function copyBytes(from: Uint8Array, into: Uint8Array, offset: number): void {
+  if (from.length === 0) return;
+  Buffer.from(into.buffer, into.byteOffset + offset, from.length).fill(from);
+}

@@ -18,6 +18,9 @@ const SMALL_FETCHES_AT_ONCE = 128;
 /** Small NARs of this machine that a thread has, or that wait for it. */
 const SMALL_PER_THREAD = 128;
 
+/** Bytes of a NAR that is begun before smaller ones. */
+const LARGE = 8 * 1024 * 1024;
+
 /** What a pull has received. */
 export interface PullTotals {
   /** Compressed bytes that were read. */
@@ -67,9 +70,15 @@ export async function fetchAndRegister(
     [...planned.keys()],
     (path) => planned.get(path)!.info.references,
     { prepare: (path) => fetchPath(planned.get(path)!, options), publish: register, discard },
-    { prepare: (path) => limitOf(planned.get(path)!), signal },
+    { prepare: (path) => limitOf(planned.get(path)!), prepareFirst: largestFirst(fetch), signal },
   );
   return { fileSize };
+}
+
+/** While one thread is at a large path, the others do the rest, and then help. */
+function largestFirst(fetch: readonly FoundPath[]): readonly string[] {
+  const large = fetch.filter(({ info }) => info.narSize >= LARGE).sort((a, b) => b.info.narSize - a.info.narSize);
+  return large.map(({ info }) => info.path);
 }
 
 async function takeIn(receiver: PathReceiver, { temporary, info }: Fetched): Promise<void> {

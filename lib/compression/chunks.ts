@@ -1,7 +1,7 @@
 /** Cuts a stream where its content says so. */
 
 import { createHash } from 'node:crypto';
-import { createBufferPool } from '../buffers.js';
+import { copyBytes, createBufferPool } from '../buffers.js';
 
 /**
  * Bytes of a chunk: at least, and at most (a mean of some 770 KiB). Smaller ones cost more in the tables of frames than a
@@ -56,7 +56,7 @@ export function createChunker(room: ChunkRoom = oneBuffer()): Chunker {
     *push(bytes) {
       for (let offset = 0; offset < bytes.length; ) {
         const taken = bytes.subarray(offset, offset + CHUNK_SIZES.max - used);
-        buffer.set(taken, used);
+        copyBytes(taken, buffer, used);
         const cut = findCut(used, used + taken.length);
         if (cut < 0) {
           used += taken.length;

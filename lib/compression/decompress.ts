@@ -14,10 +14,11 @@ import { loadZstd } from './zstd-binding.js';
 const PIECE_SIZE = 256 * 1024;
 
 /** Windows larger than zstd's own default for readers (128 MiB) are refused. */
-const ZSTD_WINDOW_LOG_MAX = 27;
+export const ZSTD_WINDOW_LOG_MAX = 27;
 
 type Source = AsyncIterable<Uint8Array>;
-type Decompressor = (source: Source) => AsyncIterable<Uint8Array>;
+/** Decompresses a stream of one compression; the pieces are as those of `decompress`. */
+export type Decompressor = (source: Source) => AsyncIterable<Uint8Array>;
 
 /** By their names in narinfos. */
 const DECOMPRESSORS: Readonly<Record<string, Decompressor>> = {
@@ -49,10 +50,15 @@ const UNSUPPORTED: readonly (readonly [says: RegExp, why: string])[] = [
 /**
  * Decompresses an untrusted stream, in pieces of bounded size that are made only when they are asked for. A piece is valid
  * until the next one is asked for. What the library does not take becomes `E_INTEGRITY`, and what it does not know
- * `E_UNSUPPORTED`: a wrong bit can look like that, too.
+ * `E_UNSUPPORTED`: a wrong bit can look like that, too. `zstd` does the work for that compression, if it is given.
  */
-export async function* decompress(compression: string, source: Source): AsyncGenerator<Uint8Array> {
-  const decompressor = Object.hasOwn(DECOMPRESSORS, compression) ? DECOMPRESSORS[compression] : undefined;
+export async function* decompress(
+  compression: string,
+  source: Source,
+  zstd: Decompressor = decompressZstd,
+): AsyncGenerator<Uint8Array> {
+  const known = Object.hasOwn(DECOMPRESSORS, compression) ? DECOMPRESSORS[compression] : undefined;
+  const decompressor = known === decompressZstd ? zstd : known;
   if (decompressor === undefined) {
     throw new CarportError('E_UNSUPPORTED', `compression \`${compression}\` is not supported`, {
       hint: `carport reads ${Object.keys(DECOMPRESSORS).join(', ')}`,
@@ -102,7 +108,7 @@ function watch(source: Source) {
 const outputs = createBufferPool(PIECE_SIZE);
 
 /** Takes any number of frames, skippable ones too, and at least one. */
-async function* decompressZstd(source: Source): AsyncGenerator<Uint8Array> {
+export async function* decompressZstd(source: Source): AsyncGenerator<Uint8Array> {
   const zstd = await loadZstd();
   const context = new zstd.DCtx();
   context.setParameter(zstd.DParameter.windowLogMax, ZSTD_WINDOW_LOG_MAX);

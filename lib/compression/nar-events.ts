@@ -3,6 +3,7 @@
 import { type CarportError, hasCode } from '../errors.js';
 import { createNarDecoder } from '../nix/nar/decode.js';
 import type { NarEvent } from '../nix/nar/event.js';
+import type { Decompressor } from './decompress.js';
 import { NarRefusal } from './nar-refusal.js';
 import { type ExpectedNar, readVerifiedNar } from './verified-nar.js';
 
@@ -19,6 +20,7 @@ interface NarPiece {
 export async function* readNarEvents(
   promise: ExpectedNar,
   source: AsyncIterable<Uint8Array>,
+  zstd?: Decompressor,
 ): AsyncGenerator<NarPiece> {
   const decoder = createNarDecoder();
   let refusal: CarportError | undefined;
@@ -31,7 +33,7 @@ export async function* readNarEvents(
       refusal = error;
     }
   }
-  for await (const bytes of readVerifiedNar(promise, source)) {
+  for await (const bytes of readVerifiedNar(promise, source, zstd)) {
     yield { bytes, events: decode(() => decoder.push(bytes)) };
   }
   const atEnd = decode(() => {

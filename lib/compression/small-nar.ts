@@ -1,6 +1,7 @@
 /** A small NAR of an untrusted file, in one step; what is not as promised is left to `verified-nar.ts`, which says why. */
 
 import { hash } from 'node:crypto';
+import { ZSTD_WINDOW_LOG_MAX } from './decompress.js';
 import { loadZstd } from './zstd-binding.js';
 
 /** NARs up to this size, and files of them; one step of the decompressor gives as much, here as there. */
@@ -24,7 +25,7 @@ export async function createSmallNarReader(): Promise<SmallNarReader> {
   const output = Buffer.allocUnsafeSlow(SMALL_NAR);
   const createContext = () => {
     const made = new zstd.DCtx();
-    made.setParameter(zstd.DParameter.windowLogMax, 27);
+    made.setParameter(zstd.DParameter.windowLogMax, ZSTD_WINDOW_LOG_MAX);
     return made;
   };
   let context = createContext();

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { CarportError } from '../errors.js';
 import { formatHash, type Hash, hashesEqual } from '../nix/hash.js';
-import { decompress } from './decompress.js';
+import { type Decompressor, decompress } from './decompress.js';
 import { HEAD_SIZE, otherFormat } from './format-of.js';
 import { type FileFound, NarRefusal } from './nar-refusal.js';
 
@@ -20,16 +20,18 @@ export interface ExpectedNar {
  * The NAR that an untrusted file holds. Stops at the first byte more than was promised, and throws at the end unless all of
  * it is as promised: what was taken until then must not be used. What is not as promised is a `NarRefusal`, which says
  * whether the file is the one that was promised: to know that, the rest of it is read. What the source throws stays as it is.
+ * `zstd` as in `decompress`.
  */
 export async function* readVerifiedNar(
   promise: ExpectedNar,
   source: AsyncIterable<Uint8Array>,
+  zstd?: Decompressor,
 ): AsyncGenerator<Uint8Array> {
   const file = checkFile(promise, source);
   const hasher = createHash(promise.narHash.algorithm);
   let size = 0;
   try {
-    for await (const bytes of decompress(promise.compression, file.bytes())) {
+    for await (const bytes of decompress(promise.compression, file.bytes(), zstd)) {
       size += bytes.length;
       if (size > promise.narSize)
         throw mismatch(`the NAR is larger than the ${promise.narSize} bytes that were signed`);

@@ -2,7 +2,7 @@
 
 import { CHUNK_SIZES } from '../compression/chunks.js';
 import { type ChunkLine, createChunkLine, type OpenChunkLine, openChunkLine } from './chunk-line.js';
-import type { AssistJob, Job, PackJob } from './jobs.js';
+import type { AssistJob, CheckJob, FetchJob, Job, PackJob, SaveJob, UnpackJob } from './jobs.js';
 
 /** Bytes of a NAR from which it is worth to share its chunks. */
 const SHARED_FROM = 8 * 1024 * 1024;
@@ -19,7 +19,8 @@ const MIN_SLOTS = 4;
 interface SharedWork {
   readonly line: ChunkLine;
   readonly open: OpenChunkLine;
-  readonly level: number;
+  /** Of compression; without one, frames are decompressed. */
+  readonly level: number | undefined;
   helpers: number;
 }
 
@@ -32,12 +33,17 @@ export function createAssistance(threads: number) {
   return {
     /** The job with a line, where it is large and there is memory for one. */
     shared(job: Job, weight: number): Job {
-      if (threads < 2 || job.type !== 'pack' || job.compression !== 'zstd' || weight < SHARED_FROM) return job;
+      if (threads < 2 || weight < SHARED_FROM || !canBeShared(job) || compressionOf(job) !== 'zstd') return job;
       const free = Math.floor(MEMORY / (2 * CHUNK_SIZES.max)) - slotsInUse();
       if (free < MIN_SLOTS) return job;
       const line = createChunkLine(Math.min(slots, free), frameBound(CHUNK_SIZES.max));
-      works.set(line, { line, open: openChunkLine(line), level: job.level, helpers: 0 });
-      return { ...job, line } satisfies PackJob;
+      works.set(line, {
+        line,
+        open: openChunkLine(line),
+        level: job.type === 'pack' ? job.level : undefined,
+        helpers: 0,
+      });
+      return { ...job, line };
     },
     /** What an idle thread may do, if there is anything. */
     next(): AssistJob | undefined {
@@ -57,11 +63,21 @@ export function createAssistance(threads: number) {
         const work = works.get(job.line);
         if (work) work.helpers--;
       }
-      if (job.type !== 'pack' || job.line === undefined) return;
+      if (!canBeShared(job) || job.line === undefined) return;
       works.get(job.line)?.open.end();
       works.delete(job.line);
     },
   };
+}
+
+type SharedJob = PackJob | UnpackJob | SaveJob | CheckJob | FetchJob;
+
+function canBeShared(job: Job): job is SharedJob {
+  return ['pack', 'unpack', 'save', 'check', 'fetch'].includes(job.type);
+}
+
+function compressionOf(job: SharedJob): string {
+  return job.type === 'pack' ? job.compression : job.promise.compression;
 }
 
 /** What zstd asks for (`ZSTD_compressBound`), without loading it here. */

@@ -27,11 +27,12 @@ export interface PackJob {
   readonly line?: ChunkLine;
 }
 
-/** Helps the thread that packs a large path. */
+/** Helps the thread that packs or unpacks a large path. */
 export interface AssistJob {
   readonly type: 'assist';
   readonly line: ChunkLine;
-  readonly level: number;
+  /** The level to compress at; without one, frames are decompressed. */
+  readonly level?: number | undefined;
   /** How often helpers had been called back before this one came. */
   readonly recalls: number;
 }
@@ -54,6 +55,8 @@ export interface UnpackJob {
   readonly promise: ExpectedNar;
   /** The compressed NAR, when it is a file of this machine; otherwise the caller streams it in. */
   readonly file?: string;
+  /** Memory that is shared with threads that help: the pool gives it. */
+  readonly line?: ChunkLine;
 }
 
 /** Makes trees of small NARs, one after another, and gives them their names where it is told to. */

@@ -1,4 +1,4 @@
-/** The job that helps another thread to compress its NAR. */
+/** The job that helps another thread to compress or decompress its NAR. */
 
 import { loadZstd } from '../../compression/zstd-binding.js';
 import { openChunkLine } from '../chunk-line.js';
@@ -6,6 +6,11 @@ import type { AssistJob } from '../jobs.js';
 
 export async function assist({ line, level, recalls }: AssistJob): Promise<void> {
   await loadZstd();
-  const { compressChunk } = await import('../../compression/zstd-write.js');
-  openChunkLine(line).help(recalls, (chunk, into) => compressChunk(level, chunk, into));
+  if (level === undefined) {
+    const { decompressFrame } = await import('../line-decompressor.js');
+    openChunkLine(line).help(recalls, decompressFrame);
+  } else {
+    const { compressChunk } = await import('../../compression/zstd-write.js');
+    openChunkLine(line).help(recalls, (chunk, into) => compressChunk(level, chunk, into));
+  }
 }

@@ -5,6 +5,7 @@ import { readNarEvents } from '../../compression/nar-events.js';
 import type { ExpectedNar } from '../../compression/verified-nar.js';
 import { CarportError, isErrno } from '../../errors.js';
 import type { NarEvent } from '../../nix/nar/event.js';
+import type { ChunkLine } from '../chunk-line.js';
 import type { JobContext } from '../jobs.js';
 
 const READ_SIZE = 256 * 1024;
@@ -14,6 +15,8 @@ interface CompressedNar {
   readonly promise: ExpectedNar;
   /** When it is a file of this machine; otherwise it comes from the job's source. */
   readonly file?: string;
+  /** Shared with threads that help, where it is large. */
+  readonly line?: ChunkLine | undefined;
 }
 
 /**
@@ -21,10 +24,11 @@ interface CompressedNar {
  * of them. Throws at the end unless all of it is as promised. Gives the bytes of the compressed NAR.
  */
 export async function readCompressedNar(
-  { promise, file }: CompressedNar,
+  { promise, file, line }: CompressedNar,
   { source, progress }: JobContext,
   take: (bytes: Uint8Array, events: Iterable<NarEvent>) => void,
 ): Promise<number> {
+  const zstd = line && (await import('../line-decompressor.js')).createLineDecompressor(line);
   let fileSize = 0;
   async function* counted(): AsyncGenerator<Uint8Array> {
     for await (const bytes of file === undefined ? source : readFileInPieces(file)) {
@@ -32,7 +36,7 @@ export async function readCompressedNar(
       yield bytes;
     }
   }
-  for await (const { bytes, events } of readNarEvents(promise, counted())) {
+  for await (const { bytes, events } of readNarEvents(promise, counted(), zstd)) {
     take(bytes, events);
     progress(bytes.length);
   }

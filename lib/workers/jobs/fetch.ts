@@ -5,7 +5,10 @@ import { readCompressedNar, readFileInPieces } from './compressed-nar.js';
 import { createSpool } from './spool.js';
 
 /** Gives the file; throws what an unpacking would, and then what is at `spoolPath` is of no use. */
-export async function fetchNar({ promise, file, spoolPath }: FetchJob, context: JobContext): Promise<SpooledFile> {
+export async function fetchNar(
+  { promise, file, line, spoolPath }: FetchJob,
+  context: JobContext,
+): Promise<SpooledFile> {
   const spool = createSpool(spoolPath);
   async function* kept(): AsyncGenerator<Uint8Array> {
     for await (const bytes of file === undefined ? context.source : readFileInPieces(file)) {
@@ -14,7 +17,7 @@ export async function fetchNar({ promise, file, spoolPath }: FetchJob, context: 
     }
   }
   try {
-    await readCompressedNar({ promise }, { ...context, source: kept() }, (_, events) => {
+    await readCompressedNar({ promise, line }, { ...context, source: kept() }, (_, events) => {
       for (const _ of events);
     });
     return spool.finish();

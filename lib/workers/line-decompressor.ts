@@ -1,0 +1,142 @@
+/** The decompressor of a large NAR of many frames, which other threads may help with. */
+
+import zstd from 'zstd-napi/binding.js';
+import { copyBytes } from '../buffers.js';
+import { CHUNK_SIZES } from '../compression/chunks.js';
+import { type Decompressor, decompressZstd, ZSTD_WINDOW_LOG_MAX } from '../compression/decompress.js';
+import { type ChunkLine, type CompressChunk, openChunkLine } from './chunk-line.js';
+
+/**
+ * Gives the bytes of `decompressZstd`, whoever decompresses: frames that say how much they hold, and are small enough, are
+ * decompressed beside each other. From the first other one on, this thread does it alone.
+ */
+export function createLineDecompressor(given: ChunkLine): Decompressor {
+  return (source) => decompressOnLine(given, source);
+}
+
+/** Decompresses a frame; nothing comes of one that is damaged. */
+export const decompressFrame: CompressChunk = (frame, into) => {
+  try {
+    return { compressedSize: context.decompress(into, frame), sha256: NO_DIGEST };
+  } catch {
+    return { compressedSize: 0, sha256: NO_DIGEST };
+  }
+};
+
+/** Says what is wrong with a frame of which nothing came. */
+function decompressAlone(frame: Uint8Array, size: number): Uint8Array {
+  const content = new Uint8Array(size);
+  return content.subarray(0, context.decompress(content, frame));
+}
+
+const context = new zstd.DCtx();
+const NO_DIGEST = new Uint8Array(0);
+
+async function* decompressOnLine(given: ChunkLine, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const line = createOutput(given);
+  const pieces = source[Symbol.asyncIterator]();
+  let gathered = line.room();
+  let size = 0;
+  let isShared = true;
+  let rest: Uint8Array = new Uint8Array(0);
+  while (isShared) {
+    const { value, done } = await pieces.next();
+    if (done) break;
+    for (rest = value; rest.length > 0; ) {
+      const taken = rest.subarray(0, CHUNK_SIZES.max - size);
+      copyBytes(taken, gathered, size);
+      size += taken.length;
+      rest = rest.subarray(taken.length);
+      let frame = frameOf(gathered.subarray(0, size), given.frameBound);
+      while (typeof frame === 'object') {
+        const left = gathered.subarray(frame.length, size);
+        line.fill(frame);
+        yield* line.takeDone();
+        gathered = line.room();
+        copyBytes(left, gathered, 0);
+        size = left.length;
+        frame = frameOf(gathered.subarray(0, size), given.frameBound);
+      }
+      isShared = frame === 'not whole' && size < CHUNK_SIZES.max;
+      if (!isShared) break;
+    }
+  }
+  yield* line.takeAll();
+  line.end();
+  const left = Uint8Array.from(gathered.subarray(0, size));
+  // Nothing at all is no frame.
+  if (size > 0 || !line.hasTaken()) yield* decompressZstd(continued([left, rest], pieces));
+}
+
+async function* continued(first: readonly Uint8Array[], pieces: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for (const bytes of first) if (bytes.length > 0) yield bytes;
+  for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value;
+}
+
+interface Frame {
+  /** Bytes of it, and of what it holds. */
+  readonly length: number;
+  readonly contentSize: number;
+}
+
+/** The frame that bytes begin with, if it is whole and can be decompressed beside others. */
+function frameOf(bytes: Uint8Array, bound: number): Frame | 'not whole' | 'another' {
+  // A header has up to 18 bytes.
+  if (bytes.length < 18) return 'not whole';
+  try {
+    const contentSize = zstd.getFrameContentSize(bytes);
+    if (contentSize === null || contentSize > bound || windowLogOf(bytes) > ZSTD_WINDOW_LOG_MAX) return 'another';
+    return { length: zstd.findFrameCompressedSize(bytes), contentSize };
+  } catch (error) {
+    return /size is incorrect/.test(String(error)) ? 'not whole' : 'another';
+  }
+}
+
+const MAGIC = 0xfd2fb528;
+const SINGLE_SEGMENT = 0x20;
+
+/** RFC 8878, 3.1.1.1: a frame of a single segment, and a skippable one, has no window of its own. */
+function windowLogOf(frame: Uint8Array): number {
+  const header = new DataView(frame.buffer, frame.byteOffset);
+  if (header.getUint32(0, true) !== MAGIC || (header.getUint8(4) & SINGLE_SEGMENT) !== 0) return 0;
+  return 10 + (header.getUint8(5) >> 3);
+}
+
+/** Slots that are filled and taken in turns. */
+function createOutput(given: ChunkLine) {
+  const line = openChunkLine(given);
+  const contentSizes = new Array<number>(line.slots).fill(0);
+  // Slots are counted on: each has its turn again after all others.
+  let filled = 0;
+  let taken = 0;
+  const slotOf = (count: number) => count % line.slots;
+
+  function* takeOldest(): Generator<Uint8Array> {
+    const slot = slotOf(taken);
+    line.finish(slot, decompressFrame);
+    const { bytes, size } = line.frame(slot);
+    const isWhole = bytes.length === contentSizes[slot];
+    const content = isWhole ? bytes : decompressAlone(line.chunkOf(slot).subarray(0, size), contentSizes[slot]!);
+    if (content.length > 0) yield content;
+    line.empty(slot);
+    taken++;
+  }
+  return {
+    /** Where the next frame is to be; a slot is always free. */
+    room: () => line.chunkOf(slotOf(filled)),
+    fill({ length, contentSize }: Frame): void {
+      contentSizes[slotOf(filled)] = contentSize;
+      line.fill(slotOf(filled), length);
+      filled++;
+    },
+    /** What is done, in order, and more until a slot is free. */
+    *takeDone(): Generator<Uint8Array> {
+      while (taken < filled && (line.isDone(slotOf(taken)) || filled - taken === line.slots)) yield* takeOldest();
+    },
+    *takeAll(): Generator<Uint8Array> {
+      while (taken < filled) yield* takeOldest();
+    },
+    hasTaken: () => taken > 0,
+    end: () => line.end(),
+  };
+}
