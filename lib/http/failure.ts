@@ -10,7 +10,11 @@ const TRANSIENT_ERRORS = [
   ...['ENETUNREACH', 'EHOSTUNREACH', 'ENETDOWN', 'EHOSTDOWN', 'EADDRNOTAVAIL', 'ERR_STREAM_PREMATURE_CLOSE'],
 ];
 
-const TRANSIENT_STATUSES = [408, 425, 429, 500, 502, 503, 504, 507, 509];
+const TRANSIENT_STATUSES = [
+  ...[408, 425, 429, 500, 502, 503, 504, 507, 509],
+  // Of proxies, when the server behind them does not answer (Cloudflare and others).
+  ...[520, 521, 522, 523, 524, 527, 529, 530, 598, 599],
+];
 
 /** S3's codes beside other statuses: what was sent did not arrive as it was. */
 const TRANSIENT_CODES =
@@ -121,6 +125,8 @@ const LIMITS: Readonly<Record<number, readonly [what: string, hint: string]>> = 
   413: ['uploads of this size', 'raise its limit (nginx: `client_max_body_size 0`)'],
   414: ['addresses of this length', 'raise its limit (nginx: `large_client_header_buffers`), or use shorter names'],
   431: ['headers of this size', 'raise its limit (nginx: `large_client_header_buffers`)'],
+  // nginx's own, which it mostly tells as 400.
+  494: ['headers of this size', 'raise its limit (nginx: `large_client_header_buffers`)'],
 };
 
 /** What a refusal says of a limit, to be put behind the name of the server; `undefined` for other statuses. */

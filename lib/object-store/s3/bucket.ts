@@ -75,13 +75,17 @@ export function openBucket(options: BucketOptions): Bucket {
   };
   const client = once(() => clientWith((inner) => http.transport(inner)));
 
+  let isProven = false;
   const refuse = async (action: string, refusal: Refusal): Promise<CarportError> => {
     const { address } = await session();
-    return refusalError(refusal, { ...address, action });
+    isProven ||= refusal.code !== undefined;
+    return refusalError(refusal, { ...address, action, isProven });
   };
   const run = async <T>(action: string, request: (bucket: string) => Promise<T>): Promise<T> => {
     try {
-      return await request(location.bucket);
+      const answer = await request(location.bucket);
+      isProven = true;
+      return answer;
     } catch (error) {
       throw isSdkRefusal(error) ? await refuse(action, refusalOf(error)) : error;
     }
@@ -89,7 +93,11 @@ export function openBucket(options: BucketOptions): Bucket {
   return {
     name: location.bucket,
     address: async () => (await session()).address,
-    ask: async (...asked) => askObject(await session(), refuse, ...asked),
+    async ask(...asked) {
+      const answer = await askObject(await session(), refuse, ...asked);
+      isProven ||= answer === undefined ? asked[0] === 'GET' : answer.response.headers.etag !== undefined;
+      return answer;
+    },
     async askAnonymously(key) {
       const { address } = await session();
       const request: HttpRequest = { method: 'GET', url: objectUrl(address, key), headers: {} };

@@ -62,6 +62,8 @@ export interface RefusedAt {
   readonly region: string;
   /** What was asked for, such as `PUT nar/x.nar`. */
   readonly action: string;
+  /** Whether another answer has shown that it is an S3 API. */
+  readonly isProven: boolean;
 }
 
 /** Reads the XML of an S3 error. Of the page of another server its title is the message. */
@@ -167,11 +169,18 @@ const RULES: readonly Rule[] = [
     const text = `\`${serverOf(at)}\` does not take parts of this size (${at.action})`;
     return ['E_REMOTE', text, "raise `multipart-chunk-size=` in the cache's URL: most servers want 5 MiB (5242880)"];
   },
-  ({ code, message }, at) => {
+  ({ code, status, message }, at) => {
     // An answer to HEAD has no body that would tell.
     if (code !== undefined || at.action.startsWith('HEAD ')) return undefined;
     const missingTls = explainMissingTls(at.endpoint, message);
     if (missingTls) return [missingTls.code, missingTls.message, missingTls.hint!];
+    if (at.isProven || !OF_WEBSITES.includes(status)) {
+      const text = `\`${serverOf(at)}\`, or a proxy before it, refuses ${at.action}: status ${status}, not in the words of S3`;
+      return [
+        ...([[401, 403].includes(status) ? 'E_CREDENTIALS' : 'E_REMOTE', text] as const),
+        'see the log of what is before the server (a proxy, a firewall), and whether `endpoint=` is the S3 API',
+      ];
+    }
     return [
       ...(['E_USAGE', `\`${serverOf(at)}\` does not answer as an S3 API`] as const),
       'the endpoint is the S3 API (port 3900 of Garage), not the website (port 3902), which is for `http://` caches',
@@ -193,6 +202,9 @@ const RULES: readonly Rule[] = [
     return ['E_UNSUPPORTED', text, 'the server lacks a part of the S3 API'];
   },
 ];
+
+/** What web servers answer to requests of S3. Other statuses are of who stands before a server. */
+const OF_WEBSITES = [200, 204, 301, 302, 303, 307, 308, 400, 404, 405, 410, 501];
 
 /** What the key lacks, and Garage's names for it. */
 function neededPermission(action: string, bucket: string): readonly [what: string, permissions: string] {

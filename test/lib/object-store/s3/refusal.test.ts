@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { CarportError } from '#lib/errors.js';
 import { isMissing, parseRefusal, refusalCodeOf, refusalError } from '#lib/object-store/s3/refusal.js';
 
-const AT = { endpoint: new URL('https://s3.example'), bucket: 'nix', region: 'us-east-1', action: 'GET nar/x' };
+const AT = {
+  endpoint: new URL('https://s3.example'),
+  bucket: 'nix',
+  region: 'us-east-1',
+  action: 'GET nar/x',
+  isProven: false,
+};
 const DAY = 24 * 60 * 60 * 1000;
 
 /** As Garage 2.5 words it. */
@@ -127,6 +133,19 @@ const CASES: Readonly<Record<string, Case>> = {
   'another web server': {
     ...{ status: 405, text: '<html><head><title>405 Not Allowed</title></head></html>', error: 'E_USAGE' },
     ...{ says: 'does not answer as an S3 API', hint: '3900' },
+  },
+  "a proxy's refusal of a server that is an S3 API": {
+    ...{ status: 405, text: '<html><head><title>405 Not Allowed</title></head></html>', error: 'E_REMOTE' },
+    ...{ says: 'or a proxy before it, refuses PUT nar/x: status 405', hint: 'proxy' },
+    at: { action: 'PUT nar/x', isProven: true },
+  },
+  "a firewall's refusal": {
+    ...{ status: 403, text: '<html><title>Blocked</title></html>', error: 'E_CREDENTIALS' },
+    ...{ says: 'or a proxy before it, refuses GET nar/x: status 403', hint: 'firewall' },
+  },
+  'a page to log in at': {
+    ...{ status: 511, text: '<html><title>Log in</title></html>', error: 'E_REMOTE' },
+    ...{ says: 'or a proxy before it, refuses GET nar/x: status 511', hint: 'proxy' },
   },
   'nothing at all': {
     ...{ status: 400, text: '', error: 'E_USAGE', says: 'does not answer as an S3 API', hint: '3900' },
