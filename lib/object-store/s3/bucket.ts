@@ -98,12 +98,7 @@ export function openBucket(options: BucketOptions): Bucket {
       isProven ||= answer === undefined ? asked[0] === 'GET' : answer.response.headers.etag !== undefined;
       return answer;
     },
-    async askAnonymously(key) {
-      const { address } = await session();
-      const request: HttpRequest = { method: 'GET', url: objectUrl(address, key), headers: {} };
-      const send = http.transport();
-      return { request, response: await send(request), send };
-    },
+    askAnonymously: async (key) => askAsAnybody((await session()).address, key, http.transport()),
     async time(key) {
       const { address, send } = await session();
       const response = await send({ method: 'HEAD', url: objectUrl(address, key), headers: {} });
@@ -126,6 +121,11 @@ export function openBucket(options: BucketOptions): Bucket {
       return run(action, (bucket) => request(sdk, bucket));
     },
   };
+}
+
+async function askAsAnybody(address: S3Address, key: string, send: Transport): Promise<Answer> {
+  const request: HttpRequest = { method: 'GET', url: objectUrl(address, key), headers: {} };
+  return { request, response: await send(request), send };
 }
 
 async function askObject(
