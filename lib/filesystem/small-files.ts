@@ -4,9 +4,10 @@
  * batches 15 µs.
  */
 
+import { readFile, stat } from 'node:fs/promises';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
-import { CarportError } from '../errors.js';
+import { CarportError, formatError, isErrno } from '../errors.js';
 import type { FoundFile } from './directory-files.js';
 
 export type FileOperation =
@@ -35,6 +36,8 @@ export type FileAnswer = FileResult | { readonly error: { readonly message: stri
 
 /** The bytes of a plain file, or `undefined` when there is none. More than `limit` bytes are refused unread. */
 export async function readSmallFile(path: string, limit: number): Promise<Buffer | undefined> {
+  // A thread takes longer to start than a few files to read.
+  if (thread === undefined && ++readAlone <= READ_ALONE) return readPlainFile(path, limit);
   const { bytes } = await submit({ type: 'read', path, limit });
   return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -88,6 +91,24 @@ interface Pending {
   readonly operation: FileOperation;
   readonly resolve: (answer: FileResult) => void;
   readonly reject: (error: unknown) => void;
+}
+
+const READ_ALONE = 16;
+let readAlone = 0;
+
+/** As the thread reads. */
+async function readPlainFile(path: string, limit: number): Promise<Buffer | undefined> {
+  try {
+    const stats = await stat(path);
+    if (stats.isDirectory()) return undefined;
+    // A pipe or a device would block, or never end.
+    if (!stats.isFile()) throw formatError(`\`${path}\``, 'is not a plain file');
+    if (stats.size > limit) throw formatError(`\`${path}\``, `has more than ${limit} bytes`);
+    return await readFile(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
+    throw error;
+  }
 }
 
 const queue: Pending[] = [];

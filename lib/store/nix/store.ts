@@ -2,7 +2,7 @@
 
 import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { CarportError } from '../../errors.js';
+import { CarportError, insteadOf } from '../../errors.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
 import type { PathInfo } from '../../nix/path-info.js';
@@ -42,7 +42,11 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
   };
   /** A bare derivation would stand for its outputs; with `--derivation` an output would stand for its derivation. */
   const pathInfos = async (paths: readonly string[], flags: readonly string[]): Promise<PathGraph> => {
-    const valid = await validOf(paths);
+    // Mostly all are valid, and to ask for that first is a program more.
+    const all = await infosOf(paths, flags).catch(insteadOf('E_PROGRAM', undefined));
+    return all && paths.every((path) => all.has(path)) ? all : infosOf(await validOf(paths), flags);
+  };
+  const infosOf = async (valid: readonly string[], flags: readonly string[]): Promise<PathGraph> => {
     const infos = await Promise.all([
       pathInfo(valid.filter(isDerivationPath), [...FOR_DERIVATIONS, '--derivation', ...flags]),
       pathInfo(

@@ -1,0 +1,18 @@
+/** The program behind what is answered at once. */
+
+import { type Context, outputError, watchOutput } from './cli/context.js';
+import { reportError } from './cli/error-output.js';
+import { runCommandLine } from './program.js';
+
+/** Runs a command line in this process, and sets its exit code. */
+export async function main(args: readonly string[], context: Context): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) watchOutput(stream);
+  process.exitCode = await runCommandLine(args, context);
+  // Work that an interrupt could not stop would keep the process.
+  if (process.exitCode === 130) process.exit();
+}
+
+/** Says that stdout could not be written. */
+export function explain(cause: Error, context: Context): void {
+  process.exitCode = reportError(outputError(cause), context, false, 0);
+}

@@ -1,0 +1,45 @@
+import { cp, mkdir, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { beforeAll, expect, it } from 'vitest';
+import { useSandbox } from '../support/sandbox.js';
+
+const TOP = fileURLToPath(new URL('../..', import.meta.url));
+const box = useSandbox('all');
+const installed = (...names: readonly string[]): string => join(box().path('installed'), ...names);
+
+/** Runs the program where it was put together; gives what it printed, and which of its modules were loaded. */
+async function carport(...args: readonly string[]): Promise<{ stdout: string; modules: string }> {
+  const program = installed('dist/bin/carport.js');
+  const options = { cwd: box().path('work'), env: { ...box().env, NODE_DEBUG: 'esm' }, extendEnv: false };
+  const { stdout, stderr } = await execa(process.execPath, [program, ...args], options);
+  return { stdout, modules: stderr };
+}
+
+beforeAll(async () => {
+  await mkdir(installed());
+  await cp(join(TOP, 'package.json'), installed('package.json'));
+  await cp(join(TOP, 'dist'), installed('dist'), { recursive: true });
+  await symlink(join(TOP, 'node_modules'), installed('node_modules'));
+  await rm(installed('dist/.tsbuildinfo'), { force: true });
+  await execa(process.execPath, [installed('dist/tools/bundle.js')]);
+  await writeFile(box().path('work/file'), 'content');
+});
+
+it('a program that was put together does what its modules do, with threads of its own', async () => {
+  expect((await readdir(installed('dist/bundle'))).includes('worker.js')).toBe(true);
+  const { stdout: path } = await carport('store', 'add', 'file');
+  const { stdout, modules } = await carport('push', path, '--to', `file://${box().path('cache')}`);
+  expect(stdout).toBe(path);
+  expect(modules).toContain('/dist/bundle/main.js');
+  expect(modules).not.toContain('/dist/bin/program.js');
+  expect((await carport('--version')).stdout).toMatch(/^carport \d/);
+});
+
+it('modules that were compiled since are what is run', async () => {
+  await writeFile(installed('dist/.tsbuildinfo'), '');
+  const later = new Date(Date.now() + 60_000);
+  await utimes(installed('dist/.tsbuildinfo'), later, later);
+  expect((await carport('key', 'generate', 'name-1', '--out', 'key')).modules).toContain('/dist/bin/program.js');
+});
