@@ -74,6 +74,16 @@ export function parseFileKey(
   return { version, target, name };
 }
 
+/** The version that an object is of; nothing in it for one of the index; `undefined` for an object that is of no release. */
+export function releaseOfKey(key: string): string | undefined {
+  const file = parseFileKey(key);
+  if (file) return file.version;
+  if (key.startsWith(FRAGMENTS)) return key.slice(FRAGMENTS.length).split('/')[0];
+  const directory = [YANKS, PROMOTIONS, PRUNINGS].find((each) => key.startsWith(each));
+  if (directory !== undefined) return key.slice(directory.length).replace(/\.json$/, '');
+  return key === LEDGER_KEY || key.startsWith(PAGES) || isIndexKey(key) ? '' : undefined;
+}
+
 /** True for the name of a file about a file, such as a checksum. They are no builds, and belong elsewhere. */
 export function isSidecar(name: string): boolean {
   return /\.(asc|md5|minisig|sha1|sha256|sha256sum|sha512|sha512sum|sig)$/.test(name);

@@ -1,6 +1,7 @@
 /** Declares the commands of `cache`. */
 
 import type { Command } from 'commander';
+import { checkPath } from '../arguments/checked-path.js';
 import type { Context } from '../cli/context.js';
 import { TOOLCHAIN_ONLY_OF_BUILD } from '../closure/options.js';
 import { argument } from '../declaration/arguments.js';
@@ -17,6 +18,7 @@ const collecting = () => import('./gc.js');
 const refreshing = () => import('./refresh-toolchain.js');
 const signing = () => import('./sign.js');
 const copying = () => import('./copy.js');
+const counting = () => import('./stats.js');
 
 const parseCacheUrl = async (text: string) => (await import('../../cache/cache-url.js')).parseCacheUrl(text);
 
@@ -64,6 +66,28 @@ const COPY_OPTIONS = [
   setting('retry-seconds'),
 ];
 
+const STATS_OPTIONS = [
+  flag('--prometheus', 'print metrics for a textfile collector of Prometheus'),
+  option('--html <file>', 'write a page with plots, too', { parse: checkPath }),
+  flag('--snapshot', 'keep the totals in the cache, one for each day: they tell how it grows'),
+  setting('retry-seconds'),
+];
+
+const PAGE_OPTIONS = [
+  setting('trusted-keys'),
+  setting('secret-key-files'),
+  setting('base-url'),
+  setting('title'),
+  flag('--replace', 'write it in place of a page that is not from here'),
+  flag('--dry-run', 'say whether it would change; change nothing'),
+  setting('retry-seconds'),
+];
+
+const EXPORT_OPTIONS = [
+  option('--parquet <directory>', 'where the files are written', { parse: checkPath, required: true }),
+  setting('retry-seconds'),
+];
+
 const ERASE_OPTIONS = [
   flag('--yes', 'do not ask; needed where there is no terminal'),
   flag('--dry-run', 'print what would be removed; change nothing'),
@@ -97,6 +121,9 @@ export type CatOptions = OptionsOf<typeof CAT_OPTIONS>;
 export type RefreshToolchainOptions = OptionsOf<typeof REFRESH_OPTIONS>;
 export type SignOptions = OptionsOf<typeof SIGN_OPTIONS>;
 export type CopyOptions = OptionsOf<typeof COPY_OPTIONS>;
+export type StatsOptions = OptionsOf<typeof STATS_OPTIONS>;
+export type PageOptions = OptionsOf<typeof PAGE_OPTIONS>;
+export type ExportTablesOptions = OptionsOf<typeof EXPORT_OPTIONS>;
 export type EraseOptions = OptionsOf<typeof ERASE_OPTIONS>;
 export type GcOptions = OptionsOf<typeof GC_OPTIONS>;
 
@@ -106,6 +133,7 @@ export function configure(command: Command, context: Context): void {
   configureBrowsing(command, context);
   configureRefreshing(command, context);
   configureMoving(command, context);
+  configureCounting(command, context);
   declareCommand(command.command('sign'), context, {
     description:
       'Signs all of a cache again with a new key: every path that a trusted key has signed, its pins, and the releases beside it. Takes the signatures of an old key away with `--remove`. Run again it goes on.',
@@ -156,6 +184,39 @@ function configureMoving(command: Command, context: Context): void {
     ],
     options: COPY_OPTIONS,
     run: async (...values) => (await copying()).copy(...values, context),
+  });
+}
+
+function configureCounting(command: Command, context: Context): void {
+  declareCommand(command.command('stats'), context, {
+    description:
+      'Counts a cache: objects, bytes, compression, and to which pins and releases they are due. What it has read it remembers.',
+    examples: [
+      'carport cache stats file:///srv/cache',
+      'carport cache stats file:///srv/cache --snapshot --prometheus > cache.prom',
+      'carport cache stats file:///srv/cache --html stats.html',
+    ],
+    arguments: [writableCache()],
+    options: STATS_OPTIONS,
+    run: async (...values) => (await counting()).showStats(...values, context),
+  });
+  declareCommand(command.command('page'), context, {
+    description:
+      'Writes `index.html` at the root of a cache: how it is used, its public keys, its pins and how large they are. One that is there as it should be is not sent again.',
+    examples: [
+      'carport cache page file:///srv/cache --base-url https://nix.example.org --trusted-key "$(cat cache.pub)"',
+    ],
+    arguments: [writableCache()],
+    options: PAGE_OPTIONS,
+    run: async (...values) => (await import('./page.js')).writePage(...values, context),
+  });
+  declareCommand(command.command('export'), context, {
+    description:
+      'Writes what a cache holds as tables: paths, references, NARs, roots, other objects; for DuckDB, Spark, ClickHouse.',
+    examples: ['carport cache export file:///srv/cache --parquet ./tables'],
+    arguments: [writableCache()],
+    options: EXPORT_OPTIONS,
+    run: async (...values) => (await counting()).exportTables(...values, context),
   });
 }
 

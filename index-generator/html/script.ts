@@ -1,16 +1,15 @@
 /** Filter and copy buttons. */
 
 import { markup } from '../markup.js';
+import { copyButtons } from './copy-script.js';
 
 /**
  * What a browser that runs scripts has in addition: a field that filters releases, and buttons that copy commands. It
  * reads the page's text only and makes elements, never markup.
  */
 export const script = markup`
-(() => {
+(() => {${copyButtons}
   const releases = [...document.querySelectorAll('[data-release]')];
-  const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
-
   if (releases.length > 1) {
     const input = make('input', { type: 'search', autocomplete: 'off' });
     const label = make('label', { className: 'filter', textContent: 'Filter by version or platform' });
@@ -28,29 +27,6 @@ export const script = markup`
       for (const fold of folds) fold.open = wanted !== '' && fold.querySelector('[data-release]:not([hidden])') !== null;
       status.textContent = wanted === '' ? '' : shown + ' of ' + releases.length + ' releases';
     });
-  }
-
-  const commands = document.querySelectorAll('pre');
-  // Readers of screens tell what changes in it, and only when it was there before.
-  const told = make('p', { className: 'unseen', role: 'status' });
-  if (commands.length > 0) document.querySelector('main').append(told);
-  for (const command of commands) {
-    const name = 'the command for ' + command.dataset.of;
-    const button = make('button', { type: 'button', textContent: 'Copy', ariaLabel: 'Copy ' + name });
-    button.addEventListener('click', async () => {
-      let done = 'Copied';
-      try {
-        await navigator.clipboard.writeText(command.textContent);
-      } catch {
-        // Browsers give the clipboard to pages with TLS only.
-        getSelection().selectAllChildren(command);
-        done = 'Selected';
-      }
-      button.textContent = done;
-      told.textContent = done + ' ' + name;
-      setTimeout(() => { button.textContent = 'Copy'; told.textContent = ''; }, 2000);
-    });
-    command.after(button);
   }
 })();
 `;
