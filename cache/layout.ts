@@ -28,6 +28,9 @@ export const TRACES = 'build-trace-v2/';
 /** Pushes that are under way. */
 export const LEASES = 'carport/leases/';
 
+/** What the cache held, day by day. */
+export const STATS = 'carport/stats/';
+
 /** Garbage collections that are under way. */
 export const SWEEPS = 'carport/sweeps/';
 
@@ -41,7 +44,7 @@ const DEBUG_INFO = 'debuginfo/';
 const OF_NIX = [NARS, LOGS, DEBUG_INFO, REALISATIONS, TRACES];
 
 /** What carport keeps beside it; leases and sweeps are for garbage collection. Releases are not part of the cache. */
-const OF_CARPORT = [PINS, UPSTREAM_KEYS, TEMPORARY, LEASES, SWEEPS, 'carport/stats/'];
+const OF_CARPORT = [PINS, UPSTREAM_KEYS, TEMPORARY, LEASES, SWEEPS, STATS];
 
 const NARINFO = '.narinfo';
 const LISTING = '.ls';

@@ -11,12 +11,12 @@ import { type CacheStats, statsOf } from '../../cache/stats/stats.js';
 import { renderStatsPage } from '../../index-generator/cache/stats-page.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { releaseOfKey } from '../../release/layout.js';
+import { lookForReleaseRoots } from '../../release/store-path-roots.js';
 import { type Context, note, write, writeJson, writeLines } from '../cli/context.js';
 import { formatBytes, count as plural } from '../cli/terminal.js';
 import { withCache } from '../cli/with-caches.js';
 import type { ExportTablesOptions, StatsOptions } from './command.js';
 import { count } from './count.js';
-import { releaseRoots } from './release-roots.js';
 
 /** Rows of people's tables. */
 const MOST_ROWS = 20;
@@ -43,7 +43,7 @@ export async function showStats(url: CacheUrl, options: StatsOptions, context: C
 }
 
 async function rootsOf(objects: ObjectStore, { pins }: CountedBucket): Promise<readonly Root[]> {
-  return [...rootsOfPins(pins), ...(await releaseRoots(objects))];
+  return [...rootsOfPins(pins), ...(await lookForReleaseRoots(objects))];
 }
 
 function table(url: string, stats: CacheStats, growth: readonly Snapshot[]): readonly string[] {

@@ -31,14 +31,14 @@ export const NO_MEMORY: NarInfoMemory = {
 };
 
 /** First of the file; another form has another. */
-const MAGIC = Buffer.from('carport narinfos 1\n');
+const MAGIC = Buffer.from('carport narinfos 2\n');
 const DIGEST = 32;
 const CHUNK = 1024 * 1024;
 /** More than a narinfo can say, of which 4 MiB are read. */
 const MOST = 8 * 1024 * 1024;
 
-/** A record: its length; hash part, MD5, size, time; lengths of name, key of the NAR and references, derivation; those. */
-const HEAD = PACKED + MD5 + 8 + 8 + 2 + 4 + 4 + 1;
+/** A record: its length; hash part, MD5, size, time; size of the NAR; lengths of name, key of the NAR and references, derivation; those. */
+const HEAD = PACKED + MD5 + 8 + 8 + 8 + 2 + 4 + 4 + 1;
 
 /**
  * Opens what is remembered of a cache. A file that is not whole counts for nothing. Where this machine's directory cannot be
@@ -51,7 +51,15 @@ export async function openNarInfoMemory(directory: string, url: string): Promise
     await removeLeftovers(directory);
     const temporary = (await createTemporaryNames(directory))();
     const writer = await createWriter(temporary);
-    return { ...(await openReader(path)), ...finishing(writer, temporary, path) };
+    const reader = await openReader(path);
+    const finish = finishing(writer, temporary, path);
+    return {
+      ...{ recall: reader.recall, note: finish.note, keep: finish.keep },
+      async close() {
+        await reader.close();
+        await finish.close();
+      },
+    };
   } catch {
     return NO_MEMORY;
   }
@@ -102,7 +110,7 @@ async function createWriter(path: string) {
 }
 
 function encode({ packed, md5, size, modified }: ListedNarInfo, facts: NarInfoFacts): Buffer {
-  const { name, narKey, references, deriver = '' } = facts;
+  const { name, narKey, narSize, references, deriver = '' } = facts;
   const key = Buffer.from(narKey);
   const record = Buffer.alloc(4 + HEAD + name.length + key.length + references.length + deriver.length);
   record.writeUInt32LE(record.length - 4, 0);
@@ -111,6 +119,7 @@ function encode({ packed, md5, size, modified }: ListedNarInfo, facts: NarInfoFa
   let at = 4 + PACKED + MD5;
   at = record.writeDoubleLE(size, at);
   at = record.writeDoubleLE(modified, at);
+  at = record.writeDoubleLE(narSize, at);
   at = record.writeUInt16LE(name.length, at);
   at = record.writeUInt32LE(key.length, at);
   at = record.writeUInt32LE(references.length, at);
@@ -123,7 +132,8 @@ function encode({ packed, md5, size, modified }: ListedNarInfo, facts: NarInfoFa
 }
 
 function decode(record: Buffer): NarInfoFacts {
-  let at = PACKED + MD5 + 16;
+  const narSize = record.readDoubleLE(PACKED + MD5 + 16);
+  let at = PACKED + MD5 + 24;
   const sizes = [record.readUInt16LE(at), record.readUInt32LE(at + 2), record.readUInt32LE(at + 6)] as const;
   const deriverSize = record[at + 10]!;
   at = HEAD;
@@ -135,11 +145,11 @@ function decode(record: Buffer): NarInfoFacts {
   const narKey = take(sizes[1]).toString();
   const references = Uint8Array.from(take(sizes[2]));
   const deriver = take(deriverSize).toString('latin1');
-  return { name, narKey, references, deriver: deriver === '' ? undefined : deriver };
+  return { name, narKey, narSize, references, deriver: deriver === '' ? undefined : deriver };
 }
 
 /** Reads records in their order, each when it is its turn. */
-async function openReader(path: string): Promise<Pick<NarInfoMemory, 'recall'>> {
+async function openReader(path: string): Promise<Pick<NarInfoMemory, 'recall' | 'close'>> {
   const records = recordsIn(path);
   let next: Buffer | undefined = await first(records);
   return {
@@ -156,6 +166,9 @@ async function openReader(path: string): Promise<Pick<NarInfoMemory, 'recall'>> 
         next.readDoubleLE(PACKED + MD5) === size &&
         next.readDoubleLE(PACKED + MD5 + 8) === modified;
       return isSame ? decode(next) : undefined;
+    },
+    async close() {
+      await records.return(undefined);
     },
   };
 }

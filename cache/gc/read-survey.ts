@@ -22,6 +22,8 @@ const RACY_MS = 5000;
 /** What tells how far a survey is, and what it need not read. */
 export interface SurveyWork extends Work<ActivityEvent> {
   readonly memory: NarInfoMemory;
+  /** Given what is listed and belongs to no path. */
+  readonly onOther?: (object: ListedObject) => void;
 }
 
 /** What a listing has beside narinfos, until these are read. */
@@ -41,7 +43,7 @@ export async function readSurvey(objects: WriteStore, work: SurveyWork): Promise
   const found: Belonging = { logs: new Map(), others: [], carportKeys: [] };
   for await (const object of objects.list({ recursive: true })) {
     work.signal.throwIfAborted();
-    addListed(survey, object, found);
+    if (!addListed(survey, object, found)) work.onOther?.(object);
   }
   survey.index();
   work.emit({ type: 'started', verb: 'read', unit: 'narinfos', items: survey.hashParts.length });
@@ -65,12 +67,13 @@ export async function readSurvey(objects: WriteStore, work: SurveyWork): Promise
   return survey.finish({ time, storeDir, carportKeys: found.carportKeys });
 }
 
-function addListed(survey: SurveyBuilder, { key, size, modified, md5 }: ListedObject, found: Belonging): void {
+/** Adds an object that belongs to a path; false for any other. */
+function addListed(survey: SurveyBuilder, { key, size, modified, md5 }: ListedObject, found: Belonging): boolean {
   const of = collectedKindOf(key);
   const time = modified.getTime();
   if (of === undefined) {
     if (isCarportKey(key)) found.carportKeys.push(key);
-    return;
+    return false;
   }
   if (of.kind === 'path') survey.addNarInfo(of.hashPart, size, time, md5);
   else if (of.kind === 'listing') survey.addListing(of.hashPart, size, time);
@@ -83,6 +86,7 @@ function addListed(survey: SurveyBuilder, { key, size, modified, md5 }: ListedOb
       if (owner !== undefined) found.logs.set(owner, [...(found.logs.get(owner) ?? []), number]);
     }
   }
+  return true;
 }
 
 interface Window extends Pick<Belonging, 'logs'> {
@@ -126,7 +130,7 @@ export async function readFacts(objects: WriteStore, hashPart: string): Promise<
     const references = new Uint8Array(others.length * PACKED);
     for (const [index, reference] of others.entries()) pack(reference, references, index * PACKED);
     const deriver = info.deriver === undefined ? undefined : hashPartOf(info.deriver);
-    return { name: nameOf(info.path), narKey: narKey(info), references, deriver };
+    return { name: nameOf(info.path), narKey: narKey(info), narSize: info.narSize, references, deriver };
   } catch (cause) {
     if (!hasCode(cause, 'E_INTEGRITY', 'E_FORMAT')) throw cause;
     throw new CarportError('E_INTEGRITY', 'it is not known what a narinfo keeps: nothing is removed', {

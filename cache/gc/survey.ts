@@ -25,6 +25,8 @@ export interface NarInfoColumns extends Listed {
   readonly names: Texts;
   /** The number of each one's NAR; -1 where that is not there. */
   readonly nar: Int32Array;
+  /** Bytes of each one's NAR before compression; 0 of one that vanished. */
+  readonly narSize: Float64Array;
   /** References are `references[firstReference[n]]` up to, and without, that of `n + 1`: numbers of narinfos, -1 for none. */
   readonly firstReference: Uint32Array;
   readonly references: Int32Array;
@@ -68,6 +70,8 @@ export interface NarInfoFacts {
   readonly name: string;
   /** The key of its NAR. */
   readonly narKey: string;
+  /** Bytes of its NAR before compression. */
+  readonly narSize: number;
   /** 20 bytes for each reference, but not for itself. */
   readonly references: Uint8Array;
   /** The hash part of the derivation. */
@@ -152,6 +156,7 @@ export function createSurvey(): SurveyBuilder {
 function createNarInfos(narKeys: Texts) {
   const [hashParts, names, listed, md5s] = [createHashParts(), createTexts(), createListed(), growing(bytes)];
   const [nar, references, firstReference] = [growing(integers), growing(integers), growing(naturals)];
+  const narSizes = growing(numbers);
   let vanished = new Uint8Array(0);
   firstReference.push(0);
   return {
@@ -178,13 +183,14 @@ function createNarInfos(narKeys: Texts) {
       if (facts === undefined) vanished[nar.length] = 1;
       names.add(facts?.name ?? '');
       nar.push(facts ? narKeys.find(facts.narKey) : -1);
+      narSizes.push(facts?.narSize ?? 0);
       const packed = facts?.references ?? new Uint8Array(0);
       for (let at = 0; at < packed.length; at += PACKED) references.push(hashParts.findPacked(packed, at));
       firstReference.push(references.length);
     },
     done: (): NarInfoColumns => ({
       ...listed.done(),
-      ...{ hashParts, names, vanished, nar: nar.array(), md5: md5s.array() },
+      ...{ hashParts, names, vanished, nar: nar.array(), narSize: narSizes.array(), md5: md5s.array() },
       ...{ firstReference: firstReference.array(), references: references.array() },
     }),
   };
