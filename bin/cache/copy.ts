@@ -2,6 +2,7 @@
 
 import type { CacheUrl } from '../../cache/cache-url.js';
 import { copyCache, leftOutError } from '../../cache/copy/session.js';
+import { leasingFor } from '../../cache/leases/lease.js';
 import { CarportError } from '../../lib/errors.js';
 import { openStoreForReading } from '../../lib/store/open.js';
 import { expandStdin } from '../arguments/paths.js';
@@ -9,7 +10,7 @@ import { parseTargets } from '../arguments/targets.js';
 import { type Context, note, writeJson } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
-import { withCaches } from '../cli/with-caches.js';
+import { patienceOf, withCaches } from '../cli/with-caches.js';
 import { withPool } from '../cli/with-pool.js';
 import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { withActivity } from '../reporters/activity.js';
@@ -30,11 +31,12 @@ export async function copy(
   const targets = await parseTargets(await expandStdin(words, context), store);
   const request = { targets, policy: pinPolicyOf(settings, options), seen: seenPinsOf(context), keys, dryRun };
   const warn = warnPeople(context);
+  const leasing = leasingFor(patienceOf(options) * 1000);
   await withCaches([from, to], { options, context }, async ([source, target], signal) => {
     const [a, b] = [source!.objects, target!.objects];
     if (a.url === b.url) throw sameCache(a.url);
     const summary = await withPool(settings.jobs.value, (pool) =>
-      withActivity(context, options, ({ emit }) => copyCache(a, b, request, { emit, signal, pool })),
+      withActivity(context, options, ({ emit }) => copyCache(a, b, request, { emit, signal, pool, leasing })),
     );
     const { copied, present, fileSize, pins, leftOut } = summary;
     for (const { path, why } of leftOut)

@@ -2,6 +2,7 @@
 
 import { requireCacheInfo } from '../../cache/binary-cache.js';
 import type { CacheUrl } from '../../cache/cache-url.js';
+import { leasingFor } from '../../cache/leases/lease.js';
 import type { PathRefusal } from '../../cache/resign/paths.js';
 import {
   type DocumentRefusal,
@@ -18,7 +19,7 @@ import { hasIndex, listReleaseDocuments, resignReleaseDocument } from '../../rel
 import { type Context, note, writeJson } from '../cli/context.js';
 import { count } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
-import { withCache } from '../cli/with-caches.js';
+import { patienceOf, withCache } from '../cli/with-caches.js';
 import { withPool } from '../cli/with-pool.js';
 import { withActivity } from '../reporters/activity.js';
 import { loadSecretKeys } from '../settings/keys.js';
@@ -41,7 +42,8 @@ export async function signCache(url: CacheUrl, options: SignOptions, context: Co
     await requireCacheInfo(objects);
     const use = (contents?: WorkerPool) =>
       withActivity(context, options, async ({ emit }): Promise<Resigned> => {
-        const request = { keys, trust, remove, dryRun, ...(contents && { contents }) };
+        const leasing = leasingFor(patienceOf(options) * 1000);
+        const request = { keys, trust, remove, dryRun, leasing, ...(contents && { contents }) };
         const cache = await resignCache(objects, request, { emit, signal });
         const documents = await gatherDocuments(await listReleaseDocuments(objects), (key) =>
           resignReleaseDocument(objects, key, request),

@@ -21,27 +21,31 @@ export interface LeftOutPath {
   readonly why: CarportError;
 }
 
-/** What a copy does. */
-export interface CopyPlan {
-  /** What is missing there, dependencies first. */
-  readonly copy: readonly NarInfo[];
-  /** Paths that are there already. */
-  readonly present: number;
+/** What is to be at the other end. */
+export interface WantedPaths {
+  readonly infos: ReadonlyMap<string, NarInfo>;
   /** Of a whole cache: what readers would not take, with all that refers to it. */
   readonly leftOut: readonly LeftOutPath[];
 }
 
-/** Between which caches, and what is trusted of the first. */
-export interface CopyEnds {
+/** What is missing there. */
+export interface MissingPaths {
+  /** Dependencies first. */
+  readonly copy: readonly NarInfo[];
+  /** Paths that are there already. */
+  readonly present: number;
+}
+
+/** Where paths are from, and what is trusted of it. */
+export interface CopySource {
   readonly from: ObjectStore;
-  readonly to: ObjectStore;
   readonly storeDir: string;
   readonly trust: TrustPolicy;
 }
 
-/** Plans the copy of the closures of hash parts, all of which must be there, signed as readers want it. */
-export async function planClosures(hashParts: readonly string[], ends: CopyEnds): Promise<CopyPlan> {
-  const roots = await mapAtMost(AT_ONCE, hashParts, (hashPart) => requirePath(hashPart, undefined, ends));
+/** The closures of hash parts, all of which must be there, signed as readers want it. */
+export async function wantClosures(hashParts: readonly string[], source: CopySource): Promise<WantedPaths> {
+  const roots = await mapAtMost(AT_ONCE, hashParts, (hashPart) => requirePath(hashPart, undefined, source));
   const infos = await walkReferences(
     roots.map(({ path }) => path),
     async (paths) => {
@@ -49,23 +53,23 @@ export async function planClosures(hashParts: readonly string[], ends: CopyEnds)
       const found = await mapAtMost(
         AT_ONCE,
         paths,
-        async (path) => known.get(path) ?? requirePath(hashPartOf(path), path, ends),
+        async (path) => known.get(path) ?? requirePath(hashPartOf(path), path, source),
       );
       return new Map(found.map((info) => [info.path, info]));
     },
   );
-  return { ...(await withoutPresent(infos, ends)), leftOut: [] };
+  return { infos, leftOut: [] };
 }
 
-/** Plans the copy of all that a cache has. One path that readers would not take leaves out what refers to it, and nothing else. */
-export async function planAll(ends: CopyEnds): Promise<CopyPlan> {
+/** All that a cache has. One path that readers would not take leaves out what refers to it, and nothing else. */
+export async function wantAll(source: CopySource): Promise<WantedPaths> {
   const hashParts: string[] = [];
-  for await (const hashPart of listHashParts(ends.from)) hashParts.push(hashPart);
+  for await (const hashPart of listHashParts(source.from)) hashParts.push(hashPart);
   const leftOut: LeftOutPath[] = [];
   const infos = new Map<string, NarInfo>();
   await mapAtMost(AT_ONCE, hashParts, async (hashPart) => {
     try {
-      const info = await requirePath(hashPart, undefined, ends);
+      const info = await requirePath(hashPart, undefined, source);
       infos.set(info.path, info);
     } catch (why) {
       if (!(why instanceof CarportError) || !['E_SIGNATURE', 'E_INTEGRITY', 'E_FORMAT'].includes(why.code)) throw why;
@@ -77,13 +81,13 @@ export async function planAll(ends: CopyEnds): Promise<CopyPlan> {
     const message = `\`${path}\` refers to \`${reference}\`, which is missing or is left out`;
     leftOut.push({ path, why: new CarportError('E_NOT_FOUND', message) });
   }
-  return { ...(await withoutPresent(infos, ends)), leftOut };
+  return { infos, leftOut };
 }
 
 async function requirePath(
   hashPart: string,
   path: string | undefined,
-  { from, storeDir, trust }: CopyEnds,
+  { from, storeDir, trust }: CopySource,
 ): Promise<NarInfo> {
   const { info } = await findPath([from], { hashPart, path, storeDir }, trust, () => undefined);
   return info;
@@ -107,7 +111,8 @@ function unfounded(infos: ReadonlyMap<string, NarInfo>): ReadonlyMap<string, str
   return found;
 }
 
-async function withoutPresent(infos: ReadonlyMap<string, NarInfo>, { to }: CopyEnds) {
+/** Looks what another cache has of paths. */
+export async function missingAt(to: ObjectStore, infos: WantedPaths['infos']): Promise<MissingPaths> {
   const listed = await listNarInfosIfCheaper(to, infos.size);
   const isThere = async ({ path }: NarInfo) => {
     const hashPart = hashPartOf(path);
@@ -117,4 +122,10 @@ async function withoutPresent(infos: ReadonlyMap<string, NarInfo>, { to }: CopyE
   const there = await mapAtMost(AT_ONCE, order, isThere);
   const copy = order.filter((_, index) => !there[index]);
   return { copy, present: order.length - copy.length };
+}
+
+/** What nothing else of these refers to: they keep all of them. */
+export function rootsAmong(infos: WantedPaths['infos']): readonly string[] {
+  const below = new Set([...infos.values()].flatMap(({ path, references }) => references.filter((to) => to !== path)));
+  return [...infos.keys()].filter((path) => !below.has(path));
 }

@@ -10,6 +10,7 @@ import type { ActivityEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo, writeNarInfo } from '../binary-cache.js';
 import { listNarsIfCheaper } from '../existing-objects.js';
+import { type Leased, type Leasing, withLease } from '../leases/lease.js';
 import type { PinPolicy } from '../pins/check.js';
 import { findPin } from '../pins/find.js';
 import type { Pin } from '../pins/pin.js';
@@ -20,7 +21,15 @@ import { refuseOrphanedNarInfos } from '../push/orphaned-narinfos.js';
 import { publishRealisations } from '../realisations/publish.js';
 import { copyNar, type NarCopying } from './nar.js';
 import { readPins, writePins } from './pins.js';
-import { type CopyPlan, type LeftOutPath, planAll, planClosures } from './plan.js';
+import {
+  type LeftOutPath,
+  type MissingPaths,
+  missingAt,
+  rootsAmong,
+  type WantedPaths,
+  wantAll,
+  wantClosures,
+} from './plan.js';
 import { readRealisations } from './realisations.js';
 
 /** Paths that are on their way at a time. */
@@ -41,6 +50,8 @@ export interface CopyRequest {
 /** What a copy works with. */
 export interface CopyWork extends Work<ActivityEvent> {
   readonly pool: WorkerPool;
+  /** How garbage collections are told of it, where that is not as it ships. */
+  readonly leasing?: Leasing;
 }
 
 /** What became of a copy. Of a dry run, what would become. */
@@ -64,36 +75,41 @@ export async function copyCache(
   request: CopyRequest,
   work: CopyWork,
 ): Promise<CopySummary> {
-  const { storeDir, priority, wantMassQuery } = await requireCacheInfo(from);
+  const info = await requireCacheInfo(from);
   const there = await readCacheInfo(to);
-  if (there) checkStoreDir(to, there.storeDir, storeDir);
+  if (there) checkStoreDir(to, there.storeDir, info.storeDir);
   else await refuseOrphanedNarInfos(to);
-  const { plan, pins } = await planCopy(from, to, storeDir, request, work);
-  const totals = { copied: plan.copy.length, present: plan.present, leftOut: plan.leftOut };
-  const whole = withoutLeftOut(pins, plan);
-  if (request.dryRun) return { ...totals, fileSize: sizeOf(plan.copy), pins: whole.map(({ name }) => name) };
-  if (!there) {
-    await writeCacheInfo(to, {
-      storeDir,
-      ...(priority !== undefined && { priority }),
-      ...(wantMassQuery !== undefined && { wantMassQuery }),
-    });
+  const { wanted, pins } = await want(from, info.storeDir, request, work);
+  const whole = withoutLeftOut(pins, wanted);
+  if (request.dryRun) {
+    const { copy, present } = await missingAt(to, wanted.infos);
+    const names = whole.map(({ name }) => name);
+    return { copied: copy.length, present, leftOut: wanted.leftOut, fileSize: sizeOf(copy), pins: names };
   }
-  const fileSize = await copyPaths(plan, from, to, request, work);
-  return { ...totals, fileSize, pins: await writePins(to, whole, work.emit) };
+  const lease = { paths: wanted.infos.keys(), emit: work.emit, signal: work.signal };
+  const copy = async ({ objects, refresh }: Leased) => {
+    // Only now: before the lease a garbage collection might have taken away what was seen.
+    const missing = await missingAt(objects, wanted.infos);
+    if (!there) await writeCacheInfo(objects, info);
+    const fileSize = await copyPaths(missing, from, objects, request, work);
+    await refresh(rootsAmong(wanted.infos));
+    const written = await writePins(objects, whole, work.emit);
+    const { present } = missing;
+    return { copied: missing.copy.length, present, leftOut: wanted.leftOut, fileSize, pins: written };
+  };
+  return withLease(to, lease, copy, work.leasing);
 }
 
-async function planCopy(
+async function want(
   from: ObjectStore,
-  to: ObjectStore,
   storeDir: string,
   { targets, policy, seen }: CopyRequest,
   { emit }: Pick<CopyWork, 'emit'>,
-): Promise<{ readonly plan: CopyPlan; readonly pins: readonly Pin[] }> {
-  const ends = { from, to, storeDir, trust: policy };
+): Promise<{ readonly wanted: WantedPaths; readonly pins: readonly Pin[] }> {
+  const source = { from, storeDir, trust: policy };
   if (targets.length === 0) {
     const pins = await readPins(from, await listPinNames(from), policy);
-    return { plan: await planAll(ends), pins };
+    return { wanted: await wantAll(source), pins };
   }
   const hashParts: string[] = [];
   const pins = await mapAtMost(AT_ONCE, targets, async (target) => {
@@ -108,12 +124,12 @@ async function planCopy(
     // An older value is copied without the pin, which says more.
     return found.value === found.pin || found.value.since === found.pin.since ? [found.pin] : [];
   });
-  return { plan: await planClosures(hashParts, ends), pins: pins.flat() };
+  return { wanted: await wantClosures(hashParts, source), pins: pins.flat() };
 }
 
 /** Copies what is planned, each path after its references. Gives the bytes of the NARs. */
 async function copyPaths(
-  { copy }: CopyPlan,
+  { copy }: MissingPaths,
   from: ObjectStore,
   to: ObjectStore,
   { keys, policy }: CopyRequest,
@@ -146,7 +162,7 @@ async function copyPaths(
 }
 
 /** Pins whose paths are all copied, or were there. */
-function withoutLeftOut(pins: readonly Pin[], { leftOut }: CopyPlan): readonly Pin[] {
+function withoutLeftOut(pins: readonly Pin[], { leftOut }: WantedPaths): readonly Pin[] {
   const gone = new Set(leftOut.map(({ path }) => path));
   const isWhole = ({ storePaths, derivations }: Pin) =>
     [...storePaths, ...derivations].every((path) => !gone.has(path) && !gone.has(hashPartOf(path)));

@@ -10,6 +10,7 @@ import { signatureKeyName, verifyPath } from '../../lib/signing/signature.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { listHashParts, readNarInfo } from '../binary-cache.js';
+import { type Leasing, withLease } from '../leases/lease.js';
 import { listNars, type NarSizes, narFault } from '../nars.js';
 import { addSignatures, hasAllSignatures, withSignatures } from '../signatures.js';
 import { checkNar } from '../verify/checked-nar.js';
@@ -24,6 +25,7 @@ const NARS_AT_ONCE = 4;
 interface PathsRequest extends Resigning {
   readonly contents?: WorkerPool;
   readonly dryRun: boolean;
+  readonly leasing?: Leasing;
 }
 
 /** Why a path is not signed again. */
@@ -64,6 +66,24 @@ export async function resignPaths(
   { emit, signal }: Work<ActivityEvent>,
 ): Promise<ResignedPaths> {
   const { changes, refused, asTheyWere } = await readAll(objects, request, signal);
+  const lease = { paths: changes.keys(), emit, signal };
+  const work = (leased: ObjectStore) => signChanges(leased, { changes, refused }, request, { emit, signal });
+  // What is written again refers to others: no garbage collection is to take these away meanwhile.
+  const signed =
+    request.dryRun || changes.size === 0
+      ? await work(objects)
+      : await withLease(objects, lease, (leased) => work(leased.objects), request.leasing);
+  const list = [...refused].map(([path, why]) => ({ path, why }));
+  return { signed, asTheyWere, refused: list.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+/** Signs each after those that it refers to; gives how many were signed, and notes what was refused. */
+async function signChanges(
+  objects: ObjectStore,
+  { changes, refused }: { readonly changes: ReadonlyMap<string, NarInfo>; readonly refused: Map<string, PathRefusal> },
+  request: PathsRequest,
+  { emit, signal }: Work<ActivityEvent>,
+): Promise<number> {
   const references = (path: string) => referencesIn(changes, path);
   emit({ type: 'started', verb: 'sign', unit: 'paths', items: changes.size });
   const limits = { sign: createLimit(AT_ONCE), check: createLimit(NARS_AT_ONCE) };
@@ -81,8 +101,7 @@ export async function resignPaths(
   };
   const order = topologicalOrder(changes).map(({ path }) => path);
   await inDependencyOrder(order, references, { prepare, publish }, { publish: () => limits.sign, signal });
-  const list = [...refused].map(([path, why]) => ({ path, why }));
-  return { signed, asTheyWere, refused: list.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+  return signed;
 }
 
 /** Reads all narinfos, and says of each what is to be done. Only those that are to change are kept. */

@@ -7,6 +7,7 @@ import type { ActivityEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { readCacheInfo } from '../binary-cache.js';
 import { PINS } from '../layout.js';
+import type { Leasing } from '../leases/lease.js';
 import { notSignedBy } from '../pins/paths.js';
 import { PIN_PLACE } from '../pins/pin.js';
 import { listPinNames, readPin } from '../pins/pins.js';
@@ -19,6 +20,8 @@ export interface ResignRequest extends Resigning {
   readonly contents?: WorkerPool;
   /** Changes nothing. */
   readonly dryRun: boolean;
+  /** How garbage collections are told of it, where that is not as it ships. */
+  readonly leasing?: Leasing;
 }
 
 /** What became of documents. */
