@@ -205,7 +205,7 @@ function namesOf({ narInfos, nars }: Survey): readonly NameUse[] {
 }
 
 /** The name without its version, which begins with the first digit behind a dash (libexpr/names.cc). */
-export function packageNameOf(name: string): string {
+function packageNameOf(name: string): string {
   const version = /-[0-9]/.exec(name);
   return version && version.index > 0 ? name.slice(0, version.index) : name;
 }
