@@ -12,7 +12,7 @@ import { renderStatsPage } from '../../index-generator/cache/stats-page.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { releaseOfKey } from '../../release/layout.js';
 import { lookForReleaseRoots } from '../../release/store-path-roots.js';
-import { type Context, note, write, writeJson, writeLines } from '../cli/context.js';
+import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { formatBytes, count as plural } from '../cli/terminal.js';
 import { withCache } from '../cli/with-caches.js';
 import type { ExportTablesOptions, StatsOptions } from './command.js';
@@ -37,7 +37,7 @@ export async function showStats(url: CacheUrl, options: StatsOptions, context: C
       note(context, options, `wrote \`${options.html}\``);
     }
     if (options.json) return writeJson(context.stdout, { url: objects.url, ...stats, growth });
-    if (options.prometheus) return write(context.stdout, renderMetrics(objects.url, stats));
+    if (options.prometheus) return writeLines(context.stdout, renderMetrics(objects.url, stats));
     await writeLines(context.stdout, table(objects.url, stats, growth));
   });
 }

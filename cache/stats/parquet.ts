@@ -55,7 +55,7 @@ function pathsTable({ narInfos, nars }: Survey): Table {
     columns: (from, to) => [
       text('hash', from, to, (row) => narInfos.hashParts.at(row)),
       text('name', from, to, (row) => narInfos.names.at(row)),
-      text('nar', from, to, (row) => (narInfos.nar[row]! < 0 ? undefined : nars.keys.at(narInfos.nar[row]!))),
+      text('nar_key', from, to, (row) => (narInfos.nar[row]! < 0 ? undefined : nars.keys.at(narInfos.nar[row]!))),
       integer('nar_size', from, to, (row) => narInfos.narSize[row]!),
       integer('narinfo_bytes', from, to, (row) => narInfos.size[row]!),
       time('modified', from, to, (row) => narInfos.modified[row]!),

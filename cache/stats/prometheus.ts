@@ -3,10 +3,10 @@
 import type { CacheStats } from './stats.js';
 
 /**
- * Renders metrics in Prometheus's text format, version 0.0.4. `url` has no credentials. Names of pins become labels; there are as
+ * The lines of metrics in Prometheus's text format, version 0.0.4. `url` has no credentials. Names of pins become labels; there are as
  * many series as the cache has pins and releases.
  */
-export function renderMetrics(url: string, stats: CacheStats): string {
+export function renderMetrics(url: string, stats: CacheStats): readonly string[] {
   const cache = { cache: url };
   const metrics: readonly Metric[] = [
     gauge('objects', 'Objects of the bucket by what they are.', groups(stats, cache, 'objects')),
@@ -22,7 +22,7 @@ export function renderMetrics(url: string, stats: CacheStats): string {
     gauge('root_alone_bytes', 'Bytes that only this pin or release needs.', roots(stats, cache, 'alone')),
     gauge('surveyed_timestamp_seconds', 'When the cache was counted.', [[cache, Date.parse(stats.time) / 1000]]),
   ];
-  return metrics.map(renderMetric).join('');
+  return metrics.flatMap(renderMetric);
 }
 
 type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
@@ -49,12 +49,12 @@ function roots(stats: CacheStats, cache: Readonly<Record<string, string>>, of: '
   return stats.roots.map(({ kind, name, ...use }) => [{ ...cache, kind, name }, use[of]]);
 }
 
-function renderMetric({ name, help, samples }: Metric): string {
+function renderMetric({ name, help, samples }: Metric): readonly string[] {
   const lines = samples.map(([labels, value]) => {
     const texts = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`);
-    return `${name}{${texts.join(',')}} ${value}\n`;
+    return `${name}{${texts.join(',')}} ${value}`;
   });
-  return `# HELP ${name} ${help}\n# TYPE ${name} gauge\n${lines.join('')}`;
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...lines];
 }
 
 function escapeLabel(text: string): string {
