@@ -16,12 +16,14 @@ export interface Root {
 export interface RootShare {
   readonly kind: Root['kind'] | 'young';
   readonly name: string;
-  /** Paths of its closure that the cache has. Others may keep them, too. */
+  /** Paths of its closure that the cache has. Others may keep them, too; but see `isPart`. */
   readonly paths: number;
   /** Bytes of their NARs, each once. */
   readonly bytes: number;
   /** Hash parts of it that the cache does not have. */
   readonly missing: readonly string[];
+  /** It was too much to count all that each root keeps: this is what those before it do not keep. */
+  readonly isPart?: true;
 }
 
 /** Which narinfos stay. */
@@ -78,8 +80,12 @@ export function markFrom(narInfos: NarInfoColumns, kept: Uint8Array, starts: Ite
   return queue.array().subarray(0, queue.length);
 }
 
+/** Thousands of roots that each keep nearly all would take hours: so many paths are visited to count what each keeps. */
+const MOST_VISITS = 5_000_000;
+
 /** Counts the closure of each root by itself, and marks it. */
 function createShares({ narInfos, nars }: Survey) {
+  let visits = 0;
   let seen = new Uint8Array(narInfos.length);
   let seenNars = new Uint8Array(nars.length);
   return ({ kind, name, hashParts }: Root, kept: Uint8Array): RootShare => {
@@ -90,7 +96,9 @@ function createShares({ narInfos, nars }: Survey) {
       if (number >= 0 && !narInfos.vanished[number]) starts.push(number);
       else if (missing.length < MOST_MISSING) missing.push(hashPart);
     }
-    const found = markFrom(narInfos, seen, starts);
+    const isPart = visits > MOST_VISITS;
+    const found = markFrom(narInfos, isPart ? kept : seen, starts);
+    visits += found.length;
     let bytes = 0;
     for (const number of found) {
       kept[number] = 1;
@@ -110,7 +118,7 @@ function createShares({ narInfos, nars }: Survey) {
         if (nar >= 0) seenNars[nar] = 0;
       }
     }
-    return { kind, name, paths: found.length, bytes, missing };
+    return { kind, name, paths: found.length, bytes, missing, ...(isPart && { isPart }) };
   };
 }
 
