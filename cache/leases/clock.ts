@@ -12,14 +12,12 @@ export interface Clock {
   sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** The clocks of this machine. Its pauses keep no process alive. */
+/** The clocks of this machine. */
 export const SYSTEM_CLOCK: Clock = {
   monotonic: () => performance.now(),
   wall: () => Date.now(),
   sleep: async (milliseconds, signal) => {
-    await pause(milliseconds, undefined, { ...(signal && { signal }), ref: signal === undefined }).catch(
-      () => undefined,
-    );
+    await pause(milliseconds, undefined, signal && { signal }).catch(() => undefined);
   },
 };
 
