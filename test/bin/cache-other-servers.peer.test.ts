@@ -196,7 +196,7 @@ function behavesOn(peer: () => S3Peer): void {
     expect(erased.stderr).toMatch(/removed ([0-9]+) of \1\n/);
     expect((await keys()).filter((key) => /narinfo|^nar\/|pins/.test(key))).toEqual([]);
     expect(await keys()).toEqual(expect.arrayContaining(kept));
-  });
+  }, 240_000);
 
   it('has objects in parts, and copies them, also over what was there', async () => {
     await make('nar/there');
