@@ -1,4 +1,6 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseRealisation, realisationFingerprint } from '#lib/nix/realisation.js';
@@ -118,6 +120,27 @@ for (const version of versions) {
         );
         await expect(store.run('nix-build', [file, '-A', 'tool', '--no-out-link'])).rejects.toThrow();
       });
+    });
+
+    it('are asked of a daemon, too; a push does without where there is no answer', { timeout: 120_000 }, async () => {
+      const store = await createNixStore({ ...(version && { version }), ownStoreDir: true });
+      const socket = { NIX_DAEMON_SOCKET_PATH: join(store.root, 'socket') };
+      const env = { ...store.env, ...socket, NIX_REMOTE: 'daemon' };
+      const library = await store.run('nix-build', [file, '-A', 'library', '--no-out-link']);
+      const daemon = spawn('nix-daemon', [], { env: { ...store.env, ...socket }, stdio: 'ignore' });
+      try {
+        while (!existsSync(env.NIX_DAEMON_SOCKET_PATH)) await new Promise((resolve) => setTimeout(resolve, 10));
+        await box().succeed(['push', library, '--to', box().path('of-daemon')], { env });
+        expect((await readdir(box().path('of-daemon/realisations'))).length).toBe(1);
+        await mkdir(join(store.root, 'broken'));
+        await writeFile(join(store.root, 'broken/nix-daemon'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+        const broken = { ...env, PATH: `${join(store.root, 'broken')}:${store.env.PATH}` };
+        const { stderr } = await box().succeed(['push', library, '--to', box().path('without')], { env: broken });
+        expect(stderr).toContain(`\`${library}\` is the output of a content-addressed derivation`);
+      } finally {
+        daemon.kill();
+        await store.remove();
+      }
     });
 
     it('go with their cache', async () => {

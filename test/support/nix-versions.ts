@@ -11,6 +11,9 @@ export type NixVersion = 'trixie' | 'sid';
 /** The suites, and what they had when everything was tried: 2.26.3 and 2.34.8. A later sid has a later Nix. */
 export const NIX_VERSIONS: readonly NixVersion[] = ['trixie', 'sid'];
 
+/** Now: a test that runs carport within this process changes its environment meanwhile. */
+const PEERS = peersFolder(process.env);
+
 /** `describe` for tests against one of them: what it is called says its version. */
 export function describeWithNixVersion(version: NixVersion, title: string, body: () => void): void {
   const found = versionOf(version);
@@ -63,5 +66,5 @@ function commandLine(version: NixVersion, name: string): readonly string[] {
 }
 
 function rootOf(version: NixVersion): string {
-  return join(peersFolder(process.env), 'nix', version);
+  return join(PEERS, 'nix', version);
 }

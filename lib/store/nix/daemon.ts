@@ -5,7 +5,7 @@
 
 import { CarportError, formatError } from '../../errors.js';
 import { parseRealisation, type Realisation, renderRealisation } from '../../nix/realisation.js';
-import { filterThrough, ProgramFailure } from '../../process/run.js';
+import { type Filter, filterThrough, ProgramFailure } from '../../process/run.js';
 import { withPlacesOfNix } from './program.js';
 
 /** libstore/worker-protocol.hh. */
@@ -51,41 +51,63 @@ async function exchange<T>(
   env: NodeJS.ProcessEnv,
   read: (answer: Answer) => T,
 ): Promise<readonly T[] | undefined> {
+  // After the version: no processor to run on, no space to reserve.
+  const greeting = [integer(CLIENT_MAGIC), integer(PROTOCOL), integer(0), integer(0)];
+  const input = Buffer.concat([...greeting, ...operations.flat()]);
+  const ask = (program: NixDaemon) =>
+    converse({ ...program, env: withPlacesOfNix(env) }, input, (bytes) => readAnswers(bytes, operations.length, read));
+  try {
+    return await ask(DAEMON).catch((error: unknown) => {
+      if (!(error instanceof ProgramFailure) || !error.stderr.includes('splicing data')) throw error;
+      return ask(BETWEEN_PIPES);
+    });
+  } catch (cause) {
+    if (!(cause instanceof ProgramFailure)) throw cause;
+    if (cause.reason === 'not-found') return undefined;
+    throw new CarportError('E_PROGRAM', '`nix-daemon --stdio` failed', { cause, hint: 'check that Nix works by hand' });
+  }
+}
+
+type NixDaemon = Pick<Filter, 'program' | 'arguments'>;
+
+const FLAGS = ['--stdio', '--extra-experimental-features', 'ca-derivations'];
+
+const DAEMON: NixDaemon = { program: 'nix-daemon', arguments: FLAGS };
+
+/** Nix 2.8 hands on between a daemon and pipes, and what this process has for its children are sockets. */
+const BETWEEN_PIPES: NixDaemon = {
+  program: 'sh',
+  // The first would wait for more when the second is gone.
+  arguments: ['-c', 'cat | { nix-daemon "$@"; kill $$; } | cat', 'sh', ...FLAGS],
+};
+
+/** Sends bytes to a program, and gives what it answers; how it ends after that does not matter. */
+async function converse<T>(program: Filter, bytes: Buffer, read: (answer: Buffer) => T | undefined): Promise<T> {
   // Where its input ends Nix stops what it does.
   let endInput = () => {};
   const isAllRead = new Promise<void>((resolve) => {
     endInput = resolve;
   });
   async function* input(): AsyncGenerator<Buffer> {
-    // After the version: no processor to run on, no space to reserve.
-    const greeting = [integer(CLIENT_MAGIC), integer(PROTOCOL), integer(0), integer(0)];
-    yield Buffer.concat([...greeting, ...operations.flat()]);
+    yield bytes;
     await isAllRead;
   }
-  const program = {
-    program: 'nix-daemon',
-    arguments: ['--stdio', '--extra-experimental-features', 'ca-derivations'],
-    env: withPlacesOfNix(env),
-    extendEnv: false,
-  };
-  let bytes = Buffer.alloc(0);
-  let answers: readonly T[] | undefined;
+  let answer = Buffer.alloc(0);
+  let whole: T | undefined;
   try {
-    for await (const piece of filterThrough(program, input())) {
-      bytes = Buffer.concat([bytes, piece]);
-      if (bytes.length > ANSWER_LIMIT) throw formatError(WHAT, 'does not end');
-      answers ??= readAnswers(bytes, operations.length, read);
-      if (answers !== undefined) endInput();
+    for await (const piece of filterThrough({ ...program, extendEnv: false }, input())) {
+      answer = Buffer.concat([answer, piece]);
+      if (answer.length > ANSWER_LIMIT) throw formatError(WHAT, 'does not end');
+      whole ??= read(answer);
+      if (whole !== undefined) endInput();
     }
-  } catch (cause) {
-    if (!(cause instanceof ProgramFailure)) throw cause;
-    if (cause.reason === 'not-found') return undefined;
-    throw new CarportError('E_PROGRAM', '`nix-daemon --stdio` failed', { cause, hint: 'check that Nix works by hand' });
+  } catch (error) {
+    if (whole === undefined || !(error instanceof ProgramFailure)) throw error;
   } finally {
     endInput();
   }
-  if (answers === undefined) throw formatError(WHAT, 'ends too early');
-  return answers;
+  if (whole === undefined) throw formatError(WHAT, 'ends too early');
+  return whole;
 }
 
 /** What was answered to a number of operations, when it is all there. */

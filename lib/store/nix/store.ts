@@ -77,7 +77,8 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
       return new Map(names.map((name) => [hashPartOf(name), `${storeDir}/${name}`]));
     },
     realPath: ({ path }) => realStoreDir + path.slice(storeDir.length),
-    queryRealisations: (ids) => queryNixRealisations(ids, storeDir, env),
+    // Where Nix does not answer, it is as if there were none: everything else is done without.
+    queryRealisations: (ids) => queryNixRealisations(ids, storeDir, env).catch(noneIfFailed),
   };
 }
 
@@ -104,6 +105,11 @@ function pathInfoOf(version: string, env: NodeJS.ProcessEnv) {
 function isUnknownFlag(error: unknown): boolean {
   const cause = error instanceof CarportError ? error.cause : undefined;
   return cause instanceof ProgramFailure && /unrecogni[sz]ed flag\W+--json-format/.test(cause.stderr);
+}
+
+function noneIfFailed(error: unknown): readonly never[] {
+  if (error instanceof CarportError) return [];
+  throw error;
 }
 
 /** Asks about paths, as many at a time as a command line takes. */

@@ -48,7 +48,12 @@ describeWithGarage('an upload in parts', () => {
 
   const open = (options: StoreOptions = {}): ObjectStore => {
     const params = { endpoint: proxy().url, 'multipart-threshold': String(MIB), 'multipart-chunk-size': String(MIB) };
-    return stores.open(garage().url(Bucket, params), { env: garage().env, patienceMs: 1_000, stallMs: 30_000, ...options }).objects;
+    return stores.open(garage().url(Bucket, params), {
+      env: garage().env,
+      patienceMs: 1_000,
+      stallMs: 30_000,
+      ...options,
+    }).objects;
   };
   const put = async (objects = open(), content = CONTENT, key = KEY) => {
     const path = await objects.spoolName();
