@@ -3,6 +3,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import fastGlob from 'fast-glob';
 import type { Bench, Job, OpenJob, Side } from './job.js';
 import { measure, type Usage } from './measure.js';
 import { compare, median, type Ratio } from './statistics.js';
@@ -63,9 +64,21 @@ async function sample(bench: Bench, open: OpenJob, side: Side, name: string): Pr
     const requests = before === undefined ? undefined : (await open.requests!()) - before;
     return { ...usage, ...(requests !== undefined && { requests }), ...(await side.check(directory)) };
   } finally {
-    // Also what was written and is not on the disk yet: the next run does not wait for it. Store paths are read-only.
-    await execa('rm', ['-rf', directory]);
+    await removeIfFew(directory);
   }
+}
+
+/** More files than this stay until all is measured. */
+const FEW = 2000;
+
+/**
+ * Removes large files: what is not on the disk yet will not be written, and the next run does not wait for it. Many stay: for
+ * minutes ext4 gives no inode away again, and looks at each that was freed for each file that is made, which takes longer
+ * than all else. Store paths are read-only.
+ */
+async function removeIfFew(directory: string): Promise<void> {
+  const names = await fastGlob('**', { cwd: directory, dot: true, followSymbolicLinks: false });
+  if (names.length <= FEW) await execa('rm', ['-rf', directory]);
 }
 
 function describe({ seconds, cpu, memory }: Sample): string {

@@ -96,9 +96,18 @@ export function checkedContentAddress(info: AddressedPath): string | undefined {
  * told of a sha256 of the whole NAR, without the path's own name in it (libstore's `ca hash mismatch importing path`).
  */
 export function contradictsContent({ ca, path, references, narHash }: AddressedPath): boolean {
-  if (ca === undefined || !isContentAddressOf(ca, path, references) || references.includes(path)) return false;
-  const { method, hash } = parseContentAddress(ca);
-  return method === 'recursive' && hash.algorithm === narHash.algorithm && !hashesEqual(hash, narHash);
+  if (ca === undefined || references.includes(path)) return false;
+  // The cheaper question first: most addresses are of this very NAR, or of no NAR.
+  return namesAnotherNar(ca, narHash) && isContentAddressOf(ca, path, references);
+}
+
+function namesAnotherNar(ca: string, narHash: Hash): boolean {
+  try {
+    const { method, hash } = parseContentAddress(ca);
+    return method === 'recursive' && hash.algorithm === narHash.algorithm && !hashesEqual(hash, narHash);
+  } catch {
+    return false;
+  }
 }
 
 /**
