@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { CreateBucketCommand, HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, vi } from 'vitest';
 import { describeWithS3Peer, S3_PEERS } from '../../support/s3-peers.js';
 import { createStores } from '../../support/stores.js';
 import { describeObjectStore, type StoreUnderTest } from './conformance.js';
+
+// Thousands of objects, of servers that write each to a disk.
+vi.setConfig({ testTimeout: 240_000 });
 
 for (const name of S3_PEERS) {
   describeWithS3Peer(name, `on ${name}`, (peer) => {
