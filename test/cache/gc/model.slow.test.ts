@@ -7,7 +7,7 @@ const FIRST_SEED = Number(process.env.CARPORT_MODEL_SEED ?? 1);
 const RUNS = Number(process.env.CARPORT_MODEL_RUNS ?? 10_000);
 
 /** A wrong protocol must be found within so many. */
-const MOST_RUNS = 4000;
+const MOST_RUNS = 8000;
 
 const TIMEOUT_MS = 900_000;
 
