@@ -19,6 +19,7 @@ export function renderPlot(results: readonly JobResult[]): string {
     ].join('');
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${LEFT + SCALE * MOST + 60}" height="${height}" font-family="sans-serif" font-size="12">
+<title>Time by the time of the peer, for each job</title>
 <rect width="100%" height="100%" fill="#fff"/>
 ${rows.join('\n')}
 <path d="M${at(1)} 4V${height - 28}" stroke="#888" stroke-dasharray="4 3"/>
