@@ -1,7 +1,8 @@
 /** Copies the NAR and the listing of one path to another cache; what its narinfo says there is made here. */
 
 import { rm } from 'node:fs/promises';
-import { hasCode } from '../../lib/errors.js';
+import { largestFile } from '../../lib/compression/verified-nar.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import { checkedContentAddress } from '../../lib/nix/content-address.js';
 import { parseListing } from '../../lib/nix/nar/listing.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
@@ -14,7 +15,7 @@ import { expectedNar, readListing, writeListing, writeNar } from '../binary-cach
 import { newNarKey } from '../layout.js';
 import type { NarSizes } from '../nars.js';
 import { withSignatures } from '../signatures.js';
-import { readNar } from '../verify/checked-nar.js';
+import { checkNar, readNar } from '../verify/checked-nar.js';
 
 /** Where NARs are from and go to. */
 export interface NarCopying {
@@ -38,8 +39,7 @@ const ENDINGS: Readonly<Record<string, string>> = {
  * was signed. Gives the narinfo for the other cache, which is not written yet.
  */
 export async function copyNar(info: NarInfo, copying: NarCopying): Promise<NarInfo> {
-  const { to, nars } = copying;
-  const there = await promisedFile(info, to, nars);
+  const there = await promisedFile(info, copying);
   const { fileHash, fileSize } = there ?? (await carry(info, copying));
   await copyListing(info, copying);
   const { ca: _, ...said } = info;
@@ -54,20 +54,29 @@ function narKeyOf({ compression }: NarInfo, fileHash: SpooledFile['fileHash']): 
   return newNarKey(fileHash, ending);
 }
 
-/** A file that an earlier copy, or a push, has put there: its key is the hash of its bytes, so that the size tells enough. */
+/** A file that an earlier copy, or a push, has put there. */
 async function promisedFile(
   info: NarInfo,
-  to: ObjectStore,
-  nars: NarSizes | undefined,
+  { to, nars, pool, onProgress }: NarCopying,
 ): Promise<Pick<SpooledFile, 'fileHash' | 'fileSize'> | undefined> {
   const { fileHash, fileSize } = info;
   if (fileHash?.algorithm !== 'sha256' || fileSize === undefined) return undefined;
   const key = narKeyOf(info, fileHash);
   const size = nars?.get(key) ?? (nars ? undefined : (await to.stat(key))?.size);
-  return size === fileSize ? { fileHash, fileSize } : undefined;
+  if (size !== fileSize) return undefined;
+  try {
+    // Nobody has signed which file it is: it is read there instead of here.
+    await checkNar(to, { ...info, url: key }, pool, onProgress);
+    return { fileHash, fileSize };
+  } catch (error) {
+    if (hasCode(error, 'E_INTEGRITY', 'E_FORMAT', 'E_UNSUPPORTED', 'E_NOT_FOUND')) return undefined;
+    throw error;
+  }
 }
 
 async function carry(info: NarInfo, { from, to, pool, onProgress }: NarCopying): Promise<SpooledFile> {
+  const { fileSize = 0 } = info;
+  if (fileSize > largestFile(info.narSize)) throw tooLarge(info, from.url);
   const spoolPath = await to.spoolName();
   const job = { type: 'fetch', promise: expectedNar(info), spoolPath } as const;
   const how = { onProgress, weight: info.narSize };
@@ -82,6 +91,14 @@ async function carry(info: NarInfo, { from, to, pool, onProgress }: NarCopying):
   } finally {
     await rm(spoolPath, { force: true });
   }
+}
+
+/** Nobody has signed how large a file is, and it is written to this machine's disk. */
+function tooLarge({ path, fileSize, narSize }: NarInfo, url: string): CarportError {
+  return new CarportError('E_INTEGRITY', `the NAR of \`${path}\` in \`${url}\` is not copied`, {
+    cause: new Error(`its file is said to have ${fileSize} bytes, and the NAR ${narSize}`),
+    hint: 'the cache is damaged or was tampered with: copy from another one',
+  });
 }
 
 /** Listings are for looking only: nobody has signed them, and one that is none, or that is not taken, stops nothing. */

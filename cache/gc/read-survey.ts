@@ -32,6 +32,8 @@ interface Belonging {
   readonly logs: Map<string, number[]>;
   /** What only its content can tell whose it is. */
   readonly others: number[];
+  /** What nobody can say what it belongs to. */
+  readonly nobodys: number[];
   readonly carportKeys: string[];
 }
 
@@ -40,12 +42,13 @@ export async function readSurvey(objects: WriteStore, work: SurveyWork): Promise
   const { storeDir } = await requireCacheInfo(objects);
   const time = (await objects.now()).getTime();
   const survey = createSurvey();
-  const found: Belonging = { logs: new Map(), others: [], carportKeys: [] };
+  const found: Belonging = { logs: new Map(), others: [], nobodys: [], carportKeys: [] };
   for await (const object of objects.list({ recursive: true })) {
     work.signal.throwIfAborted();
     if (!addListed(survey, object, found)) work.onOther?.(object);
   }
   survey.index();
+  for (const number of found.nobodys) survey.setUnknown(number);
   work.emit({ type: 'started', verb: 'read', unit: 'narinfos', items: survey.hashParts.length });
   for (let at = 0; at < survey.hashParts.length; at += WINDOW) {
     const end = Math.min(at + WINDOW, survey.hashParts.length);
@@ -83,7 +86,8 @@ function addListed(survey: SurveyBuilder, { key, size, modified, md5 }: ListedOb
     if (of.kind !== 'build-log') found.others.push(number);
     else {
       const owner = logOwnerOf(key);
-      if (owner !== undefined) found.logs.set(owner, [...(found.logs.get(owner) ?? []), number]);
+      if (owner === undefined) found.nobodys.push(number);
+      else found.logs.set(owner, [...(found.logs.get(owner) ?? []), number]);
     }
   }
   return true;

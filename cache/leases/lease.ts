@@ -7,6 +7,7 @@ import { decorateStore, isChange } from '../../lib/object-store/decorators/opera
 import { asWritable, isListable, type ObjectStore, type WriteStore } from '../../lib/object-store/object-store.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { rewriteNarInfo } from '../binary-cache.js';
+import { mayNotList } from '../existing-objects.js';
 import { narInfoKey } from '../layout.js';
 import { type Clock, elapsedSince, type Moment, momentOf, SYSTEM_CLOCK } from './clock.js';
 import {
@@ -170,7 +171,18 @@ async function waitForSweeps(
   { emit, signal }: LeaseRequest,
 ): Promise<void> {
   for (let isTold = false; ; ) {
-    const { live } = await readSweeps(store);
+    const live = await readSweeps(store).then(
+      (sweeps) => sweeps.live,
+      (error) => {
+        // Who may not list sees no garbage collection; one that begins later sees this lease.
+        if (!mayNotList(error)) throw error;
+        emit({
+          type: 'warning',
+          message: `\`${store.url}\` cannot be listed with this key, so that it is not seen whether a garbage collection is under way`,
+        });
+        return [];
+      },
+    );
     const inTheWay = live.filter((sweep) => mustWaitFor(sweep, hashParts)).map(({ id }) => id);
     held.check();
     if (inTheWay.length === 0) return;
@@ -185,12 +197,15 @@ async function waitForSweeps(
 
 function guarded(store: WriteStore, held: Hold<Lease>, clock: Clock): Leased {
   const written = new Map<string, Moment>();
-  const objects = decorateStore(store, async (operation, run) => {
+  const decorated = decorateStore(store, async (operation, run) => {
     if (!isChange(operation)) return run();
     held.check();
     if (operation.method === 'put') for (const key of operation.keys) written.set(key, momentOf(clock));
     return run();
   });
+  const { placeOf } = store;
+  // Threads put NARs there themselves; one without a narinfo harms nobody.
+  const objects = placeOf ? { ...decorated, placeOf } : decorated;
   const isYoung = (key: string) => {
     const moment = written.get(key);
     return moment !== undefined && elapsedSince(clock, moment) < JUST_WRITTEN;

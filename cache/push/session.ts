@@ -123,8 +123,8 @@ async function pushLeased(
   const { fileSize } = await publishPlan(plan, { ...packing, objects, store, pool, keys, emit }, signal);
   const isPushed = ({ outPath }: FoundRealisation) => !plan.skipped.includes(outPath);
   await publishRealisations(objects, realisations.filter(isPushed), keys);
-  await finishPush(objects, store.storeDir, plan);
   await refresh(rootsOf(plan));
+  await finishPush(objects, store.storeDir, plan);
   await setPins(objects, pins, pinned, emit);
   const storePaths = plan.order.map(({ path }) => path);
   const transferred = uploadPaths.length;

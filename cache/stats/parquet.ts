@@ -1,6 +1,7 @@
 /** What a cache holds as Parquet files, so that people ask their own questions of it with DuckDB, Spark or ClickHouse. */
 
-import { join } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { ColumnSource } from 'hyparquet-writer';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import type { Root } from '../gc/mark.js';
@@ -39,11 +40,18 @@ export async function writeParquet(
     rootsTable(roots),
     objectsTable(beside),
   ];
+  const written = new Set<string>();
   for (const { name, rows, columns } of tables) {
     for (let at = 0, number = 0; at < Math.max(1, rows); at += ROWS, number++) {
       const filename = join(directory, `${name}-${String(number).padStart(5, '0')}.parquet`);
       parquetWriteFile({ filename, columnData: columns(at, Math.min(at + ROWS, rows)) });
+      written.add(basename(filename));
     }
+  }
+  // Of an earlier export, which had more rows: who asks all files of a table would see both.
+  const isOurs = new RegExp(`^(${tables.map(({ name }) => name).join('|')})-[0-9]{5}\\.parquet$`);
+  for (const name of await readdir(directory)) {
+    if (isOurs.test(name) && !written.has(name)) await rm(join(directory, name));
   }
   return Object.fromEntries(tables.map(({ name, rows }) => [name, rows]));
 }

@@ -159,7 +159,7 @@ function tooLarge(limit: number): string {
 }
 
 /** Where nothing is promised of the file: no compressor makes that much more of a NAR, and a source may never end. */
-function largestFile(narSize: number): number {
+export function largestFile(narSize: number): number {
   return Math.ceil(narSize * 1.25) + 1024 * 1024;
 }
 

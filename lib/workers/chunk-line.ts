@@ -41,6 +41,9 @@ const DIGEST = 32;
 /** After so long without a word another thread is taken for lost. */
 const LOST_MS = 10_000;
 
+/** So often a thread is waited for, which may have been stopped with all others for any time. */
+const MOST_WAITS = 6;
+
 /** Makes a line that nobody has filled; `frameBound` as in `ChunkLine`. */
 export function createChunkLine(slots: number, frameBound: number): ChunkLine {
   const slotSize = 4 * NUMBERS + DIGEST + CHUNK_SIZES.max + frameBound;
@@ -77,11 +80,12 @@ export function openChunkLine(line: ChunkLine) {
     },
     /** Has a slot done: does it or what else is there, or waits for those who have taken it. */
     finish(slot: number, compress: CompressChunk): void {
-      while (!isDone(slot)) {
+      for (let waits = 0; !isDone(slot); ) {
         const finished = Atomics.load(numbers, FINISHED);
         if (work.anywhere(slot, compress) || isDone(slot)) continue;
-        // A thread that has ended with what it took is not waited for: the same bytes come of it again.
-        if (Atomics.wait(numbers, FINISHED, finished, LOST_MS) === 'timed-out') work.at(slot, compress);
+        // A thread may have been stopped, and go on: nobody else may write where it writes.
+        if (Atomics.wait(numbers, FINISHED, finished, LOST_MS) === 'timed-out') waits++;
+        if (waits === MOST_WAITS && !isDone(slot)) throw new Error('a thread has ended with what it had taken');
       }
     },
     /** No more comes: those who help leave. */
@@ -142,9 +146,7 @@ function createWork({ numbers, at, chunkOf, frameOf, digestOf }: ReturnType<type
     return true;
   };
   return {
-    /** Compresses what is in a slot. */
-    at: workAt,
-    /** The same of the first slot from one on that is full and not taken; whether there was any. */
+    /** Compresses what is in the first slot from one on that is full and not taken; whether there was any. */
     anywhere(from: number, compress: CompressChunk): boolean {
       for (let step = 0; step < slots; step++) if (unlessTaken((from + step) % slots, compress)) return true;
       return false;

@@ -73,6 +73,9 @@ async function* continued(first: readonly Uint8Array[], pieces: AsyncIterator<Ui
   for (let next = await pieces.next(); !next.done; next = await pieces.next()) yield next.value;
 }
 
+/** Bytes of a frame that is worth a slot. */
+const SMALLEST_FRAME = 1024;
+
 interface Frame {
   /** Bytes of it, and of what it holds. */
   readonly length: number;
@@ -86,7 +89,9 @@ function frameOf(bytes: Uint8Array, bound: number): Frame | 'not whole' | 'anoth
   try {
     const contentSize = zstd.getFrameContentSize(bytes);
     if (contentSize === null || contentSize > bound || windowLogOf(bytes) > ZSTD_WINDOW_LOG_MAX) return 'another';
-    return { length: zstd.findFrameCompressedSize(bytes), contentSize };
+    const length = zstd.findFrameCompressedSize(bytes);
+    // What follows each frame is moved: many small ones would make that their square.
+    return length < SMALLEST_FRAME ? 'another' : { length, contentSize };
   } catch (error) {
     return /size is incorrect/.test(String(error)) ? 'not whole' : 'another';
   }

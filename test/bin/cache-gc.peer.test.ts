@@ -67,15 +67,15 @@ describeWithGarage('cache gc of a bucket', () => {
   });
 
   it('leaves a whole cache however pushes and collections are killed beside each other', {
-    timeout: 240_000,
+    timeout: 600_000,
   }, async () => {
     await run(pushArgs(store.paths[2]!, '--pin', 'tool'));
     const roots = [store.top, store.paths[7]!, store.paths[5]!];
     for (let round = 0; round < 5; round++) {
       const codes = await Promise.all([
         runFor(pushArgs(roots[round % 3]!), 300 + 350 * round),
-        runFor(pushArgs(roots[(round + 1) % 3]!), 90_000),
-        runFor(gcArgs('1s', '--apply'), 90_000),
+        runFor(pushArgs(roots[(round + 1) % 3]!), 180_000),
+        runFor(gcArgs('1s', '--apply'), 180_000),
       ]);
       expect([codes[1], [0, 75].includes(codes[2]!)], `round ${round}`).toEqual([0, true]);
       expect(await faultsIn(bucket), `round ${round}`).toEqual([]);

@@ -25,7 +25,7 @@ export function createListing(bucket: Bucket, root: string): Listing {
       const found = page.Contents ?? [];
       const isEncoded = page.EncodingType === 'url' && found.every(({ Key = '' }) => mayBeEncoded(Key));
       for (const { Key = '', Size = 0, LastModified, ETag = '' } of found) {
-        const whole = isEncoded ? await readKey(Key) : Key;
+        const whole = isEncoded ? await readKey(Key, root + prefix) : Key;
         const key = whole?.startsWith(root + prefix) ? whole.slice(root.length) : undefined;
         // Others may have put there what no cache has; and after writes at the same time rclone lists one key twice.
         if (key === undefined || key === last || !isKey(key)) continue;
@@ -47,12 +47,14 @@ function mayBeEncoded(key: string): boolean {
 
 /**
  * What reads keys of a server that says that it encodes them. s3s-fs says so and does not: so of the first key that reads
- * in two ways it is looked which of the two is there, and the others are read in the same way.
+ * in two ways it is looked which of the two is there, and the others are read in the same way. Where only one of the two
+ * begins as was asked for, nothing need be looked for.
  */
-function createKeyReader(bucket: Bucket): (written: string) => Promise<string | undefined> {
+function createKeyReader(bucket: Bucket): (written: string, prefix: string) => Promise<string | undefined> {
   let isTrue: boolean | undefined;
-  return async (written) => {
+  return async (written, prefix) => {
     const decoded = decodeKey(written);
+    if (decoded?.startsWith(prefix) && !written.startsWith(prefix)) isTrue = true;
     if (decoded === written || isTrue) return decoded;
     if (isTrue === false) return written;
     if (decoded !== undefined && (await sizeOf(bucket, decoded)) !== undefined) isTrue = true;
