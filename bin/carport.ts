@@ -19,8 +19,9 @@ async function explain(cause: Error): Promise<void> {
 }
 
 async function load(): Promise<typeof import('./main.js')> {
-  // V8 optimises early, on threads beside ours: in a run of seconds that is a fifth of the processor time for nothing.
-  setFlagsFromString('--interrupt-budget=2000000');
+  // V8 optimises early, on threads beside ours: in a run of seconds that is a fifth of the processor time for nothing. Later
+  // versions than that of Node 20 do not know the flag, and would say so on stderr.
+  if (process.versions.v8.startsWith('11.')) setFlagsFromString('--interrupt-budget=2000000');
   // Since Node 22.
   if ('enableCompileCache' in nodeModule) (nodeModule.enableCompileCache as () => void)();
   return import('./main.js');
