@@ -1,16 +1,13 @@
 /** The command `cache gc`. */
 
-import { join } from 'node:path';
 import type { CacheUrl } from '../../cache/cache-url.js';
 import type { RootShare } from '../../cache/gc/mark.js';
-import { NO_MEMORY, openNarInfoMemory } from '../../cache/gc/narinfo-memory.js';
 import type { Condemned, GcPlan } from '../../cache/gc/plan.js';
 import { applyCollection, type GcRequest, type GcResult, planCollection, SWEEPING } from '../../cache/gc/session.js';
 import { requireNoSweep } from '../../cache/gc/sweep.js';
 import { timesFor } from '../../cache/leases/hold.js';
 import { PIN_LIMITS } from '../../cache/pins/pin.js';
 import { asWritable, type ObjectStore } from '../../lib/object-store/object-store.js';
-import { stateDirectory } from '../../lib/state-directory.js';
 import { releaseRoots } from '../../release/store-path-roots.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
@@ -20,6 +17,7 @@ import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { withActivity } from '../reporters/activity.js';
 import type { GcOptions } from './command.js';
 import { garbageJson, garbageLines } from './garbage.js';
+import { withNarInfoMemory } from './narinfo-memory.js';
 
 /** Plans what goes of a cache, prints it, and removes it where that is wished. */
 export async function collect(url: CacheUrl, options: GcOptions, context: Context): Promise<void> {
@@ -27,7 +25,9 @@ export async function collect(url: CacheUrl, options: GcOptions, context: Contex
   await withCache(url, { options, context }, async ({ objects }, signal) => {
     const { plan, result } = await withActivity(context, options, async ({ emit }) => {
       if (options.apply) await requireNoSweep(asWritable(objects, 'where nothing can be removed'));
-      const plan = await planWithMemory(objects, request, { emit, signal }, context);
+      const plan = await withNarInfoMemory(objects, context, (memory) =>
+        planCollection(objects, request, { emit, signal, memory }),
+      );
       if (!options.apply) return { plan, result: undefined };
       const times = timesFor(SWEEPING.times, patienceOf(options) * 1000);
       return { plan, result: await applyCollection(objects, plan, request, { emit, signal }, { ...SWEEPING, times }) };
@@ -49,21 +49,6 @@ function requestOf(options: GcOptions, context: Context): GcRequest {
     keepNewerThan,
     maxSize,
   };
-}
-
-/** What narinfos say is remembered from one time to the next. */
-async function planWithMemory(
-  objects: ObjectStore,
-  request: GcRequest,
-  work: Omit<Parameters<typeof planCollection>[2], 'memory'>,
-  { env }: Context,
-): Promise<GcPlan> {
-  const memory = await openNarInfoMemory(join(stateDirectory(env), 'narinfos'), objects.url).catch(() => NO_MEMORY);
-  try {
-    return await planCollection(objects, request, { ...work, memory });
-  } finally {
-    await memory.close();
-  }
 }
 
 function warningsOf({ shares, totals, survey }: GcPlan, { maxSize }: GcOptions, result: GcResult | undefined) {

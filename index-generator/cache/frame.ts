@@ -1,7 +1,7 @@
 /** What pages about caches have in common: the head, the style, what may be loaded (nothing). */
 
-import { createHash } from 'node:crypto';
 import { copyScript } from '../html/copy-script.js';
+import { policyOf } from '../html/policy.js';
 import { style } from '../html/style.js';
 import { type Content, type Markup, markup, markupOf } from '../markup.js';
 
@@ -28,14 +28,7 @@ td.number, th.number { text-align: end; }
 
 const STYLE = markup`${style}${PLOT_STYLE}`;
 
-const POLICY = [
-  "default-src 'none'",
-  'img-src data:',
-  `style-src ${sourceHash(STYLE)}`,
-  `script-src ${sourceHash(copyScript)}`,
-  "base-uri 'none'",
-  "form-action 'none'",
-].join('; ');
+const POLICY = policyOf(STYLE, copyScript);
 
 /** In each page about a cache, and in no other. */
 export const PAGE_MARK = markupOf(mark);
@@ -73,8 +66,4 @@ export function facts(entries: readonly (readonly [name: string, value: string])
 /** A command with a button that copies it. */
 export function command(text: string, of: string): Markup {
   return markup`<pre data-of="${of}"><code>${text}</code></pre>`;
-}
-
-function sourceHash(content: Markup): string {
-  return `'sha256-${createHash('sha256').update(markupOf(content)).digest('base64')}'`;
 }

@@ -1,12 +1,12 @@
 /** The page of all releases, and what it may load. */
 
-import { createHash } from 'node:crypto';
 import { latestOf } from '../../release/catalog/latest.js';
 import { allReleases, type Release, type ReleaseIndex } from '../../release/catalog/model.js';
 import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../../release/layout.js';
 import type { Channel } from '../../release/version.js';
 import type { Forge } from '../links.js';
 import { type Markup, markup, markupOf } from '../markup.js';
+import { policyOf } from './policy.js';
 import { type ReleaseOptions, releaseArticle } from './release.js';
 import { script } from './script.js';
 import { style } from './style.js';
@@ -115,19 +115,7 @@ const DEVELOPMENT: Section = {
 };
 const SECTIONS = [STABLE, EXTRA, DEVELOPMENT];
 
-/** Nothing may be loaded, and nothing run but what this module puts there: markup that got in would be inert. */
-const POLICY = [
-  "default-src 'none'",
-  'img-src data:',
-  `style-src ${sourceHash(style)}`,
-  `script-src ${sourceHash(script)}`,
-  "base-uri 'none'",
-  "form-action 'none'",
-].join('; ');
-
-function sourceHash(content: Markup): string {
-  return `'sha256-${createHash('sha256').update(markupOf(content)).digest('base64')}'`;
-}
+const POLICY = policyOf(style, script);
 
 /** The newest one that can be used, to which `releases/latest/` leads, is first and large, with commands. */
 function stableSection(releases: readonly Release[], options: ShownOptions): Markup {
