@@ -166,8 +166,12 @@ describeWithGarage('three nodes of Garage', () => {
     const sizeOfLarge = Math.max(...[...(await bucket.objects()).values()].map(({ size }) => size));
     const largeIsThere = [...there.values()].some(({ size }) => size === sizeOfLarge);
     const partsSent = bodies.filter(({ path }) => path.includes('partNumber='));
-    const sum = (sizes: readonly number[]) => sizes.reduce((total, size) => total + size, 0);
-    expect(sum(partsSent.map(({ bodyBytesUp }) => bodyBytesUp))).toBe(largeIsThere ? 0 : sizeOfLarge - sum(partsThere));
+    const sum = (sizes: Iterable<number>) => [...sizes].reduce((total, size) => total + size, 0);
+    // Each once: on a busy machine one whose answer is lost is sent again.
+    const sent = new Map(
+      partsSent.filter(({ status }) => status === 200).map(({ path, bodyBytesUp }) => [path, bodyBytesUp]),
+    );
+    expect(sum(sent.values())).toBe(largeIsThere ? 0 : sizeOfLarge - sum(partsThere));
   });
 
   it('that are all stopped end a pull in bounded time; the same pull completes without fetching again', async () => {

@@ -64,12 +64,13 @@ describeWithGarage('an upload in parts', () => {
   const uploads = async () => (await client.send(new ListMultipartUploadsCommand({ Bucket }))).Uploads ?? [];
   const recordsDirectory = () => stores.box.path('state/carport/uploads');
   const records = () => readdir(recordsDirectory()).catch(() => []);
-  const partsSent = () =>
+  const partsArrived = () =>
     proxy()
       .requests()
       .filter(({ method, path, status }) => method === 'PUT' && path.includes('partNumber=') && status === 200)
-      .map(({ path }) => Number(/partNumber=([0-9]+)/.exec(path)![1]))
-      .sort((a, b) => a - b);
+      .map(({ path }) => Number(/partNumber=([0-9]+)/.exec(path)![1]));
+  /** Each once: on a busy machine one whose answer is lost is sent again. */
+  const partsSent = () => [...new Set(partsArrived())].sort((a, b) => a - b);
   /** Keeps requests from the server until what it gives is called. */
   const holdBack = (match: Match, times = 1) => {
     let open = () => {};
@@ -200,7 +201,7 @@ describeWithGarage('an upload in parts', () => {
     release();
     await first;
     // The first loses its upload to the second, and finds the object whole.
-    expect(partsSent().length).toBeGreaterThanOrEqual(17);
+    expect(partsArrived().length).toBeGreaterThanOrEqual(17);
     expect((await contentOf()).equals(CONTENT)).toBe(true);
     await expectNothingLeft();
   });
