@@ -1,16 +1,19 @@
 /** What of a cache is to be copied to another: what it has, what readers would take of that, and what is missing there. */
 
 import { mapAtMost } from '../../lib/concurrency.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { SecretKey } from '../../lib/signing/key.js';
+import { verifyPath } from '../../lib/signing/signature.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
 import { listHashParts, readNarInfo } from '../binary-cache.js';
 import { listNarInfosIfCheaper } from '../existing-objects.js';
 import { findPath } from '../find-path.js';
+import { hasAllSignatures, saySame } from '../signatures.js';
 
 /** Narinfos that are asked for at a time. */
 const AT_ONCE = 64;
@@ -111,17 +114,34 @@ function unfounded(infos: ReadonlyMap<string, NarInfo>): ReadonlyMap<string, str
   return found;
 }
 
-/** Looks what another cache has of paths. */
-export async function missingAt(to: ObjectStore, infos: WantedPaths['infos']): Promise<MissingPaths> {
+/** Looks what another cache has of paths: the same content, signed as readers want it, and by those who sign the copy. */
+export async function missingAt(
+  to: ObjectStore,
+  infos: WantedPaths['infos'],
+  { trust, keys }: { readonly trust: TrustPolicy; readonly keys: readonly SecretKey[] },
+): Promise<MissingPaths> {
   const listed = await listNarInfosIfCheaper(to, infos.size);
-  const isThere = async ({ path }: NarInfo) => {
-    const hashPart = hashPartOf(path);
-    return listed ? listed.has(hashPart) : (await readNarInfo(to, hashPart)) !== undefined;
+  const isThere = async (info: NarInfo) => {
+    const hashPart = hashPartOf(info.path);
+    if (listed && !listed.has(hashPart)) return false;
+    const there = await readNarInfo(to, hashPart).catch(undefinedIfDamaged);
+    return there !== undefined && saySame(there, info) && hasAllSignatures(there, keys) && isTrusted(there, trust);
   };
   const order = topologicalOrder(infos).map(({ path }) => infos.get(path)!);
   const there = await mapAtMost(AT_ONCE, order, isThere);
   const copy = order.filter((_, index) => !there[index]);
   return { copy, present: order.length - copy.length };
+}
+
+/** It is written anew. */
+function undefinedIfDamaged(error: unknown): undefined {
+  if (!hasCode(error, 'E_INTEGRITY')) throw error;
+  return undefined;
+}
+
+function isTrusted(info: NarInfo, { keys, allowUnsigned }: TrustPolicy): boolean {
+  const { state } = verifyPath(info, keys);
+  return state === 'valid' || (state === 'unsigned' && allowUnsigned);
 }
 
 /** What nothing else of these refers to: they keep all of them. */

@@ -82,14 +82,14 @@ export async function copyCache(
   const { wanted, pins } = await want(from, info.storeDir, request, work);
   const whole = withoutLeftOut(pins, wanted);
   if (request.dryRun) {
-    const { copy, present } = await missingAt(to, wanted.infos);
+    const { copy, present } = await missingAt(to, wanted.infos, { trust: request.policy, keys: request.keys });
     const names = whole.map(({ name }) => name);
     return { copied: copy.length, present, leftOut: wanted.leftOut, fileSize: sizeOf(copy), pins: names };
   }
   const lease = { paths: wanted.infos.keys(), emit: work.emit, signal: work.signal };
   const copy = async ({ objects, refresh }: Leased) => {
     // Only now: before the lease a garbage collection might have taken away what was seen.
-    const missing = await missingAt(objects, wanted.infos);
+    const missing = await missingAt(objects, wanted.infos, { trust: request.policy, keys: request.keys });
     if (!there) await writeCacheInfo(objects, info);
     const fileSize = await copyPaths(missing, from, objects, request, work);
     await refresh(rootsAmong(wanted.infos));

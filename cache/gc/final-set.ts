@@ -27,6 +27,8 @@ export function finalOf(plan: GcPlan, { narInfos: needless, look, leased, mayRem
   const { survey, condemned } = plan;
   const narInfos = needless.map((goes, number) => (goes && look.same[number] ? 1 : 0));
   const changed = new Set(look.changed.map(({ hashPart }) => hashPart));
+  const deriversOfChanged = new Set(look.changed.flatMap(({ facts }) => facts.deriver ?? []));
+  const isBack = (hashPart: string) => changed.has(hashPart) || deriversOfChanged.has(hashPart) || leased.has(hashPart);
   const stays = (owner: number) => owner >= 0 && condemned.narInfos[owner] === 1 && narInfos[owner] === 0;
   const usedNars = new Set(look.changed.map(({ facts }) => survey.nars.keys.find(facts.narKey)));
   return {
@@ -37,24 +39,26 @@ export function finalOf(plan: GcPlan, { narInfos: needless, look, leased, mayRem
       if (!look.sameListings[number] || changed.has(hashPart) || leased.has(hashPart)) return false;
       return owner < 0 || narInfos[owner] === 1;
     }),
-    belongings: belongingsOf(plan, look, stays),
+    belongings: belongingsOf(plan, look, stays, isBack),
     nars: mayRemoveNars
       ? condemned.nars.filter((number) => look.sameNars[number] === 1 && !usedNars.has(number))
       : new Int32Array(0),
   };
 }
 
-/** What belongs to a path that was spared stays with it. */
+/** What belongs to a path that was spared, or has come back, stays with it. */
 function belongingsOf(
   { survey, condemned }: GcPlan,
   look: SecondLook,
   stays: (narInfo: number) => boolean,
+  isBack: (hashPart: string) => boolean,
 ): Int32Array {
   if (condemned.belongings.length === 0) return condemned.belongings;
   const { belongings, narInfos } = survey;
   const spared = new Uint8Array(belongings.length);
   const { owners, narOwners } = belongings;
   for (let at = 0; at < owners.length; at += 2) if (stays(owners[at]!)) spared[owners[at + 1]!] = 1;
+  for (const [number, hashPart] of belongings.strays) if (isBack(hashPart)) spared[number] = 1;
   const sparedNars = new Set<number>();
   for (let number = 0; number < narInfos.length; number++) if (stays(number)) sparedNars.add(narInfos.nar[number]!);
   for (let at = 0; at < narOwners.length; at += 2) if (sparedNars.has(narOwners[at]!)) spared[narOwners[at + 1]!] = 1;

@@ -61,13 +61,20 @@ export async function readSurvey(objects: WriteStore, work: SurveyWork): Promise
     async (number) => {
       const owner = await ownerOf(objects, survey.belongings.at(number));
       if (owner === 'unknown') survey.setUnknown(number);
-      else if (owner !== 'gone' && 'hashPart' in owner) survey.own(number, survey.hashParts.find(owner.hashPart));
+      else if (owner !== 'gone' && 'hashPart' in owner) ownByPath(survey, number, owner.hashPart);
       else if (owner !== 'gone') survey.ownByNar(number, owner.narKey);
     },
     work.signal,
   );
+  for (const [hashPart, logs] of found.logs) for (const log of logs) survey.setStray(log, hashPart);
   await work.memory.keep();
   return survey.finish({ time, storeDir, carportKeys: found.carportKeys });
+}
+
+function ownByPath(survey: SurveyBuilder, belonging: number, hashPart: string): void {
+  const narInfo = survey.hashParts.find(hashPart);
+  if (narInfo >= 0) survey.own(belonging, narInfo);
+  else survey.setStray(belonging, hashPart);
 }
 
 /** Adds an object that belongs to a path; false for any other. */

@@ -49,6 +49,8 @@ export interface BelongingColumns extends KeyedColumns {
   readonly refers: Uint8Array;
   /** 1 for what nobody can say what it belongs to: it stays. */
   readonly isUnknown: Uint8Array;
+  /** Of what belongs to no narinfo that is there: the hash part of the path, or the derivation, that may come back. */
+  readonly strays: ReadonlyMap<number, string>;
 }
 
 /** All of a cache. */
@@ -103,6 +105,8 @@ export interface SurveyBuilder {
   addFacts(facts: NarInfoFacts | undefined): void;
   /** Says whose something is: the number of a narinfo; -1 is none. */
   own(belonging: number, narInfo: number): void;
+  /** Says whose something is that has no owner here. */
+  setStray(belonging: number, hashPart: string): void;
   /** Says with which NAR something goes. */
   ownByNar(belonging: number, narKey: string): void;
   setUnknown(belonging: number): void;
@@ -129,7 +133,8 @@ export function createSurvey(): SurveyBuilder {
   const { hashParts } = infos;
   return {
     ...{ hashParts, belongings: belongings.keys, listedOf: infos.listedOf, addFacts: infos.addFacts },
-    ...{ own: belongings.own, ownByNar: belongings.ownByNar, setUnknown: belongings.setUnknown },
+    ...{ own: belongings.own, ownByNar: belongings.ownByNar, setStray: belongings.setStray },
+    setUnknown: belongings.setUnknown,
     addNarInfo: infos.add,
     addListing(hashPart, size, modified) {
       listingParts.add(hashPart);
@@ -199,6 +204,7 @@ function createNarInfos(narKeys: Texts) {
 function createBelongings(narKeys: Texts) {
   const [keys, listed, owners, narOwners] = [createTexts(), createListed(), growing(integers), growing(integers)];
   const refers = growing(bytes);
+  const strays = new Map<number, string>();
   let isUnknown = new Uint8Array(0);
   return {
     keys,
@@ -214,6 +220,9 @@ function createBelongings(narKeys: Texts) {
       owners.push(narInfo);
       owners.push(belonging);
     },
+    setStray(belonging: number, hashPart: string) {
+      strays.set(belonging, hashPart);
+    },
     ownByNar(belonging: number, narKey: string) {
       narOwners.push(narKeys.find(narKey));
       narOwners.push(belonging);
@@ -222,7 +231,7 @@ function createBelongings(narKeys: Texts) {
       isUnknown[belonging] = 1;
     },
     done: (): BelongingColumns => ({
-      ...{ ...listed.done(), keys, isUnknown, refers: refers.array() },
+      ...{ ...listed.done(), keys, isUnknown, strays, refers: refers.array() },
       owners: owners.array().subarray(0, owners.length),
       narOwners: narOwners.array().subarray(0, narOwners.length),
     }),

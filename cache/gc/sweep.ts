@@ -94,12 +94,13 @@ const announce: SweepStep = async (state, { objects, clock, times, identity }) =
   await requireNoSweep(objects);
   const plan = limited(state.plan);
   const { survey, condemned } = plan;
-  const { narInfos, listings } = survey;
+  const { narInfos, listings, belongings } = survey;
   const named = new Set<string>();
   for (const [number, isCondemned] of condemned.narInfos.entries()) {
     if (isCondemned) named.add(narInfos.hashParts.at(number));
   }
   for (const number of condemned.listings) named.add(listings.hashParts.at(number));
+  for (const number of condemned.belongings) named.add(belongings.strays.get(number) ?? '');
   const sweep: Sweep = {
     id: identity.newId(),
     seconds: times.lifetime / SECOND,
@@ -159,6 +160,7 @@ export async function withFinal(state: SweepState, narInfos: Uint8Array): Promis
   const named: string[] = [];
   for (const [number, goes] of final.narInfos.entries()) if (goes) named.push(survey.narInfos.hashParts.at(number));
   for (const number of final.listings) named.push(survey.listings.hashParts.at(number));
+  for (const number of final.belongings) named.push(survey.belongings.strays.get(number) ?? '');
   const now = held.value();
   const hashParts = [...new Set(named)].sort().join('');
   const removesNars = final.nars.length > 0;
@@ -255,7 +257,7 @@ function remover(state: SweepState, { objects, emit, signal }: SweepTools) {
 /** A sweep names what it condemns in one document: of very much garbage the rest waits for the next one. */
 function limited(plan: GcPlan): GcPlan {
   const { survey, condemned } = plan;
-  let left = MOST_NAMED - condemned.listings.length;
+  let left = MOST_NAMED - condemned.listings.length - condemned.belongings.length;
   if (condemned.narInfos.length <= left) return plan;
   const narInfos = new Uint8Array(condemned.narInfos.length);
   // Referrers first: what is condemned then is still all that refers to it.

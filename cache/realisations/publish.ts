@@ -51,7 +51,7 @@ async function publish(objects: ObjectStore, found: FoundRealisation, keys: read
   const isSame = there?.outPath === outPath;
   // Without a key there is nothing to add.
   if (keys.length > 0 || !isSame) {
-    const signed = signRealisation(realisation, isSame ? there.signatures : [], keys);
+    const signed = signRealisation(realisation, isSame ? there : undefined, keys);
     if (there === undefined || renderRealisation(there) !== renderRealisation(signed)) {
       await writeRealisation(objects, signed);
     }
@@ -66,27 +66,34 @@ async function publish(objects: ObjectStore, found: FoundRealisation, keys: read
 }
 
 /**
- * What Nix's versions know of dependencies differs, and their signatures cover it: ours name none, as of the newest. Without
- * a key of ours it stays as it is, with the signatures that it has.
+ * What Nix's versions know of dependencies differs, and signatures cover it: ours name none, as of the newest, unless others have
+ * signed it with them. Without a key of ours it stays as it is, with the signatures that it has.
  */
 function signRealisation(
   realisation: Realisation,
-  signatures: readonly string[],
+  there: Realisation | undefined,
   keys: readonly SecretKey[],
 ): Realisation {
   if (keys.length === 0) return realisation;
-  const bare = { ...realisation, dependentRealisations: {} };
-  const others = mergeSignatures(realisation.signatures, signatures);
-  return { ...bare, signatures: withSignatures(others, realisationFingerprint(bare), keys) };
+  const ofOthers = (one: Realisation | undefined) => (one?.signatures ?? []).filter((each) => isForeign(each, keys));
+  // What readers of the cache trust already comes first.
+  const signed = [there, realisation].find((one) => ofOthers(one).length > 0);
+  const base = signed ?? { ...realisation, dependentRealisations: {} };
+  const text = realisationFingerprint(base);
+  const alike = [there, realisation].filter((one) => one !== undefined && realisationFingerprint(one) === text);
+  return { ...base, signatures: withSignatures(alike.flatMap(ofOthers), text, keys) };
 }
 
 /** One signature a key name: those of our keys are made anew. */
 function withSignatures(others: readonly string[], text: string, keys: readonly SecretKey[]): readonly string[] {
-  const isForeign = (signature: string) => keys.every(({ name }) => name !== signatureKeyName(signature));
   return mergeSignatures(
-    others.filter(isForeign),
+    others.filter((signature) => isForeign(signature, keys)),
     keys.map((key) => signText(text, key)),
   );
+}
+
+function isForeign(signature: string, keys: readonly SecretKey[]): boolean {
+  return keys.every(({ name }) => name !== signatureKeyName(signature));
 }
 
 function undefinedIfDamaged(error: unknown): undefined {

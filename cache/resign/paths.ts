@@ -59,44 +59,62 @@ export interface ResignedPaths {
   readonly refused: readonly RefusedPath[];
 }
 
-/** Signs what is to be signed; refuses one path, and what refers to it, and goes on with the others. */
+/** So often all is read again after something was signed. */
+const MOST_PASSES = 3;
+
+/**
+ * Signs what is to be signed; refuses one path, and what refers to it, and goes on with the others. Then it looks again: a push that
+ * has read a narinfo just before may have written it back as it was, and no server compares before it writes.
+ */
 export async function resignPaths(
   objects: ObjectStore,
   request: PathsRequest,
-  { emit, signal }: Work<ActivityEvent>,
+  work: Work<ActivityEvent>,
 ): Promise<ResignedPaths> {
+  const first = await signOnce(objects, request, work);
+  const signed = new Set(first.signed);
+  let last = first;
+  for (let pass = 2; pass <= MOST_PASSES && last.signed.length > 0 && !request.dryRun; pass++) {
+    last = await signOnce(objects, request, work);
+    for (const path of last.signed) signed.add(path);
+  }
+  const refused = [...last.refused].map(([path, why]) => ({ path, why }));
+  const { asTheyWere } = first;
+  return { signed: signed.size, asTheyWere, refused: refused.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+}
+
+async function signOnce(objects: ObjectStore, request: PathsRequest, { emit, signal }: Work<ActivityEvent>) {
   const { changes, refused, asTheyWere } = await readAll(objects, request, signal);
+  if (changes.size === 0) return { signed: [], asTheyWere, refused };
   const lease = { paths: changes.keys(), emit, signal };
   const work = (leased: ObjectStore) => signChanges(leased, { changes, refused }, request, { emit, signal });
   // What is written again refers to others: no garbage collection is to take these away meanwhile.
-  const signed =
-    request.dryRun || changes.size === 0
-      ? await work(objects)
-      : await withLease(objects, lease, (leased) => work(leased.objects), request.leasing);
-  const list = [...refused].map(([path, why]) => ({ path, why }));
-  return { signed, asTheyWere, refused: list.sort((a, b) => (a.path < b.path ? -1 : 1)) };
+  const signed = request.dryRun
+    ? await work(objects)
+    : await withLease(objects, lease, (leased) => work(leased.objects), request.leasing);
+  return { signed, asTheyWere, refused };
 }
 
-/** Signs each after those that it refers to; gives how many were signed, and notes what was refused. */
+/** Signs each after those that it refers to; gives what was signed, and notes what was refused. */
 async function signChanges(
   objects: ObjectStore,
   { changes, refused }: { readonly changes: ReadonlyMap<string, NarInfo>; readonly refused: Map<string, PathRefusal> },
   request: PathsRequest,
   { emit, signal }: Work<ActivityEvent>,
-): Promise<number> {
+): Promise<readonly string[]> {
   const references = (path: string) => referencesIn(changes, path);
   emit({ type: 'started', verb: 'sign', unit: 'paths', items: changes.size });
   const limits = { sign: createLimit(AT_ONCE), check: createLimit(NARS_AT_ONCE) };
   // Listed after the narinfos were read: each is written after its NAR.
   const nars = await listNars(objects);
-  let signed = 0;
+  const signed: string[] = [];
   const prepare = (path: string) => limits.check(() => refusalOf(objects, changes.get(path)!, { ...request, nars }));
   const publish = async (path: string, refusal: PathRefusal | undefined) => {
     const info = changes.get(path)!;
     const leadsTo = info.references.some((reference) => reference !== path && refused.has(reference));
     const why = refusal ?? (leadsTo ? 'refers-to-refused' : await sign(objects, info, request));
-    if (why) refused.set(path, why);
-    else signed++;
+    if (why === undefined) signed.push(path);
+    else if (why !== 'gone') refused.set(path, why);
     emit({ type: 'progress', items: 1 });
   };
   const order = topologicalOrder(changes).map(({ path }) => path);
@@ -168,7 +186,7 @@ async function sign(
   objects: ObjectStore,
   info: NarInfo,
   { keys, remove, dryRun }: PathsRequest,
-): Promise<PathRefusal | undefined> {
+): Promise<PathRefusal | 'gone' | undefined> {
   if (dryRun) return undefined;
   try {
     await addSignatures(objects, info, keys, remove);
@@ -176,7 +194,7 @@ async function sign(
   } catch (error) {
     if (error instanceof CarportError && error.code === 'E_INTEGRITY') return 'changed';
     // It was erased, or collected, meanwhile.
-    if (error instanceof CarportError && error.code === 'E_NOT_FOUND') return undefined;
+    if (error instanceof CarportError && error.code === 'E_NOT_FOUND') return 'gone';
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** Realisations of what is in a store: which paths the outputs are that no derivation tells. */
 
 import { readFile } from 'node:fs/promises';
+import { mapAtMost } from '../concurrency.js';
 import { CarportError } from '../errors.js';
 import { parseDerivation } from '../nix/derivation/aterm.js';
 import { type Derivation, isDerivationPath } from '../nix/derivation/derivation.js';
@@ -10,6 +11,9 @@ import { type Realisation, realisationId, type TracedOutput, tracedOutputOf } fr
 import { nameOf } from '../nix/store-path.js';
 import type { Closure } from './closure.js';
 import type { Store } from './store.js';
+
+/** Derivations that are read at a time. */
+const AT_ONCE = 64;
 
 /** What is pushed of one. */
 export interface FoundRealisation extends Realisation {
@@ -129,11 +133,11 @@ async function readThose(
   paths: readonly string[],
   isWanted: (derivation: Derivation) => boolean,
 ): Promise<readonly NamedDerivation[]> {
-  const read = paths.map(async (path) => {
+  const read = await mapAtMost(AT_ONCE, paths, async (path) => {
     const derivation = await readDerivation(store, { path }).catch(undefinedIfRefused);
     return derivation !== undefined && isWanted(derivation) ? [{ path, derivation }] : [];
   });
-  return (await Promise.all(read)).flat();
+  return read.flat();
 }
 
 function undefinedIfRefused(error: unknown): undefined {

@@ -56,10 +56,26 @@ describe('carport cache copy', () => {
     expect((await pull('tool')).lines).toEqual(samples.paths);
   });
 
+  it('copies again what the mirror has with other content, without a signature, or damaged', async () => {
+    await copied('tool');
+    const { top, base } = samples;
+    const editCopy = async (path: string, change: (text: string) => string) =>
+      writeFile(narInfoOf(to, path), change(await readFile(narInfoOf(to, path), 'latin1')), 'latin1');
+    await editCopy(base.path, (text) => text.replace(/^Sig: .*\n/m, ''));
+    await editCopy(top.path, (text) => text.replace(/^NarSize: .*$/m, 'NarSize: 1'));
+    const third = samples.paths.find((path) => path !== top.path && path !== base.path)!;
+    await editCopy(third, (text) => text.slice(0, 40));
+    expect(await copied('tool')).toMatchObject({ copied: 3, present: samples.paths.length - 3 });
+    expect((await pull('tool')).lines).toEqual(samples.paths);
+  });
+
   it('signs what it copies with another key, too', async () => {
     const own = await box().makeKey('mirror-1');
     await copied(samples.top.path, '--secret-key', own.file);
     for (const reader of [key, own]) expect((await pull(samples.top.path, reader)).lines).toEqual(samples.paths);
+    const later = await box().makeKey('mirror-2');
+    await copied(samples.top.path, '--secret-key', later.file);
+    expect((await pull(samples.top.path, later)).lines).toEqual(samples.paths);
   });
 
   it('changes nothing with --dry-run', async () => {

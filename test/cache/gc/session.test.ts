@@ -160,6 +160,24 @@ describe('a collection of garbage', () => {
     );
   });
 
+  it('keeps what belongs to a path that comes back meanwhile, and what is too large to be understood', async () => {
+    const { add, put, objects, content } = createCache();
+    const belongings = [
+      ['realisations/sha256:back!out.doi', JSON.stringify({ outPath: pathOf('back').slice(11) })],
+      ['build-trace-v2/back.drv/out.doi', JSON.stringify({ outPath: pathOf('back') })],
+      [`log/${pathOf('back.drv').slice(11)}`, ''],
+      ['realisations/sha256:large!out.doi', ' '.repeat(2_000_000)],
+    ] as const;
+    for (const [key, text] of belongings) put(key, text, 100);
+    put('realisations/sha256:gone!out.doi', JSON.stringify({ outPath: pathOf('gone').slice(11) }), 100);
+    const request = requestOf();
+    const planned = await plan(objects, request);
+    add('back', { days: 0, deriver: 'back.drv' });
+    await applyCollection(objects, planned, request, work, { ...SWEEPING, patience: 0 });
+    for (const [key] of belongings) expect([...content.keys()], key).toContain(key);
+    expect([...content.keys()]).not.toContain('realisations/sha256:gone!out.doi');
+  });
+
   it('removes referrers before what they refer to', async () => {
     const { add, objects } = createCache();
     add('a');

@@ -68,6 +68,24 @@ describe('realisations in a cache', () => {
     expect(signersOf((await readTrace(objects, traced(), '/nix/store'))!.signatures)).toEqual(['next-1', 'test-1']);
   });
 
+  it('that others have signed with their dependencies keep these, so that all signatures are right', async () => {
+    const other = parseSecretKey(await readFile((await box().makeKey('other-1')).file, 'utf8'));
+    const built = made({ dependentRealisations: { [OTHER]: path.slice(11) } });
+    const signed = { ...built, signatures: [signText(realisationFingerprint(built), other)] };
+    const expectBoth = async (names: readonly string[]) => {
+      const realisation = (await read())!;
+      expect(signersOf(realisation.signatures)).toEqual([...names].sort());
+      const text = realisationFingerprint(realisation);
+      for (const { publicKey } of [other, key])
+        expect(verifyText(text, realisation.signatures, [publicKey]).state, publicKey.name).toBe('valid');
+    };
+    await publishRealisations(objects, [signed], [key]);
+    await expectBoth(['other-1', 'test-1']);
+    // As it is known without dependencies by another version of Nix.
+    await publishRealisations(objects, [made()], [key]);
+    await expectBoth(['other-1', 'test-1']);
+  });
+
   it('lose them when they are of another path', async () => {
     const wrong = { outPath: sample().samples.base.path };
     await publishRealisations(objects, [made(wrong)], [key]);
