@@ -3,11 +3,15 @@
 import { type Context, outputError, watchOutput } from './cli/context.js';
 import { reportError } from './cli/error-output.js';
 import { runCommandLine } from './program.js';
+import { KEY_VARIABLE } from './settings/held-key.js';
 
 /** Runs a command line in this process, and sets its exit code. */
 export async function main(args: readonly string[], context: Context): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) watchOutput(stream);
-  process.exitCode = await runCommandLine(args, context);
+  const env = { ...context.env };
+  // Neither threads nor programs that are started get it.
+  delete process.env[KEY_VARIABLE];
+  process.exitCode = await runCommandLine(args, { ...context, env });
   // Work that an interrupt could not stop would keep the process.
   if (process.exitCode === 130) process.exit();
 }

@@ -12,12 +12,15 @@ import { COMMANDS, type CommandEntry } from './commands.js';
 import { commandPath, formatHelp } from './help/command-help.js';
 import { quickAnswer } from './help/quick.js';
 import { rootHelp } from './help/root.js';
+import { takeKeys } from './settings/held-key.js';
 import { refuseKeysIn } from './settings/misplaced-keys.js';
 
 /** Runs one command line and returns its exit code. */
-export async function runCommandLine(words: readonly string[], context: Context): Promise<number> {
+export async function runCommandLine(words: readonly string[], surroundings: Context): Promise<number> {
   const { args, operands } = splitCommandLine(words);
-  rememberSecretsOf(context.env);
+  rememberSecretsOf(surroundings.env);
+  const { env, held: heldKeys } = takeKeys(surroundings.env);
+  const context = { ...surroundings, env, heldKeys };
   try {
     refuseKeysIn(args);
     await runCommand(args, operands ? { ...context, operands } : context);

@@ -2,6 +2,7 @@
 
 import type { Readable, Writable } from 'node:stream';
 import { CarportError } from '../../lib/errors.js';
+import type { HeldKeys } from '../settings/held-key.js';
 import { printableLine } from './printable.js';
 import { redact, redactField, redactWords } from './redact.js';
 
@@ -20,6 +21,8 @@ export interface Context {
   cwd(): string;
   /** What comes after `--`, for commands that run another. */
   readonly operands?: readonly string[];
+  /** Secret keys that were in the environment, which has them no longer. */
+  readonly heldKeys?: HeldKeys | undefined;
 }
 
 /** The working directory; throws `E_NOT_FOUND` where it is gone. */

@@ -5,10 +5,16 @@ import type { Context } from '../cli/context.js';
 import { CLOSURE, TOOLCHAIN_ONLY_AS_BUILD } from '../closure/options.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
-import { type OptionsOf, setting } from '../declaration/options.js';
+import { flag, type OptionsOf, setting } from '../declaration/options.js';
 import { PUSH_OPTIONS, refusePinOptions } from './options.js';
 
-const OPTIONS = [...PUSH_OPTIONS, CLOSURE, TOOLCHAIN_ONLY_AS_BUILD, setting('store')];
+const OPTIONS = [
+  ...PUSH_OPTIONS,
+  flag('--print', 'print the paths of the closure also at a terminal and in CI'),
+  CLOSURE,
+  TOOLCHAIN_ONLY_AS_BUILD,
+  setting('store'),
+];
 
 export type PushCommandOptions = OptionsOf<typeof OPTIONS>;
 

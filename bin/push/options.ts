@@ -18,9 +18,19 @@ export const PUSH_OPTIONS = [
   setting('level'),
   setting('jobs'),
   setting('skip-signed-by'),
+  flag('--no-skip-upstream', 'push also what `cache.nixos.org-1` has signed'),
+  option('--skip-in <cache>', 'leave out what this cache has; repeatable', {
+    repeatable: true,
+    parse: async (text: string, place: string) => (await import('../settings/addresses.js')).cacheUrl(text, place),
+  }),
   setting('retry-seconds'),
   flag('--check-all', 'ask the cache for every path and its NAR, and mend what is missing'),
   flag('--no-listing', 'write no `.ls` listings'),
+  flag(
+    '--allow-unsigned',
+    'push without a key; in CI that is refused otherwise, since readers refuse what nobody has signed',
+  ),
+  flag('--skip-without-key', 'push nothing where there is no key, as in pull requests: one notice, and exit code 0'),
   flag('--dry-run', 'print the plan and what would be uploaded; change nothing'),
 ];
 

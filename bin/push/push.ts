@@ -1,22 +1,48 @@
 /** The command `push`: finds the paths that its arguments mean, and pushes their closure. */
 
+import type { PushEvent } from '../../cache/push/events.js';
+import { CarportError } from '../../lib/errors.js';
 import { openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
 import { resolvePaths } from '../arguments/paths.js';
 import type { Context } from '../cli/context.js';
 import { closureOf, closureWarnings } from '../closure/select.js';
+import { beginGroup } from '../reporters/ci-log.js';
 import { withReporter } from '../reporters/transfer.js';
+import { descriptorOf } from '../settings/held-key.js';
 import type { PushCommandOptions } from './command.js';
-import { preparePush, pushPrepared } from './request.js';
+import { isWithoutKey, preparePush, pushPrepared } from './request.js';
 
 /** Pushes the closure of the paths that arguments mean, and prints it. */
 export async function run(targets: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {
+  refuseStdinTwice(targets, options);
   const prepared = await preparePush(options, context);
+  if (isWithoutKey(prepared, options, context)) return;
   const selection = options.settings.store.value;
   const store = await openStoreForReading(selection, context.env);
   const own = openOwnForReading(selection, context.env);
   await withReporter(context, options, async (emit) => {
     const closure = await closureOf(options, store, await resolvePaths(targets, store, context));
     for (const warning of closureWarnings(closure, options)) emit(warning);
-    await pushPrepared(prepared, { store, own, closure }, { options, context, emit });
+    const group = beginGroup(context, options, 'carport push');
+    const tell = (event: PushEvent) => {
+      if (event.type === 'summary') group.end();
+      emit(event);
+    };
+    const run = { options, context, emit: tell, skipsUpstream: options.skipUpstream && options.closure !== 'build' };
+    try {
+      await pushPrepared(prepared, { store, own, closure }, run);
+    } finally {
+      group.end();
+    }
+  });
+}
+
+/** What reads the key takes all of it. */
+function refuseStdinTwice(targets: readonly string[], { settings }: PushCommandOptions): void {
+  const fromStdin = ({ value }: (typeof settings)['secret-key-files']) =>
+    value.some((source) => typeof source === 'string' && descriptorOf(source) === 0);
+  if (!targets.includes('-') || !fromStdin(settings['secret-key-files'])) return;
+  throw new CarportError('E_USAGE', 'stdin cannot be both the list of paths and the secret key', {
+    hint: 'give the key in the variable `CARPORT_SECRET_KEY`, or through a descriptor: `--secret-key fd:3 3< cache.sec`',
   });
 }

@@ -2,14 +2,25 @@
 
 import { CarportError } from '../../lib/errors.js';
 import { readSecretFile } from '../../lib/filesystem/secret-file.js';
-import { type PublicKey, parsePublicKey, parseSecretKey, type SecretKey } from '../../lib/signing/key.js';
+import {
+  type PublicKey,
+  parsePublicKey,
+  parseSecretKey,
+  renderPublicKey,
+  type SecretKey,
+} from '../../lib/signing/key.js';
 import { looksLikeKey, mayBeKey } from '../../lib/signing/likely-key.js';
 import { type MinisignKey, parseMinisignKey } from '../../lib/signing/minisign.js';
 import { misplacedKey } from '../../lib/signing/misplaced-key.js';
+import { descriptorOf, type HeldKeys, readDescriptor, type SecretKeySource } from './held-key.js';
 
-/** Reads the keys to sign with from their files. Throws `E_CREDENTIALS` where two of them have one name. */
-export async function loadSecretKeys(files: readonly string[]): Promise<readonly SecretKey[]> {
-  const keys = await Promise.all([...new Set(files)].map(loadSecretKey));
+/** Reads the keys to sign with from where they are. Throws `E_CREDENTIALS` where two of them have one name. */
+export async function loadSecretKeys(sources: readonly SecretKeySource[]): Promise<readonly SecretKey[]> {
+  const load = async (source: SecretKeySource) =>
+    typeof source === 'string' ? [await loadSecretKey(source)] : parseHeldKeys(source);
+  const all = (await Promise.all([...new Set(sources)].map(load))).flat();
+  // One key may be in a variable, and its file in the URL of the cache.
+  const keys = [...new Map(all.map((key) => [renderPublicKey(key.publicKey), key])).values()];
   const names = keys.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice === undefined) return keys;
@@ -18,20 +29,38 @@ export async function loadSecretKeys(files: readonly string[]): Promise<readonly
   });
 }
 
-/** Reads the secret key in a file. Throws `E_CREDENTIALS` for a file that is none, and where a key is given for its name. */
+function parseHeldKeys({ variable, read }: HeldKeys): readonly SecretKey[] {
+  try {
+    return read().map(parseSecretKey);
+  } catch (cause) {
+    throw new CarportError('E_CREDENTIALS', `\`${variable}\` does not hold a secret key`, {
+      cause,
+      hint: 'it should be the line of a secret key file, `NAME:BASE64`; `CARPORT_SECRET_KEY_FILES` is for the name of the file',
+    });
+  }
+}
+
+/** Reads the secret key in a file, or from a descriptor. Throws `E_CREDENTIALS` for a file that is none, and where a key is given for its name. */
 export async function loadSecretKey(file: string): Promise<SecretKey> {
   if (looksLikeKey(file)) throw misplacedKey('the name of the secret key file');
-  const text = await readSecretFile(file).catch((error) => {
-    // Without its name, or in part, a key looks like a name of a file.
-    throw file.split(/\s+/).some(mayBeKey) ? misplacedKey('the name of the secret key file') : error;
-  });
+  const descriptor = descriptorOf(file);
+  const text = await (descriptor === undefined ? readSecretFile(file) : readDescriptor(descriptor, file)).catch(
+    (error) => {
+      // Without its name, or in part, a key looks like a name of a file.
+      throw file.split(/\s+/).some(mayBeKey) ? misplacedKey('the name of the secret key file') : error;
+    },
+  );
   try {
     return parseSecretKey(text);
   } catch (cause) {
-    throw new CarportError('E_CREDENTIALS', `\`${file}\` is not a secret key file`, {
-      cause,
-      hint: 'it should hold one line, `NAME:BASE64`, as `carport key generate NAME --out FILE` makes it',
-    });
+    throw new CarportError(
+      'E_CREDENTIALS',
+      `\`${file}\` is not a secret key${descriptor === undefined ? ' file' : ''}`,
+      {
+        cause,
+        hint: 'it should hold one line, `NAME:BASE64`, as `carport key generate NAME --out FILE` makes it',
+      },
+    );
   }
 }
 

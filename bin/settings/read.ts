@@ -1,7 +1,9 @@
 /** Reads settings from where they are given: options, variables, files. */
 
+import { HIDDEN_KEY } from '../../lib/signing/secret-form.js';
 import { workingDirectory } from '../cli/context.js';
 import { type FileSettings, readProjectFile, readUserFile } from './config-file.js';
+import type { HeldKeys } from './held-key.js';
 import { createSetting, type Origin, type Settings } from './setting.js';
 import { SETTINGS, type SettingKey, type SettingSpec } from './table.js';
 
@@ -13,6 +15,8 @@ export interface SettingPlaces {
   readonly env: NodeJS.ProcessEnv;
   /** The working directory, in whose checkout a project's file is looked for. */
   cwd(): string;
+  /** Secret keys that a variable holds. */
+  readonly heldKeys?: HeldKeys | undefined;
 }
 
 interface Found {
@@ -27,10 +31,12 @@ const NOWHERE: Found = { texts: [], origin: { kind: 'default', name: 'default' }
  * `$XDG_CONFIG_HOME/carport/config.toml`. Throws `E_USAGE` for a file that is not as it should be, an unknown key for one.
  */
 export async function readSettings(options: GivenSettings, places: SettingPlaces): Promise<Settings> {
-  const { env } = places;
+  const { env, heldKeys } = places;
   const [project, user] = await Promise.all([readProjectFile(workingDirectory(places)), readUserFile(env)]);
   const entries = (Object.keys(SETTINGS) as SettingKey[]).map((key) => {
     const spec = SETTINGS[key];
+    const given = options[key] ?? [];
+    if (key === 'secret-key-files' && heldKeys && given.length === 0) return [key, ofHeldKeys(heldKeys)] as const;
     const found = [
       fromOption(spec, options[key]),
       fromVariable(spec, env),
@@ -41,6 +47,10 @@ export async function readSettings(options: GivenSettings, places: SettingPlaces
     return [key, createSetting(key, texts, origin)] as const;
   });
   return Object.fromEntries(entries) as unknown as Settings;
+}
+
+function ofHeldKeys(held: HeldKeys): Settings['secret-key-files'] {
+  return { texts: [HIDDEN_KEY], origin: { kind: 'variable', name: held.variable }, value: [held] };
 }
 
 function fromOption({ option }: SettingSpec, texts: readonly string[] = []): Found | undefined {

@@ -47,7 +47,8 @@ export const SETTINGS = {
     argument: '<file>',
     list: true,
     personal: true,
-    description: 'files of the keys to sign with',
+    description:
+      'files of the keys to sign with; `-` or `fd:N` reads one from there, and CARPORT_SECRET_KEY is one itself',
   },
   store: {
     env: 'CARPORT_STORE',

@@ -9,6 +9,7 @@ import {
 import { CarportError } from '../../lib/errors.js';
 import { channelRule } from '../../release/version.js';
 import { baseUrl, cacheUrl, projectPage, storeRoot } from './addresses.js';
+import type { SecretKeySource } from './held-key.js';
 import { publicKey } from './keys.js';
 import { duration, integer, notBlank, oneOf, type Parser, text } from './parsers.js';
 import type { SETTINGS, SettingKey } from './table.js';
@@ -27,7 +28,7 @@ export const PARSERS = {
   to: cacheUrl,
   from: cacheUrl,
   'trusted-keys': publicKey,
-  'secret-key-files': text,
+  'secret-key-files': text as Parser<SecretKeySource>,
   store: storeRoot,
   compression,
   level: integer(0, MAX_LEVEL),

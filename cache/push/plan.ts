@@ -45,15 +45,17 @@ export interface PushRequest {
   readonly checkAll: boolean;
   /** Names of keys: paths that one of them signed are in another cache, and are left out. */
   readonly skipSignedBy: readonly string[];
+  /** Paths that other caches have, and that are left out. */
+  readonly skipPaths?: ReadonlySet<string>;
   /** Whether there is a cache already: without a `nix-cache-info` no narinfo vouches for anything. */
   readonly hasCache: boolean;
 }
 
 /** Asks the cache what it has, and so finds what is missing. */
 export async function planPush(objects: ObjectStore, request: PushRequest): Promise<PushPlan> {
-  const { graph, keys, skipSignedBy } = request;
+  const { graph, keys, skipSignedBy, skipPaths } = request;
   const order = topologicalOrder(graph);
-  const left = order.filter((info) => isSignedByOneOf(info, skipSignedBy));
+  const left = order.filter((info) => isSignedByOneOf(info, skipSignedBy) || skipPaths?.has(info.path));
   const skipped = new Set(left.map(({ path }) => path));
   const wanted = new Map(order.filter(({ path }) => !skipped.has(path)).map((info) => [info.path, info]));
   const { answers, cacheInfo } = await ask({ objects, graph, wanted, keys }, request);

@@ -37,6 +37,10 @@ export interface PushRequest {
   /** Ask for each path and its NAR, instead of trusting that what is there is complete. */
   readonly checkAll: boolean;
   readonly skipSignedBy: SkippedKeys;
+  /** Paths that are left out, since other caches have them. */
+  readonly skipPaths?: ReadonlySet<string>;
+  /** That nothing is signed is meant, and nothing is said of it. */
+  readonly allowUnsigned?: boolean;
   /** Look what would be done, throw what would be thrown, and change nothing. */
   readonly dryRun: boolean;
 }
@@ -100,8 +104,9 @@ async function pushHeld(objects: ObjectStore, request: PushRequest, work: PushWo
 
 type HeldRequest = PushRequest & { readonly hasCache: boolean };
 
-function planRequestOf({ closure, keys, checkAll, skipSignedBy, hasCache }: HeldRequest) {
-  return { graph: closure.graph, keys, checkAll, skipSignedBy: skipSignedBy.names, hasCache };
+function planRequestOf({ closure, keys, checkAll, skipSignedBy, skipPaths, hasCache }: HeldRequest) {
+  const skipped = { skipSignedBy: skipSignedBy.names, ...(skipPaths && { skipPaths }) };
+  return { graph: closure.graph, keys, checkAll, ...skipped, hasCache };
 }
 
 async function pushLeased(
@@ -151,8 +156,9 @@ function totalsOf({ order, upload, skipped }: PushPlan) {
 }
 
 /** What people are to know of a plan before it is carried out. */
-function noticesOf(plan: PushPlan, { keys, checkAll, dryRun }: PushRequest): readonly Notice[] {
-  const isUnsigned = keys.length === 0 && plan.upload.some(({ signatures }) => signatures.length === 0);
+function noticesOf(plan: PushPlan, { keys, allowUnsigned = false, checkAll, dryRun }: PushRequest): readonly Notice[] {
+  const isUnsigned =
+    !allowUnsigned && keys.length === 0 && plan.upload.some(({ signatures }) => signatures.length === 0);
   return [
     ...(isUnsigned ? [{ message: 'nothing is signed: give `--secret-key`, or readers will refuse it' }] : []),
     ...plan.different.map((path) => ({
