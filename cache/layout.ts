@@ -19,7 +19,7 @@ export const NARS = 'nar/';
 export const PINS = 'carport/pins/';
 
 /** Keys whose paths a push has left out, one object for each; see `upstreamKeyKey`. */
-const UPSTREAM_KEYS = 'carport/skips/';
+export const UPSTREAM_KEYS = 'carport/skips/';
 
 /** Which paths content-addressed derivations have made, as Nix up to 2.34 asks for it, and as later ones do. */
 export const REALISATIONS = 'realisations/';

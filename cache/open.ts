@@ -10,6 +10,7 @@ import type { S3Location } from '../lib/object-store/s3/address.js';
 import type { Bucket } from '../lib/object-store/s3/bucket.js';
 import type { BucketSettings } from '../lib/object-store/s3/bucket-settings.js';
 import { openUploadRecords } from '../lib/object-store/s3/parts/upload-records.js';
+import type { UnfinishedUpload } from '../lib/object-store/s3/parts/uploads.js';
 import { ignoresEndpoints } from '../lib/object-store/s3/profile.js';
 import { openS3Store, s3StoreUrl } from '../lib/object-store/s3.js';
 import { stateDirectory } from '../lib/state-directory.js';
@@ -35,6 +36,10 @@ export interface BucketAdmin {
   ensure(): Promise<boolean>;
   /** Lets the server remove uploads that nobody finished. Gives why it does not where the server or the key refuses. */
   abortOldUploads(): Promise<CarportError | undefined>;
+  /** Uploads to keys of the cache that nobody has finished; none where the server or the key does not let them be seen. */
+  unfinishedUploads(): Promise<readonly UnfinishedUpload[]>;
+  /** Removes one; false where it is not there any more. */
+  abortUpload(upload: UnfinishedUpload): Promise<boolean>;
   /** Reads what is set on the bucket, as far as it concerns the directory of the cache. */
   readSettings(): Promise<BucketSettings>;
   /** Lets everybody read the cache in the bucket, or stops that; `E_UNSUPPORTED` where the server cannot. */
@@ -70,6 +75,10 @@ function bucketAdmin(bucket: Bucket, directory: string): BucketAdmin {
     name: bucket.name,
     ensure: async () => (await load()).ensureBucket(bucket),
     abortOldUploads: async () => (await load()).abortOldUploads(bucket),
+    unfinishedUploads: async () =>
+      (await import('../lib/object-store/s3/parts/uploads.js')).listUploads(bucket, prefix),
+    abortUpload: async (upload) =>
+      (await import('../lib/object-store/s3/parts/uploads.js')).abortUpload(bucket, upload),
     readSettings: async () => (await load()).readBucketSettings(bucket, shared),
     setPublic: async (isPublic) => {
       const { setPublic } = await import('../lib/object-store/s3/public-access.js');

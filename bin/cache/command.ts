@@ -7,20 +7,18 @@ import { TOOLCHAIN_ONLY_OF_BUILD } from '../closure/options.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting, toggle } from '../declaration/options.js';
-import { ALLOW_UNSIGNED, PIN_READ_OPTIONS } from '../pin/options.js';
+import { PIN_READ_OPTIONS } from '../pin/options.js';
 import { PUSH_OPTIONS, refusePinOptions } from '../push/options.js';
-import { byteSize, duration, integer } from '../settings/parsers.js';
+import { integer } from '../settings/parsers.js';
+import { readableCache, writableCache } from './arguments.js';
+import { configureLife } from './life.js';
 
 /** Loaded when they are used: help does not need them. */
 const settings = () => import('./settings.js');
 const browsing = () => import('./browse.js');
-const collecting = () => import('./gc.js');
 const refreshing = () => import('./refresh-toolchain.js');
-const signing = () => import('./sign.js');
 const copying = () => import('./copy.js');
 const counting = () => import('./stats.js');
-
-const parseCacheUrl = async (text: string) => (await import('../../cache/cache-url.js')).parseCacheUrl(text);
 
 /** What changes the settings of a cache. */
 const CHANGES = [
@@ -44,16 +42,6 @@ const REFRESH_OPTIONS = [
   option('--file <file>', 'the Nix expression that has the attributes', { default: 'default.nix' }),
   ...PUSH_OPTIONS,
   TOOLCHAIN_ONLY_OF_BUILD,
-];
-
-const SIGN_OPTIONS = [
-  setting('secret-key-files'),
-  setting('trusted-keys'),
-  option('--remove <keyname>', 'take the signatures of the key of this name away; repeatable', { repeatable: true }),
-  flag('--contents', 'read the NAR of what no trusted key has signed, and sign that, too'),
-  flag('--dry-run', 'say what would be signed; change nothing'),
-  setting('jobs'),
-  setting('retry-seconds'),
 ];
 
 const COPY_OPTIONS = [
@@ -88,44 +76,15 @@ const EXPORT_OPTIONS = [
   setting('retry-seconds'),
 ];
 
-const ERASE_OPTIONS = [
-  flag('--yes', 'do not ask; needed where there is no terminal'),
-  flag('--dry-run', 'print what would be removed; change nothing'),
-  setting('retry-seconds'),
-];
-
-const MAX_HISTORY = 1000;
-
-const GC_OPTIONS = [
-  flag('--apply', 'remove it; without this nothing is changed'),
-  option('--keep-newer-than <span>', 'what was pushed within this time stays, and what it needs', {
-    parse: duration,
-    default: '30d',
-  }),
-  option('--max-size <size>', 'remove what was pushed least recently until the rest is no larger, such as `50GiB`', {
-    parse: byteSize,
-  }),
-  option('--keep-history <number>', 'previous values of each pin that stay; all of them without it', {
-    parse: integer(0, MAX_HISTORY),
-  }),
-  setting('trusted-keys'),
-  ALLOW_UNSIGNED,
-  flag('--allow-rollback', 'believe a pin that is older than one that was seen before'),
-  setting('retry-seconds'),
-];
-
 export type InitOptions = OptionsOf<typeof INIT_OPTIONS>;
 export type ConfigOptions = OptionsOf<typeof CHANGES>;
 export type BrowseOptions = OptionsOf<typeof BROWSE_OPTIONS>;
 export type CatOptions = OptionsOf<typeof CAT_OPTIONS>;
 export type RefreshToolchainOptions = OptionsOf<typeof REFRESH_OPTIONS>;
-export type SignOptions = OptionsOf<typeof SIGN_OPTIONS>;
 export type CopyOptions = OptionsOf<typeof COPY_OPTIONS>;
 export type StatsOptions = OptionsOf<typeof STATS_OPTIONS>;
 export type PageOptions = OptionsOf<typeof PAGE_OPTIONS>;
 export type ExportTablesOptions = OptionsOf<typeof EXPORT_OPTIONS>;
-export type EraseOptions = OptionsOf<typeof ERASE_OPTIONS>;
-export type GcOptions = OptionsOf<typeof GC_OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
   command.description('Binary caches: what Nix and carport push to and pull from.');
@@ -134,39 +93,7 @@ export function configure(command: Command, context: Context): void {
   configureRefreshing(command, context);
   configureMoving(command, context);
   configureCounting(command, context);
-  declareCommand(command.command('sign'), context, {
-    description:
-      'Signs all of a cache again with a new key: every path that a trusted key has signed, its pins, and the releases beside it. Takes the signatures of an old key away with `--remove`. Run again it goes on.',
-    examples: [
-      'carport cache sign file:///srv/cache --secret-key new.sec --trusted-key "$(cat old.pub)"',
-      'carport cache sign file:///srv/cache --secret-key new.sec --remove old-1',
-    ],
-    arguments: [writableCache()],
-    options: SIGN_OPTIONS,
-    run: async (...values) => (await signing()).signCache(...values, context),
-  });
-  declareCommand(command.command('gc'), context, {
-    description:
-      'Removes what nothing needs: neither a pin, nor a release, nor a push that is under way, nor what was pushed lately. Prints the plan; `--apply` does it. Safe while others push: see docs/garbage-collection.md.',
-    examples: [
-      "carport cache gc 's3://nix?endpoint=https://garage.example.org&region=garage'",
-      'carport cache gc file:///srv/cache --keep-newer-than 14d --max-size 50GiB --apply',
-    ],
-    arguments: [writableCache()],
-    options: GC_OPTIONS,
-    run: async (...values) => (await collecting()).collect(...values, context),
-  });
-  declareCommand(command.command('erase'), context, {
-    description:
-      'Removes a cache: its nix-cache-info, narinfos, NARs and what carport keeps beside them. Other objects stay, and so does the bucket. Asks for the name of the bucket or directory first.',
-    examples: [
-      "carport cache erase 's3://nix?endpoint=https://garage.example.org&region=garage'",
-      'carport cache erase file:///srv/cache --dry-run',
-    ],
-    arguments: [writableCache()],
-    options: ERASE_OPTIONS,
-    run: async (...values) => (await settings()).eraseCache(...values, context),
-  });
+  configureLife(command, context);
 }
 
 function configureMoving(command: Command, context: Context): void {
@@ -269,15 +196,6 @@ function configureBrowsing(command: Command, context: Context): void {
     options: CAT_OPTIONS,
     run: async (...values) => (await browsing()).cat(...values, context),
   });
-}
-
-function writableCache(name = 'cache') {
-  return argument(`<${name}>`, 'such as s3://bucket?endpoint=… or file:///srv/cache', { parse: parseCacheUrl });
-}
-
-function readableCache(name = 'cache') {
-  const description = 'such as s3://bucket?endpoint=…, https://host or file:///srv/cache';
-  return argument(`<${name}>`, description, { parse: parseCacheUrl });
 }
 
 function configureRefreshing(command: Command, context: Context): void {

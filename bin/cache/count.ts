@@ -1,10 +1,26 @@
-/** Counts a cache for the commands that tell what it holds. */
+/** Reads what a cache holds: what narinfos said is remembered from one command to the next. */
 
+import { join } from 'node:path';
+import { type NarInfoMemory, NO_MEMORY, openNarInfoMemory } from '../../cache/gc/narinfo-memory.js';
 import { type CountedBucket, countBucket } from '../../cache/stats/session.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { stateDirectory } from '../../lib/state-directory.js';
 import type { CommonOptions, Context } from '../cli/context.js';
 import { withActivity } from '../reporters/activity.js';
-import { withNarInfoMemory } from './narinfo-memory.js';
+
+/** Works with what is remembered of a cache, and lets it go. */
+export async function withNarInfoMemory<T>(
+  { url }: ObjectStore,
+  { env }: Context,
+  work: (memory: NarInfoMemory) => Promise<T>,
+): Promise<T> {
+  const memory = await openNarInfoMemory(join(stateDirectory(env), 'narinfos'), url).catch(() => NO_MEMORY);
+  try {
+    return await work(memory);
+  } finally {
+    await memory.close();
+  }
+}
 
 /** Reads what a bucket holds, and remembers it for the next time. */
 export async function count(

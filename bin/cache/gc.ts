@@ -15,9 +15,9 @@ import { sayWarnings } from '../cli/warnings.js';
 import { patienceOf, withCache } from '../cli/with-caches.js';
 import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { withActivity } from '../reporters/activity.js';
-import type { GcOptions } from './command.js';
+import { withNarInfoMemory } from './count.js';
 import { garbageJson, garbageLines } from './garbage.js';
-import { withNarInfoMemory } from './narinfo-memory.js';
+import type { GcOptions } from './life.js';
 
 /** Plans what goes of a cache, prints it, and removes it where that is wished. */
 export async function collect(url: CacheUrl, options: GcOptions, context: Context): Promise<void> {

@@ -18,8 +18,9 @@ import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
 import { withActivity } from '../reporters/activity.js';
 import { loadSecretKeys } from '../settings/keys.js';
-import type { ConfigOptions, EraseOptions, InitOptions } from './command.js';
+import type { ConfigOptions, InitOptions } from './command.js';
 import { factLines, infoJson } from './common.js';
+import type { EraseOptions } from './life.js';
 
 /** Makes a cache, or changes the settings of one; prints the lines for `nix.conf`. */
 export async function init(url: CacheUrl, options: InitOptions, context: Context): Promise<void> {

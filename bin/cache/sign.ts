@@ -23,7 +23,7 @@ import { patienceOf, withCache } from '../cli/with-caches.js';
 import { withPool } from '../cli/with-pool.js';
 import { withActivity } from '../reporters/activity.js';
 import { loadSecretKeys } from '../settings/keys.js';
-import type { SignOptions } from './command.js';
+import type { SignOptions } from './life.js';
 
 /** What became of a bucket. */
 interface Resigned extends ResignedCache {

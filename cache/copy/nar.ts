@@ -66,7 +66,7 @@ async function promisedFile(
   if (size !== fileSize) return undefined;
   try {
     // Nobody has signed which file it is: it is read there instead of here.
-    await checkNar(to, { ...info, url: key }, pool, onProgress);
+    await checkNar(to, { ...info, url: key }, pool, { onProgress });
     return { fileHash, fileSize };
   } catch (error) {
     if (hasCode(error, 'E_INTEGRITY', 'E_FORMAT', 'E_UNSUPPORTED', 'E_NOT_FOUND')) return undefined;

@@ -101,6 +101,10 @@ export interface SurveyBuilder {
   readonly belongings: Texts;
   /** What was listed of a narinfo. */
   listedOf(narInfo: number): ListedNarInfo;
+  /** What was listed of a NAR. */
+  listedNar(key: string): { readonly size: number; readonly modified: number } | undefined;
+  /** Whether there is a listing of a path. */
+  hasListing(hashPart: string): boolean;
   /** Of the next narinfo. */
   addFacts(facts: NarInfoFacts | undefined): void;
   /** Says whose something is: the number of a narinfo; -1 is none. */
@@ -145,6 +149,12 @@ export function createSurvey(): SurveyBuilder {
       nars.add(size, modified);
     },
     addBelonging: belongings.add,
+    listedNar(key) {
+      const number = narKeys.find(key);
+      const { size, modified } = nars.done();
+      return number < 0 ? undefined : { size: size[number]!, modified: modified[number]! };
+    },
+    hasListing: (hashPart) => listingParts.find(hashPart) >= 0,
     index() {
       for (const each of [hashParts, listingParts, narKeys]) each.index();
       infos.listed();

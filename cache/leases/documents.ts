@@ -168,6 +168,27 @@ async function readClaims<Entries extends typeof LEASE.entries | typeof SWEEP.en
   };
 }
 
+/**
+ * What a lease or a sweep at a key is worth, which was written `age` milliseconds ago by the store's clock. What cannot be read is
+ * the error that says why.
+ */
+export async function readClaim<Entries extends typeof LEASE.entries | typeof SWEEP.entries>(
+  objects: ObjectStore,
+  { kind, keyOf }: DocumentPlace<Entries>,
+  key: string,
+  age: number,
+): Promise<'live' | 'expired' | 'gone' | CarportError> {
+  try {
+    const value = (await readDocument(objects, kind, key))?.value;
+    if (value === undefined) return 'gone';
+    if (keyOf(value) !== key) return new CarportError('E_FORMAT', `it is that of \`${keyOf(value)}\``);
+    return (await isVoid(value as unknown as Held, age - SKEW_MS)) ? 'expired' : 'live';
+  } catch (cause) {
+    if (hasCode(cause, 'E_FORMAT')) return cause;
+    throw cause;
+  }
+}
+
 type Held = Pick<Lease, 'seconds' | 'process'>;
 
 async function isVoid({ seconds, process }: Held, age: number): Promise<boolean> {

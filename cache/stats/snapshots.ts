@@ -40,6 +40,17 @@ export async function keepSnapshot(objects: ObjectStore, stats: CacheStats): Pro
   await objects.put(documentKey(STATS, time.slice(0, 10)), Buffer.from(text), metadata);
 }
 
+/** Whether a text is what `keepSnapshot` writes. */
+export function isSnapshot(text: string): boolean {
+  try {
+    parseStrictJson('snapshot of a cache', text, SHAPE);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'E_FORMAT')) return false;
+    throw error;
+  }
+}
+
 /** The snapshots that a cache has, the oldest first. What is none is passed over: anybody who may write may have put it there. */
 export async function readSnapshots(objects: ObjectStore): Promise<readonly Snapshot[]> {
   const names = (await listDocumentNames(objects, STATS)).slice(-MOST);

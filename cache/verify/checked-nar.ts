@@ -3,6 +3,7 @@
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { CheckResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { expectedNar } from '../binary-cache.js';
 import { localNar, openRequiredNar } from '../nars.js';
@@ -32,16 +33,24 @@ export async function readNar<T>(objects: ObjectStore, info: NarInfo, read: Read
   }
 }
 
+/** How a NAR is checked. */
+export interface NarCheck {
+  /** Told of bytes of NAR. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Whether to make its listing, too. */
+  readonly listing?: boolean;
+}
+
 /** Has a worker read the whole NAR of a path, and compare it with what its narinfo says; throws as `readNar` does. */
 export async function checkNar(
   objects: ObjectStore,
   info: NarInfo,
   pool: WorkerPool,
-  onProgress: (bytes: number) => void = () => undefined,
-): Promise<void> {
-  const job = { type: 'check', promise: expectedNar(info) } as const;
+  { onProgress = () => undefined, listing = false }: NarCheck = {},
+): Promise<CheckResult> {
+  const job = { type: 'check', promise: expectedNar(info), listing } as const;
   const how = { onProgress, weight: info.narSize };
-  await readNar(objects, info, (from) =>
+  return readNar(objects, info, (from) =>
     'file' in from ? pool.run({ ...job, ...from }, how) : pool.run(job, { ...how, ...from }),
   );
 }

@@ -90,7 +90,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     async remove(keys) {
       await removeAll(bucket, keys.map(whole));
     },
-    removeUnfinished: async (below) => (await import('./s3/bucket-settings.js')).removeUploads(bucket, prefix + below),
+    removeUnfinished: async (below) => (await import('./s3/parts/uploads.js')).removeUploads(bucket, prefix + below),
     async close() {
       http.close();
       await spool.remove();

@@ -101,10 +101,12 @@ export interface SaveJob extends Omit<UnpackJob, 'type'> {
 /** Reads a compressed NAR, and compares it with what was promised. */
 export interface CheckJob extends Omit<UnpackJob, 'type' | 'destination'> {
   readonly type: 'check';
+  /** Whether its listing is made on the way. */
+  readonly listing?: boolean;
 }
 
 /** Takes a compressed NAR as it is, and compares it with what was promised. */
-export interface FetchJob extends Omit<CheckJob, 'type'> {
+export interface FetchJob extends Omit<CheckJob, 'type' | 'listing'> {
   readonly type: 'fetch';
   /** As in `PackJob`. */
   readonly spoolPath: string;
@@ -121,6 +123,11 @@ export interface SpooledFile {
 export interface UnpackResult {
   /** Bytes of the compressed NAR. */
   readonly fileSize: number;
+}
+
+export interface CheckResult extends UnpackResult {
+  /** The `.ls`, if it was asked for. */
+  readonly listing?: string;
 }
 
 /** Makes a tree of a plain NAR that the caller streams in, and of which nothing is known yet. */
@@ -189,7 +196,7 @@ export interface JobResults {
   readonly unpack: UnpackResult;
   readonly 'unpack-small': readonly SmallNarState[];
   readonly save: UnpackResult;
-  readonly check: UnpackResult;
+  readonly check: CheckResult;
   readonly fetch: SpooledFile;
   readonly 'unpack-unknown': UnpackUnknownResult;
   readonly hash: NarDigest;

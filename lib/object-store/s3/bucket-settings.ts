@@ -1,17 +1,14 @@
-/** Lifecycle, uploads, the bucket itself. */
+/** Lifecycle, the bucket itself. */
 
 import {
-  AbortMultipartUploadCommand,
   CreateBucketCommand,
   GetBucketLifecycleConfigurationCommand,
   type LifecycleRule,
-  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutBucketLifecycleConfigurationCommand,
 } from '@aws-sdk/client-s3';
 import { CarportError } from '../../errors.js';
 import type { Bucket } from './bucket.js';
-import { nextPage } from './pages.js';
 import { type PublicAccess, readPublicAccess, type Shared } from './public-access.js';
 import { hidesListing, isRefusal, refusalCodeOf } from './refusal.js';
 
@@ -114,48 +111,6 @@ function isOfCreation(error: unknown): boolean {
   return ['BucketAlreadyOwnedByYou', 'BucketAlreadyExists'].includes(refusalCodeOf(error) ?? '');
 }
 
-/** Removes the uploads below a prefix that nobody has finished; the number of them. */
-export async function removeUploads(bucket: Bucket, prefix: string): Promise<number> {
-  const removed = await removeListed(bucket, prefix, prefix);
-  if (prefix === '') return removed;
-  // MinIO lists by prefix no more than the upload of that very key. Without, a policy may forbid it.
-  return removed + ((await unlessRefused(removeListed(bucket, undefined, prefix))) ?? 0);
-}
-
-async function removeListed(bucket: Bucket, Prefix: string | undefined, prefix: string): Promise<number> {
-  let removed = 0;
-  for (let at: UploadsMarker = {}; ; ) {
-    const list = bucket.run('GET ?uploads', (client, Bucket) =>
-      client.send(new ListMultipartUploadsCommand({ Bucket, Prefix, ...at })),
-    );
-    // rclone's words for none.
-    const page = await unless('NoSuchUpload', list);
-    if (page === undefined) return removed;
-    for (const { Key = '', UploadId = '' } of page.Uploads ?? []) {
-      // Without them, or if the server does not look at the prefix, the request would be about something else.
-      if (Key === '' || UploadId === '' || !Key.startsWith(prefix)) continue;
-      const abort = bucket.run(`DELETE ${Key}?uploadId`, (client, Bucket) =>
-        client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })),
-      );
-      // Whose upload it is may have finished it.
-      if ((await unless('NoSuchUpload', abort)) !== undefined) removed++;
-    }
-    if (!page.IsTruncated) return removed;
-    const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page;
-    nextPage('uploads', placeOf(at), placeOf({ KeyMarker, UploadIdMarker }));
-    at = { KeyMarker, UploadIdMarker };
-  }
-}
-
-interface UploadsMarker {
-  readonly KeyMarker?: string | undefined;
-  readonly UploadIdMarker?: string | undefined;
-}
-
-function placeOf({ KeyMarker, UploadIdMarker = '' }: UploadsMarker): string | undefined {
-  return KeyMarker && `${KeyMarker}\n${UploadIdMarker}`;
-}
-
 async function readRules(bucket: Bucket): Promise<readonly LifecycleRule[]> {
   const read = bucket.run('GET lifecycle', (client, Bucket) =>
     client.send(new GetBucketLifecycleConfigurationCommand({ Bucket })),
@@ -163,7 +118,8 @@ async function readRules(bucket: Bucket): Promise<readonly LifecycleRule[]> {
   return (await unless('NoSuchLifecycleConfiguration', read))?.Rules ?? [];
 }
 
-async function unless<T>(code: string, answer: Promise<T>): Promise<T | undefined> {
+/** `undefined` where it is refused with this code. */
+export async function unless<T>(code: string, answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
@@ -172,7 +128,8 @@ async function unless<T>(code: string, answer: Promise<T>): Promise<T | undefine
   }
 }
 
-async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
+/** `undefined` where the server or the key refuses it. */
+export async function unlessRefused<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {

@@ -1,11 +1,7 @@
 import { CreateMultipartUploadCommand, PutBucketLifecycleConfigurationCommand } from '@aws-sdk/client-s3';
 import { describe, expect, it } from 'vitest';
-import {
-  abortOldUploads,
-  ensureBucket,
-  readBucketSettings,
-  removeUploads,
-} from '#lib/object-store/s3/bucket-settings.js';
+import { abortOldUploads, ensureBucket, readBucketSettings } from '#lib/object-store/s3/bucket-settings.js';
+import { removeUploads } from '#lib/object-store/s3/parts/uploads.js';
 import { type Shared, setPublic } from '#lib/object-store/s3/public-access.js';
 import type { S3Store } from '#lib/object-store/s3.js';
 import { type Asked, errorReply, type Reply, useFakeBucket, xml } from '../../../support/fake-bucket.js';

@@ -1,0 +1,154 @@
+/** Mends all that can be mended of paths: each after what it refers to, under a lease, so that no garbage collection interferes. */
+
+import { mapAtMost } from '../../lib/concurrency.js';
+import { hasCode } from '../../lib/errors.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { writeNarInfo } from '../binary-cache.js';
+import { narInfoKey } from '../layout.js';
+import { withLease } from '../leases/lease.js';
+import { withSignatures } from '../signatures.js';
+import { checkNar } from '../verify/checked-nar.js';
+import type { Look } from './look/look.js';
+import { mendListings } from './mend-listings.js';
+import {
+  canBeBelieved,
+  findOwnNar,
+  type MendTools,
+  type PathTools,
+  reasonOf,
+  sendAgain,
+  signedAgain,
+  withoutFalseAddress,
+} from './mend-path.js';
+import { isDoubted, isFatal, levelsOf, OF_NAR, OF_SIGNATURE, type Plan, planAll, targetsOf } from './mend-plan.js';
+import { createSourceFinder } from './sources.js';
+
+/** Paths that are mended at a time. */
+const AT_ONCE = 8;
+
+/** Mends paths and listings; gives hash parts of those that are mended. What cannot be mended is told. */
+export async function mendPaths({ findings }: Look, tools: MendTools): Promise<ReadonlySet<string>> {
+  const targets = targetsOf(findings);
+  const listings = findings.filter(({ kind }) => kind === 'listing-damaged');
+  if (targets.size === 0 && listings.length === 0) return new Set();
+  const finder = createSourceFinder(tools.sources);
+  const plans = await planAll(targets, finder, tools);
+  const paths = [...plans.values()].flatMap(({ there, source, path }) => [
+    ...(path === undefined ? [] : [path]),
+    ...(there ? [there.path] : []),
+    ...(source ? [source.info.path, ...source.info.references] : []),
+  ]);
+  const { emit, signal } = tools;
+  tools.emit({ type: 'started', verb: 'mend', unit: 'paths', items: plans.size });
+  const work = async (objects: ObjectStore) => {
+    const mended = await mendInOrder(plans, { ...tools, objects });
+    await mendListings(listings, { ...tools, objects });
+    return mended;
+  };
+  return withLease(tools.objects, { paths, emit, signal }, ({ objects }) => work(objects), tools.leasing);
+}
+
+/** Mends one after another what refers to each other, and the rest beside each other. */
+async function mendInOrder(plans: Map<string, Plan>, tools: MendTools): Promise<ReadonlySet<string>> {
+  const mended = new Set<string>();
+  const { emit, signal, report } = tools;
+  const levels = levelsOf(plans);
+  for (const level of levels) {
+    await mapAtMost(
+      AT_ONCE,
+      level,
+      async (plan) => {
+        const outcome = await mendOne(plan, mended, plans, tools).catch((error) => {
+          if (hasCode(error, 'E_INTERRUPTED', 'E_UNAVAILABLE', 'E_CREDENTIALS')) throw error;
+          return { refused: reasonOf(error) };
+        });
+        const about = { key: narInfoKey(plan.hashPart), ...(plan.path !== undefined && { path: plan.path }) };
+        if ('done' in outcome) {
+          mended.add(plan.hashPart);
+          report.repaired({ ...about, did: 'mended', message: outcome.done });
+        } else if (outcome.refused !== '') {
+          report.repaired({ ...about, did: 'refused', message: `it is not mended: ${outcome.refused}` });
+        }
+        emit({ type: 'progress', items: 1 });
+      },
+      signal,
+    );
+  }
+  return mended;
+}
+
+type Outcome = { readonly done: string } | { readonly refused: string };
+
+async function mendOne(
+  plan: Plan,
+  mended: ReadonlySet<string>,
+  plans: ReadonlyMap<string, Plan>,
+  tools: MendTools,
+): Promise<Outcome> {
+  const { there, kinds, source } = plan;
+  const { objects, sources } = tools;
+  const pathTools: PathTools = { objects, pool: tools.pool, sources, emit: tools.emit };
+  const isOfNar = [...kinds].some((kind) => OF_NAR.has(kind));
+  if (there && !isDoubted(kinds)) {
+    const own = await mendItself(there, isOfNar, plan, { ...tools, pathTools });
+    if (own) return own;
+  }
+  if (there && kinds.has('signature-wrong') && !isOfNar && !kinds.has('reference-cycle')) {
+    const signed = signedAgain(there, source, sources);
+    if (signed) return write(signed, 'signed again: it says what its source says');
+  }
+  if (!isFatal(kinds) && !kinds.has('signature-wrong') && !isOfNar) {
+    // Nobody need be wrong where two builds differ: it stays, and is told.
+    return { refused: 'no source has the same with a trusted signature; `--secret-key` with `--contents` signs it' };
+  }
+  if (source === undefined) return { refused: plan.refusal };
+  const lacking = source.info.references.find((reference) => {
+    const other = plans.get(hashPartOf(reference));
+    const isLost = other !== undefined && isFatal(other.kinds) && !mended.has(other.hashPart);
+    return reference !== source.info.path && isLost;
+  });
+  if (lacking !== undefined) return { refused: `it refers to \`${lacking}\`, which is not mended` };
+  const believed = isDoubted(kinds) ? undefined : there;
+  if (!canBeBelieved(source, believed, sources)) {
+    return { refused: 'no trusted key has signed what its source has: give `--secret-key`' };
+  }
+  const place = source.origin === 'store' ? source.store.description : `\`${source.objects.url}\``;
+  return write(withoutFalseAddress(await sendAgain(source, believed, pathTools)), `sent again from ${place}`);
+
+  async function write(info: NarInfo, done: string): Promise<Outcome> {
+    await writeNarInfo(objects, info);
+    return { done };
+  }
+}
+
+/** What can be mended with what the cache itself has, and with signatures of a source. */
+async function mendItself(
+  there: NarInfo,
+  isOfNar: boolean,
+  { kinds, source }: Plan,
+  { objects, sources, contents, pool, pathTools }: MendTools & { readonly pathTools: PathTools },
+): Promise<Outcome | undefined> {
+  let info = there;
+  if (isOfNar) {
+    const found = await findOwnNar(info, pathTools);
+    if (found === undefined) return undefined;
+    info = found;
+  }
+  if (kinds.has('content-address')) info = withoutFalseAddress(info);
+  if ([...kinds].some((kind) => OF_SIGNATURE.has(kind))) {
+    const signed = signedAgain(info, source, sources);
+    const mayRead = contents && sources.keys.length > 0;
+    if (signed === undefined && !mayRead) return info === there ? undefined : write(info);
+    if (signed === undefined && !isOfNar) await checkNar(objects, info, pool);
+    info = signed ?? withSignatures(info, sources.keys);
+  }
+  return info === there ? undefined : write(info);
+
+  async function write(now: NarInfo): Promise<Outcome> {
+    await writeNarInfo(objects, now);
+    if (!isOfNar) return { done: now.signatures === there.signatures ? 'written again as it should be' : 'signed' };
+    return { done: `its NAR \`${now.url}\` is right, and so is what is told of it now` };
+  }
+}

@@ -1,0 +1,151 @@
+/** A check of a cache: it looks, mends what can be mended, removes what cannot, and looks again, until nothing more can be done. */
+
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { WriteStore } from '../../lib/object-store/object-store.js';
+import type { ActivityEvent, Work } from '../../lib/work.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
+import { hashPartOfKey } from '../layout.js';
+import type { Leasing } from '../leases/lease.js';
+import { doomOf, sweepPlanOf } from './doomed.js';
+import { type Finding, type FindingKind, type FsckReport, levelOf, type Repair } from './finding.js';
+import type { CheckedNars } from './look/checked.js';
+import { type Look, lookAtCache } from './look/look.js';
+import { mendPaths } from './mend.js';
+import type { Oddities } from './oddities.js';
+import { REMOVING, type Removing, removeBroken } from './remove.js';
+import { type DocumentTools, removePin, repairDocument } from './repair-documents.js';
+import type { MendSources } from './sources.js';
+
+/** What is checked, and whether it is repaired. */
+export interface FsckRequest {
+  readonly sources: MendSources;
+  readonly repair: boolean;
+  readonly contents: boolean;
+  /** Waste that is younger stays, in milliseconds by the store's clock. */
+  readonly keepNewerThan: number;
+  readonly keep: DocumentTools['keep'];
+}
+
+/** What it works with. */
+export interface FsckWork extends Work<ActivityEvent> {
+  readonly pool: WorkerPool;
+  readonly checked: CheckedNars;
+  readonly oddities: Oddities;
+  readonly report: FsckReport;
+  readonly leasing?: Leasing;
+  readonly removing?: Removing;
+}
+
+/** What came of it. */
+export interface FsckResult {
+  readonly paths: number;
+  /** What was found when it was begun, by level. */
+  readonly found: Counts;
+  readonly mended: number;
+  readonly removed: number;
+  /** What is left of it. Of a check that repairs nothing, all. */
+  readonly left: Counts;
+}
+
+/** Numbers of findings. */
+export interface Counts {
+  readonly broken: number;
+  readonly leftover: number;
+  readonly note: number;
+}
+
+/** What a repair removes may lead to more; a cache that changes all the while must not keep it for ever. */
+const MOST_ROUNDS = 6;
+
+/** Checks a cache, and repairs it where that is wished. */
+export async function checkCache(objects: WriteStore, request: FsckRequest, work: FsckWork): Promise<FsckResult> {
+  const said = new Set<string>();
+  const counts = { mended: 0, removed: 0 };
+  const report: FsckReport = {
+    found(finding) {
+      const id = JSON.stringify([finding.kind, finding.key, finding.missing]);
+      if (said.has(id)) return;
+      said.add(id);
+      work.report.found(finding);
+    },
+    repaired(repair) {
+      if (repair.did !== 'refused') counts[repair.did]++;
+      work.report.repaired(repair);
+    },
+  };
+  const { trust } = request.sources;
+  const oddities = () => work.oddities.find();
+  const look = () =>
+    lookAtCache({ ...work, objects, trust, contents: request.contents, found: report.found, oddities });
+  const first = await look();
+  let now = first;
+  for (let round = 1; request.repair && round <= MOST_ROUNDS; round++) {
+    const before = counts.mended + counts.removed;
+    await repairOnce(objects, now, request, { ...work, report });
+    if (counts.mended + counts.removed === before) break;
+    now = await look();
+  }
+  await work.checked.forget();
+  const paths = now.survey.narInfos.length;
+  return { paths, found: countsOf(first), ...counts, left: countsOf(now) };
+}
+
+function countsOf({ findings }: Look): Counts {
+  const counts = { broken: 0, leftover: 0, note: 0 };
+  for (const finding of findings) counts[levelOf(finding)]++;
+  return counts;
+}
+
+/** One round: what lies beside paths, then paths, then what cannot be mended, which goes. */
+async function repairOnce(objects: WriteStore, look: Look, request: FsckRequest, work: FsckWork): Promise<void> {
+  const { sources, contents, keepNewerThan } = request;
+  const { oddities, report } = work;
+  const tools: DocumentTools = { objects, from: sources.from, trust: sources.trust, oddities, keep: request.keep };
+  const tell = (repair: Repair | undefined) => {
+    if (repair) report.repaired(repair);
+  };
+  // What says that there is a cache comes last: until then what is there may be incomplete.
+  const [first, last] = split(uniqueByKey(look.findings), ({ kind }) => !kind.startsWith('cache-info'));
+  for (const finding of first) tell(await repairDocument(finding, look, tools));
+  const mended = await mendPaths(look, { ...work, objects, sources, contents });
+  const left = look.findings.filter(({ key, missing = '' }) => !mended.has(hashPartOfKey(key) ?? hashPartOf(missing)));
+  const fatal = left.filter((finding) => isFatalTo(finding, look) && !mended.has(hashPartOf(finding.missing ?? '')));
+  const doom = doomOf(look.survey, fatal);
+  // What is mended may name a NAR that seemed to be nobody's, and so may what cannot be read: the next look tells.
+  const isUnknown = look.findings.some(({ kind, key }) => kind === 'unreadable' && hashPartOfKey(key) !== undefined);
+  const nars = mended.size === 0 && !isUnknown;
+  const plan = sweepPlanOf(look.survey, left, doom, { cutoff: look.survey.time - keepNewerThan, nars });
+  await removeBroken(objects, plan, doom, { ...work, removing: work.removing ?? REMOVING });
+  for (const { key, message } of uniqueByKey(left.filter(({ kind }) => kind === 'pin-dangling'))) {
+    tell(await removePin(tools, key, `${message}, and is not to be had`));
+  }
+  for (const finding of last) tell(await repairDocument(finding, look, tools));
+}
+
+/** What a path goes for, unless it is mended. Of a signature only where others of the same key are right. */
+const FATAL: ReadonlySet<FindingKind> = new Set([
+  'narinfo-damaged',
+  'narinfo-store-dir',
+  'reference-missing',
+  'reference-cycle',
+  'nar-outside',
+  'nar-missing',
+  'nar-size',
+  'nar-damaged',
+  'nar-file-hash',
+]);
+
+function isFatalTo(finding: Finding, { provenKeys }: Look): boolean {
+  if (finding.kind === 'signature-wrong')
+    return [...provenKeys].some((name) => finding.message.includes(`\`${name}\``));
+  return FATAL.has(finding.kind);
+}
+
+/** The first of each kind and key. */
+function uniqueByKey(findings: readonly Finding[]): readonly Finding[] {
+  return [...new Map(findings.map((finding) => [`${finding.kind} ${finding.key}`, finding])).values()];
+}
+
+function split<T>(items: readonly T[], test: (item: T) => boolean): readonly [readonly T[], readonly T[]] {
+  return [items.filter(test), items.filter((item) => !test(item))];
+}
