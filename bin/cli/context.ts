@@ -96,9 +96,23 @@ export function say(context: Context, text: string): void {
   if (!failures.has(context.stderr)) context.stderr.write(redactWords(text));
 }
 
-/** Writes one a line. */
+/** Characters that are gathered before they are written. */
+const MOST_GATHERED = 1_000_000;
+
+/** Writes one a line. Of very many, only some are held. */
 export async function writeLines(output: Output, lines: Iterable<string>): Promise<void> {
-  await write(output, redact([...lines].map((line) => `${line}\n`).join('')));
+  let gathered: string[] = [];
+  let length = 0;
+  const flush = async () => {
+    await write(output, redact(gathered.join('')));
+    [gathered, length] = [[], 0];
+  };
+  for (const line of lines) {
+    gathered.push(`${line}\n`);
+    length += line.length + 1;
+    if (length >= MOST_GATHERED) await flush();
+  }
+  await flush();
 }
 
 /** Writes one JSON document, with the version of its shape. */
