@@ -29,6 +29,10 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       ...{ name: 'shell', summary: 'the same with a shell', runsProgram: true },
       load: () => import('./run/shell-command.js'),
     },
+    {
+      ...{ name: 'watch', summary: 'push what a command builds, beside it', runsProgram: true },
+      load: () => import('./watch/command.js'),
+    },
     { name: 'export', summary: 'closures as one file', load: () => import('./offline/export-command.js') },
     { name: 'import', summary: 'take such a file in', load: () => import('./offline/import-command.js') },
     { name: 'closure', summary: 'show what paths need', load: () => import('./closure/command.js') },

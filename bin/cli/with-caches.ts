@@ -36,13 +36,35 @@ export async function withCaches<T>(
   work: (caches: readonly OpenCache[], signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
+  const caches = openCaches(urls, { context, options, emit }, stop.signal);
+  try {
+    return await interruptible(
+      () => stop.abort(),
+      () => work(caches, stop.signal),
+    );
+  } finally {
+    await closeCaches(caches);
+  }
+}
+
+/** Lets caches go. */
+export async function closeCaches(caches: readonly OpenCache[]): Promise<void> {
+  await Promise.all(caches.map(({ objects }) => objects.close()));
+}
+
+/** Opens caches, whose requests a signal stops, for work that interrupts do not stop; `closeCaches` lets them go. */
+export function openCaches(
+  urls: readonly CacheUrl[],
+  { context, options, emit = warnPeople(context) }: CacheUse,
+  signal: AbortSignal,
+): readonly OpenCache[] {
   const patienceMs = patienceOf(options) * 1000;
   let lastNotice = Number.NEGATIVE_INFINITY;
   const topics = debugTopics(context.env);
-  const caches = urls.map((url) =>
+  return urls.map((url) =>
     openCache(url, {
       env: context.env,
-      signal: stop.signal,
+      signal,
       patienceMs,
       ...(topics.has('http') && { onRequest: (request) => sayRequest(context, request) }),
       onRetry({ url: { protocol, host }, reason, attempt }) {
@@ -53,14 +75,6 @@ export async function withCaches<T>(
       },
     }),
   );
-  try {
-    return await interruptible(
-      () => stop.abort(),
-      () => work(caches, stop.signal),
-    );
-  } finally {
-    await Promise.all(caches.map(({ objects }) => objects.close()));
-  }
 }
 
 /** Works with one cache and lets it go, as `withCaches` does with several. */

@@ -13,9 +13,14 @@ function affordableThreads(): number {
   return Math.max(1, Math.floor(spareFiles() / FILES_A_THREAD));
 }
 
+/** Threads, `jobs` of them or as many as there are processors and the process may open files for. */
+export function createPool(jobs: number | undefined): WorkerPool {
+  return createWorkerPool(Math.min(jobs ?? availableParallelism(), affordableThreads()));
+}
+
 /** Runs work with threads, `jobs` of them or as many as there are processors, and ends them. An interrupt stops the threads and lets the work clean up behind itself. */
 export async function withPool<T>(jobs: number | undefined, work: (pool: WorkerPool) => Promise<T>): Promise<T> {
-  const pool = createWorkerPool(Math.min(jobs ?? availableParallelism(), affordableThreads()));
+  const pool = createPool(jobs);
   try {
     return await interruptible(
       () => void pool.close(),

@@ -4,14 +4,9 @@ import { CarportError } from '../../lib/errors.js';
 import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
 import { PIN_WRITE_OPTIONS } from '../pin/options.js';
 
-/** Options of commands that push. */
-export const PUSH_OPTIONS = [
-  setting('to'),
-  setting('secret-key-files'),
-  option('--pin <name>', 'then make a name stand for what was pushed, which `pull` and `run` take; repeatable', {
-    repeatable: true,
-  }),
-  ...PIN_WRITE_OPTIONS,
+/** How and where to push. */
+const TO = [setting('to'), setting('secret-key-files')];
+const HOW = [
   // Whose earlier pins and paths are believed.
   settingWithoutOption('trusted-keys'),
   setting('compression'),
@@ -24,15 +19,36 @@ export const PUSH_OPTIONS = [
     parse: async (text: string, place: string) => (await import('../settings/addresses.js')).cacheUrl(text, place),
   }),
   setting('retry-seconds'),
-  flag('--check-all', 'ask the cache for every path and its NAR, and mend what is missing'),
   flag('--no-listing', 'write no `.ls` listings'),
   flag(
     '--allow-unsigned',
     'push without a key; in CI that is refused otherwise, since readers refuse what nobody has signed',
   ),
+];
+
+/** Options of commands that push. */
+export const PUSH_OPTIONS = [
+  ...TO,
+  option('--pin <name>', 'then make a name stand for what was pushed, which `pull` and `run` take; repeatable', {
+    repeatable: true,
+  }),
+  ...PIN_WRITE_OPTIONS,
+  ...HOW,
   flag('--skip-without-key', 'push nothing where there is no key, as in pull requests: one notice, and exit code 0'),
+  flag('--check-all', 'ask the cache for every path and its NAR, and mend what is missing'),
   flag('--dry-run', 'print the plan and what would be uploaded; change nothing'),
 ];
+
+/** Options of commands that push what others build, as it comes. */
+export const PUSH_BESIDE_OPTIONS = [
+  ...TO,
+  ...HOW,
+  flag('--skip-without-key', 'push nothing where there is no key, as in pull requests, and say so'),
+  flag('--sources', 'push also what no derivation has made, such as sources that were copied into the store'),
+  setting('store'),
+];
+
+export type PushBesideOptions = OptionsOf<typeof PUSH_BESIDE_OPTIONS>;
 
 export type PushOptions = OptionsOf<typeof PUSH_OPTIONS>;
 

@@ -10,13 +10,14 @@ import { beginGroup } from '../reporters/ci-log.js';
 import { withReporter } from '../reporters/transfer.js';
 import { descriptorOf } from '../settings/held-key.js';
 import type { PushCommandOptions } from './command.js';
-import { isWithoutKey, preparePush, pushPrepared } from './request.js';
+import { isWithoutKey } from './keys.js';
+import { preparePush, pushPrepared } from './request.js';
 
 /** Pushes the closure of the paths that arguments mean, and prints it. */
 export async function run(targets: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {
   refuseStdinTwice(targets, options);
   const prepared = await preparePush(options, context);
-  if (isWithoutKey(prepared, options, context)) return;
+  if (isWithoutKey(prepared.request.keys, options, context)) return;
   const selection = options.settings.store.value;
   const store = await openStoreForReading(selection, context.env);
   const own = openOwnForReading(selection, context.env);

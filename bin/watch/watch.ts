@@ -1,0 +1,152 @@
+/** The command `watch`: a command, and beside it pushes of what it builds. */
+
+import { setPriority } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { CarportError, hasCode, isErrno } from '../../lib/errors.js';
+import { cannotExecute } from '../../lib/namespace/failure.js';
+import { findProgram } from '../../lib/process/find-program.js';
+import { type Ended, runInForeground } from '../../lib/process/foreground.js';
+import type { Context } from '../cli/context.js';
+import { ExitWith, exitCodeOf } from '../cli/exit-code.js';
+import { interruptible } from '../cli/interrupt.js';
+import { isWithoutKey, loadPushKeys } from '../push/keys.js';
+import { rawArguments, rawEnvironment } from '../run/raw-process.js';
+import type { Beside, BesideRequest } from './beside.js';
+import type { WatchOptions } from './command.js';
+import { likelyStoreDirs } from './likely-store.js';
+import type { Pusher } from './pusher.js';
+import { snapshotOf } from './registered.js';
+import { type Outcome, sumUp } from './summary.js';
+
+/** Between two looks at the store, in milliseconds. */
+const LOOK_MS = 500;
+
+/** So much longer than a look takes it is until the next: a look at a large store takes long. */
+const LOOK_SHARE = 20;
+
+/** How long a cache is left alone that has not answered, in milliseconds. */
+const AWAY_MS = 30_000;
+
+/** Runs the command that comes after `--`, pushes beside it, and ends as that does. */
+export async function run(given: WatchOptions, context: Context): Promise<never> {
+  const command = await rawArguments(await commandOf(context));
+  const env = await rawEnvironment(context.env);
+  const keys = await loadPushKeys(given, context);
+  const start = () => runCommand(command, env);
+  if (isWithoutKey(keys, { ...given, json: false }, context)) return end(await start(), 0);
+  const selection = given.settings.store.value;
+  const before = await snapshotOf(likelyStoreDirs(selection, context.env));
+  const running = start();
+  // Whatever is done beside it has what the command leaves. Threads and programs that are started from here on have that, too.
+  lowerPriority();
+  const stop = new AbortController();
+  const request = { given, keys, context, before, signal: stop.signal };
+  const pushing = pushWhile(request);
+  const ended = await running.finally(() => pushing.hurry());
+  const wasStopped = ended.interrupted || ended.signal !== undefined;
+  if (wasStopped) stop.abort();
+  const outcome = await interruptible(
+    () => stop.abort(),
+    () => pushing.done,
+  ).catch((error) => {
+    if (hasCode(error, 'E_INTERRUPTED')) return pushing.now();
+    throw error;
+  });
+  const failure = await sumUp(outcome, { options: given, context, wasStopped: stop.signal.aborted });
+  return end(ended, given.strict && failure !== undefined ? codeOf(failure) : 0);
+}
+
+function codeOf(failure: unknown): number {
+  return failure instanceof CarportError ? exitCodeOf(failure.code) : 1;
+}
+
+/** Ends as the command did, or with another code where that was none. */
+function end({ exitCode, interrupted }: Ended, otherwise: number): never {
+  // A shell that waits for this process must see that the user wants no more.
+  if (interrupted && exitCode === 130) process.kill(process.pid, 'SIGINT');
+  throw new ExitWith(exitCode === 0 ? otherwise : exitCode);
+}
+
+async function commandOf({ operands = [], env }: Context): Promise<readonly string[]> {
+  const [command] = operands;
+  if (command === undefined) {
+    throw new CarportError('E_USAGE', 'there is no command to run', { hint: 'try `carport watch -- nix build`' });
+  }
+  if (!command.includes('/') && (await findProgram(command, env.PATH)) === undefined) {
+    throw new CarportError('E_NOT_FOUND', `the command \`${command}\` is not on PATH`, {
+      hint: "check its name, and PATH; a shell's own commands need a shell: `carport watch -- sh -c '…'`",
+    });
+  }
+  return operands;
+}
+
+async function runCommand([program, ...args]: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
+  try {
+    return await runInForeground({ program: program!, arguments: args, env });
+  } catch (error) {
+    throw isErrno(error, 'ENOENT', 'EACCES', 'ENOEXEC', 'ENOTDIR') ? cannotExecute(program!, error) : error;
+  }
+}
+
+/** Where processors are short the command has ten times as much of them. */
+const PRIORITY = 10;
+
+function lowerPriority(): void {
+  try {
+    setPriority(PRIORITY);
+  } catch {
+    // Some systems do not let it be.
+  }
+}
+
+interface Pushing {
+  /** When all is pushed that can be, after `hurry`. */
+  readonly done: Promise<Outcome>;
+  now(): Outcome;
+  /** The command has ended: nothing more will come. */
+  hurry(): void;
+}
+
+/** Pushes what comes while the command runs. It never fails: what went wrong is in the pusher. */
+function pushWhile(request: BesideRequest): Pushing {
+  const over = new AbortController();
+  let pusher: Pusher | undefined;
+  const work = async (): Promise<Outcome> => {
+    try {
+      // Loaded only now: until the command runs nothing else is to take time.
+      const beside = await (await import('./beside.js')).openBeside(request);
+      pusher = beside.pusher;
+      await pushAsItComes(beside, over.signal);
+      await pusher.close();
+      return { pusher };
+    } catch (error) {
+      return { pusher, error };
+    }
+  };
+  return { done: work(), now: () => ({ pusher }), hurry: () => over.abort() };
+}
+
+async function pushAsItComes({ registrations, pusher }: Beside, over: AbortSignal): Promise<void> {
+  let pushing: Promise<void> | undefined;
+  let restUntil = 0;
+  let lookedMs = 0;
+  const look = async (isLast: boolean) => {
+    const start = performance.now();
+    // A Nix that is busy answers the next time.
+    await registrations.look(isLast).then(pusher.add, () => undefined);
+    lookedMs = performance.now() - start;
+  };
+  while (!over.aborted) {
+    await look(false);
+    if (!pushing && pusher.waiting().length > 0 && performance.now() >= restUntil) {
+      pushing = pusher.push().then(() => {
+        if (pusher.lastError() !== undefined) restUntil = performance.now() + AWAY_MS;
+        pushing = undefined;
+      });
+    }
+    await pause(Math.max(LOOK_MS, LOOK_SHARE * lookedMs), undefined, { signal: over }).catch(() => undefined);
+  }
+  await look(true);
+  await pushing;
+  if (pusher.waiting().length > 0) await pusher.push();
+}
