@@ -2,7 +2,7 @@
 /** The program: a process for one command line. */
 
 import * as nodeModule from 'node:module';
-import { setFlagsFromString } from 'node:v8';
+import { loadBundle, tuneEngine } from './bundle.js';
 import { quickAnswer } from './help/quick.js';
 
 const args = process.argv.slice(2);
@@ -19,9 +19,9 @@ async function explain(cause: Error): Promise<void> {
 }
 
 async function load(): Promise<typeof import('./main.js')> {
-  // V8 optimises early, on threads beside ours: in a run of seconds that is a fifth of the processor time for nothing. Later
-  // versions than that of Node 20 do not know the flag, and would say so on stderr.
-  if (process.versions.v8.startsWith('11.')) setFlagsFromString('--interrupt-budget=2000000');
+  tuneEngine();
+  const bundle = await loadBundle();
+  if (bundle) return bundle.exports;
   // Since Node 22.
   if ('enableCompileCache' in nodeModule) (nodeModule.enableCompileCache as () => void)();
   return import('./main.js');

@@ -32,9 +32,19 @@ it('a program that was put together does what its modules do, with threads of it
   const { stdout: path } = await carport('store', 'add', 'file');
   const { stdout, modules } = await carport('push', path, '--to', `file://${box().path('cache')}`);
   expect(stdout).toBe(path);
-  expect(modules).toContain('/dist/bundle/main.js');
-  expect(modules).not.toContain('/dist/bin/program.js');
+  expect(modules).toContain('/dist/bin/carport.js');
+  expect(modules).not.toContain('/dist/bin/main.js');
   expect((await carport('--version')).stdout).toMatch(/^carport \d/);
+});
+
+it('what the engine has made of the program is used, and what it did not make is not', async () => {
+  const [cache = ''] = (await readdir(installed('dist/bundle'))).filter((name) => name.endsWith('.cache'));
+  expect(await isCacheRefused()).toBe('false');
+  await writeFile(installed('dist/bundle', cache), 'not what an engine has made');
+  expect(await isCacheRefused()).toBe('true');
+  expect((await carport('key', 'generate', 'name-1', '--out', 'key-1')).stdout).toMatch(/^name-1:/);
+  await rm(installed('dist/bundle', cache));
+  expect((await carport('key', 'generate', 'name-2', '--out', 'key-2')).stdout).toMatch(/^name-2:/);
 });
 
 it('modules that were compiled since are what is run', async () => {
@@ -43,3 +53,10 @@ it('modules that were compiled since are what is run', async () => {
   await utimes(installed('dist/.tsbuildinfo'), later, later);
   expect((await carport('key', 'generate', 'name-1', '--out', 'key')).modules).toContain('/dist/bin/program.js');
 });
+
+async function isCacheRefused(): Promise<string> {
+  const code = `import { loadBundle, tuneEngine } from ${JSON.stringify(installed('dist/bin/bundle.js'))};
+    tuneEngine();
+    console.log((await loadBundle()).script.cachedDataRejected);`;
+  return (await execa(process.execPath, ['--input-type=module', '--eval', code])).stdout;
+}

@@ -1,0 +1,48 @@
+/**
+ * Writes what V8 has made of the bundle beside it, once the program has pushed something: that has the functions of a usual run,
+ * which no later run compiles again. The bundle works without; a part of `npm run build`.
+ */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import { CODE_CACHE, loadBundle, tuneEngine } from '../bin/bundle.js';
+
+tuneEngine();
+const bundle = await loadBundle();
+if (!bundle) throw new Error('there is no bundle');
+const directory = await mkdtemp(join(tmpdir(), 'carport-build-'));
+try {
+  const run = runIn(directory);
+  const to = ['--to', `file://${directory}/cache`, '--secret-key', 'key'];
+  await run('key', 'generate', 'build-1', '--out', 'key');
+  await writeFile(join(directory, 'file'), 'content');
+  const path = await run('store', 'add', 'file');
+  for (let times = 0; times < 2; times++) await run('push', path, ...to);
+} finally {
+  await rm(directory, { recursive: true, force: true });
+}
+// Where a command fails, its functions are compiled when they are run.
+process.exitCode = 0;
+await writeFile(CODE_CACHE, bundle.script.createCachedData());
+
+/** Runs command lines as if they were given in a directory, which is a home, too; gives what they print. */
+function runIn(directory: string): (...args: readonly string[]) => Promise<string> {
+  const env = { HOME: directory, PATH: process.env.PATH };
+  return async (...args) => {
+    const printed: string[] = [];
+    const stdout = new Writable({
+      write(piece, _, done) {
+        printed.push(String(piece));
+        done();
+      },
+    });
+    const stderr = new Writable({ write: (_piece, _, done) => done() });
+    const at = process.cwd();
+    process.chdir(directory);
+    const context = { env, stdin: Readable.from([]), stdout, stderr, cwd: () => directory };
+    await bundle!.exports.main(args, context).finally(() => process.chdir(at));
+    return printed.join('').trim();
+  };
+}
