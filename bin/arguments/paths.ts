@@ -2,7 +2,7 @@
 
 import { text } from 'node:stream/consumers';
 import { CarportError } from '../../lib/errors.js';
-import { hashPartOf, isHashPart } from '../../lib/nix/store-path.js';
+import { hashPartOf, isHashPart, isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Context } from '../cli/context.js';
@@ -15,6 +15,12 @@ export async function resolvePaths(
 ): Promise<readonly string[]> {
   const words = await expandStdin(targets, context);
   return [...new Set(await Promise.all(words.map((what) => resolveStorePath(what, store))))];
+}
+
+/** The store paths that the arguments are themselves, if that can be seen of each without looking at a store; else none. */
+export function plainStorePaths(targets: readonly string[]): readonly string[] {
+  const arePlain = targets.every((what) => what.startsWith('/') && isStorePath(what, storeDirOf(what)));
+  return arePlain ? [...new Set(targets)] : [];
 }
 
 /** The same for what need not be here: hash parts alone will do, too. */

@@ -2,8 +2,9 @@
 
 import type { PushEvent } from '../../cache/push/events.js';
 import { CarportError } from '../../lib/errors.js';
+import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
 import { openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
-import { resolvePaths } from '../arguments/paths.js';
+import { plainStorePaths, resolvePaths } from '../arguments/paths.js';
 import type { Context } from '../cli/context.js';
 import { closureOf, closureWarnings } from '../closure/select.js';
 import { beginGroup } from '../reporters/ci-log.js';
@@ -19,7 +20,7 @@ export async function run(targets: readonly string[], options: PushCommandOption
   const prepared = await preparePush(options, context);
   if (isWithoutKey(prepared.request.keys, options, context)) return;
   const selection = options.settings.store.value;
-  const store = await openStoreForReading(selection, context.env);
+  const store = await openStoreForReading(selection, context.env, asked(targets, options));
   const own = openOwnForReading(selection, context.env);
   await withReporter(context, options, async (emit) => {
     const closure = await closureOf(options, store, await resolvePaths(targets, store, context));
@@ -46,4 +47,11 @@ function refuseStdinTwice(targets: readonly string[], { settings }: PushCommandO
   throw new CarportError('E_USAGE', 'stdin cannot be both the list of paths and the secret key', {
     hint: 'give the key in the variable `CARPORT_SECRET_KEY`, or through a descriptor: `--secret-key fd:3 3< cache.sec`',
   });
+}
+
+/** What the store will surely be asked for the closure of. */
+function asked(targets: readonly string[], { closure }: PushCommandOptions): readonly string[] {
+  const paths = closure === 'build' ? [] : plainStorePaths(targets);
+  // A derivation is asked for in a way of its own.
+  return paths.some(isDerivationPath) ? [] : paths;
 }

@@ -38,7 +38,12 @@ export function findFiles(directory: string, limit: number): readonly FoundFile[
 
 /** Names in a directory that begin so, those of directories with a `/` behind them, in the order of their bytes. */
 export function readEntries(directory: string, prefix: string): readonly string[] {
-  return readDirectory(directory)
+  return entryNames(readDirectory(directory), prefix);
+}
+
+/** The same of what was read of a directory already. */
+export function entryNames(entries: readonly Dirent[], prefix: string): readonly string[] {
+  return entries
     .filter(({ name }) => name.startsWith(prefix) && !isTemporaryName(name))
     .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
     .sort(byBytes);

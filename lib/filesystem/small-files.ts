@@ -4,11 +4,14 @@
  * batches 15 µs.
  */
 
-import { readFile, stat } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { opendir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { ownMemory } from '../buffers.js';
 import { CarportError, formatError, isErrno } from '../errors.js';
-import type { FoundFile } from './directory-files.js';
+import { entryNames, type FoundFile } from './directory-files.js';
+import { makeDirectory } from './make-directory.js';
 
 export type FileOperation =
   | { readonly type: 'read'; readonly path: string; readonly limit: number }
@@ -36,8 +39,7 @@ export type FileAnswer = FileResult | { readonly error: { readonly message: stri
 
 /** The bytes of a plain file, or `undefined` when there is none. More than `limit` bytes are refused unread. */
 export async function readSmallFile(path: string, limit: number): Promise<Buffer | undefined> {
-  // A thread takes longer to start than a few files to read.
-  if (thread === undefined && ++readAlone <= READ_ALONE) return readPlainFile(path, limit);
+  if (isAlone()) return readPlainFile(path, limit);
   const { bytes } = await submit({ type: 'read', path, limit });
   return bytes && Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
@@ -45,6 +47,7 @@ export async function readSmallFile(path: string, limit: number): Promise<Buffer
 /** Writes a file so that it is there whole or not at all. `temporary` is on the same file system. Makes directories. */
 export async function writeFileAtomic(path: string, temporary: string, content: string | Uint8Array): Promise<void> {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  if (isAlone()) return writePlainFile(path, temporary, bytes);
   await submit({ type: 'write', path, temporary, bytes: ownMemory(bytes) });
 }
 
@@ -75,7 +78,8 @@ export async function findSmallFiles(directory: string, limit: number): Promise<
 
 /** As `readEntries` there. */
 export async function listEntries(directory: string, prefix: string): Promise<readonly string[]> {
-  return foundOf(await submit({ type: 'entries', directory, prefix })) ?? [];
+  const few = isAlone() ? await readFewEntries(directory) : undefined;
+  return few ? entryNames(few, prefix) : (foundOf(await submit({ type: 'entries', directory, prefix })) ?? []);
 }
 
 /** As `statFiles` there. */
@@ -93,8 +97,13 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
-const READ_ALONE = 16;
-let readAlone = 0;
+/** A thread takes longer to start than so many files take without. */
+const MOST_ALONE = 16;
+let alone = 0;
+
+function isAlone(): boolean {
+  return thread === undefined && ++alone <= MOST_ALONE;
+}
 
 /** As the thread reads. */
 async function readPlainFile(path: string, limit: number): Promise<Buffer | undefined> {
@@ -107,6 +116,38 @@ async function readPlainFile(path: string, limit: number): Promise<Buffer | unde
     return await readFile(path);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
+    throw error;
+  }
+}
+
+/** As the thread writes. */
+async function writePlainFile(path: string, temporary: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await writeFile(temporary, bytes, { flag: 'wx' });
+    await rename(temporary, path).catch(async (error) => {
+      if (!isErrno(error, 'ENOENT')) throw error;
+      await makeDirectory(dirname(path));
+      await rename(temporary, path);
+    });
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** More than so many are read, and put in order, elsewhere. */
+const FEW_ENTRIES = 64;
+
+/** What is in a directory, if that is little. */
+async function readFewEntries(directory: string): Promise<readonly Dirent[] | undefined> {
+  const entries: Dirent[] = [];
+  try {
+    for await (const entry of await opendir(directory, { bufferSize: FEW_ENTRIES })) {
+      if (entries.push(entry) > FEW_ENTRIES) return undefined;
+    }
+    return entries;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return entries;
     throw error;
   }
 }

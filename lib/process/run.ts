@@ -5,6 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Options } from 'execa';
 import { isErrno } from '../errors.js';
 import { hidePasswords } from '../hide-passwords.js';
+import { gather } from './gather.js';
 
 export interface RunOptions {
   /** Its whole environment; without one it has that of this process. */
@@ -71,23 +72,48 @@ export async function runProgram(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<ProgramResult> {
-  // Most command lines run no program: what they need is loaded without this.
-  const { execa } = await import('execa');
-  const running = execa(program, args, execaOptions(options));
   let stderr = '';
-  running.stderr?.setEncoding('utf8').on('data', (text: string) => {
+  const onStderr = (text: string): void => {
     stderr = (stderr + text).slice(-STDERR_KEPT);
     options.onStderr?.(text);
-  });
-  const ended = await running;
+  };
+  const usesFiles = options.inputFile !== undefined || options.outputFile !== undefined;
+  const ended = await (usesFiles ? runWithFiles : runAlone)(program, args, options, onStderr);
   options.signal?.throwIfAborted();
-  const stdout = typeof ended.stdout === 'string' ? ended.stdout : '';
-  const result = { stdout, stderr, ...(ended.exitCode !== undefined && { exitCode: ended.exitCode }) };
-  if (!ended.failed) return result;
+  const { exitCode, stdout } = ended;
+  const result = { stdout, stderr, ...(typeof exitCode === 'number' && { exitCode }) };
+  if (exitCode === 0 && ended.cause === undefined && !ended.timedOut && !ended.isMaxBuffer) return result;
   const reason = reasonOf(ended);
   const otherwise = reason === 'failed' && ended.cause instanceof Error ? ended.cause.message : wordsFor(ended, reason);
   const commandLine = hidePasswords([program, ...args].join(' '));
   return { ...result, failure: new ProgramFailure(program, reason, stderr, `${otherwise}: ${commandLine}`) };
+}
+
+type RunEnd = Ended & { readonly stdout: string };
+
+async function runAlone(
+  program: string,
+  args: readonly string[],
+  { env, directory, signal, timeLimit, outputLimit = OUTPUT_LIMIT }: RunOptions,
+  onStderr: (text: string) => void,
+): Promise<RunEnd> {
+  const request = { program, arguments: args, ...(env && { env }), ...(directory !== undefined && { directory }) };
+  const ended = await gather(request, { signal, timeLimit, outputLimit, onStderr });
+  return { ...ended, stdout: ended.stdout.replace(/\r?\n$/, '') };
+}
+
+async function runWithFiles(
+  program: string,
+  args: readonly string[],
+  options: RunOptions,
+  onStderr: (text: string) => void,
+): Promise<RunEnd> {
+  const { execa } = await import('execa');
+  const running = execa(program, args, execaOptions(options));
+  running.stderr?.setEncoding('utf8').on('data', onStderr);
+  // A failure is an error, of which not all can be copied with the rest.
+  const { exitCode, signal, timedOut, isMaxBuffer, cause, stdout } = await running;
+  return { exitCode, signal, timedOut, isMaxBuffer, cause, stdout: typeof stdout === 'string' ? stdout : '' };
 }
 
 function execaOptions(options: RunOptions): Options {
@@ -108,8 +134,8 @@ function execaOptions(options: RunOptions): Options {
 interface Ended {
   readonly timedOut: boolean;
   readonly isMaxBuffer: boolean;
-  readonly exitCode?: number | undefined;
-  readonly signal?: string | undefined;
+  readonly exitCode?: number | null | undefined;
+  readonly signal?: string | null | undefined;
   readonly cause?: unknown;
 }
 

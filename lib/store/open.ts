@@ -15,14 +15,18 @@ export const NIX = 'nix';
 
 /**
  * The store to read from: the system's Nix (`nix`), carport's own at a root, or, when none is named, what the system's
- * Nix has and beside it the own store at its default root.
+ * Nix has and beside it the own store at its default root. `closureOf` as in `openNixStore`.
  */
-export async function openStoreForReading(selection: string | undefined, env: NodeJS.ProcessEnv): Promise<Store> {
+export async function openStoreForReading(
+  selection: string | undefined,
+  env: NodeJS.ProcessEnv,
+  closureOf: readonly string[] = [],
+): Promise<Store> {
   if (selection !== undefined && selection !== NIX) return openOwnStore(selection);
-  if (selection === NIX) return requireNixStore(env);
+  if (selection === NIX) return requireNixStore(env, closureOf);
   const own = openOwnStore(defaultStoreRoot(env));
   // A Nix that does not work matters only for what the own store does not have.
-  const nix = await openNixStore(env).catch((error) => failingStore(own, error));
+  const nix = await openNixStore(env, closureOf).catch((error) => failingStore(own, error));
   if (nix) return nix.storeDir === own.storeDir ? uniteStores([nix, own]) : nix;
   return (await isThere(NIX_STATE)) ? { ...own, description: `${own.description}, and ${NO_NIX}` } : own;
 }
@@ -46,8 +50,8 @@ function realPathOrItself(path: string): Promise<string> {
 }
 
 /** The system's Nix; throws when it is not there. */
-export async function requireNixStore(env: NodeJS.ProcessEnv): Promise<Store> {
-  const nix = await openNixStore(env);
+export async function requireNixStore(env: NodeJS.ProcessEnv, closureOf: readonly string[] = []): Promise<Store> {
+  const nix = await openNixStore(env, closureOf);
   if (nix) return nix;
   throw new CarportError('E_NOT_FOUND', '`--store nix`: the program `nix` is not on PATH', {
     hint: "leave `--store` out to use carport's own store",

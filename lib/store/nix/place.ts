@@ -2,7 +2,7 @@
 
 import { join, resolve } from 'node:path';
 import * as v from 'valibot';
-import { CarportError } from '../../errors.js';
+import { insteadOf } from '../../errors.js';
 import { isThere } from '../../filesystem/exists.js';
 import { xdgDirectory } from '../../home-directory.js';
 import { DEFAULT_STORE_DIR } from '../../nix/store-path.js';
@@ -16,9 +16,13 @@ export interface NixPlace {
   readonly realStoreDir: string;
 }
 
-/** Asks Nix for its setting `store`, of which `NIX_REMOTE` is the default, and takes it apart. */
-export async function placeOfNix(env: NodeJS.ProcessEnv): Promise<NixPlace> {
+/**
+ * Asks Nix for its setting `store`, of which `NIX_REMOTE` is the default, and takes it apart; `undefined` when `nix` is not on
+ * PATH.
+ */
+export async function placeOfNix(env: NodeJS.ProcessEnv): Promise<NixPlace | undefined> {
   const setting = await storeSetting(env);
+  if (setting === undefined) return undefined;
   if (setting !== '' && setting !== 'auto') return placeOfUri(setting, env);
   // Who cannot make `/nix` gets a store in the home directory (Nix 2.10 and later).
   const own = join(xdgDirectory(env, 'XDG_DATA_HOME', '.local/share'), 'nix/root');
@@ -29,20 +33,20 @@ export async function placeOfNix(env: NodeJS.ProcessEnv): Promise<NixPlace> {
 const STATE = '/nix/var/nix';
 
 /** Nix 2.20 and later print one setting, earlier ones all. */
-async function storeSetting(env: NodeJS.ProcessEnv): Promise<string> {
-  const shown = await runNix('nix', [...NIX_COMMAND, 'config', 'show', 'store'], env).catch(undefinedIfFailed);
-  if (shown !== undefined) return shown.trim();
-  const all = await runNix('nix', [...NIX_COMMAND, 'show-config', '--json'], env).catch(undefinedIfFailed);
+async function storeSetting(env: NodeJS.ProcessEnv): Promise<string | undefined> {
+  const shown = await runNix('nix', [...NIX_COMMAND, 'config', 'show', 'store'], env).catch(
+    insteadOf('E_PROGRAM', FAILED),
+  );
+  if (shown !== FAILED) return shown?.trim();
+  const all = await runNix('nix', [...NIX_COMMAND, 'show-config', '--json'], env).catch(insteadOf('E_PROGRAM', FAILED));
+  if (all === undefined) return undefined;
   const settings = v.safeParse(SettingsJson, all);
   return settings.success ? settings.output.store.value : (env.NIX_REMOTE ?? '');
 }
 
-const SettingsJson = v.pipe(v.string(), v.parseJson(), v.object({ store: v.object({ value: v.string() }) }));
+const FAILED = Symbol('failed');
 
-function undefinedIfFailed(error: unknown): undefined {
-  if (!(error instanceof CarportError)) throw error;
-  return undefined;
-}
+const SettingsJson = v.pipe(v.string(), v.parseJson(), v.object({ store: v.object({ value: v.string() }) }));
 
 /**
  * The place of `/root`, `local`, `local://`, `local:///root`, each with or without `?root=`, `real=` and `store=`; of all

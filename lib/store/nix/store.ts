@@ -20,15 +20,23 @@ const INFOS_A_TURN = 200;
 /** `--offline`: whether a path is valid here is no question for a substituter. */
 const PATH_INFO = ['path-info', '--json', '--offline'];
 
+const RECURSIVE = ['--recursive'] as const;
+
 /** Nix 2.8 reads a derivation that it is asked about, and refuses one of a feature that the user has not allowed. */
 const FOR_DERIVATIONS = ['--extra-experimental-features', 'ca-derivations impure-derivations'];
 
-/** The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. */
-export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | undefined> {
-  const [version, place] = await Promise.all([runNix('nix', ['--version'], env), placeOfNix(env)]);
-  if (version === undefined) return undefined;
+/**
+ * The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. Of what the closure will be asked
+ * of Nix is asked at once, beside what takes as long.
+ */
+export async function openNixStore(
+  env: NodeJS.ProcessEnv,
+  closureOf: readonly string[] = [],
+): Promise<Store | undefined> {
+  const askPathInfo = withFirst(pathInfoOf(env), [...RECURSIVE, ...closureOf], closureOf.length > 0);
+  const place = await placeOfNix(env);
+  if (place === undefined) return undefined;
   const { storeDir, realStoreDir } = place;
-  const askPathInfo = pathInfoOf(version, env);
 
   const pathInfo = async (paths: readonly string[], flags: readonly string[]): Promise<readonly PathInfo[]> => {
     const outputs = await inBatches(paths, (some) => askPathInfo([...flags, ...some]));
@@ -69,7 +77,7 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
     realStoreDirs: [realStoreDir],
     description: "the system's Nix store",
     queryInfos: (paths) => pathInfos(paths, []),
-    queryClosure: (paths) => pathInfos(paths, ['--recursive']),
+    queryClosure: (paths) => pathInfos(paths, RECURSIVE),
     async queryHashParts() {
       const names = (await readdir(realStoreDir).catch(() => [])).filter(isStoreBaseName);
       // Longest first: beside a path may lie what Nix itself needs for it, `<path>.lock` or `<path>.check`.
@@ -82,22 +90,36 @@ export async function openNixStore(env: NodeJS.ProcessEnv): Promise<Store | unde
   };
 }
 
+/** Has one question asked at once; its answer is given to who asks it first. */
+function withFirst(ask: AskPathInfo, question: readonly string[], isAsked: boolean): AskPathInfo {
+  let first = isAsked ? ask(question) : undefined;
+  // Perhaps nobody will ask.
+  first?.catch(() => undefined);
+  return (args) => {
+    const isSame =
+      first !== undefined && args.length === question.length && args.every((arg, at) => arg === question[at]);
+    const answer = isSame ? first! : ask(args);
+    if (isSame) first = undefined;
+    return answer;
+  };
+}
+
+type AskPathInfo = (args: readonly string[]) => Promise<string | undefined>;
+
 /**
  * Asks for path infos in a format that Nix does not warn about. `--json-format` is Nix's from 2.33 on, where going without
- * is deprecated; 2 is the first that all of these know. Of other programs' versions nothing is known: each is tried once.
+ * is deprecated; 2 is the first that all of these know. Of others it is tried once: to ask for the version is a program, too.
  */
-function pathInfoOf(version: string, env: NodeJS.ProcessEnv) {
-  const [, major, minor] = /^nix \(Nix\) (\d+)\.(\d+)/.exec(version) ?? [];
-  const isOld = major !== undefined && (Number(major) < 2 || (Number(major) === 2 && Number(minor) < 33));
-  let format: readonly string[] = isOld ? [] : ['--json-format', '2'];
-  return async (args: readonly string[]): Promise<string | undefined> => {
-    const ask = () => runNix('nix', [...NIX_COMMAND, ...PATH_INFO, ...format, ...args], env);
+function pathInfoOf(env: NodeJS.ProcessEnv): AskPathInfo {
+  let format: readonly string[] = ['--json-format', '2'];
+  return async (args) => {
+    const tried = format;
     try {
-      return await ask();
+      return await runNix('nix', [...NIX_COMMAND, ...PATH_INFO, ...tried, ...args], env);
     } catch (error) {
-      if (format.length === 0 || !isUnknownFlag(error)) throw error;
+      if (tried.length === 0 || !isUnknownFlag(error)) throw error;
       format = [];
-      return ask();
+      return runNix('nix', [...NIX_COMMAND, ...PATH_INFO, ...args], env);
     }
   };
 }

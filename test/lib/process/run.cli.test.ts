@@ -46,6 +46,13 @@ describe('runProgram', () => {
     expect(much.stdout.length).toBeLessThanOrEqual(1000);
   });
 
+  it('does not wait for what a program that was ended has left behind', async () => {
+    const begun = performance.now();
+    const { failure } = await sh('sleep 120 & sleep 120', { timeLimit: 200 });
+    expect(failure).toMatchObject({ reason: 'timed-out' });
+    expect(performance.now() - begun).toBeLessThan(60_000);
+  });
+
   it('ends when it is told to, and throws why', async () => {
     const interrupt = new AbortController();
     const reason = new Error('interrupted');
