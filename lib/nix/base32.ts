@@ -5,6 +5,8 @@ import { formatError } from '../errors.js';
 /** Nix's base-32 alphabet: no `e`, `o`, `t`, `u` (libutil/base-nix-32). */
 export const NIX32_ALPHABET = '0123456789abcdfghijklmnpqrsvwxyz';
 
+const DIGITS = Buffer.from(NIX32_ALPHABET, 'latin1');
+
 const VALUES = new Int8Array(256).fill(-1);
 for (let value = 0; value < 32; value++) VALUES[NIX32_ALPHABET.charCodeAt(value)] = value;
 
@@ -20,14 +22,15 @@ export function nix32Length(size: number): number {
 
 /** Renders bytes in nix32: groups of five bits, read from the last to the first. */
 export function encodeNix32(bytes: Uint8Array): string {
-  let text = '';
-  for (let n = nix32Length(bytes.length) - 1; n >= 0; n--) {
+  const length = nix32Length(bytes.length);
+  const text = Buffer.allocUnsafe(length);
+  for (let n = 0; n < length; n++) {
     const bit = n * 5;
     const index = bit >> 3;
     const pair = bytes[index]! | ((bytes[index + 1] ?? 0) << 8);
-    text += NIX32_ALPHABET[(pair >> (bit & 7)) & 31];
+    text[length - 1 - n] = DIGITS[(pair >> (bit & 7)) & 31]!;
   }
-  return text;
+  return text.toString('latin1');
 }
 
 /** Parses nix32; refuses foreign characters, impossible lengths and spare bits that are not zero. */

@@ -1,14 +1,16 @@
 /** Realisations of what is in a store: which paths the outputs are that no derivation tells. */
 
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { mapAtMost } from '../concurrency.js';
 import { CarportError } from '../errors.js';
-import { parseDerivation } from '../nix/derivation/aterm.js';
+import { isThere } from '../filesystem/exists.js';
+import { glanceAtDerivation, parseDerivation } from '../nix/derivation/aterm.js';
 import { type Derivation, isDerivationPath } from '../nix/derivation/derivation.js';
 import { createRealisationHashes } from '../nix/derivation/modulo.js';
 import type { PathInfo } from '../nix/path-info.js';
 import { type Realisation, realisationId, type TracedOutput, tracedOutputOf } from '../nix/realisation.js';
-import { nameOf } from '../nix/store-path.js';
+import { baseNameOf, nameOf } from '../nix/store-path.js';
 import type { Closure } from './closure.js';
 import type { Store } from './store.js';
 
@@ -32,7 +34,8 @@ export interface NamedDerivation {
 /** Reads a derivation of the store. */
 export async function readDerivation(store: Store, info: Pick<PathInfo, 'path'>): Promise<Derivation> {
   try {
-    return parseDerivation(await readFile(store.realPath(info), 'latin1'));
+    const place = (await placeOf(store, info.path)) ?? store.realPath(info);
+    return parseDerivation(await readFile(place, 'latin1'));
   } catch (cause) {
     throw new CarportError('E_FORMAT', `the derivation \`${info.path}\` cannot be read`, { cause });
   }
@@ -90,15 +93,28 @@ export async function findRealisations(store: Store, { graph, pinned }: Closure)
   const infos = [...graph.values()];
   const likely = infos.filter(({ path, ca, deriver }) => isDeriver(deriver) && (ca !== undefined || named.has(path)));
   const hasUntold = (derivation: Derivation) => untoldOutputs(derivation).length > 0;
-  const claimed = await validOf(
-    store,
-    likely.map(({ deriver }) => deriver!),
-  );
-  const suspects = await readThose(store, claimed, (each) => hasUntold(each) || each.inputDerivations.size === 0);
+  const derivers = likely.map(({ deriver }) => deriver!);
   const drvPaths = infos.map(({ path }) => path).filter(isDerivationPath);
-  const inGraph = await readThose(store, drvPaths, hasUntold);
-  if (suspects.length + inGraph.length === 0) return { realisations: [], unknown: [] };
-  const namesakes = await readThose(store, await namesakesOf(store, infos), hasUntold);
+  // To read a large derivation takes long, and to ask the store is a program: mostly a look at each shows that all is told.
+  const [looked, own] = await Promise.all([derivers, drvPaths].map((paths) => lookAtThose(store, paths)));
+  const claimed = looked!.filter(({ mayLack, isResolved }) => mayLack || isResolved);
+  const inside = own!.filter(({ mayLack }) => mayLack);
+  if (claimed.length + inside.length === 0) return NONE;
+  const alike = (await lookAtThose(store, await namesakesOf(store, infos))).filter(({ mayLack }) => mayLack);
+  if (![...claimed, ...inside, ...alike].some(({ mayLack }) => mayLack)) return NONE;
+  const valid = await validOf(store, [...new Set([...claimed, ...alike].map(({ path }) => path))]);
+  const inGraph = await readThose(store, inside, hasUntold);
+  const suspects = await readThose(
+    store,
+    claimed.filter(({ path }) => valid.has(path)),
+    (each) => hasUntold(each) || each.inputDerivations.size === 0,
+  );
+  const namesakes = await readThose(
+    store,
+    alike.filter(({ path }) => valid.has(path)),
+    hasUntold,
+  );
+  if (suspects.length + inGraph.length === 0) return NONE;
   const all = new Map([...inGraph, ...suspects, ...namesakes].map((each) => [each.path, each]));
   const realised = await realisationsOf(store, [...all.values()]);
   const realisations = [...realised.values()].flatMap((outputs) =>
@@ -121,19 +137,51 @@ function isDeriver(deriver: string | undefined): deriver is string {
   return deriver !== undefined && isDerivationPath(deriver);
 }
 
-/** Those of derivations that are valid here; of what was substituted mostly none is. A push does without one that Nix refuses. */
-async function validOf(store: Store, paths: readonly string[]): Promise<readonly string[]> {
-  const infos = await store.queryInfos([...new Set(paths)]).catch(undefinedIfRefused);
-  return [...(infos?.keys() ?? [])];
+const NONE: ClosureRealisations = { realisations: [], unknown: [] };
+
+/** What a look at a derivation tells. */
+interface LookedAt {
+  readonly path: string;
+  /** It may lack the path of an output. */
+  readonly mayLack: boolean;
+  /** It may be one that Nix has resolved. */
+  readonly isResolved: boolean;
+}
+
+/** Looks at those of derivations that are on disk, valid or not; of what was substituted mostly none is. */
+async function lookAtThose(store: Store, paths: readonly string[]): Promise<readonly LookedAt[]> {
+  const looked = await mapAtMost(AT_ONCE, new Set(paths), async (path): Promise<readonly LookedAt[]> => {
+    const place = await placeOf(store, path);
+    const text = place && (await readFile(place, 'latin1').catch(() => undefined));
+    if (text === undefined) return [];
+    const { isTold = false, hasInputDerivations = false } = glanceAtDerivation(text) ?? {};
+    return [{ path, mayLack: !isTold, isResolved: !hasInputDerivations }];
+  });
+  return looked.flat();
+}
+
+/** Where a path lies, valid or not. */
+async function placeOf(store: Store, path: string): Promise<string | undefined> {
+  for (const directory of store.realStoreDirs) {
+    const place = join(directory, baseNameOf(path));
+    if (await isThere(place)) return place;
+  }
+  return undefined;
+}
+
+/** Those of derivations that are valid here. A push does without one that Nix refuses. */
+async function validOf(store: Store, paths: readonly string[]): Promise<ReadonlySet<string>> {
+  const infos = await store.queryInfos(paths).catch(undefinedIfRefused);
+  return new Set(infos?.keys());
 }
 
 /** Those of valid derivations that are wanted. Of thousands not all are held; one that carport has no words for is left out. */
 async function readThose(
   store: Store,
-  paths: readonly string[],
+  looked: readonly LookedAt[],
   isWanted: (derivation: Derivation) => boolean,
 ): Promise<readonly NamedDerivation[]> {
-  const read = await mapAtMost(AT_ONCE, paths, async (path) => {
+  const read = await mapAtMost(AT_ONCE, looked, async ({ path }) => {
     const derivation = await readDerivation(store, { path }).catch(undefinedIfRefused);
     return derivation !== undefined && isWanted(derivation) ? [{ path, derivation }] : [];
   });
@@ -145,9 +193,8 @@ function undefinedIfRefused(error: unknown): undefined {
   return undefined;
 }
 
-/** Derivations of the store that have the names of those that made paths. */
+/** Derivations in the store dir that have the names of those that made paths, valid or not. */
 async function namesakesOf(store: Store, infos: readonly PathInfo[]): Promise<readonly string[]> {
   const names = new Set(infos.flatMap(({ deriver }) => (isDeriver(deriver) ? [nameOf(deriver)] : [])));
-  const candidates = [...(await store.queryHashParts()).values()].filter((path) => names.has(nameOf(path)));
-  return validOf(store, candidates);
+  return [...(await store.queryHashParts()).values()].filter((path) => names.has(nameOf(path)));
 }

@@ -44,6 +44,26 @@ export function parseDerivation(text: ByteString): Derivation {
   return { outputs, inputDerivations, inputSources, system, builder, args, env };
 }
 
+/** What the beginning of a `.drv` file tells. */
+export interface DerivationGlance {
+  /** Whether it has the path or the hash of each output: what no realisation has to tell. */
+  readonly isTold: boolean;
+  readonly hasInputDerivations: boolean;
+}
+
+const BEGINNING = /^Derive\(\[((?:,?\("[^"\\]*","[^"\\]*","[^"\\]*","[^"\\]*"\))+)\],\[([(\]])/;
+
+/**
+ * Looks at the beginning of a `.drv` file, which need not be a good one; `undefined` where that does not tell. Reading all of one
+ * with thousands of inputs takes a hundred times as long.
+ */
+export function glanceAtDerivation(text: ByteString): DerivationGlance | undefined {
+  const [, outputs, next] = BEGINNING.exec(text) ?? [];
+  return outputs === undefined
+    ? undefined
+    : { isTold: !/\("[^"]*","",/.test(outputs), hasInputDerivations: next === '(' };
+}
+
 /** Prints a derivation as Nix does; one character a byte. */
 export function printDerivation(derivation: Derivation): ByteString {
   const outputs = entriesInOrder(derivation.outputs).map(

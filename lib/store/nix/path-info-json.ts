@@ -40,12 +40,42 @@ export function parsePathInfoJson(text: string, storeDir: string): readonly Path
 /** The same, one at a time: reading thousands takes a while, in which the caller may let others have the thread. */
 export function* pathInfosIn(text: string, storeDir: string): Generator<PathInfo> {
   for (const [key, value] of entries(parseJson(text))) {
-    const json = v.safeParse(v.nullable(InfoJson), value);
-    if (!json.success) throw unknownShape(new Error(v.summarize(json.issues)));
-    const info = json.output;
+    const info = isUsual(value) ? value : checked(value);
     if (info === null || info.valid === false || info.narHash === undefined) continue;
     yield toPathInfo(key ?? info.path ?? '', info, storeDir);
   }
+}
+
+const NullableInfoJson = v.nullable(InfoJson);
+
+function checked(value: unknown): InfoJson | null {
+  const json = v.safeParse(NullableInfoJson, value);
+  if (json.success) return json.output;
+  throw unknownShape(new Error(v.summarize(json.issues)));
+}
+
+/** Whether a value has the shape that the newest Nix gives it, which is seen at a tenth of the cost. */
+function isUsual(value: unknown): value is InfoJson {
+  if (!isRecord(value)) return false;
+  const { path, valid, narHash, narSize, references, deriver, signatures, ca } = value;
+  return (
+    path === undefined &&
+    valid === undefined &&
+    typeof narHash === 'string' &&
+    Number.isSafeInteger(narSize) &&
+    areStrings(references) &&
+    (deriver === null || typeof deriver === 'string') &&
+    areStrings(signatures) &&
+    (ca === null || isUsualContentAddress(ca))
+  );
+}
+
+function areStrings(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string');
+}
+
+function isUsualContentAddress(value: unknown): boolean {
+  return isRecord(value) && typeof value.method === 'string' && typeof value.hash === 'string';
 }
 
 function entries(json: unknown): readonly (readonly [string | undefined, unknown])[] {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseDerivation, printDerivation } from '#lib/nix/derivation/aterm.js';
+import { glanceAtDerivation, parseDerivation, printDerivation } from '#lib/nix/derivation/aterm.js';
 import { bytesOfText, type Derivation, textOfBytes } from '#lib/nix/derivation/derivation.js';
 import { derivationToJson } from '#lib/nix/derivation/json.js';
 import * as arbitrary from '../../../support/arbitraries.js';
@@ -184,5 +184,30 @@ describe('a derivation is refused', () => {
     ['whose string ends in a backslash', 'Derive([("\\', 'unknown escape'],
   ])('%s', (_, text, reason) => {
     expectFormatError(reason, () => parseDerivation(text));
+  });
+});
+
+describe('glanceAtDerivation', () => {
+  it('tells of each derivation what reading all of it would, or nothing', () => {
+    fc.assert(
+      fc.property(derivations(), (derivation) => {
+        const glance = glanceAtDerivation(printDerivation(derivation));
+        if (glance === undefined) return;
+        expect(glance.isTold).toBe([...derivation.outputs.values()].every(({ path }) => path !== ''));
+        expect(glance.hasInputDerivations).toBe(derivation.inputDerivations.size > 0);
+      }),
+    );
+  });
+
+  it('tells of the usual ones, and nothing of what is no derivation', () => {
+    const text = (outputs: string, inputs: string) => `Derive([${outputs}],[${inputs}],[],"s","b",[],[])`;
+    const told = `("dev","${PATH('b')}","r:sha256","aa"),("out","${PATH('a')}","","")`;
+    expect(glanceAtDerivation(text(told, PARTS.inputs))).toEqual({ isTold: true, hasInputDerivations: true });
+    expect(glanceAtDerivation(text(told, ''))).toEqual({ isTold: true, hasInputDerivations: false });
+    const floating = `${told},("z","","r:sha256","")`;
+    expect(glanceAtDerivation(text(floating, ''))).toEqual({ isTold: false, hasInputDerivations: false });
+    for (const other of ['', 'Derive([],[],', 'DrvWithVersion("xp-dyn-drv",[', 'Derive([("out"']) {
+      expect(glanceAtDerivation(other)).toBeUndefined();
+    }
   });
 });
