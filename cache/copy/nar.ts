@@ -12,7 +12,7 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import type { SpooledFile } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { expectedNar, readListing, writeListing, writeNar } from '../binary-cache.js';
-import { newNarKey } from '../layout.js';
+import { narKey, newNarKey } from '../layout.js';
 import type { NarSizes } from '../nars.js';
 import { withSignatures } from '../signatures.js';
 import { checkNar, readNar } from '../verify/checked-nar.js';
@@ -54,16 +54,16 @@ function narKeyOf({ compression }: NarInfo, fileHash: SpooledFile['fileHash']): 
   return newNarKey(fileHash, ending);
 }
 
-/** A file that an earlier copy, or a push, has put there. */
+/** A file that an earlier copy, or a push, has put there, or that the server copies. */
 async function promisedFile(
   info: NarInfo,
-  { to, nars, pool, onProgress }: NarCopying,
+  { from, to, nars, pool, onProgress }: NarCopying,
 ): Promise<Pick<SpooledFile, 'fileHash' | 'fileSize'> | undefined> {
   const { fileHash, fileSize } = info;
   if (fileHash?.algorithm !== 'sha256' || fileSize === undefined) return undefined;
   const key = narKeyOf(info, fileHash);
   const size = nars?.get(key) ?? (nars ? undefined : (await to.stat(key))?.size);
-  if (size !== fileSize) return undefined;
+  if (size !== fileSize && !(await takeOnServer(info, key, { from, to }))) return undefined;
   try {
     // Nobody has signed which file it is: it is read there instead of here.
     await checkNar(to, { ...info, url: key }, pool, { onProgress });
@@ -72,6 +72,16 @@ async function promisedFile(
     if (hasCode(error, 'E_INTEGRITY', 'E_FORMAT', 'E_UNSUPPORTED', 'E_NOT_FOUND')) return undefined;
     throw error;
   }
+}
+
+/** Where both caches are of one server, no byte is sent: what it has copied is read there, as is what was there before. */
+async function takeOnServer(
+  info: NarInfo,
+  key: string,
+  { from, to }: Pick<NarCopying, 'from' | 'to'>,
+): Promise<boolean> {
+  if (!from.servedAs || !to.takeServed) return false;
+  return to.takeServed(await from.servedAs(narKey(info)), key);
 }
 
 async function carry(info: NarInfo, { from, to, pool, onProgress }: NarCopying): Promise<SpooledFile> {

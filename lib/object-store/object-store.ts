@@ -119,6 +119,15 @@ export function hasLinks(objects: ReadStore): objects is LinkStore {
   return 'link' in objects;
 }
 
+/** An object, as the server of several stores knows it. */
+export interface ServedObject {
+  /** The server's address. */
+  readonly server: string;
+  readonly bucket: string;
+  /** The whole key. */
+  readonly key: string;
+}
+
 /** What every URL of a cache opens. A web server is no more than this. */
 export interface ObjectStore extends ReadStore {
   /** A path that is free, for a file that `put` will take. The caller removes it; that `put` may have moved it is fine. */
@@ -130,6 +139,13 @@ export interface ObjectStore extends ReadStore {
    * the file. Absent where there is more to it.
    */
   readonly placeOf?: ((key: string) => string) | undefined;
+  /** What the server calls an object, where one server has several stores. */
+  readonly servedAs?: (key: string) => Promise<ServedObject>;
+  /**
+   * Has the server copy an object of another of its stores, with its metadata, in place of an older one. False, and nothing has
+   * changed, where that is another server, or one that does not: its bytes are to be sent then.
+   */
+  readonly takeServed?: (from: ServedObject, to: string) => Promise<boolean>;
   /** The time by the clock that dates objects, to the second. `E_REMOTE` where a server does not tell it. */
   now(): Promise<Date>;
 }

@@ -1,7 +1,7 @@
 /** A bucket, or a directory in one. */
 
 import type { StorageClass } from '@aws-sdk/client-s3';
-import { CarportError } from '../errors.js';
+import { CarportError, hasCode } from '../errors.js';
 import { md5Of, restartable } from '../http/body.js';
 import type { HttpClient } from '../http/client.js';
 import { downloadOf, rangeHeader, readWhole } from './download.js';
@@ -13,6 +13,7 @@ import {
   missingObject,
   type ObjectBody,
   type ObjectMetadata,
+  type ServedObject,
   TEMPORARY,
   type WriteStore,
 } from './object-store.js';
@@ -57,7 +58,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
   const takesSmallParts = createAsking(bucket, prefix + TEMPORARY);
   const copyWhole = createCopies(bucket, prefix + TEMPORARY, location.storageClass);
   const copyTo = async (from: string, to: string, details: CopyDetails) =>
-    copyWhole(whole(from), whole(to), details).catch((error) => {
+    copyWhole({ bucket: bucket.name, key: whole(from) }, whole(to), details).catch((error) => {
       throw explainCopy(error, from, url);
     });
   return {
@@ -77,6 +78,8 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
       await putObject(bucket, { key: whole(key), body, metadata }, { location, records, takesSmallParts });
     },
     copy: (from, to) => copyTo(from, to, {}),
+    servedAs: async (key) => ({ server: await serverOf(bucket), bucket: bucket.name, key: whole(key) }),
+    takeServed: createTaking(bucket, (from, to) => copyWhole(from, whole(to), {})),
     async alias(from, to, { dryRun = false } = {}) {
       const [source, there] = await Promise.all([head(from), head(to)]);
       if (!source) throw missingObject(from, url);
@@ -152,6 +155,29 @@ function createCopies(bucket: Bucket, temporary: string, storageClass: string | 
     const { createCopier } = await import('./s3/copy.js');
     copier ??= createCopier(bucket, temporary);
     await copier.copy(from, to, { ...details, StorageClass: storageClass as StorageClass | undefined });
+  };
+}
+
+async function serverOf(bucket: Bucket): Promise<string> {
+  return (await bucket.address()).endpoint.href;
+}
+
+/** Copies from other buckets, until the server says that it does not, or that this key may not read there. */
+function createTaking(
+  bucket: Bucket,
+  copy: (from: ServedObject, to: string) => Promise<void>,
+): NonNullable<WriteStore['takeServed']> {
+  const refused = new Set<string>();
+  return async (from, to) => {
+    if (refused.has(from.bucket) || from.server !== (await serverOf(bucket))) return false;
+    try {
+      await copy(from, to);
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'E_CREDENTIALS', 'E_UNSUPPORTED')) refused.add(from.bucket);
+      else if (!hasCode(error, 'E_REMOTE', 'E_NOT_FOUND')) throw error;
+      return false;
+    }
   };
 }
 

@@ -24,6 +24,10 @@ export function decorateStore(store: WriteStore, around: AroundOperation): Write
     stat: (key) => around({ method: 'stat', keys: [key] }, () => store.stat(key)),
     open: (key, range) => around({ method: 'open', keys: [key] }, () => store.open(key, range)),
     put: (key, body, metadata) => around({ method: 'put', keys: [key] }, () => store.put(key, body, metadata)),
+    ...(store.takeServed && {
+      takeServed: (from, to) =>
+        around({ method: 'copy', keys: [to], from: from.key }, () => store.takeServed!(from, to)),
+    }),
     copy: (from, to) => around({ method: 'copy', keys: [to], from }, () => store.copy(from, to)),
     alias: (from, to, options) => around({ method: 'alias', keys: [to], from }, () => store.alias(from, to, options)),
     remove: (keys) => around({ method: 'remove', keys }, () => store.remove(keys)),

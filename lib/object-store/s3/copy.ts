@@ -1,4 +1,4 @@
-/** Copies within a bucket. */
+/** Copies within a bucket, and from another bucket of the same server. */
 
 import { createHash, randomBytes } from 'node:crypto';
 import { CopyObjectCommand, type CopyObjectCommandInput, DeleteObjectCommand } from '@aws-sdk/client-s3';
@@ -6,9 +6,15 @@ import { CarportError, hasCode } from '../../errors.js';
 import { encodePath } from '../../http/encode.js';
 import { type Bucket, sizeOf } from './bucket.js';
 
-/** Copies within a bucket. `from` and `to` are whole keys. */
+/** Copies within a bucket. Keys are whole keys. */
 export interface Copier {
-  copy(from: string, to: string, how?: CopyDetails): Promise<void>;
+  copy(from: CopiedObject, to: string, how?: CopyDetails): Promise<void>;
+}
+
+/** What is copied. */
+export interface CopiedObject {
+  readonly bucket: string;
+  readonly key: string;
 }
 
 /** What the copy gets that its source does not have. */
@@ -21,9 +27,9 @@ export type CopyDetails = Omit<CopyObjectCommandInput, 'Bucket' | 'Key' | 'CopyS
  */
 export function createCopier(bucket: Bucket, temporaryKeys: string): Copier {
   let isProven = false;
-  const send = async (from: string, to: string, details: CopyDetails = {}) => {
-    const CopySource = encodePath(`${bucket.name}/${from}`);
-    const copying = bucket.run(`PUT ${to} (a copy of ${from})`, (client, Bucket) =>
+  const send = async (from: CopiedObject, to: string, details: CopyDetails = {}) => {
+    const CopySource = encodePath(`${from.bucket}/${from.key}`);
+    const copying = bucket.run(`PUT ${to} (a copy of ${from.key})`, (client, Bucket) =>
       client.send(new CopyObjectCommand({ ...details, Bucket, Key: to, CopySource })),
     );
     const { CopyObjectResult: result } = await copying.catch((error) => {
@@ -46,7 +52,7 @@ export function createCopier(bucket: Bucket, temporaryKeys: string): Copier {
     const headers = { 'content-type': 'text/plain', 'content-md5': createHash('md5').update('x').digest('base64') };
     // Who may not write there may well copy elsewhere.
     if (await bucket.put({ key: own, headers, body: Buffer.from('x') }).then(() => false, isNotAllowed)) return;
-    await send(own, `${own}-2`).finally(() => takeBack([own, `${own}-2`]));
+    await send({ bucket: bucket.name, key: own }, `${own}-2`).finally(() => takeBack([own, `${own}-2`]));
   };
   let proving: Promise<void> | undefined;
   return {
