@@ -1,13 +1,12 @@
 /** Fetches one path: from the first cache that has it whole, again when it was damaged on the way. */
 
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
-import { SMALL_NAR, type SmallPromise } from '../../lib/compression/small-nar.js';
+import { smallPromise } from '../../lib/compression/small-nar.js';
 import { CarportError } from '../../lib/errors.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
-import { checkedContentAddress } from '../../lib/nix/content-address.js';
-import { toHex } from '../../lib/nix/hash.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
+import { registeredInfo } from '../../lib/nix/registered.js';
 import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { SmallNarUnpacker, WaitingNar } from '../../lib/workers/small-nars.js';
@@ -18,6 +17,7 @@ import { localNar, missingNar } from '../nars.js';
 import { refusedNar } from '../refused-nar.js';
 import type { PullEvent } from './events.js';
 import { isSmall, largeFile, readSmallFile, wholeFile } from './nar-source.js';
+import type { Ahead, TakenTree } from './take-ahead.js';
 import type { PathReceiver } from './target.js';
 
 /** Where paths are fetched from, and who takes them. */
@@ -29,6 +29,8 @@ export interface FetchOptions extends Sources {
   readonly unpackSmall: SmallNarUnpacker;
   /** Whether the store has all that a path refers to. */
   mayBePlaced(info: NarInfo): boolean;
+  /** What was taken before. */
+  readonly ahead: Pick<Ahead, 'hand'> | undefined;
 }
 
 /** A path whose NAR was what was signed. */
@@ -38,6 +40,8 @@ export interface Fetched {
   readonly temporary?: string;
   /** It is registered, too. */
   readonly placed?: true;
+  /** What a thread has made of it before the plan was. */
+  readonly taken?: TakenTree;
   readonly fileSize: number;
 }
 
@@ -45,8 +49,16 @@ export interface Fetched {
 export async function fetchPath(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
   const { receiver, emit } = options;
   emit({ type: 'path-started', path: planned.info.path, narSize: planned.info.narSize });
-  if (await receiver.hasLeft(planned.info)) return { info: registrationOf(planned.info), fileSize: 0 };
+  const taken = options.ahead?.hand(planned.info.path);
+  if (taken) return alreadyTaken(taken, emit);
+  if (await receiver.hasLeft(planned.info)) return { info: registeredInfo(planned.info), fileSize: 0 };
   return fromFirstThatCan(planned, options, (from) => fetchFrom(from, options));
+}
+
+function alreadyTaken(taken: TakenTree, emit: FetchOptions['emit']): Fetched {
+  const { info, state } = taken;
+  emit({ type: 'progress', bytes: info.narSize });
+  return { info, taken, ...(state === 'placed' && { placed: true }), fileSize: info.fileSize! };
 }
 
 /** Fetches from one cache, some times more while the bytes are wrong. */
@@ -95,7 +107,7 @@ async function fetchOnce(planned: FoundPath, options: FetchOptions): Promise<Fet
       file === undefined
         ? await pool.run(job, { source, onProgress, weight })
         : await pool.run({ ...job, file }, { onProgress, weight });
-    return { info: registrationOf(info), temporary, fileSize };
+    return { info: registeredInfo(info), temporary, fileSize };
   } catch (error) {
     await removeTree(temporary);
     throw error;
@@ -112,7 +124,7 @@ async function takeSmall(
   const promise = byThreads && smallPromise(info);
   if (!promise) return undefined;
   const { fileSize, narSize } = promise;
-  const registration = registrationOf(info);
+  const registration = registeredInfo(info);
   const placement = () => (mayBePlaced(info) ? byThreads.placement(registration) : undefined);
   const unpacked = await unpackSmall({ ...content, promise, destination: temporary, placement });
   if (unpacked.state === 'refused') {
@@ -123,24 +135,4 @@ async function takeSmall(
   if (unpacked.state === 'unpacked') return { info: registration, temporary, fileSize };
   if (unpacked.state === 'moved') await byThreads.settle(registration, unpacked.placement!);
   return { info: registration, placed: true, fileSize };
-}
-
-/** What is promised of a NAR that can be unpacked beside others. */
-function smallPromise({ compression, narHash, narSize, fileHash, fileSize }: NarInfo): SmallPromise | undefined {
-  if (narSize > SMALL_NAR || fileSize === undefined || fileSize > SMALL_NAR) return undefined;
-  if (compression !== 'zstd' && compression !== 'none') return undefined;
-  if (fileHash === undefined) return { compression, narHash: toHex(narHash.digest), narSize, fileSize };
-  if (fileHash.algorithm !== 'sha256') return undefined;
-  return { compression, narHash: toHex(narHash.digest), narSize, fileSize, fileHash: toHex(fileHash.digest) };
-}
-
-/** What is registered of a path: what was signed, and of the rest only what could be checked. */
-function registrationOf(info: NarInfo): PathInfo {
-  const { path, narHash, narSize, references, deriver, signatures } = info;
-  const ca = checkedContentAddress(info);
-  return {
-    ...{ path, narHash, narSize, references, signatures },
-    ...(deriver && { deriver }),
-    ...(ca && { ca }),
-  };
 }

@@ -57,6 +57,7 @@ export function createNixTarget(
   };
   return {
     store,
+    takesAhead: false,
     protect: (work, { emit }) => keeping(() => againWhenCollected(work, emit)),
     receive: (_pool, signal, work) =>
       keeping(async () => {

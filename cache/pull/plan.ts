@@ -13,6 +13,7 @@ import { walkReferences } from '../../lib/store/walk-references.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
 import { type FoundPath, findPath } from '../find-path.js';
+import type { Ahead } from './take-ahead.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
@@ -31,6 +32,8 @@ export interface PullPlan {
   readonly fetch: readonly FoundPath[];
   /** How many paths of the closure the store has already. */
   readonly present: number;
+  /** The closure, dependencies first. */
+  readonly storePaths: readonly string[];
 }
 
 /**
@@ -60,7 +63,7 @@ export async function orderCaches(
 
 /**
  * Walks the narinfos breadth first from `wanted`, many at a time. Each must be signed as `trust` says. What the store
- * has is not asked for; what it lacks of the closure of that is: an own store may be damaged.
+ * has is not asked for; what it lacks of the closure of that is: an own store may be damaged. What can be is taken `ahead`.
  */
 export async function planPull(
   caches: readonly ObjectStore[],
@@ -68,6 +71,7 @@ export async function planPull(
   wanted: readonly WantedRoot[],
   trust: TrustPolicy,
   emit: Emit<WarningEvent>,
+  ahead?: Pick<Ahead, 'prepare' | 'take'>,
 ): Promise<PullPlan> {
   const limit = createLimit(QUERIES_AT_ONCE);
   const find = (hashPart: string, path?: string) =>
@@ -78,10 +82,12 @@ export async function planPull(
     return planned.info;
   };
 
+  const valid = await store.queryHashParts();
   const known = await knownPaths(
     store,
-    wanted.map(({ hashPart }) => hashPart),
+    wanted.flatMap(({ hashPart }) => valid.get(hashPart) ?? []),
   );
+  if (wanted.some(({ hashPart }) => !known.has(hashPart))) ahead?.prepare();
   const roots = await Promise.all(
     wanted.map(async ({ hashPart, path }) => {
       const there = known.get(hashPart);
@@ -89,27 +95,30 @@ export async function planPull(
     }),
   );
   const local = new Map<string, PathInfo>();
+  const takeAhead = async (paths: readonly string[]): Promise<ReadonlySet<string>> => {
+    const taken = await ahead?.take(paths.filter((path) => !found.has(path) && valid.get(hashPartOf(path)) !== path));
+    return new Set((taken ?? []).map((planned) => note(planned).path));
+  };
   const graph = await walkReferences(roots, async (paths) => {
-    const unknown = paths.filter((path) => !local.has(path));
+    const taken = await takeAhead(paths.filter((path) => !local.has(path)));
+    const unknown = paths.filter((path) => !local.has(path) && !taken.has(path));
     // The whole closure at once: Nix is asked by running a program.
     const closure = unknown.length > 0 ? await store.queryClosure(unknown) : new Map<string, PathInfo>();
     for (const [path, info] of closure) local.set(path, info);
-    const missing = unknown.filter((path) => !local.has(path));
-    const infos = missing.map(async (path) => found.get(path)?.info ?? note(await find(hashPartOf(path), path)));
-    const fetched = new Map((await Promise.all(infos)).map((info) => [info.path, info]));
-    return new Map(paths.map((path) => [path, local.get(path) ?? fetched.get(path)!]));
+    const missing = unknown.filter((path) => !local.has(path) && !found.has(path));
+    await Promise.all(missing.map(async (path) => note(await find(hashPartOf(path), path))));
+    return new Map(paths.map((path) => [path, local.get(path) ?? found.get(path)!.info]));
   });
-  const fetch = topologicalOrder(graph).flatMap(({ path }) => (local.has(path) ? [] : [found.get(path)!]));
-  return { roots, fetch, present: graph.size - fetch.length };
+  const storePaths = topologicalOrder(graph).map(({ path }) => path);
+  const fetch = storePaths.flatMap((path) => (local.has(path) ? [] : [found.get(path)!]));
+  return { roots, fetch, present: graph.size - fetch.length, storePaths };
 }
 
-/** The valid paths of these hash parts. What Nix's store dir holds need not be valid, or not be a store path even. */
+/** Those of the paths that are valid, by hash part. What Nix's store dir holds need not be valid, or not be a store path even. */
 async function knownPaths(
-  store: Pick<Store, 'queryInfos' | 'queryHashParts'>,
-  hashParts: readonly string[],
+  store: Pick<Store, 'queryInfos'>,
+  paths: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
-  const all = await store.queryHashParts();
-  const paths = hashParts.map((hashPart) => all.get(hashPart)).filter((path) => path !== undefined);
   const valid = [...(await store.queryInfos(paths)).keys()];
   return new Map(valid.map((path) => [hashPartOf(path), path]));
 }

@@ -2,11 +2,13 @@
 
 import { createLimit, inDependencyOrder } from '../../lib/concurrency.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
-import { createSmallNarUnpacker } from '../../lib/workers/small-nars.js';
+import { registeredInfo } from '../../lib/nix/registered.js';
+import { createSmallNarUnpacker, createTreePlacer } from '../../lib/workers/small-nars.js';
 import type { FoundPath } from '../find-path.js';
 import { type Fetched, type FetchOptions, fetchPath } from './fetch.js';
 import { isSmall, isSmallHere } from './nar-source.js';
 import type { PullPlan } from './plan.js';
+import { removeTaken, type TakenTree } from './take-ahead.js';
 import type { PathReceiver } from './target.js';
 
 /**
@@ -41,6 +43,7 @@ export async function fetchAndRegister(
   const limit = createLimit(pool.capacity + 2);
   const batches = createLimit(pool.size * SMALL_PER_THREAD);
   const ahead = createLimit(SMALL_FETCHES_AT_ONCE);
+  const placeTaken = createTakenPlacer(sources);
   const planned = new Map(fetch.map((each) => [each.info.path, each]));
   const registered = new Set<string>();
   let fileSize = 0;
@@ -53,7 +56,7 @@ export async function fetchAndRegister(
   };
   const register = async (path: string, fetched: Fetched): Promise<void> => {
     try {
-      if (!fetched.placed) await takeIn(receiver, fetched);
+      if (!fetched.placed) await takeIn(receiver, fetched, placeTaken);
     } catch (error) {
       await discard(path, fetched);
       throw error;
@@ -63,8 +66,9 @@ export async function fetchAndRegister(
     emit({ type: 'path-finished', path, narSize: fetched.info.narSize, fileSize: fetched.fileSize });
   };
   const limitOf = (path: FoundPath) => (isSmall(path) ? ahead : isSmallHere(path) ? batches : limit);
-  const discard = async (_: string, { temporary }: Fetched): Promise<void> => {
+  const discard = async (_: string, { temporary, taken }: Fetched): Promise<void> => {
     if (temporary !== undefined) await removeTree(temporary);
+    if (taken?.state === 'unpacked') await removeTaken(taken.files);
   };
   await inDependencyOrder(
     [...planned.keys()],
@@ -81,7 +85,28 @@ function largestFirst(fetch: readonly FoundPath[]): readonly string[] {
   return large.map(({ info }) => info.path);
 }
 
-async function takeIn(receiver: PathReceiver, { temporary, info }: Fetched): Promise<void> {
-  if (temporary === undefined) await receiver.register(info);
+type PlaceTaken = (taken: TakenTree) => Promise<void>;
+
+async function takeIn(
+  receiver: PathReceiver,
+  { temporary, taken, info }: Fetched,
+  placeTaken: PlaceTaken,
+): Promise<void> {
+  if (taken) await placeTaken(taken);
+  else if (temporary === undefined) await receiver.register(info);
   else await receiver.place(temporary, info);
+}
+
+/** Places what was taken before the plan was made, many trees at a time. */
+function createTakenPlacer({ pool, receiver }: Pick<FetchOptions, 'pool' | 'receiver'>): PlaceTaken {
+  const placeByThread = createTreePlacer(pool);
+  return async ({ info: accepted, state: before, files, isWritten }) => {
+    const { tree, ...placement } = files;
+    const state = before === 'unpacked' && isWritten ? await placeByThread({ tree, placement }) : before;
+    if (state === 'placed') return;
+    const info = registeredInfo(accepted);
+    if (state === 'moved') return receiver.byThreads!.settle(info, placement);
+    await removeTree(files.written);
+    await receiver.place(tree, info);
+  };
 }

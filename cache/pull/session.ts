@@ -2,11 +2,11 @@
 
 import { isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
-import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { OutLinks } from '../../lib/store/own/out-links.js';
 import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import type { Sources } from '../fallback.js';
 import type { PinPolicy } from '../pins/check.js';
 import type { SeenPins } from '../pins/seen.js';
 import { realisationsOfPulled } from '../realisations/pulled.js';
@@ -14,7 +14,8 @@ import type { TransferSummary } from '../transfer-events.js';
 import type { PullEvent } from './events.js';
 import { lookForNars } from './look.js';
 import { orderCaches, type PullPlan, planPull } from './plan.js';
-import { fetchAndRegister } from './register.js';
+import { fetchAndRegister, type PullTotals } from './register.js';
+import { type Ahead, createAhead } from './take-ahead.js';
 import type { PullTarget } from './target.js';
 import { findTargets, type Target } from './targets.js';
 
@@ -65,9 +66,10 @@ export async function pullClosure(
 async function pullProtected(
   given: readonly ObjectStore[],
   { targets, destination, trust, seen, links, dryRun }: PullRequest,
-  { pool, emit, signal }: PullWork,
+  work: PullWork,
   notWritable?: Error,
 ): Promise<TransferSummary> {
+  const { emit, signal } = work;
   signal.throwIfAborted();
   const { store } = destination;
   const caches = await orderCaches(given, store.storeDir, emit);
@@ -75,38 +77,80 @@ async function pullProtected(
   // What cannot be kept is told before it is fetched.
   if (pins.length > 0 && !dryRun && !notWritable) await makeDirectory(destination.pinsDir);
   await links.check(roots.length);
-  const plan = await planPull(caches, store, roots, trust, emit);
-  signal.throwIfAborted();
-  if (notWritable && plan.fetch.length > 0) throw notWritable;
-  const { narSize, ...totals } = totalsOf(plan);
-  const fetchPaths = plan.fetch.map(({ info }) => info.path);
-  const transfer = fetchPaths.length;
-  emit({ type: 'plan', verb: 'pull', ...totals, transfer, narSize, storePaths: fetchPaths });
   const sources = { caches, trust, emit };
+  const planWith = async (ahead?: Ahead): Promise<PullPlan> => {
+    const plan = await planPull(caches, store, roots, trust, emit, ahead);
+    signal.throwIfAborted();
+    if (notWritable && plan.fetch.length > 0) throw notWritable;
+    emit({ type: 'plan', verb: 'pull', ...planned(plan) });
+    return plan;
+  };
   if (dryRun) {
+    const plan = await planWith();
     await lookForNars(plan, sources);
-    return { ...totals, transferred: 0, signed: 0, narSize, fileSize: 0, storePaths: fetchPaths };
+    const { transfer: _, ...totals } = planned(plan);
+    return { ...totals, transferred: 0, signed: 0, fileSize: 0 };
   }
-  const { fileSize } = await destination.receive(pool, signal, (receiver) =>
-    fetchAndRegister(plan, { ...sources, receiver, pool }, signal),
-  );
+  const { plan, fileSize } = await (notWritable || !destination.takesAhead
+    ? planFirst(destination, sources, work, planWith)
+    : takeAhead(destination, sources, work, planWith));
   if (destination.takeRealisations !== undefined) {
     const realisations = await realisationsOfPulled(plan.fetch, trust, emit);
     if (realisations.length > 0) await destination.takeRealisations(realisations, emit);
   }
   await links.make(plan.roots);
   if (!notWritable) for (const pin of pins) await destination.keepPin(pin);
-  const storePaths = topologicalOrder(await store.queryClosure(plan.roots)).map(({ path }) => path);
-  const summary = { ...totals, transferred: transfer, signed: 0, narSize, fileSize, storePaths };
+  const { transfer: transferred, ...totals } = planned(plan);
+  const summary = { ...totals, transferred, signed: 0, fileSize, storePaths: plan.storePaths };
   emit({ type: 'summary', verb: 'pull', ...summary });
   return summary;
 }
 
-function totalsOf({ fetch, present }: PullPlan) {
+interface Pulled extends PullTotals {
+  readonly plan: PullPlan;
+}
+
+type MakePlan = (ahead?: Ahead) => Promise<PullPlan>;
+
+/** Makes the plan, then fetches. */
+async function planFirst(
+  destination: PullTarget,
+  sources: Sources,
+  { pool, emit, signal }: PullWork,
+  makePlan: MakePlan,
+): Promise<Pulled> {
+  const plan = await makePlan();
+  const { fileSize } = await destination.receive(pool, signal, (receiver) =>
+    fetchAndRegister(plan, { ...sources, emit, receiver, pool, ahead: undefined }, signal),
+  );
+  return { plan, fileSize };
+}
+
+/** Takes what it can while the plan is made, then fetches the rest. */
+async function takeAhead(
+  destination: PullTarget,
+  sources: Sources,
+  { pool, emit, signal }: PullWork,
+  makePlan: MakePlan,
+): Promise<Pulled> {
+  return destination.receive(pool, signal, async (receiver) => {
+    const ahead = createAhead(sources.caches, sources.trust, receiver, pool, signal);
+    try {
+      const plan = await makePlan(ahead);
+      return { plan, ...(await fetchAndRegister(plan, { ...sources, emit, receiver, pool, ahead }, signal)) };
+    } finally {
+      await ahead?.discard();
+    }
+  });
+}
+
+function planned({ fetch, present }: PullPlan) {
   return {
     paths: fetch.length + present,
     present,
     skipped: 0,
     narSize: fetch.reduce((sum, { info }) => sum + info.narSize, 0),
+    transfer: fetch.length,
+    storePaths: fetch.map(({ info }) => info.path),
   };
 }

@@ -15,6 +15,8 @@ import type { WorkerPool } from '../../lib/workers/pool.js';
 /** Where pulled paths go: carport's own store, or the system's Nix. */
 export interface PullTarget {
   readonly store: Store;
+  /** Whether paths may be received before all is known of the pull: each is valid by itself. */
+  readonly takesAhead: boolean;
   /** Does work, and keeps garbage collection away meanwhile; tells when that must be waited for. */
   protect<T>(work: () => Promise<T>, watch: Work<WarningEvent>): Promise<T>;
   /** Does work that hands paths over. What was handed over is in the store when this ends; `signal` stops it early. */
@@ -32,7 +34,7 @@ export interface PullTarget {
 /** Takes paths in, one after another. */
 export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place' | 'register'> {
   /** Where threads may place what they unpack: how. */
-  readonly byThreads?: Pick<StoreWriter, 'placement' | 'settle'>;
+  readonly byThreads?: Pick<StoreWriter, 'placement' | 'settle' | 'ticket' | 'storeDirs'>;
   /** The worker's job that makes of a compressed NAR what `place` takes. */
   readonly job: 'unpack' | 'save';
   /** Whether a run that was killed has left the path whole, so that it only needs to be registered. */
@@ -43,6 +45,7 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
 export function createOwnTarget(store: OwnStore): PullTarget {
   return {
     store: withoutDamagedMetadata(store),
+    takesAhead: true,
     protect: (work, { emit, signal }) =>
       withStoreWrite(store, work, { signal, notify: ({ message }) => emit({ type: 'warning', message }) }),
     async receive(pool, _signal, work) {

@@ -1,6 +1,7 @@
 /** A small NAR of an untrusted file, in one step; what is not as promised is left to `verified-nar.ts`, which says why. */
 
 import { hash } from 'node:crypto';
+import { type Hash, toHex } from '../nix/hash.js';
 import { ZSTD_WINDOW_LOG_MAX } from './decompress.js';
 import { loadZstd } from './zstd-binding.js';
 
@@ -14,6 +15,27 @@ export interface SmallPromise {
   readonly narSize: number;
   readonly fileSize: number;
   readonly fileHash?: string;
+}
+
+/** What a narinfo promises of a small NAR; `undefined` where it is not small, or has to be looked at alone. */
+export function smallPromise({
+  compression,
+  narHash,
+  narSize,
+  fileHash,
+  fileSize,
+}: {
+  readonly compression: string;
+  readonly narHash: Hash;
+  readonly narSize: number;
+  readonly fileHash?: Hash;
+  readonly fileSize?: number;
+}): SmallPromise | undefined {
+  if (narSize > SMALL_NAR || fileSize === undefined || fileSize > SMALL_NAR) return undefined;
+  if (compression !== 'zstd' && compression !== 'none') return undefined;
+  const promise = { compression, narHash: toHex(narHash.digest), narSize, fileSize } as const;
+  if (fileHash === undefined) return promise;
+  return fileHash.algorithm === 'sha256' ? { ...promise, fileHash: toHex(fileHash.digest) } : undefined;
 }
 
 /** Gives the NAR of a file, in memory that is used again; `undefined` when anything is not as promised. */

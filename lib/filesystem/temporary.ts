@@ -34,8 +34,9 @@ const O_PATH = 0o10000000;
 export async function createTemporaryNames(directory: string): Promise<() => string> {
   const { machine, boot, namespace, start } = await thisProcess();
   const base = `${PREFIX}${machine}-${boot}-${namespace}-${process.pid}-${start}-${randomBytes(8).toString('hex')}`;
+  const path = join(directory, base);
   let number = 0;
-  return () => join(directory, base + (number++).toString(16).padStart(8, '0'));
+  return () => path + (number++).toString(16).padStart(8, '0');
 }
 
 /**

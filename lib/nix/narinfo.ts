@@ -91,6 +91,9 @@ export function renderNarInfo(info: NarInfo): string {
     Sig: info.signatures,
     CA: info.ca ? [info.ca] : [],
   };
+  if (info.unknownFields.length === 0) {
+    return KEYS.map((key) => values[key].map((value) => renderLine(key, value)).join('')).join('');
+  }
   const unknown = info.unknownFields.map((field) => ({ after: field.after, line: renderUnknownField(field) }));
   const unknownAfter = (key?: string) => unknown.filter(({ after }) => after === key).map(({ line }) => line);
   const lines = KEYS.flatMap((key) => [...values[key].map((value) => renderLine(key, value)), ...unknownAfter(key)]);
@@ -110,7 +113,7 @@ function splitFields(text: string): { fields: Fields; unknownFields: UnknownFiel
     const key = line.slice(0, colon);
     const value = line.slice(colon + 2);
     if (KNOWN.has(key)) {
-      fields[key as Key] = [...(fields[key as Key] ?? []), value];
+      (fields[key as Key] ??= []).push(value);
       after = key;
     } else {
       unknownFields.push({ key, value, ...(after && { after }) });

@@ -93,7 +93,7 @@ export function outputName(drvName: string, output: string): string {
 
 function fold(digest: Uint8Array, size: number): Uint8Array {
   const folded = new Uint8Array(size);
-  for (const [index, byte] of digest.entries()) folded[index % size]! ^= byte;
+  for (let index = 0; index < digest.length; index++) folded[index % size]! ^= digest[index]!;
   return folded;
 }
 

@@ -78,20 +78,75 @@ export interface SmallNar {
   readonly placement?: Placement;
 }
 
-/** How a tree gets its name: a file is written that claims it, the tree is renamed, and then that file. */
-export interface Placement {
+/** How a tree gets its name: a file claims it, the tree is renamed, and then that file. */
+export type Placement = {
   readonly path: string;
   readonly claim: string;
-  readonly content: string;
   /** What the claim becomes. Where that is there already nothing is done. */
   readonly metadata: string;
-}
+} & (
+  | { readonly content: string; readonly written?: undefined }
+  /** The file that becomes the claim by a rename. */
+  | { readonly written: string }
+);
 
 /**
  * `placed`: it has its name. `moved`: the tree has, but its claim has not become its metadata. `unpacked`: the tree is at its
  * destination, and nothing claims it. `refused`: something is not as promised, or failed; something may be at the destination.
  */
 export type SmallNarState = 'placed' | 'moved' | 'unpacked' | 'refused';
+
+/** Gives trees their names, one after another. */
+export interface PlaceJob {
+  readonly type: 'place';
+  /** `UnplacedTree[]` as JSON. */
+  readonly trees: string;
+}
+
+/** A tree that is whole. */
+export interface UnplacedTree {
+  readonly tree: string;
+  readonly placement: Placement;
+}
+
+/** Takes paths from a cache in a directory into an own store, as far as they are small and as they should be. */
+export interface TakeJob {
+  readonly type: 'take';
+  /** `Ticket[]` as JSON. */
+  readonly tickets: string;
+  /** The directory of the cache. */
+  readonly cache: string;
+  readonly storeDirs: StoreDirs;
+  /** Whose signatures are accepted, as `renderPublicKey` gives them. */
+  readonly keys: readonly string[];
+  readonly allowUnsigned: boolean;
+}
+
+/** A path that is wanted, and a temporary name for it. */
+export interface Ticket {
+  readonly baseName: string;
+  readonly temporary: string;
+}
+
+/** Directories of an own store; the last three are real ones. */
+export interface StoreDirs {
+  readonly storeDir: string;
+  readonly realStoreDir: string;
+  readonly infoDir: string;
+  readonly claimsDir: string;
+}
+
+/**
+ * What became of a path: as of a small NAR, or `found`: what the cache says of it is accepted, and its NAR is not for this job;
+ * `failed`: that is not as promised, and something may be at its temporary name; `refused`: something else, and nothing was made.
+ */
+export interface TakenPath {
+  readonly state: SmallNarState | 'found' | 'failed';
+  /** The narinfo, which is accepted. */
+  readonly text?: string;
+  /** What will be its metadata is written. */
+  readonly isWritten?: boolean;
+}
 
 /** Makes a plain NAR, in a file, of a compressed one, and compares it with what was promised. */
 export interface SaveJob extends Omit<UnpackJob, 'type'> {
@@ -182,6 +237,8 @@ export type Job =
   | PackJob
   | UnpackJob
   | UnpackSmallJob
+  | PlaceJob
+  | TakeJob
   | SaveJob
   | CheckJob
   | FetchJob
@@ -195,6 +252,9 @@ export interface JobResults {
   readonly pack: PackResult;
   readonly unpack: UnpackResult;
   readonly 'unpack-small': readonly SmallNarState[];
+  readonly place: readonly SmallNarState[];
+  /** `TakenPath[]` as JSON. */
+  readonly take: string;
   readonly save: UnpackResult;
   readonly check: CheckResult;
   readonly fetch: SpooledFile;

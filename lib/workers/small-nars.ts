@@ -1,6 +1,7 @@
 /** Gathers small NARs that are to be unpacked: a thread is given many at a time, and not a message each. */
 
-import type { Placement, SmallNar, SmallNarState } from './jobs.js';
+import { createBatches } from './batches.js';
+import type { Placement, SmallNar, SmallNarState, UnplacedTree } from './jobs.js';
 import type { WorkerPool } from './pool.js';
 
 /** A small NAR that waits for a thread. */
@@ -21,60 +22,36 @@ export interface UnpackedNar {
 /** Unpacks small NARs. Fails only when threads do. */
 export type SmallNarUnpacker = (nar: WaitingNar) => Promise<UnpackedNar>;
 
-/** NARs that a thread is given at a time: it takes some milliseconds for them. */
-const BATCH = 32;
-/** Batches that a thread has: it need not wait for the main thread. */
-const BATCHES = 2;
-
-interface Waiting {
-  readonly nar: WaitingNar;
-  readonly resolve: (unpacked: UnpackedNar) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /** Makes what unpacks small NARs in the threads of a pool, in the order of calls. */
 export function createSmallNarUnpacker(pool: WorkerPool): SmallNarUnpacker {
-  const queue: Waiting[] = [];
-  let running = 0;
-
-  const dispatch = (): void => {
-    while (queue.length > 0 && running < pool.size * BATCHES) {
-      running++;
-      void run(queue.splice(0, Math.min(BATCH, Math.ceil(queue.length / pool.size))));
-    }
+  const unpack = createBatches<WaitingNar, UnpackedNar>(pool.size, async (batch) => {
+    const placements = batch.map((nar) => nar.placement());
+    const states = await pool.run(jobOf(batch, placements), { weight: weightOf(batch) });
+    return states.map((state, index) => ({ state, placement: placements[index] }));
+  });
+  return async (nar) => {
+    // The thread finds the bytes of each by what was promised of those before.
+    const isOfAnotherSize = nar.bytes !== undefined && nar.bytes.length !== nar.promise.fileSize;
+    return isOfAnotherSize ? { state: 'refused', placement: undefined } : unpack(nar);
   };
-  const run = async (batch: readonly Waiting[]): Promise<void> => {
-    try {
-      const placements = batch.map(({ nar }) => nar.placement());
-      const states = await pool.run(jobOf(batch, placements), { weight: weightOf(batch) });
-      batch.forEach(({ resolve }, index) => {
-        resolve({ state: states[index]!, placement: placements[index] });
-      });
-    } catch (error) {
-      for (const { reject } of batch) reject(error);
-    } finally {
-      running--;
-      // What waits for these comes first.
-      setImmediate(dispatch);
-    }
-  };
-  return (nar) =>
-    new Promise((resolve, reject) => {
-      // The thread finds the bytes of each by what was promised of those before.
-      const isOfAnotherSize = nar.bytes !== undefined && nar.bytes.length !== nar.promise.fileSize;
-      if (isOfAnotherSize) return resolve({ state: 'refused', placement: undefined });
-      queue.push({ nar, resolve, reject });
-      // What is asked for in the same turn goes together.
-      if (queue.length === 1) setImmediate(dispatch);
-    });
 }
 
-function jobOf(batch: readonly Waiting[], placements: readonly (Placement | undefined)[]) {
-  const nars = batch.map(({ nar: { promise, destination, file } }, index): SmallNar => {
+/** Bytes that giving a tree its name is worth. */
+const PLACING = 4096;
+
+/** Gives trees their names in the threads of a pool, in the order of calls. */
+export function createTreePlacer(pool: WorkerPool): (tree: UnplacedTree) => Promise<SmallNarState> {
+  return createBatches(pool.size, (batch) =>
+    pool.run({ type: 'place', trees: JSON.stringify(batch) }, { weight: batch.length * PLACING }),
+  );
+}
+
+function jobOf(batch: readonly WaitingNar[], placements: readonly (Placement | undefined)[]) {
+  const nars = batch.map(({ promise, destination, file }, index): SmallNar => {
     const placement = placements[index];
     return { promise, destination, ...(file !== undefined && { file }), ...(placement && { placement }) };
   });
-  const bytes = batch.flatMap(({ nar }) => nar.bytes ?? []);
+  const bytes = batch.flatMap((nar) => nar.bytes ?? []);
   const job = { type: 'unpack-small', nars: JSON.stringify(nars) } as const;
   return bytes.length === 0 ? job : { ...job, bytes: joined(bytes) };
 }
@@ -90,6 +67,6 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
   return all;
 }
 
-function weightOf(batch: readonly Waiting[]): number {
-  return batch.reduce((sum, { nar }) => sum + nar.promise.narSize, 0);
+function weightOf(batch: readonly WaitingNar[]): number {
+  return batch.reduce((sum, { promise }) => sum + promise.narSize, 0);
 }

@@ -55,8 +55,16 @@ async function loadJob(job: Job): Promise<(context: JobContext) => unknown> {
       return (context) => unpackPath(job, context);
     }
     case 'unpack-small': {
-      const { unpackSmall } = await import('./jobs/unpack-small.js');
+      const { unpackSmall } = await import('./jobs/small/unpack.js');
       return () => unpackSmall(job);
+    }
+    case 'place': {
+      const { placeTrees } = await import('./jobs/small/place.js');
+      return () => placeTrees(job);
+    }
+    case 'take': {
+      const { takePaths } = await import('./jobs/small/take.js');
+      return () => takePaths(job);
     }
     case 'save': {
       const { savePath } = await import('./jobs/save.js');

@@ -2,9 +2,9 @@
 
 import { CarportError, hasCode } from '../../errors.js';
 import { readSmallFile } from '../../filesystem/small-files.js';
-import { renderHash } from '../../nix/hash.js';
 import { parseNarInfo, renderNarInfo } from '../../nix/narinfo.js';
 import type { PathInfo } from '../../nix/path-info.js';
+import { plainNarInfo } from '../../nix/registered.js';
 import { hashPartOf, parseStorePath } from '../../nix/store-path.js';
 import { infoFile, type StoreLayout } from './layout.js';
 
@@ -25,15 +25,7 @@ export type Registrations = ReadonlyMap<string, Registration>;
 
 /** The narinfo that an own store keeps of a path. A store keeps trees, not NARs: the URL is what the plain NAR would have. */
 export function renderMetadata(info: Registration): string {
-  const { path, narHash, narSize, references, deriver, signatures, ca, found } = info;
-  return renderNarInfo({
-    ...{ path, narHash, narSize, references, signatures },
-    ...(deriver && { deriver }),
-    ...(ca && { ca }),
-    url: `nar/${renderHash(narHash).replace('sha256:', '')}.nar`,
-    compression: 'none',
-    unknownFields: found ? [FOUND] : [],
-  });
+  return renderNarInfo({ ...plainNarInfo(info), unknownFields: info.found ? [FOUND] : [] });
 }
 
 /** What is registered under a hash part, if anything. Throws when that cannot be read as metadata. */

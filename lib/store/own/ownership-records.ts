@@ -1,7 +1,7 @@
 /** What says that an unregistered entry of the store dir is carport's. */
 
 import { rename, rm } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { isErrno } from '../../errors.js';
 import { namesIn } from '../../filesystem/exists.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
@@ -31,7 +31,7 @@ const HASH_PART_LENGTH = 32;
 /** Gives names of files for records of this process. */
 export async function createRecordNames({ claimsDir }: StoreLayout): Promise<(hashPart: string) => string> {
   const nextName = await createTemporaryNames('');
-  return (hashPart) => join(claimsDir, hashPart + basename(nextName()));
+  return (hashPart) => `${claimsDir}/${hashPart}${nextName()}`;
 }
 
 /** Hash parts that are claimed, and the files that do so. */

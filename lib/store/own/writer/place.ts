@@ -7,7 +7,7 @@ import { moveFile, writeThenMove } from '../../../filesystem/small-files.js';
 import { removeTree } from '../../../filesystem/temporary.js';
 import type { PathInfo } from '../../../nix/path-info.js';
 import { baseNameOf, hashPartOf } from '../../../nix/store-path.js';
-import type { Placement } from '../../../workers/jobs.js';
+import type { Placement, Ticket } from '../../../workers/jobs.js';
 import { infoFile, realPathIn } from '../layout.js';
 import { renderMetadata } from '../metadata.js';
 import { claimedHashParts } from '../ownership-records.js';
@@ -46,11 +46,19 @@ export function placementOf({ layout, names, nextRecord }: WriterState, info: Pa
   };
 }
 
+/** A temporary name for a path, under which a thread may make it; `undefined` as of `placementOf`. */
+export function ticketOf({ layout, names, temporaryName }: WriterState, path: string): Ticket | undefined {
+  const baseName = baseNameOf(path);
+  return names.has(baseName)
+    ? undefined
+    : { baseName, temporary: temporaryName().slice(layout.realStoreDir.length + 1) };
+}
+
 /** Registers a tree that a thread has moved to its place, when its claim could not become its metadata. */
 export async function settlePlacement(
   state: WriterState,
   info: PathInfo,
-  { claim, metadata }: Placement,
+  { claim, metadata }: Pick<Placement, 'claim' | 'metadata'>,
 ): Promise<void> {
   await moveFile(claim, metadata).catch((error) => registerMoved(state, info, claim, error));
 }

@@ -2,9 +2,9 @@
 
 import type { PathInfo } from '../../../nix/path-info.js';
 import { baseNameOf, hashPartOf } from '../../../nix/store-path.js';
-import type { Placement } from '../../../workers/jobs.js';
+import type { Placement, StoreDirs, Ticket } from '../../../workers/jobs.js';
 import type { OwnStore } from '../own-store.js';
-import { placementOf, placeTree, settlePlacement } from './place.js';
+import { placementOf, placeTree, settlePlacement, ticketOf } from './place.js';
 import { isWhole, registerFound } from './register.js';
 import { type HashTree, openWriterState } from './state.js';
 
@@ -22,8 +22,12 @@ export interface StoreWriter {
    * only `place` may.
    */
   placement(info: PathInfo): Placement | undefined;
+  /** A temporary name under which a thread may make the path; `undefined` where only `place` may. */
+  ticket(path: string): Ticket | undefined;
+  /** Where threads make what they have tickets for. */
+  readonly storeDirs: StoreDirs;
   /** Ends what a thread has left as `moved`. */
-  settle(info: PathInfo, placement: Placement): Promise<void>;
+  settle(info: PathInfo, placement: Pick<Placement, 'claim' | 'metadata'>): Promise<void>;
   /** Whether something was at the path's place when the writer was made: a killed run may have left it. */
   hasLeft(path: string): boolean;
   /** Whether the tree that is at a store path is what `info` says. */
@@ -40,6 +44,8 @@ export async function createStoreWriter({ layout }: OwnStore, hash: HashTree): P
     temporaryName: state.temporaryName,
     place: (temporary, info) => placeTree(state, temporary, info),
     placement: (info) => placementOf(state, info),
+    ticket: (path) => ticketOf(state, path),
+    storeDirs: layout,
     settle: (info, placement) => settlePlacement(state, info, placement),
     hasLeft: (path) => names.has(baseNameOf(path)),
     isWhole: (info) => isWhole(state, info),
