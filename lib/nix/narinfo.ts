@@ -113,7 +113,9 @@ function splitFields(text: string): { fields: Fields; unknownFields: UnknownFiel
     const key = line.slice(0, colon);
     const value = line.slice(colon + 2);
     if (KNOWN.has(key)) {
-      (fields[key as Key] ??= []).push(value);
+      const values = fields[key as Key];
+      if (values === undefined) fields[key as Key] = [value];
+      else values.push(value);
       after = key;
     } else {
       unknownFields.push({ key, value, ...(after && { after }) });
