@@ -66,7 +66,8 @@ export function createAhead(
 
   const run = async (tickets: readonly Ticket[]): Promise<readonly TakenPath[]> => {
     const weight = WEIGHT * tickets.length;
-    return JSON.parse(await pool.run({ ...job, tickets: JSON.stringify(tickets) }, { weight })) as readonly TakenPath[];
+    const { paths } = await pool.run({ ...job, tickets: JSON.stringify(tickets) }, { weight });
+    return JSON.parse(paths) as readonly TakenPath[];
   };
   const takeBatch = async (tickets: readonly Ticket[]): Promise<readonly FoundPath[]> => {
     const results = await run(tickets);

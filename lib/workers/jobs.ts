@@ -122,6 +122,11 @@ export interface TakeJob {
   readonly allowUnsigned: boolean;
 }
 
+export interface TakeResult {
+  /** `TakenPath[]` as JSON. */
+  readonly paths: string;
+}
+
 /** A path that is wanted, and a temporary name for it. */
 export interface Ticket {
   readonly baseName: string;
@@ -253,8 +258,7 @@ export interface JobResults {
   readonly unpack: UnpackResult;
   readonly 'unpack-small': readonly SmallNarState[];
   readonly place: readonly SmallNarState[];
-  /** `TakenPath[]` as JSON. */
-  readonly take: string;
+  readonly take: TakeResult;
   readonly save: UnpackResult;
   readonly check: CheckResult;
   readonly fetch: SpooledFile;

@@ -41,7 +41,8 @@ async function take(paths: readonly string[], changes: Partial<TakeJob> = {}): P
     storeDirs: storeDirs(),
     keys,
   } as const;
-  return JSON.parse(await pool.run({ ...job, allowUnsigned: false, ...changes })) as readonly TakenPath[];
+  const { paths: taken } = await pool.run({ ...job, allowUnsigned: false, ...changes });
+  return JSON.parse(taken) as readonly TakenPath[];
 }
 
 function narInfoFile(path: string): string {

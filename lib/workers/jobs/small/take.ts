@@ -12,7 +12,7 @@ import { hashPartOf } from '../../../nix/store-path.js';
 import { requireAcceptable } from '../../../signing/acceptable.js';
 import { parsePublicKey } from '../../../signing/key.js';
 import type { TrustPolicy } from '../../../signing/trust.js';
-import type { TakeJob, TakenPath, Ticket } from '../../jobs.js';
+import type { TakeJob, TakenPath, TakeResult, Ticket } from '../../jobs.js';
 import { type TicketFiles, ticketFiles } from '../../ticket-files.js';
 import { placeTree, readInput, smallNarReader, unpackFile } from './tree.js';
 
@@ -21,12 +21,13 @@ const PLAIN_URL = /^nar\/[0-9a-z]+\.nar(\.[0-9a-z]+)?$/;
 
 const REFUSED: TakenPath = { state: 'refused' };
 
-/** Takes paths in their order, and gives what became of each (`TakenPath[]` as JSON). Fails for none of them. */
-export async function takePaths(job: TakeJob): Promise<string> {
+/** Takes paths in their order, and gives what became of each. Fails for none of them. */
+export async function takePaths(job: TakeJob): Promise<TakeResult> {
   const tickets = JSON.parse(job.tickets) as readonly Ticket[];
   const read = await smallNarReader();
   const trust = { keys: job.keys.map(parsePublicKey), allowUnsigned: job.allowUnsigned };
-  return JSON.stringify(tickets.map((ticket) => (read ? take(ticket, job, trust, read) : REFUSED)));
+  const paths = tickets.map((ticket) => (read ? take(ticket, job, trust, read) : REFUSED));
+  return { paths: JSON.stringify(paths) };
 }
 
 function take(ticket: Ticket, job: TakeJob, trust: TrustPolicy, read: SmallNarReader): TakenPath {
