@@ -55,13 +55,7 @@ export function createAhead(
   const cacheInfo = objects?.traits.isImmediate ? objects.localFile(CACHE_INFO_KEY) : undefined;
   if (objects === undefined || cacheInfo === undefined || byThreads === undefined) return undefined;
   const { storeDirs } = byThreads;
-  const job = {
-    type: 'take',
-    cache: dirname(cacheInfo),
-    storeDirs,
-    keys: trust.keys.map(renderPublicKey),
-    allowUnsigned: trust.allowUnsigned,
-  } as const satisfies Omit<TakeJob, 'tickets'>;
+  const job = { type: 'take', cache: dirname(cacheInfo), storeDirs, ...trustOf(trust) } as const;
   const taken = new Map<string, TakenTree>();
 
   const run = async (tickets: readonly Ticket[]): Promise<readonly TakenPath[]> => {
@@ -92,11 +86,7 @@ export function createAhead(
     },
     async take(paths) {
       const tickets = paths.flatMap((path) => byThreads.ticket(path) ?? []);
-      const size = Math.min(BATCH, Math.ceil(tickets.length / pool.size));
-      const batches = Array.from({ length: Math.ceil(tickets.length / size) || 0 }, (_, index) =>
-        tickets.slice(index * size, (index + 1) * size),
-      );
-      return (await mapAtMost(2 * pool.size, batches, takeBatch, signal)).flat();
+      return (await mapAtMost(2 * pool.size, batchesOf(tickets, pool.size), takeBatch, signal)).flat();
     },
     hand(path) {
       const tree = taken.get(path);
@@ -110,6 +100,16 @@ export function createAhead(
       taken.clear();
     },
   };
+}
+
+function trustOf({ keys, allowUnsigned }: TrustPolicy): Pick<TakeJob, 'keys' | 'allowUnsigned'> {
+  return { keys: keys.map(renderPublicKey), allowUnsigned };
+}
+
+function batchesOf(tickets: readonly Ticket[], threads: number): readonly (readonly Ticket[])[] {
+  const size = Math.min(BATCH, Math.ceil(tickets.length / threads));
+  const count = tickets.length === 0 ? 0 : Math.ceil(tickets.length / size);
+  return Array.from({ length: count }, (_, index) => tickets.slice(index * size, (index + 1) * size));
 }
 
 /** Removes a tree that was taken and not placed. */
