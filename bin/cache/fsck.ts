@@ -12,7 +12,7 @@ import { readLeases } from '../../cache/leases/documents.js';
 import { timesFor } from '../../cache/leases/hold.js';
 import { leasingFor } from '../../cache/leases/lease.js';
 import type { OpenCache } from '../../cache/open.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, insteadOf } from '../../lib/errors.js';
 import { asWritable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { withOwnKeys } from '../../lib/signing/trust.js';
 import { stateDirectory } from '../../lib/state-directory.js';
@@ -83,7 +83,8 @@ async function requestOf(
 function odditiesOf({ url, objects, bucket }: OpenCache) {
   if (url.location.kind === 'file') return oddFiles(url.location.root);
   if (bucket === undefined) return NO_ODDITIES;
-  return oddUploads(bucket, async () => (await readLeases(objects)).live.length > 0);
+  const isBusy = () => readLeases(objects).then(({ live }) => live.length > 0, insteadOf('E_INTEGRITY', true));
+  return oddUploads(bucket, isBusy);
 }
 
 /** A line for each, as it comes. */

@@ -32,7 +32,7 @@ export function doomOf({ narInfos }: Survey, fatal: readonly Finding[]): Doom {
   const { first, referrers } = referrersOf(narInfos);
   for (let at = 0; at < queue.length; at++) {
     const number = queue[at]!;
-    const name = `${narInfos.hashParts.at(number)}-${narInfos.names.at(number)}`;
+    const name = [narInfos.hashParts.at(number), narInfos.names.at(number)].filter((part) => part !== '').join('-');
     for (let n = first[number]!; n < first[number + 1]!; n++) {
       add(referrers[n]!, `it refers to \`${name}\`, which goes`);
     }

@@ -1,6 +1,7 @@
 /** Makes listings again that are damaged, or of another NAR. */
 
 import { mapAtMost } from '../../lib/concurrency.js';
+import { asWritable } from '../../lib/object-store/object-store.js';
 import { writeListing } from '../binary-cache.js';
 import { listingKey } from '../layout.js';
 import { checkNar } from '../verify/checked-nar.js';
@@ -11,7 +12,7 @@ import { type MendTools, reasonOf } from './mend-path.js';
 /** NARs that are read at a time. */
 const AT_ONCE = 4;
 
-/** Makes listings again of NARs that are as they should be; those of others go. */
+/** Makes listings again of NARs that are as they should be; those of others go, too. */
 export async function mendListings(findings: readonly Finding[], tools: MendTools): Promise<void> {
   const { objects, pool, report, signal } = tools;
   await mapAtMost(
@@ -27,7 +28,9 @@ export async function mendListings(findings: readonly Finding[], tools: MendTool
         await writeListing(objects, hashPart, listing!);
         report.repaired({ did: 'mended', key, path, message: 'made again from its NAR' });
       } catch (error) {
-        report.repaired({ did: 'refused', key, path, message: `it is not mended: ${reasonOf(error)}` });
+        // It is for looking only: nobody misses one.
+        await asWritable(objects, 'where nothing can be removed').remove([key]);
+        report.repaired({ did: 'removed', key, path, message: `it cannot be made again: ${reasonOf(error)}` });
       }
     },
     signal,

@@ -31,7 +31,8 @@ const AT_ONCE = 8;
 /** Mends paths and listings; gives hash parts of those that are mended. What cannot be mended is told. */
 export async function mendPaths({ findings }: Look, tools: MendTools): Promise<ReadonlySet<string>> {
   const targets = targetsOf(findings);
-  const listings = findings.filter(({ kind }) => kind === 'listing-damaged');
+  const damaged = findings.filter(({ kind }) => kind === 'listing-damaged');
+  const listings = [...new Map(damaged.map((finding) => [finding.key, finding])).values()];
   if (targets.size === 0 && listings.length === 0) return new Set();
   const finder = createSourceFinder(tools.sources);
   const plans = await planAll(targets, finder, tools);

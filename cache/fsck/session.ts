@@ -106,7 +106,9 @@ async function repairOnce(objects: WriteStore, look: Look, request: FsckRequest,
   };
   // What says that there is a cache comes last: until then what is there may be incomplete.
   const [first, last] = split(uniqueByKey(look.findings), ({ kind }) => !kind.startsWith('cache-info'));
-  for (const finding of first) tell(await repairDocument(finding, look, tools));
+  // A lease that cannot be read is in the way of all else.
+  const [claims, others] = split(first, ({ kind }) => /^(lease|sweep)-/.test(kind));
+  for (const finding of [...claims, ...others]) tell(await repairDocument(finding, look, tools));
   const mended = await mendPaths(look, { ...work, objects, sources, contents });
   const left = look.findings.filter(({ key, missing = '' }) => !mended.has(hashPartOfKey(key) ?? hashPartOf(missing)));
   const fatal = left.filter((finding) => isFatalTo(finding, look) && !mended.has(hashPartOf(finding.missing ?? '')));

@@ -15,7 +15,7 @@ import { basename, dirname, join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseNarInfo } from '#lib/nix/narinfo.js';
 import { useSampleCache } from '../support/sample-cache.js';
-import { type SampleStore, snapshot } from '../support/samples.js';
+import { copyCache, createLargeStore, type SampleStore, snapshot } from '../support/samples.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
 
 interface Found {
@@ -237,7 +237,10 @@ const DAMAGES: readonly Damage[] = [
     kinds: ['listing-damaged'],
     do: async ({ cache, samples }) => {
       const file = `${cache}/${samples.base.path.slice(11, 43)}.ls`;
-      await writeFile(file, (await readFile(file, 'utf8')).replace('"empty"', '"ample"'));
+      await writeFile(
+        file,
+        (await readFile(file, 'utf8')).replace(/"data"|"empty"/, (name) => (name === '"data"' ? '"dusk"' : '"ample"')),
+      );
     },
   },
   {
@@ -271,7 +274,7 @@ const DAMAGES: readonly Damage[] = [
   {
     name: 'a realisation that is damaged',
     kinds: ['realisation-damaged'],
-    do: ({ write }) => write(`realisations/sha256:${'0'.repeat(64)}!out.doi`, 'x'),
+    do: ({ write }) => write(`realisations/sha256:${'1'.repeat(64)}!out.doi`, 'x'),
   },
   {
     name: 'debugging information of what is not there',
@@ -418,6 +421,11 @@ function claim(own: object): string {
   return `${JSON.stringify({ schema: 1, ...common, ...own, signatures: [] })}\n`;
 }
 
+/** What there is one of in a cache, so that it cannot be damaged in two ways at once. */
+function subjectOf({ name }: Damage): string | undefined {
+  return /nix-cache-info|lease|sweep|pin|nobody may read|circle/.exec(name)?.[0];
+}
+
 describe('carport cache fsck', () => {
   const sample = useSampleCache();
   const box = useSandbox();
@@ -472,26 +480,61 @@ describe('carport cache fsck', () => {
     expect(await snapshot(place.cache)).toEqual(before);
   });
 
-  it.each(DAMAGES)('finds and mends $name', async (damage) => {
+  it.each(DAMAGES.filter((damage) => subjectOf(damage) !== undefined || damage.stays))(
+    'finds and mends $name',
+    async (damage) => {
+      const before = await snapshot(place.cache);
+      await damage.do(place);
+      const spoiled = await snapshot(place.cache).catch(() => undefined);
+      const contents = damage.contents ? ['--contents'] : [];
+      if (damage.contents) expect((await fsck()).kinds).toEqual([]);
+      const first = await fsck(...contents);
+      expect(first.kinds, first.stderr).toEqual(expect.arrayContaining([...damage.kinds]));
+      expect(first.kinds.filter((kind) => !damage.kinds.includes(kind) && !CONSEQUENCES.includes(kind))).toEqual([]);
+      const isBroken = first.result.left.broken > 0;
+      expect(first.exitCode).toBe(isBroken ? 6 : 0);
+      expect(await snapshot(place.cache).catch(() => undefined)).toEqual(spoiled);
+      const repair = await mend(...contents);
+      expect(repair.exitCode, repair.stdout + repair.stderr).toBe(0);
+      const second = await fsck('--contents');
+      expect([second.exitCode, second.kinds], repair.stdout).toEqual([0, damage.stays ? damage.kinds : []]);
+      // Nothing was lost that a source has.
+      const after = Object.keys(await snapshot(place.cache));
+      const kept = Object.keys(before).filter((name) => !name.startsWith('carport/'));
+      expect(after).toEqual(expect.arrayContaining(damage.stays ? [] : kept));
+    },
+  );
+
+  it('leaves what a push that is under way names, and says so', async () => {
+    await rm(await place.nar(samples.base.path));
+    const hashParts = samples.paths.map((path) => path.slice(11, 43)).join('');
+    const lease = `${place.cache}/carport/leases/${'0'.repeat(32)}.json`;
+    await mkdir(dirname(lease), { recursive: true });
+    await writeFile(lease, claim({ hashParts, waitsFor: [] }));
+    const repair = await fsck('--repair', '--store', box().path('none'));
+    expect([repair.exitCode, repair.result.removed]).toEqual([6, 0]);
+    expect(repair.stderr).toContain('a push that is under way names it');
+    await rm(lease);
+    expect((await mend()).exitCode).toBe(0);
+    expect((await fsck()).found).toEqual([]);
+  });
+
+  it('removes no path since nobody who is trusted has signed it', async () => {
+    const stranger = await box().makeKey('test-1');
+    const trust = ['--trusted-key', stranger.publicKey];
     const before = await snapshot(place.cache);
-    await damage.do(place);
-    const spoiled = await snapshot(place.cache).catch(() => undefined);
-    const contents = damage.contents ? ['--contents'] : [];
-    if (damage.contents) expect((await fsck()).kinds).toEqual([]);
-    const first = await fsck(...contents);
-    expect(first.kinds, first.stderr).toEqual(expect.arrayContaining([...damage.kinds]));
-    expect(first.kinds.filter((kind) => !damage.kinds.includes(kind) && !CONSEQUENCES.includes(kind))).toEqual([]);
-    const isBroken = first.result.left.broken > 0;
-    expect(first.exitCode).toBe(isBroken ? 6 : 0);
-    expect(await snapshot(place.cache).catch(() => undefined)).toEqual(spoiled);
-    const repair = await mend(...contents);
-    expect(repair.exitCode, repair.stdout + repair.stderr).toBe(0);
-    const second = await fsck('--contents');
-    expect([second.exitCode, second.kinds], repair.stdout).toEqual([0, damage.stays ? damage.kinds : []]);
-    // Nothing was lost that a source has.
-    const after = Object.keys(await snapshot(place.cache));
-    const kept = Object.keys(before).filter((name) => !name.startsWith('carport/'));
-    expect(after).toEqual(expect.arrayContaining(damage.stays ? [] : kept));
+    const repair = await box().carport([
+      'cache',
+      'fsck',
+      place.cache,
+      '--repair',
+      '--store',
+      box().path('none'),
+      ...trust,
+    ]);
+    expect(repair.exitCode).toBe(6);
+    expect(repair.stdout).toContain('signature-wrong');
+    expect(await snapshot(place.cache)).toEqual(before);
   });
 
   it('removes what no source has, referrers first, and says so path by path', async () => {
@@ -504,5 +547,71 @@ describe('carport cache fsck', () => {
     expect(repair.exitCode, repair.stdout).toBe(0);
     expect((await readdir(place.cache)).filter((name) => name.endsWith('.narinfo'))).toEqual([]);
     expect((await fsck()).found).toEqual([]);
+  });
+
+  describe('a cache that is damaged in all these ways at once', () => {
+    let large: Awaited<ReturnType<typeof createLargeStore>>;
+    let mirror: string;
+    let done: readonly (Damage & { readonly keys: readonly string[] })[];
+    beforeEach(async () => {
+      large = await createLargeStore(
+        box().root,
+        Array.from({ length: 60 }, (_, index) => 2000 + index * 97),
+      );
+      await rm(place.cache, { recursive: true });
+      const push = (to: string) =>
+        box().succeed([
+          'push',
+          large.top,
+          '--store',
+          large.root,
+          '--to',
+          to,
+          '--secret-key',
+          key.file,
+          '--pin',
+          'tool',
+        ]);
+      await push(place.cache);
+      mirror = await copyCache(place.cache, box().path('mirror'));
+      const each: (Damage & { keys: readonly string[] })[] = [];
+      for (const damage of DAMAGES) {
+        if (subjectOf(damage) !== undefined || damage.stays) continue;
+        const before: Readonly<Record<string, string>> = await snapshot(place.cache);
+        const path = large.paths[each.length]!;
+        const other = /another (NAR|path)/.test(damage.name) ? large.paths.at(-2)! : path;
+        const samples = { base: { path }, middle: { path }, top: { path: other } } as unknown as SampleStore;
+        await damage.do({ ...place, samples });
+        const after: Readonly<Record<string, string>> = await snapshot(place.cache);
+        const names = Object.keys({ ...before, ...after });
+        each.push({ ...damage, keys: names.filter((name) => before[name] !== after[name]) });
+      }
+      done = each;
+    });
+
+    it.each([
+      ['a store', () => ['--store', large.root, '--secret-key', key.file]],
+      ['another cache', () => ['--store', box().path('none'), '--from', mirror]],
+      ['nothing', () => ['--store', box().path('none')]],
+    ])('is mended from %s, and whole then', async (_, sources) => {
+      const first = await fsck('--contents');
+      expect(done.length).toBeGreaterThan(35);
+      for (const { name, kinds, keys } of done) {
+        const of = first.found
+          .filter((finding) => kinds.includes(finding.kind))
+          .map((finding) => JSON.stringify(finding));
+        const isTold = keys.some((key) => of.some((finding) => finding.includes(key.replace(/\.narinfo$/, ''))));
+        expect(isTold, name).toBe(true);
+      }
+      const repair = await fsck('--repair', '--contents', ...sources());
+      const second = await fsck('--contents');
+      expect(
+        [
+          second.exitCode,
+          second.found.filter(({ kind }) => kind !== 'signature-missing' && kind !== 'signature-untrusted'),
+        ],
+        repair.stderr,
+      ).toEqual([0, []]);
+    });
   });
 });

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
@@ -23,6 +25,9 @@ export interface TestBucket {
   /** What readers are told of an object. */
   metadata(key: string): Promise<{ readonly contentType?: string; readonly cacheControl?: string }>;
   put(key: string, body: Uint8Array | string): Promise<void>;
+  remove(...keys: readonly string[]): Promise<void>;
+  /** Begins an upload in parts that nobody will finish. */
+  beginUpload(key: string): Promise<void>;
   /** Uploads in parts that nobody finished. */
   uploads(): Promise<readonly TestUpload[]>;
   abort(upload: TestUpload): Promise<void>;
@@ -76,6 +81,12 @@ export function openBucket(garage: TestGarage, name: string, node = 0): TestBuck
     },
     async put(Key, Body) {
       await client.send(new PutObjectCommand({ Bucket, Key, Body }));
+    },
+    async remove(...keys) {
+      await client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: keys.map((Key) => ({ Key })) } }));
+    },
+    async beginUpload(Key) {
+      await client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
     },
     async uploads() {
       const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket }));

@@ -4,6 +4,7 @@
  */
 
 import { mapAtMost } from '../../../lib/concurrency.js';
+import { CarportError, isErrno } from '../../../lib/errors.js';
 import type { NarInfo } from '../../../lib/nix/narinfo.js';
 import { DEFAULT_STORE_DIR, hashPartOf, storeDirOf } from '../../../lib/nix/store-path.js';
 import type { ListedObject, WriteStore } from '../../../lib/object-store/object-store.js';
@@ -92,8 +93,9 @@ export async function lookAtCache(tools: LookTools): Promise<Look> {
   const seen: Seen = {
     ...{ logs: new Map(), nobodys: [], others: [], carport: new Map() },
   };
-  note(...(await list(objects, survey, seen, signal)));
+  // First: what keeps a directory from being listed is told here.
   note(...(await tools.oddities()));
+  note(...(await list(objects, survey, seen, signal).catch(explainListing(objects.url))));
   survey.index();
   for (const number of seen.nobodys) survey.setUnknown(number);
   const looking: Looking = {
@@ -160,6 +162,17 @@ async function list(
   if (key === undefined) return strange;
   const message = `${foreign.length === 1 ? 'it is' : `it and ${foreign.length - 1} more are`} no part of a cache: left alone`;
   return [...strange, { kind: 'foreign', key, message }];
+}
+
+/** A directory that this user may not read says nothing of the cache: nothing more is found, or removed. */
+function explainListing(url: string): (error: unknown) => never {
+  return (cause) => {
+    if (!isErrno(cause, 'EACCES', 'EPERM', 'EIO')) throw cause;
+    throw new CarportError('E_IO', `\`${url}\` cannot be listed, and so not be checked`, {
+      cause,
+      hint: 'run this as the user whose files they are, or let this one read them',
+    });
+  };
 }
 
 function addCollected(survey: SurveyBuilder, seen: Seen, { key, size, modified, md5 }: ListedObject): void {

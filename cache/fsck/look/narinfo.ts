@@ -113,7 +113,8 @@ export async function judgeNarInfo(
   const found: Finding[] = [];
   const verdict = trust.keys.length === 0 ? undefined : verifyPath(info, trust.keys);
   if (verdict) found.push(...signatureFindings(info, verdict, trust));
-  if (info.ca !== undefined && checkedContentAddress(info) === undefined) {
+  // Of what was changed since it was signed that has been said.
+  if (verdict?.state !== 'invalid' && info.ca !== undefined && checkedContentAddress(info) === undefined) {
     const message = `its content address \`${info.ca}\` is not that of its name and content`;
     found.push({ ...about, kind: 'content-address', message });
   }
