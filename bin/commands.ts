@@ -33,6 +33,11 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       ...{ name: 'watch', summary: 'push what a command builds, beside it', runsProgram: true },
       load: () => import('./watch/command.js'),
     },
+    {
+      name: 'hook',
+      summary: 'push what Nix builds, as its post-build-hook',
+      load: () => import('./watch/hook-command.js'),
+    },
     { name: 'export', summary: 'closures as one file', load: () => import('./offline/export-command.js') },
     { name: 'import', summary: 'take such a file in', load: () => import('./offline/import-command.js') },
     { name: 'closure', summary: 'show what paths need', load: () => import('./closure/command.js') },

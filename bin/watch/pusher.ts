@@ -87,7 +87,7 @@ export function createPusher(request: PusherRequest): Pusher {
 
   return {
     async add(infos) {
-      const fresh = infos.map(({ path }) => path).filter((path) => !known.has(path));
+      const fresh = infos.map(({ path }) => path).filter((path) => !waiting.has(path));
       for (const info of infos) known.set(info.path, info);
       for (const path of fresh) waiting.add(path);
       // Where nothing can be kept they are pushed all the same.

@@ -5,7 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { mapAtMost } from '../../lib/concurrency.js';
 import { isStoreBaseName } from '../../lib/nix/store-path.js';
 import { stateDirectory } from '../../lib/state-directory.js';
@@ -39,9 +39,10 @@ export function openQueue(env: NodeJS.ProcessEnv, { to, store }: QueuePlace): Qu
   return {
     directory,
     async add(paths) {
-      if (paths.length === 0) return;
+      const files = paths.map(fileOf).filter((file) => isStoreBaseName(basename(file)));
+      if (files.length === 0) return;
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      await mapAtMost(AT_ONCE, paths, (path) => writeFile(fileOf(path), ''));
+      await mapAtMost(AT_ONCE, files, (file) => writeFile(file, ''));
     },
     async list() {
       const names = await readdir(directory).catch(() => []);

@@ -1,6 +1,7 @@
 /** Starts child processes whose streams and signals somebody takes care of. Nothing else imports `node:child_process`. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { open } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 
 /** Where input, output and errors of a child lead. */
@@ -70,6 +71,30 @@ function endOf(child: ChildProcess, event: 'exit' | 'close'): Promise<ChildEnd> 
   // Nobody may wait for it.
   end.catch(() => undefined);
   return end;
+}
+
+/** A program that goes on when this one has ended. */
+export interface DetachedProgram {
+  readonly program: string;
+  readonly arguments: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly directory: string;
+  /** A file that gets what it prints; what was in it before is gone. */
+  readonly log: string;
+}
+
+/** Starts it in a session of its own, and does not wait for it. That it cannot be started is in nobody's way. */
+export async function startDetached(request: DetachedProgram): Promise<void> {
+  const { program, arguments: args, env, directory, log } = request;
+  const output = await open(log, 'w', 0o600);
+  try {
+    const stdio = ['ignore', output.fd, output.fd] as const;
+    const child = spawn(program, args, { stdio: [...stdio], env, cwd: directory, detached: true });
+    child.on('error', () => undefined);
+    child.unref();
+  } finally {
+    await output.close();
+  }
 }
 
 /** Sends a signal to a process, or with a negative id to a group; it may have ended. */
