@@ -6,7 +6,7 @@ import type { Context } from '../cli/context.js';
 import { TOOLCHAIN_ONLY_OF_BUILD } from '../closure/options.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
-import { flag, type OptionsOf, option, setting, toggle } from '../declaration/options.js';
+import { flag, type OptionsOf, option, setting, settingWithoutOption, toggle } from '../declaration/options.js';
 import { PIN_READ_OPTIONS } from '../pin/options.js';
 import { PUSH_OPTIONS, refusePinOptions } from '../push/options.js';
 import { integer } from '../settings/parsers.js';
@@ -28,7 +28,14 @@ const CHANGES = [
   setting('retry-seconds'),
 ];
 
-const INIT_OPTIONS = [setting('secret-key-files'), ...CHANGES];
+const INIT_OPTIONS = [
+  setting('secret-key-files'),
+  ...CHANGES,
+  flag('--page', 'write a page at its root, too, as `cache page` does'),
+  setting('base-url'),
+  setting('title'),
+  settingWithoutOption('trusted-keys'),
+];
 
 const BROWSE_OPTIONS = [setting('retry-seconds')];
 
@@ -150,10 +157,11 @@ function configureCounting(command: Command, context: Context): void {
 function configureSettings(command: Command, context: Context): void {
   declareCommand(command.command('init'), context, {
     description:
-      'Makes a cache, and its bucket where that is not there, or changes the settings of one. Prints the lines for `nix.conf`.',
+      'Makes a cache, and its bucket where that is not there, or changes the settings of one. Prints the lines for `nix.conf`; `--page` writes them for people, too.',
     examples: [
       'carport cache init file:///srv/cache --priority 30 --want-mass-query',
       "carport cache init 's3://nix?endpoint=https://garage.example.org&region=garage' --secret-key cache.sec",
+      'carport cache init file:///srv/cache --secret-key cache.sec --page --base-url https://nix.example.org',
     ],
     arguments: [writableCache()],
     options: INIT_OPTIONS,

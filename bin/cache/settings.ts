@@ -24,7 +24,7 @@ import type { EraseOptions } from './life.js';
 
 /** Makes a cache, or changes the settings of one; prints the lines for `nix.conf`. */
 export async function init(url: CacheUrl, options: InitOptions, context: Context): Promise<void> {
-  await withCache(url, { options, context }, async (cache) => {
+  await withCache(url, { options, context }, async (cache, signal) => {
     const { objects, bucket } = cache;
     const keys = await loadSecretKeys([...options.settings['secret-key-files'].value, ...url.secretKeyFiles]);
     checkPublic(cache, options);
@@ -35,11 +35,15 @@ export async function init(url: CacheUrl, options: InitOptions, context: Context
       if (refusal)
         note(context, options, `note: uploads that nobody finishes stay in the bucket, since ${refusal.message}`);
     }
+    const paging = options.page ? await import('./page.js') : undefined;
+    await paging?.refuseAnotherPage(objects);
     const { created, info } = await changeCacheInfo(cache, options);
     await changePublic(cache, options);
+    const isNewPage = await paging?.renewPage(objects, { ...options, keys }, { context, signal });
     const publicKeys = keys.map(({ publicKey }) => renderPublicKey(publicKey));
     if (options.json) {
-      return writeJson(context.stdout, { url: objects.url, created, ...infoJson(info), publicKeys });
+      const page = isNewPage === undefined ? {} : { page: { changed: isNewPage } };
+      return writeJson(context.stdout, { url: objects.url, created, ...infoJson(info), publicKeys, ...page });
     }
     note(context, options, `${created ? 'made' : 'changed'} the cache; these lines are for \`nix.conf\`:`);
     await writeLines(context.stdout, [
@@ -47,6 +51,7 @@ export async function init(url: CacheUrl, options: InitOptions, context: Context
       ...(publicKeys.length > 0 ? [`extra-trusted-public-keys = ${publicKeys.join(' ')}`] : []),
     ]);
     if (bucket) note(context, options, await readersWithoutKey(bucket));
+    if (isNewPage !== undefined) paging!.tellOfPage(objects, isNewPage, options, context);
   });
 }
 

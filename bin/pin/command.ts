@@ -15,6 +15,9 @@ const SET_OPTIONS = [
   setting('secret-key-files'),
   setting('trusted-keys'),
   ...PIN_WRITE_OPTIONS,
+  flag('--page', 'write the page at the root of the cache anew, as `cache page` does'),
+  setting('base-url'),
+  setting('title'),
   setting('store'),
   setting('retry-seconds'),
 ];
@@ -39,10 +42,11 @@ export function configure(command: Command, context: Context): void {
   );
   declareCommand(command.command('set'), context, {
     description:
-      'Makes a name stand for store paths that the cache has. What it stood for before stays in its history. A key that has not signed the paths yet signs them in the cache, when another that is trusted has.',
+      'Makes a name stand for store paths that the cache has. What it stood for before stays in its history. A key that has not signed the paths yet signs them in the cache, when another that is trusted has. `--page` renews the page that shows the pins.',
     examples: [
       'carport pin set toolchain ./result --to file:///srv/cache --secret-key ./cache.sec',
       'carport pin set toolchain-stable toolchain@2026-11-01 --to file:///srv/cache --secret-key ./cache.sec',
+      'carport pin set toolchain ./result --page --base-url https://nix.example.org --to file:///srv/cache --secret-key ./cache.sec',
       'carport pin set toolchain toolchain --to file:///srv/cache --secret-key ./old.sec --secret-key ./new.sec',
     ],
     arguments: [

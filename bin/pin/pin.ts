@@ -51,6 +51,7 @@ export async function set(
   const search = { policy: withOwnKeys(policy, keys), seen: signing.seen, selected: settings.store };
   await withCache(to, { options, context }, async ({ objects }, signal) => {
     const { storeDir } = await requireCacheInfo(objects);
+    if (options.page) await (await paging()).refuseAnotherPage(objects);
     const previous = await previousPin(objects, request, signing);
     const words = await expandStdin(targets, context);
     const find = (objects: ObjectStore) =>
@@ -70,10 +71,28 @@ export async function set(
       return setPin(objects, value, request, signing);
     };
     const pin = await withLease(objects, lease, set, leasingFor(patienceOf(options) * 1000));
+    const page = options.page && (await (await paging()).renewPage(objects, { ...options, keys }, { context, signal }));
     if (options.json) return writeJson(context.stdout, pinJson(pin));
     const change = previous === undefined ? 'is new' : previous.since === pin.since ? 'is as it was' : 'has changed';
     note(context, options, `\`${name}\` ${change}: ${count(pin.storePaths.length, 'path')}`);
+    await tellOfPage(objects, page, { ...options, isChanged: previous?.since !== pin.since }, context);
   });
+}
+
+/** Loaded when it is used. */
+const paging = () => import('../cache/page.js');
+
+/** Says what became of the page, or that it does not tell of the pin. */
+async function tellOfPage(
+  objects: ObjectStore,
+  isNew: boolean,
+  options: Pick<PinSetOptions, 'page' | 'quiet'> & { readonly isChanged: boolean },
+  context: Context,
+): Promise<void> {
+  const { hasPage, tellOfPage } = await paging();
+  if (options.page) return tellOfPage(objects, isNew, options, context);
+  if (options.quiet || !options.isChanged || !(await hasPage(objects))) return;
+  note(context, options, 'the page of the cache does not tell yet: `carport cache page`, or `--page`, writes it anew');
 }
 
 /** Has each key sign what it has not signed yet: a pin is signed only by keys that have signed its paths. */

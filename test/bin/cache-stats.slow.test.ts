@@ -130,6 +130,27 @@ describe('carport cache page', () => {
     expect(await text()).not.toContain('tool');
   });
 
+  it('is written with the cache, and anew with a pin, where that is wished', async () => {
+    const made = box().path('made');
+    const url = ['--base-url', 'https://nix.example.org', '--secret-key', key.file, '--page'];
+    const first = await box().succeed(['cache', 'init', made, ...url]);
+    expect(first.stderr).toContain('is written');
+    const read = () => readFile(`${made}/index.html`, 'utf8');
+    expect(await read()).toContain('extra-substituters = https://nix.example.org');
+    await box().succeed(['push', samples.top.path, '--store', samples.root, '--to', made, '--secret-key', key.file]);
+    const set = ['pin', 'set', 'tool', '--to', made];
+    const told = await box().succeed([...set, samples.base.path, '--secret-key', key.file]);
+    expect(told.stderr).toContain('--page');
+    expect(await read()).not.toContain(samples.base.path);
+    expect((await box().succeed([...set, samples.middle.path, ...url])).stderr).toContain('is written');
+    expect(await read()).toContain(samples.middle.path);
+    await writeFile(`${made}/index.html`, 'mine');
+    const refused = await box().carport([...set, samples.top.path, ...url]);
+    expect([refused.exitCode, await read()]).toEqual([2, 'mine']);
+    const pins = await box().succeed(['pin', 'ls', '--from', made, '--trusted-key', key.publicKey]);
+    expect(pins.stdout).toContain(samples.middle.path);
+  });
+
   it('leaves another page alone', async () => {
     await writeFile(`${cache}/index.html`, 'mine');
     expect(await page()).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--replace') });
