@@ -100,7 +100,10 @@ function reportTo(context: Context, options: FsckOptions, stop: () => void): Fsc
     };
   }
   return {
-    found: (finding) => print(lineOf(finding)),
+    found(finding) {
+      // Who asked for quiet has it from cron: what harms nobody is for those who look.
+      if (!options.quiet || levelOf(finding) === 'broken') print(lineOf(finding));
+    },
     repaired: ({ did, key, path, message }: Repair) => print(`${did} ${path ?? key}: ${message}`),
   };
 }
