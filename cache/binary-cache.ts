@@ -83,9 +83,13 @@ function damaged(objects: ObjectStore, key: string, bytes: Buffer, cause: unknow
   return new CarportError('E_INTEGRITY', `\`${key}\` in \`${objects.url}\` ${message}`, { cause, hint });
 }
 
-export async function writeNarInfo(objects: ObjectStore, info: NarInfo): Promise<void> {
-  const text = Buffer.from(renderNarInfo(info), 'latin1');
-  await objects.put(narInfoKey(hashPartOf(info.path)), text, METADATA.narInfo);
+export function writeNarInfo(objects: ObjectStore, info: NarInfo): Promise<void> {
+  return writeNarInfoText(objects, hashPartOf(info.path), renderNarInfo(info));
+}
+
+/** The same for what `renderNarInfo` gave. */
+export async function writeNarInfoText(objects: ObjectStore, hashPart: string, text: string): Promise<void> {
+  await objects.put(narInfoKey(hashPart), Buffer.from(text, 'latin1'), METADATA.narInfo);
 }
 
 /**

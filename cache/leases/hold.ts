@@ -31,6 +31,8 @@ export interface Hold<Value> {
   value(): Value;
   /** Throws `E_UNAVAILABLE` when it may be void soon. Ask before each change that depends on it. */
   check(): void;
+  /** Until when `check` is content, unless it is renewed. */
+  until(): Moment;
   /** Whether an error is that of `check`: the work may begin anew with another document. */
   isLapse(error: unknown): boolean;
   /** Writes it with other content. */
@@ -88,6 +90,7 @@ export async function hold<Entries extends v.ObjectEntries>(
       lapse ??= lapsed(place.kind.what, objects.url);
       throw lapse;
     },
+    until: () => ({ monotonic: since.monotonic + times.trusted, wall: since.wall + times.trusted }),
     isLapse: (error) => error !== undefined && error === lapse,
     async update(changed) {
       value = changed;

@@ -25,8 +25,16 @@ import { type Hold, type HoldTimes, hold, isRefusal, timesFor } from './hold.js'
 export interface Leased {
   /** The store, which refuses changes when the lease may be void. */
   readonly objects: ObjectStore;
+  /** Until when others may make changes for this push, by its clock; without a lease, for ever. Throws as a change would. */
+  readonly until?: (() => ChangesUntil) | undefined;
   /** Has the narinfos of roots be young, as far as this push has not just written them: they keep what they refer to. */
   refresh(paths: readonly string[]): Promise<void>;
+}
+
+/** A time by clocks that all threads have: `process.hrtime`, and that of day. */
+export interface ChangesUntil {
+  readonly monotonic: bigint;
+  readonly wall: number;
 }
 
 /** How a lease is held; models have other times, and clocks of their own. */
@@ -214,5 +222,14 @@ function guarded(store: WriteStore, held: Hold<Lease>, clock: Clock): Leased {
     const old = paths.map(hashPartOf).filter((hashPart) => !isYoung(narInfoKey(hashPart)));
     await mapAtMost(AT_ONCE, old, (hashPart) => rewriteNarInfo(objects, hashPart));
   };
-  return { objects, refresh };
+  const until = (): ChangesUntil => {
+    held.check();
+    const { monotonic, wall } = held.until();
+    const left = Math.floor(monotonic - clock.monotonic());
+    return { monotonic: process.hrtime.bigint() + BigInt(left) * NANOSECONDS, wall };
+  };
+  return { objects, refresh, until };
 }
+
+/** In a millisecond. */
+const NANOSECONDS = 1_000_000n;

@@ -1,13 +1,15 @@
 /** Uploads the paths of a plan, many at a time, and makes each visible after its references. */
 
 import { createLimit, inDependencyOrder } from '../../lib/concurrency.js';
-import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { renderNarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
-import { writeNarInfo } from '../binary-cache.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import { writeNarInfoText } from '../binary-cache.js';
 import { listNarsIfCheaper } from '../existing-objects.js';
 import { addSignatures } from '../signatures.js';
 import { createListingWriter, worthListing } from './listings.js';
 import type { PushPlan } from './plan.js';
+import { createSmallUploads, SMALL_AT_ONCE } from './small-uploads.js';
 import { type UploadOptions, uploadNar } from './upload.js';
 
 /** Paths that are packed or sent at a time: a server far away answers late, but many at once. */
@@ -20,6 +22,13 @@ const LARGE = 32 * 1024 * 1024;
 function packingOrder(upload: readonly PathInfo[]): readonly PathInfo[] {
   const large = upload.filter(({ narSize }) => narSize >= LARGE).sort((a, b) => b.narSize - a.narSize);
   return [...large, ...upload.filter(({ narSize }) => narSize < LARGE)];
+}
+
+/** A path whose NAR is there. */
+interface Uploaded {
+  readonly fileSize: number;
+  /** Its narinfo, unless that is there, too. */
+  readonly text?: string;
 }
 
 /** What a push has sent. */
@@ -51,18 +60,28 @@ export async function publishPlan(
   const isListed = worthListing(plan.upload, options);
   let fileSize = 0;
 
-  const upload = async (path: string): Promise<NarInfo | undefined> => {
+  const together = createSmallUploads(plan, isListed, options);
+  const many = createLimit(SMALL_AT_ONCE * (pool.size + 1));
+
+  const upload = async (path: string): Promise<Uploaded | undefined> => {
     const info = uploads.get(path);
-    return info && uploadNar(info, nars, writeListingOf, { ...options, listing: isListed(info) });
+    if (info === undefined) return undefined;
+    const result = together.has(path) ? await together.upload(path) : undefined;
+    if (result && result.state !== 'refused') {
+      emit({ type: 'path-started', path, narSize: info.narSize });
+      emit({ type: 'progress', bytes: info.narSize });
+      return { fileSize: result.fileSize, ...(result.state === 'packed' && { text: result.narInfo }) };
+    }
+    const narInfo = await uploadNar(info, nars, writeListingOf, { ...options, listing: isListed(info) });
+    return { fileSize: narInfo.fileSize ?? 0, text: renderNarInfo(narInfo) };
   };
-  const publish = async (path: string, uploaded: NarInfo | undefined): Promise<void> => {
+  const publish = async (path: string, uploaded: Uploaded | undefined): Promise<void> => {
     const old = unsigned.get(path);
     if (old) await addSignatures(objects, old, keys);
     if (uploaded === undefined) return;
-    await writeNarInfo(objects, uploaded);
-    const uploadedSize = uploaded.fileSize ?? 0;
-    fileSize += uploadedSize;
-    emit({ type: 'path-finished', path, narSize: uploaded.narSize, fileSize: uploadedSize });
+    if (uploaded.text !== undefined) await writeNarInfoText(objects, hashPartOf(path), uploaded.text);
+    fileSize += uploaded.fileSize;
+    emit({ type: 'path-finished', path, narSize: uploads.get(path)!.narSize, fileSize: uploaded.fileSize });
   };
   await inDependencyOrder(
     [...infos.keys()],
@@ -72,7 +91,9 @@ export async function publishPlan(
       prepareFirst: packingOrder(plan.upload).map(({ path }) => path),
       prepare(path) {
         const info = uploads.get(path);
-        return info && (info.narSize >= LARGE ? large : small);
+        if (info === undefined) return undefined;
+        if (together.has(path)) return many;
+        return info.narSize >= LARGE ? large : small;
       },
       publish: (path) => (unsigned.has(path) ? small : undefined),
       signal,

@@ -110,7 +110,7 @@ function planRequestOf({ closure, keys, checkAll, skipSignedBy, skipPaths, hasCa
 }
 
 async function pushLeased(
-  { objects, refresh }: Leased,
+  { objects, refresh, until }: Leased,
   request: HeldRequest,
   { pool, emit, signal }: PushWork,
 ): Promise<TransferSummary> {
@@ -125,7 +125,7 @@ async function pushLeased(
   emit({ type: 'plan', verb: 'push', ...totals, transfer: uploadPaths.length, narSize, storePaths: uploadPaths });
   for (const notice of noticesOf(plan, request)) emit({ type: 'warning', ...notice });
   if (dryRun) return { ...totals, transferred: 0, narSize, fileSize: 0, signed: 0, storePaths: uploadPaths };
-  const { fileSize } = await publishPlan(plan, { ...packing, objects, store, pool, keys, emit }, signal);
+  const { fileSize } = await publishPlan(plan, { ...packing, objects, store, pool, keys, emit, until }, signal);
   const isPushed = ({ outPath }: FoundRealisation) => !plan.skipped.includes(outPath);
   await publishRealisations(objects, realisations.filter(isPushed), keys);
   await refresh(rootsOf(plan));

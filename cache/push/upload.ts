@@ -16,6 +16,7 @@ import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { writeNar } from '../binary-cache.js';
 import { newNarKey } from '../layout.js';
+import type { Leased } from '../leases/lease.js';
 import type { NarSizes } from '../nars.js';
 import { withSignatures } from '../signatures.js';
 import type { PushEvent } from './events.js';
@@ -39,6 +40,8 @@ export interface UploadOptions extends Packing {
   readonly pool: WorkerPool;
   readonly keys: readonly SecretKey[];
   readonly emit: Emit<PushEvent>;
+  /** As in `Leased`. */
+  readonly until?: Leased['until'] | undefined;
 }
 
 /** Packs a path and stores its NAR and listing; gives the signed narinfo, which is not written yet. `nars`: what a listing told. */

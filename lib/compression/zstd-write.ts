@@ -58,6 +58,20 @@ export function compressChunk(level: number, chunk: Uint8Array, into: Uint8Array
   return { compressedSize, size: chunk.length, sha256: hash('sha256', chunk, 'buffer') };
 }
 
+/** What `createZstdCompressor` makes of bytes that are one chunk, in memory that is used again. `sha256` is theirs. */
+export function compressWhole(level: number, chunk: Uint8Array, sha256: Uint8Array): Buffer {
+  if (chunk.length > CHUNK_SIZES.min) throw new RangeError('these bytes are more than one chunk');
+  const compressedSize = contextOf(level).compress2(whole, chunk);
+  let size = compressedSize;
+  for (const table of renderTables([{ compressedSize, size: chunk.length, sha256 }])) {
+    whole.set(table, size);
+    size += table.length;
+  }
+  return whole.subarray(0, size);
+}
+
+const whole = Buffer.allocUnsafeSlow(zstd.compressBound(CHUNK_SIZES.min) + 1024);
+
 /** What follows the frames of a NAR. */
 export function renderTables(frames: readonly Frame[]): readonly Uint8Array[] {
   return [renderChunkTable(frames), renderSeekTable(frames)];

@@ -8,14 +8,19 @@ import type { PublicKey, SecretKey } from './key.js';
 
 const SIGNATURE_SIZE = 64;
 
+/** What a signature is made with: it can be handed to another thread. */
+export type SigningKey = Pick<SecretKey, 'name' | 'privateKey'>;
+
+type Fingerprinted = Pick<PathInfo, 'path' | 'narHash' | 'narSize' | 'references'>;
+
 /** What a signature covers, and nothing else is covered: store path, NarHash, NarSize, references (full, sorted). */
-export function fingerprint(info: Pick<PathInfo, 'path' | 'narHash' | 'narSize' | 'references'>): string {
+export function fingerprint(info: Fingerprinted): string {
   if (info.narSize <= 0) throw formatError(`fingerprint of \`${info.path}\``, 'the NAR size is not known');
   return `1;${info.path};${renderHash(info.narHash)};${info.narSize};${[...info.references].sort().join(',')}`;
 }
 
 /** `<key name>:<base 64>`, a detached ed25519 signature of the path's fingerprint. */
-export function signPath(info: PathInfo, key: SecretKey): string {
+export function signPath(info: Fingerprinted, key: SigningKey): string {
   return signText(fingerprint(info), key);
 }
 
@@ -23,7 +28,7 @@ export function signPath(info: PathInfo, key: SecretKey): string {
  * `<key name>:<base 64>` of any text. A text must begin so that it cannot be one of another kind: fingerprints of paths begin
  * with `1;`.
  */
-export function signText(text: string, key: SecretKey): string {
+export function signText(text: string, key: SigningKey): string {
   return `${key.name}:${toBase64(sign(null, Buffer.from(text), key.privateKey))}`;
 }
 

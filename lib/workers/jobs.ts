@@ -4,6 +4,7 @@ import type { WritableCompression } from '../compression/compressor.js';
 import type { SmallPromise } from '../compression/small-nar.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
+import type { SigningKey } from '../signing/signature.js';
 import type { ChunkLine } from './chunk-line.js';
 
 /** What identifies a path's content. */
@@ -26,6 +27,54 @@ export interface PackJob {
   /** Where other threads may help: given by the pool. */
   readonly line?: ChunkLine;
 }
+
+/** NARs of paths that `pack-small` takes, at most. */
+export const SMALL_PATH = 256 * 1024;
+
+/** Puts small paths into a cache in a directory, one after another. */
+export interface PackSmallJob {
+  readonly type: 'pack-small';
+  /** `SmallPath[]` as JSON: between threads that is cheaper than objects are. */
+  readonly paths: string;
+  readonly compression: 'zstd' | 'none';
+  readonly level: number;
+  /** What the names of NARs end in, where they lie, and what their URLs begin with. */
+  readonly ending: string;
+  readonly narDirectory: string;
+  readonly narKey: string;
+  /** A name for files on their way, which nobody else uses. */
+  readonly temporary: string;
+  /** Each signs each path. */
+  readonly keys: readonly SigningKey[];
+  /** Until when narinfos may be written, by `process.hrtime` and by the time of day. */
+  readonly until?: { readonly monotonic: bigint; readonly wall: number } | undefined;
+}
+
+/** A path, and what its narinfo says. */
+export interface SmallPath {
+  readonly storePath: string;
+  readonly realPath: string;
+  /** The sha256 in hexadecimal digits. */
+  readonly narHash: string;
+  readonly narSize: number;
+  /** In order. */
+  readonly references: readonly string[];
+  readonly deriver?: string | undefined;
+  readonly ca?: string | undefined;
+  /** Those of others. */
+  readonly signatures: readonly string[];
+  /** Where its narinfo is written, if it may be seen when the paths before it can. */
+  readonly narInfo?: string | undefined;
+}
+
+/**
+ * `visible`: all is written. `packed`: the NAR is, and the text of the narinfo is given. `refused`: something is not as it should
+ * be, or failed; a NAR may have been written.
+ */
+export type SmallPathResult =
+  | { readonly state: 'visible'; readonly fileSize: number }
+  | { readonly state: 'packed'; readonly fileSize: number; readonly narInfo: string }
+  | { readonly state: 'refused' };
 
 /** Helps the thread that packs or unpacks a large path. */
 export interface AssistJob {
@@ -240,6 +289,7 @@ export interface CopyJob {
 
 export type Job =
   | PackJob
+  | PackSmallJob
   | UnpackJob
   | UnpackSmallJob
   | PlaceJob
@@ -255,6 +305,7 @@ export type Job =
 
 export interface JobResults {
   readonly pack: PackResult;
+  readonly 'pack-small': readonly SmallPathResult[];
   readonly unpack: UnpackResult;
   readonly 'unpack-small': readonly SmallNarState[];
   readonly place: readonly SmallNarState[];

@@ -50,6 +50,10 @@ async function loadJob(job: Job): Promise<(context: JobContext) => unknown> {
       const { packPath } = await import('./jobs/pack.js');
       return (context) => packPath(job, context);
     }
+    case 'pack-small': {
+      const { packSmall } = await import('./jobs/pack-small.js');
+      return () => packSmall(job);
+    }
     case 'unpack': {
       const { unpackPath } = await import('./jobs/unpack.js');
       return (context) => unpackPath(job, context);

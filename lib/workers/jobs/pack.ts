@@ -48,7 +48,7 @@ async function compressorOf({ compression, level, line }: PackJob): Promise<Comp
   if (compression !== 'zstd') return createIdentityCompressor();
   // Says what to do where it cannot be loaded, which the next line would not.
   await loadZstd();
-  if (line) return (await import('./line-compressor.js')).createLineCompressor(line, level);
+  if (line) return (await import('../line-compressor.js')).createLineCompressor(line, level);
   const { createZstdCompressor } = await import('../../compression/zstd-write.js');
   return createZstdCompressor(level);
 }

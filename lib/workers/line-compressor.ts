@@ -1,9 +1,9 @@
 /** The compressor of a large NAR, which other threads may help with. */
 
-import { createChunker } from '../../compression/chunks.js';
-import type { Compressor } from '../../compression/compressor.js';
-import { compressChunk, type Frame, renderTables } from '../../compression/zstd-write.js';
-import { type ChunkLine, openChunkLine } from '../chunk-line.js';
+import { createChunker } from '../compression/chunks.js';
+import type { Compressor } from '../compression/compressor.js';
+import { compressChunk, type Frame, renderTables } from '../compression/zstd-write.js';
+import { type ChunkLine, openChunkLine } from './chunk-line.js';
 
 /**
  * Gives the bytes of `createZstdCompressor`, whoever compresses. When the line is full it does what the others have not

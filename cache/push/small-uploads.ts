@@ -1,0 +1,123 @@
+/**
+ * Small paths of a push to a directory, many in one job: a message, a promise and a signature on the main thread for each would
+ * take longer than to pack it.
+ */
+
+import { dirname } from 'node:path';
+import { WRITABLE_COMPRESSIONS } from '../../lib/compression/compressor.js';
+import { toHex } from '../../lib/nix/hash.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import { signatureKeyName } from '../../lib/signing/signature.js';
+import { SMALL_PATH, type SmallPath, type SmallPathResult } from '../../lib/workers/jobs.js';
+import { narInfoKey, newNarKey } from '../layout.js';
+import type { PushPlan } from './plan.js';
+import type { UploadOptions } from './upload.js';
+
+/** What one job takes: so many paths, of so many bytes. */
+const MOST_PATHS = 64;
+const MOST_BYTES = 1024 * 1024;
+
+/** Fewer paths are not worth it. */
+const FEW = 8;
+
+/** Paths whose jobs are begun at a time, for each thread: one job is under way, and one waits. */
+export const SMALL_AT_ONCE = 2 * MOST_PATHS;
+
+/** Uploads of small paths. */
+export interface SmallUploads {
+  has(path: string): boolean;
+  /** Packs a path with others. */
+  upload(path: string): Promise<SmallPathResult>;
+}
+
+interface Batch {
+  readonly infos: PathInfo[];
+  bytes: number;
+  results?: Promise<ReadonlyMap<string, SmallPathResult>>;
+}
+
+/** The small paths of a plan, as far as threads can put them there themselves; those that `isListed` have a listing, too. */
+export function createSmallUploads(
+  plan: Pick<PushPlan, 'order' | 'upload' | 'sign'>,
+  isListed: (info: PathInfo) => boolean,
+  options: UploadOptions,
+): SmallUploads {
+  const { objects, compression } = options;
+  const isSmall = (info: PathInfo) =>
+    info.narSize <= SMALL_PATH && info.narHash.algorithm === 'sha256' && !isListed(info);
+  const small = objects.placeOf && compression !== 'xz' ? plan.upload.filter(isSmall) : [];
+  const batchOf = small.length < FEW ? new Map<string, Batch>() : batchesOf(small);
+  const mayBeSeen = visibleAfter(plan, batchOf);
+  return {
+    has: (path) => batchOf.has(path),
+    async upload(path) {
+      const batch = batchOf.get(path)!;
+      batch.results ??= pack(batch.infos, mayBeSeen, options);
+      return (await batch.results).get(path)!;
+    },
+  };
+}
+
+function batchesOf(infos: readonly PathInfo[]): Map<string, Batch> {
+  const batchOf = new Map<string, Batch>();
+  let batch: Batch | undefined;
+  for (const info of infos) {
+    const isFull = batch && (batch.infos.length === MOST_PATHS || batch.bytes + info.narSize > MOST_BYTES);
+    if (batch === undefined || isFull) batch = { infos: [], bytes: 0 };
+    batch.infos.push(info);
+    batch.bytes += info.narSize;
+    batchOf.set(info.path, batch);
+  }
+  return batchOf;
+}
+
+/**
+ * Of which paths the narinfo may be written by the thread: what they refer to is there already, or comes before them in the same
+ * batch and may be seen, too. Not of roots: a push writes these itself, since they keep what they refer to.
+ */
+function visibleAfter(
+  { order, upload, sign }: Pick<PushPlan, 'order' | 'upload' | 'sign'>,
+  batchOf: ReadonlyMap<string, Batch>,
+): ReadonlySet<string> {
+  const waiting = new Set([...upload, ...sign].map(({ path }) => path));
+  const below = new Set(order.flatMap(({ path, references }) => references.filter((to) => to !== path)));
+  const seen = new Set<string>();
+  for (const { path, references } of upload) {
+    const batch = batchOf.get(path);
+    const isThere = (to: string) => to === path || !waiting.has(to) || (seen.has(to) && batchOf.get(to) === batch);
+    if (batch && below.has(path) && references.every(isThere)) seen.add(path);
+  }
+  return seen;
+}
+
+/** Has a thread put paths into the cache. */
+async function pack(
+  infos: readonly PathInfo[],
+  mayBeSeen: ReadonlySet<string>,
+  { objects, store, pool, keys, compression, level, until }: UploadOptions,
+): Promise<ReadonlyMap<string, SmallPathResult>> {
+  const place = objects.placeOf!;
+  const ending = WRITABLE_COMPRESSIONS[compression];
+  const anyKey = newNarKey(infos[0]!.narHash, ending);
+  const names = new Set(keys.map(({ name }) => name));
+  const paths = infos.map(
+    (info): SmallPath => ({
+      ...{ storePath: info.path, realPath: store.realPath(info), narHash: toHex(info.narHash.digest) },
+      ...{ narSize: info.narSize, references: [...info.references].sort(), deriver: info.deriver, ca: info.ca },
+      signatures: info.signatures.filter((signature) => !names.has(signatureKeyName(signature))),
+      ...(mayBeSeen.has(info.path) && { narInfo: place(narInfoKey(hashPartOf(info.path))) }),
+    }),
+  );
+  const temporary = await objects.spoolName();
+  const results = await pool.run(
+    {
+      ...{ type: 'pack-small', paths: JSON.stringify(paths), compression: compression as 'zstd' | 'none', level },
+      ...{ ending, narDirectory: dirname(place(anyKey)), narKey: `${dirname(anyKey)}/`, temporary },
+      keys: keys.map(({ name, privateKey }) => ({ name, privateKey })),
+      until: until?.(),
+    },
+    { weight: infos.reduce((sum, { narSize }) => sum + narSize, 0) / 2 },
+  );
+  return new Map(infos.map(({ path }, index) => [path, results[index]!]));
+}

@@ -1,0 +1,146 @@
+/**
+ * The job that puts small paths into a cache in a directory, many in one go: each NAR, and its narinfo where that may be seen.
+ * What is not as it should be in any way is left to the job for one, which says why.
+ */
+
+import { hash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { loadZstd } from '../../compression/zstd-binding.js';
+import { isErrno } from '../../errors.js';
+import { writeWhole } from '../../filesystem/unpack.js';
+import { walkTree } from '../../filesystem/walk.js';
+import { encodeNix32 } from '../../nix/base32.js';
+import { checkedContentAddress } from '../../nix/content-address.js';
+import { encodeNar } from '../../nix/nar/encode.js';
+import { renderNarInfo } from '../../nix/narinfo.js';
+import { mergeSignatures } from '../../nix/path-info.js';
+import { signPath } from '../../signing/signature.js';
+import { type PackSmallJob, SMALL_PATH, type SmallPath, type SmallPathResult } from '../jobs.js';
+
+/** Compresses a NAR, of which the sha256 is known. */
+type Compress = (nar: Buffer, sha256: Buffer) => Buffer;
+
+/** Packs paths in their order, and gives what became of each. Fails for none of them. */
+export async function packSmall(job: PackSmallJob): Promise<readonly SmallPathResult[]> {
+  const compress = await compressorOf(job).catch(() => undefined);
+  const unseen = new Set<string>();
+  return (JSON.parse(job.paths) as readonly SmallPath[]).map((path): SmallPathResult => {
+    const result = (compress && tryToPut(path, job, compress, unseen)) ?? { state: 'refused' };
+    if (result.state !== 'visible') unseen.add(path.storePath);
+    return result;
+  });
+}
+
+function tryToPut(
+  path: SmallPath,
+  job: PackSmallJob,
+  compress: Compress,
+  unseen: ReadonlySet<string>,
+): SmallPathResult | undefined {
+  try {
+    return putPath(path, job, compress, unseen);
+  } catch {
+    rmSync(job.temporary, { force: true });
+    return undefined;
+  }
+}
+
+async function compressorOf({ compression, level }: PackSmallJob): Promise<Compress> {
+  if (compression === 'none') return (nar) => nar;
+  await loadZstd();
+  const { compressWhole } = await import('../../compression/zstd-write.js');
+  return (nar, sha256) => compressWhole(level, nar, sha256);
+}
+
+function putPath(
+  path: SmallPath,
+  job: PackSmallJob,
+  compress: Compress,
+  unseen: ReadonlySet<string>,
+): SmallPathResult | undefined {
+  const nar = readNar(path.realPath);
+  if (nar === undefined || nar.length !== path.narSize) return undefined;
+  const sha256 = hash('sha256', nar, 'buffer');
+  if (sha256.toString('hex') !== path.narHash) return undefined;
+  const file = compress(nar, sha256);
+  const digest = file === nar ? sha256 : hash('sha256', file, 'buffer');
+  const name = `${encodeNix32(digest)}.nar${job.ending}`;
+  putFile(`${job.narDirectory}/${name}`, file, job.temporary);
+  const text = narInfoText(path, job, sha256, { url: job.narKey + name, digest, size: file.length });
+  // What it refers to may not have become what was hoped for.
+  const waits = path.references.some((reference) => unseen.has(reference));
+  if (path.narInfo === undefined || waits || isLate(job))
+    return { state: 'packed', fileSize: file.length, narInfo: text };
+  putFile(path.narInfo, Buffer.from(text, 'latin1'), job.temporary);
+  return { state: 'visible', fileSize: file.length };
+}
+
+/** NARs are read into it: one is done with before the next. */
+const input = Buffer.allocUnsafeSlow(SMALL_PATH);
+
+/** The NAR of a path, unless it has more than `SMALL_PATH` bytes. */
+function readNar(path: string): Buffer | undefined {
+  let size = 0;
+  for (const bytes of encodeNar(walkTree(path))) {
+    if (size + bytes.length > input.length) return undefined;
+    input.set(bytes, size);
+    size += bytes.length;
+  }
+  return input.subarray(0, size);
+}
+
+interface PutNar {
+  readonly url: string;
+  readonly digest: Buffer;
+  readonly size: number;
+}
+
+function narInfoText(
+  path: SmallPath,
+  { compression, keys }: PackSmallJob,
+  sha256: Buffer,
+  { url, digest, size }: PutNar,
+) {
+  const { storePath, narSize, references, deriver, signatures } = path;
+  const said = {
+    path: storePath,
+    narHash: { algorithm: 'sha256', digest: sha256 },
+    narSize,
+    references,
+    signatures,
+  } as const;
+  // No signature covers it: what is wrong is not handed on.
+  const ca = checkedContentAddress({ ...said, ca: path.ca });
+  return renderNarInfo({
+    ...said,
+    ...(deriver !== undefined && { deriver }),
+    ...(ca !== undefined && { ca }),
+    signatures: mergeSignatures(
+      signatures,
+      keys.map((key) => signPath(said, key)),
+    ),
+    ...{ url, compression, fileHash: { algorithm: 'sha256', digest }, fileSize: size, unknownFields: [] },
+  });
+}
+
+/** Whether the caller may not vouch for changes any more: by both clocks, of which each may stand still. */
+function isLate({ until }: PackSmallJob): boolean {
+  return until !== undefined && (process.hrtime.bigint() >= until.monotonic || Date.now() >= until.wall);
+}
+
+function putFile(path: string, bytes: Uint8Array, temporary: string): void {
+  const file = openSync(temporary, 'wx');
+  try {
+    writeWhole(file, bytes);
+  } finally {
+    closeSync(file);
+  }
+  try {
+    renameSync(temporary, path);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    mkdirSync(dirname(path), { recursive: true });
+    renameSync(temporary, path);
+  }
+}
