@@ -3,13 +3,11 @@
  * all compress. Nothing is sent between them: who wants work looks for a slot that is full.
  */
 
-import { CHUNK_SIZES } from '../compression/chunks.js';
-
 /** A line as it is handed to threads. */
 export interface ChunkLine {
   readonly memory: SharedArrayBuffer;
   readonly slots: number;
-  /** Bytes that the compressed form of a chunk may take. */
+  /** Bytes that the compressed form of a chunk may take: what comes in and what goes out has room for as many. */
   readonly frameBound: number;
 }
 
@@ -46,7 +44,7 @@ const MOST_WAITS = 6;
 
 /** Makes a line that nobody has filled; `frameBound` as in `ChunkLine`. */
 export function createChunkLine(slots: number, frameBound: number): ChunkLine {
-  const slotSize = 4 * NUMBERS + DIGEST + CHUNK_SIZES.max + frameBound;
+  const slotSize = 4 * NUMBERS + DIGEST + 2 * frameBound;
   return { memory: new SharedArrayBuffer(4 * HEADER + slots * slotSize), slots, frameBound };
 }
 
@@ -114,13 +112,13 @@ function memoryOf({ memory, slots, frameBound }: ChunkLine) {
   const numbers = new Int32Array(memory, 0, HEADER + slots * NUMBERS);
   const digests = numbers.byteLength;
   const chunks = digests + slots * DIGEST;
-  const frames = chunks + slots * CHUNK_SIZES.max;
+  const frames = chunks + slots * frameBound;
   return {
     numbers,
     /** The place of a number of a slot. */
     at: (slot: number, field: number) => HEADER + slot * NUMBERS + field,
     digestOf: (slot: number) => new Uint8Array(memory, digests + slot * DIGEST, DIGEST),
-    chunkOf: (slot: number) => new Uint8Array(memory, chunks + slot * CHUNK_SIZES.max, CHUNK_SIZES.max),
+    chunkOf: (slot: number) => new Uint8Array(memory, chunks + slot * frameBound, frameBound),
     frameOf: (slot: number) => new Uint8Array(memory, frames + slot * frameBound, frameBound),
   };
 }

@@ -2,7 +2,6 @@
 
 import zstd from 'zstd-napi/binding.js';
 import { copyBytes } from '../buffers.js';
-import { CHUNK_SIZES } from '../compression/chunks.js';
 import { type Decompressor, decompressZstd, ZSTD_WINDOW_LOG_MAX } from '../compression/decompress.js';
 import { type ChunkLine, type CompressChunk, openChunkLine } from './chunk-line.js';
 
@@ -43,7 +42,7 @@ async function* decompressOnLine(given: ChunkLine, source: AsyncIterable<Uint8Ar
     const { value, done } = await pieces.next();
     if (done) break;
     for (rest = value; rest.length > 0; ) {
-      const taken = rest.subarray(0, CHUNK_SIZES.max - size);
+      const taken = rest.subarray(0, gathered.length - size);
       copyBytes(taken, gathered, size);
       size += taken.length;
       rest = rest.subarray(taken.length);
@@ -57,7 +56,7 @@ async function* decompressOnLine(given: ChunkLine, source: AsyncIterable<Uint8Ar
         size = left.length;
         frame = frameOf(gathered.subarray(0, size), given.frameBound);
       }
-      isShared = frame === 'not whole' && size < CHUNK_SIZES.max;
+      isShared = frame === 'not whole' && size < gathered.length;
       if (!isShared) break;
     }
   }

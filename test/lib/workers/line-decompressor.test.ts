@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import zstd from 'zstd-napi/binding.js';
 import { CarportError } from '#lib/errors.js';
 import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
+import { createChunkLine } from '#lib/workers/chunk-line.js';
+import { createLineDecompressor } from '#lib/workers/line-decompressor.js';
 import type { WorkerPool } from '#lib/workers/pool.js';
 import { fileOf, noise, stream, useDirectory } from '../../support/files.js';
 import { naiveNar } from '../../support/nar.js';
@@ -86,5 +88,17 @@ describe('a NAR that threads decompress together', () => {
     const expected = await unpack(alone, file, 50_000);
     expect(expected).toHaveProperty('code');
     expect(await unpack(together, file, 50_000)).toEqual(expected);
+  });
+
+  it('is shared to its end, also where a chunk cannot be made smaller', async () => {
+    const chunk = 1024 * 1024;
+    const chunks = Array.from({ length: 6 }, (_, index) => noise(chunk, `${index}`));
+    const shared = createChunkLine(4, zstd.compressBound(chunk));
+    const source = stream(Buffer.concat(chunks.map(frameOf)), 256 * 1024);
+    let size = 0;
+    for await (const bytes of createLineDecompressor(shared)(source)) size += bytes.length;
+    expect(size).toBe(chunks.length * chunk);
+    // How many slots were done.
+    expect(new Int32Array(shared.memory)[1]).toBe(chunks.length);
   });
 });
