@@ -30,8 +30,9 @@ export async function readCompressedNar(
 ): Promise<number> {
   const zstd = line && (await import('../line-decompressor.js')).createLineDecompressor(line);
   let fileSize = 0;
+  const reuses = MAY_BE_REUSED.has(promise.compression);
   async function* counted(): AsyncGenerator<Uint8Array> {
-    for await (const bytes of file === undefined ? source : readFileInPieces(file)) {
+    for await (const bytes of file === undefined ? source : readFileInPieces(file, reuses)) {
       fileSize += bytes.length;
       yield bytes;
     }
@@ -46,13 +47,19 @@ export async function readCompressedNar(
 /** Most NARs are smaller than this: they are read in one go. */
 const SMALL_SIZE = 16 * 1024;
 
-/** A file of a cache. What goes wrong with it is the cache's fault, and becomes a `CarportError`; the rest is this machine's. */
-export function* readFileInPieces(path: string): Generator<Uint8Array> {
+/** Whose readers are done with a piece when they ask for the next. */
+const MAY_BE_REUSED: ReadonlySet<string> = new Set(['zstd', 'none']);
+
+/**
+ * A file of a cache. What goes wrong with it is the cache's fault, and becomes a `CarportError`; the rest is this machine's. Each
+ * piece has memory of its own, unless it may be used again when the next one is asked for.
+ */
+export function* readFileInPieces(path: string, reuses = false): Generator<Uint8Array> {
   const file = openFile(path);
+  let buffer: Buffer = Buffer.alloc(0);
   try {
-    // Each piece has memory of its own: the decompressor may still hold the one before.
     for (let size = SMALL_SIZE; ; size = READ_SIZE) {
-      const buffer = Buffer.allocUnsafe(size);
+      if (!reuses || buffer.length < size) buffer = Buffer.allocUnsafe(size);
       const read = readPiece(file, buffer, path);
       if (read === 0) return;
       yield buffer.subarray(0, read);
