@@ -84,6 +84,7 @@ export async function planAll(
   const plans = new Map<string, Plan>();
   let wave = [...targets.values()];
   while (wave.length > 0) {
+    await finder.expect(wave.flatMap(({ path }) => path ?? [])).catch(ifOfStore);
     const found = await mapAtMost(AT_ONCE, wave, (target) => planOne(target, finder, objects), signal);
     for (const plan of found) plans.set(plan.hashPart, plan);
     const references = found.flatMap(({ source }) => source?.info.references ?? []);
@@ -98,6 +99,11 @@ export async function planAll(
     );
   }
   return plans;
+}
+
+/** What goes wrong with the store is said of each path. */
+function ifOfStore(error: unknown): void {
+  if (!(error instanceof CarportError) || error.code === 'E_INTERRUPTED') throw error;
 }
 
 async function planOne(target: Target, finder: SourceFinder, objects: ObjectStore): Promise<Plan> {

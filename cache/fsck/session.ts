@@ -73,13 +73,14 @@ export async function checkCache(objects: WriteStore, request: FsckRequest, work
       work.report.repaired(repair);
     },
   };
-  const { trust } = request.sources;
+  const { sources, contents, repair } = request;
+  const { trust } = sources;
   const oddities = () => work.oddities.find();
   const look = () =>
-    lookAtCache({ ...work, objects, trust, contents: request.contents, found: report.found, oddities });
+    lookAtCache({ ...work, objects, trust, contents, mayWrite: repair, found: report.found, oddities });
   const first = await look();
   let now = first;
-  for (let round = 1; request.repair && round <= MOST_ROUNDS; round++) {
+  for (let round = 1; repair && round <= MOST_ROUNDS; round++) {
     const before = counts.mended + counts.removed;
     await repairOnce(objects, now, request, { ...work, report });
     if (counts.mended + counts.removed === before) break;

@@ -3,6 +3,7 @@
 import { CarportError } from '../../lib/errors.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
+import { isStorePath } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { verifyPath } from '../../lib/signing/signature.js';
@@ -38,17 +39,27 @@ export interface Wanted {
 
 /** Finds paths; says why there is none. */
 export interface SourceFinder {
+  /** Has the store asked for many paths at once: Nix is a program, which is not to be started for each. */
+  expect(paths: readonly string[]): Promise<void>;
   find(wanted: Wanted): Promise<Source | CarportError>;
 }
 
 /** Asks the store first: it is nearer, and what is valid there is believed. What is the same as in the cache goes before. */
 export function createSourceFinder({ store, from, trust }: MendSources): SourceFinder {
   let hashParts: Promise<ReadonlyMap<string, string>> | undefined;
+  const infos = new Map<string, PathInfo | undefined>();
+  const expect = async (paths: readonly string[]): Promise<void> => {
+    const wanted = paths.filter((path) => !infos.has(path));
+    if (store === undefined || wanted.length === 0) return;
+    const found = await store.queryInfos(wanted.filter((path) => isStorePath(path, store.storeDir)));
+    for (const path of wanted) infos.set(path, found.get(path));
+  };
   const inStore = async ({ hashPart, path }: Wanted): Promise<Source | undefined> => {
     if (store === undefined) return undefined;
     if (path === undefined) hashParts ??= store.queryHashParts();
     const known = path ?? (await hashParts)?.get(hashPart);
-    const info = known === undefined ? undefined : (await store.queryInfos([known])).get(known);
+    if (known !== undefined && !infos.has(known)) await expect([known]);
+    const info = known === undefined ? undefined : infos.get(known);
     return info && { origin: 'store', info, store };
   };
   const inCache = async ({ hashPart, path, there }: Wanted): Promise<Source | CarportError | undefined> => {
@@ -64,6 +75,7 @@ export function createSourceFinder({ store, from, trust }: MendSources): SourceF
     return new CarportError('E_SIGNATURE', `what \`${from.url}\` has of it no trusted key has signed`);
   };
   return {
+    expect,
     async find(wanted) {
       const [own, other] = [await inStore(wanted), await inCache(wanted)];
       const others = [own, other].flatMap((one) => (one === undefined || one instanceof CarportError ? [] : [one]));

@@ -103,6 +103,8 @@ export interface SurveyBuilder {
   listedOf(narInfo: number): ListedNarInfo;
   /** What was listed of a NAR. */
   listedNar(key: string): { readonly size: number; readonly modified: number } | undefined;
+  /** Whether nothing was listed of narinfos and NARs. */
+  isEmpty(): boolean;
   /** Whether there is a listing of a path. */
   hasListing(hashPart: string): boolean;
   /** Of the next narinfo. */
@@ -154,6 +156,7 @@ export function createSurvey(): SurveyBuilder {
       const { size, modified } = nars.done();
       return number < 0 ? undefined : { size: size[number]!, modified: modified[number]! };
     },
+    isEmpty: () => hashParts.length + narKeys.length === 0,
     hasListing: (hashPart) => listingParts.find(hashPart) >= 0,
     index() {
       for (const each of [hashParts, listingParts, narKeys]) each.index();

@@ -505,6 +505,17 @@ describe('carport cache fsck', () => {
     },
   );
 
+  it('makes no cache of what is none', async () => {
+    const empty = box().path('empty');
+    await mkdir(empty);
+    for (const where of [empty, box().path('nowhere')]) {
+      const ran = await box().carport(['cache', 'fsck', where, '--repair', '--store', samples.root]);
+      expect(ran.exitCode, ran.stderr).toBe(5);
+    }
+    expect((await box().carport(['cache', 'fsck', box().path('nowhere')])).exitCode).toBe(5);
+    expect(await readdir(box().root)).not.toContain('nowhere');
+  });
+
   it('leaves what a push that is under way names, and says so', async () => {
     await rm(await place.nar(samples.base.path));
     const hashParts = samples.paths.map((path) => path.slice(11, 43)).join('');

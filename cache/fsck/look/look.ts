@@ -13,6 +13,7 @@ import { verifyPath } from '../../../lib/signing/signature.js';
 import type { TrustPolicy } from '../../../lib/signing/trust.js';
 import type { ActivityEvent, Work } from '../../../lib/work.js';
 import type { WorkerPool } from '../../../lib/workers/pool.js';
+import { requireCacheInfo } from '../../binary-cache.js';
 import { createSurvey, type Survey, type SurveyBuilder } from '../../gc/survey.js';
 import { CACHE_INFO_KEY, collectedKindOf, isCarportKey, isKeyOfCache, logOwnerOf, narInfoKey } from '../../layout.js';
 import type { Finding } from '../finding.js';
@@ -42,6 +43,8 @@ export interface LookTools extends Work<ActivityEvent> {
   /** Reads all NARs, and not only those of which something speaks against them. */
   readonly contents: boolean;
   readonly checked: CheckedNars;
+  /** Whether something is to be repaired; else nothing is written. */
+  readonly mayWrite: boolean;
   readonly found: (finding: Finding) => void;
   /** Gives what else is there that no listing shows: files that are none, uploads. */
   readonly oddities: () => Promise<readonly Finding[]>;
@@ -86,9 +89,10 @@ export async function lookAtCache(tools: LookTools): Promise<Look> {
     findings.push(...found);
     for (const finding of found) tools.found(finding);
   };
-  const time = (await objects.now()).getTime();
   const { info, finding } = await lookAtCacheInfo(objects);
-  if (finding) note(finding);
+  // The clock of a directory is asked by writing to it.
+  const asks = objects.traits.isRemote || (tools.mayWrite && finding === undefined);
+  const time = asks ? (await objects.now()).getTime() : Date.now();
   const survey = createSurvey();
   const seen: Seen = {
     ...{ logs: new Map(), nobodys: [], others: [], carport: new Map() },
@@ -97,6 +101,11 @@ export async function lookAtCache(tools: LookTools): Promise<Look> {
   note(...(await tools.oddities()));
   note(...(await list(objects, survey, seen, signal).catch(explainListing(objects.url))));
   survey.index();
+  // A directory that has nothing of a cache is none, and is not made one.
+  if (finding?.kind === 'cache-info-missing' && survey.isEmpty() && seen.carport.size === 0) {
+    await requireCacheInfo(objects);
+  }
+  if (finding) note(finding);
   for (const number of seen.nobodys) survey.setUnknown(number);
   const looking: Looking = {
     ...{ tools, survey, note, seen, storeDir: info?.storeDir },
