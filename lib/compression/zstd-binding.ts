@@ -1,22 +1,53 @@
-/** The native module of zstd, loaded when something is compressed or read, and what to do where it is missing. */
+/** zstd, loaded when something is compressed or read: its native module, or where that is missing, WebAssembly. */
 
-import type zstd from 'zstd-napi/binding.js';
-import { CarportError, isErrno } from '../errors.js';
+import { createRequire } from 'node:module';
+import { isErrno } from '../errors.js';
 
-/**
- * Loads zstd's native module. It is fetched or built by a script of its package, which npm does not run everywhere:
- * `E_PROGRAM` where it is not there, or is for another machine.
- */
-export async function loadZstd(): Promise<typeof zstd> {
-  try {
-    return (await import('zstd-napi/binding.js')).default;
-  } catch (cause) {
-    if (!isErrno(cause, 'MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND', 'ERR_DLOPEN_FAILED')) throw cause;
-    throw new CarportError('E_PROGRAM', 'the native module of zstd is missing, or is not for this machine', {
-      cause,
-      hint: `npm did not run its script when carport was installed: run ${MEND} where carport is installed (with \`--global\`, if it is so)`,
-    });
-  }
+/** What carport uses of zstd, as the package `zstd-napi` has it. Wrong bytes are errors with zstd's own words. */
+export interface Zstd {
+  readonly CParameter: { readonly compressionLevel: number };
+  readonly DParameter: { readonly windowLogMax: number };
+  readonly CCtx: new () => CompressionContext;
+  readonly DCtx: new () => DecompressionContext;
+  /** Bytes that a frame of so many bytes may take. */
+  compressBound(size: number): number;
+  versionString(): string;
+  /** Bytes that a frame holds; `null` where it does not say. */
+  getFrameContentSize(bytes: Uint8Array): number | null;
+  /** Bytes of the frame that these begin with. */
+  findFrameCompressedSize(bytes: Uint8Array): number;
 }
 
-const MEND = '`npm rebuild --ignore-scripts=false zstd-napi`';
+export interface CompressionContext {
+  setParameter(parameter: number, value: number): void;
+  /** Makes one frame, and gives its size. */
+  compress2(into: Uint8Array, bytes: Uint8Array): number;
+}
+
+export interface DecompressionContext {
+  setParameter(parameter: number, value: number): void;
+  /** Reads whole frames, and gives the size of what they hold. */
+  decompress(into: Uint8Array, bytes: Uint8Array): number;
+  /** Bytes that it would like to have next, 0 at the end of a frame; bytes made; bytes taken, which may be a part. */
+  decompressStream(into: Uint8Array, bytes: Uint8Array): readonly [number, number, number];
+}
+
+let loaded: Zstd | undefined;
+
+/** Loads zstd. Its native module is built or fetched by a script of its package, which npm does not run everywhere. */
+export async function loadZstd(): Promise<Zstd> {
+  if (loaded) return loaded;
+  try {
+    loaded = (await import('zstd-napi/binding.js')).default as unknown as Zstd;
+  } catch (error) {
+    if (!isErrno(error, 'MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND', 'ERR_DLOPEN_FAILED')) throw error;
+  }
+  loaded ??= (await import('./zstd-wasm.js')).createWasmZstd();
+  return loaded;
+}
+
+/** What `loadZstd` has loaded; where nobody has called it, the native module. */
+export function loadedZstd(): Zstd {
+  loaded ??= createRequire(import.meta.url)('zstd-napi/binding.js') as Zstd;
+  return loaded;
+}

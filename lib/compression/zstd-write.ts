@@ -1,10 +1,10 @@
 /** Zstd frames, one a chunk, and their tables. */
 
 import { hash } from 'node:crypto';
-import zstd from 'zstd-napi/binding.js';
 import { createBufferPool } from '../buffers.js';
 import { CHUNK_SIZES, createChunker } from './chunks.js';
 import type { Compressor } from './compressor.js';
+import { type CompressionContext, loadedZstd } from './zstd-binding.js';
 
 /**
  * Skippable frames that follow the data (RFC 8878, 3.1.2): carport's chunk table, and the seek table of zstd's
@@ -24,7 +24,7 @@ export interface Frame {
 }
 
 /** Bytes that the frame of a chunk may take. */
-const FRAME_BOUND = zstd.compressBound(CHUNK_SIZES.max);
+const FRAME_BOUND = loadedZstd().compressBound(CHUNK_SIZES.max);
 
 /**
  * Compresses into a plain zstd stream of independent frames, one a content-defined chunk, and the tables of them. One
@@ -78,14 +78,14 @@ export function renderTables(frames: readonly Frame[]): readonly Uint8Array[] {
 }
 
 const buffers = createBufferPool(FRAME_BOUND);
-const contexts = new Map<number, InstanceType<typeof zstd.CCtx>>();
+const contexts = new Map<number, CompressionContext>();
 
 /** A context takes a while to make and megabytes to keep. Each call compresses a whole frame, so all can share it. */
-function contextOf(level: number): InstanceType<typeof zstd.CCtx> {
+function contextOf(level: number): CompressionContext {
   const known = contexts.get(level);
   if (known) return known;
-  const context = new zstd.CCtx();
-  context.setParameter(zstd.CParameter.compressionLevel, level);
+  const context = new (loadedZstd().CCtx)();
+  context.setParameter(loadedZstd().CParameter.compressionLevel, level);
   contexts.set(level, context);
   return context;
 }

@@ -1,8 +1,8 @@
 /** The decompressor of a large NAR of many frames, which other threads may help with. */
 
-import zstd from 'zstd-napi/binding.js';
 import { copyBytes } from '../buffers.js';
 import { type Decompressor, decompressZstd, ZSTD_WINDOW_LOG_MAX } from '../compression/decompress.js';
+import { loadedZstd } from '../compression/zstd-binding.js';
 import { type ChunkLine, type CompressChunk, openChunkLine } from './chunk-line.js';
 
 /**
@@ -28,7 +28,7 @@ function decompressAlone(frame: Uint8Array, size: number): Uint8Array {
   return content.subarray(0, context.decompress(content, frame));
 }
 
-const context = new zstd.DCtx();
+const context = new (loadedZstd().DCtx)();
 const NO_DIGEST = new Uint8Array(0);
 
 async function* decompressOnLine(given: ChunkLine, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -86,9 +86,9 @@ function frameOf(bytes: Uint8Array, bound: number): Frame | 'not whole' | 'anoth
   // A header has up to 18 bytes.
   if (bytes.length < 18) return 'not whole';
   try {
-    const contentSize = zstd.getFrameContentSize(bytes);
+    const contentSize = loadedZstd().getFrameContentSize(bytes);
     if (contentSize === null || contentSize > bound || windowLogOf(bytes) > ZSTD_WINDOW_LOG_MAX) return 'another';
-    const length = zstd.findFrameCompressedSize(bytes);
+    const length = loadedZstd().findFrameCompressedSize(bytes);
     // What follows each frame is moved: many small ones would make that their square.
     return length < SMALLEST_FRAME ? 'another' : { length, contentSize };
   } catch (error) {

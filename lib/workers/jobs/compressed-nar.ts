@@ -3,6 +3,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { readNarEvents } from '../../compression/nar-events.js';
 import type { ExpectedNar } from '../../compression/verified-nar.js';
+import { loadZstd } from '../../compression/zstd-binding.js';
 import { CarportError, isErrno } from '../../errors.js';
 import type { NarEvent } from '../../nix/nar/event.js';
 import type { ChunkLine } from '../chunk-line.js';
@@ -28,6 +29,7 @@ export async function readCompressedNar(
   { source, progress }: JobContext,
   take: (bytes: Uint8Array, events: Iterable<NarEvent>) => void,
 ): Promise<number> {
+  if (line) await loadZstd();
   const zstd = line && (await import('../line-decompressor.js')).createLineDecompressor(line);
   let fileSize = 0;
   const reuses = MAY_BE_REUSED.has(promise.compression);
