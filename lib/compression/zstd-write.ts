@@ -70,7 +70,7 @@ export function compressWhole(level: number, chunk: Uint8Array, sha256: Uint8Arr
   return whole.subarray(0, size);
 }
 
-const whole = Buffer.allocUnsafeSlow(zstd.compressBound(CHUNK_SIZES.min) + 1024);
+const whole = Buffer.allocUnsafeSlow(loadedZstd().compressBound(CHUNK_SIZES.min) + 1024);
 
 /** What follows the frames of a NAR. */
 export function renderTables(frames: readonly Frame[]): readonly Uint8Array[] {
