@@ -28,6 +28,9 @@ export type Outcome =
 /** Pieces of a source that may be under way to a worker. */
 export const SOURCE_WINDOW = 8;
 
+/** Bytes of a piece, unless the source has larger ones: a message costs as much as copying some hundred KiB. */
+export const PIECE_SIZE = 256 * 1024;
+
 /** An error with its causes: an `Error` loses its class and fields on the way between threads. */
 export interface SerializedError {
   readonly message: string;

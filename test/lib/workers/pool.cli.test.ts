@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CarportError } from '#lib/errors.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { createWorkerPool, type WorkerPool } from '#lib/workers/pool.js';
-import { SOURCE_WINDOW } from '#lib/workers/protocol.js';
+import { PIECE_SIZE, SOURCE_WINDOW } from '#lib/workers/protocol.js';
 import { fileOf, noise, stream, useDirectory } from '../../support/files.js';
 import { naiveNar } from '../../support/nar.js';
 
@@ -116,10 +116,10 @@ describe('a source that is streamed to a worker', () => {
     const single = createWorkerPool(1);
     let busy = true;
     let readWhileBusy = 0;
-    const { nar, job } = unpackJob('out', 400_000);
+    const { nar, job } = unpackJob('out', 8_000_000);
     async function* source() {
-      for await (const piece of stream(nar, 1000)) {
-        if (busy) readWhileBusy++;
+      for await (const piece of stream(nar, 50_000)) {
+        if (busy) readWhileBusy += piece.length;
         yield piece;
       }
     }
@@ -130,7 +130,7 @@ describe('a source that is streamed to a worker', () => {
     await Promise.all([heavy, light]);
     await single.close();
     expect(readWhileBusy).toBeGreaterThan(0);
-    expect(readWhileBusy).toBeLessThanOrEqual(SOURCE_WINDOW + 1);
+    expect(readWhileBusy).toBeLessThanOrEqual((SOURCE_WINDOW + 2) * PIECE_SIZE);
   });
 
   it('is left when the job has failed', async () => {
@@ -155,6 +155,15 @@ describe('a source that is streamed to a worker', () => {
     await pool.run(job, { source: stream(nar, 10_000) });
     expect(nar.equals(copy)).toBe(true);
   });
+
+  it.each([1, 1000, PIECE_SIZE / 2, PIECE_SIZE / 2 + 1, PIECE_SIZE, PIECE_SIZE + 1, 10_000_000])(
+    'arrives as it is, in pieces of %d bytes',
+    async (size) => {
+      const { nar, job } = unpackJob('out', size === 1 ? 3000 : 1_000_003);
+      const { length } = nar;
+      expect(await pool.run(job, { source: stream(nar, size) })).toEqual({ fileSize: length });
+    },
+  );
 });
 
 describe('closing a worker pool', () => {
