@@ -107,15 +107,17 @@ function watch(outgoing: ClientRequest, url: URL, { proxy, isTunnel }: Route, st
     };
     const refuse = (status: number) => fail(proxyRefusal(proxy!, url, status));
     let reached = proxy === undefined;
+    let isSettled = false;
     outgoing.once('response', (response) => {
       if (proxy && response.statusCode === 407) refuse(407);
       else resolve(response);
+      isSettled = true;
     });
     outgoing.once('error', (error) => reject(reached ? error : throughProxy(proxy!, error)));
     // Covers connecting, sending and waiting; the body has a timer of its own.
     outgoing.once('timeout', () => outgoing.destroy(stalled(url.host, stallMs)));
-    // Such as after an answer that wants another protocol.
-    outgoing.once('close', () => reject(brokenOff(url)));
+    // Such as after an answer that wants another protocol. Most have been answered by then, and making an error takes time.
+    outgoing.once('close', () => isSettled || reject(brokenOff(url)));
     if (!proxy || !isTunnel) return;
     // There is no socket, and so no time limit, before a proxy has let the request through.
     const timer = setTimeout(() => fail(throughProxy(proxy, stalled(proxy.url.host, stallMs))), stallMs);
