@@ -136,6 +136,15 @@ describe('pullClosure', () => {
     expect(await pull()).toMatchObject({ present: 1, transferred: 2 });
   });
 
+  it('leaves nothing of what it took before it knew that not all can be had', async () => {
+    const { base } = sample().samples;
+    await rm(join(cache, `${hashPartOf(base.path)}.narinfo`));
+    await expect(pull()).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    expect(types()).toEqual([]);
+    const { realStoreDir, infoDir, claimsDir } = store.layout;
+    for (const made of [realStoreDir, infoDir, claimsDir]) expect(await readdir(made)).toEqual([]);
+  });
+
   it('asks for nothing when it is aborted before', async () => {
     const { objects: watched, calls } = watchStore(objects);
     const signal = AbortSignal.abort(new Error('enough'));
