@@ -47,7 +47,7 @@ export async function fsck(url: CacheUrl, options: FsckOptions, context: Context
           return checkCache(store, request, { ...work, removing, report: reportTo(context, options, stop) });
         }),
       );
-      sum(objects, result, options, context);
+      sum(objects, result, request.sources.trust.keys.length > 0, options, context);
       if (result.left.broken > 0) throw brokenError(objects, result, options);
     } finally {
       await checked.close();
@@ -114,14 +114,14 @@ function lineOf(finding: Finding): string {
   return `${levelOf(finding)} ${kind} ${about}: ${message}${hint === undefined ? '' : ` (${hint})`}`;
 }
 
-function sum(objects: ObjectStore, result: FsckResult, options: FsckOptions, context: Context): void {
+function sum(objects: ObjectStore, result: FsckResult, hasKeys: boolean, options: FsckOptions, context: Context): void {
   const { paths, found, mended, removed, left } = result;
   if (options.json) {
     const { repair, contents } = options;
     writeJsonLine(context.stdout, { type: 'result', url: objects.url, repair, contents, ...result });
     return;
   }
-  if (options.settings['trusted-keys'].value.length === 0) {
+  if (!hasKeys) {
     note(context, options, 'signatures were not checked: `--trusted-key` names who is believed');
   }
   const waste = found.leftover > 0 ? `, ${count(found.leftover, 'leftover')}` : '';

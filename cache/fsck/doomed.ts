@@ -60,8 +60,8 @@ function referrersOf({ length, firstReference, references }: Survey['narInfos'])
 export interface Waste {
   /** Nothing that is younger goes, by the store's clock in milliseconds. */
   readonly cutoff: number;
-  /** Not where a narinfo cannot be read: it may name any of them. */
-  readonly nars: boolean;
+  /** Whether NARs and listings go that belong to nothing: not where a narinfo may come, or cannot be read. */
+  readonly orphans: boolean;
 }
 
 /** The plan of a sweep that removes what is doomed, what belongs to it, and what belongs to nothing. */
@@ -69,7 +69,7 @@ export function sweepPlanOf(
   survey: Survey,
   findings: readonly Finding[],
   doom: Doom,
-  { cutoff, nars: mayRemoveNars }: Waste,
+  { cutoff, orphans }: Waste,
 ): GcPlan {
   const { narInfos, nars, listings, belongings } = survey;
   const named = new Uint8Array(nars.length);
@@ -88,13 +88,13 @@ export function sweepPlanOf(
     narInfos: doom.narInfos,
     listings: numbersWhere(listings.length, (number) => {
       const owner = narInfos.hashParts.find(listings.hashParts.at(number));
-      return owner < 0 ? listings.modified[number]! <= cutoff : doom.narInfos[owner] === 1;
+      return owner < 0 ? orphans && listings.modified[number]! <= cutoff : doom.narInfos[owner] === 1;
     }),
     belongings: numbersWhere(belongings.length, (number) => {
       if (bad.has(belongings.keys.at(number))) return true;
       return owned[number] === 1 && !stays[number];
     }),
-    nars: numbersWhere(mayRemoveNars ? nars.length : 0, (number) => !named[number] && nars.modified[number]! <= cutoff),
+    nars: numbersWhere(orphans ? nars.length : 0, (number) => !named[number] && nars.modified[number]! <= cutoff),
   };
   const totals = { paths: 0, removedPaths: 0, removedObjects: 0, removedBytes: 0, laterBytes: 0, keptBytes: 0 };
   const young = { kind: 'young', name: '', paths: 0, bytes: 0, missing: [] } as const;

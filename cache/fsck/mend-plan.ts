@@ -73,6 +73,8 @@ export interface Plan extends Target {
   source: Source | undefined;
   /** Why there is no source. */
   refusal: string;
+  /** Whether there may be a source all the same: then nothing goes for its sake. */
+  mayWait: boolean;
 }
 
 /** Looks for a source of each, and of what that refers to and the cache lacks. */
@@ -117,12 +119,24 @@ async function planOne(target: Target, finder: SourceFinder, objects: ObjectStor
     throw error;
   });
   const isError = found instanceof CarportError;
-  return { ...target, path, there, source: isError ? undefined : found, refusal: isError ? reasonOf(found) : '' };
+  return {
+    ...target,
+    path,
+    there,
+    source: isError ? undefined : found,
+    refusal: isError ? reasonOf(found) : '',
+    mayWait: isError && mayBeHad(found),
+  };
 }
 
 /** Whether what its narinfo says is not to be believed. */
 export function isDoubted(kinds: ReadonlySet<FindingKind>): boolean {
   return kinds.has('signature-wrong') || kinds.has('reference-cycle') || kinds.has('narinfo-store-dir');
+}
+
+/** Whether an error says nothing of what can be had: a key is missing, or a program or a server does not work. */
+export function mayBeHad(error: unknown): boolean {
+  return !hasCode(error, 'E_NOT_FOUND', 'E_INTEGRITY', 'E_FORMAT', 'E_UNSUPPORTED');
 }
 
 /** Kinds that a path goes for, where it is not mended. */

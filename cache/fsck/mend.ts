@@ -22,18 +22,35 @@ import {
   signedAgain,
   withoutFalseAddress,
 } from './mend-path.js';
-import { isDoubted, isFatal, levelsOf, OF_NAR, OF_SIGNATURE, type Plan, planAll, targetsOf } from './mend-plan.js';
+import {
+  isDoubted,
+  isFatal,
+  levelsOf,
+  mayBeHad,
+  OF_NAR,
+  OF_SIGNATURE,
+  type Plan,
+  planAll,
+  targetsOf,
+} from './mend-plan.js';
 import { createSourceFinder } from './sources.js';
 
 /** Paths that are mended at a time. */
 const AT_ONCE = 8;
 
-/** Mends paths and listings; gives hash parts of those that are mended. What cannot be mended is told. */
-export async function mendPaths({ findings }: Look, tools: MendTools): Promise<ReadonlySet<string>> {
+/** What became of paths, by their hash parts. */
+export interface Mended {
+  readonly mended: ReadonlySet<string>;
+  /** They are not mended, and might be: with another key, or when a server answers. */
+  readonly waiting: ReadonlySet<string>;
+}
+
+/** Mends paths and listings. What cannot be mended is told. */
+export async function mendPaths({ findings }: Look, tools: MendTools): Promise<Mended> {
   const targets = targetsOf(findings);
   const damaged = findings.filter(({ kind }) => kind === 'listing-damaged');
   const listings = [...new Map(damaged.map((finding) => [finding.key, finding])).values()];
-  if (targets.size === 0 && listings.length === 0) return new Set();
+  if (targets.size === 0 && listings.length === 0) return { mended: new Set(), waiting: new Set() };
   const finder = createSourceFinder(tools.sources);
   const plans = await planAll(targets, finder, tools);
   const paths = [...plans.values()].flatMap(({ there, source, path }) => [
@@ -52,8 +69,9 @@ export async function mendPaths({ findings }: Look, tools: MendTools): Promise<R
 }
 
 /** Mends one after another what refers to each other, and the rest beside each other. */
-async function mendInOrder(plans: Map<string, Plan>, tools: MendTools): Promise<ReadonlySet<string>> {
+async function mendInOrder(plans: Map<string, Plan>, tools: MendTools): Promise<Mended> {
   const mended = new Set<string>();
+  const waiting = new Set<string>();
   const { emit, signal, report } = tools;
   const levels = levelsOf(plans);
   for (const level of levels) {
@@ -61,15 +79,17 @@ async function mendInOrder(plans: Map<string, Plan>, tools: MendTools): Promise<
       AT_ONCE,
       level,
       async (plan) => {
-        const outcome = await mendOne(plan, mended, plans, tools).catch((error) => {
+        const outcome = await mendOne(plan, { mended, waiting }, plans, tools).catch((error): Outcome => {
           if (hasCode(error, 'E_INTERRUPTED', 'E_UNAVAILABLE', 'E_CREDENTIALS')) throw error;
-          return { refused: reasonOf(error) };
+          return { refused: reasonOf(error), mayWait: mayBeHad(error) };
         });
         const about = { key: narInfoKey(plan.hashPart), ...(plan.path !== undefined && { path: plan.path }) };
         if ('done' in outcome) {
           mended.add(plan.hashPart);
           report.repaired({ ...about, did: 'mended', message: outcome.done });
-        } else if (outcome.refused !== '') {
+        } else {
+          const isAtStake = isFatal(plan.kinds) || plan.kinds.has('signature-wrong');
+          if (outcome.mayWait && isAtStake) waiting.add(plan.hashPart);
           report.repaired({ ...about, did: 'refused', message: `it is not mended: ${outcome.refused}` });
         }
         emit({ type: 'progress', items: 1 });
@@ -77,14 +97,14 @@ async function mendInOrder(plans: Map<string, Plan>, tools: MendTools): Promise<
       signal,
     );
   }
-  return mended;
+  return { mended, waiting };
 }
 
-type Outcome = { readonly done: string } | { readonly refused: string };
+type Outcome = { readonly done: string } | { readonly refused: string; readonly mayWait: boolean };
 
 async function mendOne(
   plan: Plan,
-  mended: ReadonlySet<string>,
+  { mended, waiting }: Mended,
   plans: ReadonlyMap<string, Plan>,
   tools: MendTools,
 ): Promise<Outcome> {
@@ -102,18 +122,24 @@ async function mendOne(
   }
   if (!isFatal(kinds) && !kinds.has('signature-wrong') && !isOfNar) {
     // Nobody need be wrong where two builds differ: it stays, and is told.
-    return { refused: 'no source has the same with a trusted signature; `--secret-key` with `--contents` signs it' };
+    return {
+      refused: 'no source has the same with a trusted signature; `--secret-key` with `--contents` signs it',
+      mayWait: true,
+    };
   }
-  if (source === undefined) return { refused: plan.refusal };
+  if (source === undefined) return { refused: plan.refusal, mayWait: plan.mayWait };
   const lacking = source.info.references.find((reference) => {
     const other = plans.get(hashPartOf(reference));
     const isLost = other !== undefined && isFatal(other.kinds) && !mended.has(other.hashPart);
     return reference !== source.info.path && isLost;
   });
-  if (lacking !== undefined) return { refused: `it refers to \`${lacking}\`, which is not mended` };
+  if (lacking !== undefined) {
+    const mayWait = waiting.has(hashPartOf(lacking));
+    return { refused: `it refers to \`${lacking}\`, which is not mended`, mayWait };
+  }
   const believed = isDoubted(kinds) ? undefined : there;
   if (!canBeBelieved(source, believed, sources)) {
-    return { refused: 'no trusted key has signed what its source has: give `--secret-key`' };
+    return { refused: 'no trusted key has signed what its source has: give `--secret-key`', mayWait: true };
   }
   const place = source.origin === 'store' ? source.store.description : `\`${source.objects.url}\``;
   return write(withoutFalseAddress(await sendAgain(source, believed, pathTools)), `sent again from ${place}`);

@@ -70,6 +70,9 @@ export async function checkCache(objects: WriteStore, request: FsckRequest, work
     },
     repaired(repair) {
       if (repair.did !== 'refused') counts[repair.did]++;
+      const id = JSON.stringify(repair);
+      if (said.has(id)) return;
+      said.add(id);
       work.report.repaired(repair);
     },
   };
@@ -110,16 +113,19 @@ async function repairOnce(objects: WriteStore, look: Look, request: FsckRequest,
   // A lease that cannot be read is in the way of all else.
   const [claims, others] = split(first, ({ kind }) => /^(lease|sweep)-/.test(kind));
   for (const finding of [...claims, ...others]) tell(await repairDocument(finding, look, tools));
-  const mended = await mendPaths(look, { ...work, objects, sources, contents });
+  const { mended, waiting } = await mendPaths(look, { ...work, objects, sources, contents });
   const left = look.findings.filter(({ key, missing = '' }) => !mended.has(hashPartOfKey(key) ?? hashPartOf(missing)));
-  const fatal = left.filter((finding) => isFatalTo(finding, look) && !mended.has(hashPartOf(finding.missing ?? '')));
+  const isWaiting = ({ key, missing = '' }: Finding) =>
+    waiting.has(hashPartOf(missing)) || waiting.has(hashPartOfKey(key) ?? '');
+  const lost = left.filter((finding) => !isWaiting(finding));
+  const fatal = lost.filter((finding) => isFatalTo(finding, look) && !mended.has(hashPartOf(finding.missing ?? '')));
   const doom = doomOf(look.survey, fatal);
   // What is mended may name a NAR that seemed to be nobody's, and so may what cannot be read: the next look tells.
   const isUnknown = look.findings.some(({ kind, key }) => kind === 'unreadable' && hashPartOfKey(key) !== undefined);
-  const nars = mended.size === 0 && !isUnknown;
-  const plan = sweepPlanOf(look.survey, left, doom, { cutoff: look.survey.time - keepNewerThan, nars });
+  const orphans = mended.size === 0 && waiting.size === 0 && !isUnknown;
+  const plan = sweepPlanOf(look.survey, lost, doom, { cutoff: look.survey.time - keepNewerThan, orphans });
   await removeBroken(objects, plan, doom, { ...work, removing: work.removing ?? REMOVING });
-  for (const { key, message } of uniqueByKey(left.filter(({ kind }) => kind === 'pin-dangling'))) {
+  for (const { key, message } of uniqueByKey(lost.filter(({ kind }) => kind === 'pin-dangling'))) {
     tell(await removePin(tools, key, `${message}, and is not to be had`));
   }
   for (const finding of last) tell(await repairDocument(finding, look, tools));

@@ -548,6 +548,17 @@ describe('carport cache fsck', () => {
     expect(await snapshot(place.cache)).toEqual(before);
   });
 
+  it('removes nothing that a source has and that only a key is missing for', async () => {
+    await rm(place.narInfo(samples.base.path));
+    const before = Object.keys(await snapshot(place.cache));
+    const repair = await fsck('--repair', '--store', samples.root);
+    expect([repair.exitCode, repair.result.removed]).toEqual([6, 0]);
+    expect(repair.stdout).toContain('--secret-key');
+    expect(Object.keys(await snapshot(place.cache))).toEqual(before);
+    expect((await mend()).exitCode).toBe(0);
+    expect((await fsck()).found).toEqual([]);
+  });
+
   it('removes what no source has, referrers first, and says so path by path', async () => {
     await rm(await place.nar(samples.base.path));
     const repair = await fsck('--repair', '--store', box().path('none'));
