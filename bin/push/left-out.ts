@@ -22,6 +22,9 @@ export function withUpstream(
   return { ...skipSignedBy, names: [...new Set([...skipSignedBy.names, UPSTREAM_KEY])] };
 }
 
+/** What a cache may answer that is only asked what it has. */
+const NOT_ANSWERED = ['E_UNAVAILABLE', 'E_CREDENTIALS', 'E_REMOTE', 'E_NOT_FOUND', 'E_INTEGRITY'] as const;
+
 /** What others have, but for what pins are to stand for. One that does not answer has nothing. */
 export async function pathsElsewhere(
   caches: readonly OpenCache[],
@@ -31,8 +34,9 @@ export async function pathsElsewhere(
 ): Promise<ReadonlySet<string>> {
   const found = caches.map(({ objects }) =>
     pathsIn(objects, graph).catch((error) => {
-      if (!hasCode(error, 'E_UNAVAILABLE')) throw error;
-      emit({ type: 'warning', message: `\`${objects.url}\` does not answer: what it may have is pushed, too` });
+      if (!hasCode(error, ...NOT_ANSWERED)) throw error;
+      const why = error.code === 'E_UNAVAILABLE' ? 'does not answer' : `cannot be asked (${error.message})`;
+      emit({ type: 'warning', message: `\`${objects.url}\` ${why}: what it may have is pushed, too` });
       return [];
     }),
   );

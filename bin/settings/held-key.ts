@@ -1,6 +1,7 @@
 /** Secret keys that come without a file of their own: in a variable, on stdin, through a descriptor. */
 
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream, fstatSync, type Stats } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { CarportError } from '../../lib/errors.js';
 
 /** The variable that holds a key itself. */
@@ -40,6 +41,8 @@ export async function readDescriptor(descriptor: number, name: string): Promise<
   const pieces: Buffer[] = [];
   let size = 0;
   try {
+    // Only what passes is closed: Node ends when what it works with is gone.
+    await requireGiven(descriptor);
     for await (const piece of createReadStream('', { fd: descriptor, autoClose: descriptor > 2 })) {
       size += (piece as Buffer).length;
       if (size > MAX_SIZE)
@@ -58,3 +61,25 @@ export async function readDescriptor(descriptor: number, name: string): Promise<
   }
   return Buffer.concat(pieces).toString('utf8');
 }
+
+/** Throws where a descriptor is not open, or is Node's own: no file, or a pipe of which this process has the other end, too. */
+async function requireGiven(descriptor: number): Promise<void> {
+  const stats = fstatSync(descriptor);
+  const isOfUser = stats.isFile() || stats.isSocket() || (descriptor === 0 && stats.isCharacterDevice());
+  if (isOfUser || (stats.isFIFO() && !(await isWrittenHere(stats)))) return;
+  throw new Error('it is not open for reading a key');
+}
+
+/** Whether a descriptor of this process writes into a pipe: then it never ends. */
+async function isWrittenHere({ dev, ino }: Stats): Promise<boolean> {
+  for (const name of await readdir('/proc/self/fd').catch(() => [])) {
+    const stats = await stat(`/proc/self/fd/${name}`).catch(() => undefined);
+    if (stats === undefined || stats.ino !== ino || stats.dev !== dev) continue;
+    const info = await readFile(`/proc/self/fdinfo/${name}`, 'latin1').catch(() => '');
+    const flags = Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(info)?.[1] ?? '0', 8);
+    if ((flags & O_ACCMODE) !== constants.O_RDONLY) return true;
+  }
+  return false;
+}
+
+const O_ACCMODE = constants.O_RDONLY | constants.O_WRONLY | constants.O_RDWR;

@@ -1,4 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { basename, join } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createSampleStore, type SampleStore } from '../support/samples.js';
@@ -64,7 +68,11 @@ describe('a secret key without a file', () => {
       node "$1" push "$2" --store "$3" --to cache-b --secret-key fd:3 3< "$4" &&
       cat "$4" | node "$1" push "$2" --store "$3" --to cache-c --secret-key /dev/stdin &&
       { node "$1" push - --store "$3" --to cache-d --secret-key - < "$4"; [ $? = 2 ]; } &&
-      { node "$1" push "$2" --store "$3" --to cache-d --secret-key fd:77; [ $? = 4 ]; }`;
+      for fd in 3 4 5 6 77; do
+        node "$1" push "$2" --store "$3" --to cache-d --secret-key fd:$fd 3<&-; [ $? = 4 ] || exit 1
+      done &&
+      mkfifo pipe && { cat "$4" > pipe & } &&
+      node "$1" push "$2" --store "$3" --to cache-e --secret-key /dev/fd/7 7< pipe`;
     const values = ['sh', CARPORT, store.top.path, store.root, key.file];
     const { exitCode, stderr } = await execa('/bin/sh', ['-c', script, ...values], {
       cwd: box().root,
@@ -73,7 +81,7 @@ describe('a secret key without a file', () => {
       reject: false,
     });
     expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
-    for (const name of ['cache-a', 'cache-b', 'cache-c']) {
+    for (const name of ['cache-a', 'cache-b', 'cache-c', 'cache-e']) {
       for (const info of (await narInfosOf(box().path(name))).values()) expect(info.signatures).toHaveLength(1);
     }
   });
@@ -161,5 +169,24 @@ describe('what other caches have', () => {
     const { stderr } = await box().succeed([...push, '--skip-in', other, '--skip-in', 'http://127.0.0.1:9']);
     expect(stderr).toContain('`http://127.0.0.1:9` does not answer');
     expect(stderr).toMatch(/3 paths: 0 already cached, 1 in another cache, 2 to upload/);
+  });
+
+  it('is pushed where that cache is damaged, or refuses to say', async () => {
+    const other = box().path('other');
+    await box().succeed(['push', store.base.path, '--store', store.root, '--to', other, '--secret-key', key.file]);
+    await writeFile(join(other, `${basename(store.base.path).slice(0, 32)}.narinfo`), 'damaged');
+    const server = createServer((_, response) => void response.writeHead(401).end()).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const refusing = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      const { stderr } = await box().succeed([
+        ...[...args, '--secret-key', key.file],
+        ...['--skip-in', other, '--skip-in', refusing],
+      ]);
+      expect(stderr).toContain(`\`${refusing}\` cannot be asked`);
+      expect(stderr).toMatch(/3 paths: 0 already cached, 3 to upload/);
+    } finally {
+      server.close();
+    }
   });
 });
