@@ -2,6 +2,7 @@
 
 import { appendFile } from 'node:fs/promises';
 import { type CommonOptions, type Context, say } from '../cli/context.js';
+import { redact } from '../cli/redact.js';
 import { count, formatBytes } from '../cli/terminal.js';
 
 /** Whether a CI system runs this. */
@@ -59,7 +60,7 @@ const NAMED = 20;
 export async function addJobSummary({ env }: Context, summary: JobSummary): Promise<void> {
   const file = env.GITHUB_STEP_SUMMARY;
   if (!file) return;
-  await appendFile(file, renderSummary(summary)).catch(() => undefined);
+  await appendFile(file, redact(renderSummary(summary))).catch(() => undefined);
 }
 
 function renderSummary({ title, cache, pushed, present, skipped, fileSize, missing = [] }: JobSummary): string {

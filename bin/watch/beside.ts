@@ -1,22 +1,20 @@
 /** What is needed to push beside a command: the store, what comes into it, and who pushes that. */
 
-import { join } from 'node:path';
-import type { PathInfo } from '../../lib/nix/path-info.js';
-import type { SecretKey } from '../../lib/signing/key.js';
 import { allPathsOfNix } from '../../lib/store/nix/all-paths.js';
 import { NIX, openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
 import type { Context } from '../cli/context.js';
 import type { PushBesideOptions } from '../push/options.js';
-import { preparePush } from '../push/request.js';
+import type { PreparedPush } from '../push/request.js';
 import { asPushOptions } from './as-push-options.js';
 import { likelyStoreDirs } from './likely-store.js';
 import { createPusher, type Pusher } from './pusher.js';
 import { openQueue } from './queue.js';
 import { createRegistrations, type Registrations, type Snapshot, snapshotOf } from './registered.js';
+import { takeUp } from './taken-up.js';
 
 export interface BesideRequest {
   readonly given: PushBesideOptions;
-  readonly keys: readonly SecretKey[];
+  readonly prepared: PreparedPush;
   readonly context: Context;
   /** What was there before the command was started, in the likely directories. */
   readonly before: Snapshot;
@@ -30,9 +28,8 @@ export interface Beside {
 }
 
 /** Opens the store and the queue. What a run before has left is taken up. */
-export async function openBeside({ given, keys, context, before, signal }: BesideRequest): Promise<Beside> {
+export async function openBeside({ given, prepared, context, before, signal }: BesideRequest): Promise<Beside> {
   const options = asPushOptions(given);
-  const prepared = await preparePush(options, context, keys);
   const { env } = context;
   const selection = given.settings.store.value;
   const store = await openStoreForReading(selection, env);
@@ -48,10 +45,9 @@ export async function openBeside({ given, keys, context, before, signal }: Besid
   }
   const queue = openQueue(env, { to: options.settings.to.texts.at(-1) ?? '', store: selection });
   const pusher = createPusher({ prepared, options, context, signal, store, own, queue });
-  const left = (await queue.list()).map((name) => join(store.storeDir, name));
-  const valid = left.length > 0 ? await store.queryInfos(left) : new Map<string, PathInfo>();
-  await queue.remove(left.filter((path) => !valid.has(path)));
-  await pusher.add([...valid.values()]);
+  const { valid, gone } = await takeUp(await queue.list(), store, likely);
+  await pusher.add(valid);
+  await queue.remove(gone);
   return { registrations, pusher };
 }
 

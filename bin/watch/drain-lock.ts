@@ -1,27 +1,25 @@
-/** Who drains a queue: one process, which is known by its id and by the boot of the machine. */
+/** Who drains a queue: one process, which is known as by a temporary name: by its id, its start, and the boot of the machine. */
 
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isErrno } from '../../lib/errors.js';
+import { createTemporaryNames, isNameOfLivingProcess } from '../../lib/filesystem/temporary.js';
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 
 /** Whether a process is at it. The script that `hook --print-script` prints looks in the same way. */
 export async function isDrained(directory: string): Promise<boolean> {
   const text = await readFile(fileIn(directory), 'utf8').catch(() => '');
-  const [id, boot] = text.trim().split(' ');
-  if (!/^\d+$/.test(id ?? '') || boot !== (await bootId())) return false;
-  try {
-    process.kill(Number(id), 0);
-    return true;
-  } catch (error) {
-    return isErrno(error, 'EPERM');
-  }
+  const [, , , name = ''] = text.trim().split(' ');
+  // One in another container cannot be asked, and may be gone: then both push, which is safe.
+  return isNameOfLivingProcess(name);
 }
 
 /** Takes the queue for this process; false where another has it. Should two ever have it, both push the same, which is safe. */
 export async function takeDrain(directory: string): Promise<boolean> {
-  const text = `${process.pid} ${await bootId()}\n`;
+  const name = basename((await createTemporaryNames(directory))());
+  // The script has no hashes of what is in the name.
+  const text = `${process.pid} ${await bootId()} ${await ownStart()} ${name}\n`;
   for (const isFirst of [true, false]) {
     try {
       await writeFile(fileIn(directory), text, { flag: 'wx' });
@@ -46,4 +44,10 @@ function fileIn(directory: string): string {
 
 async function bootId(): Promise<string> {
   return (await readFile(BOOT_ID, 'utf8').catch(() => '-')).trim();
+}
+
+/** When this process started, in ticks since the boot; behind its name, which may hold anything. */
+async function ownStart(): Promise<string> {
+  const stat = await readFile('/proc/self/stat', 'latin1').catch(() => '');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '-';
 }

@@ -1,14 +1,18 @@
 /** The command `hook`: paths into the queue, a process that drains it, and the script that does so for Nix. */
 
+import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CarportError } from '../../lib/errors.js';
 import { startDetached } from '../../lib/process/child.js';
 import { stateDirectory } from '../../lib/state-directory.js';
+import { placeOfNix } from '../../lib/store/nix/place.js';
+import { NIX } from '../../lib/store/open.js';
 import { type Context, note, workingDirectory, writeLines } from '../cli/context.js';
 import { loadPushKeys } from '../push/keys.js';
-import { KEY_VARIABLE } from '../settings/held-key.js';
+import { descriptorOf, KEY_VARIABLE } from '../settings/held-key.js';
 import { requireCache } from '../settings/places.js';
+import { SETTINGS, type SettingKey } from '../settings/table.js';
 import { isDrained } from './drain-lock.js';
 import type { HookOptions } from './hook-command.js';
 import { openQueue, type Queue } from './queue.js';
@@ -26,10 +30,11 @@ export async function run(paths: readonly string[], options: HookOptions, contex
       hint: 'Nix sets OUT_PATHS for its `post-build-hook`; `--drain` pushes what is in the queue',
     });
   }
+  refuseDescriptors(options);
   await queue.add(named);
   if (await isDrained(queue.directory)) return;
   const { heldKeys, env } = context;
-  const [program, ...args] = [...ownCommand(), ...argumentsWithout('--drain'), '--drain'];
+  const [program, ...args] = drainCommand();
   await startDetached({
     ...{ program: program!, arguments: args, directory: workingDirectory(context) },
     env: heldKeys ? { ...env, [KEY_VARIABLE]: heldKeys.read().join(' ') } : env,
@@ -53,8 +58,59 @@ function ownCommand(): readonly string[] {
   return script === undefined || script === process.execPath ? [process.execPath] : [process.execPath, script];
 }
 
-function argumentsWithout(...flags: readonly string[]): readonly string[] {
-  return process.argv.slice(2).filter((word) => !flags.includes(word));
+/** The command line that drains, with the options of this one and these; without its operands behind `--`. */
+function drainCommand(more: readonly string[] = []): readonly string[] {
+  const given = process.argv.slice(3);
+  const end = given.indexOf('--');
+  const options = (end < 0 ? given : given.slice(0, end)).filter((word) => word !== '--print-script');
+  return [...ownCommand(), 'hook', '--drain', ...more, ...options];
+}
+
+/** Throws `E_USAGE` where a key comes through a descriptor: what drains the queue later does not have it. */
+function refuseDescriptors({ settings }: Pick<HookOptions, 'settings'>): void {
+  const sources = [...settings['secret-key-files'].value, ...requireCache(settings.to).secretKeyFiles];
+  if (sources.some((source) => typeof source === 'string' && descriptorOf(source) !== undefined)) throw needsFile();
+}
+
+function needsFile(): CarportError {
+  return new CarportError('E_USAGE', 'the hook needs the key in a file: it is read when this command is over', {
+    hint: 'give the file: `--secret-key /etc/nix/cache.sec`, which the user that runs `nix-daemon` can read',
+  });
+}
+
+/** Throws where the script would throw away what is built, or would write as root where somebody else can put links. */
+async function requireUsableHere({ settings }: HookOptions, { env }: Context): Promise<void> {
+  const store = settings.store.value;
+  if ((store === undefined || store === NIX) && (await placeOfNix(env)) === undefined) {
+    throw new CarportError('E_NOT_FOUND', 'the program `nix` is not on PATH, and the script would have the same PATH', {
+      hint: 'sudo may have another PATH: `sudo env PATH="$PATH" carport hook … --print-script`; for carport\'s own store give `--store ROOT`',
+    });
+  }
+  const directory = stateDirectory(env);
+  const owner = await ownerOf(directory);
+  if (owner === undefined || owner === process.geteuid?.()) return;
+  throw new CarportError('E_USAGE', `\`${directory}\`, where the queue would be, is somebody else's`, {
+    hint: 'print the script as the user that builds run as, with the HOME of that: `sudo -H carport hook … --print-script`',
+  });
+}
+
+/** Who has a directory, or would have it if it were made: the owner of the nearest one that is there. */
+async function ownerOf(path: string): Promise<number | undefined> {
+  const stats = await stat(path).catch(() => undefined);
+  if (stats) return stats.uid;
+  return dirname(path) === path ? undefined : ownerOf(dirname(path));
+}
+
+/** What variables and files of settings say, as options: where the script runs they are not there. */
+function settingsAsOptions(settings: HookOptions['settings']): readonly string[] {
+  const keys = (Object.keys(settings) as (SettingKey & keyof HookOptions['settings'])[]).filter(
+    (key) => key !== 'trusted-keys',
+  );
+  return keys.flatMap((key) => {
+    const { texts, origin } = settings[key];
+    if (origin.kind === 'option' || origin.kind === 'default') return [];
+    return texts.flatMap((text) => [SETTINGS[key].option, text]);
+  });
 }
 
 /**
@@ -62,31 +118,28 @@ function argumentsWithout(...flags: readonly string[]): readonly string[] {
  * wrong, it succeeds: else Nix would stop the build.
  */
 async function scriptFor(queue: Queue, options: HookOptions, context: Context): Promise<readonly string[]> {
-  const keys = await loadPushKeys(options, context);
-  const { to, 'secret-key-files': files } = options.settings;
-  if (context.heldKeys || files.value.some((source) => typeof source !== 'string' || source === '-')) {
-    throw new CarportError('E_USAGE', 'the hook needs the key in a file: it runs when this command is over', {
-      hint: 'give the file: `--secret-key /etc/nix/cache.sec`, which the user that runs `nix-daemon` can read',
-    });
-  }
-  const more = [
-    ...(to.origin.kind === 'option' ? [] : ['--to', to.texts.at(-1)!]),
-    ...(files.origin.kind === 'option' || keys.length === 0
-      ? []
-      : files.texts.flatMap((text) => ['--secret-key', text])),
-  ];
-  const command = [...ownCommand(), ...argumentsWithout('--print-script'), ...more, '--drain'].map(quoted).join(' ');
+  if (context.heldKeys) throw needsFile();
+  refuseDescriptors(options);
+  await loadPushKeys(options, context);
+  await requireUsableHere(options, context);
+  const command = drainCommand(settingsAsOptions(options.settings)).map(quoted).join(' ');
   return `#!/bin/sh
 # For post-build-hook: hands what Nix has built to carport, and lets the build go on, whatever happens.
 queue=${quoted(queue.directory)}
 {
   set -f
   mkdir -p -m 700 "$queue"
+  # As root nothing is written where somebody else may have put links.
+  [ -O "$queue" ] && [ ! -L "$queue" ] || exit 0
   for path in \${OUT_PATHS:-$DRV_PATH}; do
-    : > "$queue/\${path##*/}"
+    # A shell ends when it cannot write for \`:\`, and the build with it.
+    printf '' > "$queue/\${path##*/}"
   done
-  if read -r pid boot < "$queue/.drainer" && read -r now < /proc/sys/kernel/random/boot_id && [ "$boot" = "$now" ] && kill -0 "$pid"; then
-    exit 0
+  if read -r pid boot start rest < "$queue/.drainer" && read -r now < /proc/sys/kernel/random/boot_id && [ "$boot" = "$now" ] &&
+    read -r stat < "/proc/$pid/stat"; then
+    # Others may have got its process id: the time of its start is behind the name in brackets.
+    set -- \${stat##*) }
+    [ "$1" != Z ] && [ "\${20}" = "$start" ] && exit 0
   fi
   PATH=${quoted(context.env.PATH ?? '')}
   HOME=\${HOME:-${quoted(homedir())}}

@@ -81,6 +81,8 @@ export function createPusher(request: PusherRequest): Pusher {
         const isGone =
           hasCode(error, 'E_NOT_FOUND') && (await store.queryInfos([path]).catch(() => undefined))?.size === 0;
         if (isGone) await isDone([path]);
+        // With many paths it would be waited for the cache many times.
+        else if (isOfTheCache(error)) return;
       }
     }
   };
@@ -107,6 +109,7 @@ export function createPusher(request: PusherRequest): Pusher {
           lastError = error;
           if (isOfTheCache(error)) return;
           if (some.length > 1 || hasCode(error, 'E_NOT_FOUND')) await pushEach(some);
+          if (isOfTheCache(lastError)) return;
         }
       }
     },
@@ -121,6 +124,8 @@ export function createPusher(request: PusherRequest): Pusher {
 function createSender({ prepared, own, options, context, signal }: PusherRequest, store: Store) {
   const tally = { pushed: 0, present: 0, skipped: 0, narSize: 0, fileSize: 0 };
   const warned = new Set<string>();
+  /** What the push that is under way has brought into the cache. */
+  const finished = new Set<string>();
   let opened: { readonly caches: readonly OpenCache[]; readonly pool: WorkerPool } | undefined;
   const warn = (event: WarningEvent) => {
     if (warned.has(event.message)) return;
@@ -129,6 +134,7 @@ function createSender({ prepared, own, options, context, signal }: PusherRequest
   };
   const emit = (event: PushEvent) => {
     if (event.type === 'warning') warn(event);
+    if (event.type === 'path-finished') finished.add(event.path);
     if (event.type === 'path-finished' && options.verbose) note(context, options, `carport: pushed ${event.path}`);
   };
   return {
@@ -139,6 +145,7 @@ function createSender({ prepared, own, options, context, signal }: PusherRequest
         caches: openCaches([prepared.to, ...(options.skipIn ?? [])], { context, options, emit }, signal),
         pool: createPool(prepared.jobs),
       };
+      finished.clear();
       const closure = await runtimeClosure(store, paths);
       const run = { options, context, emit, skipsUpstream: options.skipUpstream };
       const done = await pushInto({ ...opened, signal }, prepared, { store, own, closure }, run);
@@ -146,7 +153,8 @@ function createSender({ prepared, own, options, context, signal }: PusherRequest
       tally.narSize += done.transferred > 0 ? done.narSize : 0;
       tally.fileSize += done.fileSize;
       tally.skipped = Math.max(tally.skipped, done.skipped);
-      tally.present += Math.max(0, paths.length - done.transferred);
+      // Of the paths that were named: what they need is not counted.
+      tally.present += paths.filter((path) => !finished.has(path)).length;
     },
     async close(): Promise<void> {
       if (opened === undefined) return;
@@ -167,6 +175,6 @@ function withKnown(store: Store, known: Map<string, PathInfo>): Store {
 }
 
 /** Whether all other paths would fail in the same way. */
-function isOfTheCache(error: unknown): boolean {
+export function isOfTheCache(error: unknown): boolean {
   return hasCode(error, 'E_UNAVAILABLE', 'E_CREDENTIALS', 'E_REMOTE', 'E_INTERRUPTED', 'E_USAGE', 'E_UNSUPPORTED');
 }

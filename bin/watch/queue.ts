@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { mapAtMost } from '../../lib/concurrency.js';
+import { isErrno } from '../../lib/errors.js';
 import { isStoreBaseName } from '../../lib/nix/store-path.js';
 import { stateDirectory } from '../../lib/state-directory.js';
 
@@ -42,7 +43,12 @@ export function openQueue(env: NodeJS.ProcessEnv, { to, store }: QueuePlace): Qu
       const files = paths.map(fileOf).filter((file) => isStoreBaseName(basename(file)));
       if (files.length === 0) return;
       await mkdir(directory, { recursive: true, mode: 0o700 });
-      await mapAtMost(AT_ONCE, files, (file) => writeFile(file, ''));
+      // Nothing is written through a link that somebody has put there.
+      const touch = (file: string) =>
+        writeFile(file, '', { flag: 'wx' }).catch((error) => {
+          if (!isErrno(error, 'EEXIST')) throw error;
+        });
+      await mapAtMost(AT_ONCE, files, touch);
     },
     async list() {
       const names = await readdir(directory).catch(() => []);

@@ -1,11 +1,13 @@
 /** What people are told at the end of pushes beside a command. */
 
+import { canonicalUrl } from '../../cache/open.js';
 import { CarportError } from '../../lib/errors.js';
 import { type Context, note, say } from '../cli/context.js';
 import { printableLine } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import type { PushBesideOptions } from '../push/options.js';
 import { addJobSummary } from '../reporters/ci-log.js';
+import { requireCache } from '../settings/places.js';
 import type { Pusher } from './pusher.js';
 
 /** So many paths that are missing are named. */
@@ -36,7 +38,7 @@ export async function sumUp(
   if (pusher === undefined) return failure;
   const { pushed, present, skipped, narSize, fileSize } = pusher.tally();
   const missing = pusher.waiting();
-  const cache = options.settings.to.texts.at(-1) ?? '';
+  const cache = canonicalUrl(requireCache(options.settings.to), context.env);
   const sizes = pushed > 0 ? ` (${formatBytes(narSize)}, ${formatBytes(fileSize)} compressed)` : '';
   const elsewhere = skipped > 0 ? `, ${skipped} in another cache` : '';
   const there = `${present} ${present === 1 ? 'was' : 'were'} there`;

@@ -11,6 +11,9 @@ import { ExitWith, exitCodeOf } from '../cli/exit-code.js';
 import { interruptible } from '../cli/interrupt.js';
 import { isWithoutKey, loadPushKeys } from '../push/keys.js';
 import { rawArguments, rawEnvironment } from '../run/raw-process.js';
+import { descriptorOf } from '../settings/held-key.js';
+import { requireCache } from '../settings/places.js';
+import { asPushOptions } from './as-push-options.js';
 import type { Beside, BesideRequest } from './beside.js';
 import type { WatchOptions } from './command.js';
 import { likelyStoreDirs } from './likely-store.js';
@@ -31,16 +34,19 @@ const AWAY_MS = 30_000;
 export async function run(given: WatchOptions, context: Context): Promise<never> {
   const command = await rawArguments(await commandOf(context));
   const env = await rawEnvironment(context.env);
+  refuseStdin(given);
   const keys = await loadPushKeys(given, context);
   const start = () => runCommand(command, env);
   if (isWithoutKey(keys, { ...given, json: false }, context)) return end(await start(), 0);
   const selection = given.settings.store.value;
+  // What options do not fit, or a program that is missing, is told before anything runs.
+  const prepared = await (await import('../push/request.js')).preparePush(asPushOptions(given), context, keys);
   const before = await snapshotOf(likelyStoreDirs(selection, context.env));
   const running = start();
   // Whatever is done beside it has what the command leaves. Threads and programs that are started from here on have that, too.
   lowerPriority();
   const stop = new AbortController();
-  const request = { given, keys, context, before, signal: stop.signal };
+  const request = { given, prepared, context, before, signal: stop.signal };
   const pushing = pushWhile(request);
   const ended = await running.finally(() => pushing.hurry());
   const wasStopped = ended.interrupted || ended.signal !== undefined;
@@ -54,6 +60,16 @@ export async function run(given: WatchOptions, context: Context): Promise<never>
   });
   const failure = await sumUp(outcome, { options: given, context, wasStopped: stop.signal.aborted });
   return end(ended, given.strict && failure !== undefined ? codeOf(failure) : 0);
+}
+
+/** Throws `E_USAGE` for a key on stdin: the command has the same stdin, and could read a file there from its beginning. */
+function refuseStdin({ settings }: WatchOptions): void {
+  const sources = [...settings['secret-key-files'].value, ...requireCache(settings.to).secretKeyFiles];
+  const inherited = sources.find((source) => typeof source === 'string' && (descriptorOf(source) ?? 3) < 3);
+  if (inherited === undefined) return;
+  throw new CarportError('E_USAGE', `the key cannot come from \`${inherited}\`: the command would have it, too`, {
+    hint: 'give its file, the variable `CARPORT_SECRET_KEY`, or another descriptor: `--secret-key fd:3 … 3< cache.sec`',
+  });
 }
 
 function codeOf(failure: unknown): number {
@@ -114,11 +130,12 @@ function pushWhile(request: BesideRequest): Pushing {
   const work = async (): Promise<Outcome> => {
     try {
       // Loaded only now: until the command runs nothing else is to take time.
-      const beside = await (await import('./beside.js')).openBeside(request);
+      const { openBeside } = await import('./beside.js');
+      const beside = await untilItWorks(() => openBeside(request), over.signal, request.signal);
       pusher = beside.pusher;
-      await pushAsItComes(beside, over.signal);
+      const error = await pushAsItComes(beside, over.signal, request.signal);
       await pusher.close();
-      return { pusher };
+      return { pusher, error };
     } catch (error) {
       return { pusher, error };
     }
@@ -126,18 +143,40 @@ function pushWhile(request: BesideRequest): Pushing {
   return { done: work(), now: () => ({ pusher }), hurry: () => over.abort() };
 }
 
-async function pushAsItComes({ registrations, pusher }: Beside, over: AbortSignal): Promise<void> {
+/** So often the store is asked once more when the command has ended. */
+const LAST_TRIES = 4;
+const RETRY_MS = 1000;
+
+/** Tries while the command runs, and then some times more: a daemon may be stopped, or busy. */
+async function untilItWorks<T>(work: () => Promise<T>, over: AbortSignal, stop: AbortSignal): Promise<T> {
+  for (let tries = 1; ; ) {
+    try {
+      return await work();
+    } catch (error) {
+      const isLast = over.aborted;
+      if (stop.aborted || (isLast && tries++ >= LAST_TRIES)) throw error;
+      await pause(isLast ? RETRY_MS : AWAY_MS, undefined, { signal: isLast ? stop : over }).catch(() => undefined);
+    }
+  }
+}
+
+/** Gives what kept it from seeing what came last. */
+async function pushAsItComes(
+  { registrations, pusher }: Beside,
+  over: AbortSignal,
+  stop: AbortSignal,
+): Promise<unknown> {
   let pushing: Promise<void> | undefined;
   let restUntil = 0;
   let lookedMs = 0;
-  const look = async (isLast: boolean) => {
+  const look = async () => {
     const start = performance.now();
     // A Nix that is busy answers the next time.
-    await registrations.look(isLast).then(pusher.add, () => undefined);
+    await registrations.look().then(pusher.add, () => undefined);
     lookedMs = performance.now() - start;
   };
   while (!over.aborted) {
-    await look(false);
+    await look();
     if (!pushing && pusher.waiting().length > 0 && performance.now() >= restUntil) {
       pushing = pusher.push().then(() => {
         if (pusher.lastError() !== undefined) restUntil = performance.now() + AWAY_MS;
@@ -146,7 +185,8 @@ async function pushAsItComes({ registrations, pusher }: Beside, over: AbortSigna
     }
     await pause(Math.max(LOOK_MS, LOOK_SHARE * lookedMs), undefined, { signal: over }).catch(() => undefined);
   }
-  await look(true);
+  const failure = await untilItWorks(() => registrations.look(true), over, stop).then(pusher.add, (error) => error);
   await pushing;
   if (pusher.waiting().length > 0) await pusher.push();
+  return failure;
 }

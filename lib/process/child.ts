@@ -1,6 +1,7 @@
 /** Starts child processes whose streams and signals somebody takes care of. Nothing else imports `node:child_process`. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 
@@ -86,7 +87,8 @@ export interface DetachedProgram {
 /** Starts it in a session of its own, and does not wait for it. That it cannot be started is in nobody's way. */
 export async function startDetached(request: DetachedProgram): Promise<void> {
   const { program, arguments: args, env, directory, log } = request;
-  const output = await open(log, 'w', 0o600);
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
+  const output = await open(log, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
     const stdio = ['ignore', output.fd, output.fd] as const;
     const child = spawn(program, args, { stdio: [...stdio], env, cwd: directory, detached: true });

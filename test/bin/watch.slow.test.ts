@@ -83,6 +83,22 @@ describe('watch', () => {
     expect(skipped).toMatchObject({ exitCode: 3, stdout: 'ran', stderr: expect.stringContaining('nothing is pushed') });
   });
 
+  it('takes no key from stdin, which the command has, too', async () => {
+    for (const source of ['-', '/dev/stdin', 'fd:0']) {
+      const { exitCode, stderr, stdout } = await watch('echo ran', { options: ['--secret-key', source] });
+      expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+      expect(stderr).toContain('the command would have it');
+    }
+  });
+
+  it('tells where it cannot be seen what came last', async () => {
+    const hash = 'a'.repeat(32);
+    const broken = `mkdir -p $store/nix/var/carport/info $store/nix/store/${hash}-one; echo damaged > $store/nix/var/carport/info/${hash}.narinfo`;
+    const { exitCode, stderr } = await watch(broken, { options: ['--strict'] });
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('what was built is not pushed');
+  });
+
   it('gives the command no secret key', async () => {
     const text = (await readFile(key.file, 'utf8')).trim();
     const { stdout } = await watch('env', { env: { CARPORT_SECRET_KEY_FILES: '', CARPORT_SECRET_KEY: text } });
