@@ -1,7 +1,8 @@
 /** Secret keys that come without a file of their own: in a variable, on stdin, through a descriptor. */
 
-import { constants, createReadStream, fstatSync, type Stats } from 'node:fs';
+import { constants, createReadStream, fstat, type Stats } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { CarportError } from '../../lib/errors.js';
 
 /** The variable that holds a key itself. */
@@ -64,7 +65,7 @@ export async function readDescriptor(descriptor: number, name: string): Promise<
 
 /** Throws where a descriptor is not open, or is Node's own: no file, or a pipe of which this process has the other end, too. */
 async function requireGiven(descriptor: number): Promise<void> {
-  const stats = fstatSync(descriptor);
+  const stats = await promisify(fstat)(descriptor);
   const isOfUser = stats.isFile() || stats.isSocket() || (descriptor === 0 && stats.isCharacterDevice());
   if (isOfUser || (stats.isFIFO() && !(await isWrittenHere(stats)))) return;
   throw new Error('it is not open for reading a key');

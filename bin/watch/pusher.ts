@@ -77,12 +77,9 @@ export function createPusher(request: PusherRequest): Pusher {
         await isDone([path]);
       } catch (error) {
         lastError = error;
-        // It was collected meanwhile: there is nothing to push any more.
-        const isGone =
-          hasCode(error, 'E_NOT_FOUND') && (await store.queryInfos([path]).catch(() => undefined))?.size === 0;
-        if (isGone) await isDone([path]);
         // With many paths it would be waited for the cache many times.
-        else if (isOfTheCache(error)) return;
+        if (isOfTheCache(error)) return;
+        if (hasCode(error, 'E_NOT_FOUND') && (await isGone(store, path))) await isDone([path]);
       }
     }
   };
@@ -118,6 +115,11 @@ export function createPusher(request: PusherRequest): Pusher {
     tally: () => sender.tally,
     close: sender.close,
   };
+}
+
+/** Whether it was collected meanwhile: there is nothing to push any more. */
+async function isGone(store: Store, path: string): Promise<boolean> {
+  return (await store.queryInfos([path]).catch(() => undefined))?.size === 0;
 }
 
 /** Pushes closures of paths into the cache, and counts. */
