@@ -16,7 +16,7 @@ import { openS3Store, s3StoreUrl } from '../lib/object-store/s3.js';
 import { stateDirectory } from '../lib/state-directory.js';
 import { parseEndpoint } from './cache-location.js';
 import type { CacheUrl } from './cache-url.js';
-import { CACHE_INFO_KEY } from './layout.js';
+import { CACHE_INFO_KEY, isKeyOfCache } from './layout.js';
 
 /** Directories of this machine have no use for them, but a URL does not tell before it is parsed. */
 export type OpenOptions = HttpClientOptions;
@@ -75,8 +75,11 @@ function bucketAdmin(bucket: Bucket, directory: string): BucketAdmin {
     name: bucket.name,
     ensure: async () => (await load()).ensureBucket(bucket),
     abortOldUploads: async () => (await load()).abortOldUploads(bucket),
-    unfinishedUploads: async () =>
-      (await import('../lib/object-store/s3/parts/uploads.js')).listUploads(bucket, prefix),
+    async unfinishedUploads() {
+      const { listUploads } = await import('../lib/object-store/s3/parts/uploads.js');
+      const uploads = await listUploads(bucket, prefix);
+      return uploads.filter(({ key }) => isKeyOfCache(key.slice(prefix.length)));
+    },
     abortUpload: async (upload) =>
       (await import('../lib/object-store/s3/parts/uploads.js')).abortUpload(bucket, upload),
     readSettings: async () => (await load()).readBucketSettings(bucket, shared),

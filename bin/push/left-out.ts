@@ -4,12 +4,10 @@ import type { OpenCache } from '../../cache/open.js';
 import { pathsIn } from '../../cache/push/elsewhere.js';
 import type { PushEvent } from '../../cache/push/events.js';
 import type { PushRequest, SkippedKeys } from '../../cache/push/session.js';
+import { NIXOS_KEY } from '../../cache/push/upstream-keys.js';
 import { hasCode } from '../../lib/errors.js';
 import { isSignedByOneOf } from '../../lib/signing/signature.js';
 import type { Emit } from '../../lib/work.js';
-
-/** Name of the key of Nix's own cache, which every Nix trusts. */
-const UPSTREAM_KEY = 'cache.nixos.org-1';
 
 /** Keys whose paths are left out, that of Nix's own cache among them, unless a pin is to stand for a path of that. */
 export function withUpstream(
@@ -18,8 +16,8 @@ export function withUpstream(
 ): SkippedKeys {
   // A pin is for what its cache has, and whoever names such a path for one wants it there with all that it needs.
   const named = [...pinned.storePaths, ...pinned.derivations].flatMap((path) => graph.get(path) ?? []);
-  if (pins.requests.length > 0 && named.some((info) => isSignedByOneOf(info, [UPSTREAM_KEY]))) return skipSignedBy;
-  return { ...skipSignedBy, names: [...new Set([...skipSignedBy.names, UPSTREAM_KEY])] };
+  if (pins.requests.length > 0 && named.some((info) => isSignedByOneOf(info, [NIXOS_KEY]))) return skipSignedBy;
+  return { ...skipSignedBy, names: [...new Set([...skipSignedBy.names, NIXOS_KEY])] };
 }
 
 /** What a cache may answer that is only asked what it has. */

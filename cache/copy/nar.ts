@@ -1,5 +1,6 @@
 /** Copies the NAR and the listing of one path to another cache; what its narinfo says there is made here. */
 
+import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { largestFile } from '../../lib/compression/verified-nar.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
@@ -7,7 +8,7 @@ import { checkedContentAddress } from '../../lib/nix/content-address.js';
 import { parseListing } from '../../lib/nix/nar/listing.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { asWritable, type ObjectStore, TEMPORARY } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { SpooledFile } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
@@ -39,7 +40,7 @@ const ENDINGS: Readonly<Record<string, string>> = {
  * was signed. Gives the narinfo for the other cache, which is not written yet.
  */
 export async function copyNar(info: NarInfo, copying: NarCopying): Promise<NarInfo> {
-  const there = await promisedFile(info, copying);
+  const there = (await promisedFile(info, copying)) ?? (await takeOnServer(info, copying));
   const { fileHash, fileSize } = there ?? (await carry(info, copying));
   await copyListing(info, copying);
   const { ca: _, ...said } = info;
@@ -54,16 +55,16 @@ function narKeyOf({ compression }: NarInfo, fileHash: SpooledFile['fileHash']): 
   return newNarKey(fileHash, ending);
 }
 
-/** A file that an earlier copy, or a push, has put there, or that the server copies. */
+/** A file that an earlier copy, or a push, has put there. */
 async function promisedFile(
   info: NarInfo,
-  { from, to, nars, pool, onProgress }: NarCopying,
+  { to, nars, pool, onProgress }: NarCopying,
 ): Promise<Pick<SpooledFile, 'fileHash' | 'fileSize'> | undefined> {
   const { fileHash, fileSize } = info;
   if (fileHash?.algorithm !== 'sha256' || fileSize === undefined) return undefined;
   const key = narKeyOf(info, fileHash);
   const size = nars?.get(key) ?? (nars ? undefined : (await to.stat(key))?.size);
-  if (size !== fileSize && !(await takeOnServer(info, key, { from, to }))) return undefined;
+  if (size !== fileSize) return undefined;
   try {
     // Nobody has signed which file it is: it is read there instead of here.
     await checkNar(to, { ...info, url: key }, pool, { onProgress });
@@ -74,14 +75,32 @@ async function promisedFile(
   }
 }
 
-/** Where both caches are of one server, no byte is sent: what it has copied is read there, as is what was there before. */
+/**
+ * Where both caches are of one server, that copies the file: no byte is sent, and it is read there once. Nobody has signed which
+ * file it is, so it has a name of its own until then.
+ */
 async function takeOnServer(
   info: NarInfo,
-  key: string,
-  { from, to }: Pick<NarCopying, 'from' | 'to'>,
-): Promise<boolean> {
-  if (!from.servedAs || !to.takeServed) return false;
-  return to.takeServed(await from.servedAs(narKey(info)), key);
+  { from, to, pool, onProgress }: NarCopying,
+): Promise<Pick<SpooledFile, 'fileHash' | 'fileSize'> | undefined> {
+  const { fileHash, fileSize = Number.POSITIVE_INFINITY } = info;
+  if (!from.servedAs || !to.takeServed || fileHash?.algorithm !== 'sha256') return undefined;
+  const size = (await from.stat(narKey(info)))?.size;
+  if (size !== fileSize || fileSize > largestFile(info.narSize)) return undefined;
+  const store = asWritable(to, 'where nothing is copied');
+  const temporary = `${TEMPORARY}copy-${randomBytes(12).toString('hex')}`;
+  if (!(await to.takeServed(await from.servedAs(narKey(info)), temporary))) return undefined;
+  try {
+    await checkNar(to, { ...info, url: temporary }, pool, { onProgress });
+    await store.copy(temporary, narKeyOf(info, fileHash));
+    return { fileHash, fileSize };
+  } catch (error) {
+    // It is read from the other cache, as often as that may give other bytes the next time.
+    if (hasCode(error, 'E_INTEGRITY', 'E_FORMAT', 'E_UNSUPPORTED', 'E_NOT_FOUND')) return undefined;
+    throw error;
+  } finally {
+    await store.remove([temporary]);
+  }
 }
 
 async function carry(info: NarInfo, { from, to, pool, onProgress }: NarCopying): Promise<SpooledFile> {

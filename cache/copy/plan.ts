@@ -44,6 +44,8 @@ export interface CopySource {
   readonly from: ObjectStore;
   readonly storeDir: string;
   readonly trust: TrustPolicy;
+  /** Names of keys whose paths pushes have left out there: of these closures something may be missing. */
+  readonly leftOutKeys: readonly string[];
 }
 
 /** The closures of hash parts, all of which must be there, signed as readers want it. */
@@ -56,9 +58,9 @@ export async function wantClosures(hashParts: readonly string[], source: CopySou
       const found = await mapAtMost(
         AT_ONCE,
         paths,
-        async (path) => known.get(path) ?? requirePath(hashPartOf(path), path, source),
+        async (path) => known.get(path) ?? requirePath(hashPartOf(path), path, source).catch(noneIfLeftOut(source)),
       );
-      return new Map(found.map((info) => [info.path, info]));
+      return new Map(found.flatMap((info) => (info ? [[info.path, info]] : [])));
     },
   );
   return { infos, leftOut: [] };
@@ -79,12 +81,21 @@ export async function wantAll(source: CopySource): Promise<WantedPaths> {
       leftOut.push({ path: hashPart, why });
     }
   });
-  for (const [path, reference] of unfounded(infos)) {
+  const left = new Set(leftOut.map(({ path }) => path));
+  const isFine = (reference: string) => source.leftOutKeys.length > 0 && !left.has(hashPartOf(reference));
+  for (const [path, reference] of unfounded(infos, isFine)) {
     infos.delete(path);
     const message = `\`${path}\` refers to \`${reference}\`, which is missing or is left out`;
     leftOut.push({ path, why: new CarportError('E_NOT_FOUND', message) });
   }
   return { infos, leftOut };
+}
+
+function noneIfLeftOut({ leftOutKeys }: CopySource) {
+  return (error: unknown): undefined => {
+    if (leftOutKeys.length > 0 && hasCode(error, 'E_NOT_FOUND')) return undefined;
+    throw error;
+  };
 }
 
 async function requirePath(
@@ -97,12 +108,15 @@ async function requirePath(
 }
 
 /** Paths that reach something that is not there, each with the reference that leads to it. */
-function unfounded(infos: ReadonlyMap<string, NarInfo>): ReadonlyMap<string, string> {
+function unfounded(
+  infos: ReadonlyMap<string, NarInfo>,
+  isFine: (reference: string) => boolean,
+): ReadonlyMap<string, string> {
   const referrers = new Map<string, string[]>();
   const found = new Map<string, string>();
   for (const { path, references } of infos.values()) {
     for (const reference of references) {
-      if (!infos.has(reference)) found.set(path, reference);
+      if (!infos.has(reference) && !isFine(reference)) found.set(path, reference);
       const others = referrers.get(reference);
       if (others) others.push(path);
       else referrers.set(reference, [path]);

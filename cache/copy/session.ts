@@ -18,10 +18,12 @@ import { listPinNames } from '../pins/pins.js';
 import type { SeenPins } from '../pins/seen.js';
 import { noSuchPin, type Target } from '../pull/targets.js';
 import { refuseOrphanedNarInfos } from '../push/orphaned-narinfos.js';
+import { allRecordedKeys, recordUpstreamKeys } from '../push/upstream-keys.js';
 import { publishRealisations } from '../realisations/publish.js';
 import { copyNar, type NarCopying } from './nar.js';
 import { readPins, writePins } from './pins.js';
 import {
+  type CopySource,
   type LeftOutPath,
   type MissingPaths,
   missingAt,
@@ -79,7 +81,9 @@ export async function copyCache(
   const there = await readCacheInfo(to);
   if (there) checkStoreDir(to, there.storeDir, info.storeDir);
   else await refuseOrphanedNarInfos(to);
-  const { wanted, pins } = await want(from, info.storeDir, request, work);
+  const leftOutKeys = await allRecordedKeys(from);
+  const source = { from, storeDir: info.storeDir, trust: request.policy, leftOutKeys };
+  const { wanted, pins } = await want(source, request, work);
   const whole = withoutLeftOut(pins, wanted);
   if (request.dryRun) {
     const { copy, present } = await missingAt(to, wanted.infos, { trust: request.policy, keys: request.keys });
@@ -91,6 +95,7 @@ export async function copyCache(
     // Only now: before the lease a garbage collection might have taken away what was seen.
     const missing = await missingAt(objects, wanted.infos, { trust: request.policy, keys: request.keys });
     if (!there) await writeCacheInfo(objects, info);
+    await recordUpstreamKeys(objects, leftOutKeys);
     const fileSize = await copyPaths(missing, from, objects, request, work);
     await refresh(rootsAmong(wanted.infos));
     const written = await writePins(objects, whole, work.emit);
@@ -101,12 +106,11 @@ export async function copyCache(
 }
 
 async function want(
-  from: ObjectStore,
-  storeDir: string,
+  source: CopySource,
   { targets, policy, seen }: CopyRequest,
   { emit }: Pick<CopyWork, 'emit'>,
 ): Promise<{ readonly wanted: WantedPaths; readonly pins: readonly Pin[] }> {
-  const source = { from, storeDir, trust: policy };
+  const { from } = source;
   if (targets.length === 0) {
     const pins = await readPins(from, await listPinNames(from), policy);
     return { wanted: await wantAll(source), pins };

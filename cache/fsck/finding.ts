@@ -44,10 +44,10 @@ export const FINDINGS = {
   'sweep-expired': 'leftover',
   temporary: 'leftover',
   'upload-unfinished': 'leftover',
+  'reference-elsewhere': 'note',
   'pin-history': 'note',
   link: 'note',
   foreign: 'note',
-  'signatures-unchecked': 'note',
 } as const;
 
 /** What is the matter. */
@@ -62,6 +62,8 @@ export interface Finding {
   readonly path?: string;
   /** What it refers to that is not there: a store path, its hash part, or a key. */
   readonly missing?: string;
+  /** The key whose signature is wrong. */
+  readonly keyName?: string;
   /** A sentence without its full stop. */
   readonly message: string;
   /** What to do where `--repair` leaves it. */

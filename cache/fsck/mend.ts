@@ -8,9 +8,11 @@ import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { writeNarInfo } from '../binary-cache.js';
 import { narInfoKey } from '../layout.js';
 import { withLease } from '../leases/lease.js';
+import { leavesOut } from '../push/upstream-keys.js';
 import { withSignatures } from '../signatures.js';
 import { checkNar } from '../verify/checked-nar.js';
 import type { Look } from './look/look.js';
+import { readAnyNarInfo } from './look/narinfo.js';
 import { mendListings } from './mend-listings.js';
 import {
   canBeBelieved,
@@ -61,11 +63,21 @@ export async function mendPaths({ findings }: Look, tools: MendTools): Promise<M
   const { emit, signal } = tools;
   tools.emit({ type: 'started', verb: 'mend', unit: 'paths', items: plans.size });
   const work = async (objects: ObjectStore) => {
-    const mended = await mendInOrder(plans, { ...tools, objects });
+    // Only now, as the lease counts: what was seen before a garbage collection may have taken away.
+    const mended = await mendInOrder(await readAgain(plans, objects), { ...tools, objects });
     await mendListings(listings, { ...tools, objects });
     return mended;
   };
   return withLease(tools.objects, { paths, emit, signal }, ({ objects }) => work(objects), tools.leasing);
+}
+
+/** The plans with what the cache has now of each path. */
+async function readAgain(plans: ReadonlyMap<string, Plan>, objects: ObjectStore): Promise<Map<string, Plan>> {
+  const read = await mapAtMost(AT_ONCE, plans, async ([hashPart, plan]) => {
+    const now = await readAnyNarInfo(objects, hashPart);
+    return [hashPart, { ...plan, there: now.state === 'read' ? now.info : undefined }] as const;
+  });
+  return new Map(read);
 }
 
 /** Mends one after another what refers to each other, and the rest beside each other. */
@@ -113,12 +125,12 @@ async function mendOne(
   const pathTools: PathTools = { objects, pool: tools.pool, sources, emit: tools.emit };
   const isOfNar = [...kinds].some((kind) => OF_NAR.has(kind));
   if (there && !isDoubted(kinds)) {
-    const own = await mendItself(there, isOfNar, plan, { ...tools, pathTools });
+    const own = await mendItself(there, isOfNar, plan, { ...tools, pathTools, mended });
     if (own) return own;
   }
   if (there && kinds.has('signature-wrong') && !isOfNar && !kinds.has('reference-cycle')) {
     const signed = signedAgain(there, source, sources);
-    if (signed) return write(signed, 'signed again: it says what its source says');
+    if (signed) return writeAgain(signed, 'signed again: it says what its source says', { objects, mended });
   }
   if (!isFatal(kinds) && !kinds.has('signature-wrong') && !isOfNar) {
     // Nobody need be wrong where two builds differ: it stays, and is told.
@@ -142,12 +154,28 @@ async function mendOne(
     return { refused: 'no trusted key has signed what its source has: give `--secret-key`', mayWait: true };
   }
   const place = source.origin === 'store' ? source.store.description : `\`${source.objects.url}\``;
-  return write(withoutFalseAddress(await sendAgain(source, believed, pathTools)), `sent again from ${place}`);
+  const sent = withoutFalseAddress(await sendAgain(source, believed, pathTools));
+  await writeNarInfo(objects, sent);
+  return { done: `sent again from ${place}` };
+}
 
-  async function write(info: NarInfo, done: string): Promise<Outcome> {
-    await writeNarInfo(objects, info);
-    return { done };
+/** Writes a narinfo in place of the one that was there a moment ago, unless that has gone, or what it refers to. */
+async function writeAgain(
+  info: NarInfo,
+  done: string,
+  { objects, mended }: { readonly objects: ObjectStore; readonly mended: ReadonlySet<string> },
+): Promise<Outcome> {
+  const hashPart = hashPartOf(info.path);
+  const now = await readAnyNarInfo(objects, hashPart);
+  if (now.state === 'gone') return { refused: 'somebody has removed it meanwhile', mayWait: false };
+  for (const reference of now.state === 'read' ? now.info.references : []) {
+    if (reference === info.path || mended.has(hashPartOf(reference))) continue;
+    const isGone = (await objects.stat(narInfoKey(hashPartOf(reference)))) === undefined;
+    if (isGone && info.references.includes(reference) && !(await leavesOut(objects)))
+      return { refused: `it refers to \`${reference}\`, which is not there`, mayWait: false };
   }
+  await writeNarInfo(objects, info);
+  return { done };
 }
 
 /** What can be mended with what the cache itself has, and with signatures of a source. */
@@ -155,8 +183,9 @@ async function mendItself(
   there: NarInfo,
   isOfNar: boolean,
   { kinds, source }: Plan,
-  { objects, sources, contents, pool, pathTools }: MendTools & { readonly pathTools: PathTools },
+  tools: MendTools & { readonly pathTools: PathTools; readonly mended: ReadonlySet<string> },
 ): Promise<Outcome | undefined> {
+  const { objects, sources, contents, pool, pathTools } = tools;
   let info = there;
   if (isOfNar) {
     const found = await findOwnNar(info, pathTools);
@@ -173,9 +202,9 @@ async function mendItself(
   }
   return info === there ? undefined : write(info);
 
-  async function write(now: NarInfo): Promise<Outcome> {
-    await writeNarInfo(objects, now);
-    if (!isOfNar) return { done: now.signatures === there.signatures ? 'written again as it should be' : 'signed' };
-    return { done: `its NAR \`${now.url}\` is right, and so is what is told of it now` };
+  function write(now: NarInfo): Promise<Outcome> {
+    if (isOfNar) return writeAgain(now, `its NAR \`${now.url}\` is right, and so is what is told of it now`, tools);
+    const done = now.signatures === there.signatures ? 'written again as it should be' : 'signed';
+    return writeAgain(now, done, tools);
   }
 }

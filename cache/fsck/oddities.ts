@@ -1,12 +1,16 @@
 /** What a place of a cache has that no listing shows: files that are none, what was not finished, what nobody may read. */
 
+import { basename } from 'node:path';
+import { isTemporaryName } from '../../lib/filesystem/temporary.js';
 import type { UnfinishedUpload } from '../../lib/object-store/s3/parts/uploads.js';
 import {
   findStrangeFiles,
+  finishedName,
   letRead,
   removeStrangeFile,
   type StrangeFile,
 } from '../../lib/object-store/strange-files.js';
+import { isKeyOfCache } from '../layout.js';
 import type { BucketAdmin } from '../open.js';
 import type { Finding, Repair } from './finding.js';
 
@@ -31,6 +35,8 @@ export function oddFiles(root: string): Oddities {
       found.clear();
       const findings: Finding[] = [];
       for await (const file of findStrangeFiles(root)) {
+        // What others keep beside the cache is theirs.
+        if (!isOfCache(file.path)) continue;
         found.set(file.path, file);
         findings.push(findingOf(file));
       }
@@ -51,6 +57,13 @@ export function oddFiles(root: string): Oddities {
       return { did: 'refused', key, message: 'there is something in this directory: look at it, and remove it' };
     },
   };
+}
+
+/** Whether a file is, or would be when it is finished, a part of the cache, or holds its parts. */
+function isOfCache(path: string): boolean {
+  return (
+    path === '.' || isKeyOfCache(finishedName(path)) || isKeyOfCache(`${path}/x`) || isTemporaryName(basename(path))
+  );
 }
 
 const WORDS: Readonly<Record<StrangeFile['what'], string>> = {

@@ -2,11 +2,12 @@
 
 import { CarportError, hasCode } from '../../lib/errors.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
 import { judgeStored, putDocument, readDocument } from '../../lib/object-store/documents.js';
 import type { ObjectStore, WriteStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { writeCacheInfo } from '../binary-cache.js';
-import { CACHE_INFO_KEY } from '../layout.js';
+import { CACHE_INFO_KEY, narInfoKey } from '../layout.js';
 import { PIN, PIN_LIMITS, PIN_PLACE } from '../pins/pin.js';
 import type { Finding, Repair } from './finding.js';
 import type { Look } from './look/look.js';
@@ -106,6 +107,18 @@ async function isProven(objects: WriteStore, key: string, { provenKeys }: Look, 
   const document = await readDocument(objects, PIN, key);
   const doubt = document && judgeStored(PIN_PLACE, key, document, trust);
   return doubt?.kind === 'wrong-signature' && provenKeys.has(doubt.keyName);
+}
+
+/** Removes a pin that stands for what is not there, unless it has been set anew, or what it stands for has been pushed. */
+export async function removeDangling(
+  tools: DocumentTools,
+  { key, missing = '', message }: Finding,
+): Promise<Repair | undefined> {
+  const { objects } = tools;
+  const pin = await readDocument(objects, PIN, key).catch(() => undefined);
+  const isFor = pin && [...pin.value.storePaths, ...pin.value.derivations].includes(missing);
+  if (!isFor || (await objects.stat(narInfoKey(hashPartOf(missing)))) !== undefined) return undefined;
+  return removePin(tools, key, `${message}, and is not to be had`);
 }
 
 /** Removes a pin, of which a copy stays on this machine: nothing else has its history. */

@@ -1,10 +1,11 @@
 /** A check of a cache: it looks, mends what can be mended, removes what cannot, and looks again, until nothing more can be done. */
 
+import { mapAtMost } from '../../lib/concurrency.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { WriteStore } from '../../lib/object-store/object-store.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { hashPartOfKey } from '../layout.js';
+import { hashPartOfKey, narInfoKey } from '../layout.js';
 import type { Leasing } from '../leases/lease.js';
 import { doomOf, sweepPlanOf } from './doomed.js';
 import { type Finding, type FindingKind, type FsckReport, levelOf, type Repair } from './finding.js';
@@ -13,7 +14,7 @@ import { type Look, lookAtCache } from './look/look.js';
 import { mendPaths } from './mend.js';
 import type { Oddities } from './oddities.js';
 import { REMOVING, type Removing, removeBroken } from './remove.js';
-import { type DocumentTools, removePin, repairDocument } from './repair-documents.js';
+import { type DocumentTools, removeDangling, repairDocument } from './repair-documents.js';
 import type { MendSources } from './sources.js';
 
 /** What is checked, and whether it is repaired. */
@@ -56,6 +57,9 @@ export interface Counts {
 
 /** What a repair removes may lead to more; a cache that changes all the while must not keep it for ever. */
 const MOST_ROUNDS = 6;
+
+/** Objects that are asked for at a time. */
+const AT_ONCE = 32;
 
 /** Checks a cache, and repairs it where that is wished. */
 export async function checkCache(objects: WriteStore, request: FsckRequest, work: FsckWork): Promise<FsckResult> {
@@ -118,17 +122,26 @@ async function repairOnce(objects: WriteStore, look: Look, request: FsckRequest,
   const isWaiting = ({ key, missing = '' }: Finding) =>
     waiting.has(hashPartOf(missing)) || waiting.has(hashPartOfKey(key) ?? '');
   const lost = left.filter((finding) => !isWaiting(finding));
-  const fatal = lost.filter((finding) => isFatalTo(finding, look) && !mended.has(hashPartOf(finding.missing ?? '')));
+  const isStill = async (finding: Finding) => {
+    if (!isFatalTo(finding, look) || mended.has(hashPartOf(finding.missing ?? ''))) return [];
+    // Somebody may have pushed it when this had told of it.
+    return (await isThere(objects, finding)) ? [] : [finding];
+  };
+  const fatal = (await mapAtMost(AT_ONCE, lost, isStill)).flat();
   const doom = doomOf(look.survey, fatal);
   // What is mended may name a NAR that seemed to be nobody's, and so may what cannot be read: the next look tells.
   const isUnknown = look.findings.some(({ kind, key }) => kind === 'unreadable' && hashPartOfKey(key) !== undefined);
   const orphans = mended.size === 0 && waiting.size === 0 && !isUnknown;
   const plan = sweepPlanOf(look.survey, lost, doom, { cutoff: look.survey.time - keepNewerThan, orphans });
   await removeBroken(objects, plan, doom, { ...work, removing: work.removing ?? REMOVING });
-  for (const { key, message } of uniqueByKey(lost.filter(({ kind }) => kind === 'pin-dangling'))) {
-    tell(await removePin(tools, key, `${message}, and is not to be had`));
+  for (const finding of uniqueByKey(lost.filter(({ kind }) => kind === 'pin-dangling'))) {
+    tell(await removeDangling(tools, finding));
   }
   for (const finding of last) tell(await repairDocument(finding, look, tools));
+}
+
+async function isThere(objects: WriteStore, { kind, missing = '' }: Finding): Promise<boolean> {
+  return kind === 'reference-missing' && (await objects.stat(narInfoKey(hashPartOf(missing)))) !== undefined;
 }
 
 /** What a path goes for, unless it is mended. Of a signature only where others of the same key are right. */
@@ -145,8 +158,7 @@ const FATAL: ReadonlySet<FindingKind> = new Set([
 ]);
 
 function isFatalTo(finding: Finding, { provenKeys }: Look): boolean {
-  if (finding.kind === 'signature-wrong')
-    return [...provenKeys].some((name) => finding.message.includes(`\`${name}\``));
+  if (finding.kind === 'signature-wrong') return provenKeys.has(finding.keyName ?? '');
   return FATAL.has(finding.kind);
 }
 

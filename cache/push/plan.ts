@@ -13,6 +13,7 @@ import { hasAllSignatures } from '../signatures.js';
 import { listOrphanedNarInfos, orphanedNarInfosError } from './orphaned-narinfos.js';
 import type { PathStatus } from './path-status.js';
 import { type CacheQuery, type PathStatuses, queryAll, queryFromRoots } from './query-cache.js';
+import { OTHER_CACHES } from './upstream-keys.js';
 
 export interface PushPlan {
   /** The whole closure, dependencies first. */
@@ -29,7 +30,7 @@ export interface PushPlan {
   readonly damaged: readonly string[];
   /** Paths that are left out because another cache has them. */
   readonly skipped: readonly string[];
-  /** Names of the keys that signed those, as far as the request names them. */
+  /** Names of the keys that signed those, as far as the request names them; `OTHER_CACHES` for the others. */
   readonly skippedBy: readonly string[];
   /**
    * When to write `nix-cache-info`: it is there, or goes first, or last, since what is there without it may be incomplete
@@ -69,7 +70,8 @@ export async function planPush(objects: ObjectStore, request: PushRequest): Prom
   const foreign = others.flatMap(({ there }) => (there && !hasAllSignatures(there, keys) ? [there] : []));
   const damaged = paths(found.filter(({ lacksNar }) => lacksNar));
   await checkReferences(objects, graph, [...upload, ...sign], request);
-  const skippedBy = skipSignedBy.filter((name) => left.some((info) => isSignedByOneOf(info, [name])));
+  const byKey = skipSignedBy.filter((name) => left.some((info) => isSignedByOneOf(info, [name])));
+  const skippedBy = left.some(({ path }) => skipPaths?.has(path)) ? [...byKey, OTHER_CACHES] : byKey;
   return { order, upload, sign, different, foreign, damaged, skipped: [...skipped], skippedBy, cacheInfo };
 }
 

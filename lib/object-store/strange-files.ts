@@ -36,6 +36,13 @@ export function isForeignTemporary(key: string): boolean {
 /** How other programs call a file that is on its way (Nix: libstore/local-binary-cache-store.cc; rclone; rsync; ours are known by process). */
 const TEMPORARY_NAME = /\.tmp(\.[0-9]+){0,2}$|\.tmp-[0-9]+-[0-9]+$|\.partial$|^\..+\.[A-Za-z0-9]{6}$/;
 
+/** The key that a file with a name of these is to have when it is finished. */
+export function finishedName(key: string): string {
+  const slash = key.lastIndexOf('/') + 1;
+  const name = key.slice(slash).replace(/\.tmp(\.[0-9]+){0,2}$|\.tmp-[0-9]+-[0-9]+$|\.partial$/, '');
+  return key.slice(0, slash) + name.replace(/^\.(.+)\.[A-Za-z0-9]{6}$/, '$1');
+}
+
 const READABLE = 0o444;
 const OWNER_READS = 0o400;
 

@@ -571,6 +571,27 @@ describe('carport cache fsck', () => {
     expect((await fsck()).found).toEqual([]);
   });
 
+  it('leaves alone what refers to paths that pushes have left out, and so does a copy', async () => {
+    const trust = ['--trusted-key', key.publicKey];
+    const [upstream, own, mirror] = ['upstream', 'own', 'own-mirror'].map((name) => box().path(name)) as [
+      string,
+      string,
+      string,
+    ];
+    await box().succeed(['cache', 'copy', place.cache, upstream, samples.base.path, ...trust]);
+    const push = ['push', samples.top.path, '--store', samples.root, '--to', own, '--secret-key', key.file];
+    await box().succeed([...push, '--skip-in', upstream]);
+    const before = await snapshot(own);
+    const ran = await box().carport(['cache', 'fsck', own, '--repair', '--store', box().path('none'), ...trust]);
+    expect(ran.exitCode, ran.stderr).toBe(0);
+    expect(ran.stdout).toContain('pushes to this cache leave out what other caches have');
+    expect(await snapshot(own)).toEqual(before);
+    await box().succeed(['cache', 'copy', own, mirror, ...trust]);
+    expect((await readdir(mirror)).sort()).toEqual((await readdir(own)).sort());
+    const again = await box().carport(['cache', 'fsck', mirror, ...trust]);
+    expect(again.exitCode, again.stdout).toBe(0);
+  });
+
   describe('a cache that is damaged in all these ways at once', () => {
     let large: Awaited<ReturnType<typeof createLargeStore>>;
     let mirror: string;

@@ -12,6 +12,7 @@ import {
   CACHE_INFO_KEY,
   isKeyOfCache,
   LEASES,
+  narInfoKey,
   PINS,
   STATS,
   SWEEPS,
@@ -112,7 +113,8 @@ async function lookAtPin(
   if (pin === undefined) return [];
   // Without a key nothing can be said of who has signed it.
   const doubt = judgeOrigin(pin, name, trust.keys.length === 0 ? { ...trust, allowUnsigned: true } : trust);
-  return [...(doubt ? [doubtFinding(doubt, pin, { key, name, objects })] : []), ...danglingOf(pin, key, hasPath)];
+  const dangling = await danglingOf(objects, pin, key, hasPath);
+  return [...(doubt ? [doubtFinding(doubt, pin, { key, name, objects })] : []), ...dangling];
 }
 
 function doubtFinding(
@@ -130,10 +132,18 @@ function doubtFinding(
   return { kind, key, message, ...(hint !== undefined && { hint }) };
 }
 
-function danglingOf(pin: Pin, key: string, hasPath: (hashPart: string) => boolean): readonly Finding[] {
+async function danglingOf(
+  objects: WriteStore,
+  pin: Pin,
+  key: string,
+  hasPath: (hashPart: string) => boolean,
+): Promise<readonly Finding[]> {
   const missingIn = ({ storePaths, derivations }: Pick<Pin, 'storePaths' | 'derivations'>) =>
     [...storePaths, ...derivations].filter((path) => !hasPath(hashPartOf(path)));
-  const now = missingIn(pin).map((missing): Finding => {
+  // Who has set it meanwhile has pushed before what it stands for.
+  const isMissing = async (path: string) => (await objects.stat(narInfoKey(hashPartOf(path)))) === undefined;
+  const missing = await mapAtMost(AT_ONCE, missingIn(pin), async (path) => ((await isMissing(path)) ? [path] : []));
+  const now = missing.flat().map((missing): Finding => {
     const message = `the pin \`${pin.name}\` stands for \`${missing}\`, which is not there`;
     return { kind: 'pin-dangling', key, missing, message };
   });

@@ -8,7 +8,7 @@ import { CarportError, isErrno } from '../../../lib/errors.js';
 import type { NarInfo } from '../../../lib/nix/narinfo.js';
 import { DEFAULT_STORE_DIR, hashPartOf, storeDirOf } from '../../../lib/nix/store-path.js';
 import type { ListedObject, WriteStore } from '../../../lib/object-store/object-store.js';
-import { isForeignTemporary } from '../../../lib/object-store/strange-files.js';
+import { finishedName, isForeignTemporary } from '../../../lib/object-store/strange-files.js';
 import { verifyPath } from '../../../lib/signing/signature.js';
 import type { TrustPolicy } from '../../../lib/signing/trust.js';
 import type { ActivityEvent, Work } from '../../../lib/work.js';
@@ -16,6 +16,7 @@ import type { WorkerPool } from '../../../lib/workers/pool.js';
 import { requireCacheInfo } from '../../binary-cache.js';
 import { createSurvey, type Survey, type SurveyBuilder } from '../../gc/survey.js';
 import { CACHE_INFO_KEY, collectedKindOf, isCarportKey, isKeyOfCache, logOwnerOf, narInfoKey } from '../../layout.js';
+import { leavesOut } from '../../push/upstream-keys.js';
 import type { Finding } from '../finding.js';
 import { lookAtListing, readBelonging } from './belongings.js';
 import { type CheckedNars, identityOf } from './checked.js';
@@ -60,6 +61,9 @@ export interface Look {
   readonly storeDir: string;
 }
 
+/** What is not finished for so many milliseconds nobody finishes. */
+const DAY = 24 * 60 * 60 * 1000;
+
 /** A look that is under way. */
 interface Looking {
   readonly tools: LookTools;
@@ -71,6 +75,8 @@ interface Looking {
   /** Paths by their store directory: how many, and some of them. */
   readonly storeDirs: Map<string, { count: number; readonly paths: string[] }>;
   readonly seen: Seen;
+  /** What pushes have left out, where they do. */
+  readonly elsewhere: Set<string> | undefined;
 }
 
 /** What a listing has shown beside what the survey keeps. */
@@ -99,7 +105,7 @@ export async function lookAtCache(tools: LookTools): Promise<Look> {
   };
   // First: what keeps a directory from being listed is told here.
   note(...(await tools.oddities()));
-  note(...(await list(objects, survey, seen, signal).catch(explainListing(objects.url))));
+  note(...(await list(objects, survey, seen, { signal, time }).catch(explainListing(objects.url))));
   survey.index();
   // A directory that has nothing of a cache is none, and is not made one.
   if (finding?.kind === 'cache-info-missing' && survey.isEmpty() && seen.carport.size === 0) {
@@ -110,6 +116,7 @@ export async function lookAtCache(tools: LookTools): Promise<Look> {
   const looking: Looking = {
     ...{ tools, survey, note, seen, storeDir: info?.storeDir },
     ...{ provenKeys: new Set(), storeDirs: new Map() },
+    elsewhere: (await leavesOut(objects)) ? new Set() : undefined,
   };
   emit({ type: 'started', verb: 'check', unit: 'narinfos', items: survey.hashParts.length });
   for (let at = 0; at < survey.hashParts.length; at += WINDOW) {
@@ -151,7 +158,7 @@ async function list(
   objects: WriteStore,
   survey: SurveyBuilder,
   seen: Seen,
-  signal: AbortSignal,
+  { signal, time }: { readonly signal: AbortSignal; readonly time: number },
 ): Promise<readonly Finding[]> {
   const foreign: string[] = [];
   const strange: Finding[] = [];
@@ -159,8 +166,9 @@ async function list(
     signal.throwIfAborted();
     const { key } = object;
     // Of a directory they are found otherwise, with what its listing does not show.
-    if (isForeignTemporary(key)) {
-      if (objects.traits.isRemote) strange.push({ kind: 'temporary', key, message: 'a file that is not finished' });
+    if (isForeignTemporary(key) && isKeyOfCache(finishedName(key))) {
+      if (objects.traits.isRemote && time - object.modified.getTime() > DAY)
+        strange.push({ kind: 'temporary', key, message: 'a file that is not finished' });
     } else if (collectedKindOf(key) !== undefined) addCollected(survey, seen, object);
     else if (isCarportKey(key)) seen.carport.set(key, object.modified.getTime());
     else if (/^[^/]*\.(narinfo|ls)$/i.test(key)) {
@@ -229,6 +237,7 @@ async function judge(looking: Looking, info: NarInfo) {
     hasPath: (hashPart: string) => survey.hashParts.find(hashPart) >= 0,
     sizeOfNar: (key: string) => survey.listedNar(key)?.size,
     trust: tools.trust,
+    elsewhere: looking.elsewhere,
   };
   const dir = storeDirs.get(storeDirOf(info.path)) ?? { count: 0, paths: [] };
   storeDirs.set(storeDirOf(info.path), dir);

@@ -100,13 +100,15 @@ export interface Surroundings {
   /** Bytes of a NAR that was listed. */
   readonly sizeOfNar: (key: string) => number | undefined;
   readonly trust: TrustPolicy;
+  /** Where pushes leave paths out that other caches have: those that are known so far. Else nothing may be missing. */
+  readonly elsewhere: Set<string> | undefined;
 }
 
 /** What is the matter with a narinfo that can be read, but for its NAR. */
 export async function judgeNarInfo(
   objects: ReadStore,
   info: NarInfo,
-  { hasPath, trust }: Surroundings,
+  { hasPath, trust, elsewhere }: Surroundings,
 ): Promise<readonly Finding[]> {
   const { path } = info;
   const about = { key: narInfoKey(hashPartOf(path)), path };
@@ -123,7 +125,12 @@ export async function judgeNarInfo(
     // A push may have brought it since the listing.
     if ((await objects.stat(narInfoKey(hashPartOf(reference)))) !== undefined) continue;
     const message = `it refers to \`${reference}\`, which is not there`;
-    found.push({ ...about, kind: 'reference-missing', missing: reference, message });
+    if (elsewhere === undefined) found.push({ ...about, kind: 'reference-missing', missing: reference, message });
+    else if (!elsewhere.has(reference)) {
+      elsewhere.add(reference);
+      const why = `${message}: pushes to this cache leave out what other caches have`;
+      found.push({ ...about, kind: 'reference-elsewhere', missing: reference, message: why });
+    }
   }
   return found;
 }
@@ -137,7 +144,7 @@ function signatureFindings(
   const sign = 'it is not removed for that: `carport cache sign CACHE --secret-key FILE --contents` signs it';
   if (verdict.state === 'invalid') {
     const message = `its signature by \`${verdict.keyName}\` is wrong: what it says is not what was signed`;
-    return [{ ...about, kind: 'signature-wrong', message }];
+    return [{ ...about, kind: 'signature-wrong', keyName: verdict.keyName, message }];
   }
   if (verdict.state === 'valid' || allowUnsigned) return [];
   if (info.signatures.length === 0) {
