@@ -7,11 +7,13 @@ import { readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
-import { constants, Script } from 'node:vm';
+import { Script } from 'node:vm';
 
 /** The script, as it has run, and what it exports. */
 export interface Bundle {
   readonly script: Script;
+  /** Where its code cache belongs. */
+  readonly codeCache: URL;
   readonly exports: typeof import('./main.js');
 }
 
@@ -19,8 +21,11 @@ const DIRECTORY = new URL('../bundle/', import.meta.url);
 const SCRIPT = new URL('main.js', DIRECTORY);
 const COMPILED = new URL('../.tsbuildinfo', import.meta.url);
 
-/** What V8 has made of the script: of another version or processor it would be of no use. */
-export const CODE_CACHE = new URL(`main-${process.version}-${process.arch}.cache`, DIRECTORY);
+/** Where what V8 has made of a script is: of another build, version or processor it would be of no use, and V8 does not tell builds apart. */
+function codeCacheOf(source: string): URL {
+  const id = /^\/\*([0-9a-f]{16})\*\//.exec(source)?.[1] ?? 'unknown';
+  return new URL(`main-${process.version}-${process.arch}-${id}.cache`, DIRECTORY);
+}
 
 /** Has V8 run as it is to for programs of seconds. What it makes of a script counts for the same flags only. */
 export function tuneEngine(): void {
@@ -31,21 +36,19 @@ export function tuneEngine(): void {
 
 /** Runs the bundle; nothing where there is none, or the compiler has written modules since and left a note of that. */
 export async function loadBundle(): Promise<Bundle | undefined> {
-  const [made, compiled, source, cachedData] = await Promise.all([
+  const [made, compiled, source] = await Promise.all([
     stat(SCRIPT).catch(() => undefined),
     stat(COMPILED).catch(() => undefined),
     // The build leaves nothing in it that is not ASCII.
     readFile(SCRIPT, 'latin1').catch(() => undefined),
-    readFile(CODE_CACHE).catch(() => undefined),
   ]);
   if (!made || source === undefined || (compiled && compiled.mtimeMs > made.mtimeMs)) return undefined;
+  const codeCache = codeCacheOf(source);
+  const cachedData = await readFile(codeCache).catch(() => undefined);
   const filename = fileURLToPath(SCRIPT);
-  const script = new Script(source, {
-    filename,
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-    ...(cachedData && { cachedData }),
-  });
+  const script = new Script(source, { filename, ...(cachedData && { cachedData }) });
   const module = { exports: {} };
-  script.runInThisContext()(module.exports, createRequire(SCRIPT), module, filename);
-  return { script, exports: module.exports as Bundle['exports'] };
+  const importLate = (name: string) => import(name);
+  script.runInThisContext()(module.exports, createRequire(SCRIPT), module, filename, importLate);
+  return { script, codeCache, exports: module.exports as Bundle['exports'] };
 }

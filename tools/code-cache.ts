@@ -7,7 +7,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
-import { CODE_CACHE, loadBundle, tuneEngine } from '../bin/bundle.js';
+import { loadBundle, tuneEngine } from '../bin/bundle.js';
 
 tuneEngine();
 const bundle = await loadBundle();
@@ -25,7 +25,7 @@ try {
 }
 // Where a command fails, its functions are compiled when they are run.
 process.exitCode = 0;
-await writeFile(CODE_CACHE, bundle.script.createCachedData());
+await writeFile(bundle.codeCache, bundle.script.createCachedData());
 
 /** Runs command lines as if they were given in a directory, which is a home, too; gives what they print. */
 function runIn(directory: string): (...args: readonly string[]) => Promise<string> {

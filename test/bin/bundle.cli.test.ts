@@ -1,11 +1,10 @@
-import { cp, mkdir, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { beforeAll, expect, it } from 'vitest';
+import { installBundle } from '../support/installed.js';
 import { useSandbox } from '../support/sandbox.js';
 
-const TOP = fileURLToPath(new URL('../..', import.meta.url));
 const box = useSandbox('all');
 const installed = (...names: readonly string[]): string => join(box().path('installed'), ...names);
 
@@ -18,12 +17,7 @@ async function carport(...args: readonly string[]): Promise<{ stdout: string; mo
 }
 
 beforeAll(async () => {
-  await mkdir(installed());
-  await cp(join(TOP, 'package.json'), installed('package.json'));
-  await cp(join(TOP, 'dist'), installed('dist'), { recursive: true });
-  await symlink(join(TOP, 'node_modules'), installed('node_modules'));
-  await rm(installed('dist/.tsbuildinfo'), { force: true });
-  await execa(process.execPath, [installed('dist/tools/bundle.js')]);
+  await installBundle(installed());
   await writeFile(box().path('work/file'), 'content');
 });
 
@@ -45,6 +39,12 @@ it('what the engine has made of the program is used, and what it did not make is
   expect((await carport('key', 'generate', 'name-1', '--out', 'key-1')).stdout).toMatch(/^name-1:/);
   await rm(installed('dist/bundle', cache));
   expect((await carport('key', 'generate', 'name-2', '--out', 'key-2')).stdout).toMatch(/^name-2:/);
+});
+
+it('what is imported late is not imported by the script, which forgets where it is from with a code cache', async () => {
+  const script = await readFile(installed('dist/bundle/main.js'), 'latin1');
+  expect(script).toContain('importLate(');
+  expect(script).not.toMatch(/\bimport\(/);
 });
 
 it('modules that were compiled since are what is run', async () => {
