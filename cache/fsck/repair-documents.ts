@@ -122,7 +122,7 @@ export async function removeDangling(
 }
 
 /** Removes a pin, of which a copy stays on this machine: nothing else has its history. */
-export async function removePin({ objects, keep }: DocumentTools, key: string, why: string): Promise<Repair> {
+async function removePin({ objects, keep }: DocumentTools, key: string, why: string): Promise<Repair> {
   const bytes = await objects.read(key, PIN_LIMITS.bytes).catch((error) => {
     if (error instanceof CarportError) return undefined;
     throw error;
