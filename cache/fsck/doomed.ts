@@ -4,6 +4,7 @@ import type { Condemned, GcPlan } from '../gc/plan.js';
 import type { Survey } from '../gc/survey.js';
 import { hashPartOfKey } from '../layout.js';
 import type { Finding } from './finding.js';
+import { unnamedNars } from './look/survey.js';
 
 /** Why a narinfo goes. */
 export interface Doom {
@@ -72,10 +73,6 @@ export function sweepPlanOf(
   { cutoff, orphans }: Waste,
 ): GcPlan {
   const { narInfos, nars, listings, belongings } = survey;
-  const named = new Uint8Array(nars.length);
-  for (let number = 0; number < narInfos.length; number++) {
-    if (narInfos.nar[number]! >= 0) named[narInfos.nar[number]!] = 1;
-  }
   const bad = new Set(findings.filter(({ kind }) => BAD_BELONGINGS.has(kind)).map(({ key }) => key));
   const stays = new Uint8Array(belongings.length);
   const [owners, owned] = [belongings.owners, new Uint8Array(belongings.length)];
@@ -94,7 +91,7 @@ export function sweepPlanOf(
       if (bad.has(belongings.keys.at(number))) return true;
       return owned[number] === 1 && !stays[number];
     }),
-    nars: numbersWhere(orphans ? nars.length : 0, (number) => !named[number] && nars.modified[number]! <= cutoff),
+    nars: Int32Array.from(orphans ? unnamedNars(survey).filter((number) => nars.modified[number]! <= cutoff) : []),
   };
   const totals = { paths: 0, removedPaths: 0, removedObjects: 0, removedBytes: 0, laterBytes: 0, keptBytes: 0 };
   const young = { kind: 'young', name: '', paths: 0, bytes: 0, missing: [] } as const;

@@ -1,7 +1,7 @@
 /** Mends one path: by what its NAR proves, by a push from a store, by a copy from another cache, by a signature. */
 
 import { rm } from 'node:fs/promises';
-import { CarportError, hasCode } from '../../lib/errors.js';
+import { CarportError, hasCode, isErrno } from '../../lib/errors.js';
 import { checkedContentAddress } from '../../lib/nix/content-address.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { mergeSignatures } from '../../lib/nix/path-info.js';
@@ -42,7 +42,7 @@ export interface PathTools {
 }
 
 /** Compressions, and how names of their files end. */
-const FORMATS = {
+export const FORMATS = {
   ...{ none: '', zstd: '.zst', xz: '.xz', bzip2: '.bz2', gzip: '.gz', br: '.br', lzip: '.lzip', lz4: '.lz4' },
 } as const;
 
@@ -53,7 +53,10 @@ const MOST_TRIES = 12;
  * Looks whether the NAR of a path is in the cache all the same: under the name that its hash gives it, compressed otherwise than is
  * told, or of another file hash. Gives the narinfo that is right then: NarHash and NarSize have proven it.
  */
-export async function findOwnNar(info: NarInfo, { objects, pool }: PathTools): Promise<NarInfo | undefined> {
+export async function findOwnNar(
+  info: NarInfo,
+  { objects, pool }: Pick<PathTools, 'objects' | 'pool'>,
+): Promise<NarInfo | undefined> {
   const told = narKeyIn(info);
   const byHash = Object.entries(FORMATS).flatMap(([compression, ending]) =>
     info.fileHash === undefined ? [] : [[newNarKey(info.fileHash, ending), compression] as const],
@@ -76,7 +79,7 @@ export async function findOwnNar(info: NarInfo, { objects, pool }: PathTools): P
 }
 
 /** The hash and size of a NAR's file, if it holds what the narinfo promises. */
-async function fileOf(info: NarInfo, objects: ObjectStore, pool: WorkerPool) {
+export async function fileOf(info: NarInfo, objects: ObjectStore, pool: WorkerPool) {
   const spoolPath = await objects.spoolName();
   const { narHash, narSize, compression } = info;
   const job = { type: 'fetch', promise: { narHash, narSize, compression }, spoolPath } as const;
@@ -163,8 +166,14 @@ export function withoutFalseAddress(info: NarInfo): NarInfo {
   return { ...rest, ...(ca && { ca }) };
 }
 
+/** Whether what is in the way is something in the place of one object, and not the disk. */
+export function isOfPlace(error: unknown): boolean {
+  return isErrno(error, 'EISDIR', 'ENOTEMPTY', 'EEXIST', 'ENOTDIR', 'ELOOP', 'EACCES', 'EPERM');
+}
+
 /** Why a path was not mended, in one line. */
 export function reasonOf(error: unknown): string {
+  if (isOfPlace(error)) return (error as Error).message;
   if (!(error instanceof CarportError)) throw error;
   const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
   return `${error.message}${cause}`;

@@ -13,10 +13,11 @@ import { withSignatures } from '../signatures.js';
 import { checkNar } from '../verify/checked-nar.js';
 import type { Look } from './look/look.js';
 import { readAnyNarInfo } from './look/narinfo.js';
+import { findLostNars } from './lost-nars.js';
 import { mendListings } from './mend-listings.js';
+import { addOrphans, OF_ORPHAN } from './mend-orphans.js';
 import {
   canBeBelieved,
-  findOwnNar,
   type MendTools,
   type PathTools,
   reasonOf,
@@ -48,13 +49,19 @@ export interface Mended {
 }
 
 /** Mends paths and listings. What cannot be mended is told. */
-export async function mendPaths({ findings }: Look, tools: MendTools): Promise<Mended> {
+export async function mendPaths(look: Look, tools: MendTools): Promise<Mended> {
+  const { findings } = look;
   const targets = targetsOf(findings);
+  await addOrphans(targets, look, tools.sources, tools.signal);
   const damaged = findings.filter(({ kind }) => kind === 'listing-damaged');
   const listings = [...new Map(damaged.map((finding) => [finding.key, finding])).values()];
   if (targets.size === 0 && listings.length === 0) return { mended: new Set(), waiting: new Set() };
   const finder = createSourceFinder(tools.sources);
   const plans = await planAll(targets, finder, tools);
+  // What no source knows is as it was.
+  for (const [hashPart, { kinds, source, mayWait }] of plans) {
+    if (source === undefined && !mayWait && [...kinds].every((kind) => OF_ORPHAN.has(kind))) plans.delete(hashPart);
+  }
   const paths = [...plans.values()].flatMap(({ there, source, path }) => [
     ...(path === undefined ? [] : [path]),
     ...(there ? [there.path] : []),
@@ -64,7 +71,9 @@ export async function mendPaths({ findings }: Look, tools: MendTools): Promise<M
   tools.emit({ type: 'started', verb: 'mend', unit: 'paths', items: plans.size });
   const work = async (objects: ObjectStore) => {
     // Only now, as the lease counts: what was seen before a garbage collection may have taken away.
-    const mended = await mendInOrder(await readAgain(plans, objects), { ...tools, objects });
+    const now = await readAgain(plans, objects);
+    const nars = await findLostNars(now, look, { ...tools, objects });
+    const mended = await mendInOrder(now, { ...tools, objects, nars });
     await mendListings(listings, { ...tools, objects });
     return mended;
   };
@@ -81,7 +90,7 @@ async function readAgain(plans: ReadonlyMap<string, Plan>, objects: ObjectStore)
 }
 
 /** Mends one after another what refers to each other, and the rest beside each other. */
-async function mendInOrder(plans: Map<string, Plan>, tools: MendTools): Promise<Mended> {
+async function mendInOrder(plans: Map<string, Plan>, tools: NarTools): Promise<Mended> {
   const mended = new Set<string>();
   const waiting = new Set<string>();
   const { emit, signal, report } = tools;
@@ -112,20 +121,23 @@ async function mendInOrder(plans: Map<string, Plan>, tools: MendTools): Promise<
   return { mended, waiting };
 }
 
+/** What paths are mended with: also NARs that were found. */
+type NarTools = MendTools & { readonly nars: ReadonlyMap<string, NarInfo> };
+
 type Outcome = { readonly done: string } | { readonly refused: string; readonly mayWait: boolean };
 
 async function mendOne(
   plan: Plan,
   { mended, waiting }: Mended,
   plans: ReadonlyMap<string, Plan>,
-  tools: MendTools,
+  tools: NarTools,
 ): Promise<Outcome> {
   const { there, kinds, source } = plan;
   const { objects, sources } = tools;
   const pathTools: PathTools = { objects, pool: tools.pool, sources, emit: tools.emit };
   const isOfNar = [...kinds].some((kind) => OF_NAR.has(kind));
   if (there && !isDoubted(kinds)) {
-    const own = await mendItself(there, isOfNar, plan, { ...tools, pathTools, mended });
+    const own = await mendItself(there, isOfNar, plan, { ...tools, mended });
     if (own) return own;
   }
   if (there && kinds.has('signature-wrong') && !isOfNar && !kinds.has('reference-cycle')) {
@@ -182,13 +194,13 @@ async function writeAgain(
 async function mendItself(
   there: NarInfo,
   isOfNar: boolean,
-  { kinds, source }: Plan,
-  tools: MendTools & { readonly pathTools: PathTools; readonly mended: ReadonlySet<string> },
+  { hashPart, kinds, source }: Plan,
+  tools: NarTools & { readonly mended: ReadonlySet<string> },
 ): Promise<Outcome | undefined> {
-  const { objects, sources, contents, pool, pathTools } = tools;
+  const { objects, sources, contents, pool, nars } = tools;
   let info = there;
   if (isOfNar) {
-    const found = await findOwnNar(info, pathTools);
+    const found = nars.get(hashPart);
     if (found === undefined) return undefined;
     info = found;
   }

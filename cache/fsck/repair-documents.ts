@@ -11,6 +11,7 @@ import { CACHE_INFO_KEY, narInfoKey } from '../layout.js';
 import { PIN, PIN_LIMITS, PIN_PLACE } from '../pins/pin.js';
 import type { Finding, Repair } from './finding.js';
 import type { Look } from './look/look.js';
+import { isOfPlace, reasonOf } from './mend-path.js';
 import type { Oddities } from './oddities.js';
 
 /** What it works with. */
@@ -25,6 +26,15 @@ export interface DocumentTools {
 
 /** Repairs one of them; `undefined` for what is not repaired here. */
 export async function repairDocument(finding: Finding, look: Look, tools: DocumentTools): Promise<Repair | undefined> {
+  try {
+    return await repairOne(finding, look, tools);
+  } catch (error) {
+    if (!isOfPlace(error)) throw error;
+    return { did: 'refused', key: finding.key, message: `it is not mended: ${reasonOf(error)}` };
+  }
+}
+
+async function repairOne(finding: Finding, look: Look, tools: DocumentTools): Promise<Repair | undefined> {
   const { kind, key } = finding;
   const { objects } = tools;
   switch (kind) {
@@ -138,10 +148,14 @@ async function movePin({ key }: Finding, tools: DocumentTools): Promise<Repair> 
   if (document === undefined) return { did: 'removed', key, message: 'it is not there any more' };
   const right = PIN_PLACE.keyOf(document.value);
   const isGood = judgeStored(PIN_PLACE, right, document, trust) === undefined;
-  if (!isGood || (await objects.stat(right)) !== undefined) {
-    return removePin(tools, key, `it is the pin \`${document.value.name}\` under another name`);
+  const isMissing = isGood && (await objects.stat(right)) === undefined;
+  if (isMissing) await putDocument(objects, PIN_PLACE, document);
+  const own = tools.from && (await readGoodPin(tools.from, key, trust));
+  if (own) {
+    await putDocument(objects, PIN_PLACE, own);
+    return { did: 'mended', key, message: `taken from \`${tools.from!.url}\`` };
   }
-  await putDocument(objects, PIN_PLACE, document);
+  if (!isMissing) return removePin(tools, key, `it is the pin \`${document.value.name}\` under another name`);
   await objects.remove([key]);
   return { did: 'mended', key, message: `it is where it belongs now, at \`${right}\`` };
 }

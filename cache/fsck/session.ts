@@ -10,8 +10,10 @@ import type { Leasing } from '../leases/lease.js';
 import { doomOf, sweepPlanOf } from './doomed.js';
 import { type Finding, type FindingKind, type FsckReport, levelOf, type Repair } from './finding.js';
 import type { CheckedNars } from './look/checked.js';
-import { type Look, lookAtCache } from './look/look.js';
+import { hidesNarInfos, type Look, lookAtCache } from './look/look.js';
+import { withPatientStat } from './look/patient-stat.js';
 import { mendPaths } from './mend.js';
+import { mendBelongings } from './mend-belongings.js';
 import type { Oddities } from './oddities.js';
 import { REMOVING, type Removing, removeBroken } from './remove.js';
 import { type DocumentTools, removeDangling, repairDocument } from './repair-documents.js';
@@ -62,12 +64,13 @@ const MOST_ROUNDS = 6;
 const AT_ONCE = 32;
 
 /** Checks a cache, and repairs it where that is wished. */
-export async function checkCache(objects: WriteStore, request: FsckRequest, work: FsckWork): Promise<FsckResult> {
+export async function checkCache(given: WriteStore, request: FsckRequest, work: FsckWork): Promise<FsckResult> {
+  const objects = withPatientStat(given);
   const said = new Set<string>();
   const counts = { mended: 0, removed: 0 };
   const report: FsckReport = {
     found(finding) {
-      const id = JSON.stringify([finding.kind, finding.key, finding.missing]);
+      const id = idOf(finding);
       if (said.has(id)) return;
       said.add(id);
       work.report.found(finding);
@@ -100,8 +103,14 @@ export async function checkCache(objects: WriteStore, request: FsckRequest, work
 
 function countsOf({ findings }: Look): Counts {
   const counts = { broken: 0, leftover: 0, note: 0 };
-  for (const finding of findings) counts[levelOf(finding)]++;
+  // As many as there are lines.
+  const told = new Map(findings.map((finding) => [idOf(finding), finding]));
+  for (const finding of told.values()) counts[levelOf(finding)]++;
   return counts;
+}
+
+function idOf({ kind, key, missing }: Finding): string {
+  return JSON.stringify([kind, key, missing]);
 }
 
 /** One round: what lies beside paths, then paths, then what cannot be mended, which goes. */
@@ -117,8 +126,13 @@ async function repairOnce(objects: WriteStore, look: Look, request: FsckRequest,
   // A lease that cannot be read is in the way of all else.
   const [claims, others] = split(first, ({ kind }) => /^(lease|sweep)-/.test(kind));
   for (const finding of [...claims, ...others]) tell(await repairDocument(finding, look, tools));
+  // Whether a push is under way cannot be known then.
+  if (look.findings.some(({ kind, key }) => kind === 'unreadable' && /^carport(\/(leases|sweeps))?$/.test(key))) return;
   const { mended, waiting } = await mendPaths(look, { ...work, objects, sources, contents });
-  const left = look.findings.filter(({ key, missing = '' }) => !mended.has(hashPartOfKey(key) ?? hashPartOf(missing)));
+  const taken = await mendBelongings(look.findings, { ...work, ...sources, objects, storeDir: look.storeDir });
+  const left = look.findings.filter(
+    ({ key, missing = '' }) => !taken.has(key) && !mended.has(hashPartOfKey(key) ?? hashPartOf(missing)),
+  );
   const isWaiting = ({ key, missing = '' }: Finding) =>
     waiting.has(hashPartOf(missing)) || waiting.has(hashPartOfKey(key) ?? '');
   const lost = left.filter((finding) => !isWaiting(finding));
@@ -130,7 +144,7 @@ async function repairOnce(objects: WriteStore, look: Look, request: FsckRequest,
   const fatal = (await mapAtMost(AT_ONCE, lost, isStill)).flat();
   const doom = doomOf(look.survey, fatal);
   // What is mended may name a NAR that seemed to be nobody's, and so may what cannot be read: the next look tells.
-  const isUnknown = look.findings.some(({ kind, key }) => kind === 'unreadable' && hashPartOfKey(key) !== undefined);
+  const isUnknown = look.findings.some(hidesNarInfos);
   const orphans = mended.size === 0 && waiting.size === 0 && !isUnknown;
   const plan = sweepPlanOf(look.survey, lost, doom, { cutoff: look.survey.time - keepNewerThan, orphans });
   await removeBroken(objects, plan, doom, { ...work, removing: work.removing ?? REMOVING });

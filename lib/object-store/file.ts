@@ -165,12 +165,12 @@ async function digestOf(path: string): Promise<string> {
 /** In the order of a bucket, where a directory's name goes on with a slash. */
 async function* listDirectory(
   root: string,
-  { prefix = '', recursive = false }: ListOptions,
+  { prefix = '', recursive = false, skipsUnreadable = false }: ListOptions,
 ): AsyncGenerator<ListedObject> {
   const directory = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   if (!(await isOwnDirectory(root, directory))) return;
   const name = prefix.slice(directory.length);
-  for await (const { path, size, modified } of findIn(join(root, directory), name, recursive)) {
+  for await (const { path, size, modified } of findIn(join(root, directory), name, { recursive, skipsUnreadable })) {
     const key = directory + path;
     if (key.split('/').every(isListed)) yield { key, size, modified: new Date(modified) };
   }
@@ -191,8 +191,10 @@ const MAX_FOUND = 250;
 /** Directories whose files are asked for at a time. */
 const DIRECTORIES_AT_ONCE = 256;
 
+type HowToFind = Required<Pick<ListOptions, 'recursive' | 'skipsUnreadable'>>;
+
 /** Files in a directory whose names begin so, and perhaps those of directories whose names do. */
-async function* findIn(directory: string, prefix: string, recursive: boolean): AsyncGenerator<FoundFile> {
+async function* findIn(directory: string, prefix: string, how: HowToFind): AsyncGenerator<FoundFile> {
   const entries = await listEntries(directory, prefix);
   let at = 0;
   while (at < entries.length) {
@@ -202,15 +204,23 @@ async function* findIn(directory: string, prefix: string, recursive: boolean): A
     while (at < Math.min(limit, entries.length) && entries[at]!.endsWith('/') === isBelow) at++;
     const group = entries.slice(start, at);
     if (!isBelow) yield* await statSmallFiles(directory, group);
-    else if (recursive) yield* findBelow(directory, group);
+    else if (how.recursive) yield* findBelow(directory, group, how);
   }
 }
 
-async function* findBelow(directory: string, names: readonly string[]): AsyncGenerator<FoundFile> {
-  const found = await Promise.all(names.map((name) => findSmallFiles(join(directory, name), MAX_FOUND)));
+async function* findBelow(directory: string, names: readonly string[], how: HowToFind): AsyncGenerator<FoundFile> {
+  const skip = (error: unknown) => {
+    if (!how.skipsUnreadable || !isErrno(error, 'EACCES', 'EPERM', 'EIO')) throw error;
+    return undefined;
+  };
+  const found = await Promise.all(names.map((name) => findSmallFiles(join(directory, name), MAX_FOUND).catch(skip)));
   for (const [index, name] of names.entries()) {
-    const files = found[index] ?? findIn(join(directory, name), '', true);
-    for await (const file of files) yield { ...file, path: name + file.path };
+    const files = found[index] ?? findIn(join(directory, name), '', how);
+    try {
+      for await (const file of files) yield { ...file, path: name + file.path };
+    } catch (error) {
+      skip(error);
+    }
   }
 }
 

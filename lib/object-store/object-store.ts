@@ -56,6 +56,8 @@ export interface ListOptions {
   readonly prefix?: string;
   /** Also keys that have a `/` after the prefix. */
   readonly recursive?: boolean;
+  /** Leaves out directories that this user may not read, as far as they are below the one that is listed; else they are an error. */
+  readonly skipsUnreadable?: boolean;
 }
 
 /** What makes one way of using a store better than another, where both lead to the same end. */

@@ -12,7 +12,7 @@ import type { Finding } from '../finding.js';
 import { whyUnreadable } from './narinfo.js';
 
 /** Bytes of one that are read. */
-const LIMIT = 1024 * 1024;
+export const BELONGING_LIMIT = 1024 * 1024;
 
 /** What a realisation or a file of debugging information stands for. */
 export type Belonging =
@@ -27,7 +27,7 @@ export async function readBelonging(objects: ReadStore, key: string, storeDir: s
   const isRealisation = key.startsWith(REALISATIONS) || key.startsWith(TRACES);
   const kind = isRealisation ? 'realisation-damaged' : 'debug-damaged';
   try {
-    const bytes = await objects.read(key, LIMIT);
+    const bytes = await objects.read(key, BELONGING_LIMIT);
     if (bytes === undefined) return { kind: 'gone' };
     const text = bytes.toString('utf8');
     return isRealisation

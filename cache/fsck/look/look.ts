@@ -59,7 +59,12 @@ export interface Look {
   readonly provenKeys: ReadonlySet<string>;
   /** The directory that its paths are in, or most of them; what `nix-cache-info` should say. */
   readonly storeDir: string;
+  /** Files in other places than NARs have that are called like some. */
+  readonly strayNars: readonly string[];
 }
+
+/** Files in other places than NARs have of which one may be a NAR that is missing: so many are remembered. */
+const MOST_STRAYS = 10_000;
 
 /** What is not finished for so many milliseconds nobody finishes. */
 const DAY = 24 * 60 * 60 * 1000;
@@ -85,6 +90,7 @@ interface Seen {
   readonly nobodys: number[];
   readonly others: number[];
   readonly carport: Map<string, number>;
+  readonly strayNars: string[];
 }
 
 /** Looks at all. What is found is told at once, and given. */
@@ -101,11 +107,13 @@ export async function lookAtCache(tools: LookTools): Promise<Look> {
   const time = asks ? (await objects.now()).getTime() : Date.now();
   const survey = createSurvey();
   const seen: Seen = {
-    ...{ logs: new Map(), nobodys: [], others: [], carport: new Map() },
+    ...{ logs: new Map(), nobodys: [], others: [], carport: new Map(), strayNars: [] },
   };
   // First: what keeps a directory from being listed is told here.
-  note(...(await tools.oddities()));
-  note(...(await list(objects, survey, seen, { signal, time }).catch(explainListing(objects.url))));
+  const odd = await tools.oddities();
+  note(...odd);
+  const listing = { signal, time, closed: closedBy(odd) };
+  note(...(await list(objects, survey, seen, listing).catch(explainListing(objects.url))));
   survey.index();
   // A directory that has nothing of a cache is none, and is not made one.
   if (finding?.kind === 'cache-info-missing' && survey.isEmpty() && seen.carport.size === 0) {
@@ -116,7 +124,7 @@ export async function lookAtCache(tools: LookTools): Promise<Look> {
   const looking: Looking = {
     ...{ tools, survey, note, seen, storeDir: info?.storeDir },
     ...{ provenKeys: new Set(), storeDirs: new Map() },
-    elsewhere: (await leavesOut(objects)) ? new Set() : undefined,
+    elsewhere: (await leavesOut(objects).catch(ifUnreadable)) ? new Set() : undefined,
   };
   emit({ type: 'started', verb: 'check', unit: 'narinfos', items: survey.hashParts.length });
   for (let at = 0; at < survey.hashParts.length; at += WINDOW) {
@@ -130,8 +138,8 @@ export async function lookAtCache(tools: LookTools): Promise<Look> {
   const hasPath = (hashPart: string) => done.narInfos.hashParts.find(hashPart) >= 0;
   const surroundings = { hasPath, trust: tools.trust, time, modified: seen.carport };
   note(...(await lookAtDocuments(objects, [...seen.carport.keys()], surroundings, signal)));
-  note(...findingsOfSurvey(done));
-  return { survey: done, findings, provenKeys: looking.provenKeys, storeDir };
+  note(...findingsOfSurvey(done, !findings.some(hidesNarInfos)));
+  return { survey: done, findings, provenKeys: looking.provenKeys, storeDir, strayNars: seen.strayNars };
 }
 
 /** The store that a cache is for: what it says, unless all its paths say something else. Notes what does not fit. */
@@ -153,18 +161,43 @@ function storeDirFor({ storeDir: told, storeDirs, note }: Looking): string {
   return storeDir;
 }
 
+/** What may be there of the paths of others is not known where that may not be read. */
+function ifUnreadable(error: unknown): boolean {
+  if (!isErrno(error, 'EACCES', 'EPERM', 'EIO')) throw error;
+  return true;
+}
+
+/** Whether there may be more narinfos, or others, than could be read. */
+export function hidesNarInfos({ kind, key }: Finding): boolean {
+  return kind === 'unreadable' && !key.includes('/');
+}
+
+/** How a cache is listed. */
+interface Listing {
+  readonly signal: AbortSignal;
+  readonly time: number;
+  /** Whether a key lies in what should be a file: that is for somebody to look at. */
+  readonly closed: (key: string) => boolean;
+}
+
+function closedBy(findings: readonly Finding[]): Listing['closed'] {
+  const files = findings.filter(({ kind }) => kind === 'not-a-file').map(({ key }) => `${key}/`);
+  return (key) => files.some((file) => key.startsWith(file));
+}
+
 /** Lists all; gives what is no part of a cache. */
 async function list(
   objects: WriteStore,
   survey: SurveyBuilder,
   seen: Seen,
-  { signal, time }: { readonly signal: AbortSignal; readonly time: number },
+  { signal, time, closed }: Listing,
 ): Promise<readonly Finding[]> {
   const foreign: string[] = [];
   const strange: Finding[] = [];
-  for await (const object of objects.list({ recursive: true })) {
+  for await (const object of objects.list({ recursive: true, skipsUnreadable: true })) {
     signal.throwIfAborted();
     const { key } = object;
+    if (closed(key)) continue;
     // Of a directory they are found otherwise, with what its listing does not show.
     if (isForeignTemporary(key) && isKeyOfCache(finishedName(key))) {
       if (objects.traits.isRemote && time - object.modified.getTime() > DAY)
@@ -173,7 +206,10 @@ async function list(
     else if (isCarportKey(key)) seen.carport.set(key, object.modified.getTime());
     else if (/^[^/]*\.(narinfo|ls)$/i.test(key)) {
       strange.push({ kind: 'foreign', key, message: 'no reader asks for a name like this: it is left alone' });
-    } else if (!isKeyOfCache(key)) foreign.push(key);
+    } else if (!isKeyOfCache(key)) {
+      foreign.push(key);
+      if (/\.nar(\.[a-z0-9]+)?$/.test(key) && seen.strayNars.length < MOST_STRAYS) seen.strayNars.push(key);
+    }
   }
   const [key] = foreign;
   if (key === undefined) return strange;

@@ -50,6 +50,9 @@ export async function readAnyNarInfo(objects: ReadStore, hashPart: string): Prom
   }
 }
 
+const READ_AS_OWNER =
+  'nothing tells that the cache is damaged: run this as the user whose files they are, or let this one read them';
+
 /** What keeps this user from an object; throws what is no matter of one object. */
 export function whyUnreadable(error: unknown, key: string): Finding {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
@@ -60,10 +63,7 @@ export function whyUnreadable(error: unknown, key: string): Finding {
     kind: 'unreadable',
     key,
     message: `it cannot be read: ${(error as Error).message}${cause}`,
-    hint:
-      code === 'EIO'
-        ? 'the disk or its file system fails: see the log of the system'
-        : 'nothing tells that the cache is damaged: run this as the user whose files they are, or let this one read them',
+    hint: code === 'EIO' ? 'the disk or its file system fails: see the log of the system' : READ_AS_OWNER,
   };
 }
 
@@ -171,6 +171,10 @@ export async function judgeNar(
   const fits = (size: number | undefined) => size !== undefined && (fileSize === undefined || size === fileSize);
   if (fits(sizeOfNar(key)) && sizeOfNar(key) !== 0) return undefined;
   const size = (await objects.stat(key))?.size;
+  if (Number.isNaN(size)) {
+    const message = `its NAR \`${key}\` cannot be looked at: this user may not read the directory that it is in`;
+    return { kind: 'unreadable', key, path, message, hint: READ_AS_OWNER };
+  }
   if (size === undefined) {
     return { ...about, kind: 'nar-missing', missing: key, message: `its NAR \`${key}\` is missing` };
   }

@@ -5,8 +5,20 @@ import { listingKey, narInfoKey } from '../../layout.js';
 import type { Finding } from '../finding.js';
 import { pathsInCycles } from './cycles.js';
 
-/** Gives what no narinfo names, and paths that refer to each other in a circle. */
-export function* findingsOfSurvey(survey: Survey): Generator<Finding> {
+/** The numbers of NARs that no narinfo names. */
+export function unnamedNars({ narInfos, nars }: Survey): readonly number[] {
+  const named = new Uint8Array(nars.length);
+  for (let number = 0; number < narInfos.length; number++) {
+    const nar = narInfos.nar[number]!;
+    if (nar >= 0) named[nar] = 1;
+  }
+  const found: number[] = [];
+  for (let number = 0; number < nars.length; number++) if (!named[number]) found.push(number);
+  return found;
+}
+
+/** Gives what no narinfo names, where all of them could be read (`isWhole`), and paths that refer to each other in a circle. */
+export function* findingsOfSurvey(survey: Survey, isWhole: boolean): Generator<Finding> {
   const { narInfos, nars, listings, belongings, storeDir } = survey;
   for (const number of pathsInCycles(narInfos)) {
     const hashPart = narInfos.hashParts.at(number);
@@ -14,13 +26,8 @@ export function* findingsOfSurvey(survey: Survey): Generator<Finding> {
     const message = 'it is in a circle of paths that refer to each other, which Nix does not take';
     yield { kind: 'reference-cycle', key: narInfoKey(hashPart), path, message };
   }
-  const named = new Uint8Array(nars.length);
-  for (let number = 0; number < narInfos.length; number++) {
-    const nar = narInfos.nar[number]!;
-    if (nar >= 0) named[nar] = 1;
-  }
-  for (let number = 0; number < nars.length; number++) {
-    if (named[number]) continue;
+  // What cannot be read may name any of them.
+  for (const number of isWhole ? unnamedNars(survey) : []) {
     const message = 'no narinfo names this NAR: a push that was stopped has left it, or one is under way';
     yield { kind: 'nar-orphaned', key: nars.keys.at(number), message };
   }
