@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
+import { installBundle } from '../support/installed.js';
 import { CARPORT, useSandbox } from '../support/sandbox.js';
 
 /** Machines that let carport have less than it is used to. */
@@ -85,8 +86,11 @@ describe('a machine', () => {
     const url = await new Promise<string>((resolve) => {
       server.once('listening', () => resolve(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
     });
+    // As it is installed: of hundreds of modules Node opens more than that at a time.
+    await installBundle(box().path('installed'));
+    const program = box().path('installed/dist/bin/carport.js');
     try {
-      const pull = [process.execPath, CARPORT, 'pull', lines[0]!, '--from', url, '--allow-unsigned', '--store'];
+      const pull = [process.execPath, program, 'pull', lines[0]!, '--from', url, '--allow-unsigned', '--store'];
       for (const files of ['64', '128']) {
         const shell = ['-c', `ulimit -n ${files}; exec "$@"`, 'sh', ...pull, box().path(`r${files}`)];
         const { exitCode, stderr } = await execa('/bin/sh', shell, {
