@@ -1,6 +1,6 @@
 /** The command `cache fsck`. */
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CacheUrl } from '../../cache/cache-url.js';
 import { type Finding, type FsckReport, levelOf, type Repair } from '../../cache/fsck/finding.js';
@@ -31,6 +31,7 @@ export async function fsck(url: CacheUrl, options: FsckOptions, context: Context
   const urls = options.from === undefined ? [url] : [url, options.from];
   await withCaches(urls, { options, context }, async ([cache, from], signal) => {
     const { objects } = cache!;
+    await requireDirectory(cache!);
     if (from?.objects.url === objects.url) throw sameCache(objects.url);
     const store = asWritable(objects, 'which cannot be listed, and so not be checked');
     const request = await requestOf(url, from?.objects, objects, options, context);
@@ -52,6 +53,16 @@ export async function fsck(url: CacheUrl, options: FsckOptions, context: Context
     } finally {
       await checked.close();
     }
+  });
+}
+
+/** A directory that is not there is not made, and a file is none. */
+async function requireDirectory({ url: { location } }: OpenCache): Promise<void> {
+  if (location.kind !== 'file') return;
+  const there = await stat(location.root).catch(() => undefined);
+  if (!there || there.isDirectory()) return;
+  throw new CarportError('E_NOT_FOUND', `\`${location.root}\` is a file, and no directory of a cache`, {
+    hint: 'name the directory that has `nix-cache-info` in it',
   });
 }
 

@@ -125,7 +125,13 @@ async function repairOnce(objects: WriteStore, look: Look, request: FsckRequest,
   const [first, last] = split(uniqueByKey(look.findings), ({ kind }) => !kind.startsWith('cache-info'));
   // A lease that cannot be read is in the way of all else.
   const [claims, others] = split(first, ({ kind }) => /^(lease|sweep)-/.test(kind));
-  for (const finding of [...claims, ...others]) tell(await repairDocument(finding, look, tools));
+  // What is in a directory that is in the place of a file may be what is missing: nothing goes for its sake.
+  const blocked = new Set<string>();
+  for (const finding of [...claims, ...others]) {
+    const repair = await repairDocument(finding, look, tools);
+    if (finding.kind === 'not-a-file' && repair?.did === 'refused') blocked.add(finding.key);
+    tell(repair);
+  }
   // Whether a push is under way cannot be known then.
   if (look.findings.some(({ kind, key }) => kind === 'unreadable' && /^carport(\/(leases|sweeps))?$/.test(key))) return;
   const { mended, waiting } = await mendPaths(look, { ...work, objects, sources, contents });
@@ -134,7 +140,9 @@ async function repairOnce(objects: WriteStore, look: Look, request: FsckRequest,
     ({ key, missing = '' }) => !taken.has(key) && !mended.has(hashPartOfKey(key) ?? hashPartOf(missing)),
   );
   const isWaiting = ({ key, missing = '' }: Finding) =>
-    waiting.has(hashPartOf(missing)) || waiting.has(hashPartOfKey(key) ?? '');
+    waiting.has(hashPartOf(missing)) ||
+    waiting.has(hashPartOfKey(key) ?? '') ||
+    [key, missing, narInfoKey(hashPartOf(missing))].some((one) => blocked.has(one));
   const lost = left.filter((finding) => !isWaiting(finding));
   const isStill = async (finding: Finding) => {
     if (!isFatalTo(finding, look) || mended.has(hashPartOf(finding.missing ?? ''))) return [];
@@ -144,7 +152,7 @@ async function repairOnce(objects: WriteStore, look: Look, request: FsckRequest,
   const fatal = (await mapAtMost(AT_ONCE, lost, isStill)).flat();
   const doom = doomOf(look.survey, fatal);
   // What is mended may name a NAR that seemed to be nobody's, and so may what cannot be read: the next look tells.
-  const isUnknown = look.findings.some(hidesNarInfos);
+  const isUnknown = look.findings.some(hidesNarInfos) || [...blocked].some((key) => hashPartOfKey(key) !== undefined);
   const orphans = mended.size === 0 && waiting.size === 0 && !isUnknown;
   const plan = sweepPlanOf(look.survey, lost, doom, { cutoff: look.survey.time - keepNewerThan, orphans });
   await removeBroken(objects, plan, doom, { ...work, removing: work.removing ?? REMOVING });

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmod,
   copyFile,
@@ -383,6 +384,39 @@ const DAMAGES: readonly Damage[] = [
     },
   },
   {
+    name: 'a pipe where a NAR should be',
+    kinds: ['not-a-file', 'nar-missing'],
+    do: async ({ nar, samples }) => makePipe(await nar(samples.base.path)),
+  },
+  {
+    name: 'a pipe where a narinfo should be',
+    kinds: ['not-a-file', 'reference-missing'],
+    do: ({ narInfo, samples }) => makePipe(narInfo(samples.base.path)),
+  },
+  {
+    name: 'a link that leads to itself where a NAR should be',
+    kinds: ['not-a-file', 'nar-missing'],
+    do: async ({ nar, samples }) => linkToItself(await nar(samples.base.path)),
+  },
+  {
+    name: 'a link that leads to itself where a narinfo should be',
+    kinds: ['not-a-file', 'reference-missing'],
+    do: ({ narInfo, samples }) => linkToItself(narInfo(samples.base.path)),
+  },
+  {
+    name: 'a NAR under a name that says nothing',
+    kinds: ['nar-missing'],
+    do: async ({ cache, nar, samples }) => rename(await nar(samples.base.path), `${cache}/nar/app.nar.zst`),
+  },
+  {
+    name: 'a NAR whose name ends otherwise',
+    kinds: ['nar-missing'],
+    do: async ({ nar, samples }) => {
+      const file = await nar(samples.base.path);
+      await rename(file, file.replace(/zst$/, 'xz'));
+    },
+  },
+  {
     name: 'a link to a file',
     stays: true,
     kinds: ['link'],
@@ -409,6 +443,16 @@ const DAMAGES: readonly Damage[] = [
     },
   },
 ];
+
+async function makePipe(file: string): Promise<void> {
+  await rm(file);
+  execFileSync('mkfifo', [file]);
+}
+
+async function linkToItself(file: string): Promise<void> {
+  await rm(file);
+  await symlink(basename(file), file);
+}
 
 async function link(file: string): Promise<void> {
   const moved = join(dirname(dirname(dirname(file))), 'elsewhere');
