@@ -10,7 +10,7 @@ import { flag, type OptionsOf, option, setting, settingWithoutOption, toggle } f
 import { PIN_READ_OPTIONS } from '../pin/options.js';
 import { PUSH_OPTIONS, refusePinOptions } from '../push/options.js';
 import { integer } from '../settings/parsers.js';
-import { readableCache, writableCache } from './arguments.js';
+import { INVENTORY, readableCache, writableCache } from './arguments.js';
 import { configureLife } from './life.js';
 
 /** Loaded when they are used: help does not need them. */
@@ -64,6 +64,7 @@ const COPY_OPTIONS = [
 const STATS_OPTIONS = [
   flag('--prometheus', 'print metrics for a textfile collector of Prometheus'),
   option('--html <file>', 'write a page with plots, too', { parse: checkPath }),
+  INVENTORY,
   flag('--snapshot', 'keep the totals in the cache, one for each day: they tell how it grows'),
   setting('retry-seconds'),
 ];
@@ -80,6 +81,7 @@ const PAGE_OPTIONS = [
 
 const EXPORT_OPTIONS = [
   option('--parquet <directory>', 'where the files are written', { parse: checkPath, required: true }),
+  INVENTORY,
   setting('retry-seconds'),
 ];
 

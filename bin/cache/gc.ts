@@ -15,7 +15,7 @@ import { sayWarnings } from '../cli/warnings.js';
 import { patienceOf, withCache } from '../cli/with-caches.js';
 import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { withActivity } from '../reporters/activity.js';
-import { withNarInfoMemory } from './count.js';
+import { inventoryOf, withNarInfoMemory } from './count.js';
 import { garbageJson, garbageLines } from './garbage.js';
 import type { GcOptions } from './life.js';
 
@@ -25,8 +25,9 @@ export async function collect(url: CacheUrl, options: GcOptions, context: Contex
   await withCache(url, { options, context }, async ({ objects }, signal) => {
     const { plan, result } = await withActivity(context, options, async ({ emit }) => {
       if (options.apply) await requireNoSweep(asWritable(objects, 'where nothing can be removed'));
+      const inventory = await inventoryOf(url, options.inventory);
       const plan = await withNarInfoMemory(objects, context, (memory) =>
-        planCollection(objects, request, { emit, signal, memory }),
+        planCollection(objects, request, { emit, signal, memory, ...(inventory && { inventory }) }),
       );
       if (!options.apply) return { plan, result: undefined };
       const times = timesFor(SWEEPING.times, patienceOf(options) * 1000);

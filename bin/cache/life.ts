@@ -6,7 +6,7 @@ import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 import { ALLOW_UNSIGNED } from '../pin/options.js';
 import { byteSize, duration, integer } from '../settings/parsers.js';
-import { parseCacheUrl, writableCache } from './arguments.js';
+import { INVENTORY, parseCacheUrl, writableCache } from './arguments.js';
 
 /** Loaded when they are used: help does not need them. */
 const settings = () => import('./settings.js');
@@ -44,6 +44,7 @@ const GC_OPTIONS = [
   option('--keep-history <number>', 'previous values of each pin that stay; all of them without it', {
     parse: integer(0, MAX_HISTORY),
   }),
+  INVENTORY,
   setting('trusted-keys'),
   ALLOW_UNSIGNED,
   flag('--allow-rollback', 'believe a pin that is older than one that was seen before'),

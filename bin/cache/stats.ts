@@ -16,7 +16,7 @@ import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { formatBytes, count as plural } from '../cli/terminal.js';
 import { withCache } from '../cli/with-caches.js';
 import type { ExportTablesOptions, StatsOptions } from './command.js';
-import { count } from './count.js';
+import { count, inventoryOf } from './count.js';
 
 /** Rows of people's tables. */
 const MOST_ROWS = 20;
@@ -24,7 +24,8 @@ const MOST_ROWS = 20;
 /** Shows what a cache holds, and to whom it is due. */
 export async function showStats(url: CacheUrl, options: StatsOptions, context: Context): Promise<void> {
   await withCache(url, { options, context }, async ({ objects }, signal) => {
-    const counted = await count(objects, options, context, signal);
+    const inventory = await inventoryOf(url, options.inventory);
+    const counted = await count(objects, options, context, signal, inventory);
     const stats = statsOf(counted.survey, {
       roots: await rootsOf(objects, counted),
       beside: counted.beside,
@@ -92,7 +93,8 @@ function aligned(rows: readonly (readonly string[])[]): readonly string[] {
 /** Writes what a cache holds as Parquet tables. */
 export async function exportTables(url: CacheUrl, options: ExportTablesOptions, context: Context): Promise<void> {
   await withCache(url, { options, context }, async ({ objects }, signal) => {
-    const counted = await count(objects, options, context, signal);
+    const inventory = await inventoryOf(url, options.inventory);
+    const counted = await count(objects, options, context, signal, inventory);
     const rows = await writeParquet(options.parquet, counted.survey, await rootsOf(objects, counted), counted.beside);
     if (options.json) return writeJson(context.stdout, { url: objects.url, directory: options.parquet, rows });
     await writeLines(

@@ -3,6 +3,7 @@
 import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
 import { hashPartOf, nameOf } from '../../lib/nix/store-path.js';
+import type { Inventory } from '../../lib/object-store/inventory.js';
 import type { ListedObject, WriteStore } from '../../lib/object-store/object-store.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
 import { readNarInfo, requireCacheInfo } from '../binary-cache.js';
@@ -19,9 +20,14 @@ const WINDOW = 1024;
 /** What was written within this time may be written again without a trace: it is read the next time, too. */
 const RACY_MS = 5000;
 
+/** What was written so shortly before an inventory may be missing in it: all is as old as if it were from before that. */
+const LATE_MS = 24 * 60 * 60 * 1000;
+
 /** What tells how far a survey is, and what it need not read. */
 export interface SurveyWork extends Work<ActivityEvent> {
   readonly memory: NarInfoMemory;
+  /** In place of a listing. */
+  readonly inventory?: Inventory;
   /** Given what is listed and belongs to no path. */
   readonly onOther?: (object: ListedObject) => void;
 }
@@ -40,10 +46,11 @@ interface Belonging {
 /** Reads all. Throws `E_INTEGRITY` for a narinfo that cannot be read: nobody knows what it needs. */
 export async function readSurvey(objects: WriteStore, work: SurveyWork): Promise<Survey> {
   const { storeDir } = await requireCacheInfo(objects);
-  const time = (await objects.now()).getTime();
+  const { inventory } = work;
+  const time = inventory ? inventory.time.getTime() - LATE_MS : (await objects.now()).getTime();
   const survey = createSurvey();
   const found: Belonging = { logs: new Map(), others: [], nobodys: [], carportKeys: [] };
-  for await (const object of objects.list({ recursive: true })) {
+  for await (const object of inventory?.objects ?? objects.list({ recursive: true })) {
     work.signal.throwIfAborted();
     if (!addListed(survey, object, found)) work.onOther?.(object);
   }

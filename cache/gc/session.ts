@@ -59,8 +59,9 @@ const FIRM_MS = 24 * 60 * 60 * 1000;
 export async function planCollection(objects: ObjectStore, request: GcRequest, work: SurveyWork): Promise<GcPlan> {
   const store = asCollectable(objects);
   const survey = await readSurvey(store, work);
-  const { carportKeys } = survey;
-  const live = carportKeys.some((key) => key.startsWith(LEASES)) ? (await readLeases(store)).live : [];
+  // Pins and leases are of today.
+  const carportKeys = work.inventory ? undefined : survey.carportKeys;
+  const live = (carportKeys?.some((key) => key.startsWith(LEASES)) ?? true) ? (await readLeases(store)).live : [];
   const roots = [...leaseRoots(live), ...(await rootsOf(store, request, carportKeys))];
   const plan = planGc(survey, roots, ruleOf(survey, request));
   await requireListed(store, plan.shares, survey.time);

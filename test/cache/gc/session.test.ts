@@ -178,6 +178,32 @@ describe('a collection of garbage', () => {
     expect([...content.keys()]).not.toContain('realisations/sha256:gone!out.doi');
   });
 
+  it('plans from an inventory without listing all, and spares what has come since', async () => {
+    const { add, objects, content, left } = createCache();
+    add('old');
+    add('needed');
+    add('pinned');
+    const rows = [...content].map(([key, { bytes, modified, etag }]) => ({
+      ...{ key, size: bytes.length, modified },
+      ...(etag !== undefined && { md5: etag }),
+    }));
+    const inventory = { bucket: 'collected', time: new Date(await objects.now()), objects: rows };
+    await pin(objects, 'tool', 'pinned');
+    add('new', { references: ['needed'], days: 0 });
+    const lists: string[] = [];
+    const watched = watchedStore(objects, {
+      before({ method, keys }) {
+        if (method === 'list') lists.push(...keys);
+      },
+    });
+    const request = requestOf();
+    const planned = await planCollection(watched, request, { ...work, memory: NO_MEMORY, inventory });
+    expect(lists).not.toContain('');
+    expect(planned.totals).toMatchObject({ paths: 3, removedPaths: 2 });
+    await applyCollection(watched, planned, request, work, { ...SWEEPING, patience: 0 });
+    expect(left().sort()).toEqual([...keysOf('new', 'needed', 'pinned'), 'nar/old.nar'].sort());
+  });
+
   it('removes referrers before what they refer to', async () => {
     const { add, objects } = createCache();
     add('a');
