@@ -117,7 +117,7 @@ describeWithGarage('a large upload', () => {
         .some(({ method, path, status }) => method === 'POST' && path.includes('uploadId=') && status === 200);
     await expect.poll(isWhole, { timeout: 30_000, interval: 5 }).toBe(true);
     // A record of what is whole would stay for a day.
-    await expect.poll(() => records(), { timeout: 5_000, interval: 5 }).toEqual([]);
+    await expect.poll(() => records(), { timeout: 30_000, interval: 5 }).toEqual([]);
     await run.kill('SIGKILL');
     proxy().heal();
     proxy().reset();

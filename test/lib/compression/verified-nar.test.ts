@@ -216,7 +216,7 @@ describe('reading a NAR that is verified', () => {
     ['is left early', expectedNar(FILE)],
     ['is refused', expectedNar(FILE, { narSize: 10 })],
     ['is damaged', expectedNar(FILE, { compression: 'xz' })],
-  ])('lets the source go when the NAR %s', { timeout: 10_000 }, async (_, promise) => {
+  ])('lets the source go when the NAR %s', { timeout: 60_000 }, async (_, promise) => {
     const released = await new Promise((resolve) => {
       async function* source() {
         try {

@@ -63,7 +63,7 @@ describe('writing a file that is there whole or not at all', () => {
     expect(readdirSync(directory())).toEqual(['many']);
   });
 
-  it('fails when the same bytes are given twice, and goes on', { timeout: 10_000 }, async () => {
+  it('fails when the same bytes are given twice, and goes on', { timeout: 60_000 }, async () => {
     const bytes = new Uint8Array(100).fill(0x78);
     const names = [await temporary(), await temporary()];
     const together = ['a', 'b'].map((name, index) => writeFileAtomic(at(name), names[index]!, bytes));
@@ -134,7 +134,7 @@ describe('reading a small file', () => {
     });
   });
 
-  it('refuses a pipe without waiting for its other end', { timeout: 10_000 }, async () => {
+  it('refuses a pipe without waiting for its other end', { timeout: 60_000 }, async () => {
     execFileSync('mkfifo', [at('pipe')]);
     await expect(readSmallFile(at('pipe'), 100)).rejects.toThrow('is not a plain file');
   });
