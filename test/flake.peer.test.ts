@@ -8,7 +8,10 @@ import { describeWithNix } from './support/nix.js';
 
 const SYSTEMS = ['aarch64-darwin', 'aarch64-linux', 'x86_64-darwin', 'x86_64-linux'];
 const FILES = ['flake.nix', 'package.json', 'package-lock.json'];
-const { version } = JSON.parse(readDocument('package.json')) as { version: string };
+const { version, dependencies } = JSON.parse(readDocument('package.json')) as {
+  version: string;
+  dependencies: { commander: string };
+};
 
 /** Real Nix evaluates the flake, offline: the input is replaced by a stub that has the names which the flake uses. */
 describeWithNix('flake.nix', () => {
@@ -60,7 +63,7 @@ describeWithNix('flake.nix', () => {
   it('takes every dependency by the hash in the lock file', async () => {
     const deps = `${flake()}#packages.x86_64-linux.default.arguments.npmDeps.arguments.nativeBuildInputs`;
     const sources = JSON.parse(await nix(['eval', '--json'], deps)) as readonly string[];
-    expect(sources.filter((path) => /-commander-\d+\.\d+\.\d+\.tgz$/.test(path))).toHaveLength(1);
+    expect(sources.filter((path) => path.endsWith(`-commander-${dependencies.commander}.tgz`))).toHaveLength(1);
     expect(sources.length).toBeGreaterThan(100);
   });
 
