@@ -60,7 +60,9 @@ function wordsOf(command: Command): readonly string[] {
 
 /** What a command needs beside an option or argument, so that it is not refused for that. */
 function filled(command: Command, without?: Option): readonly string[] {
-  const args = command.registeredArguments.filter(({ required }) => required).map(() => 'x');
+  // Some commands make the cache that they are given.
+  const fill = (name: string) => (['cache', 'from', 'to'].includes(name) ? join(home, 'x') : 'x');
+  const args = command.registeredArguments.filter(({ required }) => required).map((each) => fill(each.name()));
   const options = command.options
     .filter((option) => option.mandatory && option !== without)
     .flatMap(({ long, argChoices }) => [long!, argChoices?.[0] ?? join(home, 'out')]);
