@@ -65,6 +65,11 @@ export function listingKey(hashPart: string): string {
   return hashPart + LISTING;
 }
 
+/** How Nix ends the name of a NAR by its compression (libstore/binary-cache-store.cc). */
+export const NAR_ENDINGS: Readonly<Record<string, string>> = {
+  ...{ none: '', xz: '.xz', zstd: '.zst', bzip2: '.bz2', gzip: '.gz', br: '.br', lzip: '.lzip', lz4: '.lz4' },
+};
+
 /** The key for a NAR of which the compressed bytes have this hash; `ending` is that of its compression, with the dot. */
 export function newNarKey(fileHash: Hash, ending: string): string {
   return `${NARS}${formatHash(fileHash, 'nix32')}.nar${ending}`;

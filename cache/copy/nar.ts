@@ -13,7 +13,7 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import type { SpooledFile } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { expectedNar, readListing, writeListing, writeNar } from '../binary-cache.js';
-import { narKey, newNarKey } from '../layout.js';
+import { NAR_ENDINGS, narKey, newNarKey } from '../layout.js';
 import type { NarSizes } from '../nars.js';
 import { withSignatures } from '../signatures.js';
 import { checkNar, readNar } from '../verify/checked-nar.js';
@@ -29,11 +29,6 @@ export interface NarCopying {
   /** Told of bytes of NAR. */
   readonly onProgress: (bytes: number) => void;
 }
-
-/** How Nix ends the name of a NAR by its compression (libstore/binary-cache-store.cc); others end with their own name. */
-const ENDINGS: Readonly<Record<string, string>> = {
-  ...{ none: '', xz: '.xz', zstd: '.zst', bzip2: '.bz2', gzip: '.gz', br: '.br', lzip: '.lzip', lz4: '.lz4' },
-};
 
 /**
  * Copies a NAR as it is, compressed as it is, under the hash of its bytes; reads, decompresses and compares it on the way with what
@@ -51,7 +46,7 @@ export async function copyNar(info: NarInfo, copying: NarCopying): Promise<NarIn
 }
 
 function narKeyOf({ compression }: NarInfo, fileHash: SpooledFile['fileHash']): string {
-  const ending = ENDINGS[compression] ?? `.${compression.replace(/[^a-z0-9]/g, '')}`;
+  const ending = NAR_ENDINGS[compression] ?? `.${compression.replace(/[^a-z0-9]/g, '')}`;
   return newNarKey(fileHash, ending);
 }
 

@@ -1,7 +1,7 @@
 /** What of a cache is to be copied to another: what it has, what readers would take of that, and what is missing there. */
 
 import { mapAtMost } from '../../lib/concurrency.js';
-import { CarportError, hasCode } from '../../lib/errors.js';
+import { CarportError, hasCode, insteadOf } from '../../lib/errors.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
@@ -138,19 +138,13 @@ export async function missingAt(
   const isThere = async (info: NarInfo) => {
     const hashPart = hashPartOf(info.path);
     if (listed && !listed.has(hashPart)) return false;
-    const there = await readNarInfo(to, hashPart).catch(undefinedIfDamaged);
+    const there = await readNarInfo(to, hashPart).catch(insteadOf('E_INTEGRITY', undefined));
     return there !== undefined && saySame(there, info) && hasAllSignatures(there, keys) && isTrusted(there, trust);
   };
   const order = topologicalOrder(infos).map(({ path }) => infos.get(path)!);
   const there = await mapAtMost(AT_ONCE, order, isThere);
   const copy = order.filter((_, index) => !there[index]);
   return { copy, present: order.length - copy.length };
-}
-
-/** It is written anew. */
-function undefinedIfDamaged(error: unknown): undefined {
-  if (!hasCode(error, 'E_INTEGRITY')) throw error;
-  return undefined;
 }
 
 function isTrusted(info: NarInfo, { keys, allowUnsigned }: TrustPolicy): boolean {

@@ -1,7 +1,7 @@
 /** Writes the realisations of pushed paths into a cache: without them Nix does not find there what content-addressed derivations have made. */
 
 import { createLimit } from '../../lib/concurrency.js';
-import { hasCode } from '../../lib/errors.js';
+import { insteadOf } from '../../lib/errors.js';
 import { mergeSignatures } from '../../lib/nix/path-info.js';
 import {
   type Realisation,
@@ -47,7 +47,7 @@ async function publish(objects: ObjectStore, found: FoundRealisation, keys: read
   const { traced, traceSignatures = [], ...realisation } = found;
   const { id, outPath } = realisation;
   const storeDir = storeDirOf(outPath);
-  const there = await readRealisation(objects, id, storeDir).catch(undefinedIfDamaged);
+  const there = await readRealisation(objects, id, storeDir).catch(insteadOf('E_INTEGRITY', undefined));
   const isSame = there?.outPath === outPath;
   // Without a key there is nothing to add.
   if (keys.length > 0 || !isSame) {
@@ -94,11 +94,6 @@ function withSignatures(others: readonly string[], text: string, keys: readonly 
 
 function isForeign(signature: string, keys: readonly SecretKey[]): boolean {
   return keys.every(({ name }) => name !== signatureKeyName(signature));
-}
-
-function undefinedIfDamaged(error: unknown): undefined {
-  if (!hasCode(error, 'E_INTEGRITY')) throw error;
-  return undefined;
 }
 
 /** Has the narinfo of a path tell its realisations. It is read again: another may have changed it, or erased it. */

@@ -11,7 +11,7 @@ import { signatureKeyName, verifyPath } from '../../../lib/signing/signature.js'
 import type { TrustPolicy } from '../../../lib/signing/trust.js';
 import { PACKED, pack } from '../../gc/hash-parts.js';
 import type { NarInfoFacts } from '../../gc/survey.js';
-import { narInfoKey, narKey } from '../../layout.js';
+import { NAR_ENDINGS, narInfoKey, narKey } from '../../layout.js';
 import type { Finding } from '../finding.js';
 
 /** Bytes of a narinfo that are read. */
@@ -184,19 +184,14 @@ export async function judgeNar(
   return { ...about, kind: 'nar-size', missing: key, message };
 }
 
-/** Names of compressions, and how names of their files end. */
-const ENDINGS: Readonly<Record<string, string>> = {
-  ...{ none: '', xz: '.xz', zstd: '.zst', bzip2: '.bz2', gzip: '.gz', br: '.br', lzip: '.lzip', lz4: '.lz4' },
-};
-
 /** Whether the words of a narinfo do not fit each other, so that its NAR is to be read: nothing is proven by that. */
 export function isSuspicious(info: NarInfo): boolean {
   const match = /(?:^|\/)(?<hash>[0-9a-df-np-sv-z]{52})\.nar(?<ending>\.[a-z0-9]+)?$/.exec(narKeyIn(info) ?? '');
-  const ending = ENDINGS[info.compression];
+  const ending = NAR_ENDINGS[info.compression];
   if (ending === undefined) return true;
   if (!match?.groups) return false;
   const { hash, ending: named = '' } = match.groups;
   const known = [info.fileHash, info.narHash].map((one) => one && formatHash(one, 'nix32'));
-  const isOther = Object.values(ENDINGS).includes(named) && named !== ending;
+  const isOther = Object.values(NAR_ENDINGS).includes(named) && named !== ending;
   return isOther || (info.fileHash !== undefined && !known.includes(hash));
 }
