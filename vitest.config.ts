@@ -36,7 +36,11 @@ export default defineConfig({
     sequence: { sequencer: QuickLast },
     env: { AWS_EC2_METADATA_DISABLED: 'true', NO_COLOR: '1' },
     projects: [
-      { extends: true, test: { name: 'quick', include: ['test/**/*.test.ts'], exclude: tierFiles(TIERS) } },
+      // They leave nothing behind, and so share what they import: a fifth less of processor time.
+      {
+        extends: true,
+        test: { name: 'quick', isolate: false, include: ['test/**/*.test.ts'], exclude: tierFiles(TIERS) },
+      },
       ...TIERS.map((tier) => ({ extends: true as const, test: { name: tier, include: tierFiles([tier]) } })),
     ],
   },

@@ -19,6 +19,8 @@ export interface RetryOptions {
   readonly onRetry?: (notice: RetryNotice) => void;
   readonly signal: AbortSignal;
   readonly random?: () => number;
+  /** Waits, or throws the signal's reason. */
+  readonly wait?: (milliseconds: number, signal: AbortSignal) => Promise<void>;
 }
 
 export interface RetryNotice {
@@ -50,7 +52,7 @@ const PROBE_PAUSE_MS = 5_000;
  * after it is over fails at once.
  */
 export function createRetry(options: RetryOptions): TransportDecorator {
-  const { patienceMs, onRetry, signal, random = Math.random } = options;
+  const { patienceMs, onRetry, signal, random = Math.random, wait = pauseFor } = options;
   const servers = new Map<string, ServerState>();
   // A cache may lead to other servers: what those do is not its own doing.
   const stateOf = ({ origin }: URL): ServerState => {
@@ -94,7 +96,7 @@ export function createRetry(options: RetryOptions): TransportDecorator {
       const jitter = random() * Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1));
       // Those that are told the same do not come back all at once.
       const pause = jitter + Math.min(MAX_RETRY_AFTER_MS, result.retryAfterMs ?? 0);
-      await sleep(Math.min(pause, left), undefined, { signal });
+      await wait(Math.min(pause, left), signal);
     }
   };
 }
@@ -109,6 +111,10 @@ interface ServerState {
 interface Failure {
   readonly cause: Error;
   readonly retryAfterMs: number | undefined;
+}
+
+async function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await sleep(milliseconds, undefined, { signal });
 }
 
 /** `Retry-After` in seconds or as a date (RFC 9110, section 10.2.3). */

@@ -6,13 +6,11 @@ import { gather } from '../../support/files.js';
 import { type FakeAnswer, fakeResponse, fakeTransport, networkError } from '../../support/transports.js';
 
 /** On the timers that these tests turn by hand. */
-vi.mock('node:timers/promises', () => ({
-  setTimeout: (ms: number, value: unknown, { signal }: { readonly signal: AbortSignal }) =>
-    new Promise((resolve, reject) => {
-      setTimeout(resolve, ms, value);
-      signal.addEventListener('abort', () => reject(signal.reason));
-    }),
-}));
+const wait = (ms: number, signal: AbortSignal) =>
+  new Promise<void>((resolve, reject) => {
+    setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => reject(signal.reason));
+  });
 
 const REQUEST: HttpRequest = { method: 'GET', url: new URL('http://host:1/x'), headers: {} };
 const PATIENCE = 60_000;
@@ -24,7 +22,7 @@ describe('requests that fail', () => {
   afterEach(() => void vi.useRealTimers());
 
   const retryWith = (options: Partial<RetryOptions> = {}) =>
-    createRetry({ patienceMs: PATIENCE, signal: new AbortController().signal, ...options });
+    createRetry({ patienceMs: PATIENCE, signal: new AbortController().signal, wait, ...options });
 
   /** Sends one request; gives what became of it, and when, by the clock of the test. */
   const run = async (send: Transport, request = REQUEST) => {
