@@ -55,7 +55,11 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
     { name: 'index', summary: 'the index of releases: build, publish', load: () => import('./index/command.js') },
   ],
   'Stores, caches and keys': [
-    { name: 'store', summary: "carport's own store: add, ls, verify, gc", load: () => import('./store/command.js') },
+    {
+      name: 'store',
+      summary: "carport's own store: add, ls, verify, gc, delete",
+      load: () => import('./store/command.js'),
+    },
     {
       name: 'cache',
       summary: 'binary caches: init, info, ls, gc, refresh-toolchain',

@@ -36,10 +36,18 @@ const VERIFY_OPTIONS = [
 
 const COLLECT_OPTIONS = [flag('--dry-run', 'print what would be removed, and remove nothing'), setting('store')];
 
+const DELETE_OPTIONS = [
+  flag('--all', 'all of it, with out-links and pulled pins'),
+  flag('--yes', 'do not ask; needed where there is no terminal'),
+  flag('--dry-run', 'print what would be removed, and remove nothing'),
+  setting('store'),
+];
+
 export type AddOptions = OptionsOf<typeof ADD_OPTIONS>;
 export type ListOptions = OptionsOf<typeof LIST_OPTIONS>;
 export type StoreOptions = OptionsOf<typeof STORE_ONLY>;
 export type VerifyOptions = OptionsOf<typeof VERIFY_OPTIONS>;
+export type DeleteOptions = OptionsOf<typeof DELETE_OPTIONS>;
 export type CollectOptions = OptionsOf<typeof COLLECT_OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
@@ -84,6 +92,14 @@ function configureCollection(command: Command, context: Context): void {
     examples: ['carport store gc --dry-run', 'carport store gc'],
     options: COLLECT_OPTIONS,
     run: async (...values) => (await collection()).collect(...values, context),
+  });
+  declareCommand(command.command('delete'), context, {
+    description:
+      'Removes store paths that nothing needs, or with `--all` everything, with out-links and pulled pins. Refuses while it is in use. Prints the paths.',
+    examples: ['carport store delete --all --dry-run', 'carport store delete /nix/store/HASH-NAME --yes'],
+    arguments: [argument('[what...]', 'store paths or links to them; `-` reads a list from stdin')],
+    options: DELETE_OPTIONS,
+    run: async (...values) => (await import('./delete.js')).run(...values, context),
   });
   declareCommand(command.command('forget'), context, {
     description: 'Forgets pins that were pulled, so that `carport store gc` may remove what only they keep.',

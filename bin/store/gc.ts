@@ -65,7 +65,8 @@ function warningsOf({ incompleteRoots, keptForAll, beingWritten }: Garbage, dryR
 
 const WORDS = { link: 'out-link', pin: 'pin', running: 'running' } as const;
 
-function summaryOf(
+/** What was removed or would be, in words. */
+export function summaryOf(
   { storePaths, narSize, unregistered, leftAlone, sharedWithNix }: Garbage,
   dryRun: boolean,
 ): readonly string[] {

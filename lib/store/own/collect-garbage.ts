@@ -9,12 +9,13 @@ import { moveFile } from '../../filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from '../../filesystem/temporary.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { baseNameOf, hashPartOf } from '../../nix/store-path.js';
+import { chosen, type Going, isList, requireNoneRunning } from './going.js';
 import { isBeingWritten } from './lock/holders.js';
 import { type LockOptions, withStoreCollection } from './lock/lock.js';
 import type { Registrations } from './metadata.js';
 import type { OwnStore } from './own-store.js';
 import { claimedHashParts } from './ownership-records.js';
-import { type Root, readRoots } from './roots.js';
+import { dropRoots, type Root, readRoots } from './roots.js';
 import { unregister } from './unregister.js';
 import { unregisteredEntries } from './unregistered.js';
 
@@ -36,30 +37,38 @@ export interface Garbage {
   readonly incompleteRoots: readonly { readonly root: Root; readonly missing: readonly string[] }[];
   /** Roots of which it is not known what they need: while they are there nothing is removed. */
   readonly keptForAll: readonly string[];
+  /** Out-links and pins that go with the paths that they keep. */
+  readonly droppedRoots: readonly Root[];
   /** Nix keeps its paths in the same store dir: files are left to its own collector. */
   readonly sharedWithNix: boolean;
   /** Somebody adds paths just now, which count as garbage until they are linked or pinned. */
   readonly beingWritten: boolean;
 }
 
-/** What a collection would remove now. Nothing is changed. */
-export async function findGarbage(store: OwnStore): Promise<Garbage> {
-  return (await survey(store)).garbage;
+/** What a collection would remove now. Nothing is changed. Throws as `collectGarbage` does where something is in use. */
+export async function findGarbage(store: OwnStore, going: Going = 'garbage'): Promise<Garbage> {
+  return (await survey(store, going)).garbage;
 }
 
 /**
  * Removes every path that no root reaches, and what killed runs left. What a root needs stays, also where it is not
  * registered (any more). Writers are kept away while paths are chosen and
- * lose registration and name, which is short; what takes long, removing trees, is done beside them.
+ * lose registration and name, which is short; what takes long, removing trees, is done beside them. Of `all`, roots go
+ * first: what a killed run leaves of it is garbage. Throws `E_UNAVAILABLE` where what is to go is in use.
  */
-export async function collectGarbage(store: OwnStore, options: LockOptions = {}): Promise<Garbage> {
+export async function collectGarbage(
+  store: OwnStore,
+  options: LockOptions & { readonly going?: Going } = {},
+): Promise<Garbage> {
   const { layout } = store;
+  const { going: wanted = 'garbage' } = options;
   // Where carport has never written there is nothing of its own, whatever a store dir is there.
-  if (!(await isThere(layout.infoDir))) return (await survey(store)).garbage;
+  if (!(await isThere(layout.infoDir))) return (await survey(store, wanted)).garbage;
   const { garbage, doomed } = await withStoreCollection(
     store,
     async () => {
-      const { garbage, graph, reached, staleNotes } = await survey(store);
+      const { garbage, graph, reached, staleNotes } = await survey(store, wanted);
+      await dropRoots(store, garbage.droppedRoots);
       const going = new Map(garbage.storePaths.map((path) => [path, graph.get(path)!]));
       await unregister(store, going);
       await allDone(staleNotes.map((note) => rm(note, { force: true })));
@@ -85,10 +94,11 @@ interface Survey {
   readonly staleNotes: readonly string[];
 }
 
-async function survey(store: OwnStore): Promise<Survey> {
+async function survey(store: OwnStore, going: Going): Promise<Survey> {
   const { layout } = store;
   const sharedWithNix = await isThere(layout.nixStateDir);
-  const { roots, staleNotes } = await readRoots(store);
+  const { roots: found, staleNotes } = await readRoots(store);
+  const [roots, droppedRoots] = going === 'all' ? [requireNoneRunning(found, store), found] : [found, []];
   const graph = await store.queryAll();
   const { ours, others, records } = await unregisteredEntries(store, graph);
   const claimed = records.flatMap(({ info }) => (info ? [[info.path, info] as const] : []));
@@ -99,15 +109,16 @@ async function survey(store: OwnStore): Promise<Survey> {
     needsAll.length > 0 ? new Set([...known.keys(), ...reachedFrom(known, roots)]) : reachedFrom(known, roots);
   const isReached = (name: string) => reached.has(`${store.storeDir}/${name}`);
   requireKnown([...ours, ...others].filter(isReached), known, store);
-  const unreached = [...graph.values()].filter(({ path }) => !reached.has(path));
+  const unreached = chosen(going, graph, reached, roots, store);
   const missing = (root: Root) => root.storePaths.filter((path) => !graph.has(path));
   const garbage: Garbage = {
     storePaths: unreached.map(({ path }) => path).sort(),
     narSize: unreached.reduce((sum, { narSize }) => sum + narSize, 0),
     kept: graph.size - unreached.length,
-    unregistered: needsAll.length > 0 ? [] : ours.filter((name) => !isReached(name)),
+    unregistered: needsAll.length > 0 || isList(going) ? [] : ours.filter((name) => !isReached(name)),
     keptForAll: needsAll.map(({ name }) => name),
     leftAlone: others,
+    droppedRoots,
     incompleteRoots: roots.map((root) => ({ root, missing: missing(root) })).filter((each) => each.missing.length > 0),
     sharedWithNix,
     beingWritten: await isBeingWritten(store),

@@ -1,14 +1,15 @@
 /** All that keeps paths from being collected. */
 
-import { readlink, realpath } from 'node:fs/promises';
+import { readlink, realpath, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { CarportError, hasCode } from '../../errors.js';
 import { namesIn } from '../../filesystem/exists.js';
 import { isTemporaryName } from '../../filesystem/temporary.js';
+import { isStoreBaseName } from '../../nix/store-path.js';
 import { resolveStorePath } from '../resolve.js';
 import { runningPrograms } from './lock/holders.js';
 import type { OwnStore } from './own-store.js';
-import { listPulledPins } from './pulled-pins.js';
+import { listPulledPins, removePulledPin } from './pulled-pins.js';
 
 /** What keeps paths, and all that they refer to, from being collected. */
 export interface Root {
@@ -51,6 +52,21 @@ export async function readRoots(store: RootedStore): Promise<Roots> {
     }),
   ];
   return { roots, staleNotes: links.filter(({ storePath }) => storePath === undefined).map(({ note }) => note) };
+}
+
+/**
+ * Takes out-links and pins away. Of a link only one that leads to a store path by itself: what somebody has put in its place
+ * is theirs. Its note goes in any case. Do this within `withStoreCollection`.
+ */
+export async function dropRoots(store: Pick<OwnStore, 'layout' | 'storeDir'>, roots: readonly Root[]): Promise<void> {
+  for (const { name } of roots.filter(({ kind }) => kind === 'pin')) await removePulledPin(store, name);
+  const links = new Set(roots.filter(({ kind }) => kind === 'link').map(({ name }) => name));
+  for (const { note, link } of await notedLinks(store)) {
+    if (!links.has(link)) continue;
+    const target = await readlink(link).catch(() => '');
+    if (isStoreBaseName(target.split('/').at(-1) ?? '')) await rm(link, { force: true });
+    await rm(note, { force: true });
+  }
 }
 
 async function registeredPaths({ queryReadable }: RootedStore): Promise<readonly string[]> {

@@ -93,6 +93,7 @@ describe('a garbage collection', () => {
       kept: 5,
       unregistered: [],
       leftAlone: [],
+      droppedRoots: [],
       incompleteRoots: [],
       keptForAll: [],
       sharedWithNix: false,
