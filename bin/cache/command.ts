@@ -1,16 +1,18 @@
 /** Declares the commands of `cache`. */
 
 import type { Command } from 'commander';
+import { CarportError } from '../../lib/errors.js';
 import { checkPath } from '../arguments/checked-path.js';
 import type { Context } from '../cli/context.js';
 import { TOOLCHAIN_ONLY_OF_BUILD } from '../closure/options.js';
 import { argument } from '../declaration/arguments.js';
+import { CACHE } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting, settingWithoutOption, toggle } from '../declaration/options.js';
 import { PIN_READ_OPTIONS } from '../pin/options.js';
 import { PUSH_OPTIONS, refusePinOptions } from '../push/options.js';
 import { integer } from '../settings/parsers.js';
-import { INVENTORY, readableCache, writableCache } from './arguments.js';
+import { CACHE_ARGUMENT, cacheAndPath, cacheOf, copyPlaces, INVENTORY } from './arguments.js';
 import { configureLife } from './life.js';
 
 /** Loaded when they are used: help does not need them. */
@@ -22,6 +24,7 @@ const counting = () => import('./stats.js');
 
 /** What changes the settings of a cache. */
 const CHANGES = [
+  CACHE,
   option('--priority <number>', 'lower is asked first', { parse: integer(0, 1_000_000) }),
   toggle('--want-mass-query', 'let Nix ask for many paths at once', 'do not'),
   toggle('--public', 'let everybody who reaches the server read it, by website and policy of the bucket', 'do not'),
@@ -37,9 +40,10 @@ const INIT_OPTIONS = [
   settingWithoutOption('trusted-keys'),
 ];
 
-const BROWSE_OPTIONS = [setting('retry-seconds')];
+const BROWSE_OPTIONS = [CACHE, setting('retry-seconds')];
 
 const CAT_OPTIONS = [
+  CACHE,
   setting('trusted-keys'),
   flag('--allow-unsigned', 'print it even if no trusted key has signed the store path'),
   setting('retry-seconds'),
@@ -52,6 +56,8 @@ const REFRESH_OPTIONS = [
 ];
 
 const COPY_OPTIONS = [
+  setting('from'),
+  setting('to'),
   setting('trusted-keys'),
   ...PIN_READ_OPTIONS,
   setting('secret-key-files'),
@@ -62,6 +68,7 @@ const COPY_OPTIONS = [
 ];
 
 const STATS_OPTIONS = [
+  CACHE,
   flag('--prometheus', 'print metrics for a textfile collector of Prometheus'),
   option('--html <file>', 'write a page with plots, too', { parse: checkPath }),
   INVENTORY,
@@ -70,6 +77,7 @@ const STATS_OPTIONS = [
 ];
 
 const PAGE_OPTIONS = [
+  CACHE,
   setting('trusted-keys'),
   setting('secret-key-files'),
   setting('base-url'),
@@ -80,6 +88,7 @@ const PAGE_OPTIONS = [
 ];
 
 const EXPORT_OPTIONS = [
+  CACHE,
   option('--parquet <directory>', 'where the files are written', { parse: checkPath, required: true }),
   INVENTORY,
   setting('retry-seconds'),
@@ -113,13 +122,18 @@ function configureMoving(command: Command, context: Context): void {
       'carport cache copy https://nix.example.org file:///srv/mirror --trusted-key "$(cat cache.pub)"',
       'carport cache copy file:///srv/cache file:///srv/mirror toolchain --trusted-key "$(cat cache.pub)"',
     ],
+    usage: '[options] [from to] [what...]',
     arguments: [
-      readableCache('from'),
-      writableCache('to'),
-      argument('[what...]', 'pins, store paths, their hash parts; all that the cache has without one'),
+      argument(
+        '[what...]',
+        'pins, store paths, their hash parts; all that the cache has without one. Before them the two caches, without `--from` and `--to`',
+      ),
     ],
     options: COPY_OPTIONS,
-    run: async (...values) => (await copying()).copy(...values, context),
+    run: async (words, options) => {
+      const { from, to, what } = await copyPlaces(words, options);
+      await (await copying()).copy(from, to, what, options, context);
+    },
   });
 }
 
@@ -132,9 +146,9 @@ function configureCounting(command: Command, context: Context): void {
       'carport cache stats file:///srv/cache --snapshot --prometheus > cache.prom',
       'carport cache stats file:///srv/cache --html stats.html',
     ],
-    arguments: [writableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: STATS_OPTIONS,
-    run: async (...values) => (await counting()).showStats(...values, context),
+    run: async (word, options) => (await counting()).showStats(await cacheOf(word, options), options, context),
   });
   declareCommand(command.command('page'), context, {
     description:
@@ -142,17 +156,17 @@ function configureCounting(command: Command, context: Context): void {
     examples: [
       'carport cache page file:///srv/cache --base-url https://nix.example.org --trusted-key "$(cat cache.pub)"',
     ],
-    arguments: [writableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: PAGE_OPTIONS,
-    run: async (...values) => (await import('./page.js')).writePage(...values, context),
+    run: async (word, options) => (await import('./page.js')).writePage(await cacheOf(word, options), options, context),
   });
   declareCommand(command.command('export'), context, {
     description:
       'Writes what a cache holds as tables: paths, references, NARs, roots, other objects; for DuckDB, Spark, ClickHouse.',
     examples: ['carport cache export file:///srv/cache --parquet ./tables'],
-    arguments: [writableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: EXPORT_OPTIONS,
-    run: async (...values) => (await counting()).exportTables(...values, context),
+    run: async (word, options) => (await counting()).exportTables(await cacheOf(word, options), options, context),
   });
 }
 
@@ -165,9 +179,9 @@ function configureSettings(command: Command, context: Context): void {
       "carport cache init 's3://nix?endpoint=https://garage.example.org&region=garage' --secret-key cache.sec",
       'carport cache init file:///srv/cache --secret-key cache.sec --page --base-url https://nix.example.org',
     ],
-    arguments: [writableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: INIT_OPTIONS,
-    run: async (...values) => (await settings()).init(...values, context),
+    run: async (word, options) => (await settings()).init(await cacheOf(word, options), options, context),
   });
   declareCommand(command.command('config'), context, {
     description: 'Shows the settings of a cache and of its bucket, and changes those that are given.',
@@ -175,9 +189,9 @@ function configureSettings(command: Command, context: Context): void {
       "carport cache config 's3://nix?endpoint=https://garage.example.org&region=garage'",
       'carport cache config file:///srv/cache --priority 50 --no-want-mass-query',
     ],
-    arguments: [writableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: CHANGES,
-    run: async (...values) => (await settings()).config(...values, context),
+    run: async (word, options) => (await settings()).config(await cacheOf(word, options), options, context),
   });
 }
 
@@ -185,26 +199,33 @@ function configureBrowsing(command: Command, context: Context): void {
   declareCommand(command.command('info'), context, {
     description: 'Shows what a cache is and how much it holds. Fails when NARs are missing.',
     examples: ['carport cache info file:///srv/cache'],
-    arguments: [readableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: BROWSE_OPTIONS,
-    run: async (...values) => (await browsing()).showInfo(...values, context),
+    run: async (word, options) => (await browsing()).showInfo(await cacheOf(word, options), options, context),
   });
   declareCommand(command.command('ls'), context, {
     description: 'Prints the store paths in a cache, or the files of one of them.',
     examples: ['carport cache ls file:///srv/cache', 'carport cache ls file:///srv/cache /nix/store/HASH-NAME/bin'],
-    arguments: [readableCache(), argument('[path]', 'a store path, or a directory in one')],
+    arguments: [CACHE_ARGUMENT, argument('[path]', 'a store path, or a directory in one')],
     options: BROWSE_OPTIONS,
-    run: async (url, path, options) =>
-      path === undefined
+    run: async (first, second, options) => {
+      const { url, path } = await cacheAndPath(first, second, options);
+      return path === undefined
         ? (await browsing()).listPaths(url, options, context)
-        : (await browsing()).listFiles(url, path, options, context),
+        : (await browsing()).listFiles(url, path, options, context);
+    },
   });
   declareCommand(command.command('cat'), context, {
     description: 'Prints a file of a cached store path. The signature and the whole NAR are checked.',
     examples: ['carport cache cat file:///srv/cache /nix/store/HASH-NAME/share/doc/README'],
-    arguments: [readableCache(), argument('<path>', 'a file in a store path')],
+    usage: '[options] [cache] <path>',
+    arguments: [CACHE_ARGUMENT, argument('[path]', 'a file in a store path')],
     options: CAT_OPTIONS,
-    run: async (...values) => (await browsing()).cat(...values, context),
+    run: async (first, second, options) => {
+      const { url, path } = await cacheAndPath(first, second, options);
+      if (path === undefined) throw missingPath();
+      return (await browsing()).cat(url, path, options, context);
+    },
   });
 }
 
@@ -223,5 +244,11 @@ function configureRefreshing(command: Command, context: Context): void {
     options: REFRESH_OPTIONS,
     refuse: refusePinOptions,
     run: async (...values) => (await refreshing()).run(...values, context),
+  });
+}
+
+function missingPath(): CarportError {
+  return new CarportError('E_USAGE', 'missing required argument `path`', {
+    hint: '`carport cache cat --help` shows how it is used',
   });
 }

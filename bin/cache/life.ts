@@ -2,11 +2,12 @@
 
 import type { Command } from 'commander';
 import type { Context } from '../cli/context.js';
+import { CACHE } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 import { ALLOW_UNSIGNED } from '../pin/options.js';
 import { byteSize, duration, integer } from '../settings/parsers.js';
-import { INVENTORY, parseCacheUrl, writableCache } from './arguments.js';
+import { CACHE_ARGUMENT, cacheOf, INVENTORY, parseCacheUrl } from './arguments.js';
 
 /** Loaded when they are used: help does not need them. */
 const settings = () => import('./settings.js');
@@ -15,6 +16,7 @@ const signing = () => import('./sign.js');
 const checking = () => import('./fsck.js');
 
 const SIGN_OPTIONS = [
+  CACHE,
   setting('secret-key-files'),
   setting('trusted-keys'),
   option('--remove <keyname>', 'take the signatures of the key of this name away; repeatable', { repeatable: true }),
@@ -25,6 +27,7 @@ const SIGN_OPTIONS = [
 ];
 
 const ERASE_OPTIONS = [
+  CACHE,
   flag('--yes', 'do not ask; needed where there is no terminal'),
   flag('--dry-run', 'print what would be removed; change nothing'),
   setting('retry-seconds'),
@@ -33,6 +36,7 @@ const ERASE_OPTIONS = [
 const MAX_HISTORY = 1000;
 
 const GC_OPTIONS = [
+  CACHE,
   flag('--apply', 'remove it; without this nothing is changed'),
   option('--keep-newer-than <span>', 'what was pushed within this time stays, and what it needs', {
     parse: duration,
@@ -52,6 +56,7 @@ const GC_OPTIONS = [
 ];
 
 const FSCK_OPTIONS = [
+  CACHE,
   flag('--repair', 'mend what is broken, and remove what cannot be mended; without this nothing is changed'),
   flag('--contents', 'read all NARs, too; one that was stopped goes on where it was'),
   option('--from <cache>', 'take from this cache what a store has not', { parse: parseCacheUrl }),
@@ -82,9 +87,9 @@ export function configureLife(command: Command, context: Context): void {
       'carport cache sign file:///srv/cache --secret-key new.sec --trusted-key "$(cat old.pub)"',
       'carport cache sign file:///srv/cache --secret-key new.sec --remove old-1',
     ],
-    arguments: [writableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: SIGN_OPTIONS,
-    run: async (...values) => (await signing()).signCache(...values, context),
+    run: async (word, options) => (await signing()).signCache(await cacheOf(word, options), options, context),
   });
   declareCommand(command.command('gc'), context, {
     description:
@@ -93,9 +98,9 @@ export function configureLife(command: Command, context: Context): void {
       "carport cache gc 's3://nix?endpoint=https://garage.example.org&region=garage'",
       'carport cache gc file:///srv/cache --keep-newer-than 14d --max-size 50GiB --apply',
     ],
-    arguments: [writableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: GC_OPTIONS,
-    run: async (...values) => (await collecting()).collect(...values, context),
+    run: async (word, options) => (await collecting()).collect(await cacheOf(word, options), options, context),
   });
   declareCommand(command.command('fsck'), context, {
     description:
@@ -105,9 +110,9 @@ export function configureLife(command: Command, context: Context): void {
       'carport cache fsck file:///srv/cache --contents --json',
       "carport cache fsck 's3://nix?endpoint=https://garage.example.org&region=garage' --repair --from https://mirror.example.org --secret-key cache.sec",
     ],
-    arguments: [writableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: FSCK_OPTIONS,
-    run: async (...values) => (await checking()).fsck(...values, context),
+    run: async (word, options) => (await checking()).fsck(await cacheOf(word, options), options, context),
   });
   declareCommand(command.command('erase'), context, {
     description:
@@ -116,8 +121,8 @@ export function configureLife(command: Command, context: Context): void {
       "carport cache erase 's3://nix?endpoint=https://garage.example.org&region=garage'",
       'carport cache erase file:///srv/cache --dry-run',
     ],
-    arguments: [writableCache()],
+    arguments: [CACHE_ARGUMENT],
     options: ERASE_OPTIONS,
-    run: async (...values) => (await settings()).eraseCache(...values, context),
+    run: async (word, options) => (await settings()).eraseCache(await cacheOf(word, options), options, context),
   });
 }

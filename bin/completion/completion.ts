@@ -36,7 +36,9 @@ function placesIn(command: Command): readonly Place[] {
     word: child.name(),
     description: child.summary() || child.description(),
   }));
-  const options = command.options.map(({ long, description }) => ({ word: long!, description }));
+  const options = command.options
+    .filter(({ hidden }) => !hidden)
+    .map(({ long, description }) => ({ word: long!, description }));
   const choices = command.registeredArguments.flatMap((argument) => argument.argChoices ?? []);
   const words = [
     ...subcommands,

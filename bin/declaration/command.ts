@@ -5,8 +5,9 @@ import { CarportError, hasCode } from '../../lib/errors.js';
 import type { CommonOptions, Context } from '../cli/context.js';
 import { commandPath, setHelpDetails } from '../help/command-help.js';
 import type { Settings } from '../settings/setting.js';
-import type { SettingKey } from '../settings/table.js';
+import { SETTINGS, type SettingKey } from '../settings/table.js';
 import type { ArgumentRow, ArgumentsOf } from './arguments.js';
+import { refuseTwice } from './buckets.js';
 import type { OptionsOf, Row, SettingRow } from './options.js';
 
 /** A command. The types of what `run` gets follow from its tables. */
@@ -76,16 +77,21 @@ async function readOptions(command: Command, rows: readonly Row[], context: Cont
   return { json, quiet, verbose, ...own, settings } as OptionsOf<Row[]>;
 }
 
+const KEYS_BY_OPTION = new Map(
+  Object.entries(SETTINGS).map(([key, { option }]) => [option as string, key as SettingKey]),
+);
+
 /** The settings, which hold no secret key wherever they are from. What is wrong with an option is said at once. */
 async function settingsOf(rows: readonly SettingRow[], command: Command, context: Context): Promise<Settings> {
   const [{ readSettings }, { refuseKeysInSettings }] = await Promise.all([
     import('../settings/read.js'),
     import('../settings/misplaced-keys.js'),
   ]);
+  refuseTwice(rows, (name) => command.getOptionValue(name) !== undefined);
   const options: Partial<Record<SettingKey, readonly string[]>> = {};
-  for (const { key, declared } of rows) {
-    const [option] = declared;
-    if (option) options[key] = command.getOptionValue(option.attributeName()) ?? [];
+  for (const option of rows.flatMap(({ declared }) => declared)) {
+    const key = KEYS_BY_OPTION.get(option.long ?? '');
+    if (key !== undefined) options[key] = command.getOptionValue(option.attributeName()) ?? [];
   }
   const settings = await readSettings(options, context);
   refuseKeysInSettings(settings);
@@ -93,7 +99,7 @@ async function settingsOf(rows: readonly SettingRow[], command: Command, context
     const setting = settings[key];
     if (setting.origin.kind === 'option') await read(command, () => setting.value);
   }
-  return settings;
+  return Object.fromEntries(rows.map(({ key }) => [key, settings[key]])) as unknown as Settings;
 }
 
 /** Reads a value of the command line; an error without a hint gets that of a wrong usage. */

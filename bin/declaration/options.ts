@@ -21,17 +21,32 @@ export interface OptionRow<N extends string = string, V = unknown> {
 export interface SettingRow<K extends SettingKey = SettingKey> {
   readonly kind: 'setting';
   readonly key: K;
+  /** The first is in the help, and so are further ones that are not hidden. Each gives the setting of its name. */
   readonly declared: readonly Option[];
 }
 
 /** A row of a command's table of options. */
 export type Row = OptionRow | SettingRow;
 
-/** A setting with its option, its variable and its key in files. */
-export function setting<K extends SettingKey>(key: K): SettingRow<K> {
-  const { option, argument, description, env, list } = SETTINGS[key];
-  const declared = new Option(`${option} ${argument}`, `${description}${list ? '; repeatable' : ''} [${env}]`);
-  return { kind: 'setting', key, declared: [declared.argParser(list ? append : only)] };
+/** The options that give a setting. */
+interface SettingNames {
+  /** The setting whose option is in the help. */
+  readonly shown?: SettingKey;
+  /** Those whose options go on to work, and are in no help. */
+  readonly hidden?: readonly SettingKey[];
+}
+
+/** A setting with its option, its variable and its key in files. `names` are for one that has the option of another. */
+export function setting<K extends SettingKey>(key: K, names: SettingNames = { shown: key }): SettingRow<K> {
+  const { list } = SETTINGS[key];
+  const declare = (named: SettingKey) => {
+    const { option, argument, description, env } = SETTINGS[named];
+    const declared = new Option(`${option} ${argument}`, `${description}${list ? '; repeatable' : ''} [${env}]`);
+    return declared.argParser(list ? append : only);
+  };
+  const { shown, hidden = [] } = names;
+  const declared = [...(shown ? [declare(shown)] : []), ...hidden.map((each) => declare(each).hideHelp())];
+  return { kind: 'setting', key, declared };
 }
 
 /** A setting that the command takes from variables and files, and for which it has no option. */

@@ -60,7 +60,7 @@ async function makePublication(
 ): Promise<MadeIndex> {
   const { fromListing, compat, settings } = options;
   if (fromListing !== undefined && settings.from.origin.kind === 'option') {
-    throw new CarportError('E_USAGE', '`--from-listing` and `--from` say different things', {
+    throw new CarportError('E_USAGE', `\`--from-listing\` and \`${settings.from.origin.name}\` say different things`, {
       hint: 'give one of them: an index is of one bucket',
     });
   }

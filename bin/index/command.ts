@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { checkPath } from '../arguments/checked-path.js';
 import type { Context } from '../cli/context.js';
+import { BUCKET, READ_BUCKET } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
 import { REMEMBERED } from '../release/remembered-keys.js';
@@ -33,14 +34,14 @@ const INDEX_OPTIONS = [
 
 const BUILD_OPTIONS = [
   option('--from-listing <file>', 'what `aws s3 ls --recursive` printed; `-` is stdin'),
-  setting('from'),
+  READ_BUCKET,
   settingWithoutOption('to'),
   option('--out <directory>', 'where to write it', { parse: checkPath, required: true }),
   ...INDEX_OPTIONS,
 ];
 
 const PUBLISH_OPTIONS = [
-  setting('to'),
+  BUCKET,
   option(
     '--forget <setting>',
     `what was said before is not remembered any more: ${REMEMBERED.join(', ')}; repeatable`,

@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
+import { BUCKET, SOURCE } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, setting } from '../declaration/options.js';
 import { PIN_WRITE_OPTIONS } from './options.js';
@@ -11,7 +12,7 @@ import { PIN_WRITE_OPTIONS } from './options.js';
 const actions = () => import('./pin.js');
 
 const SET_OPTIONS = [
-  setting('to'),
+  BUCKET,
   setting('secret-key-files'),
   setting('trusted-keys'),
   ...PIN_WRITE_OPTIONS,
@@ -22,11 +23,10 @@ const SET_OPTIONS = [
   setting('retry-seconds'),
 ];
 
-const REMOVE_OPTIONS = [setting('to'), setting('retry-seconds')];
+const REMOVE_OPTIONS = [BUCKET, setting('retry-seconds')];
 
 const LIST_OPTIONS = [
-  setting('from'),
-  setting('to'),
+  ...SOURCE,
   setting('trusted-keys'),
   flag('--history', 'print what they stood for before, too'),
   setting('retry-seconds'),

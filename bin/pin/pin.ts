@@ -28,7 +28,7 @@ import { count } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
 import { patienceOf, withCache, withCaches } from '../cli/with-caches.js';
 import { loadSecretKeys } from '../settings/keys.js';
-import { requireCache } from '../settings/places.js';
+import { requireCache, requireSources } from '../settings/places.js';
 import type { Settings } from '../settings/setting.js';
 import type { PinListOptions, PinRemoveOptions, PinSetOptions } from './command.js';
 import { pinPolicyOf, pinRequestOf, seenPinsOf } from './policy.js';
@@ -130,7 +130,7 @@ export async function remove(names: readonly string[], options: PinRemoveOptions
 export async function list(names: readonly string[], options: PinListOptions, context: Context): Promise<void> {
   for (const name of names) checkPinName(name);
   const { settings } = options;
-  const urls = settings.from.value.length > 0 ? settings.from.value : [requireCache(settings.to, 'from')];
+  const urls = requireSources(settings);
   const trust = { policy: pinPolicyOf(settings, {}), seen: seenPinsOf(context) };
   const listed = await withCaches(urls, { options, context }, async (caches) => {
     const judge = createPathsJudge(

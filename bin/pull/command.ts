@@ -4,12 +4,13 @@ import type { Command } from 'commander';
 import { checkPath } from '../arguments/checked-path.js';
 import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
+import { PULL_FROM } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 import { PIN_READ_OPTIONS } from '../pin/options.js';
 
 const OPTIONS = [
-  setting('from'),
+  PULL_FROM,
   setting('trusted-keys'),
   ...PIN_READ_OPTIONS,
   option('--out-link <path>', 'make a link to the path, which is also kept from garbage collection', {

@@ -21,7 +21,7 @@ export async function loadPushKeys(
   },
   { env }: Context,
 ): Promise<readonly SecretKey[]> {
-  const { secretKeyFiles } = requireCache(settings.to);
+  const { secretKeyFiles } = requireCache(settings.to, 'to');
   const keys = await loadSecretKeys([...settings['secret-key-files'].value, ...secretKeyFiles]);
   if (keys.length === 0 && !allowUnsigned && !skipWithoutKey && !dryRun && isInCi(env)) throw unsignedError();
   return keys;

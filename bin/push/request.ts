@@ -38,7 +38,7 @@ export async function preparePush(
   given?: readonly SecretKey[],
 ): Promise<PreparedPush> {
   const { settings, checkAll, dryRun, allowUnsigned } = options;
-  const to = requireCache(settings.to);
+  const to = requireCache(settings.to, 'to');
   const packing = packingOf(settings, to, options);
   const jobs = settings.jobs.value;
   if (packing.compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();

@@ -3,9 +3,10 @@
 import type { Command } from 'commander';
 import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
+import { BUCKET, BUCKET_NOT_TO, SOURCE } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
-import { cacheUrl, duration, integer } from '../settings/parsers.js';
+import { duration, integer } from '../settings/parsers.js';
 
 /** Loaded when they are used: help does not need them. */
 const listing = () => import('./list.js');
@@ -23,7 +24,7 @@ const SIGNING = [
 ];
 
 /** Options of commands that write documents. */
-const WRITING = [setting('to'), ...SIGNING, setting('retry-seconds')];
+const WRITING = [BUCKET, ...SIGNING, setting('retry-seconds')];
 
 /** Options of commands that write over documents, or remove them. */
 const LOSING = [
@@ -33,8 +34,7 @@ const LOSING = [
 
 /** Options of commands that read releases as the index shows them. */
 const READING = [
-  setting('from'),
-  setting('to'),
+  ...SOURCE,
   setting('trusted-keys'),
   setting('secret-key-files'),
   flag('--allow-unsigned', 'believe also what no trusted key has signed'),
@@ -66,8 +66,7 @@ const PROMOTE_OPTIONS = [
   // The channel: unlike elsewhere it is no cache.
   option('--to <channel>', 'what it is to be (the bucket is `--cache`)', { choices: CHANNELS, required: true }),
   option('--as <version>', 'its new version (default: a prerelease without what makes it one)'),
-  option('--cache <cache>', 'the bucket that has the releases [CARPORT_TO]', { parse: cacheUrl }),
-  settingWithoutOption('to'),
+  BUCKET_NOT_TO,
   flag('--discard', 'remove what an unfinished promotion to the same version has left'),
   flag('--dry-run', 'ask the gates; change nothing'),
   ...SIGNING,

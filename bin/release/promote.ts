@@ -35,7 +35,7 @@ import { channelRuleOf, checkChannelRule, releaseTrustOf, signingOf } from './se
 /** Makes a release of another, when all gates are passed. */
 export async function promote(version: string, options: PromoteOptions, context: Context): Promise<void> {
   const { to: channel, as, discard, dryRun, settings } = options;
-  const url = options.cache ?? requireCache(settings.to, 'to', '--cache');
+  const url = requireCache(settings.to);
   const wish = { version, channel, ...(as !== undefined && { as }) };
   checkWish(wish);
   checkChannelRule(settings);

@@ -1,6 +1,7 @@
 /** What the commands that run a program are declared with. */
 
 import { argument } from '../declaration/arguments.js';
+import { PULL_FROM } from '../declaration/buckets.js';
 import { type OptionsOf, setting } from '../declaration/options.js';
 import { PIN_READ_OPTIONS } from '../pin/options.js';
 
@@ -12,7 +13,7 @@ export const TARGETS = argument(
 
 /** Those of a pull, for what is not here yet. */
 export const RUN_OPTIONS = [
-  setting('from'),
+  PULL_FROM,
   setting('trusted-keys'),
   ...PIN_READ_OPTIONS,
   setting('jobs'),

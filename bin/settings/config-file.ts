@@ -65,7 +65,7 @@ async function checkOwner(file: string, directory: string): Promise<void> {
 }
 
 function checkProjectSetting(file: string, key: SettingKey, texts: readonly string[]): void {
-  const naming = (key === 'to' || key === 'from') && texts.some(namesSecretKey);
+  const naming = (key === 'cache' || key === 'to' || key === 'from') && texts.some(namesSecretKey);
   if (!SETTINGS[key].personal && !naming) return;
   throw new CarportError('E_USAGE', `\`${file}\` may not set \`${naming ? 'secret-key' : key}\``, {
     hint: `a project must not choose whom you trust, what you sign with, or your store: use \`${SETTINGS[key].option}\`, ${SETTINGS[key].env} or your own config.toml`,

@@ -27,8 +27,8 @@ export function holdsKey(key: SettingKey, texts: readonly string[]): boolean {
 }
 
 /** Names what holds a key: an option, a variable, or a setting in a file. */
-export function describeOrigin(key: SettingKey, { kind, name }: Origin): string {
-  return kind === 'file' ? `\`${key}\` in \`${name}\`` : `\`${name}\``;
+export function describeOrigin(key: SettingKey, { kind, name, key: given = key }: Origin): string {
+  return kind === 'file' ? `\`${given}\` in \`${name}\`` : `\`${name}\``;
 }
 
 function placeOf(args: readonly string[], at: number): string {

@@ -5,23 +5,26 @@ import { CarportError } from '../../lib/errors.js';
 import type { Setting, Settings } from './setting.js';
 import { SETTINGS } from './table.js';
 
-/**
- * The cache that a setting names; throws `E_USAGE` where it names none. `key` is the setting that the error tells of, and
- * `option` the command's own, where it has another.
- */
+/** The cache that a setting names; throws `E_USAGE` where it names none. `key` is the setting that the error tells of. */
 export function requireCache(
   { value }: Setting<CacheUrl | undefined>,
-  key: 'to' | 'from' = 'to',
-  option: string = SETTINGS[key].option,
+  key: 'cache' | 'to' | 'from' = 'cache',
 ): CacheUrl {
   if (value !== undefined) return value;
-  const { env } = SETTINGS[key];
+  const { env, option } = SETTINGS[key === 'to' ? 'to' : 'cache'];
+  const more = key === 'from' ? '; `--from` and CARPORT_FROM name one that is only read' : '';
   throw new CarportError('E_USAGE', 'it is not said which cache', {
-    hint: `give \`${option} s3://bucket?endpoint=…\` or \`${option} file:///path/of/cache\`, or set ${env}`,
+    hint: `give \`${option} s3://bucket?endpoint=…\` or \`${option} file:///path/of/cache\`, or set ${env}${more}`,
   });
 }
 
-/** The cache that a command reads: the first to pull from, else the one to push to. Throws `E_USAGE` where there is neither. */
-export function requireSource({ from, to }: Pick<Settings, 'from' | 'to'>): CacheUrl {
-  return from.value[0] ?? requireCache(to, 'from');
+/** The caches that a command reads: those to pull from, else the one to push to. Throws `E_USAGE` where there is neither. */
+export function requireSources({ from, to }: Pick<Settings, 'from' | 'to'>): readonly CacheUrl[] {
+  const isNamed = to.origin.kind === 'option' && from.origin.kind !== 'option';
+  return from.value.length > 0 && !isNamed ? from.value : [requireCache(to, 'from')];
+}
+
+/** The first of them. */
+export function requireSource(settings: Pick<Settings, 'from' | 'to'>): CacheUrl {
+  return requireSources(settings)[0]!;
 }

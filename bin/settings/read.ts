@@ -34,14 +34,16 @@ export async function readSettings(options: GivenSettings, places: SettingPlaces
   const { env, heldKeys } = places;
   const [project, user] = await Promise.all([readProjectFile(workingDirectory(places)), readUserFile(env)]);
   const entries = (Object.keys(SETTINGS) as SettingKey[]).map((key) => {
-    const spec = SETTINGS[key];
+    const spec: SettingSpec = SETTINGS[key];
     const given = options[key] ?? [];
     if (key === 'secret-key-files' && heldKeys && given.length === 0) return [key, ofHeldKeys(heldKeys)] as const;
+    // Each place is asked for the setting, and then for what stands for it.
+    const keys = spec.default === undefined ? [key] : [key, spec.default];
     const found = [
-      fromOption(spec, options[key]),
-      fromVariable(spec, env),
-      fromFile(key, project),
-      fromFile(key, user),
+      ...keys.map((each) => fromOption(SETTINGS[each], options[each])),
+      ...keys.map((each) => fromVariable(SETTINGS[each], env)),
+      ...keys.map((each) => fromFile(each, project)),
+      ...keys.map((each) => fromFile(each, user)),
     ];
     const { texts, origin } = found.find((each) => each !== undefined) ?? NOWHERE;
     return [key, createSetting(key, texts, origin)] as const;
@@ -67,5 +69,5 @@ function fromVariable({ env: name, list, lines }: SettingSpec, env: NodeJS.Proce
 
 function fromFile(key: SettingKey, settings: FileSettings | undefined): Found | undefined {
   const texts = settings?.texts.get(key);
-  return settings && texts && { texts, origin: { kind: 'file', name: settings.file } };
+  return settings && texts && { texts, origin: { kind: 'file', name: settings.file, key } };
 }

@@ -8,6 +8,8 @@ import { PARSERS, type SettingValue } from './values.js';
 export interface Origin {
   readonly kind: 'default' | 'option' | 'variable' | 'file' | 'remembered';
   readonly name: string;
+  /** The setting that was given there, where that is another one. */
+  readonly key?: SettingKey;
 }
 
 export interface Setting<T> {
@@ -48,8 +50,8 @@ export function createSetting<K extends SettingKey>(
 }
 
 /** Where a value is from, as errors have it: `--jobs`, `CARPORT_JOBS`, `jobs in FILE`. */
-function placeOf(key: SettingKey, { kind, name }: Origin): string {
-  return kind === 'file' ? `${key} in ${name}` : name;
+function placeOf(key: SettingKey, { kind, name, key: given = key }: Origin): string {
+  return kind === 'file' ? `${given} in ${name}` : name;
 }
 
 /** Whether somebody has set it, anywhere. */

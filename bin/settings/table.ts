@@ -10,6 +10,8 @@ export interface SettingSpec {
   /** A list whose values have white space in them: in the environment each has a line. */
   readonly lines?: boolean;
   readonly number?: boolean;
+  /** What stands for it in each place that does not say it itself. */
+  readonly default?: 'cache';
   /** Kept out of a project's file: whoever writes that must not choose whom its users trust or what they sign with. */
   readonly personal: boolean;
   readonly description: string;
@@ -17,13 +19,22 @@ export interface SettingSpec {
 
 /** Every setting by its key in `carport.toml`. Light: help is made of it. `values.ts` has what each value is. */
 export const SETTINGS = {
+  cache: {
+    env: 'CARPORT_CACHE',
+    option: '--cache',
+    argument: '<url>',
+    list: false,
+    personal: false,
+    description: 'the cache or bucket, such as s3://bucket?endpoint=… or file:///srv/cache',
+  },
   to: {
     env: 'CARPORT_TO',
     option: '--to',
     argument: '<cache>',
     list: false,
     personal: false,
-    description: 'cache to push to',
+    default: 'cache',
+    description: 'cache to push to; the one of `--cache` or CARPORT_CACHE by default',
   },
   from: {
     env: 'CARPORT_FROM',
@@ -31,7 +42,8 @@ export const SETTINGS = {
     argument: '<cache>',
     list: true,
     personal: false,
-    description: 'caches to pull from',
+    default: 'cache',
+    description: 'caches to pull from; the one of `--cache` or CARPORT_CACHE by default',
   },
   'trusted-keys': {
     env: 'CARPORT_TRUSTED_KEYS',

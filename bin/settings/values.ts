@@ -25,6 +25,7 @@ export const FORGE_KINDS = ['gitea', 'github', 'gitlab'] as const satisfies read
 
 /** The parser of each setting; of a list, that of each of its values. */
 export const PARSERS = {
+  cache: cacheUrl,
   to: cacheUrl,
   from: cacheUrl,
   'trusted-keys': publicKey,

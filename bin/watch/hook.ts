@@ -19,7 +19,7 @@ import { openQueue, type Queue } from './queue.js';
 
 /** Puts paths into the queue; or drains it, or prints the script. */
 export async function run(paths: readonly string[], options: HookOptions, context: Context): Promise<void> {
-  requireCache(options.settings.to);
+  requireCache(options.settings.to, 'to');
   if (options.drain) return (await import('./drain.js')).drain(options, context);
   const queue = queueOf(options, context);
   if (options.printScript) return writeLines(context.stdout, await scriptFor(queue, options, context));
@@ -68,7 +68,7 @@ function drainCommand(more: readonly string[] = []): readonly string[] {
 
 /** Throws `E_USAGE` where a key comes through a descriptor: what drains the queue later does not have it. */
 function refuseDescriptors({ settings }: Pick<HookOptions, 'settings'>): void {
-  const sources = [...settings['secret-key-files'].value, ...requireCache(settings.to).secretKeyFiles];
+  const sources = [...settings['secret-key-files'].value, ...requireCache(settings.to, 'to').secretKeyFiles];
   if (sources.some((source) => typeof source === 'string' && descriptorOf(source) !== undefined)) throw needsFile();
 }
 

@@ -38,7 +38,7 @@ export async function sumUp(
   if (pusher === undefined) return failure;
   const { pushed, present, skipped, narSize, fileSize } = pusher.tally();
   const missing = pusher.waiting();
-  const cache = canonicalUrl(requireCache(options.settings.to), context.env);
+  const cache = canonicalUrl(requireCache(options.settings.to, 'to'), context.env);
   const sizes = pushed > 0 ? ` (${formatBytes(narSize)}, ${formatBytes(fileSize)} compressed)` : '';
   const elsewhere = skipped > 0 ? `, ${skipped} in another cache` : '';
   const there = `${present} ${present === 1 ? 'was' : 'were'} there`;

@@ -64,7 +64,7 @@ export async function run(given: WatchOptions, context: Context): Promise<never>
 
 /** Throws `E_USAGE` for a key on stdin: the command has the same stdin, and could read a file there from its beginning. */
 function refuseStdin({ settings }: WatchOptions): void {
-  const sources = [...settings['secret-key-files'].value, ...requireCache(settings.to).secretKeyFiles];
+  const sources = [...settings['secret-key-files'].value, ...requireCache(settings.to, 'to').secretKeyFiles];
   const inherited = sources.find((source) => typeof source === 'string' && (descriptorOf(source) ?? 3) < 3);
   if (inherited === undefined) return;
   throw new CarportError('E_USAGE', `the key cannot come from \`${inherited}\`: the command would have it, too`, {

@@ -10,6 +10,7 @@ const CACHE = 'file:///srv/cache?compression=xz';
 
 /** What a text of each setting is. */
 const GOOD: Readonly<Record<SettingKey, readonly (readonly [text: string, value: unknown])[]>> = {
+  cache: [[CACHE, parseCacheUrl(CACHE)]],
   to: [[CACHE, parseCacheUrl(CACHE)]],
   from: [['/srv/cache', parseCacheUrl('/srv/cache')]],
   'trusted-keys': [[PUBLIC_KEY, parsePublicKey(PUBLIC_KEY)]],
@@ -54,6 +55,7 @@ const GOOD: Readonly<Record<SettingKey, readonly (readonly [text: string, value:
 
 /** Texts that are no value, and what is said of them beside the place. */
 const BAD: Readonly<Partial<Record<SettingKey, readonly (readonly [text: string, said: string])[]>>> = {
+  cache: [['', 'is empty']],
   to: [
     ['ftp://host/cache', 'ftp'],
     ['file:///c?compresion=xz', '`compresion` is not a parameter'],
