@@ -35,6 +35,26 @@ describe('docs/errors.md', () => {
   });
 });
 
+describe('docs/troubleshooting.md', () => {
+  const entries = new Map(
+    readDocument('docs/troubleshooting.md')
+      .split(/^## /m)
+      .slice(1)
+      .map((entry) => [entry.slice(0, entry.indexOf('\n')), entry]),
+  );
+
+  it('has an entry for every code', () => {
+    expect([...entries.keys()].sort()).toEqual([...codesInSource(), 'E_BUG'].sort());
+  });
+
+  it('says of each what it means, how scripts see it, why it happens, and what to do', () => {
+    for (const [code, entry] of entries) {
+      expect(entry).toMatch(new RegExp(`Exit code ${code === 'E_BUG' ? 1 : exitCodeOf(code as ErrorCode)}\\.`));
+      expect(entry).toMatch(/\n\*\*Usual causes\*\*\n\n\* [\s\S]*\n\*\*What to do\*\*\n\n\* /);
+    }
+  });
+});
+
 describe('docs/settings.md', () => {
   it('has every setting', () => {
     const rows = tableUnder(readDocument('docs/settings.md'), '# Settings');

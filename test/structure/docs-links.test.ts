@@ -4,6 +4,8 @@ import { PassThrough } from 'node:stream';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { createWholeProgram } from '#bin/program.js';
+import { anchorsOf } from '../../tools/site/outline.js';
+import { linksIn } from '../../tools/site/pages.js';
 import { codeBlocks, readDocument, TOP, withoutCode } from '../support/markdown.js';
 
 const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...markdownIn('docs'), ...markdownIn('changelog')];
@@ -16,15 +18,17 @@ const program = await createWholeProgram({
 });
 
 describe('the documents', () => {
-  it('are all there', () => {
+  it('are all in docs/README.md, which is the navigation of the site', () => {
     expect(documents.length).toBeGreaterThanOrEqual(11);
-    const linked = linksIn(readDocument('README.md')).map((link) => link.replace(/#.*/, ''));
-    const decisions = linksIn(readDocument('docs/decisions/README.md')).map((link) => `docs/decisions/${link}`);
-    expect(markdownIn('docs').filter((path) => ![...linked, ...decisions].includes(path))).toEqual([]);
+    const lists = ['docs/README.md', 'docs/decisions/README.md'];
+    const linked = lists.flatMap((path) =>
+      localLinksIn(readDocument(path)).map((link) => normalize(join(dirname(path), link.replace(/#.*/, '')))),
+    );
+    expect(markdownIn('docs').filter((path) => ![...lists, ...linked].includes(path))).toEqual([]);
   });
 
   it.each(documents)('have links that lead somewhere: %s', (path) => {
-    expect(linksIn(readDocument(path)).filter((link) => !leadsSomewhere(path, link))).toEqual([]);
+    expect(localLinksIn(readDocument(path)).filter((link) => !leadsSomewhere(path, link))).toEqual([]);
   });
 
   it.each(documents)('name commands and options that exist: %s', (path) => {
@@ -38,7 +42,7 @@ describe('the checks of documents', () => {
     expect(leadsSomewhere('docs/store.md', 'caches.md')).toBe(true);
     expect(leadsSomewhere('README.md', 'docs/nothing.md')).toBe(false);
     expect(leadsSomewhere('README.md', 'docs/caches.md#no-such-heading')).toBe(false);
-    expect(linksIn('See [a](b.md), ![c](d.png) and\n```sh\n[no](e.md)\n```\n')).toEqual(['b.md', 'd.png']);
+    expect(localLinksIn('See [a](b.md), ![c](d.png) and\n```sh\n[no](e.md)\n```\n')).toEqual(['b.md', 'd.png']);
   });
 
   it('find commands and options that do not exist', () => {
@@ -62,28 +66,24 @@ function markdownIn(folder: string): readonly string[] {
   return names.filter((name) => name.endsWith('.md')).map((name) => `${folder}/${name.replaceAll('\\', '/')}`);
 }
 
-/** Relative links, as they are written. */
-function linksIn(markdown: string): readonly string[] {
-  const links = [...withoutCode(markdown).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!);
-  return links.filter((target) => !/^[a-z]+:/.test(target));
+/** Links to other files and places, as they are written. */
+function localLinksIn(markdown: string): readonly string[] {
+  return linksIn(markdown).filter((target) => !/^[a-z]+:/.test(target));
 }
 
 function leadsSomewhere(from: string, link: string): boolean {
   const [file = '', anchor] = link.split('#');
   const path = file === '' ? from : normalize(join(dirname(from), file));
   if (path.startsWith('..') || !existsSync(join(TOP, path))) return false;
-  return anchor === undefined || anchorsOf(readDocument(path)).includes(anchor);
+  return anchor === undefined || anchorsIn(path).includes(anchor);
 }
 
-/** Headings as the usual viewers name them. */
-function anchorsOf(markdown: string): readonly string[] {
-  const headings = [...withoutCode(markdown).matchAll(/^#+ (.*)$/gm)].map(([, text]) => text!);
-  return headings.map((text) =>
-    text
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s-]/gu, '')
-      .replace(/\s/g, '-'),
-  );
+const known = new Map<string, readonly string[]>();
+
+function anchorsIn(path: string): readonly string[] {
+  const anchors = known.get(path) ?? anchorsOf(readDocument(path));
+  known.set(path, anchors);
+  return anchors;
 }
 
 /** What begins with `carport ` in code, with what is nested in it apart. */

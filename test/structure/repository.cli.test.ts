@@ -16,7 +16,6 @@ interface LockedPackage {
 }
 
 const manifest = JSON.parse(readDocument('package.json')) as Manifest;
-const locked = (JSON.parse(readDocument('package-lock.json')) as { packages: Record<string, LockedPackage> }).packages;
 
 describe('the files of the repository', () => {
   const files = trackedFiles();
@@ -58,10 +57,12 @@ describe('the package', () => {
   });
 });
 
-describe('the lock file', () => {
+describe.each(['package-lock.json', 'site/package-lock.json'])('the lock file %s', (path) => {
+  const { packages: locked } = JSON.parse(readDocument(path)) as { packages: Record<string, LockedPackage> };
+
   it('has every optional package that another names: `npm ci` refuses it otherwise', () => {
-    const missing = Object.entries(locked).flatMap(([path, { optionalDependencies = {} }]) =>
-      Object.keys(optionalDependencies).filter((name) => !isLocked(path, name)),
+    const missing = Object.entries(locked).flatMap(([from, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter((name) => !isLocked(locked, from, name)),
     );
     expect(missing).toEqual([]);
   });
@@ -113,7 +114,7 @@ function mentions(text: string): readonly string[] {
 }
 
 /** Whether Node would find the package from there. */
-function isLocked(from: string, name: string): boolean {
+function isLocked(locked: Readonly<Record<string, LockedPackage>>, from: string, name: string): boolean {
   const parts = from.split('/node_modules/');
   const places = parts.map((_, index) => parts.slice(0, index + 1).join('/node_modules/'));
   return ['', ...places].some((place) => `${place === '' ? '' : `${place}/`}node_modules/${name}` in locked);
