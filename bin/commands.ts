@@ -30,6 +30,11 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       load: () => import('./run/shell-command.js'),
     },
     {
+      name: 'lock',
+      summary: "write down which store paths a project's toolchains are",
+      load: () => import('./project/lock-command.js'),
+    },
+    {
       ...{ name: 'watch', summary: 'push what a command builds, beside it', runsProgram: true },
       load: () => import('./watch/command.js'),
     },

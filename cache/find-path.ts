@@ -7,6 +7,7 @@ import { requireAcceptable, type WantedPath } from '../lib/signing/acceptable.js
 import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { Emit, WarningEvent } from '../lib/work.js';
 import { readNarInfo } from './binary-cache.js';
+import { type LockedContent, lockedPathIsGone, requireLockedContent } from './toolchains/locked.js';
 
 /** A path that a reader accepts. */
 export interface FoundPath {
@@ -17,6 +18,8 @@ export interface FoundPath {
 
 interface Wanted extends WantedPath {
   readonly hashPart: string;
+  /** What a lock says of it: anything else is refused. */
+  readonly locked?: LockedContent | undefined;
 }
 
 /** The first acceptable narinfo; a cache whose answer is refused is passed over with a warning. */
@@ -32,6 +35,7 @@ export async function findPath(
       const info = await readNarInfo(objects, wanted.hashPart);
       if (info === undefined) continue;
       requireAcceptable(info, wanted, trust, objects.url);
+      if (wanted.locked) requireLockedContent(info, wanted.locked, trust, objects.url);
       if (refusal) emit({ type: 'warning', message: refusal.message });
       return { info, objects };
     } catch (error) {
@@ -41,8 +45,9 @@ export async function findPath(
     }
   }
   if (refusal) throw refusal;
-  const urls = caches.map(({ url }) => `\`${url}\``).join(', ');
-  throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls || 'any cache'}`, {
+  const urls = caches.map(({ url }) => `\`${url}\``).join(', ') || 'any cache';
+  if (wanted.locked) throw lockedPathIsGone(wanted.path ?? wanted.hashPart, wanted.locked, urls);
+  throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls}`, {
     hint: 'check the path, or name the cache that has it with `--from`',
   });
 }

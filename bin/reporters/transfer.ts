@@ -1,12 +1,13 @@
 /** The reporter of push and pull: their events as text, or as lines of JSON on stdout. */
 
-import type { PullEvent } from '../../cache/pull/events.js';
+import type { PullEvent, ToolchainEvent } from '../../cache/pull/events.js';
 import type { PushEvent } from '../../cache/push/events.js';
 import type { PlanEvent, SummaryEvent } from '../../cache/transfer-events.js';
 import type { Emit } from '../../lib/work.js';
 import { type CommonOptions, type Context, say, writeJsonLine } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
+import { fromTo } from '../project/days.js';
 import { createProgress } from './choose-progress.js';
 import { sayTransfer } from './debug.js';
 import { type ProgressState, startOf } from './progress.js';
@@ -97,6 +98,9 @@ function createTextReporter(context: Context, options: CommonOptions): Reporter 
       case 'warning':
         print(`warning: ${event.message}`);
         break;
+      case 'toolchain':
+        if (!options.quiet) print(newerText(event));
+        break;
       case 'pin':
         if (!options.quiet) print(`\`${event.name}\` stands for ${count(event.storePaths.length, 'path')} now`);
         break;
@@ -113,6 +117,10 @@ function planText({ verb, paths, present, skipped, transfer, narSize }: PlanEven
   const what = verb === 'push' ? 'to upload' : 'to fetch';
   const elsewhere = skipped > 0 ? `${skipped} in another cache, ` : '';
   return `${count(paths, 'path')}: ${present} ${where}, ${elsewhere}${transfer} ${what} (${formatBytes(narSize)})`;
+}
+
+function newerText({ name, pin, locked, newest }: ToolchainEvent): string {
+  return `\`${name}\`: the pin \`${pin}\` has moved on: ${fromTo(locked, newest)}; \`carport lock --update ${name}\` takes it`;
 }
 
 function summaryText(event: SummaryEvent<Verb>): string {

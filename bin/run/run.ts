@@ -44,8 +44,9 @@ function commandOf(targets: readonly string[], { operands }: Context): readonly 
       hint: `try \`carport run ${what} -- ${word}${more.length > 0 ? ' …' : ''}\``,
     });
   }
+  const named = targets.map((target) => `${target} `).join('');
   throw new CarportError('E_USAGE', 'there is no command to run', {
-    hint: `try \`carport run ${targets.join(' ')} -- COMMAND\`, or \`carport shell ${targets.join(' ')}\` for a shell`,
+    hint: `try \`carport run ${named}-- COMMAND\`, or \`${`carport shell ${named}`.trim()}\` for a shell`,
   });
 }
 
@@ -83,10 +84,10 @@ async function runWith(
   const placed = found.closure.map((info) => ({ path: info.path, realPath: found.store.realPath(info) }));
   const roots = placed.slice(0, found.roots.length);
   const directories = await programDirectories(roots);
-  const env = { ...rawEnv, PATH: pathWith(directories, rawEnv.PATH), [variable]: targets.join(' ') };
+  const env = { ...rawEnv, PATH: pathWith(directories, rawEnv.PATH), [variable]: found.names.join(' ') };
   await checkCommand(command[0]!, placed, env);
   if (directories.length === 0) {
-    const message = `what was named has no programs: \`${targets.join(' ')}\` has no \`bin\``;
+    const message = `what was named has no programs: \`${found.names.join(' ')}\` has no \`bin\``;
     warnPeople(context)({ type: 'warning', message });
   }
   const call = { command, directory, env, placed };

@@ -9,8 +9,12 @@ export function configure(command: Command, context: Context): void {
   declareCommand(command, context, {
     description:
       'Starts `$SHELL`, or `/bin/sh`, as `carport run` does a command: with the store at `/nix/store` and the `bin` directories of the paths first on PATH.',
-    examples: ['carport shell toolchain', "carport shell toolchain ./result -- -c 'cc hello.c && ./a.out'"],
-    usage: '[options] <what...> [-- <args of the shell...>]',
+    examples: [
+      'carport shell',
+      'carport shell toolchain',
+      "carport shell toolchain ./result -- -c 'cc hello.c && ./a.out'",
+    ],
+    usage: '[options] [what...] [-- <args of the shell...>]',
     runsProgram: true,
     arguments: [TARGETS],
     options: RUN_OPTIONS,

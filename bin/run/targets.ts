@@ -10,10 +10,13 @@ import type { OwnStore } from '../../lib/store/own/own-store.js';
 import type { Store } from '../../lib/store/store.js';
 import { type LocalPaths, openLocalPaths, pulledPaths, resolveLocalPath } from '../arguments/local-paths.js';
 import type { Context } from '../cli/context.js';
+import { toolchainsForRun } from '../project/run.js';
 import type { RunCommandOptions } from './options.js';
 
 /** What a command is run with. */
 export interface RunTargets {
+  /** What was named, or the toolchains of the project. */
+  readonly names: readonly string[];
   /** The store paths that were named. */
   readonly roots: readonly PathInfo[];
   /** Their closure, the roots first. */
@@ -36,23 +39,30 @@ export async function resolveForRun(
   const { settings } = options;
   const here = await openLocalPaths(settings, context);
   const { store, own } = here;
+  const {
+    names,
+    others,
+    storePathsOf: storePathsOfToolchain,
+  } = await toolchainsForRun(targets, here, options, context);
   const urls = settings.from.value;
   const caches = urls.length > 0 ? await namesOfCaches(urls, context) : undefined;
   if (caches) {
-    const missing = await missingOf(targets, here, caches);
+    const missing = await missingOf(others, here, caches);
     if (missing.length > 0) {
       const { pullArguments } = await import('../pull/request.js');
       await pullArguments(missing, { ...options, dryRun: false }, context);
     }
   }
-  const found = await Promise.all(targets.map((what) => storePathsOf(what, here, caches)));
+  const found = await Promise.all(
+    names.map(async (what) => storePathsOfToolchain(what) ?? storePathsOf(what, here, caches)),
+  );
   const rootPaths = [...new Set(found.flat())];
   const { graph } = await runtimeClosure(store, rootPaths).catch((error) => {
-    throw withPullHint(error, targets);
+    throw withPullHint(error, names);
   });
   const roots = rootPaths.map((path) => graph.get(path)!);
   const closure = [...new Set([...roots, ...graph.values()])];
-  return { roots, closure, store, own };
+  return { roots, closure, names, store, own };
 }
 
 /** The names that records of pulled pins have for caches. */

@@ -11,6 +11,8 @@ import { SETTINGS, type SettingKey, type SettingSpec } from './table.js';
 export interface FileSettings {
   readonly file: string;
   readonly texts: ReadonlyMap<SettingKey, readonly string[]>;
+  /** The table of a project's toolchains, as it is there. */
+  readonly toolchains?: unknown;
 }
 
 /** Where a user's own settings are. */
@@ -19,8 +21,12 @@ export function userConfigFile(env: NodeJS.ProcessEnv): string {
 }
 
 /** The settings of the user's own file; nothing where there is none. Throws `E_USAGE` for one that is not as it should be. */
-export function readUserFile(env: NodeJS.ProcessEnv): Promise<FileSettings | undefined> {
-  return readConfigFile(userConfigFile(env));
+export async function readUserFile(env: NodeJS.ProcessEnv): Promise<FileSettings | undefined> {
+  const settings = await readConfigFile(userConfigFile(env));
+  if (settings?.toolchains === undefined) return settings;
+  throw new CarportError('E_USAGE', `\`${settings.file}\` has \`[toolchains]\`, which is a project's`, {
+    hint: 'put it into the `carport.toml` of the project',
+  });
 }
 
 /**
@@ -50,7 +56,7 @@ async function projectDirectories(directory: string): Promise<readonly string[]>
 }
 
 /** Whether a URL names a secret key, by its parameters as the reader of URLs decodes them. */
-function namesSecretKey(url: string): boolean {
+export function namesSecretKey(url: string): boolean {
   const parameters = new URLSearchParams(url.slice(url.indexOf('?') + 1));
   return parameters.has('secret-key') || parameters.has('secret-keys');
 }
@@ -90,8 +96,9 @@ async function readConfigFile(file: string): Promise<FileSettings | undefined> {
   } catch (cause) {
     throw new CarportError('E_USAGE', `\`${file}\` is not TOML`, { cause });
   }
-  const texts = Object.entries(table).map(([key, value]) => [checkKey(file, key), textsOf(file, key, value)] as const);
-  return { file, texts: new Map(texts) };
+  const { toolchains, ...rest } = table;
+  const texts = Object.entries(rest).map(([key, value]) => [checkKey(file, key), textsOf(file, key, value)] as const);
+  return { file, texts: new Map(texts), ...(toolchains !== undefined && { toolchains }) };
 }
 
 /** Whether a directory above a file lets nobody look: as with the HOME of somebody else, which `sudo -u` and containers leave. */
@@ -106,7 +113,7 @@ async function isOutOfSight(file: string, error: unknown): Promise<boolean> {
 function checkKey(file: string, key: string): SettingKey {
   if (Object.hasOwn(SETTINGS, key)) return key as SettingKey;
   throw new CarportError('E_USAGE', `\`${file}\` has the unknown setting \`${key}\``, {
-    hint: suggestion(key, Object.keys(SETTINGS)),
+    hint: suggestion(key, [...Object.keys(SETTINGS), 'toolchains']),
   });
 }
 

@@ -35,15 +35,17 @@ export interface Pin extends PinValue {
 /** Bounds of what is read: a pin is a short document. */
 export const PIN_LIMITS = { bytes: 4 * 1024 * 1024, paths: 1000, history: 1000 } as const;
 
-const Time = v.pipe(v.string(), v.check(isPinTime, 'is not a time as `2026-11-01T12:00:00.000Z`'));
-const StorePath = v.pipe(
+/** A time as pins have it. */
+export const TimeText = v.pipe(v.string(), v.check(isPinTime, 'is not a time as `2026-11-01T12:00:00.000Z`'));
+/** A store path of any store dir. */
+export const StorePathText = v.pipe(
   v.string(),
   v.check((text) => isStorePath(text, storeDirOf(text)) && isPlain(storeDirOf(text)), 'is not a store path'),
 );
 const VALUE = {
-  since: Time,
-  storePaths: v.pipe(v.array(StorePath), v.minLength(1), v.maxLength(PIN_LIMITS.paths), v.readonly()),
-  derivations: v.pipe(v.array(StorePath), v.maxLength(PIN_LIMITS.paths), v.readonly()),
+  since: TimeText,
+  storePaths: v.pipe(v.array(StorePathText), v.minLength(1), v.maxLength(PIN_LIMITS.paths), v.readonly()),
+  derivations: v.pipe(v.array(StorePathText), v.maxLength(PIN_LIMITS.paths), v.readonly()),
 };
 /** The kind of document that a pin is. Its format has its number in `version`, as releases need that name for themselves. */
 export const PIN = {
@@ -54,8 +56,8 @@ export const PIN = {
   entries: {
     name: v.pipe(v.string(), v.check(isPinName, 'is not one that a pin may have')),
     id: v.pipe(v.string(), v.check(isHashPart, 'is not 32 characters of nix32')),
-    updatedAt: Time,
-    expiresAt: v.nullable(Time),
+    updatedAt: TimeText,
+    expiresAt: v.nullable(TimeText),
     ...VALUE,
     history: v.pipe(v.array(v.strictObject(VALUE)), v.maxLength(PIN_LIMITS.history), v.readonly()),
   },

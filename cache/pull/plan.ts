@@ -13,6 +13,7 @@ import { walkReferences } from '../../lib/store/walk-references.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
 import { type FoundPath, findPath } from '../find-path.js';
+import { type LockedContent, requireSameHere } from '../toolchains/locked.js';
 import type { Ahead } from './take-ahead.js';
 
 /** Narinfos that are asked for at a time. */
@@ -23,6 +24,8 @@ export interface WantedRoot {
   readonly hashPart: string;
   /** The whole path, where it is known: another name under its hash part is refused. */
   readonly path?: string;
+  /** What a lock says of it. */
+  readonly locked?: LockedContent;
 }
 
 export interface PullPlan {
@@ -67,15 +70,15 @@ export async function orderCaches(
  */
 export async function planPull(
   caches: readonly ObjectStore[],
-  store: Pick<Store, 'storeDir' | 'queryInfos' | 'queryClosure' | 'queryHashParts'>,
+  store: Pick<Store, 'storeDir' | 'description' | 'queryInfos' | 'queryClosure' | 'queryHashParts'>,
   wanted: readonly WantedRoot[],
   trust: TrustPolicy,
   emit: Emit<WarningEvent>,
   ahead?: Pick<Ahead, 'prepare' | 'take'>,
 ): Promise<PullPlan> {
   const limit = createLimit(QUERIES_AT_ONCE);
-  const find = (hashPart: string, path?: string) =>
-    limit(() => findPath(caches, { hashPart, path, storeDir: store.storeDir }, trust, emit));
+  const find = ({ hashPart, path, locked }: WantedRoot) =>
+    limit(() => findPath(caches, { hashPart, path, locked, storeDir: store.storeDir }, trust, emit));
   const found = new Map<string, FoundPath>();
   const note = (planned: FoundPath): NarInfo => {
     found.set(planned.info.path, planned);
@@ -89,9 +92,11 @@ export async function planPull(
   );
   if (wanted.some(({ hashPart }) => !known.has(hashPart))) ahead?.prepare();
   const roots = await Promise.all(
-    wanted.map(async ({ hashPart, path }) => {
-      const there = known.get(hashPart);
-      return there !== undefined && (path ?? there) === there ? there : note(await find(hashPart, path)).path;
+    wanted.map(async (root) => {
+      const there = known.get(root.hashPart);
+      if (there === undefined || (root.path ?? there.path) !== there.path) return note(await find(root)).path;
+      if (root.locked) requireSameHere(there, root.locked, store.description);
+      return there.path;
     }),
   );
   const local = new Map<string, PathInfo>();
@@ -106,7 +111,7 @@ export async function planPull(
     const closure = unknown.length > 0 ? await store.queryClosure(unknown) : new Map<string, PathInfo>();
     for (const [path, info] of closure) local.set(path, info);
     const missing = unknown.filter((path) => !local.has(path) && !found.has(path));
-    await Promise.all(missing.map(async (path) => note(await find(hashPartOf(path), path))));
+    await Promise.all(missing.map(async (path) => note(await find({ hashPart: hashPartOf(path), path }))));
     return new Map(paths.map((path) => [path, local.get(path) ?? found.get(path)!.info]));
   });
   const storePaths = topologicalOrder(graph).map(({ path }) => path);
@@ -118,7 +123,7 @@ export async function planPull(
 async function knownPaths(
   store: Pick<Store, 'queryInfos'>,
   paths: readonly string[],
-): Promise<ReadonlyMap<string, string>> {
-  const valid = [...(await store.queryInfos(paths)).keys()];
-  return new Map(valid.map((path) => [hashPartOf(path), path]));
+): Promise<ReadonlyMap<string, PathInfo>> {
+  const valid = [...(await store.queryInfos(paths)).values()];
+  return new Map(valid.map((info) => [hashPartOf(info.path), info]));
 }

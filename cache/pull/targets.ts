@@ -13,7 +13,7 @@ import type { SeenPins } from '../pins/seen.js';
 import type { WantedRoot } from './plan.js';
 
 /** One thing that is asked for. */
-export type Target = { readonly pin: PinReference } | { readonly hashPart: string };
+export type Target = { readonly pin: PinReference } | WantedRoot;
 
 /** What the targets of a pull mean now. */
 export interface FoundTargets {

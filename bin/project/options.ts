@@ -1,0 +1,9 @@
+/** Rows of options that commands share which use the toolchains of a project. */
+
+import { flag } from '../declaration/options.js';
+
+/** For CI: what is locked, or nothing. */
+export const FROZEN = flag(
+  '--frozen',
+  'take toolchains of the project only as `carport.lock` has them: fail where it is missing or does not match `carport.toml`, and ask no pin',
+);
