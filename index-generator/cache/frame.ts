@@ -1,7 +1,7 @@
-/** What pages about caches have in common: the head, the style, what may be loaded (nothing). */
+/** What pages about caches have in common: their mark, their style, facts and commands. */
 
 import { copyScript } from '../html/copy-script.js';
-import { policyOf } from '../html/policy.js';
+import { renderDocument } from '../html/document.js';
 import { style } from '../html/style.js';
 import { type Content, type Markup, markup, markupOf } from '../markup.js';
 
@@ -28,34 +28,18 @@ td.number, th.number { text-align: end; }
 
 const STYLE = markup`${style}${PLOT_STYLE}`;
 
-const POLICY = policyOf(STYLE, copyScript);
-
 /** In each page about a cache, and in no other. */
 export const PAGE_MARK = markupOf(mark);
 
 /** A whole page. The same content gives the same text. */
 export function pageOf(title: string, content: Content): string {
-  return markupOf(markup`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-${mark}
-<title>${title}</title>
-<link rel="icon" href="data:,">
-<style>${STYLE}</style>
-</head>
-<body>
-<header><h1><bdi>${title}</bdi></h1></header>
+  return renderDocument({
+    ...{ title, mark, style: STYLE, script: copyScript },
+    body: markup`<header><h1><bdi>${title}</bdi></h1></header>
 <main>
 ${content}
-</main>
-<script>${copyScript}</script>
-</body>
-</html>
-`);
+</main>`,
+  });
 }
 
 /** Numbers with what they are, the number large. */
@@ -65,5 +49,5 @@ export function facts(entries: readonly (readonly [name: string, value: string])
 
 /** A command with a button that copies it. */
 export function command(text: string, of: string): Markup {
-  return markup`<pre data-of="${of}"><code>${text}</code></pre>`;
+  return markup`<pre data-copy="the command for ${of}"><code>${text}</code></pre>`;
 }

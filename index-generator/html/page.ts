@@ -1,15 +1,18 @@
-/** The page of all releases, and what it may load. */
+/** The page of all releases. */
 
 import { latestOf } from '../../release/catalog/latest.js';
-import { allReleases, type Release, type ReleaseIndex } from '../../release/catalog/model.js';
+import type { Release, ReleaseIndex } from '../../release/catalog/model.js';
 import { FEED, GARAGE_JSON, INDEX_JSON, STABLE_FEED, signatureKey } from '../../release/layout.js';
 import type { Channel } from '../../release/version.js';
-import type { Forge } from '../links.js';
-import { type Markup, markup, markupOf } from '../markup.js';
-import { policyOf } from './policy.js';
-import { type ReleaseOptions, releaseArticle } from './release.js';
+import { type Forge, webAddress } from '../links.js';
+import { type Content, type Markup, markup, markupOf } from '../markup.js';
+import { renderDocument } from './document.js';
+import type { ReleaseOptions } from './origin.js';
+import { anySigned, newestRelease, otherRelease, type Room, roomOf } from './release.js';
+import { releaseStyle } from './release-style.js';
 import { script } from './script.js';
 import { style } from './style.js';
+import { type Theme, useTheme } from './theme.js';
 
 /** What the page shows beside the releases. */
 export interface PageOptions {
@@ -25,33 +28,37 @@ export interface PageOptions {
   readonly requiredTargets?: readonly string[];
   /** The public key, as `minisign -P` takes it, when the index and the checksums are signed. */
   readonly minisignKey?: string;
+  readonly theme?: Theme;
+  /** A picture, as a `data:` URL. */
+  readonly logo?: string;
 }
 
-type ShownOptions = PageOptions & ReleaseOptions;
+interface ShownOptions extends PageOptions, ReleaseOptions {
+  readonly room: Room;
+}
+
+const mark = markup`<meta name="generator" content="carport release page">`;
+
+/** In each page of releases, and in no other. */
+export const RELEASE_PAGE_MARK = markupOf(mark);
 
 /** The page of all releases. The same index gives the same text; it belongs to the top of the bucket. */
 export function renderPage(index: ReleaseIndex, options: PageOptions = {}): string {
   const title = options.title ?? 'Releases';
   // Where nobody signs, it is nothing to tell of one release.
-  const shown = { ...options, tellsUnsigned: allReleases(index).some(({ signed }) => signed !== undefined) };
-  return markupOf(markup`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>${title}</title>
-<link rel="icon" href="data:,">
-${feeds(options).map(({ key, name }) => markup`<link rel="alternate" type="application/atom+xml" title="${name}" href="${key}">\n`)}<style>${style}</style>
-</head>
-<body>
-<a class="skip" href="#releases">Skip to the releases</a>
+  const shown = { ...options, tellsUnsigned: anySigned(index), room: roomOf() };
+  return renderDocument({
+    ...{ title, mark, script },
+    style: markup`${style}${releaseStyle}${useTheme(options.theme).style}`,
+    head: feeds(options).map(
+      ({ key, name }) => markup`<link rel="alternate" type="application/atom+xml" title="${name}" href="${key}">\n`,
+    ),
+    body: markup`<a class="skip" href="#releases">Skip to the releases</a>
 <header>
-<h1><bdi>${title}</bdi></h1>
+<h1>${logo(options)}<bdi>${title}</bdi></h1>
 <nav aria-label="Channels">
 <ul>
-${SECTIONS.map(({ channel, name }) => markup`<li><a href="#${channel}">${name}</a></li>\n`)}</ul>
+${SECTIONS.map(({ channel, name }) => markup`<li><a href="#${channel}">${name}</a></li>\n`)}${project(options)}</ul>
 </nav>
 </header>
 <main id="releases">
@@ -62,11 +69,18 @@ ${foldedSection(DEVELOPMENT, index.releases.development, shown)}
 <footer>
 ${signedBy(options)}<p>All releases for programs:</p>
 <ul class="links">${views(options).map(({ key, name }) => markup`<li><a href="${key}">${name}</a></li>`)}</ul>
-</footer>
-<script>${script}</script>
-</body>
-</html>
-`);
+</footer>`,
+  });
+}
+
+/** Beside the name of the project, which says the same: nothing to read aloud. */
+function logo({ logo: picture }: PageOptions): Content {
+  return picture?.startsWith('data:image/') ? markup`<img class="logo" src="${picture}" alt="">` : undefined;
+}
+
+function project({ forge }: PageOptions): Content {
+  const address = forge && webAddress(forge.url);
+  return address && markup`<li><a href="${address}">Project</a></li>\n`;
 }
 
 const FEEDS = [
@@ -115,15 +129,14 @@ const DEVELOPMENT: Section = {
 };
 const SECTIONS = [STABLE, EXTRA, DEVELOPMENT];
 
-const POLICY = policyOf(style, script);
-
 /** The newest one that can be used, to which `releases/latest/` leads, is first and large, with commands. */
 function stableSection(releases: readonly Release[], options: ShownOptions): Markup {
   const newest = latestOf(releases, options.requiredTargets);
   const others = releases.filter((release) => release !== newest);
   return section(STABLE, [
     releases.length === 0 ? markup`<p>There is no stable release yet.</p>` : undefined,
-    newest && markup`<div class="newest">${releaseArticle(newest, options, { newest: true })}</div>`,
+    newest && newestRelease(newest, options),
+    others.length > 0 && newest ? markup`<p class="muted others">Other stable releases</p>\n` : undefined,
     articles(others, options, newest === undefined ? 0 : 1),
   ]);
 }
@@ -133,17 +146,16 @@ function foldedSection(about: Section, releases: readonly Release[], options: Sh
   return section(about, [
     releases.length === 0
       ? markup`<p>There is no ${about.channel} build.</p>`
-      : markup`<details>
+      : markup`<details class="channel">
 <summary>Show ${builds}</summary>
 ${articles(releases, options, 0)}
 </details>`,
   ]);
 }
 
-function section({ channel, name, description }: Section, content: readonly (Markup | undefined)[]): Markup {
+function section({ channel, name, description }: Section, content: readonly Content[]): Markup {
   return markup`<section id="${channel}" aria-labelledby="${channel}-name">
-<h2 id="${channel}-name">${name}</h2>
-<p class="muted">${description}</p>
+<div class="heading"><h2 id="${channel}-name">${name}</h2> <p class="muted">${description}</p></div>
 ${content}
 </section>`;
 }
@@ -152,7 +164,7 @@ ${content}
 function articles(releases: readonly Release[], options: ShownOptions, shownBefore: number): Markup {
   const shown = releases.slice(0, Math.max(0, (options.limit ?? 100) - shownBefore));
   const rest = releases.length - shown.length;
-  return markup`${shown.map((release) => releaseArticle(release, options, { newest: false }))}${
+  return markup`${shown.map((release) => otherRelease(release, options, options.room))}${
     rest === 0
       ? undefined
       : markup`<p>${count(rest)} older ${rest === 1 ? 'one is' : 'ones are'} not shown here. All are in

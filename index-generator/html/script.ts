@@ -1,32 +1,11 @@
-/** Filter and copy buttons. */
+/** What the page of releases does where scripts run. */
 
 import { markup } from '../markup.js';
 import { copyButtons } from './copy-script.js';
+import { filter } from './filter-script.js';
+import { platformButton } from './platform-script.js';
 
-/**
- * What a browser that runs scripts has in addition: a field that filters releases, and buttons that copy commands. It
- * reads the page's text only and makes elements, never markup.
- */
+/** The whole script: copy buttons, the button for this platform, a filter. Each of them makes what it needs. */
 export const script = markup`
-(() => {${copyButtons}
-  const releases = [...document.querySelectorAll('[data-release]')];
-  if (releases.length > 1) {
-    const input = make('input', { type: 'search', autocomplete: 'off' });
-    const label = make('label', { className: 'filter', textContent: 'Filter by version or platform' });
-    const status = make('p', { className: 'muted', role: 'status' });
-    label.append(input);
-    document.querySelector('main').prepend(label, status);
-    const folds = [...document.querySelectorAll('details')];
-    input.addEventListener('input', () => {
-      const wanted = input.value.trim().toLowerCase();
-      let shown = 0;
-      for (const release of releases) {
-        release.hidden = !release.textContent.toLowerCase().includes(wanted);
-        if (!release.hidden) shown++;
-      }
-      for (const fold of folds) fold.open = wanted !== '' && fold.querySelector('[data-release]:not([hidden])') !== null;
-      status.textContent = wanted === '' ? '' : shown + ' of ' + releases.length + ' releases';
-    });
-  }
-})();
+(() => {${copyButtons}${platformButton}${filter}})();
 `;

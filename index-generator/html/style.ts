@@ -1,8 +1,8 @@
-/** The page's style. */
+/** The style of all pages. */
 
 import { markup } from '../markup.js';
 
-/** The page's style. Everything may break anywhere: names are of any length, and a phone is 360 pixels wide. */
+/** The style of all pages. Everything may break anywhere: names are of any length, and a phone is 320 pixels wide. */
 export const style = markup`
 :root {
   color-scheme: light dark;
@@ -35,20 +35,11 @@ pre {
 table { width: 100%; table-layout: fixed; border-collapse: collapse; margin: 0.5rem 0; }
 caption { text-align: start; color: var(--muted); }
 th, td { text-align: start; vertical-align: top; padding: 0.5rem 0.5rem 0.5rem 0; border-top: 1px solid var(--line); }
-th:first-child { width: 30%; }
-td ul { list-style: none; margin: 0; padding: 0; }
-.triple, .muted, .hash { color: var(--muted); font-weight: normal; }
-.triple, .hash { display: block; font-size: 0.875rem; }
-.newest { border: 2px solid var(--accent); border-radius: 6px; padding: 0 1rem 0.5rem; margin: 1rem 0; }
-.newest h3 { font-size: 1.5rem; }
-.yanked { border-inline-start: 4px solid var(--line); padding-inline-start: 0.75rem; }
-.yanked h3 s, .yanked td s { color: var(--muted); }
+.muted { color: var(--muted); font-weight: normal; }
 .skip, .unseen { position: absolute; inset-inline-start: -100vw; }
 .skip:focus { position: static; display: inline-block; }
-.filter { display: block; margin: 1rem 0; }
-input, button { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--line); border-radius: 4px; }
-input { display: block; width: 100%; max-width: 24rem; padding: 0.375rem 0.5rem; }
+input, button, select { font: inherit; color: inherit; background: var(--raised); border: 1px solid var(--line); border-radius: 4px; }
 button { padding: 0.125rem 0.75rem; min-height: 1.75rem; cursor: pointer; }
 footer { margin-top: 2rem; border-top: 1px solid var(--line); color: var(--muted); }
-[hidden] { display: none; }
+[hidden] { display: none !important; }
 `;

@@ -47,6 +47,8 @@ export interface Release {
   readonly ci?: Fragment['ci'];
   /** The release that it is the same as, and what was found before it was made of that. */
   readonly promotedFrom?: { readonly version: string; readonly gates: NonNullable<Fragment['promotion']>['gates'] };
+  /** What is new in it, as Markdown, when somebody has said so: hostile, as all other text. */
+  readonly notes?: string;
   /** It should not be used any more: why, and since when, where that is believed. */
   readonly yanked?: { readonly reason: string; readonly time: string | null };
 }

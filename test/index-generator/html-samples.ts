@@ -71,6 +71,46 @@ const HOSTILE_URLS = [
   'https://x.example/"><img src=x onerror="window.attacked = true">',
 ];
 
+/** Platforms that a button is for. */
+export const SYSTEMS = [
+  'x86_64-unknown-linux-musl',
+  'x86_64-unknown-linux-gnu',
+  'aarch64-unknown-linux-musl',
+  'x86_64-apple-darwin',
+  'aarch64-apple-darwin',
+  'x86_64-pc-windows-msvc',
+];
+
+/** All that notes may have. */
+export const NOTES = `### Added
+
+- \`tool sync\` says **what** it *has* ~~not~~ copied, see [the guide](https://example.org/guide?a=1#b)
+- A [bad link](javascript:alert(1)), a [good one][1], https://example.org/bare and <https://example.org/auto>
+- ![a picture](https://example.org/a.png) and [![](https://example.org/b.png)](https://example.org/c)
+
+##### Deeper
+
+> A quotation with <b onclick="window.attacked = true">raw HTML</b> &amp; <script>window.attacked = true</script>
+
+<img src=x onerror="window.attacked = true">
+
+1. one
+2. two
+   * nested
+
+| a | b |
+| --- | :-: |
+| 1 | 2 |
+
+\`\`\`sh
+make <all>
+\`\`\`
+
+---
+
+[1]: https://example.org/reference
+`;
+
 /** All that a page can show. */
 export function fullIndex(): ReleaseIndex {
   const [, ...withoutArm64] = TARGETS;
@@ -83,12 +123,14 @@ export function fullIndex(): ReleaseIndex {
       commit: COMMIT,
       ci: { system: 'drone', event: 'tag', runUrl: 'https://ci.example.org/1' },
       promotedFrom: { version: 'v2.0.0-rc1', gates: [{ gate: 'minimum-age', detail: '3 days old' }] },
+      notes: NOTES,
     }),
-    releaseOf('v1.0.0', 'stable', TARGETS, { incomplete: true }),
+    releaseOf('v1.0.0', 'stable', TARGETS, { incomplete: true, notes: NOTES }),
     ...HOSTILE_NAMES.map((name, index) =>
       releaseOf(name, 'extra', [], {
         ...{ targets: [targetOf(name, name, { name, storePath: name })], missingTargets: [name] },
         yanked: { reason: name, time: TIME },
+        notes: name,
         commit: name,
         ci: { system: name, event: name, runUrl: HOSTILE_URLS[index % HOSTILE_URLS.length]! },
         promotedFrom: {

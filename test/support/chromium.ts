@@ -19,6 +19,8 @@ export interface View {
   readonly width: number;
   readonly scheme: 'light' | 'dark';
   readonly scripts: boolean;
+  /** Pretend to be a browser of another machine, as it tells of itself. */
+  readonly machine?: { readonly userAgent: string; readonly platform: string; readonly architecture: string };
 }
 
 /** A page in Chromium. */
@@ -68,6 +70,7 @@ async function openPage(browser: Browser, url: string, view: View): Promise<Page
   });
   await send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value: view.scheme }] });
   await send('Emulation.setScriptExecutionDisabled', { value: !view.scripts });
+  if (view.machine) await send('Emulation.setUserAgentOverride', agentOf(view.machine));
   await send('Page.navigate', { url });
   await load;
   // From here on for what the test runs: the scripts of a page that has loaded are not made up for.
@@ -89,6 +92,11 @@ async function openPage(browser: Browser, url: string, view: View): Promise<Page
       await send('Input.dispatchKeyEvent', { type: 'keyUp', ...code });
     },
   };
+}
+
+function agentOf({ userAgent, platform, architecture }: NonNullable<View['machine']>): object {
+  const known = { platform, architecture, bitness: '64', platformVersion: '', model: '', mobile: false };
+  return { userAgent, userAgentMetadata: { ...known, brands: [], fullVersionList: [] } };
 }
 
 interface Browser {
