@@ -5,8 +5,10 @@ import { formatBytes } from '../lib/format-bytes.js';
 import type { Release, ReleaseFile } from '../release/catalog/model.js';
 import { compareText, compareVersions } from '../release/catalog/version-order.js';
 import { PAGE } from '../release/layout.js';
+import { anchorOf } from './html/anchor.js';
 import { pathOfKey } from './links.js';
 import { type Markup, markup, markupOf } from './markup.js';
+import { parseNotes } from './notes/markdown.js';
 import { platformName } from './platform.js';
 
 export interface FeedOptions {
@@ -19,6 +21,9 @@ export interface FeedOptions {
 
 /** Of releases; readers ask again and again. */
 const MAX_ENTRIES = 50;
+
+/** Characters of the notes of all entries together. */
+const MAX_NOTES = 200_000;
 
 /** A feed must tell a time also when there is nothing in it. */
 const NEVER = '1970-01-01T00:00:00Z';
@@ -37,25 +42,38 @@ export function renderFeed(releases: readonly Release[], { key, title, baseUrl }
 <title>${title}</title>
 <updated>${newest[0]?.changed ?? NEVER}</updated>
 <author><name>${title}</name></author>
-${atomLink('self', 'application/atom+xml', baseUrl, key)}${atomLink('alternate', 'text/html', baseUrl, PAGE)}${newest.map((release) => entry(release, baseUrl))}</feed>
+${atomLink('self', 'application/atom+xml', baseUrl, key)}${atomLink('alternate', 'text/html', baseUrl, PAGE)}${entries(newest, baseUrl)}</feed>
 `);
 }
 
-function entry(release: Release, baseUrl: string): Markup {
+/** Notes of the first entries, so that a feed is read in one go however long they are. */
+function entries(releases: readonly Release[], baseUrl: string): readonly Markup[] {
+  let room = MAX_NOTES;
+  return releases.map((release) => {
+    room -= release.notes?.length ?? 0;
+    return entry(room < 0 ? { ...release, notes: undefined } : release, baseUrl);
+  });
+}
+
+type Entry = Omit<Release, 'notes'> & { readonly notes?: string | undefined };
+
+function entry(release: Entry, baseUrl: string): Markup {
   const { version, channel, time, changed, yanked } = release;
+  const anchor = anchorOf(version);
   return markup`<entry>
 <id>${feedId('release', baseUrl, version)}</id>
 <title>${version}${yanked && ' (yanked)'}</title>
 <published>${time}</published>
 <updated>${changed}</updated>
 <category term="${channel}"/>
-${atomLink('alternate', 'text/html', baseUrl, PAGE)}<content type="html">${markupOf(content(release, baseUrl))}</content>
+${atomLink('alternate', 'text/html', baseUrl, anchor === undefined ? PAGE : `${PAGE}#${anchor}`)}<content type="html">${markupOf(content(release, baseUrl))}</content>
 </entry>
 `;
 }
 
-function content({ yanked, targets }: Release, baseUrl: string): Markup {
-  return markup`${yanked && markup`<p><strong>Yanked, do not use it:</strong> ${yanked.reason}</p>`}<ul>${targets.flatMap(
+function content({ yanked, targets, notes }: Entry, baseUrl: string): Markup {
+  const said = notes === undefined ? undefined : parseNotes(notes).render(2);
+  return markup`${yanked && markup`<p><strong>Yanked, do not use it:</strong> ${yanked.reason}</p>`}${said}<ul>${targets.flatMap(
     ({ target, files }) =>
       files.map(
         (file) =>

@@ -25,6 +25,7 @@ import {
   latestFileKey,
   latestKey,
   PAGE,
+  ROOT_PAGE,
   STABLE_FEED,
   SUMS,
   signatureKey,
@@ -38,6 +39,7 @@ import { renderSums, renderTargetSums } from './checksums.js';
 import { renderFeed } from './feed.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
 import { renderPage } from './html/page.js';
+import { type Theme, useTheme } from './html/theme.js';
 import { renderIndexJson, renderLatestJson } from './index-json.js';
 import { joinPieces } from './join-strings.js';
 import type { Forge } from './links.js';
@@ -62,6 +64,11 @@ export interface IndexOptions {
   readonly dropFeeds?: boolean;
   /** Signs the index and the checksums, as minisign does. */
   readonly key?: SecretKey;
+  readonly theme?: Theme;
+  /** A picture, as a `data:` URL. */
+  readonly logo?: string;
+  /** Have the page at the root, too. */
+  readonly rootPage?: boolean;
 }
 
 const DEFAULT_TITLE = 'Releases';
@@ -77,7 +84,11 @@ export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publi
   const { compat, channelOf, requiredTargets, baseUrl, dropFeeds } = options;
   const rules = compat ? garageRules : ownRules(channelOf);
   const { index, warnings } = buildReleaseIndex(sources, rules, requiredTargets);
-  const more = [...warningsOfLatest(index, requiredTargets ?? []), ...(compat ? tellLeftOut(sources) : [])];
+  const more = [
+    ...warningsOfLatest(index, requiredTargets ?? []),
+    ...(compat ? tellLeftOut(sources) : []),
+    ...tellColours(options),
+  ];
   return {
     entries: entriesOf(index, options, garageJsonOf(index, compat ? sources : undefined, options)),
     releases: allReleases(index).length,
@@ -86,6 +97,12 @@ export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publi
     warnings: [...warnings, ...more],
     owns: (key) => isIndexKey(key) && (baseUrl !== undefined || dropFeeds === true || !FEEDS.includes(key)),
   };
+}
+
+function tellColours({ theme }: IndexOptions): readonly Notice[] {
+  return useTheme(theme).corrected.map(({ given, used, scheme }) => ({
+    message: `the colour \`${given}\` cannot be read on ${scheme} ground: the page has \`${used}\` in its place`,
+  }));
 }
 
 /** One that looks like the tag of a release, if any does. */
@@ -119,7 +136,7 @@ function garageJsonOf(
 /** What others lead to is before them, and a signature before its file: who finds the new file finds its signature, too. */
 function* makeEntries(
   index: ReleaseIndex,
-  { baseUrl, title = DEFAULT_TITLE, forge, key, requiredTargets = [] }: IndexOptions,
+  { baseUrl, title = DEFAULT_TITLE, forge, key, requiredTargets = [], theme, logo, rootPage }: IndexOptions,
   garageJson: () => Iterable<string>,
 ): Generator<PublishedFile | PublishedCopy> {
   for (const release of allReleases(index)) yield* sumsOf(release, key);
@@ -134,8 +151,12 @@ function* makeEntries(
   const page = renderPage(index, {
     ...{ title, requiredTargets, ...(baseUrl !== undefined && { baseUrl }), ...(forge && { forge }) },
     ...(key && { minisignKey: renderMinisignKey(minisignKey(key.publicKey)) }),
+    ...(theme && { theme }),
+    ...(logo !== undefined && { logo }),
   });
-  yield { key: PAGE, content: page, contentType: 'text/html; charset=utf-8' };
+  for (const at of rootPage ? [PAGE, ROOT_PAGE] : [PAGE]) {
+    yield { key: at, content: page, contentType: 'text/html; charset=utf-8' };
+  }
 }
 
 /** They are of addresses, and without any there are none. */

@@ -16,8 +16,20 @@ export function stateOf({ yanked, incomplete }: Release): 'available' | 'incompl
 
 /** A release as programs read it. Nothing is missing: what is not known is `null`. */
 export function releaseJson(release: Release, baseUrl: string | undefined) {
-  const { version, channel, component, yanked, time, signed, commit, ci, promotedFrom, targets, missingTargets } =
-    release;
+  const {
+    version,
+    channel,
+    component,
+    yanked,
+    time,
+    signed,
+    commit,
+    ci,
+    promotedFrom,
+    targets,
+    missingTargets,
+    notes,
+  } = release;
   return {
     version,
     channel,
@@ -35,6 +47,7 @@ export function releaseJson(release: Release, baseUrl: string | undefined) {
       files: files.map((file) => fileJson(file, baseUrl)),
     })),
     missingTargets,
+    ...(notes !== undefined && { notes }),
   };
 }
 

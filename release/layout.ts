@@ -102,6 +102,9 @@ export function isFileName(text: string): boolean {
 /** The page of all releases, beside the files. */
 export const PAGE = `${PAGES}html`;
 
+/** The same page at the root, where servers look for the page of a directory. */
+export const ROOT_PAGE = 'index.html';
+
 /** All releases, as Garage's own generator has them. */
 export const GARAGE_JSON = `${PAGES}json`;
 

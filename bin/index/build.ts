@@ -17,19 +17,23 @@ import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { openSource } from '../cli/source.js';
 import { count } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
+import { themeOf, withLogo } from '../release/page-settings.js';
 import { REMEMBERED } from '../release/remembered-keys.js';
 import { tellRemembered, withRemembered } from '../release/remembered-settings.js';
 import { type IndexSettings, indexOptionsOf, type ReleaseTrust, releaseTrustOf } from '../release/settings.js';
 import { adviceOnBucket } from '../release/stable-advice.js';
 import { requireSource } from '../settings/places.js';
+import { isGiven } from '../settings/setting.js';
 import type { BuildIndexOptions } from './command.js';
 import { firstOf } from './first-of.js';
+import { lookAtRootPage, writesRootPage } from './root-page.js';
 
 /** Makes the index of a bucket, or of a listing, in a directory. */
 export async function build(options: BuildIndexOptions, context: Context): Promise<void> {
-  const { out, settings } = options;
+  const { out } = options;
+  const settings = await withLogo(options.settings, context);
   const trust = await releaseTrustOf(settings, options);
-  const made = await makePublication(options, trust, context);
+  const made = await makePublication({ ...options, settings }, trust, context);
   const { publication } = made;
   if (publication.releases === 0 && !options.allowEmpty) {
     sayWarnings(context, publication.warnings);
@@ -58,14 +62,19 @@ async function makePublication(
   { keys, policy }: ReleaseTrust,
   context: Context,
 ): Promise<MadeIndex> {
-  const { fromListing, compat, settings } = options;
+  const { fromListing, compat, settings, out } = options;
   if (fromListing !== undefined && settings.from.origin.kind === 'option') {
     throw new CarportError('E_USAGE', `\`--from-listing\` and \`${settings.from.origin.name}\` say different things`, {
       hint: 'give one of them: an index is of one bucket',
     });
   }
+  const root = await lookAtRootPage(openFileStore(resolve(out)));
   const optionsOf = (used: IndexSettings): IndexOptions => ({
     ...indexOptionsOf(used, keys),
+    theme: themeOf(used),
+    // Whose directory it is may have other plans for its first page.
+    rootPage: isGiven(used['index-html']) && writesRootPage(used['index-html'], root),
+    ...(used.logo.value !== undefined && { logo: used.logo.value }),
     ...(compat && { compat }),
   });
   const given = optionsOf(settings);

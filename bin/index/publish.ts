@@ -2,14 +2,15 @@
 
 import { makeIndex } from '../../index-generator/index-files.js';
 import { messagesOf } from '../../lib/notice.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
-import { FEED, isSignatureKey, STABLE_FEED } from '../../release/layout.js';
+import { asListable, type ObjectStore } from '../../lib/object-store/object-store.js';
+import { FEED, isSignatureKey, ROOT_PAGE, STABLE_FEED } from '../../release/layout.js';
 import type { Publication } from '../../release/publish/publication.js';
 import { publishIndex } from '../../release/publish/publish.js';
 import type { ReleaseSources } from '../../release/sources/sources.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { sayWarnings } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
+import { themeOf, withLogo } from '../release/page-settings.js';
 import { REMEMBERED } from '../release/remembered-keys.js';
 import { projectOf, requireForgotten, tellRemembered, withRemembered } from '../release/remembered-settings.js';
 import {
@@ -24,6 +25,7 @@ import { withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
 import type { PublishIndexOptions } from './command.js';
 import { firstOf } from './first-of.js';
+import { lookAtRootPage, type RootPage, tellOtherPage, writesRootPage } from './root-page.js';
 
 interface MadeIndex extends Publication {
   /** The settings, with what is remembered. */
@@ -32,25 +34,33 @@ interface MadeIndex extends Publication {
 
 /** Makes the index of a bucket, and puts what has changed of it there. */
 export async function publish(options: PublishIndexOptions, context: Context): Promise<void> {
-  const { allowUnsigned, allowEmpty, dryRun, compat, forget = [], settings } = options;
-  const to = requireCache(settings.to);
+  const { allowUnsigned, allowEmpty, dryRun, compat, forget = [], settings: given } = options;
+  const to = requireCache(given.to);
   const trustOf = dryRun ? releaseTrustOf : signingOf;
-  const { keys, policy, allowLost } = await trustOf(settings, options);
-  requireForgotten(settings, forget);
-  checkIndexSettings(settings);
+  const { keys, policy, allowLost } = await trustOf(given, options);
+  requireForgotten(given, forget);
+  checkIndexSettings(given);
+  themeOf(given);
+  const settings = await withLogo(given, context);
   const tell = (message: string) => note(context, options, message);
   const dropFeeds = forget.includes('base-url');
   const knowsKey = keys.length > 0 || allowUnsigned;
   if (!knowsKey) tell('no key is given: this leaves signatures out');
-  const make = (sources: ReleaseSources): MadeIndex => {
+  const make = (sources: ReleaseSources, root: RootPage): MadeIndex => {
     const used = withRemembered(settings, sources.project, forget);
-    const indexOptions = { ...indexOptionsOf(used, keys), dropFeeds, ...(compat && { compat }) };
-    const publication = { ...makeIndex(sources, indexOptions), project: projectOf(used), used };
+    const rootPage = writesRootPage(used['index-html'], root);
+    const page = { theme: themeOf(used), rootPage, ...(used.logo.value !== undefined && { logo: used.logo.value }) };
+    const indexOptions = { ...indexOptionsOf(used, keys), ...page, dropFeeds, ...(compat && { compat }) };
+    const made = { ...makeIndex(sources, indexOptions), project: projectOf(used), used };
+    // One of ours that is not wanted any more goes; another stays.
+    const owns = (key: string) => made.owns(key) || (key === ROOT_PAGE && root === 'own');
+    const publication = { ...made, owns };
     return knowsKey ? publication : withoutSignatures(publication);
   };
   await withCache(to, { options, context }, async ({ objects }) => {
+    const root = await lookAtRootPage(asListable(objects));
     const { publication, ...published } = await withActivity(context, options, ({ emit }) =>
-      publishIndex(objects, make, {
+      publishIndex(objects, (sources) => make(sources, root), {
         policy,
         keys,
         allowEmpty,
@@ -62,6 +72,8 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     const { used } = publication;
     const remembered = tellRemembered(used, REMEMBERED);
     if (remembered !== undefined) tell(remembered);
+    const otherPage = tellOtherPage(used['index-html'], root);
+    if (otherPage !== undefined) tell(otherPage);
     if (used['base-url'].value === undefined) tell(await tellNoAddress(objects, dropFeeds));
     if (publication.neverStable !== undefined) tell(adviceOnBucket(publication.neverStable, used['stable-pattern']));
     sayWarnings(context, published.warnings);

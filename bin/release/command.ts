@@ -47,11 +47,19 @@ const READING = [
   settingWithoutOption('required-targets'),
 ];
 
+/** Where it is said what is new. */
+const NOTES_FILE = option(
+  '--notes-file <file>',
+  'what is new, as Markdown; of a changelog, the section of the version; `-` is stdin',
+);
+
 const PUT_OPTIONS = [
   option('--target <triple>', 'the platform [TARGET]'),
   option('--tag <name>', 'the version, before what CI says'),
   option('--commit <sha>', 'the commit, before what CI says; the version where there is no tag'),
   option('--name <name>', 'the name of the file that is published (default: its own)'),
+  NOTES_FILE,
+  flag('--notes-from-tag', 'what is new is the message of the annotated tag'),
   flag('--replace', 'put the files whatever is there, also the same again'),
   option('--content-type <type>', 'what browsers take the files for (default: by their names)'),
   option('--cache-control <text>', 'how long readers may keep them (default: `public, max-age=86400`)'),
@@ -67,6 +75,7 @@ const PROMOTE_OPTIONS = [
   option('--to <channel>', 'what it is to be (the bucket is `--cache`)', { choices: CHANNELS, required: true }),
   option('--as <version>', 'its new version (default: a prerelease without what makes it one)'),
   BUCKET_NOT_TO,
+  NOTES_FILE,
   flag('--discard', 'remove what an unfinished promotion to the same version has left'),
   flag('--dry-run', 'ask the gates; change nothing'),
   ...SIGNING,

@@ -29,6 +29,7 @@ import { type ActivityReporter, withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
 import type { PromoteOptions } from './command.js';
 import { gateRulesOf } from './gate-rules.js';
+import { readNotes } from './notes.js';
 import { tellRemembered, withRemembered } from './remembered-settings.js';
 import { channelRuleOf, checkChannelRule, releaseTrustOf, signingOf } from './settings.js';
 
@@ -46,6 +47,7 @@ export async function promote(version: string, options: PromoteOptions, context:
   const { keys, policy } = trust;
   const request = {
     rulesOf: rulesOfProject(options, context),
+    notesOf: (made: string) => readNotes(options, { version: made }, context),
     discard,
     dryRun,
     wish,

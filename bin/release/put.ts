@@ -16,6 +16,7 @@ import { withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
 import type { PutOptions } from './command.js';
 import { findLocalFiles } from './local-files.js';
+import { checkNotesOptions, readNotes } from './notes.js';
 import { channelRuleOf, releaseTrustOf, signingOf } from './settings.js';
 import { adviceOnTag } from './stable-advice.js';
 
@@ -29,6 +30,7 @@ export async function put(words: readonly string[], options: PutOptions, context
   const { version, commit = null } = build;
   if (version === undefined) throw noVersion(build);
   const target = targetOf(options, context);
+  checkNotesOptions(options);
   for (const [option, value] of [
     ['--content-type', contentType],
     ['--cache-control', cacheControl],
@@ -38,6 +40,7 @@ export async function put(words: readonly string[], options: PutOptions, context
   const to = requireCache(settings.to);
   const signing = await (dryRun ? releaseTrustOf : signingOf)(settings, options);
   const files = filesToPut(await findLocalFiles(words), options.name);
+  const notes = await readNotes(options, { version, tag: build.tag }, context);
   const ci = { system: build.system, event: short(build.event), runUrl: short(build.runUrl) };
   const request: PutRequest = {
     version,
@@ -50,6 +53,7 @@ export async function put(words: readonly string[], options: PutOptions, context
     dryRun,
     cacheControl,
     ...(contentType !== undefined && { contentType }),
+    ...(notes !== undefined && { notes }),
     keys: signing.keys,
     policy: signing.policy,
   };

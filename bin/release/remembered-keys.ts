@@ -13,6 +13,10 @@ export const REMEMBERED = [
   'forge-kind',
   'stable-pattern',
   'required-targets',
+  'logo',
+  'accent-color',
+  'accent-color-dark',
+  'index-html',
 ] as const satisfies readonly SettingKey[];
 
 export type RememberedKey = (typeof REMEMBERED)[number];

@@ -31,6 +31,10 @@ export function withRemembered<S extends Partial<IndexSettings>>(
     'forge-kind': isNew('forge') ? [] : [project.forgeKind],
     'stable-pattern': [project.stablePattern],
     'required-targets': project.requiredTargets,
+    logo: [project.logo ?? null],
+    'accent-color': [project.accentColor ?? null],
+    'accent-color-dark': [project.accentColorDark ?? null],
+    'index-html': [project.indexHtml ?? null],
   };
   const remembered = REMEMBERED.filter((key) => !isNew(key)).flatMap((key) => {
     const values = isOf[key].filter((value) => value !== null);
@@ -49,7 +53,15 @@ export function projectOf(settings: IndexSettings): Project {
     forgeKind: single('forge-kind'),
     stablePattern: single('stable-pattern'),
     requiredTargets: [...settings['required-targets'].value],
+    ...optional('logo', single('logo')),
+    ...optional('accentColor', single('accent-color')),
+    ...optional('accentColorDark', single('accent-color-dark')),
+    ...optional('indexHtml', single('index-html')),
   };
+}
+
+function optional<K extends keyof Project>(key: K, value: string | null): { readonly [P in K]?: string } {
+  return value === null ? {} : ({ [key]: value } as { readonly [P in K]?: string });
 }
 
 /** Which of the settings are remembered ones, as people read it; of those alone that a command uses. */
@@ -59,10 +71,15 @@ export function tellRemembered<K extends RememberedKey>(
 ): string | undefined {
   const from = keys.filter((key) => settings[key].origin === ORIGIN);
   if (from.length === 0) return undefined;
-  const told = from.map((key) => `${key} ${settings[key].texts.map((text) => `\`${text}\``).join(' ')}`);
+  const told = from.map((key) => `${key} ${settings[key].texts.map(shown).join(' ')}`);
   return printableLine(
     `as in the run before (${ORIGIN.name}): ${told.join(', ')}; \`index publish --forget NAME\` takes one back`,
   );
+}
+
+/** A picture is long, and tells nobody anything. */
+function shown(text: string): string {
+  return text.startsWith('data:') ? '(a picture)' : `\`${text}\``;
 }
 
 /** Throws where a setting is to be forgotten, and given all the same. */

@@ -58,15 +58,18 @@ export function checkChannelRule(settings: Pick<Settings, 'stable-pattern'>): vo
 }
 
 /** Throws `E_USAGE` where no index could be made by what is set: before anything is asked of a server. */
-export function checkIndexSettings(settings: IndexSettings): void {
+export function checkIndexSettings(settings: CatalogSettings): void {
   indexOptionsOf(settings, []);
 }
 
 /** The settings that an index is made by. */
 export type IndexSettings = Pick<Settings, RememberedKey>;
 
+/** Those of them that releases are shown by, wherever that is. */
+export type CatalogSettings = Omit<IndexSettings, 'logo' | 'accent-color' | 'accent-color-dark' | 'index-html'>;
+
 /** What settings say of the index. Throws `E_USAGE` for what is no such thing. */
-export function indexOptionsOf(settings: IndexSettings, keys: readonly SecretKey[]): IndexOptions {
+export function indexOptionsOf(settings: CatalogSettings, keys: readonly SecretKey[]): IndexOptions {
   const baseUrl = settings['base-url'].value;
   const title = settings.title.value;
   const forge = forgeOf(settings);

@@ -1,5 +1,6 @@
 /** What each setting is when it is read: the parser of its texts. */
 
+import { parseColour } from '../../index-generator/html/theme.js';
 import type { Forge } from '../../index-generator/links.js';
 import {
   isWritableCompression,
@@ -41,6 +42,10 @@ export const PARSERS = {
   title,
   forge: projectPage,
   'forge-kind': oneOf(FORGE_KINDS, 'kind of forge', '; `gitea` is for Forgejo, too'),
+  logo,
+  'accent-color': colour,
+  'accent-color-dark': colour,
+  'index-html': oneOf(['keep', 'replace', 'none'], 'way to treat `index.html`'),
   'required-targets': text,
   'minimum-age': duration,
   'ancestor-of': notBlank('the name of a branch'),
@@ -57,6 +62,28 @@ function compression(given: string, place: string): WritableCompression {
   if (isWritableCompression(given)) return given;
   throw new CarportError('E_USAGE', `compression \`${given}\` (${place}) cannot be written`, {
     hint: `use ${Object.keys(WRITABLE_COMPRESSIONS).join(', ')}`,
+  });
+}
+
+/** Bytes of a picture, which is a part of the page. */
+export const LOGO_LIMIT = 64 * 1024;
+
+/** A picture that was read, as it is remembered. */
+export const LOGO_URL = /^data:image\/(?:svg\+xml|png);base64,[A-Za-z0-9+/]+={0,2}$/;
+
+/** The name of a file, or a picture that was read. */
+function logo(given: string, place: string): string {
+  const isPicture = LOGO_URL.test(given) && given.length <= LOGO_LIMIT * 1.4;
+  if (isPicture || (given.trim() !== '' && !given.includes('\0') && !/^data:/i.test(given))) return given;
+  throw new CarportError('E_USAGE', `the logo (${place}) is no file`, { hint: 'give the name of an SVG or PNG file' });
+}
+
+/** As `#rrggbb`, in lower case. */
+function colour(given: string, place: string): string {
+  const found = parseColour(given);
+  if (found !== undefined) return found;
+  throw new CarportError('E_USAGE', `\`${given}\` (${place}) is no colour`, {
+    hint: 'give one as `#0b5d83`: red, green and blue, each two digits of 0-9a-f',
   });
 }
 

@@ -20,6 +20,9 @@ export interface ParsedNotes {
 /** What is nested deeper than this is left out: people do not write it. */
 const MAX_NESTING = 20;
 
+/** What is more is shown as it was typed. */
+const MAX_TOKENS = 20_000;
+
 /** Lines of a summary, and characters of each. */
 const SUMMARY = { lines: 3, characters: 160 } as const;
 
@@ -29,6 +32,10 @@ let parser: ReturnType<typeof MarkdownIt> | undefined;
 /** Parses notes. Whatever text it is, there is no failure. */
 export function parseNotes(text: string): ParsedNotes {
   const tokens = markdown().parse(text, {});
+  // A short text may ask for a table of many thousands of cells.
+  if (tokens.length > MAX_TOKENS) {
+    return { lines: [], isShort: false, render: () => markup`<pre><code>${text}</code></pre>\n` };
+  }
   const { lines, isShort } = summaryOf(tokens);
   return { lines, isShort, render: (headings) => renderTokens(tokens, headings) };
 }

@@ -164,6 +164,7 @@ function makeRelease(
     missingTargets: [],
     ...(!isWhole && { incomplete: true }),
     ...originOf(version, believed, warnings),
+    ...notesOf(believed),
     ...(yank?.isYanked && { yanked: yankedBy(yank) }),
   };
 }
@@ -244,6 +245,14 @@ function originOf(
     ...(first && { ci: { ...first.ci, runUrl: webPage(first.ci.runUrl) } }),
     ...(promotion && sources.size === 1 && { promotedFrom: { version: promotion.from, gates: promotion.gates } }),
   };
+}
+
+/** Those that were said last. */
+function notesOf(fragments: readonly Fragment[]): Pick<Release, 'notes'> {
+  const [last] = fragments
+    .filter(({ notes }) => notes !== undefined)
+    .sort((a, b) => compareText(b.changed, a.changed) || compareText(a.target, b.target));
+  return last?.notes === undefined ? {} : { notes: last.notes };
 }
 
 /** Readers may make a link of it. */

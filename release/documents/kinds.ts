@@ -6,7 +6,7 @@ import { isFileName, isTarget } from '../layout.js';
 import { isFullCommit, isVersion, NO_FULL_COMMIT } from '../version.js';
 
 /** Bounds of a fragment. */
-export const FRAGMENT_LIMITS = { files: 1000, gates: 100, text: 2000 } as const;
+export const FRAGMENT_LIMITS = { files: 1000, gates: 100, text: 2000, notes: 65_536 } as const;
 
 const Text = v.pipe(v.string(), v.maxLength(FRAGMENT_LIMITS.text));
 const Version = v.pipe(v.string(), v.check(isVersion, 'is not the name of a version'));
@@ -54,6 +54,8 @@ export const FRAGMENT = {
     promotion: v.nullable(
       v.strictObject({ from: Version, gates: v.pipe(v.array(Gate), v.maxLength(FRAGMENT_LIMITS.gates)) }),
     ),
+    /** What is new in the release, as Markdown; the same in each of its fragments that has any. */
+    notes: v.exactOptional(v.pipe(v.string(), v.minLength(1), v.maxLength(FRAGMENT_LIMITS.notes))),
   },
 } satisfies DocumentKind<v.ObjectEntries>;
 
@@ -98,6 +100,11 @@ const Project = v.strictObject({
   forgeKind: v.nullable(v.string()),
   stablePattern: v.nullable(v.string()),
   requiredTargets: v.array(v.string()),
+  // These are there only where they were given: ledgers of old have none of them.
+  logo: v.exactOptional(v.string()),
+  accentColor: v.exactOptional(v.string()),
+  accentColorDark: v.exactOptional(v.string()),
+  indexHtml: v.exactOptional(v.string()),
 });
 
 export type Project = Readonly<v.InferOutput<typeof Project>>;

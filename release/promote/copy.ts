@@ -38,7 +38,7 @@ export async function copyFile(
 
 /** Signs the files of each target under the new version. The time is that of the first run which came so far. */
 export async function writeFragments({ store, request, made }: Making, there: readonly Fragment[]): Promise<void> {
-  const { candidate, version, gates, keys, now, policy } = request;
+  const { candidate, version, gates, keys, now, policy, notes } = request;
   const time = there.map((fragment) => fragment.time).sort()[0] ?? toReleaseTime(now);
   const promotion = {
     from: candidate.version,
@@ -48,7 +48,7 @@ export async function writeFragments({ store, request, made }: Making, there: re
   for (const fragment of candidate.fragments) {
     if (there.some((each) => isPromoted(each, fragment))) continue;
     // How its bytes came about stays true.
-    const promoted = { ...fragment, version, time, changed: time, promotion };
+    const promoted = { ...fragment, version, time, changed: time, promotion, ...(notes !== undefined && { notes }) };
     const key = fragmentKey(version, fragment.target);
     const before = await findFragment(store, version, fragment.target, policy);
     if (before.state === 'trusted' && before.value.promotion?.from !== candidate.version) throw ofAnother(version, key);

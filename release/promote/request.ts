@@ -21,6 +21,8 @@ export interface MakeRequest {
   readonly keys: readonly SecretKey[];
   readonly policy: TrustPolicy;
   readonly now: Date;
+  /** What is new in it, where that is another thing than what was said of the candidate. */
+  readonly notes?: string | undefined;
 }
 
 /** A file of the new release, and whether it had to be copied. */

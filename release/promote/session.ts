@@ -27,6 +27,8 @@ export interface PromotionRequest {
   readonly policy: TrustPolicy;
   /** Give up what another promotion, or this one, has begun. */
   readonly discard: boolean;
+  /** What is new in the release that is made, in place of what was said of this one; asked when its version is known. */
+  readonly notesOf?: (version: string) => Promise<string | undefined>;
   /** Change nothing. */
   readonly dryRun: boolean;
 }
@@ -87,12 +89,13 @@ export async function promoteRelease(
   const discard = unfinished !== undefined && request.discard;
   if (unfinished && state === 'abandoned' && !discard) throw abandoned(unfinished, wish.channel);
   if (unfinished && !discard) work.emit({ type: 'resumed', version });
+  const notes = await request.notesOf?.(version);
   const tell = (verdict: Verdict) => work.emit({ type: 'verdict', verdict });
   const gates = await askGates(plan, rules.gates, { ...work, objects }, tell);
   if (!gates.every(({ passed }) => passed)) return { plan, state: 'refused', files: [], gates };
   if (dryRun) return { plan, state: 'planned', files: inState('planned', plan), gates };
   const { now } = work;
-  const making = { candidate, version, state, discard, gates, keys, policy, now };
+  const making = { candidate, version, state, discard, gates, keys, policy, now, notes };
   const files = await makeRelease(objects, making, work.emit);
   return { plan, state: 'promoted', files, gates };
 }

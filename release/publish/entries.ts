@@ -11,7 +11,7 @@ import {
   type WriteStore,
 } from '../../lib/object-store/object-store.js';
 import type { ActivityEvent, Emit } from '../../lib/work.js';
-import { INDEX, isSignatureKey, PAGES, parseSumsKey } from '../layout.js';
+import { INDEX, isSignatureKey, PAGES, parseSumsKey, ROOT_PAGE } from '../layout.js';
 import type { KnownFile } from '../sources/ledger.js';
 import { versionTagOf } from '../sources/sources.js';
 import type { Publication, PublishedCopy, PublishedFile } from './publication.js';
@@ -100,7 +100,7 @@ type Entry = PublishedFile | PublishedCopy;
 /** What there is of an index, by key. */
 export async function listPublished(objects: ObjectStore): Promise<ReadonlyMap<string, ListedObject>> {
   const there = new Map<string, ListedObject>();
-  for (const options of [{ prefix: INDEX, recursive: true }, { prefix: PAGES }]) {
+  for (const options of [{ prefix: INDEX, recursive: true }, { prefix: PAGES }, { prefix: ROOT_PAGE }]) {
     for await (const listed of listObjects(objects, options)) there.set(listed.key, listed);
   }
   return there;

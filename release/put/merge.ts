@@ -6,11 +6,13 @@ import { hasFiles, isSameFile } from './fragment.js';
 import { entriesOf, type PutRequest, type ReadFile } from './request.js';
 
 /** Whether a fragment says all that the request would have it say. */
-export function hasAll(
-  there: Fragment | undefined,
-  request: PutRequest,
-  files: readonly ReadFile[],
-): there is Fragment {
+export function hasAll(there: Fragment | undefined, request: PutRequest, files: readonly ReadFile[]): boolean {
+  const isSaid = request.notes === undefined || request.notes === there?.notes;
+  return isSaid && hasAllFiles(there, request, files);
+}
+
+/** Whether a fragment says of all of the files that it is of them, and of this commit. */
+export function hasAllFiles(there: Fragment | undefined, request: PutRequest, files: readonly ReadFile[]): boolean {
   return hasFiles(there, entriesOf(files)) && !isOfOtherCommit(there, request);
 }
 
@@ -23,7 +25,9 @@ export function mergeFragment(
   const { version, target, commit, time, ci } = request;
   const changed = there === undefined ? time : newerThan(there.changed, time);
   const isOther = isOfOtherCommit(there, request);
-  if (there && !isOther && hasFiles(there, entries)) return { ...there, changed };
+  const notes = request.notes ?? (isOther ? undefined : there?.notes);
+  const said = notes === undefined ? {} : { notes };
+  if (there && !isOther && hasFiles(there, entries)) return { ...there, changed, ...said };
   const kept = isOther ? [] : otherFiles(there, entries);
   const files = [...kept, ...entries].sort((a, b) => (a.name < b.name ? -1 : 1));
   if (files.length > FRAGMENT_LIMITS.files) {
@@ -45,6 +49,7 @@ export function mergeFragment(
     ci,
     files,
     promotion: null,
+    ...said,
   };
 }
 

@@ -8,7 +8,7 @@ import { fileKey, fragmentKey } from '../layout.js';
 import { isPublished, lostRaces } from './compare.js';
 import { readBelieved, writeFragment } from './fragment.js';
 import { mediaTypeOf } from './media-type.js';
-import { droppedNames, hasAll, mergeFragment, refuseAddition } from './merge.js';
+import { droppedNames, hasAll, hasAllFiles, mergeFragment, refuseAddition } from './merge.js';
 import { refusePromotion, takeBackPruning } from './publisher.js';
 import { entriesOf, type PutRequest, type PutWork, type ReadFile } from './request.js';
 
@@ -66,7 +66,7 @@ async function writeMerged({ objects, request, before, files, work }: Publishing
     pause: work.pause,
     read: () => readBelieved(objects, request),
     async merge(now) {
-      if (!hasAll(now, request, files)) refuseAddition(now, request);
+      if (!hasAllFiles(now, request, files)) refuseAddition(now, request);
       for (const file of await lostRaces(objects, { before, now }, files)) lost.add(file);
       for (const name of droppedNames(now, request, entries)) {
         const key = fileKey(request.version, request.target, name);

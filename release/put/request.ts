@@ -12,6 +12,8 @@ export interface PutRequest {
   readonly target: string;
   readonly commit: string | null;
   readonly ci: Fragment['ci'];
+  /** What is new in the release; without it what was said before stays. */
+  readonly notes?: string;
   /** Their names differ. */
   readonly files: readonly FileToPut[];
   /** The time of the request, as documents have it. */

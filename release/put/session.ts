@@ -8,7 +8,7 @@ import { fileKey } from '../layout.js';
 import { isPublished } from './compare.js';
 import { readBelieved } from './fragment.js';
 import { readLocalFile, storePathOfFile } from './local-file.js';
-import { hasAll, refuseAddition, refuseMovedTag } from './merge.js';
+import { hasAllFiles, refuseAddition, refuseMovedTag } from './merge.js';
 import { publishFiles } from './publish.js';
 import { refuseDeletion, refusePromotion } from './publisher.js';
 import type { FileToPut, PutFile, PutRequest, PutWork, ReadFile } from './request.js';
@@ -41,7 +41,7 @@ export async function putRelease(
       files.push(await readFile({ objects, request, before, work }, file, copy));
       emit({ type: 'progress', items: 1 });
     }
-    if (!hasAll(before, request, files)) refuseAddition(before, request);
+    if (!hasAllFiles(before, request, files)) refuseAddition(before, request);
     if (!request.dryRun) await publishFiles({ objects, request, before, files, work });
   } finally {
     for (const copy of copies) await rm(copy, { force: true });

@@ -44,10 +44,11 @@ describe('carport index publish', () => {
       ...[...SUMS_OF_1.map((each) => `${each}.minisig`), ...SUMS_OF_1],
       ...['releases/index.json.minisig', 'releases/index.json', 'releases/feed.atom', 'releases/all.atom'],
       ...['releases/latest/stable.json', `releases/latest/stable/${TEST_TARGET}/garage`],
-      ...['_releases.json', '_releases.html'],
+      ...['_releases.json', '_releases.html', 'index.html'],
     ]);
     expect(stderr).toBe('');
-    expect(await published()).toEqual([...lines].sort());
+    expect(['index.html', ...(await published())].sort()).toEqual([...lines].sort());
+    expect(await hashes().then((all) => all.get('index.html'))).toBe((await hashes()).get('_releases.html'));
     const before = await hashes();
     const again = await publish();
     expect([again.stdout, again.stderr]).toEqual(['', 'nothing has changed\n']);
@@ -98,7 +99,7 @@ describe('carport index publish', () => {
       ...{ written: expect.any(Array), warnings: [expect.stringContaining('_releases/stray')] },
     });
     const again = JSON.parse((await publish('--json')).stdout);
-    expect(again).toMatchObject({ written: [], removed: [], unchanged: 12 });
+    expect(again).toMatchObject({ written: [], removed: [], unchanged: 13 });
   });
 
   it('needs a key, unless that is said', async () => {

@@ -40,6 +40,16 @@ const GOOD: Readonly<Record<SettingKey, readonly (readonly [text: string, value:
   title: [['Garage', 'Garage']],
   forge: [['https://git.example.org/owner/project/', 'https://git.example.org/owner/project']],
   'forge-kind': [['gitea', 'gitea']],
+  logo: [
+    ['logo.svg', 'logo.svg'],
+    ['data:image/png;base64,iVBORw==', 'data:image/png;base64,iVBORw=='],
+  ],
+  'accent-color': [
+    ['#0b5d83', '#0b5d83'],
+    ['#ABC', '#aabbcc'],
+  ],
+  'accent-color-dark': [['#7CC4E8', '#7cc4e8']],
+  'index-html': [['replace', 'replace']],
   'required-targets': [['x86_64-unknown-linux-musl', 'x86_64-unknown-linux-musl']],
   'minimum-age': [
     ['0', 0],
@@ -56,6 +66,16 @@ const GOOD: Readonly<Record<SettingKey, readonly (readonly [text: string, value:
 /** Texts that are no value, and what is said of them beside the place. */
 const BAD: Readonly<Partial<Record<SettingKey, readonly (readonly [text: string, said: string])[]>>> = {
   cache: [['', 'is empty']],
+  logo: [
+    ['', 'no file'],
+    ['data:text/html;base64,PGI+', 'no file'],
+  ],
+  'accent-color': [
+    ['blue', '`blue`'],
+    ['#12345', 'no colour'],
+  ],
+  'accent-color-dark': [['red; } body { display: none', 'no colour']],
+  'index-html': [['yes', 'no way to treat']],
   to: [
     ['ftp://host/cache', 'ftp'],
     ['file:///c?compresion=xz', '`compresion` is not a parameter'],

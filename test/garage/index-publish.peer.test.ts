@@ -80,7 +80,7 @@ describeWithGarage('an index that is published on Garage', () => {
     expect(lines.slice(8)).toEqual([
       ...['releases/index.json.minisig', 'releases/index.json', 'releases/feed.atom', 'releases/all.atom'],
       ...['releases/latest/stable.json', `releases/latest/stable/${TEST_TARGET}/garage`],
-      ...['_releases.json', '_releases.html'],
+      ...['_releases.json', '_releases.html', 'index.html'],
     ]);
     for (const each of lines) expect((await bucket.metadata(each)).cacheControl, each).toBe('no-cache');
     expect((await bucket.metadata('_releases.html')).contentType).toBe('text/html; charset=utf-8');

@@ -144,10 +144,18 @@ describeWithPeer(missing, 'releases for everybody', () => {
     });
 
     it('is fetched and checked by the commands that the page shows', async () => {
-      const page = await open(`${site}/_releases.html`, { width: 1440, scheme: 'light', scripts: false });
-      const commands = await page.evaluate<string[]>(
-        `[...document.querySelectorAll('.newest pre')].map(({ textContent }) => textContent)`,
-      );
+      const page = await open(`${site}/_releases.html`, { width: 1440, scheme: 'light', scripts: true });
+      const commands = await page.evaluate<string[]>(`(async () => {
+        while (!document.querySelector('select')) await new Promise((resolve) => setTimeout(resolve, 20));
+        const list = document.querySelector('select');
+        const shown = () => [...document.querySelectorAll('.newest pre')].map(({ textContent }) => textContent);
+        const ofFiles = [...list.options].filter(({ value }) => value !== '').map(({ value }) => {
+          list.value = value;
+          list.dispatchEvent(new Event('change'));
+          return shown()[0];
+        });
+        return [...ofFiles, shown()[1]];
+      })()`);
       // Of both targets of v1.2.0, and of its checksums; v1.2.1 lacks one.
       expect(commands.length).toBe(3);
       const fetched: Buffer[] = [];

@@ -177,6 +177,7 @@ describe('releases/index.json', () => {
     const rows = section!.split('\n## ', 1)[0]!.matchAll(/^\| `([^`]+)` \|/gm);
     const fragment = fragmentOf('cli@v1.0.0', AMD64, {
       promotion: { from: 'v1.0.0-rc1', gates: [{ gate: 'a', detail: 'b' }] },
+      notes: 'c',
     });
     const yanks = [{ version: 'cli@v1.0.0', reason: 'broken', time: '2026-06-01T00:00:00Z' }];
     const json = jsonOf({ fragments: [fragment], yanks }, 'releases/index.json', { requiredTargets: [ARM64] });

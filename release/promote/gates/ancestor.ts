@@ -14,7 +14,7 @@ const GIT_MS = 60_000;
 export const ancestor: Gate = async (plan, { ancestorOf: branch = '' }, { directory, env, signal }) => {
   const commit = commitOf(plan.candidate);
   if (commit === undefined) return failed(GATE, 'its targets are not all of one commit, or one does not say of which');
-  const git = gitIn(directory, gitEnvironment(env, plan), signal);
+  const git = gitIn(directory, gitEnvironment(env), signal);
   const repository = await git('rev-parse', '--is-shallow-repository');
   if (repository.exitCode !== 0) return failed(GATE, `git cannot say: ${repository.stderr}`);
   const resolve = async (name: string) => {

@@ -29,9 +29,9 @@ export function gateEnvironment(env: NodeJS.ProcessEnv, plan: PromotionPlan): No
 }
 
 /** That of git, which is told by variables where the checkout is. */
-export function gitEnvironment(env: NodeJS.ProcessEnv, plan: PromotionPlan): NodeJS.ProcessEnv {
+export function gitEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const told = ['GIT_DIR', 'GIT_WORK_TREE', 'GIT_CEILING_DIRECTORIES', 'GIT_DISCOVERY_ACROSS_FILESYSTEM'];
-  return { ...gateEnvironment(env, plan), ...pick(env, (name) => told.includes(name)) };
+  return pick(env, (name) => PASSED.includes(name) || name.startsWith('LC_') || told.includes(name));
 }
 
 function pick(env: NodeJS.ProcessEnv, isWanted: (name: string) => boolean): NodeJS.ProcessEnv {
