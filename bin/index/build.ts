@@ -17,7 +17,6 @@ import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { openSource } from '../cli/source.js';
 import { count } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
-import { themeOf, withLogo } from '../release/page-settings.js';
 import { REMEMBERED } from '../release/remembered-keys.js';
 import { tellRemembered, withRemembered } from '../release/remembered-settings.js';
 import { type IndexSettings, indexOptionsOf, type ReleaseTrust, releaseTrustOf } from '../release/settings.js';
@@ -26,6 +25,7 @@ import { requireSource } from '../settings/places.js';
 import { isGiven } from '../settings/setting.js';
 import type { BuildIndexOptions } from './command.js';
 import { firstOf } from './first-of.js';
+import { themeOf, withLogo } from './page-settings.js';
 import { lookAtRootPage, writesRootPage } from './root-page.js';
 
 /** Makes the index of a bucket, or of a listing, in a directory. */

@@ -10,7 +10,6 @@ import type { ReleaseSources } from '../../release/sources/sources.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { sayWarnings } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
-import { themeOf, withLogo } from '../release/page-settings.js';
 import { REMEMBERED } from '../release/remembered-keys.js';
 import { projectOf, requireForgotten, tellRemembered, withRemembered } from '../release/remembered-settings.js';
 import {
@@ -25,6 +24,7 @@ import { withActivity } from '../reporters/activity.js';
 import { requireCache } from '../settings/places.js';
 import type { PublishIndexOptions } from './command.js';
 import { firstOf } from './first-of.js';
+import { themeOf, withLogo } from './page-settings.js';
 import { lookAtRootPage, type RootPage, tellOtherPage, writesRootPage } from './root-page.js';
 
 interface MadeIndex extends Publication {

@@ -1,7 +1,7 @@
 /** What pages about caches have in common: their mark, their style, facts and commands. */
 
-import { copyScript } from '../html/copy-script.js';
 import { renderDocument } from '../html/document.js';
+import { copyScript } from '../html/scripts/copy.js';
 import { style } from '../html/style.js';
 import { type Content, type Markup, markup, markupOf } from '../markup.js';
 

@@ -1,6 +1,7 @@
 /** Commands for the newest release, once for each system: a script shows those of the platform that is chosen. */
 
 import type { Release } from '../../release/catalog/model.js';
+import { SUMS } from '../../release/layout.js';
 import { pathOfKey } from '../links.js';
 import { type Content, type Markup, markup } from '../markup.js';
 import { type Platform, platformOf } from '../platform.js';
@@ -81,6 +82,6 @@ function checkOf(release: Release, { baseUrl, minisignKey }: CommandOptions): Co
   if (sums === undefined || minisignKey === undefined) return undefined;
   const text = verifyCommand(minisignKey, baseUrl === undefined ? undefined : `${baseUrl}/${sums}`);
   return markup`<p>To make sure of the checksums (<code>minisign</code> prints the version that was signed, which must be <bdi>${release.version}</bdi>):</p>
-<pre data-copy="the check of SHA256SUMS"><code>${text}</code></pre>
+<pre data-copy="the check of ${SUMS}"><code>${text}</code></pre>
 `;
 }

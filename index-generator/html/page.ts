@@ -10,7 +10,7 @@ import { renderDocument } from './document.js';
 import type { ReleaseOptions } from './origin.js';
 import { anySigned, newestRelease, otherRelease, type Room, roomOf } from './release.js';
 import { releaseStyle } from './release-style.js';
-import { script } from './script.js';
+import { script } from './scripts/script.js';
 import { style } from './style.js';
 import { type Theme, useTheme } from './theme.js';
 

@@ -1,6 +1,6 @@
 /** The filter, which knows platforms by all their names. */
 
-import { markup } from '../markup.js';
+import { markup } from '../../markup.js';
 
 /**
  * A field that leaves the releases and files that it is asked for. A word that begins the name of a platform is about platforms

@@ -1,6 +1,6 @@
 /** Copy buttons, for every page that has commands or hashes. */
 
-import { markup } from '../markup.js';
+import { markup } from '../../markup.js';
 
 /** What gives each command and each hash a button that copies it; those in folds when they are unfolded. */
 export const copyButtons = markup`

@@ -1,6 +1,6 @@
 /** The button for the platform of whoever reads the page, and the commands for that. */
 
-import { markup } from '../markup.js';
+import { markup } from '../../markup.js';
 
 /**
  * What a browser that runs scripts shows of the newest release first: one button for the file of this machine, as far as the
