@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
+import type { NixAnswer } from '../lib/store/nix/ahead.js';
 
 /** The script, as it has run, and what it exports. */
 export interface Bundle {
@@ -32,6 +33,18 @@ export function tuneEngine(): void {
   // V8 optimises early, on threads beside ours: in a run of seconds that is a fifth of the processor time for nothing. Later
   // versions than that of Node 20 do not know the flag, and would say so on stderr.
   if (process.versions.v8.startsWith('11.')) setFlagsFromString('--interrupt-budget=2000000');
+}
+
+/** Has Nix be asked while the bundle is read, where there is one and a command line lets that be of use. */
+export async function askAhead(args: readonly string[], env: NodeJS.ProcessEnv): Promise<NixAnswer | undefined> {
+  if (args[0] !== 'push') return undefined;
+  try {
+    const { startAhead } = createRequire(import.meta.url)('../bundle/ahead.js') as typeof import('./push/ahead.js');
+    return await startAhead(args, env);
+  } catch {
+    // It is asked when the program is there.
+    return undefined;
+  }
 }
 
 /** Runs the bundle; nothing where there is none, or the compiler has written modules since and left a note of that. */

@@ -2,7 +2,7 @@
 /** The program: a process for one command line. */
 
 import * as nodeModule from 'node:module';
-import { loadBundle, tuneEngine } from './bundle.js';
+import { askAhead, loadBundle, tuneEngine } from './bundle.js';
 import { quickAnswer } from './help/quick.js';
 
 const args = process.argv.slice(2);
@@ -10,9 +10,16 @@ const { env, stdin, stdout, stderr } = process;
 const context = { env, stdin, stdout, stderr, cwd: () => process.cwd() };
 
 const answer = await quickAnswer(args);
-if (answer === undefined) await (await load()).main(args, context);
+if (answer === undefined) await run();
 // Who reads may have had enough.
 else stdout.on('error', (error: NodeJS.ErrnoException) => error.code !== 'EPIPE' && explain(error)).write(answer);
+
+async function run(): Promise<void> {
+  const answer = await askAhead(args, env);
+  await (await load()).main(args, { ...context, answer });
+  // All is written. To end as it comes takes Node some milliseconds more, and would wait for a program that nobody waits for.
+  process.exit();
+}
 
 async function explain(cause: Error): Promise<void> {
   (await load()).explain(cause, context);

@@ -3,6 +3,7 @@
 import { type Context, outputError, watchOutput } from './cli/context.js';
 import { reportError } from './cli/error-output.js';
 import { runCommandLine } from './program.js';
+import { isDevice } from './push/ahead.js';
 import { KEY_VARIABLE } from './settings/held-key.js';
 
 /** Runs a command line in this process, and sets its exit code. */
@@ -11,7 +12,8 @@ export async function main(args: readonly string[], context: Context): Promise<v
   const env = { ...context.env };
   // Neither threads nor programs that are started get it.
   delete process.env[KEY_VARIABLE];
-  process.exitCode = await runCommandLine(args, { ...context, env });
+  const isStdoutDevice = await isDevice(1);
+  process.exitCode = await runCommandLine(args, { ...context, env, isStdoutDevice });
   // Work that an interrupt could not stop would keep the process.
   if (process.exitCode === 130) process.exit();
 }

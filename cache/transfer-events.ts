@@ -27,6 +27,8 @@ export interface PlanEvent<Verb> {
   readonly narSize: number;
   /** Paths to transfer, dependencies first. */
   readonly storePaths: readonly string[];
+  /** Only roots are counted: what they refer to was not looked at. */
+  readonly isOfRoots?: boolean;
 }
 
 /** A path is where it shall be. */
@@ -54,6 +56,8 @@ export interface TransferSummary {
   readonly fileSize: number;
   /** The whole closure, dependencies first. */
   readonly storePaths: readonly string[];
+  /** As in `PlanEvent`; then `storePaths` is empty. */
+  readonly isOfRoots?: boolean;
 }
 
 /** The last event of a transfer. */

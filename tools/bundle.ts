@@ -16,11 +16,15 @@ const BUNDLE = `${DIST}bundle/`;
 /** By the names of their files in the bundle; threads are started with files beside the module that starts them. */
 const ENTRIES = {
   main: 'bin/main.js',
+  ahead: 'bin/push/ahead.js',
   worker: 'lib/workers/worker.js',
   'small-files-thread': 'lib/filesystem/small-files-thread.js',
 };
 
 const PACKAGES = [/^zstd-napi/, /^@aws-sdk\//, /^@smithy\//, /^xz-decompress/, /^fast-glob$/, /-proxy-agent$/];
+
+/** Of what is loaded before the program, only in the program: its size is time. */
+const NOT_AHEAD = [/^execa$/];
 
 /** Modules of Node that take long to load, and that few commands need: they are when something of them is used. */
 const SLOW = ['http', 'https', 'net', 'tls', 'zlib', 'readline', 'child_process', 'worker_threads', 'stream/web'];
@@ -39,7 +43,8 @@ const plugins: readonly Plugin[] = [
     resolveId(source, importer, { kind }) {
       if (!isBuiltin(source) && !PACKAGES.some((name) => name.test(source))) return undefined;
       const isLoadedLate = kind === 'dynamic-import' || importer?.startsWith(OUTSIDE) === true;
-      return isLoadedLate ? { id: source, external: true } : { id: OUTSIDE + source };
+      // What nothing is taken of is left out.
+      return isLoadedLate ? { id: source, external: true } : { id: OUTSIDE + source, moduleSideEffects: false };
     },
     load: (id) => (id.startsWith(OUTSIDE) ? { code: outside(id.slice(OUTSIDE.length)), moduleType: 'js' } : undefined),
   },
@@ -58,6 +63,7 @@ async function bundle(name: string, path: string): Promise<void> {
     input: { [name]: path },
     platform: 'node',
     plugins: [...plugins],
+    ...(name === 'ahead' && { external: NOT_AHEAD }),
     // That a module is loaded early and late is no fault.
     checks: { ineffectiveDynamicImport: false },
   });

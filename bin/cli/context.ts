@@ -2,6 +2,7 @@
 
 import type { Readable, Writable } from 'node:stream';
 import { CarportError } from '../../lib/errors.js';
+import type { NixAnswer } from '../../lib/store/nix/ahead.js';
 import type { HeldKeys } from '../settings/held-key.js';
 import { printableLine } from './printable.js';
 import { redact, redactField, redactWords } from './redact.js';
@@ -15,6 +16,8 @@ export interface Context {
   readonly stdin: Readable;
   /** Data. */
   readonly stdout: Output;
+  /** It is a terminal or another device such as `/dev/null`, and no file or pipe. */
+  readonly isStdoutDevice?: boolean;
   /** Words for people. */
   readonly stderr: Output;
   /** The working directory. Throws as Node does where it is gone; `workingDirectory` says what to do then. */
@@ -23,6 +26,8 @@ export interface Context {
   readonly operands?: readonly string[];
   /** Secret keys that were in the environment, which has them no longer. */
   readonly heldKeys?: HeldKeys | undefined;
+  /** What Nix was asked before the program was there. */
+  readonly answer?: NixAnswer | undefined;
 }
 
 /** The working directory; throws `E_NOT_FOUND` where it is gone. */

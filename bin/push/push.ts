@@ -10,6 +10,7 @@ import { closureOf, closureWarnings } from '../closure/select.js';
 import { beginGroup } from '../reporters/ci-log.js';
 import { withReporter } from '../reporters/transfer.js';
 import { descriptorOf } from '../settings/held-key.js';
+import { endsAtRoots } from './at-roots.js';
 import type { PushCommandOptions } from './command.js';
 import { isWithoutKey } from './keys.js';
 import { preparePush, pushPrepared } from './request.js';
@@ -19,8 +20,9 @@ export async function run(targets: readonly string[], options: PushCommandOption
   refuseStdinTwice(targets, options);
   const prepared = await preparePush(options, context);
   if (isWithoutKey(prepared.request.keys, options, context)) return;
+  if (await endsAtRoots(targets, prepared, options, context)) return;
   const selection = options.settings.store.value;
-  const store = await openStoreForReading(selection, context.env, asked(targets, options));
+  const store = await openStoreForReading(selection, context.env, asked(targets, options), context.answer);
   const own = openOwnForReading(selection, context.env);
   await withReporter(context, options, async (emit) => {
     const closure = await closureOf(options, store, await resolvePaths(targets, store, context));

@@ -113,12 +113,12 @@ function sumUp(context: Context, cache: string, summary: TransferSummary): Promi
   return addJobSummary(context, { title: 'carport push', cache, pushed, present, skipped, fileSize });
 }
 
-/** Scripts read the list; people and logs of CI systems have to ask for it. */
-function isListWanted(
+/** Scripts read the list; people and logs of CI systems have to ask for it, and into `/dev/null` it is not written. */
+export function isListWanted(
   { print, dryRun }: { readonly print?: boolean; readonly dryRun: boolean },
-  { stdout, env }: Context,
+  { stdout, isStdoutDevice = false, env }: Context,
 ): boolean {
-  return print === true || dryRun || !(stdout.isTTY || isInCi(env));
+  return print === true || dryRun || !(stdout.isTTY || isStdoutDevice || isInCi(env));
 }
 
 function pinsOf({ pin = [], ...options }: PushOptions, keys: readonly SecretKey[], context: Context): PushPins {

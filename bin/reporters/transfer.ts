@@ -82,7 +82,7 @@ function createTextReporter(context: Context, options: CommonOptions): Reporter 
   const emit = (event: WorkEvent) => {
     switch (event.type) {
       case 'plan':
-        state = startOf({ verb: event.verb, unit: 'paths', items: event.transfer, bytes: event.narSize });
+        if (progress) state = startOf({ verb: event.verb, unit: 'paths', items: event.transfer, bytes: event.narSize });
         if (!options.quiet) print(planText(event));
         break;
       case 'path-started':
@@ -112,11 +112,12 @@ function createTextReporter(context: Context, options: CommonOptions): Reporter 
   return { emit, stop: () => progress?.stop() };
 }
 
-function planText({ verb, paths, present, skipped, transfer, narSize }: PlanEvent<Verb>): string {
+function planText({ verb, paths, present, skipped, transfer, narSize, isOfRoots }: PlanEvent<Verb>): string {
   const where = verb === 'push' ? 'already cached' : 'already here';
   const what = verb === 'push' ? 'to upload' : 'to fetch';
   const elsewhere = skipped > 0 ? `${skipped} in another cache, ` : '';
-  return `${count(paths, 'path')}: ${present} ${where}, ${elsewhere}${transfer} ${what} (${formatBytes(narSize)})`;
+  const more = isOfRoots ? withClosures(paths) : '';
+  return `${count(paths, 'path')}${more}: ${present} ${where}, ${elsewhere}${transfer} ${what} (${formatBytes(narSize)})`;
 }
 
 function newerText({ name, pin, locked, newest }: ToolchainEvent): string {
@@ -124,9 +125,13 @@ function newerText({ name, pin, locked, newest }: ToolchainEvent): string {
 }
 
 function summaryText(event: SummaryEvent<Verb>): string {
-  const { verb, present, transferred, narSize, fileSize, signed } = event;
+  const { verb, present, transferred, narSize, fileSize, signed, isOfRoots } = event;
   const done = verb === 'push' ? 'pushed' : 'pulled';
   const sizes = transferred > 0 ? ` (${formatBytes(narSize)}, ${formatBytes(fileSize)} compressed)` : '';
   const more = signed > 0 ? `, ${signed} signed` : '';
-  return `${done} ${count(transferred, 'path')}${sizes}, ${present} ${present === 1 ? 'was' : 'were'} there${more}`;
+  return `${done} ${count(transferred, 'path')}${sizes}, ${present} ${present === 1 ? 'was' : 'were'} there${isOfRoots ? withClosures(present) : ''}${more}`;
+}
+
+function withClosures(roots: number): string {
+  return roots === 1 ? ' with its closure' : ' with their closures';
 }

@@ -14,7 +14,8 @@ export interface Clock {
 
 /** The clocks of this machine. */
 export const SYSTEM_CLOCK: Clock = {
-  monotonic: () => performance.now(),
+  // `performance` would be loaded for it.
+  monotonic: () => Number(process.hrtime.bigint()) / 1e6,
   wall: () => Date.now(),
   sleep: async (milliseconds, signal) => {
     await pause(milliseconds, undefined, signal && { signal }).catch(() => undefined);

@@ -127,7 +127,7 @@ const MOST_NARS = 32;
 const MANY_ROOTS = 100;
 
 /** A closure of so many paths is looked at whole in a directory. */
-const FEW = 32;
+export const FEW = 32;
 
 /** Answers for what the cache has lost of a closure: of the roots that it has, and of all in a directory. */
 async function lostPaths(

@@ -18,8 +18,8 @@ import type { PushEvent } from './events.js';
 import { checkPinned, checkPins, type PushPins, setPins } from './pins.js';
 import { type PushPlan, planPush } from './plan.js';
 import { beginPush, checkCache, finishPush } from './prepare.js';
-import { publishPlan } from './publish.js';
-import type { Packing } from './upload.js';
+import { type PushTotals, publishPlan } from './publish.js';
+import type { Packing, UploadOptions } from './upload.js';
 
 /** What is pushed, and how. */
 export interface PushRequest {
@@ -125,9 +125,12 @@ async function pushLeased(
   emit({ type: 'plan', verb: 'push', ...totals, transfer: uploadPaths.length, narSize, storePaths: uploadPaths });
   for (const notice of noticesOf(plan, request)) emit({ type: 'warning', ...notice });
   if (dryRun) return { ...totals, transferred: 0, narSize, fileSize: 0, signed: 0, storePaths: uploadPaths };
-  const { fileSize } = await publishPlan(plan, { ...packing, objects, store, pool, keys, emit, until }, signal);
-  const isPushed = ({ outPath }: FoundRealisation) => !plan.skipped.includes(outPath);
-  await publishRealisations(objects, realisations.filter(isPushed), keys);
+  const { fileSize } = await publishAll(
+    plan,
+    realisations,
+    { ...packing, objects, store, pool, keys, emit, until },
+    signal,
+  );
   await refresh(rootsOf(plan));
   await finishPush(objects, store.storeDir, plan);
   await setPins(objects, pins, pinned, emit);
@@ -136,6 +139,47 @@ async function pushLeased(
   const summary = { ...totals, transferred, narSize, fileSize, signed: plan.sign.length, storePaths };
   emit({ type: 'summary', verb: 'push', ...summary });
   return summary;
+}
+
+/**
+ * Publishes paths and realisations: a root vouches for the realisations of what it refers to as well, so that these are written
+ * before it is visible.
+ */
+async function publishAll(
+  plan: PushPlan,
+  realisations: readonly FoundRealisation[],
+  options: UploadOptions,
+  signal: AbortSignal,
+): Promise<PushTotals> {
+  const { objects, keys } = options;
+  const pushed = realisations.filter(({ outPath }) => !plan.skipped.includes(outPath));
+  if (pushed.length === 0) return publishPlan(plan, options, signal);
+  const roots = new Set(rootsOf(plan));
+  const part = (isIn: (path: string) => boolean) => {
+    const filter = <T extends { readonly path: string }>(infos: readonly T[]) => infos.filter(({ path }) => isIn(path));
+    return { order: filter(plan.order), upload: filter(plan.upload), sign: filter(plan.sign) };
+  };
+  const below = await publishPlan(
+    part((path) => !roots.has(path)),
+    options,
+    signal,
+  );
+  await publishRealisations(
+    objects,
+    pushed.filter(({ outPath }) => !roots.has(outPath)),
+    keys,
+  );
+  const above = await publishPlan(
+    part((path) => roots.has(path)),
+    options,
+    signal,
+  );
+  await publishRealisations(
+    objects,
+    pushed.filter(({ outPath }) => roots.has(outPath)),
+    keys,
+  );
+  return { fileSize: below.fileSize + above.fileSize };
 }
 
 /** What nothing else of the closure refers to that the cache has: they keep all of it. */

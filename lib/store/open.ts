@@ -4,7 +4,10 @@ import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { CarportError } from '../errors.js';
 import { isThere } from '../filesystem/exists.js';
-import { openNixStore } from './nix/store.js';
+import type { PathGraph } from '../nix/closure.js';
+import { storeDirOf } from '../nix/store-path.js';
+import type { NixAnswer } from './nix/ahead.js';
+import { glanceAtPaths, openNixStore } from './nix/store.js';
 import { defaultStoreRoot } from './own/layout.js';
 import { type OwnStore, openOwnStore } from './own/own-store.js';
 import type { Store } from './store.js';
@@ -15,20 +18,37 @@ export const NIX = 'nix';
 
 /**
  * The store to read from: the system's Nix (`nix`), carport's own at a root, or, when none is named, what the system's
- * Nix has and beside it the own store at its default root. `closureOf` as in `openNixStore`.
+ * Nix has and beside it the own store at its default root. `closureOf` and `answer` as in `openNixStore`.
  */
 export async function openStoreForReading(
   selection: string | undefined,
   env: NodeJS.ProcessEnv,
   closureOf: readonly string[] = [],
+  answer?: NixAnswer,
 ): Promise<Store> {
   if (selection !== undefined && selection !== NIX) return openOwnStore(selection);
-  if (selection === NIX) return requireNixStore(env, closureOf);
+  if (selection === NIX) return requireNixStore(env, closureOf, answer);
   const own = openOwnStore(defaultStoreRoot(env));
   // A Nix that does not work matters only for what the own store does not have.
-  const nix = await openNixStore(env, closureOf).catch((error) => failingStore(own, error));
+  const nix = await openNixStore(env, closureOf, answer).catch((error) => failingStore(own, error));
   if (nix) return nix.storeDir === own.storeDir ? uniteStores([nix, own]) : nix;
   return (await isThere(NIX_STATE)) ? { ...own, description: `${own.description}, and ${NO_NIX}` } : own;
+}
+
+/**
+ * What a store to read from has of paths of one store dir, if it has all of them; `undefined` also where it takes longer to find
+ * that out. `selection` as in `openStoreForReading`.
+ */
+export async function glanceAt(
+  selection: string | undefined,
+  env: NodeJS.ProcessEnv,
+  paths: readonly string[],
+  answer?: NixAnswer,
+): Promise<PathGraph | undefined> {
+  if (selection === undefined || selection === NIX) return glanceAtPaths(env, paths, answer);
+  const store = openOwnStore(selection);
+  const infos = await store.queryInfos(paths);
+  return paths.every((path) => storeDirOf(path) === store.storeDir && infos.has(path)) ? infos : undefined;
 }
 
 /** Where Nix's database is; it tells that there is a Nix, whether its program is found or not. */
@@ -50,8 +70,12 @@ function realPathOrItself(path: string): Promise<string> {
 }
 
 /** The system's Nix; throws when it is not there. */
-export async function requireNixStore(env: NodeJS.ProcessEnv, closureOf: readonly string[] = []): Promise<Store> {
-  const nix = await openNixStore(env, closureOf);
+export async function requireNixStore(
+  env: NodeJS.ProcessEnv,
+  closureOf: readonly string[] = [],
+  answer?: NixAnswer,
+): Promise<Store> {
+  const nix = await openNixStore(env, closureOf, answer);
   if (nix) return nix;
   throw new CarportError('E_NOT_FOUND', '`--store nix`: the program `nix` is not on PATH', {
     hint: "leave `--store` out to use carport's own store",

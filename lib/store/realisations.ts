@@ -1,6 +1,6 @@
 /** Realisations of what is in a store: which paths the outputs are that no derivation tells. */
 
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapAtMost } from '../concurrency.js';
 import { CarportError } from '../errors.js';
@@ -10,7 +10,7 @@ import { type Derivation, isDerivationPath } from '../nix/derivation/derivation.
 import { createRealisationHashes } from '../nix/derivation/modulo.js';
 import type { PathInfo } from '../nix/path-info.js';
 import { type Realisation, realisationId, type TracedOutput, tracedOutputOf } from '../nix/realisation.js';
-import { baseNameOf, nameOf } from '../nix/store-path.js';
+import { baseNameOf, nameOf, storeDirOf } from '../nix/store-path.js';
 import type { Closure } from './closure.js';
 import type { Store } from './store.js';
 
@@ -133,6 +133,26 @@ export async function findRealisations(store: Store, { graph, pinned }: Closure)
   return { realisations, unknown: unknown.map(({ path }) => path) };
 }
 
+/**
+ * Whether nothing speaks for realisations of paths, as in `findRealisations`: each was made by a derivation that tells its path and
+ * is not the resolved form of one that does not, or by one that is not here.
+ */
+export async function haveToldPaths(infos: readonly PathInfo[]): Promise<boolean> {
+  const derivers = infos.flatMap(({ deriver }) => (isDeriver(deriver) ? [deriver] : []));
+  const realStoreDirs = [...new Set(infos.map(({ path }) => storeDirOf(path)))];
+  const looked = await lookAtThose({ realStoreDirs }, derivers);
+  if (looked.some(({ mayLack }) => mayLack)) return false;
+  const names = looked.filter(({ isResolved }) => isResolved).map(({ path }) => nameOf(path));
+  if (names.length === 0) return true;
+  const present = (await Promise.all(realStoreDirs.map((directory) => readdir(directory)))).flat();
+  const alike = present.filter((name) => names.some((each) => name.endsWith(`-${each}`)));
+  const namesakes = await lookAtThose(
+    { realStoreDirs },
+    alike.map((name) => `${realStoreDirs[0]}/${name}`),
+  );
+  return namesakes.every(({ mayLack }) => !mayLack);
+}
+
 function isDeriver(deriver: string | undefined): deriver is string {
   return deriver !== undefined && isDerivationPath(deriver);
 }
@@ -149,7 +169,10 @@ interface LookedAt {
 }
 
 /** Looks at those of derivations that are on disk, valid or not; of what was substituted mostly none is. */
-async function lookAtThose(store: Store, paths: readonly string[]): Promise<readonly LookedAt[]> {
+async function lookAtThose(
+  store: Pick<Store, 'realStoreDirs'>,
+  paths: readonly string[],
+): Promise<readonly LookedAt[]> {
   const looked = await mapAtMost(AT_ONCE, new Set(paths), async (path): Promise<readonly LookedAt[]> => {
     const place = await placeOf(store, path);
     const text = place && (await readFile(place, 'latin1').catch(() => undefined));
@@ -161,7 +184,7 @@ async function lookAtThose(store: Store, paths: readonly string[]): Promise<read
 }
 
 /** Where a path lies, valid or not. */
-async function placeOf(store: Store, path: string): Promise<string | undefined> {
+async function placeOf(store: Pick<Store, 'realStoreDirs'>, path: string): Promise<string | undefined> {
   for (const directory of store.realStoreDirs) {
     const place = join(directory, baseNameOf(path));
     if (await isThere(place)) return place;

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
@@ -111,6 +111,16 @@ describe('a push in CI', () => {
     const env = { ...CI, CARPORT_SECRET_KEY: text };
     expect((await box().succeed(args, { env })).stdout).toBe('');
     expect((await box().succeed([...args, '--print'], { env })).lines).toEqual(store.paths);
+  });
+
+  it('with nothing new ends at the roots, and sends what was lost below them', async () => {
+    const env = { ...CI, CARPORT_SECRET_KEY: text };
+    await box().succeed(args, { env });
+    const again = await box().succeed(args, { env });
+    expect(again.stderr).toBe('3 paths: 3 already cached, 0 to upload (0 B)\npushed 0 paths, 3 were there\n');
+    const { url } = (await narInfosOf(box().path('cache'))).get(store.paths[0]!)!;
+    await rm(box().path('cache', url));
+    expect((await box().succeed(args, { env })).stderr).toContain('2 already cached, 1 to upload');
   });
 
   it('folds its lines, but for the summary, and fills the page of the job', async () => {

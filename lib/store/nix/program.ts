@@ -3,7 +3,7 @@
 import { delimiter, join } from 'node:path';
 import { CarportError } from '../../errors.js';
 import { homeDirectory } from '../../home-directory.js';
-import { type RunOptions, runProgram } from '../../process/run.js';
+import { type ProgramResult, type RunOptions, runProgram } from '../../process/run.js';
 
 /** Lets commands of `nix` (not `nix-store`) be used where the user has not allowed them. */
 export const NIX_COMMAND = ['--extra-experimental-features', 'nix-command'] as const;
@@ -30,15 +30,21 @@ export async function runNix(
   env: NodeJS.ProcessEnv,
   { hint = HINT, ...options }: NixOptions = {},
 ): Promise<string | undefined> {
-  const { stdout, failure } = await runProgram(program, args, {
-    ...options,
-    env: withPlacesOfNix(env),
-    outputLimit: OUTPUT_LIMIT,
-  });
+  const { stdout, failure } = await startNix(program, args, env, options);
   if (failure === undefined) return stdout;
   if (failure.reason === 'not-found') return undefined;
   const verb = args.find((arg) => /^[a-z]/.test(arg) && arg !== 'nix-command') ?? args[0];
   throw new CarportError('E_PROGRAM', `\`${program} ${verb}\` failed`, { cause: failure, hint });
+}
+
+/** Runs a program of Nix. That it fails is part of the result. */
+export function startNix(
+  program: 'nix' | 'nix-store' | 'nix-instantiate',
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  options: Omit<NixOptions, 'hint'> = {},
+): Promise<ProgramResult> {
+  return runProgram(program, args, { ...options, env: withPlacesOfNix(env), outputLimit: OUTPUT_LIMIT });
 }
 
 /** What `sudo`, cron and hooks leave out of PATH: where installers of Nix put its programs, last. */

@@ -6,9 +6,10 @@ import { CarportError, insteadOf } from '../../errors.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
 import type { PathInfo } from '../../nix/path-info.js';
-import { hashPartOf, isStoreBaseName } from '../../nix/store-path.js';
+import { hashPartOf, isStoreBaseName, storeDirOf } from '../../nix/store-path.js';
 import { ProgramFailure } from '../../process/run.js';
 import type { Store } from '../store.js';
+import { answerTo, JSON_FORMAT, type NixAnswer, PATH_INFO, RECURSIVE } from './ahead.js';
 import { queryNixRealisations } from './daemon.js';
 import { pathInfosIn } from './path-info-json.js';
 import { placeOfNix } from './place.js';
@@ -17,30 +18,26 @@ import { NIX_COMMAND, PATHS_A_CALL, runNix } from './program.js';
 /** Path infos that are read before others have their turn: the first thousand take 20 ms. */
 const INFOS_A_TURN = 200;
 
-/** `--offline`: whether a path is valid here is no question for a substituter. */
-const PATH_INFO = ['path-info', '--json', '--offline'];
-
-const RECURSIVE = ['--recursive'] as const;
-
 /** Nix 2.8 reads a derivation that it is asked about, and refuses one of a feature that the user has not allowed. */
 const FOR_DERIVATIONS = ['--extra-experimental-features', 'ca-derivations impure-derivations'];
 
 /**
  * The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. Of what the closure will be asked
- * of Nix is asked at once, beside what takes as long.
+ * of Nix is asked at once, beside what takes as long, unless `answer` is for that.
  */
 export async function openNixStore(
   env: NodeJS.ProcessEnv,
   closureOf: readonly string[] = [],
+  answer?: NixAnswer,
 ): Promise<Store | undefined> {
-  const askPathInfo = withFirst(pathInfoOf(env), [...RECURSIVE, ...closureOf], closureOf.length > 0);
+  const askPathInfo = withFirst(pathInfoOf(env, answer), [...RECURSIVE, ...closureOf], closureOf.length > 0);
   const place = await placeOfNix(env);
   if (place === undefined) return undefined;
   const { storeDir, realStoreDir } = place;
 
   const pathInfo = async (paths: readonly string[], flags: readonly string[]): Promise<readonly PathInfo[]> => {
-    const outputs = await inBatches(paths, (some) => askPathInfo([...flags, ...some]));
     const infos: PathInfo[] = [];
+    const outputs = await inBatches(paths, (some) => askPathInfo([...flags, ...some]));
     for (const output of outputs) {
       for (const info of pathInfosIn(output, storeDir)) {
         if (infos.push(info) % INFOS_A_TURN === 0) await setImmediate();
@@ -52,7 +49,7 @@ export async function openNixStore(
   const pathInfos = async (paths: readonly string[], flags: readonly string[]): Promise<PathGraph> => {
     // Mostly all are valid, and to ask for that first is a program more.
     const all = await infosOf(paths, flags).catch(insteadOf('E_PROGRAM', undefined));
-    return all && paths.every((path) => all.has(path)) ? all : infosOf(await validOf(paths), flags);
+    return all && paths.every((path) => all.has(path)) ? all : infosOf(await validOf(paths, env), flags);
   };
   const infosOf = async (valid: readonly string[], flags: readonly string[]): Promise<PathGraph> => {
     const infos = await Promise.all([
@@ -64,14 +61,6 @@ export async function openNixStore(
     ]);
     return new Map(infos.flat().map((info) => [info.path, info]));
   };
-  const validOf = async (paths: readonly string[]): Promise<readonly string[]> => {
-    const outputs = await inBatches(paths, (some) =>
-      runNix('nix-store', ['--check-validity', '--print-invalid', ...some], env),
-    );
-    const invalid = new Set(outputs.flatMap((output) => output.split('\n')));
-    return paths.filter((path) => !invalid.has(path));
-  };
-
   return {
     storeDir,
     realStoreDirs: [realStoreDir],
@@ -88,6 +77,29 @@ export async function openNixStore(
     // Where Nix does not answer, it is as if there were none: everything else is done without.
     queryRealisations: (ids) => queryNixRealisations(ids, storeDir, env).catch(noneIfFailed),
   };
+}
+
+async function validOf(paths: readonly string[], env: NodeJS.ProcessEnv): Promise<readonly string[]> {
+  const outputs = await inBatches(paths, (some) =>
+    runNix('nix-store', ['--check-validity', '--print-invalid', ...some], env),
+  );
+  const invalid = new Set(outputs.flatMap((output) => output.split('\n')));
+  return paths.filter((path) => !invalid.has(path));
+}
+
+/**
+ * What the system's Nix knows of paths that are no derivations, by one program and without asking where its store is;
+ * `undefined` where it cannot tell of each.
+ */
+export async function glanceAtPaths(
+  env: NodeJS.ProcessEnv,
+  paths: readonly string[],
+  answer?: NixAnswer,
+): Promise<PathGraph | undefined> {
+  const output = await pathInfoOf(env, answer)(paths).catch(insteadOf('E_PROGRAM', undefined));
+  if (output === undefined) return undefined;
+  const infos = new Map([...pathInfosIn(output, storeDirOf(paths[0]!))].map((info) => [info.path, info]));
+  return paths.every((path) => infos.has(path)) ? infos : undefined;
 }
 
 /** Has one question asked at once; its answer is given to who asks it first. */
@@ -107,19 +119,22 @@ function withFirst(ask: AskPathInfo, question: readonly string[], isAsked: boole
 type AskPathInfo = (args: readonly string[]) => Promise<string | undefined>;
 
 /**
- * Asks for path infos in a format that Nix does not warn about. `--json-format` is Nix's from 2.33 on, where going without
- * is deprecated; 2 is the first that all of these know. Of others it is tried once: to ask for the version is a program, too.
+ * Asks for path infos in a format that Nix does not warn about, if there is no answer yet. Of versions that do not know of formats it
+ * is tried once: to ask for the version is a program, too.
  */
-function pathInfoOf(env: NodeJS.ProcessEnv): AskPathInfo {
-  let format: readonly string[] = ['--json-format', '2'];
+function pathInfoOf(env: NodeJS.ProcessEnv, answer?: NixAnswer): AskPathInfo {
+  let format = JSON_FORMAT;
   return async (args) => {
     const tried = format;
+    const question = (form: readonly string[]) => [...NIX_COMMAND, ...PATH_INFO, ...form, ...args];
+    const known = await answerTo(question(tried), answer);
+    if (known !== undefined) return known;
     try {
-      return await runNix('nix', [...NIX_COMMAND, ...PATH_INFO, ...tried, ...args], env);
+      return await runNix('nix', question(tried), env);
     } catch (error) {
       if (tried.length === 0 || !isUnknownFlag(error)) throw error;
       format = [];
-      return runNix('nix', [...NIX_COMMAND, ...PATH_INFO, ...args], env);
+      return runNix('nix', question(format), env);
     }
   };
 }

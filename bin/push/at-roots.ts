@@ -1,0 +1,69 @@
+/** A push that ends where the cache has its roots: for who wants to know nothing of the closure, that is not computed. */
+
+import { leasingFor } from '../../cache/leases/lease.js';
+import type { PushEvent } from '../../cache/push/events.js';
+import { findWhole, type WholeClosures } from '../../cache/push/nothing-new.js';
+import { NIXOS_KEY } from '../../cache/push/upstream-keys.js';
+import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
+import type { PathInfo } from '../../lib/nix/path-info.js';
+import { storeDirOf } from '../../lib/nix/store-path.js';
+import { glanceAt } from '../../lib/store/open.js';
+import { haveToldPaths } from '../../lib/store/realisations.js';
+import type { Emit } from '../../lib/work.js';
+import { plainStorePaths } from '../arguments/paths.js';
+import type { Context } from '../cli/context.js';
+import { patienceOf, withCaches } from '../cli/with-caches.js';
+import { beginGroup, type LogGroup } from '../reporters/ci-log.js';
+import { withReporter } from '../reporters/transfer.js';
+import type { PushCommandOptions } from './command.js';
+import { isListWanted, type PreparedPush } from './request.js';
+
+/** Whether the cache has the closures of what is to be pushed, so that nothing is left to do. Says so. */
+export async function endsAtRoots(
+  targets: readonly string[],
+  { to, request }: PreparedPush,
+  options: PushCommandOptions,
+  context: Context,
+): Promise<boolean> {
+  const { keys, skipSignedBy } = request;
+  const paths = rootsOf(targets, options, context);
+  if (paths.length === 0 || keys.length === 0) return false;
+  const infos = await glanceAt(options.settings.store.value, context.env, paths, context.answer);
+  if (infos === undefined) return false;
+  const roots = paths.map((path) => infos.get(path)!);
+  if (!(await haveToldPaths(roots))) return false;
+  const names = [...skipSignedBy.names, ...(options.skipUpstream ? [NIXOS_KEY] : [])];
+  return withReporter(context, options, async (emit) => {
+    const leasing = leasingFor(patienceOf(options) * 1000);
+    const found = await withCaches([to], { context, options, emit }, ([cache], signal) =>
+      findWhole(cache!.objects, { roots, keys, skipSignedBy: names }, { emit, signal, leasing }),
+    );
+    if (found) tell(roots, found, emit, beginGroup(context, options, 'carport push'));
+    return found !== undefined;
+  });
+}
+
+/** The paths that are pushed, if they are all that is looked at. */
+function rootsOf(targets: readonly string[], options: PushCommandOptions, context: Context): readonly string[] {
+  const { closure, json, checkAll, pin = [], skipIn = [] } = options;
+  // Tables and JSON count paths.
+  const isCounted = json || isListWanted(options, context) || context.env.GITHUB_STEP_SUMMARY;
+  if (closure !== 'runtime' || isCounted || checkAll || pin.length + skipIn.length > 0) return [];
+  const paths = plainStorePaths(targets);
+  const isOneStore = new Set(paths.map(storeDirOf)).size === 1;
+  return isOneStore && !paths.some(isDerivationPath) ? paths : [];
+}
+
+function tell(
+  roots: readonly PathInfo[],
+  { paths }: WholeClosures,
+  emit: Emit<PushEvent>,
+  { end }: Pick<LogGroup, 'end'>,
+): void {
+  const number = paths ?? roots.length;
+  const there = { verb: 'push', paths: number, present: number, skipped: 0, narSize: 0, storePaths: [] } as const;
+  const counts = paths === undefined ? ({ ...there, isOfRoots: true } as const) : there;
+  emit({ type: 'plan', ...counts, transfer: 0 });
+  end();
+  emit({ type: 'summary', ...counts, transferred: 0, signed: 0, fileSize: 0 });
+}

@@ -1,0 +1,36 @@
+/** What Nix is asked of paths, and answers that were asked for before. */
+
+import type { ProgramResult } from '../../process/run.js';
+import { NIX_COMMAND, startNix } from './program.js';
+
+/** `--offline`: whether a path is valid here is no question for a substituter. */
+export const PATH_INFO = ['path-info', '--json', '--offline'];
+
+/** Nix's from 2.33 on, where going without is deprecated; 2 is the first that all of these know. */
+export const JSON_FORMAT: readonly string[] = ['--json-format', '2'];
+
+/** A flag for all that paths refer to. */
+export const RECURSIVE = ['--recursive'] as const;
+
+/** What Nix was asked, and how its program ends. */
+export interface NixAnswer {
+  readonly arguments: readonly string[];
+  readonly result: Promise<ProgramResult>;
+}
+
+/** Asks Nix about paths, none of them a derivation, or about their closure, for whoever asks the same next. */
+export function askAhead(what: 'paths' | 'closure', paths: readonly string[], env: NodeJS.ProcessEnv): NixAnswer {
+  const args = [...NIX_COMMAND, ...PATH_INFO, ...JSON_FORMAT, ...(what === 'closure' ? RECURSIVE : []), ...paths];
+  const result = startNix('nix', args, env);
+  // Perhaps nobody will ask.
+  result.catch(() => undefined);
+  return { arguments: args, result };
+}
+
+/** The output of an answer, if this was the question and Nix could tell; asking again says why not. */
+export async function answerTo(args: readonly string[], answer: NixAnswer | undefined): Promise<string | undefined> {
+  if (answer === undefined || args.length !== answer.arguments.length) return undefined;
+  if (!args.every((arg, at) => arg === answer.arguments[at])) return undefined;
+  const { stdout, failure } = await answer.result;
+  return failure === undefined ? stdout : undefined;
+}
