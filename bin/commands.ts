@@ -35,6 +35,16 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       load: () => import('./project/lock-command.js'),
     },
     {
+      name: 'env',
+      summary: "a toolchain's programs on the PATH of a shell, for direnv",
+      load: () => import('./project/env-command.js'),
+    },
+    {
+      name: 'shims',
+      summary: 'small scripts that run programs of a toolchain, for editors and make',
+      load: () => import('./shims/command.js'),
+    },
+    {
       ...{ name: 'watch', summary: 'push what a command builds, beside it', runsProgram: true },
       load: () => import('./watch/command.js'),
     },

@@ -5,6 +5,7 @@ import { isSameContent } from '../../cache/toolchains/resolve.js';
 import { formatHash } from '../../lib/nix/hash.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
+import { tellStaleShims } from '../shims/stale.js';
 import { dayOf, fromTo } from './days.js';
 import type { LockCommandOptions } from './lock-command.js';
 import { isLocked, requireMatch, resolveAll, saveLock } from './locked.js';
@@ -30,6 +31,7 @@ export async function lock(names: readonly string[], options: LockCommandOptions
   const changes = changesOf(project, before, after);
   const isChanged = before === undefined || renderLock(before) !== renderLock(after);
   if (isChanged && !options.dryRun && !options.frozen) await saveLock(project, after);
+  await tellStaleShims(project.directory, after, options, context);
   if (options.json) await writeJson(context.stdout, jsonOf(project, changes, options));
   else await writeLines(context.stdout, changes.map(lineOf).map(printable));
   if (!options.dryRun && changes.some(({ change }) => change === 'updated' || change === 'added')) {

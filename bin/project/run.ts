@@ -18,6 +18,8 @@ export interface ToolchainsHere {
   readonly used: readonly UsedToolchain[];
   /** What was named, or, where nothing was, the toolchains of the project. */
   readonly names: readonly string[];
+  /** The directory of the project, where all words are its toolchains. */
+  readonly project: string | undefined;
   /** The words that name no toolchain. */
   readonly others: readonly string[];
   /** The store paths of a toolchain; `undefined` for other words. */
@@ -46,6 +48,7 @@ export async function toolchainsForRun(
   const paths = new Map(used.map(({ name, locked }) => [name, locked.paths.map(({ storePath }) => storePath)]));
   return {
     ...{ used, others, names: words.length > 0 ? words : used.map(({ name }) => name) },
+    project: others.length === 0 ? part.project?.directory : undefined,
     storePathsOf: (word) => paths.get(word),
   };
 }

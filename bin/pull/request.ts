@@ -16,6 +16,7 @@ import { withPool } from '../cli/with-pool.js';
 import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { type ProjectPart, projectPart } from '../project/part.js';
 import { withReporter } from '../reporters/transfer.js';
+import { tellStaleShims } from '../shims/stale.js';
 import type { PullOptions } from './command.js';
 
 /**
@@ -30,7 +31,10 @@ export async function pullArguments(
   const words = await expandStdin(targets, context);
   const part = await projectPart(words, options, context);
   if (words.length === 0 && part.used.length === 0) throw nothingToPull();
-  return pullParts(part, options, context);
+  const storePaths = await pullParts(part, options, context);
+  const lock = new Map(part.used.map(({ name, locked }) => [name, locked]));
+  if (part.project) await tellStaleShims(part.project.directory, lock, options, context);
+  return storePaths;
 }
 
 /** Pulls toolchains of the project, and what other words mean. */

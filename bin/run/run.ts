@@ -18,9 +18,12 @@ import type { LockNotice } from '../../lib/store/own/lock/lock.js';
 import { type Context, note, workingDirectory } from '../cli/context.js';
 import { ExitWith } from '../cli/exit-code.js';
 import { warnPeople } from '../cli/warnings.js';
+import { withoutShims } from '../shims/record.js';
 import { checkCommand, pathWith, programDirectories } from './environment.js';
 import type { RunCommandOptions } from './options.js';
+import { NO_PROMPT, promptFor } from './prompt.js';
 import { rawArguments, rawEnvironment } from './raw-process.js';
+import type { ShellOptions } from './shell-command.js';
 import { resolveForRun } from './targets.js';
 
 /** Runs a command with the store at `/nix/store`, and ends as that does. */
@@ -30,9 +33,19 @@ export async function run(targets: readonly string[], options: RunCommandOptions
 }
 
 /** The same with the user's shell. */
-export async function shell(targets: readonly string[], options: RunCommandOptions, context: Context): Promise<void> {
-  const command = [await shellOf(await rawEnvironment(context.env)), ...(await rawArguments(context.operands ?? []))];
-  await runWith(targets, options, context, { command, variable: 'CARPORT_SHELL' });
+export async function shell(targets: readonly string[], options: ShellOptions, context: Context): Promise<void> {
+  const rawEnv = await rawEnvironment(context.env);
+  const program = await shellOf(rawEnv);
+  const args = await rawArguments(context.operands ?? []);
+  const isPrompted =
+    args.length === 0 && isTerminal(context.stdin) && options.prompt && rawEnv.CARPORT_PROMPT !== 'none';
+  const prompt = isPrompted ? await promptFor(program, rawEnv) : NO_PROMPT;
+  const command = [program, ...prompt.arguments, ...args];
+  await runWith(targets, options, context, { command, variable: 'CARPORT_SHELL', env: prompt.env });
+}
+
+function isTerminal(stream: Context['stdin']): boolean {
+  return 'isTTY' in stream && stream.isTTY === true;
 }
 
 function commandOf(targets: readonly string[], { operands }: Context): readonly [string, ...string[]] {
@@ -60,6 +73,8 @@ interface CommandLine {
   readonly command: readonly string[];
   /** The environment variable that tells the command what it is run with. */
   readonly variable: string;
+  /** Variables of its own. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 interface Call {
@@ -75,7 +90,7 @@ async function runWith(
   targets: readonly string[],
   options: RunCommandOptions,
   context: Context,
-  { command, variable }: CommandLine,
+  { command, variable, env: own }: CommandLine,
 ): Promise<never> {
   const rawEnv = await rawEnvironment(context.env);
   const directory = await namedDirectory(rawEnv, context);
@@ -84,7 +99,7 @@ async function runWith(
   const placed = found.closure.map((info) => ({ path: info.path, realPath: found.store.realPath(info) }));
   const roots = placed.slice(0, found.roots.length);
   const directories = await programDirectories(roots);
-  const env = { ...rawEnv, PATH: pathWith(directories, rawEnv.PATH), [variable]: found.names.join(' ') };
+  const env = { ...rawEnv, ...own, PATH: pathWith(directories, rawEnv.PATH), [variable]: found.names.join(' ') };
   await checkCommand(command[0]!, placed, env);
   if (directories.length === 0) {
     const message = `what was named has no programs: \`${found.names.join(' ')}\` has no \`bin\``;
@@ -119,9 +134,10 @@ async function runDirectly(call: Call): Promise<Ended> {
 }
 
 async function runInNamespace({ command, directory, env, placed, marker }: Call, context: Context): Promise<Ended> {
-  const program = await findBubblewrap(context.env);
+  const outside = await withoutShims(context.env);
+  const program = await findBubblewrap(outside);
   const [shield, mounts] = await Promise.all([
-    findShield(context.env),
+    findShield(outside),
     temporaryDirectoriesFor(context.env).then((temporaryDirectories) =>
       makeMounts({ paths: placed, temporaryDirectories, marker }),
     ),

@@ -3,7 +3,15 @@
 import type { Command } from 'commander';
 import type { Context } from '../cli/context.js';
 import { declareCommand } from '../declaration/command.js';
+import { flag, type OptionsOf } from '../declaration/options.js';
 import { RUN_OPTIONS, TARGETS } from './options.js';
+
+const OPTIONS = [
+  ...RUN_OPTIONS,
+  flag('--no-prompt', 'do not begin the prompt with the name of the toolchain [CARPORT_PROMPT=none]'),
+];
+
+export type ShellOptions = OptionsOf<typeof OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
   declareCommand(command, context, {
@@ -17,7 +25,7 @@ export function configure(command: Command, context: Context): void {
     usage: '[options] [what...] [-- <args of the shell...>]',
     runsProgram: true,
     arguments: [TARGETS],
-    options: RUN_OPTIONS,
+    options: OPTIONS,
     run: async (...values) => (await import('./run.js')).shell(...values, context),
   });
 }

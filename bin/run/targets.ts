@@ -17,6 +17,8 @@ import type { RunCommandOptions } from './options.js';
 export interface RunTargets {
   /** What was named, or the toolchains of the project. */
   readonly names: readonly string[];
+  /** The project whose toolchains all of them are. */
+  readonly project: string | undefined;
   /** The store paths that were named. */
   readonly roots: readonly PathInfo[];
   /** Their closure, the roots first. */
@@ -41,6 +43,7 @@ export async function resolveForRun(
   const { store, own } = here;
   const {
     names,
+    project,
     others,
     storePathsOf: storePathsOfToolchain,
   } = await toolchainsForRun(targets, here, options, context);
@@ -62,7 +65,7 @@ export async function resolveForRun(
   });
   const roots = rootPaths.map((path) => graph.get(path)!);
   const closure = [...new Set([...roots, ...graph.values()])];
-  return { roots, closure, names, store, own };
+  return { roots, closure, names, project, store, own };
 }
 
 /** The names that records of pulled pins have for caches. */

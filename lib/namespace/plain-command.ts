@@ -48,7 +48,7 @@ export function plainCommand(command: readonly string[], env: NodeJS.ProcessEnv,
 function prefixOf(variables: readonly Variable[], command: readonly string[]): string {
   const named = variables.filter((variable) => isRawVariable(variable) && isShellName(variable[0]));
   const unnamed = variables.filter(([name]) => !isShellName(name));
-  const exports = named.map(([name, value]) => `export ${name}=${quote(value)}; `);
+  const exports = named.map(([name, value]) => `export ${name}=${quoteWord(value)}; `);
   // `env` would take a command with a `=` for one more variable.
   const end = command[0]!.includes('=') ? EXEC : [];
   const words = unnamed.length === 0 ? [] : ['/usr/bin/env', ...unnamed.map((entry) => entry.join('=')), ...end];
@@ -65,10 +65,11 @@ function isShellName(name: string): boolean {
 }
 
 function wordsOf(words: readonly string[]): string {
-  return words.map((word) => ` ${quote(word)}`).join('');
+  return words.map((word) => ` ${quoteWord(word)}`).join('');
 }
 
-function quote(word: string): string {
+/** A word as POSIX shells read it. */
+export function quoteWord(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 

@@ -14,20 +14,27 @@ export interface Shield {
   readonly restore: readonly string[];
 }
 
-const SIGNALS = ['HUP', 'INT', 'QUIT', 'TERM', 'USR1', 'USR2'];
+const SIGNALS: readonly string[] = ['HUP', 'INT', 'QUIT', 'TERM', 'USR1', 'USR2'];
+
+/** Those that terminals send. */
+export const TERMINAL_SIGNALS: readonly string[] = ['INT', 'QUIT'];
 
 /** Programs that can do it; a POSIX shell cannot restore. GNU `env` can since coreutils 8.31. */
-const SHIELDS: Readonly<Record<string, Shield>> = {
-  env: { ignore: [`--ignore-signal=${SIGNALS}`], restore: [`--default-signal=${SIGNALS}`] },
-  perl: { ignore: ['-e', perlScript('IGNORE')], restore: ['-e', perlScript('DEFAULT')] },
+const SHIELDS: Readonly<Record<string, (signals: readonly string[]) => Shield>> = {
+  env: (signals) => ({ ignore: [`--ignore-signal=${signals}`], restore: [`--default-signal=${signals}`] }),
+  perl: (signals) => ({
+    ignore: ['-e', perlScript('IGNORE', signals)],
+    restore: ['-e', perlScript('DEFAULT', signals)],
+  }),
 };
 
 /** For commands that get no signals. */
 export const NO_SHIELD: Shield = { ignore: [], restore: [] };
 
 /** The first that works here. Without any, signals to all of them end the command at once. */
-export async function findShield(env: NodeJS.ProcessEnv): Promise<Shield> {
-  for (const [name, { ignore, restore }] of Object.entries(SHIELDS)) {
+export async function findShield(env: NodeJS.ProcessEnv, signals = SIGNALS): Promise<Shield> {
+  for (const [name, shieldOf] of Object.entries(SHIELDS)) {
+    const { ignore, restore } = shieldOf(signals);
     const program = await findProgram(name, env.PATH);
     if (program === undefined) continue;
     const shield = { ignore: [program, ...ignore], restore: [program, ...restore] };
@@ -36,10 +43,11 @@ export async function findShield(env: NodeJS.ProcessEnv): Promise<Shield> {
   return NO_SHIELD;
 }
 
-function perlScript(handler: string): string {
-  return `@SIG{qw(${SIGNALS.join(' ')})} = ('${handler}') x ${SIGNALS.length}; exec { $ARGV[0] } @ARGV; print STDERR "$ARGV[0]: $!\\n"; exit 127`;
+function perlScript(handler: string, signals: readonly string[]): string {
+  return `@SIG{qw(${signals.join(' ')})} = ('${handler}') x ${signals.length}; exec { $ARGV[0] } @ARGV; print STDERR "$ARGV[0]: $!\\n"; exit 127`;
 }
 
-async function succeeds([program, ...args]: readonly string[]): Promise<boolean> {
+/** Whether a program does its work here. */
+export async function succeeds([program, ...args]: readonly string[]): Promise<boolean> {
   return (await runProgram(program!, args)).failure === undefined;
 }
