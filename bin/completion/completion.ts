@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { commandPath } from '../help/command-help.js';
+import { TOOLCHAIN_WORDS } from '../project/options.js';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
@@ -16,6 +17,8 @@ interface Word {
 interface Place {
   readonly path: string;
   readonly words: readonly Word[];
+  /** Names of toolchains of the project may follow, too. */
+  readonly takesToolchains: boolean;
 }
 
 /** A script for a shell that completes commands, options and their fixed choices; files otherwise. */
@@ -46,7 +49,26 @@ function placesIn(command: Command): readonly Place[] {
     ...options,
     { word: '--help', description: 'show help' },
   ];
-  return [{ path: commandPath(command), words }, ...command.commands.flatMap(placesIn)];
+  const takesToolchains = command.registeredArguments.some(({ description }) =>
+    description.startsWith(TOOLCHAIN_WORDS),
+  );
+  return [{ path: commandPath(command), words, takesToolchains }, ...command.commands.flatMap(placesIn)];
+}
+
+/** Prints what is left of `=` in the table: of these names no shell makes anything else. */
+const SED = String.raw`sed -n '/^\[toolchains\]/,/^\[/s/^\([A-Za-z0-9][A-Za-z0-9._+-]*\)[[:space:]]*=.*/\1/p'`;
+
+/** A function of bash and zsh that prints the names of the project's toolchains. */
+const TOOLCHAINS = `_carport_toolchains() {
+  local directory=$PWD
+  while [[ -n $directory && ! -f $directory/carport.toml ]]; do directory=\${directory%/*}; done
+  [[ ! -f $directory/carport.toml ]] || ${SED} "$directory/carport.toml"
+}
+`;
+
+/** The names of the commands, not of their subcommands, after which toolchains may follow. */
+function takersOf(places: readonly Place[]): readonly string[] {
+  return places.filter(({ takesToolchains }) => takesToolchains).map(({ path }) => path);
 }
 
 /** Shell code that finds the longest command that the words before the cursor begin with. */
@@ -57,8 +79,11 @@ function caseBranches(places: readonly Place[], render: (place: Place) => string
 function renderBash(places: readonly Place[]): string {
   const words = caseBranches(places, ({ words }) => `words='${words.map(({ word }) => word).join(' ')}'`);
   const known = places.map(({ path }) => `'${path}'`).join('|');
+  const takers = takersOf(places)
+    .map((path) => `'${path}'`)
+    .join('|');
   return `# bash completion for carport
-_carport() {
+${TOOLCHAINS}_carport() {
   local current=\${COMP_WORDS[COMP_CWORD]} path=carport word words=
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case "$path $word" in ${known}) path="$path $word" ;; esac
@@ -66,6 +91,7 @@ _carport() {
   case "$path" in
 ${words}
   esac
+  case "$path" in ${takers}) words="$words $(_carport_toolchains)" ;; esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }
 complete -o default -F _carport carport
@@ -77,8 +103,11 @@ function renderZsh(places: readonly Place[]): string {
   const describe = ({ word, description }: Word) => quote(`${word.replaceAll(':', '\\:')}:${description}`);
   const words = caseBranches(places, (place) => `candidates=(${place.words.map(describe).join(' ')})`);
   const known = places.map(({ path }) => `'${path}'`).join('|');
+  const takers = takersOf(places)
+    .map((path) => `'${path}'`)
+    .join('|');
   return `#compdef carport
-_carport() {
+${TOOLCHAINS}_carport() {
   local path_so_far=carport word
   local -a candidates
   for word in "\${words[@]:1:$((CURRENT - 2))}"; do
@@ -87,6 +116,7 @@ _carport() {
   case "$path_so_far" in
 ${words}
   esac
+  case "$path_so_far" in ${takers}) candidates+=(\${(f)"$(_carport_toolchains)"}) ;; esac
   _describe 'carport' candidates || _files
   [[ "\${words[CURRENT]}" == -* ]] || _files
 }
@@ -111,5 +141,12 @@ function renderFish(places: readonly Place[]): string {
       return `complete -c carport${condition} ${what} -d ${quote(description)}`;
     });
   });
-  return `# fish completion for carport\n${lines.join('\n')}\n`;
+  const takers = takersOf(places).map((path) => path.split(' ').slice(1).join(' '));
+  const toolchains = `function _carport_toolchains
+  set -l directory $PWD
+  while test -n "$directory" -a ! -f "$directory/carport.toml"; set directory (string replace -r '/[^/]*$' '' -- $directory); end
+  test -f "$directory/carport.toml"; and ${SED} "$directory/carport.toml"
+end
+complete -c carport -n '__fish_seen_subcommand_from ${takers.join(' ')}' -a '(_carport_toolchains)' -d 'toolchain'`;
+  return `# fish completion for carport\n${lines.join('\n')}\n${toolchains}\n`;
 }

@@ -7,6 +7,7 @@ import { PULL_FROM } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, setting } from '../declaration/options.js';
 import { PIN_READ_OPTIONS } from '../pin/options.js';
+import { TOOLCHAIN_WORDS } from './options.js';
 
 const OPTIONS = [
   flag('--update', 'take what the pins stand for now, of the toolchains that are named or of all'),
@@ -29,7 +30,7 @@ export function configure(command: Command, context: Context): void {
       "Writes `carport.lock`: which store paths the toolchains of the project's `carport.toml` are. What is locked already stays as it is, unless `--update` is given. Commit the file: then everybody has the same.",
     examples: ['carport lock', 'carport lock --update', 'carport lock --update gcc', 'carport lock --frozen'],
     usage: '[options] [name...]',
-    arguments: [argument('[name...]', 'toolchains of `carport.toml`; all of them where none is named')],
+    arguments: [argument('[name...]', `${TOOLCHAIN_WORDS}; all of them where none is named`)],
     options: OPTIONS,
     run: async (...values) => (await import('./lock.js')).lock(...values, context),
   });

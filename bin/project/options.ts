@@ -2,6 +2,9 @@
 
 import { flag } from '../declaration/options.js';
 
+/** What arguments begin with in the help that may be toolchains of the project: completion gives their names. */
+export const TOOLCHAIN_WORDS = 'toolchains of the project';
+
 /** For CI: what is locked, or nothing. */
 export const FROZEN = flag(
   '--frozen',

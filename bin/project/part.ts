@@ -94,7 +94,7 @@ async function keepLinks(
     await makeProjectLinks(project, used, makeOutLink);
   } catch (error) {
     if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
-    const message = `\`${project.directory}\` cannot be written to: a garbage collection of the store may remove its toolchains`;
+    const message = `a garbage collection of the store may remove the toolchains of \`${project.directory}\`, since links to them cannot be made: ${error.message}`;
     warnPeople(context)({ type: 'warning', message });
   }
 }

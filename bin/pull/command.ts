@@ -8,7 +8,7 @@ import { PULL_FROM } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 import { PIN_READ_OPTIONS } from '../pin/options.js';
-import { FROZEN } from '../project/options.js';
+import { FROZEN, TOOLCHAIN_WORDS } from '../project/options.js';
 
 const OPTIONS = [
   PULL_FROM,
@@ -41,7 +41,7 @@ export function configure(command: Command, context: Context): void {
     arguments: [
       argument(
         '[what...]',
-        'toolchains of the project, pins, store paths, their base names or hash parts, links; `-` reads a list from stdin; without any, all toolchains of the project',
+        `${TOOLCHAIN_WORDS}, pins, store paths, their base names or hash parts, links; \`-\` reads a list from stdin; without any, all toolchains of the project`,
       ),
     ],
     options: OPTIONS,

@@ -4,12 +4,12 @@ import { argument } from '../declaration/arguments.js';
 import { PULL_FROM } from '../declaration/buckets.js';
 import { type OptionsOf, setting } from '../declaration/options.js';
 import { PIN_READ_OPTIONS } from '../pin/options.js';
-import { FROZEN } from '../project/options.js';
+import { FROZEN, TOOLCHAIN_WORDS } from '../project/options.js';
 
 /** What is run with. */
 export const TARGETS = argument(
   '[what...]',
-  'toolchains of the project, pins that were pulled, store paths, their base names or hash parts, links; without any, all toolchains of the project',
+  `${TOOLCHAIN_WORDS}, pins that were pulled, store paths, their base names or hash parts, links; without any, all toolchains of the project`,
 );
 
 /** Those of a pull, for what is not here yet. */

@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { COMMANDS } from '#bin/commands.js';
 import { useSandbox } from '../support/sandbox.js';
@@ -18,7 +19,8 @@ describe('the completion of bash', () => {
   const complete = (...words: readonly string[]): readonly string[] => {
     const quoted = ['carport', ...words].map((word) => `'${word}'`).join(' ');
     const program = `set -u; source '${box().path('completion.bash')}'; COMP_WORDS=(${quoted}); COMP_CWORD=${words.length}; _carport; printf '%s\\n' "\${COMPREPLY[@]-}"`;
-    const { status, stdout, stderr } = spawnSync('bash', ['-c', program], { encoding: 'utf8' });
+    const cwd = existsSync(box().path('work/src')) ? box().path('work/src') : box().path('work');
+    const { status, stdout, stderr } = spawnSync('bash', ['-c', program], { encoding: 'utf8', cwd });
     expect([status, stderr]).toEqual([0, '']);
     return stdout.split('\n').filter((line) => line !== '');
   };
@@ -50,6 +52,18 @@ describe('the completion of bash', () => {
     expect(complete('completion', '')).toEqual(expect.arrayContaining(['bash', 'zsh', 'fish']));
   });
 
+  it('offers the toolchains of the project, and makes nothing else of their names', async () => {
+    const text =
+      'from = "c"\n[toolchains]\ngcc = "x"\n"$(touch y)" = "x"\ndocs-1 = { pin = "y" }\n\n[others]\nno = 1\n';
+    await mkdir(box().path('work/src'));
+    await writeFile(box().path('work/carport.toml'), text);
+    for (const command of ['pull', 'run', 'shell', 'env', 'lock']) {
+      const words = complete(command, '').filter((word) => !word.startsWith('--'));
+      expect([command, ...words]).toEqual([command, 'gcc', 'docs-1']);
+    }
+    expect(complete('push', 'g')).toEqual([]);
+  });
+
   it('offers nothing of its own for files', () => {
     expect(complete('push', './res')).toEqual([]);
   });
@@ -74,7 +88,9 @@ describe('the completion of other shells', () => {
 
   it.skipIf(!has('fish'))('is proper fish', async () => {
     const { stdout } = await box().succeed(['completion', 'fish']);
-    expect(spawnSync('fish', ['-n'], { input: stdout, encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
+    const file = box().path('completion.fish');
+    await writeFile(file, stdout);
+    expect(spawnSync('fish', ['-n', file], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
     const program = 'source; complete -C "carport sto"; complete -C "carport store "';
     const offered = spawnSync('fish', ['-c', program], { input: stdout, encoding: 'utf8' }).stdout;
     expect(offered).toMatch(/^store\t/m);
