@@ -38,7 +38,7 @@ import { CHANNELS, type ChannelRule } from '../release/version.js';
 import { renderSums, renderTargetSums } from './checksums.js';
 import { renderFeed } from './feed.js';
 import { isLeftOutByGarage, renderCompatibleGarageJson, renderGarageJson } from './garage-json.js';
-import { renderPage } from './html/page.js';
+import { isReleasePage, renderPage } from './html/page.js';
 import { type Theme, useTheme } from './html/theme.js';
 import { renderIndexJson, renderLatestJson } from './index-json.js';
 import { joinPieces } from './join-strings.js';
@@ -67,8 +67,8 @@ export interface IndexOptions {
   readonly theme?: Theme;
   /** A picture, as a `data:` URL. */
   readonly logo?: string;
-  /** Have the page at the root, too. */
-  readonly rootPage?: boolean;
+  /** Have the page at the root, too: in the place of whatever is there, or of a page of releases alone. */
+  readonly rootPage?: 'replace' | 'keep';
 }
 
 const DEFAULT_TITLE = 'Releases';
@@ -154,9 +154,9 @@ function* makeEntries(
     ...(theme && { theme }),
     ...(logo !== undefined && { logo }),
   });
-  for (const at of rootPage ? [PAGE, ROOT_PAGE] : [PAGE]) {
-    yield { key: at, content: page, contentType: 'text/html; charset=utf-8' };
-  }
+  const file = { content: page, contentType: 'text/html; charset=utf-8' };
+  yield { ...file, key: PAGE };
+  if (rootPage) yield { ...file, key: ROOT_PAGE, ...(rootPage === 'keep' && { mayReplace: isReleasePage }) };
 }
 
 /** They are of addresses, and without any there are none. */

@@ -26,7 +26,7 @@ import { isGiven } from '../settings/setting.js';
 import type { BuildIndexOptions } from './command.js';
 import { firstOf } from './first-of.js';
 import { themeOf, withLogo } from './page-settings.js';
-import { lookAtRootPage, writesRootPage } from './root-page.js';
+import { lookAtRootPage, mayWrite, rootPageOf } from './root-page.js';
 
 /** Makes the index of a bucket, or of a listing, in a directory. */
 export async function build(options: BuildIndexOptions, context: Context): Promise<void> {
@@ -68,12 +68,12 @@ async function makePublication(
       hint: 'give one of them: an index is of one bucket',
     });
   }
-  const root = await lookAtRootPage(openFileStore(resolve(out)));
+  const there = await lookAtRootPage(openFileStore(resolve(out)));
   const optionsOf = (used: IndexSettings): IndexOptions => ({
     ...indexOptionsOf(used, keys),
     theme: themeOf(used),
     // Whose directory it is may have other plans for its first page.
-    rootPage: isGiven(used['index-html']) && writesRootPage(used['index-html'], root),
+    ...(isGiven(used['index-html']) && mayWrite(used['index-html'], there) && rootPageOf(used['index-html'])),
     ...(used.logo.value !== undefined && { logo: used.logo.value }),
     ...(compat && { compat }),
   });

@@ -25,7 +25,7 @@ import { requireCache } from '../settings/places.js';
 import type { PublishIndexOptions } from './command.js';
 import { firstOf } from './first-of.js';
 import { themeOf, withLogo } from './page-settings.js';
-import { lookAtRootPage, type RootPage, tellOtherPage, writesRootPage } from './root-page.js';
+import { lookAtRootPage, rootPageOf } from './root-page.js';
 
 interface MadeIndex extends Publication {
   /** The settings, with what is remembered. */
@@ -46,21 +46,24 @@ export async function publish(options: PublishIndexOptions, context: Context): P
   const dropFeeds = forget.includes('base-url');
   const knowsKey = keys.length > 0 || allowUnsigned;
   if (!knowsKey) tell('no key is given: this leaves signatures out');
-  const make = (sources: ReleaseSources, root: RootPage): MadeIndex => {
+  const make = (sources: ReleaseSources, isUnwanted: boolean): MadeIndex => {
     const used = withRemembered(settings, sources.project, forget);
-    const rootPage = writesRootPage(used['index-html'], root);
-    const page = { theme: themeOf(used), rootPage, ...(used.logo.value !== undefined && { logo: used.logo.value }) };
+    const page = {
+      theme: themeOf(used),
+      ...rootPageOf(used['index-html']),
+      ...(used.logo.value !== undefined && { logo: used.logo.value }),
+    };
     const indexOptions = { ...indexOptionsOf(used, keys), ...page, dropFeeds, ...(compat && { compat }) };
     const made = { ...makeIndex(sources, indexOptions), project: projectOf(used), used };
-    // One of ours that is not wanted any more goes; another stays.
-    const owns = (key: string) => made.owns(key) || (key === ROOT_PAGE && root === 'own');
+    // One of ours that is not wanted any more goes.
+    const owns = (key: string) => made.owns(key) || (key === ROOT_PAGE && isUnwanted);
     const publication = { ...made, owns };
     return knowsKey ? publication : withoutSignatures(publication);
   };
   await withCache(to, { options, context }, async ({ objects }) => {
-    const root = await lookAtRootPage(asListable(objects));
+    const isUnwanted = given['index-html'].value === 'none' && (await lookAtRootPage(asListable(objects))) === 'own';
     const { publication, ...published } = await withActivity(context, options, ({ emit }) =>
-      publishIndex(objects, (sources) => make(sources, root), {
+      publishIndex(objects, (sources) => make(sources, isUnwanted), {
         policy,
         keys,
         allowEmpty,
@@ -72,8 +75,6 @@ export async function publish(options: PublishIndexOptions, context: Context): P
     const { used } = publication;
     const remembered = tellRemembered(used, REMEMBERED);
     if (remembered !== undefined) tell(remembered);
-    const otherPage = tellOtherPage(used['index-html'], root);
-    if (otherPage !== undefined) tell(otherPage);
     if (used['base-url'].value === undefined) tell(await tellNoAddress(objects, dropFeeds));
     if (publication.neverStable !== undefined) tell(adviceOnBucket(publication.neverStable, used['stable-pattern']));
     sayWarnings(context, published.warnings);

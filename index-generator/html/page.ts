@@ -39,8 +39,10 @@ interface ShownOptions extends PageOptions, ReleaseOptions {
 
 const mark = markup`<meta name="generator" content="carport release page">`;
 
-/** In each page of releases, and in no other. */
-export const RELEASE_PAGE_MARK = markupOf(mark);
+/** Whether bytes are a page of releases: its mark is in no other. */
+export function isReleasePage(bytes: Buffer): boolean {
+  return bytes.includes(markupOf(mark));
+}
 
 /** The page of all releases. The same index gives the same text; it belongs to the top of the bucket. */
 export function renderPage(index: ReleaseIndex, options: PageOptions = {}): string {

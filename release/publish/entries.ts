@@ -157,8 +157,23 @@ async function writeFile(
   if (listed && (await hasContent(objects, listed, Buffer.from(content)))) {
     return { known: { fingerprint, versionTag: versionTagOf(listed) } };
   }
+  if (listed && file.mayReplace && !(await isReplaceable(objects, listed, file))) return { warning: otherPage(key) };
   if (!dryRun) await objects.put(key, Buffer.from(content), { contentType, cacheControl: 'no-cache' });
   return { change: 'written', fresh: { key, fingerprint, content } };
+}
+
+/** More bytes than any page of ours has. */
+const LARGEST_PAGE = 16 * 1024 * 1024;
+
+/** What is too large is not ours. */
+async function isReplaceable(objects: ObjectStore, { key }: ListedObject, file: PublishedFile): Promise<boolean> {
+  const there = await objects.read(key, LARGEST_PAGE).catch(insteadOf('E_FORMAT', Buffer.alloc(0)));
+  return there === undefined || file.mayReplace?.(there) !== false;
+}
+
+function otherPage(key: string): Notice {
+  const how = '`--index-html replace` puts the page of releases there, `--index-html none` says no more of it';
+  return aboutKey(key, `\`${key}\` is another page, and stays as it is: ${how}`);
 }
 
 function hashOf(file: PublishedFile): string {

@@ -27,6 +27,8 @@ export interface PublishedFile {
   readonly contentType: string;
   /** The same for the same content, where that is known before the content is made. */
   readonly fingerprint?: string;
+  /** Whether what is there may be written over: all may where this is not there. */
+  mayReplace?(there: Buffer): boolean;
   /** The same content, of a large file that need not be in memory as a whole. */
   pieces?(): Iterable<string>;
 }

@@ -30,9 +30,9 @@ describeWithPeer(
 
     it('has commands that can be pasted', async () => {
       await program(box().path('bin/carport'), [`exec ${process.execPath} ${CARPORT} "$@"`]);
-      const headings = ['Publish', 'Promote', 'Yank', 'Prune', 'Check what you got'];
+      const headings = ['Publish', 'Say what is new', 'Promote', 'Yank', 'Prune', 'Check what you got'];
       const commands = headings.flatMap((heading) => [`echo '== ${heading}'\n`, ...blocksBelow(heading, 'sh')]);
-      expect(commands).toHaveLength(12);
+      expect(commands).toHaveLength(14);
       const served = `file://${box().path('work/bucket')}/`;
       const script = commands
         .join('')
@@ -48,6 +48,8 @@ describeWithPeer(
       expect(said.Promote).toContain('_releases/v1.2.0/aarch64-unknown-linux-musl/tool\n');
       expect(said.Promote).toContain('releases/latest/stable.json\n');
       expect(said.Prune).toContain('nothing was changed');
+      const index = await readFile(box().path('work/bucket/releases/index.json'), 'utf8');
+      expect(index).toContain('"notes":"* Copies twice as fast\\n* `--json` for **every** command"');
       expect(said['Check what you got']).toContain('\tversion:v1.2.0\ttarget:');
       expect(said['Check what you got']).toContain('tool: OK');
       expect(all).not.toMatch(/^(error|warning)/im);
