@@ -57,9 +57,9 @@ export async function pullParts(part: ProjectPart, options: PullOptions, context
     const { storePaths } = await withPool(jobs, (pool) =>
       withCaches(urls, { context, options, emit }, async (opened, signal) => {
         const caches = opened.map(({ objects }) => objects);
-        const summary = await pullClosure(caches, request, { pool, emit, signal });
+        // The summary is the last that is told.
         if (!options.frozen) await part.lookForNewer(opened, { policy: trust, seen: request.seen, emit });
-        return summary;
+        return pullClosure(caches, request, { pool, emit, signal });
       }),
     );
     return storePaths;

@@ -91,8 +91,8 @@ describe('the completion of other shells', () => {
     const file = box().path('completion.fish');
     await writeFile(file, stdout);
     expect(spawnSync('fish', ['-n', file], { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
-    const program = 'source; complete -C "carport sto"; complete -C "carport store "';
-    const offered = spawnSync('fish', ['-c', program], { input: stdout, encoding: 'utf8' }).stdout;
+    const program = `source '${file}'; complete -C "carport sto"; complete -C "carport store "`;
+    const offered = spawnSync('fish', ['-c', program], { encoding: 'utf8' }).stdout;
     expect(offered).toMatch(/^store\t/m);
     expect(offered).toMatch(/^verify\t/m);
   });
