@@ -21,9 +21,11 @@ medians. On another machine only the ratios will be alike.
 
 ${table}
 
-*time ÷* and *CPU ÷* are carport's by the peer's: ratio of the medians, and the least and largest of one round. *at most* is what
-the time is to be. Processor time is user and system time of the programs, and not the server's. Memory is the
-peak of the largest process, requests are those that Garage answered, carport's and the peer's.
+How to read it:
+
+* *time ÷* is carport's time divided by the peer's: below 1 carport is faster. It is the ratio of the medians, with the least and the largest
+  of one round. *at most* is the aim. *CPU ÷* is the same for processor time, which is user and system time of the programs, without the server's.
+* *memory* is the peak of the largest process, and *requests* are those that Garage answered: carport's, then the peer's.
 
 ![Times of carport by its peer's](performance.svg)
 
