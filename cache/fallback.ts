@@ -3,14 +3,14 @@
 import { type CarportError, type ErrorCode, hasCode } from '../lib/errors.js';
 import { hashPartOf, storeDirOf } from '../lib/nix/store-path.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
-import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { Emit, WarningEvent } from '../lib/work.js';
 import { type FoundPath, findPath } from './find-path.js';
+import type { ReaderTrust } from './keys/follow.js';
 
 export interface Sources {
   /** In the order in which they are asked. */
   readonly caches: readonly ObjectStore[];
-  readonly trust: TrustPolicy;
+  readonly trust: ReaderTrust;
   readonly emit: Emit<WarningEvent>;
 }
 

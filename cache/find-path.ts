@@ -4,9 +4,9 @@ import { CarportError } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import { requireAcceptable, type WantedPath } from '../lib/signing/acceptable.js';
-import type { TrustPolicy } from '../lib/signing/trust.js';
 import type { Emit, WarningEvent } from '../lib/work.js';
 import { readNarInfo } from './binary-cache.js';
+import { type ReaderTrust, trustNow, withSuccessors } from './keys/follow.js';
 import { type LockedContent, lockedPathIsGone, requireLockedContent } from './toolchains/locked.js';
 
 /** A path that a reader accepts. */
@@ -26,7 +26,7 @@ interface Wanted extends WantedPath {
 export async function findPath(
   caches: readonly ObjectStore[],
   wanted: Wanted,
-  trust: TrustPolicy,
+  trust: ReaderTrust,
   emit: Emit<WarningEvent>,
 ): Promise<FoundPath> {
   let refusal: CarportError | undefined;
@@ -34,8 +34,8 @@ export async function findPath(
     try {
       const info = await readNarInfo(objects, wanted.hashPart);
       if (info === undefined) continue;
-      requireAcceptable(info, wanted, trust, objects.url);
-      if (wanted.locked) requireLockedContent(info, wanted.locked, trust, objects.url);
+      await withSuccessors(trust, objects, emit, (policy) => requireAcceptable(info, wanted, policy, objects.url));
+      if (wanted.locked) requireLockedContent(info, wanted.locked, trustNow(trust, objects), objects.url);
       if (refusal) emit({ type: 'warning', message: refusal.message });
       return { info, objects };
     } catch (error) {

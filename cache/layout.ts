@@ -18,6 +18,12 @@ export const NARS = 'nar/';
 /** Pins, which `pin` and `push --pin` write. */
 export const PINS = 'carport/pins/';
 
+/** Names of all pins, for who cannot list them. */
+export const PIN_LIST = 'carport/pins.json';
+
+/** What the cache's keys say of themselves, and of those that follow them. */
+export const CACHE_KEYS = 'carport/keys.json';
+
 /** Keys whose paths a push has left out, one object for each; see `upstreamKeyKey`. */
 export const UPSTREAM_KEYS = 'carport/skips/';
 
@@ -139,7 +145,8 @@ export function logOwnerOf(key: string): string | undefined {
 
 /** Whether a key is that of a part of a cache, and not of a release or of something else beside it. */
 export function isKeyOfCache(key: string): boolean {
-  if (key === CACHE_INFO_KEY || hashPartOfKey(key) !== undefined || isListingKey(key)) return true;
+  if ([CACHE_INFO_KEY, CACHE_KEYS, PIN_LIST].includes(key) || hashPartOfKey(key) !== undefined || isListingKey(key))
+    return true;
   return [...OF_NIX, ...OF_CARPORT].some((directory) => key.startsWith(directory));
 }
 

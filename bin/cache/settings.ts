@@ -5,6 +5,7 @@ import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo } from '
 import type { CacheLocation } from '../../cache/cache-location.js';
 import type { CacheUrl } from '../../cache/cache-url.js';
 import { erase, planErase } from '../../cache/erase.js';
+import { publishKeys } from '../../cache/keys/publish.js';
 import type { BucketAdmin, OpenCache } from '../../cache/open.js';
 import { refuseOrphanedNarInfos } from '../../cache/push/orphaned-narinfos.js';
 import { CarportError } from '../../lib/errors.js';
@@ -39,6 +40,10 @@ export async function init(url: CacheUrl, options: InitOptions, context: Context
     await paging?.refuseAnotherPage(objects);
     const { created, info } = await changeCacheInfo(cache, options);
     await changePublic(cache, options);
+    const baseUrl = options.settings['base-url'].value;
+    if (keys.length > 0) {
+      await publishKeys(objects, { keys, urls: baseUrl === undefined ? [] : [baseUrl], now: Date.now() });
+    }
     const isNewPage = await paging?.renewPage(objects, { ...options, keys }, { context, signal });
     const publicKeys = keys.map(({ publicKey }) => renderPublicKey(publicKey));
     if (options.json) {

@@ -1,26 +1,50 @@
-/** Asks at a terminal before something is gone. */
+/** Asks at a terminal before something is done that a person has to mean. */
 
 import { createInterface } from 'node:readline';
 import { CarportError } from '../../lib/errors.js';
 import type { Context } from './context.js';
 
+/** What is asked, and what is said where there is no answer. */
+export interface Question {
+  readonly question: string;
+  /** What a person types who means it. */
+  readonly answer: string;
+  /** What has become of it when something else was typed: `nothing was removed`. */
+  readonly otherwise: string;
+  readonly noTerminal: string;
+  readonly hint: string;
+}
+
 /** Goes on only when a person at a terminal types the name of what will be gone. */
-export async function confirmByName(name: string, context: Context): Promise<void> {
+export function confirmByName(name: string, context: Context): Promise<void> {
+  const question = {
+    question: `This cannot be undone. Type \`${name}\` to remove it: `,
+    answer: name,
+    otherwise: 'nothing was removed',
+    noTerminal: `this removes \`${name}\` for good, and there is no terminal to ask at`,
+    hint: 'look with `--dry-run` first; `--yes` does it without asking',
+  };
+  return confirm(question, context);
+}
+
+/** Goes on only when a person at a terminal types the answer. */
+export async function confirm(
+  { question, answer, otherwise, noTerminal, hint }: Question,
+  context: Context,
+): Promise<void> {
   if (!('isTTY' in context.stdin && context.stdin.isTTY) || !context.stderr.isTTY) {
-    throw new CarportError('E_USAGE', `this removes \`${name}\` for good, and there is no terminal to ask at`, {
-      hint: 'look with `--dry-run` first; `--yes` does it without asking',
-    });
+    throw new CarportError('E_USAGE', noTerminal, { hint });
   }
-  const answer = await ask(`This cannot be undone. Type \`${name}\` to remove it: `, context);
-  if (answer?.trim() !== name) throw new CarportError('E_USAGE', `that is not \`${name}\`: nothing was removed`);
+  const typed = await ask(question, otherwise, context);
+  if (typed?.trim() !== answer) throw new CarportError('E_USAGE', `that is not \`${answer}\`: ${otherwise}`);
 }
 
 /** `undefined` when the input ends. Ctrl-C is an interrupt. */
-async function ask(question: string, context: Context): Promise<string | undefined> {
+async function ask(question: string, otherwise: string, context: Context): Promise<string | undefined> {
   const lines = createInterface({ input: context.stdin, output: context.stderr });
   try {
     return await new Promise((resolve, reject) => {
-      lines.on('SIGINT', () => reject(new CarportError('E_INTERRUPTED', 'stopped: nothing was removed')));
+      lines.on('SIGINT', () => reject(new CarportError('E_INTERRUPTED', `stopped: ${otherwise}`)));
       lines.on('close', () => resolve(undefined));
       lines.question(question, resolve);
     });

@@ -3,14 +3,22 @@
 import { randomBytes } from 'node:crypto';
 import type { Command } from 'commander';
 import { createSecretFile } from '../../lib/filesystem/secret-file.js';
-import { type PublicKey, renderPublicKey, renderSecretKey, secretKeyFromSeed } from '../../lib/signing/key.js';
+import {
+  keyFingerprint,
+  type PublicKey,
+  renderPublicKey,
+  renderSecretKey,
+  secretKeyFromSeed,
+} from '../../lib/signing/key.js';
 import { formatMinisignId, minisignKey, minisignKeyLines, renderMinisignKey } from '../../lib/signing/minisign.js';
 import { checkPath } from '../arguments/checked-path.js';
 import { type CommonOptions, type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
+import { BUCKET } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
-import { loadSecretKey, minisignPublicKey } from '../settings/keys.js';
+import { expiry } from '../pin/expiry.js';
+import { loadSecretKey, minisignPublicKey, publicKey } from '../settings/keys.js';
 
 /** Loaded when it is used: help does not need it. */
 const actions = () => import('./key.js');
@@ -19,7 +27,10 @@ const GENERATE_OPTIONS = [
   option('--out <file>', 'file of the secret key; never overwritten', { parse: checkPath, required: true }),
 ];
 
-const PUBLIC_OPTIONS = [flag('--minisign', 'print it as a public key file of minisign')];
+const PUBLIC_OPTIONS = [
+  flag('--minisign', 'print it as a public key file of minisign'),
+  flag('--fingerprint', 'print its fingerprint, as `carport use` shows it'),
+];
 
 const SIGN_OPTIONS = [
   setting('secret-key-files'),
@@ -36,6 +47,31 @@ const VERIFY_OPTIONS = [
   flag('--any-name', 'take the signature of a file with another name'),
 ];
 
+const CACHE_KEYS_OPTIONS = [
+  BUCKET,
+  setting('secret-key-files'),
+  option('--url <url>', 'where readers find the cache, if not there; repeatable', { repeatable: true }),
+  setting('base-url'),
+  flag('--dry-run', 'print what would be written; write nothing'),
+  setting('retry-seconds'),
+];
+
+const PUBLISH_OPTIONS = [...CACHE_KEYS_OPTIONS, flag('--no-successors', 'vouch for no other key any more')];
+
+const ROTATE_OPTIONS = [
+  ...CACHE_KEYS_OPTIONS,
+  option('--successor <name:base64>', 'the public key that is to be trusted, too', {
+    parse: publicKey,
+    required: true,
+  }),
+  option('--until <time>', 'until when: a span such as `90d`, a day or a time, a year at most', {
+    parse: expiry,
+    default: '90d',
+  }),
+];
+
+export type PublishOptions = OptionsOf<typeof PUBLISH_OPTIONS>;
+export type RotateOptions = OptionsOf<typeof ROTATE_OPTIONS>;
 export type SignOptions = OptionsOf<typeof SIGN_OPTIONS>;
 export type VerifyOptions = OptionsOf<typeof VERIFY_OPTIONS>;
 
@@ -56,6 +92,7 @@ export function configure(command: Command, context: Context): void {
     async run(file, options) {
       const { publicKey } = await loadSecretKey(file);
       if (options.minisign) await printMinisign(publicKey, options, context);
+      else if (options.fingerprint && !options.json) await writeLines(context.stdout, [keyFingerprint(publicKey)]);
       else await printPublic(publicKey, options, context);
     },
   });
@@ -80,6 +117,29 @@ export function configure(command: Command, context: Context): void {
     options: VERIFY_OPTIONS,
     run: async (...values) => (await actions()).verify(...values, context),
   });
+  configureCacheKeys(command, context);
+}
+
+function configureCacheKeys(command: Command, context: Context): void {
+  declareCommand(command.command('publish'), context, {
+    description:
+      'Writes into a cache, signed, which keys sign it and where readers find it, for `carport use`. Prints what it says.',
+    examples: [
+      'carport key publish --cache file:///srv/cache --secret-key cache.sec',
+      "carport key publish --cache 's3://nix?endpoint=https://garage.example.org' --url https://nix.example.org --secret-key cache.sec",
+    ],
+    options: PUBLISH_OPTIONS,
+    run: async (...values) => (await import('./cache-keys.js')).publish(...values, context),
+  });
+  declareCommand(command.command('rotate'), context, {
+    description:
+      'Has the keys of a cache vouch for the one that follows: until then `pull` takes what that has signed in this cache from who trusts the old key.',
+    examples: [
+      'carport key rotate --cache file:///srv/cache --secret-key old.sec --successor "$(cat new.pub)" --until 90d',
+    ],
+    options: ROTATE_OPTIONS,
+    run: async (...values) => (await import('./cache-keys.js')).rotate(...values, context),
+  });
 }
 
 async function generate(name: string, options: OptionsOf<typeof GENERATE_OPTIONS>, context: Context): Promise<void> {
@@ -91,7 +151,8 @@ async function generate(name: string, options: OptionsOf<typeof GENERATE_OPTIONS
 
 async function printPublic(key: PublicKey, options: CommonOptions, context: Context): Promise<void> {
   const publicKey = renderPublicKey(key);
-  if (options.json) await writeJson(context.stdout, { name: key.name, publicKey });
+  const fingerprint = keyFingerprint(key);
+  if (options.json) await writeJson(context.stdout, { name: key.name, publicKey, fingerprint });
   else await writeLines(context.stdout, [publicKey]);
 }
 

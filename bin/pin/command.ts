@@ -23,7 +23,7 @@ const SET_OPTIONS = [
   setting('retry-seconds'),
 ];
 
-const REMOVE_OPTIONS = [BUCKET, setting('retry-seconds')];
+const REMOVE_OPTIONS = [BUCKET, setting('secret-key-files'), setting('retry-seconds')];
 
 const LIST_OPTIONS = [
   ...SOURCE,
@@ -73,7 +73,7 @@ export function configure(command: Command, context: Context): void {
       'carport pin ls --from file:///srv/cache',
       'carport pin ls toolchain --history --from file:///srv/cache',
     ],
-    arguments: [argument('[name...]', 'names of pins (default: all, which a web server cannot list)')],
+    arguments: [argument('[name...]', 'names of pins (default: all)')],
     options: LIST_OPTIONS,
     run: async (...values) => (await actions()).list(...values, context),
   });

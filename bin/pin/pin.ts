@@ -5,9 +5,10 @@ import { type Leased, leasingFor, withLease } from '../../cache/leases/lease.js'
 import { requireNar } from '../../cache/nars.js';
 import { judgeAge, judgeOrigin, type PinPolicy, type PinRefusal } from '../../cache/pins/check.js';
 import { findPin } from '../../cache/pins/find.js';
+import { findPinNames, renewPinListQuietly } from '../../cache/pins/list.js';
 import { createPathsJudge, type PathsJudge, type PathsRefusal } from '../../cache/pins/paths.js';
 import type { Pin, PinValue } from '../../cache/pins/pin.js';
-import { listPinNames, readPin, removePin } from '../../cache/pins/pins.js';
+import { readPin, removePin } from '../../cache/pins/pins.js';
 import { parsePinReference } from '../../cache/pins/reference.js';
 import type { SeenPins } from '../../cache/pins/seen.js';
 import { checkPinName, checkSize, type PinSigning, previousPin, requirePinKeys, setPin } from '../../cache/pins/set.js';
@@ -113,12 +114,16 @@ async function signValue(
 /** Removes pins, of which all must be there. */
 export async function remove(names: readonly string[], options: PinRemoveOptions, context: Context): Promise<void> {
   for (const name of names) checkPinName(name);
-  await withCache(requireCache(options.settings.to), { options, context }, async ({ objects }) => {
+  const cache = requireCache(options.settings.to);
+  const { value: files } = options.settings['secret-key-files'];
+  const keys = await loadSecretKeys([...files, ...cache.secretKeyFiles]);
+  await withCache(cache, { options, context }, async ({ objects }) => {
     // All are looked for before any is removed. One that is damaged can be removed, too.
     const pins = await Promise.all(names.map((name) => readPin(objects, name).catch(ifDamaged)));
     const missing = names.find((_, index) => pins[index] === undefined);
     if (missing !== undefined) throw await noSuchPin(missing, [objects]);
     for (const name of names) await removePin(objects, name);
+    await renewPinListQuietly(objects, keys, { removed: names }, warnPeople(context));
     const removed = pins.filter((pin): pin is Pin => pin !== undefined && pin !== 'damaged');
     if (options.json) return writeJson(context.stdout, { removed: names });
     for (const { name, storePaths } of removed)
@@ -138,7 +143,7 @@ export async function list(names: readonly string[], options: PinListOptions, co
       trust.policy,
     );
     const look = { ...trust, judge, withHistory: options.history };
-    const all = await Promise.all(caches.map(({ objects }) => listOf(objects, names, look)));
+    const all = await Promise.all(caches.map(({ objects }) => listOf(objects, names, look, context)));
     return all.flat();
   });
   if (options.json) return writeJson(context.stdout, { pins: listed.map(listedJson) });
@@ -181,14 +186,28 @@ interface Look extends Trust {
 }
 
 /** All pins of a cache, or those of these names, which must be there. */
-async function listOf(objects: ObjectStore, names: readonly string[], how: Look): Promise<readonly Listed[]> {
+async function listOf(
+  objects: ObjectStore,
+  names: readonly string[],
+  how: Look,
+  context: Context,
+): Promise<readonly Listed[]> {
   // A typing error in the URL would look like a cache without pins.
   await requireCacheInfo(objects);
-  const all = names.length > 0 ? names : await listPinNames(objects);
+  const all = names.length > 0 ? names : await namesIn(objects, how, context);
   const listed = await Promise.all(all.map((name) => look(objects, name, how)));
   const missing = names.find((_, index) => listed[index] === undefined);
   if (missing !== undefined) throw await noSuchPin(missing, [objects]);
   return listed.filter((one) => one !== undefined);
+}
+
+async function namesIn(objects: ObjectStore, { policy }: Look, context: Context): Promise<readonly string[]> {
+  const { names, isTrusted } = await findPinNames(objects, policy);
+  if (!isTrusted) {
+    const message = `no trusted key has signed the list of the pins of \`${objects.url}\`: there may be others`;
+    warnPeople(context)({ type: 'warning', message });
+  }
+  return names;
 }
 
 async function look(

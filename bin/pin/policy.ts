@@ -1,8 +1,9 @@
 /** What options of pins mean: which pins are accepted, and what a new one is to be. */
 
 import { join } from 'node:path';
+import { createFollowing } from '../../cache/keys/follow.js';
 import type { PinPolicy } from '../../cache/pins/check.js';
-import { openSeenPins, type SeenPins } from '../../cache/pins/seen.js';
+import { openSeenPins, openSeenTimes, type SeenPins } from '../../cache/pins/seen.js';
 import type { PinRequest } from '../../cache/pins/set.js';
 import { stateDirectory } from '../../lib/state-directory.js';
 import type { Context } from '../cli/context.js';
@@ -20,6 +21,12 @@ export type PinWriteOptions = Omit<OptionsOf<typeof PIN_WRITE_OPTIONS>, 'setting
 export function pinPolicyOf(settings: Pick<Settings, 'trusted-keys'>, options: PinReadOptions): PinPolicy {
   const { allowUnsigned = false, allowRollback = false, allowExpired = false } = options;
   return { keys: settings['trusted-keys'].value, allowUnsigned, allowRollback, allowExpired, now: Date.now };
+}
+
+/** The same, and of each cache also what the successors of trusted keys sign there. */
+export function followingPolicyOf(policy: PinPolicy, { env }: Context): PinPolicy {
+  const seen = openSeenTimes(join(stateDirectory(env), 'keys'));
+  return { ...policy, following: createFollowing({ keys: policy.keys, seen, now: policy.now }) };
 }
 
 /** What this user has seen of pins. */

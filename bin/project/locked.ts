@@ -8,7 +8,7 @@ import { CarportError, isErrno } from '../../lib/errors.js';
 import { type CommonOptions, type Context, note } from '../cli/context.js';
 import { warnPeople } from '../cli/warnings.js';
 import { withCaches } from '../cli/with-caches.js';
-import { type PinReadOptions, pinPolicyOf, seenPinsOf } from '../pin/policy.js';
+import { followingPolicyOf, type PinReadOptions, pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import type { Settings } from '../settings/setting.js';
 import { dayOf } from './days.js';
 import { chooseToolchains, type Project, type Toolchain } from './toolchains.js';
@@ -84,7 +84,11 @@ export async function resolveAll(
   context: Context,
 ): Promise<Lock> {
   const emit = warnPeople(context);
-  const work = { policy: pinPolicyOf(options.settings, options), seen: seenPinsOf(context), emit };
+  const work = {
+    policy: followingPolicyOf(pinPolicyOf(options.settings, options), context),
+    seen: seenPinsOf(context),
+    emit,
+  };
   if (toolchains.length === 0) return new Map();
   const urls = toolchains.flatMap((toolchain) => cachesOf(toolchain, options));
   return withCaches(urls, { context, options, emit }, async (opened) => {
@@ -112,7 +116,10 @@ function nameOf({ caches }: Toolchain, index: number, url: string): string {
 }
 
 /** Where a toolchain is pulled from: what the command line says, else what the project says of it, else the settings. */
-function cachesOf({ name, caches, pin }: Toolchain, { settings }: ToolchainOptions): readonly CacheUrl[] {
+export function cachesOf(
+  { name, caches, pin }: Toolchain,
+  { settings }: { readonly settings: Pick<Settings, 'from'> },
+): readonly CacheUrl[] {
   const isGiven = settings.from.origin.kind === 'option' || caches.length === 0;
   const urls = isGiven ? settings.from.value : caches.map(({ url }) => url);
   if (urls.length > 0) return urls;

@@ -1,11 +1,11 @@
 /** What options of a pull mean: from which caches, into which store, trusting whom. */
 
 import type { CacheUrl } from '../../cache/cache-url.js';
+import type { ReaderTrust } from '../../cache/keys/follow.js';
 import { createNixTarget } from '../../cache/pull/nix-target.js';
 import { pullClosure } from '../../cache/pull/session.js';
 import { createOwnTarget, type PullTarget } from '../../cache/pull/target.js';
 import { CarportError } from '../../lib/errors.js';
-import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { NIX, openStoreForWriting, requireNixStore } from '../../lib/store/open.js';
 import { type OutLinks, prepareOutLinks } from '../../lib/store/own/out-links.js';
 import { expandStdin } from '../arguments/paths.js';
@@ -13,7 +13,7 @@ import { parseTargets } from '../arguments/targets.js';
 import type { Context } from '../cli/context.js';
 import { withCaches } from '../cli/with-caches.js';
 import { withPool } from '../cli/with-pool.js';
-import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
+import { followingPolicyOf, pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { type ProjectPart, projectPart } from '../project/part.js';
 import { withReporter } from '../reporters/transfer.js';
 import { tellStaleShims } from '../shims/stale.js';
@@ -42,7 +42,7 @@ export async function pullParts(part: ProjectPart, options: PullOptions, context
   const { settings, dryRun } = options;
   const urls = [...part.caches, ...(part.others.length > 0 ? requireFrom(settings.from.value) : [])];
   const jobs = settings.jobs.value;
-  const trust = pinPolicyOf(settings, options);
+  const trust = followingPolicyOf(pinPolicyOf(settings, options), context);
   const destination = await openDestination(settings.store.value, trust, context);
   const links = withProjectLinks(await prepareOutLinks(options.outLink, destination.makeOutLink), part, destination);
   const request = {
@@ -92,7 +92,7 @@ function withProjectLinks(links: OutLinks, part: ProjectPart, { makeOutLink }: P
 
 async function openDestination(
   selection: string | undefined,
-  trust: TrustPolicy,
+  trust: ReaderTrust,
   { env }: Context,
 ): Promise<PullTarget> {
   if (selection === NIX) return createNixTarget(await requireNixStore(env), trust, env);

@@ -101,6 +101,9 @@ function createTextReporter(context: Context, options: CommonOptions): Reporter 
       case 'toolchain':
         if (!options.quiet) print(newerText(event));
         break;
+      case 'pin-moved':
+        if (!options.quiet) print(`\`${event.pin}\`: ${fromTo(event.before, event.now)}`);
+        break;
       case 'pin':
         if (!options.quiet) print(`\`${event.name}\` stands for ${count(event.storePaths.length, 'path')} now`);
         break;

@@ -32,6 +32,8 @@ export const FINDINGS = {
   'pin-untrusted': 'broken',
   'pin-wrong-signature': 'broken',
   'pin-dangling': 'broken',
+  'keys-damaged': 'broken',
+  'pin-list-damaged': 'broken',
   'lease-damaged': 'broken',
   'sweep-damaged': 'broken',
   'record-damaged': 'broken',
@@ -46,6 +48,7 @@ export const FINDINGS = {
   'upload-unfinished': 'leftover',
   'reference-elsewhere': 'note',
   'pin-history': 'note',
+  'pin-list-stale': 'note',
   link: 'note',
   foreign: 'note',
 } as const;

@@ -55,6 +55,10 @@ async function repairOne(finding: Finding, look: Look, tools: DocumentTools): Pr
     case 'lease-expired':
     case 'sweep-expired':
       return remove(objects, key, 'its owner is gone');
+    case 'keys-damaged':
+      return { did: 'refused', key, message: 'only who has the keys can write it anew: `carport key publish`' };
+    case 'pin-list-damaged':
+      return remove(objects, key, 'nobody can read it, and the next pin that is set writes it anew');
     case 'record-damaged':
       return remove(objects, key, 'nobody can read it, and nothing needs it');
     case 'temporary':

@@ -5,12 +5,13 @@ import { documentKey, judgeStored } from '../../lib/object-store/documents.js';
 import { type DocumentDoubt, verifyDocument } from '../../lib/signing/document.js';
 import { signatureKeyName } from '../../lib/signing/signature.js';
 import { type TrustPolicy, untrustedError } from '../../lib/signing/trust.js';
+import type { ReaderTrust } from '../keys/follow.js';
 import { PINS } from '../layout.js';
 import { PIN, PIN_PLACE, type Pin, toDocument } from './pin.js';
 import type { SeenPins } from './seen.js';
 
 /** Which pins are accepted. */
-export interface PinPolicy extends TrustPolicy {
+export interface PinPolicy extends ReaderTrust {
   /** Take a pin that is older than one that was seen before. */
   readonly allowRollback: boolean;
   readonly allowExpired: boolean;

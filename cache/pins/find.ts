@@ -3,6 +3,7 @@
 import { CarportError } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
+import { trustNow, withSuccessors } from '../keys/follow.js';
 import { isSigned, judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
 import type { Pin, PinValue } from './pin.js';
 import { readPin } from './pins.js';
@@ -30,7 +31,7 @@ export async function findPin(
   emit: Emit<WarningEvent>,
 ): Promise<FoundPin | undefined> {
   const { name } = reference;
-  const answers = await Promise.allSettled(caches.map((objects) => readGoodPin(objects, name, policy)));
+  const answers = await Promise.allSettled(caches.map((objects) => readGoodPin(objects, name, policy, emit)));
   const found = answers.flatMap((answer) => (answer.status === 'fulfilled' && answer.value ? [answer.value] : []));
   const [newest] = found.sort((a, b) => (a.pin.updatedAt < b.pin.updatedAt ? 1 : -1));
   for (const answer of answers) {
@@ -42,17 +43,19 @@ export async function findPin(
   const { pin, objects } = newest;
   const refusal = await judgeAge(pin, objects.url, policy, seen);
   // One that has expired is noted, too: it tells that older ones are not to be taken.
-  if (isSigned(pin, policy)) await note(pin, objects.url, seen, emit);
+  if (isSigned(pin, trustNow(policy, objects))) await note(pin, objects.url, seen, emit);
   if (refusal) throw refusalError(refusal, pin, name, objects.url);
   return { pin, value: selectValue(pin, reference), objects };
 }
 
 /** The pin that a cache has, when somebody who may has made it. */
-async function readGoodPin(objects: ObjectStore, name: string, policy: PinPolicy) {
+async function readGoodPin(objects: ObjectStore, name: string, policy: PinPolicy, emit: Emit<WarningEvent>) {
   const pin = await readPin(objects, name);
   if (pin === undefined) return undefined;
-  const refusal = judgeOrigin(pin, name, policy);
-  if (refusal) throw refusalError(refusal, pin, name, objects.url);
+  await withSuccessors(policy, objects, emit, (trust) => {
+    const refusal = judgeOrigin(pin, name, trust);
+    if (refusal) throw refusalError(refusal, pin, name, objects.url);
+  });
   return { pin, objects };
 }
 

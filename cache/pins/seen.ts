@@ -20,27 +20,43 @@ export interface SeenPins {
   note(pin: Pick<Pin, 'id' | 'name' | 'updatedAt'>, cache: string): Promise<void>;
 }
 
-/**
- * Keeps a directory for each line of a pin and for each cache and name, with one file in it that is named by the time. The
- * newest name counts, and only older ones are ever removed, so that runs at the same time cannot set it back.
- */
+/** How new things were that this machine has seen, by what they are called. */
+export interface SeenTimes {
+  /** The newest time that was noted of any of these; times as `Date.toISOString` gives them. */
+  newest(what: readonly string[]): Promise<string | undefined>;
+  /** Notes a time of each of these. What is noted never becomes older. */
+  note(what: readonly string[], time: string): Promise<void>;
+}
+
+/** Keeps how new pins were in a directory. */
 export function openSeenPins(directory: string): SeenPins {
-  const placesOf = ({ id, name }: Pick<Pin, 'id' | 'name'>, cache: string) =>
-    [`line ${id}`, `${name} in ${cache}`].map((what) => ({
-      what,
-      place: join(directory, encodeNix32(createHash('sha256').update(what).digest().subarray(0, 20))),
-    }));
+  const times = openSeenTimes(directory);
+  const namesOf = ({ id, name }: Pick<Pin, 'id' | 'name'>, cache: string) => [`line ${id}`, `${name} in ${cache}`];
   return {
-    async newest(pin, cache) {
-      const times = await Promise.all(placesOf(pin, cache).map(({ place }) => timesIn(place)));
+    newest: (pin, cache) => times.newest(namesOf(pin, cache)),
+    note: (pin, cache) => times.note(namesOf(pin, cache), pin.updatedAt),
+  };
+}
+
+/**
+ * Keeps a directory for each thing, with one file in it that is named by the time. The newest name counts, and only older ones
+ * are ever removed, so that runs at the same time cannot set it back.
+ */
+export function openSeenTimes(directory: string): SeenTimes {
+  const placeOf = (what: string) =>
+    join(directory, encodeNix32(createHash('sha256').update(what).digest().subarray(0, 20)));
+  return {
+    async newest(what) {
+      const times = await Promise.all(what.map((each) => timesIn(placeOf(each))));
       return times.flat().sort().at(-1);
     },
-    async note(pin, cache) {
-      for (const { what, place } of placesOf(pin, cache)) {
+    async note(what, time) {
+      for (const each of what) {
+        const place = placeOf(each);
         await makeDirectory(place);
-        await writeFile(join(place, pin.updatedAt), `${what}\n`);
-        const older = (await timesIn(place)).filter((time, _, all) => all.some((other) => other > time));
-        for (const time of older) await rm(join(place, time), { force: true });
+        await writeFile(join(place, time), `${each}\n`);
+        const older = (await timesIn(place)).filter((one, _, all) => all.some((other) => other > one));
+        for (const one of older) await rm(join(place, one), { force: true });
       }
     },
   };

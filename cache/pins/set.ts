@@ -9,6 +9,7 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import { withOwnKeys } from '../../lib/signing/trust.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { isSigned, judgeAge, judgeOrigin, type PinPolicy, refusalError } from './check.js';
+import { renewPinListQuietly } from './list.js';
 import { notSignedBy } from './paths.js';
 import { isPinName, PIN, PIN_LIMITS, type Pin, type PinValue, toPin, toValue } from './pin.js';
 import { readPin, writePin } from './pins.js';
@@ -103,6 +104,7 @@ export async function setPin(
   const message = previous && signing.emit && (await historyWarning(objects, pin, previous, keys));
   await writePin(objects, pin);
   if (message) signing.emit?.({ type: 'warning', message });
+  await renewPinListQuietly(objects, keys, { added: [name] }, signing.emit);
   await seen.note(pin, objects.url).catch(() => undefined);
   return pin;
 }

@@ -2,8 +2,19 @@
 
 import type { TransferEvent } from '../transfer-events.js';
 
+/** A pin stands for something else than when it was pulled last from this cache. */
+interface MovedPinEvent {
+  readonly type: 'pin-moved';
+  /** As it was asked for. */
+  readonly pin: string;
+  /** When the pin was written that was pulled last, and the one of now; ISO 8601. */
+  readonly before: string;
+  readonly now: string;
+  readonly storePaths: readonly string[];
+}
+
 /** What a pull tells of its work. */
-export type PullEvent = TransferEvent<'pull'> | ToolchainEvent;
+export type PullEvent = TransferEvent<'pull'> | ToolchainEvent | MovedPinEvent;
 
 /** The pin of a toolchain stands for something else than what is locked and was pulled. */
 export interface ToolchainEvent {

@@ -12,14 +12,15 @@ import type { Realisation } from '../../lib/nix/realisation.js';
 import { hashPartOf, isStorePath } from '../../lib/nix/store-path.js';
 import { openFileStore } from '../../lib/object-store/file.js';
 import type { WriteStore } from '../../lib/object-store/object-store.js';
-import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { registerNixRealisations } from '../../lib/store/nix/daemon.js';
 import { checkCacheDirectory, importIntoNix, makeNixRoot, wasCollected } from '../../lib/store/nix/import.js';
 import { keepNixPin, nixPins } from '../../lib/store/nix/pins.js';
 import { checkReplaceable } from '../../lib/store/own/out-links.js';
+import { readPulledPin } from '../../lib/store/own/pulled-pins.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { writeCacheInfo, writeNarInfo } from '../binary-cache.js';
+import { allKeys, type ReaderTrust } from '../keys/follow.js';
 import { narInfoKey } from '../layout.js';
 import type { PathReceiver, PullTarget } from './target.js';
 
@@ -36,7 +37,7 @@ const PLANS = 3;
  */
 export function createNixTarget(
   store: Store,
-  trust: TrustPolicy,
+  trust: ReaderTrust,
   env: NodeJS.ProcessEnv,
   batchSize = BATCH_SIZE,
 ): PullTarget {
@@ -67,8 +68,9 @@ export function createNixTarget(
         try {
           const objects = openFileStore(cache);
           await writeCacheInfo(objects, { storeDir: store.storeDir });
-          const how = { keys: trust.keys, checkSignatures: !trust.allowUnsigned, cache, roots, env, signal };
-          const take = (infos: readonly PathInfo[]) => importIntoNix(infos, how);
+          const how = { checkSignatures: !trust.allowUnsigned, cache, roots, env, signal };
+          // What is in the private cache was checked with the keys of the cache that it is from: Nix is to take it by the same.
+          const take = (infos: readonly PathInfo[]) => importIntoNix(infos, { ...how, keys: allKeys(trust) });
           const { receiver, finish } = await createReceiver(cache, objects, take, batchSize);
           const result = await work(receiver);
           await finish();
@@ -83,6 +85,7 @@ export function createNixTarget(
       await makeNixRoot(path, resolve(link), env);
     },
     pinsDir: nixPins(env).layout.pinsDir,
+    keptPin: (reference, cache) => readPulledPin(nixPins(env), reference, [cache]),
     keepPin: (pin) => keepNixPin(pin, env),
   };
 }

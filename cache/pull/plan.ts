@@ -7,12 +7,12 @@ import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
-import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Store } from '../../lib/store/store.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
 import { type FoundPath, findPath } from '../find-path.js';
+import type { ReaderTrust } from '../keys/follow.js';
 import { type LockedContent, requireSameHere } from '../toolchains/locked.js';
 import type { Ahead } from './take-ahead.js';
 
@@ -72,7 +72,7 @@ export async function planPull(
   caches: readonly ObjectStore[],
   store: Pick<Store, 'storeDir' | 'description' | 'queryInfos' | 'queryClosure' | 'queryHashParts'>,
   wanted: readonly WantedRoot[],
-  trust: TrustPolicy,
+  trust: ReaderTrust,
   emit: Emit<WarningEvent>,
   ahead?: Pick<Ahead, 'prepare' | 'take'>,
 ): Promise<PullPlan> {

@@ -1,12 +1,14 @@
 /** A pull from its first question to its out-links: nothing is fetched that cannot be kept. */
 
-import { isErrno } from '../../lib/errors.js';
+import { insteadOf, isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { OutLinks } from '../../lib/store/own/out-links.js';
+import type { PulledPin } from '../../lib/store/own/pulled-pins.js';
 import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { Sources } from '../fallback.js';
+import { trustNow } from '../keys/follow.js';
 import type { PinPolicy } from '../pins/check.js';
 import type { SeenPins } from '../pins/seen.js';
 import { realisationsOfPulled } from '../realisations/pulled.js';
@@ -74,6 +76,7 @@ async function pullProtected(
   const { store } = destination;
   const caches = await orderCaches(given, store.storeDir, emit);
   const { roots, pins } = await findTargets(targets, { caches, policy: trust, seen, emit });
+  for (const pin of pins) await tellWhereMoved(pin, destination, emit);
   // What cannot be kept is told before it is fetched.
   if (pins.length > 0 && !dryRun && !notWritable) await makeDirectory(destination.pinsDir);
   await links.check(roots.length);
@@ -106,6 +109,14 @@ async function pullProtected(
   return summary;
 }
 
+/** Tells of a pin that has moved since it was pulled here. A record that cannot be read tells nothing. */
+async function tellWhereMoved(pin: PulledPin, { keptPin }: PullTarget, emit: PullWork['emit']): Promise<void> {
+  const { reference, from, updatedAt, storePaths } = pin;
+  const before = await keptPin(reference, from).catch(insteadOf('E_INTEGRITY', undefined));
+  if (before === undefined || before.storePaths.join() === storePaths.join()) return;
+  emit({ type: 'pin-moved', pin: reference, before: before.updatedAt, now: updatedAt, storePaths });
+}
+
 interface Pulled extends PullTotals {
   readonly plan: PullPlan;
 }
@@ -134,7 +145,7 @@ async function takeAhead(
   makePlan: MakePlan,
 ): Promise<Pulled> {
   return destination.receive(pool, signal, async (receiver) => {
-    const ahead = createAhead(sources.caches, sources.trust, receiver, pool, signal);
+    const ahead = createAhead(sources.caches, trustNow(sources.trust, sources.caches[0]), receiver, pool, signal);
     try {
       const plan = await makePlan(ahead);
       return { plan, ...(await fetchAndRegister(plan, { ...sources, emit, receiver, pool, ahead }, signal)) };

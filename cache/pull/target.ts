@@ -6,7 +6,7 @@ import { realPathIn } from '../../lib/store/own/layout.js';
 import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';
 import { type OwnStore, withoutDamagedMetadata } from '../../lib/store/own/own-store.js';
-import { type PulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
+import { type PulledPin, readPulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
 import { createStoreWriter, type StoreWriter } from '../../lib/store/own/writer/writer.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Emit, WarningEvent, Work } from '../../lib/work.js';
@@ -27,6 +27,8 @@ export interface PullTarget {
   makeOutLink(link: string, path: string): Promise<void>;
   /** Where pins are noted. */
   readonly pinsDir: string;
+  /** What a pin of a cache stood for when it was pulled last, by its name as it was asked for. */
+  keptPin(reference: string, cache: string): Promise<PulledPin | undefined>;
   /** Notes what a pin stands for, so that its name works without a network, and keeps its paths. */
   keepPin(pin: PulledPin): Promise<void>;
 }
@@ -59,6 +61,7 @@ export function createOwnTarget(store: OwnStore): PullTarget {
     },
     makeOutLink: (link, path) => makeOutLink(store, link, realPathIn(store.layout, path)),
     pinsDir: store.layout.pinsDir,
+    keptPin: (reference, cache) => readPulledPin(store, reference, [cache]),
     keepPin: (pin) => writePulledPin(store, pin),
   };
 }

@@ -6,9 +6,9 @@ import { type Realisation, realisationFingerprint } from '../../lib/nix/realisat
 import { storeDirOf } from '../../lib/nix/store-path.js';
 import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { verifyText } from '../../lib/signing/signature.js';
-import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import type { FoundPath } from '../find-path.js';
+import { type ReaderTrust, trustNow } from '../keys/follow.js';
 import { REALISATIONS, realisationIdOfKey } from '../layout.js';
 import { readRealisation, realisationIdsOf } from './objects.js';
 
@@ -24,7 +24,7 @@ const MOST_LOOKED_THROUGH = 1000;
  */
 export async function realisationsOfPulled(
   fetched: readonly FoundPath[],
-  trust: TrustPolicy,
+  trust: ReaderTrust,
   emit: Emit<WarningEvent>,
 ): Promise<readonly Realisation[]> {
   const limit = createLimit(AT_ONCE);
@@ -46,12 +46,16 @@ async function readPulled(
   objects: ObjectStore,
   id: string,
   paths: ReadonlySet<string>,
-  trust: TrustPolicy,
+  trust: ReaderTrust,
 ): Promise<Realisation | undefined> {
   const [first = ''] = paths;
   const realisation = await readRealisation(objects, id, storeDirOf(first));
   if (realisation === undefined || !paths.has(realisation.outPath)) return undefined;
-  const { state } = verifyText(realisationFingerprint(realisation), realisation.signatures, trust.keys);
+  const { state } = verifyText(
+    realisationFingerprint(realisation),
+    realisation.signatures,
+    trustNow(trust, objects).keys,
+  );
   if (state === 'valid' || (state === 'unsigned' && trust.allowUnsigned)) return realisation;
   const why = state === 'invalid' ? 'is wrongly signed' : 'is not signed by a trusted key';
   throw new CarportError(

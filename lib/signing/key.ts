@@ -1,6 +1,6 @@
 /** Key files. */
 
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import nacl from 'tweetnacl';
 import { CarportError } from '../errors.js';
 import { decodeBase64, toBase64 } from '../nix/hash.js';
@@ -57,6 +57,11 @@ export function parsePublicKey(text: string): PublicKey {
 
 export function renderPublicKey({ name, bytes }: PublicKey): string {
   return `${name}:${toBase64(bytes)}`;
+}
+
+/** What people compare keys by: `SHA256:` and the base 64 of the hash of its 32 bytes, without `=`, as ssh prints it. */
+export function keyFingerprint({ bytes }: Pick<PublicKey, 'bytes'>): string {
+  return `SHA256:${toBase64(createHash('sha256').update(bytes).digest()).replace(/=+$/, '')}`;
 }
 
 /** Throws unless a key may have this name: not empty, no white space, no colon. */

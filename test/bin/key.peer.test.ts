@@ -27,7 +27,10 @@ describe('carport key', () => {
 
   it('generate and public print JSON', async () => {
     const made = JSON.parse((await box().succeed(['key', 'generate', 'k', '--out', file(), '--json'])).stdout);
-    expect(made).toEqual({ version: 1, name: 'k', publicKey: expect.stringMatching(/^k:/) });
+    expect(made).toEqual({
+      ...{ version: 1, name: 'k', publicKey: expect.stringMatching(/^k:/) },
+      fingerprint: expect.stringMatching(/^SHA256:[A-Za-z0-9+/]{43}$/),
+    });
     expect(JSON.parse((await box().succeed(['key', 'public', file(), '--json'])).stdout)).toEqual(made);
   });
 

@@ -63,7 +63,7 @@ describe('carport pin', () => {
     const wrong = await box().carport(['pin', 'ls', '--from', box().path('nowhere')]);
     expect(wrong).toMatchObject({ exitCode: 5, stderr: expect.stringContaining('there is no binary cache') });
     const none = await box().carport(['pin', 'ls']);
-    expect(none).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--from file:///') });
+    expect(none).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--cache file:///') });
   });
 
   it('lists by name', async () => {

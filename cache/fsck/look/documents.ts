@@ -8,11 +8,14 @@ import { documentKey, readDocument } from '../../../lib/object-store/documents.j
 import { TEMPORARY, type WriteStore } from '../../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../../lib/signing/trust.js';
 import { readCacheInfo } from '../../binary-cache.js';
+import { readStatements } from '../../keys/statement.js';
 import {
   CACHE_INFO_KEY,
+  CACHE_KEYS,
   isKeyOfCache,
   LEASES,
   narInfoKey,
+  PIN_LIST,
   PINS,
   STATS,
   SWEEPS,
@@ -21,7 +24,9 @@ import {
 } from '../../layout.js';
 import { LEASE_PLACE, readClaim, SWEEP_PLACE } from '../../leases/documents.js';
 import { judgeOrigin, refusalError } from '../../pins/check.js';
-import { PIN, type Pin, toPin } from '../../pins/pin.js';
+import { readPinList } from '../../pins/list.js';
+import { isPinName, PIN, type Pin, toPin } from '../../pins/pin.js';
+import { listPinNames } from '../../pins/pins.js';
 import { isSnapshot } from '../../stats/snapshots.js';
 import type { Finding } from '../finding.js';
 import { whyUnreadable } from './narinfo.js';
@@ -83,6 +88,8 @@ async function lookAtDocument(
   key: string,
   surroundings: DocumentSurroundings,
 ): Promise<readonly Finding[]> {
+  if (key === CACHE_KEYS) return lookAtKeys(objects);
+  if (key === PIN_LIST) return lookAtPinList(objects);
   if (key.startsWith(PINS)) return lookAtPin(objects, key, surroundings);
   if (key.startsWith(LEASES) || key.startsWith(SWEEPS)) return lookAtClaim(objects, key, surroundings);
   if (key.startsWith(STATS)) return lookAtSnapshot(objects, key);
@@ -92,6 +99,33 @@ async function lookAtDocument(
     return age < DAY ? [] : [{ kind: 'temporary', key, message: 'a copy that nobody has finished' }];
   }
   return isKeyOfCache(key) ? [{ kind: 'foreign', key, message: 'no carport of this version knows it' }] : [];
+}
+
+async function lookAtKeys(objects: WriteStore): Promise<readonly Finding[]> {
+  try {
+    const { refused = 0 } = (await readStatements(objects)) ?? {};
+    if (refused === 0) return [];
+    return [
+      { kind: 'keys-damaged', key: CACHE_KEYS, message: `${refused} of its statements were not signed by their key` },
+    ];
+  } catch (error) {
+    if (!hasCode(error, 'E_INTEGRITY')) throw error;
+    const hint = error.hint;
+    return [{ kind: 'keys-damaged', key: CACHE_KEYS, message: error.message, ...(hint !== undefined && { hint }) }];
+  }
+}
+
+async function lookAtPinList(objects: WriteStore): Promise<readonly Finding[]> {
+  try {
+    const list = await readPinList(objects);
+    const names = await listPinNames(objects);
+    if (list === undefined || list.names.join() === names.filter(isPinName).join()) return [];
+    const message = 'it does not have the pins that are there: the next one that is set mends it';
+    return [{ kind: 'pin-list-stale', key: PIN_LIST, message }];
+  } catch (error) {
+    if (!hasCode(error, 'E_INTEGRITY')) throw error;
+    return [{ kind: 'pin-list-damaged', key: PIN_LIST, message: error.message }];
+  }
 }
 
 async function lookAtPin(
