@@ -20,6 +20,20 @@ export function createBufferPool(size: number): BufferPool {
   };
 }
 
+/** Memory for the next piece of a stream, of any size. The same may be given until a piece that lies in it has come. */
+export type Room = () => Uint8Array | Promise<Uint8Array>;
+
+/** Pieces of a stream, which is read once. */
+export interface Pieces extends AsyncIterable<Uint8Array> {
+  /** In place of reading them so: pieces that mostly lie in memory that `room` gives, each for as long as its caller likes. */
+  into?(room: Room): AsyncIterable<Uint8Array>;
+}
+
+/** Pieces, in memory that is given as far as that can be. */
+export function piecesIn(pieces: Pieces, room: Room | undefined): AsyncIterable<Uint8Array> {
+  return (room && pieces.into?.(room)) ?? pieces;
+}
+
 /** Bytes that are alone in their memory, so that they can be moved to another thread: small Node buffers share one. */
 export function ownMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const alone = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer;

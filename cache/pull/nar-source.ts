@@ -1,5 +1,6 @@
 /** Where the bytes of a NAR come from: read whole when it is small, else opened when a thread wants them. */
 
+import { type Pieces, piecesIn, type Room } from '../../lib/buffers.js';
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { insteadOf } from '../../lib/errors.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
@@ -33,8 +34,9 @@ export async function readSmallFile(info: NarInfo, objects: ObjectStore): Promis
 }
 
 /** The file of a large NAR, which is asked for when a thread wants its first bytes, so that no answer waits for one. */
-export function largeFile(info: NarInfo, objects: ObjectStore): AsyncIterable<Uint8Array> {
-  return openedLate(async () => (await openRequiredNar(objects, info)).bytes());
+export function largeFile(info: NarInfo, objects: ObjectStore): Pieces {
+  const open = async () => (await openRequiredNar(objects, info)).bytes();
+  return Object.assign(openedLate(open), { into: (room: Room) => openedLate(open, room) });
 }
 
 /** What was read, as a source. */
@@ -42,6 +44,6 @@ export async function* wholeFile(bytes: Uint8Array): AsyncGenerator<Uint8Array> 
   yield bytes;
 }
 
-async function* openedLate(open: () => Promise<AsyncIterable<Uint8Array>>): AsyncGenerator<Uint8Array> {
-  yield* await open();
+async function* openedLate(open: () => Promise<Pieces>, room?: Room): AsyncGenerator<Uint8Array> {
+  yield* piecesIn(await open(), room);
 }

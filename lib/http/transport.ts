@@ -1,6 +1,7 @@
 /** Requests, answers, and what a decorator is. */
 
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Pieces } from '../buffers.js';
 
 /** Headers of an answer by their names in lower case. */
 export type ResponseHeaders = IncomingHttpHeaders;
@@ -26,7 +27,7 @@ export interface HttpResponse {
   /** What a refusal (a status of 300 or more) says, at most 64 KiB of it. */
   readonly refusal?: string;
   /** Must be read or discarded. */
-  readonly body: AsyncIterable<Uint8Array>;
+  readonly body: Pieces;
   /** Lets the connection go. */
   discard(): void;
   /** Settles when the body was read or discarded, or nothing came of it for too long. */

@@ -2,6 +2,7 @@
 
 import { hash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Pieces, piecesIn, type Room } from '../buffers.js';
 import { CarportError } from '../errors.js';
 import { explainNetworkError, isTransientError } from '../http/failure.js';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
@@ -18,7 +19,7 @@ export interface Download extends StoredObject {
   /** How `sent` is encoded, in the order in which it was done. */
   readonly encodings: readonly string[];
   /** In place of `bytes`. */
-  sent(): AsyncIterable<Uint8Array>;
+  sent(): Pieces;
 }
 
 /** A good answer to a GET, and what is needed to ask for the rest of it. */
@@ -52,7 +53,8 @@ export function downloadOf(answered: Answered): Download {
       cause: new Error(`its Content-Encoding is \`${encodings.join(', ')}\``),
     });
   }
-  const sent = () => resumed(answered, extent);
+  const sent = () =>
+    Object.assign(resumed(answered, extent), { into: (room: Room) => resumed(answered, extent, room) });
   return {
     size: extent.isExact && encodings.length === 0 ? extent.end - extent.start : Number.NaN,
     ...{ etag: response.headers.etag, encodings, sent },
@@ -142,7 +144,11 @@ function contradicts(bytes: Uint8Array, etag = ''): boolean {
   return md5 !== undefined && hash('md5', bytes, 'hex') !== md5;
 }
 
-async function* resumed(answered: Answered, { start, end, isExact, total }: Extent): AsyncGenerator<Uint8Array> {
+async function* resumed(
+  answered: Answered,
+  { start, end, isExact, total }: Extent,
+  room?: Room,
+): AsyncGenerator<Uint8Array> {
   const { request, send, range } = answered;
   let { response } = answered;
   if (isExact && start === end && range !== undefined) return response.discard();
@@ -151,7 +157,7 @@ async function* resumed(answered: Answered, { start, end, isExact, total }: Exte
   let offset = start;
   for (let barren = 0; ; ) {
     try {
-      for await (const piece of response.body) {
+      for await (const piece of piecesIn(response.body, room)) {
         // A server that cannot do ranges goes on behind the end.
         if (offset === end && range !== undefined) return;
         const from = Math.min(skip, piece.length);

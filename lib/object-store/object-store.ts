@@ -1,5 +1,6 @@
 /** The contract of object stores: what each can be asked, what it promises, and keys that cannot lead outside. */
 
+import type { Pieces } from '../buffers.js';
 import { CarportError, formatError } from '../errors.js';
 import type { BytesOrFile } from '../http/body.js';
 
@@ -8,7 +9,7 @@ export interface StoredObject {
   /** Bytes that `bytes` gives; `NaN` where a web server does not tell, or has encoded it. */
   readonly size: number;
   /** The bytes in pieces. Read them once, at once, and to their end or the iterator's `return`. */
-  bytes(): AsyncIterable<Uint8Array>;
+  bytes(): Pieces;
   /** Lets go of an object whose bytes are not wanted. */
   discard(): void;
 }

@@ -322,7 +322,7 @@ export interface JobResults {
 
 /** What a job is given beside its description. */
 export interface JobContext {
-  /** The bytes that the caller streams in (`unpack`, `save`, `check`, `fetch`, `unpack-unknown`). */
+  /** The bytes that the caller streams in (`unpack`, `save`, `check`, `fetch`, `unpack-unknown`); a piece is valid until the next. */
   readonly source: AsyncIterable<Uint8Array>;
   /** Reports bytes of NAR that were worked through since the last report. */
   progress(bytes: number): void;

@@ -1,14 +1,15 @@
 /** Threads, and which job goes to which. */
 
 import { SHARE_ENV, Worker } from 'node:worker_threads';
+import type { Pieces } from '../buffers.js';
 import { createAssistance } from './assistance.js';
 import type { Job, JobResults } from './jobs.js';
 import { deserializeError, type FromWorker, type Outcome, type ToWorker } from './protocol.js';
 import { type Pump, startPump } from './pump.js';
 
 export interface RunOptions {
-  /** Bytes for the job; they are moved to the worker. Only as many are asked for as the worker keeps up with. */
-  readonly source?: AsyncIterable<Uint8Array>;
+  /** Bytes for the job, in memory that threads share. Only as many are asked for as the worker keeps up with. */
+  readonly source?: Pieces;
   /** Told how many bytes of NAR were worked through since it was last told. */
   readonly onProgress?: (bytes: number) => void;
   /** Bytes that the job will work through, roughly. Light jobs may wait at a thread, so that it need not wait for us. */

@@ -4,18 +4,21 @@ import { type FileFound, NarRefusal } from '../compression/nar-refusal.js';
 import { CarportError, type ErrorCode } from '../errors.js';
 import type { Job } from './jobs.js';
 
-/** From the pool to a worker; `id` tells jobs apart. Bytes are moved, not copied. */
+/** From the pool to a worker; `id` tells jobs apart. */
 export type ToWorker =
   /** Several at once: a message costs more than a small job. */
   | { readonly type: 'jobs'; readonly jobs: readonly { readonly id: number; readonly job: Job }[] }
-  | { readonly type: 'bytes'; readonly id: number; readonly bytes: Uint8Array }
+  /** Memory that threads share, in which the pieces of a source will lie. */
+  | { readonly type: 'source'; readonly id: number; readonly memory: SharedArrayBuffer }
+  /** A piece, which stays there until it is said to be taken. */
+  | { readonly type: 'piece'; readonly id: number; readonly offset: number; readonly size: number }
   | { readonly type: 'end'; readonly id: number }
   | { readonly type: 'source-failed'; readonly id: number };
 
 /** From a worker to the pool. */
 export type FromWorker =
   | { readonly type: 'progress'; readonly id: number; readonly bytes: number }
-  /** One piece of the source was taken: another may be sent. */
+  /** Nobody looks at the oldest piece of the source any more. */
   | { readonly type: 'taken'; readonly id: number }
   /** What became of jobs that ended in one turn. */
   | { readonly type: 'ended'; readonly jobs: readonly Outcome[] };
@@ -26,10 +29,10 @@ export type Outcome =
   | { readonly id: number; readonly error: SerializedError };
 
 /** Pieces of a source that may be under way to a worker. */
-export const SOURCE_WINDOW = 8;
+export const SOURCE_WINDOW = 4;
 
-/** Bytes of a piece, unless the source has larger ones: a message costs as much as copying some hundred KiB. */
-export const PIECE_SIZE = 256 * 1024;
+/** Bytes of a piece, but for the last: a message costs as much as copying some hundred KiB. */
+export const PIECE_SIZE = 512 * 1024;
 
 /** An error with its causes: an `Error` loses its class and fields on the way between threads. */
 export interface SerializedError {

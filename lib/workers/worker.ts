@@ -138,9 +138,10 @@ function createProgress(id: number) {
 type Feed = ReturnType<typeof createFeed>;
 type Given = Exclude<ToWorker, { type: 'jobs' }>;
 
-/** The messages of a source, as an iterable. */
+/** The messages of a source, as an iterable. A piece is valid until the next one is asked for. */
 function createFeed(id: number) {
   const given: Given[] = [];
+  let memory = new SharedArrayBuffer(0);
   let wake: (() => void) | undefined;
   return {
     give(message: Given) {
@@ -156,9 +157,10 @@ function createFeed(id: number) {
           });
         } else if (message.type === 'end') return;
         else if (message.type === 'source-failed') throw new Error('the source failed');
+        else if (message.type === 'source') memory = message.memory;
         else {
+          yield new Uint8Array(memory, message.offset, message.size);
           send({ type: 'taken', id });
-          yield message.bytes;
         }
       }
     },

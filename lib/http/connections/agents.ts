@@ -5,6 +5,7 @@ import { Agent, type RequestOptions } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import type { Authorities } from './certificates.js';
 import { type HttpProxy, proxyFor } from './proxy.js';
+import { tapConnections } from './taps.js';
 
 export interface AgentOptions {
   /** Connections to one server. */
@@ -57,8 +58,8 @@ export function createAgents({ connections, authorities, env }: AgentOptions): A
   const direct = async ({ protocol, hostname, port, pathname, search }: URL): Promise<Route> => {
     const agent =
       protocol === 'https:'
-        ? await agentFor('https:', async () => new TlsAgent({ ...kept, ...(await trust()) }))
-        : await agentFor('http:', () => new Agent(kept));
+        ? await agentFor('https:', async () => tapConnections(new TlsAgent({ ...kept, ...(await trust()) })))
+        : await agentFor('http:', () => tapConnections(new Agent(kept)));
     // Parsed already: given the URL, Node would do it again.
     const options = { protocol, hostname: plainHost(hostname), port, path: pathname + search, agent };
     return { options, headers: {} };

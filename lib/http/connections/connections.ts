@@ -4,9 +4,11 @@ import { type ClientRequest, type IncomingMessage, request as requestHttp } from
 import { request as requestHttps } from 'node:https';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import type { Pieces, Room } from '../../buffers.js';
 import { distrusted } from '../failure.js';
 import type { HttpRequest, HttpResponse, Transport } from '../transport.js';
 import { type AgentOptions, createAgents, type Route } from './agents.js';
+import { pourBody, type StallLimits } from './pour.js';
 import { proxyRefusal, throughProxy } from './proxy-failure.js';
 
 export interface ConnectionOptions extends AgentOptions {
@@ -165,8 +167,13 @@ function isLarge({ headers, complete }: IncomingMessage): boolean {
   return !complete && Number(headers['content-length']) > REFUSAL_LIMIT;
 }
 
-async function* bodyOf(message: IncomingMessage, url: URL, stallMs: number): AsyncGenerator<Uint8Array> {
-  const wait = () => setTimeout(() => message.destroy(stalled(url.host, stallMs)), stallMs);
+function bodyOf(message: IncomingMessage, url: URL, stallMs: number): Pieces {
+  const limits = { stallMs, stalled: () => stalled(url.host, stallMs) };
+  return Object.assign(piecesOf(message, limits), { into: (room: Room) => pourBody(message, room, limits) });
+}
+
+async function* piecesOf(message: IncomingMessage, { stallMs, stalled }: StallLimits): AsyncGenerator<Uint8Array> {
+  const wait = () => setTimeout(() => message.destroy(stalled()), stallMs);
   let timer = wait();
   try {
     for await (const piece of message) {

@@ -34,9 +34,9 @@ export async function readCompressedNar(
   let fileSize = 0;
   const reuses = MAY_BE_REUSED.has(promise.compression);
   async function* counted(): AsyncGenerator<Uint8Array> {
-    for await (const bytes of file === undefined ? source : readFileInPieces(file, reuses)) {
+    for await (const bytes of file === undefined ? source : readFileInPieces(file, true)) {
       fileSize += bytes.length;
-      yield bytes;
+      yield reuses ? bytes : Uint8Array.from(bytes);
     }
   }
   for await (const { bytes, events } of readNarEvents(promise, counted(), zstd)) {
