@@ -92,6 +92,11 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       load: () => import('./use/command.js'),
     },
     { name: 'config', summary: 'settings and where they are from', load: () => import('./settings/command.js') },
+    {
+      name: 'version',
+      summary: 'version, and whether there is a newer one',
+      load: () => import('./version/command.js'),
+    },
     { name: 'completion', summary: 'completion for bash, zsh, fish', load: () => import('./completion/command.js') },
   ],
   'For scripts': [

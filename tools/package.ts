@@ -1,5 +1,6 @@
 /**
- * Makes one file of the program for each platform, which needs neither Node nor anything else: `npm run package [DIRECTORY]`.
+ * Makes one file of the program for each platform, which needs neither Node nor anything else: `npm run package [DIRECTORY
+ * [PLATFORM…]]`. With CARPORT_NODES=DIRECTORY the binaries of Node stay there for the next time.
  * Node's own binaries come from the npm registry, and their single executable applications hold the program; zstd is
  * WebAssembly in it.
  */
@@ -10,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Plugin, rolldown } from 'rolldown';
+import type { Manifest } from '../bin/help/quick.js';
 import { runProgram } from '../lib/process/run.js';
 
 const DIST = fileURLToPath(new URL('../', import.meta.url));
@@ -27,19 +29,22 @@ const THREADS = {
   'small-files-thread': 'lib/filesystem/small-files-thread.js',
 };
 
-const target = resolve(process.argv[2] ?? 'packages');
+const [directory = 'packages', ...asked] = process.argv.slice(2);
+const target = resolve(directory);
+const platforms = PLATFORMS.filter((platform) => asked.length === 0 || asked.includes(platform));
 const work = await mkdtemp(join(tmpdir(), 'carport-package-'));
 try {
   await mkdir(target, { recursive: true });
   await makeBlob();
-  for (const platform of PLATFORMS) await makeFile(platform);
+  for (const platform of platforms) await makeFile(platform);
 } finally {
   await rm(work, { recursive: true, force: true });
 }
 
 /** The program and its threads, whole, as Node reads them from its own binary. */
 async function makeBlob(): Promise<void> {
-  const { version } = JSON.parse(await readFile(join(DIST, '../package.json'), 'utf8')) as { version: string };
+  const { version, carport } = JSON.parse(await readFile(join(DIST, '../package.json'), 'utf8')) as Manifest;
+  const manifest: Manifest = { version, ...(carport && { carport }) };
   const main = join(work, 'start.mjs');
   await writeFile(
     main,
@@ -48,8 +53,8 @@ const { env, stdin, stdout, stderr } = process;
 main(process.argv.slice(2), { env, stdin, stdout, stderr, cwd: () => process.cwd() });
 `,
   );
-  await bundle('main', main, version);
-  for (const [name, path] of Object.entries(THREADS)) await bundle(name, DIST + path, version);
+  await bundle('main', main, manifest);
+  for (const [name, path] of Object.entries(THREADS)) await bundle(name, DIST + path, manifest);
   const assets = Object.fromEntries(Object.keys(THREADS).map((name) => [`${name}.js`, join(work, `${name}.js`)]));
   const settings = {
     ...{ main: join(work, 'main.js'), output: join(work, 'blob'), assets },
@@ -60,18 +65,18 @@ main(process.argv.slice(2), { env, stdin, stdout, stderr, cwd: () => process.cwd
   await run(await nodeOf('linux-x64'), ['--experimental-sea-config', join(work, 'sea.json')]);
 }
 
-async function bundle(name: string, input: string, version: string): Promise<void> {
+async function bundle(name: string, input: string, manifest: Manifest): Promise<void> {
   const built = await rolldown({
     input: { [name]: input },
     platform: 'node',
-    plugins: [inOneFile(version)],
+    plugins: [inOneFile(manifest)],
     checks: { ineffectiveDynamicImport: false },
   });
   await built.write({ dir: work, format: 'cjs', codeSplitting: false, entryFileNames: '[name].js', minify: true });
 }
 
 /** What looks for files beside its own finds them in the binary. */
-function inOneFile(version: string): Plugin {
+function inOneFile(manifest: Manifest): Plugin {
   return {
     name: 'in one file',
     resolveId: (source) => (source.startsWith('zstd-napi') ? { id: '\0zstd-napi' } : undefined),
@@ -81,7 +86,9 @@ function inOneFile(version: string): Plugin {
         : undefined,
     transform(code, path) {
       if (path.endsWith('/bin/help/quick.js')) {
-        return code.replace(/await readFile\(new URL\([^)]*\), 'utf8'\)/, () => `'${JSON.stringify({ version })}'`);
+        return code.replace(/await readFile\(new URL\([^)]*\), 'utf8'\)/, () =>
+          JSON.stringify(JSON.stringify(manifest)),
+        );
       }
       const found = /new Worker\(new URL\('\.\/([\w-]+\.js)', import\.meta\.url\), \{/.exec(code);
       if (!found) return undefined;
@@ -105,7 +112,7 @@ async function makeFile(platform: (typeof PLATFORMS)[number]): Promise<void> {
 
 /** The program `node` of a platform, as its package has it; npm checks it by the registry's hash. */
 async function nodeOf(platform: string): Promise<string> {
-  const directory = join(work, platform);
+  const directory = join(process.env.CARPORT_NODES ?? work, platform);
   const node = join(directory, 'node_modules', `node-${platform}`, 'bin/node');
   if ((await readFile(node).catch(() => undefined)) !== undefined) return node;
   await mkdir(directory, { recursive: true });

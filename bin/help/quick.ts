@@ -12,6 +12,17 @@ export async function quickAnswer(args: readonly string[]): Promise<string | und
 
 /** The version of this package. */
 export async function readVersion(): Promise<string> {
+  return (await readManifest()).version;
+}
+
+/** What `package.json` says of this program. */
+export interface Manifest {
+  readonly version: string;
+  /** Whoever publishes the program may say where new ones are, and which key signs their index. */
+  readonly carport?: { readonly releases?: string; readonly releaseKey?: string };
+}
+
+export async function readManifest(): Promise<Manifest> {
   const manifest: unknown = JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8'));
-  return (manifest as { version: string }).version;
+  return manifest as Manifest;
 }

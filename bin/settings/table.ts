@@ -227,6 +227,22 @@ export const SETTINGS = {
     personal: false,
     description: 'how long each of these commands may take',
   },
+  releases: {
+    env: 'CARPORT_RELEASES',
+    option: '--releases',
+    argument: '<url>',
+    list: false,
+    personal: true,
+    description: 'where releases of carport itself are',
+  },
+  'release-keys': {
+    env: 'CARPORT_RELEASE_KEYS',
+    option: '--release-key',
+    argument: '<name:base64>',
+    list: true,
+    personal: true,
+    description: 'public keys that sign the index of those',
+  },
 } as const satisfies Record<string, SettingSpec>;
 
 export type SettingKey = keyof typeof SETTINGS;

@@ -51,6 +51,8 @@ export const PARSERS = {
   'ancestor-of': notBlank('the name of a branch'),
   'gate-commands': notBlank('a command line'),
   'gate-seconds': integer(1, MAX_SECONDS, { of: 'seconds' }),
+  releases: cacheUrl,
+  'release-keys': publicKey,
 } as const satisfies Readonly<Record<SettingKey, Parser<unknown>>>;
 
 /** The value of a setting: of a list all of them, of others one, or nothing where it is not set. */

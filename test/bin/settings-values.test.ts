@@ -61,6 +61,8 @@ const GOOD: Readonly<Record<SettingKey, readonly (readonly [text: string, value:
   'ancestor-of': [['main', 'main']],
   'gate-commands': [['make check', 'make check']],
   'gate-seconds': [['600', 600]],
+  releases: [['https://carport.example.org/', parseCacheUrl('https://carport.example.org/')]],
+  'release-keys': [[PUBLIC_KEY, parsePublicKey(PUBLIC_KEY)]],
 };
 
 /** Texts that are no value, and what is said of them beside the place. */
