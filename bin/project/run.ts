@@ -9,7 +9,7 @@ import { makeOutLink } from '../../lib/store/own/out-links.js';
 import type { LocalPaths } from '../arguments/local-paths.js';
 import type { Context } from '../cli/context.js';
 import type { RunCommandOptions } from '../run/options.js';
-import { linksOf } from './links.js';
+import { linksOf, makeProjectLinks } from './links.js';
 import type { UsedToolchain } from './locked.js';
 import { type ProjectPart, projectPart } from './part.js';
 
@@ -67,9 +67,9 @@ async function areHere({ targets }: ProjectPart, { store }: LocalPaths): Promise
 }
 
 /** Makes the links that are missing, to what carport's own store has: what Nix has, Nix keeps or not. */
-async function keep(part: ProjectPart, { own }: LocalPaths): Promise<void> {
-  if (part.project === undefined || own === undefined) return;
-  const links = linksOf(part.project, part.used);
+async function keep({ project, used }: ProjectPart, { own }: LocalPaths): Promise<void> {
+  if (project === undefined || own === undefined) return;
+  const links = linksOf(project, used);
   const registered = await own.queryInfos([...links.values()]);
   const missing: string[] = [];
   for (const [link, storePath] of links) {
@@ -79,12 +79,12 @@ async function keep(part: ProjectPart, { own }: LocalPaths): Promise<void> {
   }
   if (missing.length === 0) return;
   const make = () =>
-    part.keep(async (link, storePath) => {
+    makeProjectLinks(project, used, async (link, storePath) => {
       const info = registered.get(storePath);
       if (info && missing.includes(link)) await makeOutLink(own, link, own.realPath(info));
     });
   await withStoreWrite(own, make).catch((error) => {
-    // A store of somebody else, who must know what others run from it.
+    // A store or a checkout of somebody else: a pull has said so.
     if (!isErrno(error, 'EACCES', 'EPERM', 'EROFS')) throw error;
   });
 }
