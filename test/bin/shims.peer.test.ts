@@ -46,6 +46,8 @@ describeWithProgram('bwrap', 'carport shims and carport env', () => {
   const carportIn = (cwd: string, machine: Machine, ...args: readonly string[]) =>
     on(machine, [process.execPath, CARPORT, ...args, '--store', tools.root], { cwd });
   const carport = (machine: Machine, ...args: readonly string[]) => carportIn(box().path('work'), machine, ...args);
+  /** What starts no program is done within this process. */
+  const local = (...args: readonly string[]) => box().carport([...args, '--store', tools.root]);
   const plain = (): Machine => machines['without /nix']!;
 
   describe.each(['without /nix', 'with an empty /nix', 'with a store of its own'])('on a machine %s', (name) => {
@@ -117,26 +119,26 @@ describeWithProgram('bwrap', 'carport shims and carport env', () => {
     const directory = box().path('work/kept');
     await mkdir(directory);
     await writeFile(`${directory}/greet`, 'mine\n');
-    const refused = await carport(plain(), 'shims', directory, tools.greeter);
+    const refused = await local('shims', directory, tools.greeter);
     expect([refused.exitCode, refused.stderr]).toEqual([2, expect.stringContaining('carport has not made it')]);
     expect(await readFile(`${directory}/greet`, 'utf8')).toBe('mine\n');
     await rm(`${directory}/greet`);
     await writeFile(`${directory}/other`, 'mine\n');
 
-    await carport(plain(), 'shims', directory, tools.greeter);
-    const roots = async () => (await carport(plain(), 'store', 'ls', '--roots')).stdout;
+    await local('shims', directory, tools.greeter);
+    const roots = async () => (await local('store', 'ls', '--roots')).stdout;
     expect(await roots()).toContain(`${directory}/.carport/toolchains/1 -> ${tools.greeter}\n`);
     // Made anew for another toolchain, they are its programs and no others; without names they are renewed.
-    await carport(plain(), 'shims', directory, tools.cat);
-    expect((await carport(plain(), 'shims', directory)).stdout).toBe('own-cat\n');
+    await local('shims', directory, tools.cat);
+    expect((await local('shims', directory)).stdout).toBe('own-cat\n');
     expect((await readdir(directory)).sort()).toEqual(['.carport', 'other', 'own-cat']);
     expect(await roots()).toContain(`${directory}/.carport/toolchains/1 -> ${tools.cat}\n`);
 
-    const removed = await carport(plain(), 'shims', '--remove', directory, '--json');
+    const removed = await local('shims', '--remove', directory, '--json');
     expect(JSON.parse(removed.stdout)).toEqual({ version: 1, directory, removed: ['own-cat'] });
     expect(await readdir(directory)).toEqual(['other']);
     expect(await roots()).not.toContain(directory);
-    expect((await carport(plain(), 'shims', '--remove', directory)).exitCode).toBe(5);
+    expect((await local('shims', '--remove', directory)).exitCode).toBe(5);
   });
 
   it('env puts them on the PATH of a shell', async () => {
@@ -165,14 +167,15 @@ eval "$lines"; eval "$lines"; greet; echo "|$CARPORT_ENV|\${PATH#*:}"`;
   it("a project's toolchain comes with one command, and its shims are told when the lock has moved on", async () => {
     const [cache, project] = [box().path('cache'), box().path('work/project')];
     const key = await box().makeKey('project-1');
-    const push = (path: string) =>
-      carport(plain(), 'push', path, '--pin', 'tools', '--to', cache, '--secret-key', key.file);
+    const push = (path: string) => local('push', path, '--pin', 'tools', '--to', cache, '--secret-key', key.file);
     await push(tools.greeter);
     await mkdir(`${project}/.git`, { recursive: true });
     await writeFile(`${project}/carport.toml`, '[toolchains]\ntools = { pin = "tools", cache = "../../cache" }\n');
     const here = (...args: readonly string[]) =>
       on(plain(), [process.execPath, CARPORT, ...args], { cwd: project, env: { CARPORT_TRUSTED_KEYS: key.publicKey } });
-    expect((await here('lock')).exitCode).toBe(0);
+    const hereLocal = (...args: readonly string[]) =>
+      box().carport(args, { cwd: project, env: { CARPORT_TRUSTED_KEYS: key.publicKey } });
+    expect((await hereLocal('lock')).exitCode).toBe(0);
 
     const shell = await here('shell', '--frozen', '--', '-c', 'greet; echo "|$CARPORT_SHELL"');
     expect(shell).toEqual({ exitCode: 0, stdout: 'hello|tools\n', stderr: expect.stringContaining('pulled 3 paths') });
@@ -186,13 +189,13 @@ carport() { ${process.execPath} ${CARPORT} "$@"; }
     });
     expect(direnv.stdout).toBe('<carport.toml><carport.lock>hello');
 
-    await here('shims', './shims');
+    await hereLocal('shims', './shims');
     await push(tools.cat);
-    const updated = await here('lock', '--update');
+    const updated = await hereLocal('lock', '--update');
     expect(updated.stderr).toContain(`\`carport shims ${project}/shims\` renews them`);
-    expect((await here('pull')).stderr).toContain('renews them');
-    expect((await here('shims', './shims')).stdout).toBe('own-cat\n');
-    expect((await here('pull')).stderr).not.toContain('renews them');
-    expect(JSON.parse((await here('env', '--json')).stdout).storePaths).toEqual([tools.cat]);
+    expect((await hereLocal('pull')).stderr).toContain('renews them');
+    expect((await hereLocal('shims', './shims')).stdout).toBe('own-cat\n');
+    expect((await hereLocal('pull')).stderr).not.toContain('renews them');
+    expect(JSON.parse((await hereLocal('env', '--json')).stdout).storePaths).toEqual([tools.cat]);
   }, 120_000);
 });
