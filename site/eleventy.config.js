@@ -1,6 +1,6 @@
 /** Makes the site of the documentation with Eleventy: `npm run site`. What it knows of pages is in `tools/site`. */
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import MiniSearch from 'minisearch';
@@ -14,7 +14,6 @@ const MINISEARCH = 'site/node_modules/minisearch/dist/umd/index.js';
 /** Pages that searches leave out: they have a word of everything. */
 const NOT_SEARCHED = ['docs/modules.md', 'CHANGELOG.md'];
 
-const read = (path) => readFileSync(join(TOP, path), 'utf8');
 const files = linkedFiles(
   filesIn('docs')
     .filter((path) => path.endsWith('.md'))
@@ -50,6 +49,12 @@ export default function configure(config) {
     if (mistakes.length > 0) throw new Error(`The site has mistakes:\n${mistakes.join('\n')}`);
   });
   return { markdownTemplateEngine: false };
+}
+
+/** The text of a file; of a folder, which pages may link to as well, the names in it. */
+function read(path) {
+  const place = join(TOP, path);
+  return statSync(place).isDirectory() ? readdirSync(place).sort().join('\n') : readFileSync(place, 'utf8');
 }
 
 /** Paths below a directory: of the repository from its top, and of the output from the output's. */

@@ -36,6 +36,7 @@ describe('the pages of the site', () => {
   it('have links from one to another, wherever the site is', () => {
     expect(siteLink('docs/keys.md', '../samples/a.yml')).toBe('samples/a.yml.html');
     expect(siteLink('docs/decisions/README.md', '../keys.md#one')).toBe('../keys.html#one');
+    expect(siteLink('docs/keys.md', '../samples/direnv/')).toBe('samples/direnv.html');
     expect(siteLink('docs/performance.md', 'performance.svg')).toBe('performance.svg');
     expect(['#x', 'https://example.org/a.md'].map((link) => siteLink('docs/a.md', link))).toEqual([
       ...['#x', 'https://example.org/a.md'],

@@ -89,7 +89,7 @@ const IMAGE = /\.(svg|png)$/;
 function targetOf(from: string, link: string): string | undefined {
   const [path = ''] = link.split('#');
   if (path === '' || /^[a-z]+:/.test(path)) return undefined;
-  return posix.normalize(posix.join(posix.dirname(from), path));
+  return posix.normalize(posix.join(posix.dirname(from), path)).replace(/\/$/, '');
 }
 
 /** Relative and other links of Markdown, as they are written. */
