@@ -4,6 +4,7 @@ import { CarportError, insteadOf } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { printableLink } from '../lib/object-store/link.js';
 import {
+  type ByteRange,
   hasLinks,
   isListable,
   type LinkedObject,
@@ -31,7 +32,7 @@ export function narObject(objects: ObjectStore, info: NarInfo): NarObject {
       key,
       read: (limit) => objects.read(key, limit),
       stat: () => objects.stat(key),
-      open: () => objects.open(key),
+      open: (range) => objects.open(key, range),
     };
   } catch (cause) {
     throw new CarportError('E_FORMAT', `the NAR of \`${info.path}\` in \`${objects.url}\` is not looked for`, {
@@ -92,9 +93,9 @@ export async function requireNar(objects: ObjectStore, info: NarInfo, listed?: N
   });
 }
 
-/** Opens the NAR of a path; throws where it is not there. */
-export async function openRequiredNar(objects: ObjectStore, info: NarInfo): Promise<StoredObject> {
-  const nar = await narObject(objects, info).open();
+/** Opens the NAR of a path, or a range of it; throws where it is not there. */
+export async function openRequiredNar(objects: ObjectStore, info: NarInfo, range?: ByteRange): Promise<StoredObject> {
+  const nar = await narObject(objects, info).open(range);
   if (nar === undefined) throw missingNar(objects, info);
   return nar;
 }

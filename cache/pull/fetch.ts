@@ -2,7 +2,7 @@
 
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { smallPromise } from '../../lib/compression/small-nar.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -16,7 +16,7 @@ import type { FoundPath } from '../find-path.js';
 import { localNar, missingNar } from '../nars.js';
 import { refusedNar } from '../refused-nar.js';
 import type { PullEvent } from './events.js';
-import { isSmall, largeFile, readSmallFile, wholeFile } from './nar-source.js';
+import { isSmall, keptFile, largeFile, partialName, readSmallFile, wholeFile } from './nar-source.js';
 import type { Ahead, TakenTree } from './take-ahead.js';
 import type { PathReceiver } from './target.js';
 
@@ -102,14 +102,35 @@ async function fetchOnce(planned: FoundPath, options: FetchOptions): Promise<Fet
     const content = file === undefined ? bytes && { bytes } : { file };
     const taken = content && (await takeSmall(info, temporary, content, options));
     if (taken) return taken;
-    const source = bytes ? wholeFile(bytes) : largeFile(info, objects);
     const { fileSize } =
       file === undefined
-        ? await pool.run(job, { source, onProgress, weight })
+        ? await withSource(bytes, planned, receiver, (source) => pool.run(job, { source, onProgress, weight }))
         : await pool.run({ ...job, file }, { onProgress, weight });
     return { info: registeredInfo(info), temporary, fileSize };
   } catch (error) {
     await removeTree(temporary);
+    throw error;
+  }
+}
+
+/** Has a NAR read from memory, or as it comes; what comes of a large one is kept until it is known to be what was signed. */
+async function withSource<T>(
+  bytes: Uint8Array | undefined,
+  { info, objects }: FoundPath,
+  { partials }: PathReceiver,
+  work: (source: AsyncIterable<Uint8Array>) => Promise<T>,
+): Promise<T> {
+  if (bytes) return work(wholeFile(bytes));
+  const name = partialName(info);
+  const partial = name === undefined ? undefined : await partials?.take(name);
+  if (partial === undefined) return work(largeFile(info, objects));
+  try {
+    const result = await work(keptFile(info, objects, partial));
+    await partial.remove();
+    return result;
+  } catch (error) {
+    // What a server that went away has sent is as good as before; of what is refused nothing is.
+    await (hasCode(error, 'E_UNAVAILABLE', 'E_INTERRUPTED', 'E_REMOTE') ? partial.leave() : partial.remove());
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import { realPathIn } from '../../lib/store/own/layout.js';
 import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';
 import { type OwnStore, withoutDamagedMetadata } from '../../lib/store/own/own-store.js';
+import { openPartials, type Partials } from '../../lib/store/own/partials.js';
 import { type PulledPin, readPulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
 import { createStoreWriter, type StoreWriter } from '../../lib/store/own/writer/writer.js';
 import type { Store } from '../../lib/store/store.js';
@@ -37,6 +38,8 @@ export interface PullTarget {
 export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place' | 'register'> {
   /** Where threads may place what they unpack: how. */
   readonly byThreads?: Pick<StoreWriter, 'placement' | 'settle' | 'ticket' | 'storeDirs'>;
+  /** Where files are kept that were fetched in part. */
+  readonly partials?: Partials;
   /** The worker's job that makes of a compressed NAR what `place` takes. */
   readonly job: 'unpack' | 'save';
   /** Whether a run that was killed has left the path whole, so that it only needs to be registered. */
@@ -55,6 +58,7 @@ export function createOwnTarget(store: OwnStore): PullTarget {
       return work({
         ...writer,
         byThreads: writer,
+        partials: openPartials(store.layout),
         job: 'unpack',
         hasLeft: async (info) => writer.hasLeft(info.path) && (await writer.isWhole(info)),
       });

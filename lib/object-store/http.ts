@@ -120,7 +120,7 @@ function createReader({ base, send, request, follow }: ReaderOptions) {
       return {
         read: (limit) => readWhole(() => openAt(target), limit, printableLink(link)),
         stat: () => statAt(target),
-        open: () => openAt(target),
+        open: (range) => openAt(target, range),
       };
     },
   };

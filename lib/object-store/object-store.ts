@@ -108,7 +108,7 @@ export interface ReadStore {
 export interface LinkedObject {
   read(limit: number): Promise<Buffer | undefined>;
   stat(): Promise<ObjectStat | undefined>;
-  open(): Promise<StoredObject | undefined>;
+  open(range?: ByteRange): Promise<StoredObject | undefined>;
 }
 
 /** A store whose documents may have links, as those of web servers do. */

@@ -15,6 +15,7 @@ import { type LockOptions, withStoreCollection } from './lock/lock.js';
 import type { Registrations } from './metadata.js';
 import type { OwnStore } from './own-store.js';
 import { claimedHashParts } from './ownership-records.js';
+import { removePartials } from './partials.js';
 import { dropRoots, type Root, readRoots } from './roots.js';
 import { unregister } from './unregister.js';
 import { unregisteredEntries } from './unregistered.js';
@@ -80,6 +81,7 @@ export async function collectGarbage(
     options,
   );
   await mapAtMost(REMOVALS_AT_ONCE, doomed, removeTree);
+  await removePartials(layout, { all: wanted === 'all' });
   for (const directory of [layout.realStoreDir, layout.infoDir, layout.rootsDir, layout.pinsDir, layout.activeDir]) {
     await removeLeftovers(directory);
   }

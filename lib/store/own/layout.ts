@@ -21,6 +21,8 @@ export interface StoreLayout {
   readonly pinsDir: string;
   /** Markers of processes that write, collect garbage, or run what is here. */
   readonly activeDir: string;
+  /** Files that were fetched in part. */
+  readonly partialsDir: string;
   /** Nix's own state: where it is, the store dir is Nix's, too. */
   readonly nixStateDir: string;
 }
@@ -36,6 +38,7 @@ export function storeLayout(root: string): StoreLayout {
     rootsDir: join(absolute, 'nix/var/carport/roots'),
     pinsDir: join(absolute, 'nix/var/carport/pins'),
     activeDir: join(absolute, 'nix/var/carport/active'),
+    partialsDir: join(absolute, 'nix/var/carport/partial'),
     nixStateDir: join(absolute, 'nix/var/nix'),
   };
 }

@@ -1,0 +1,195 @@
+/**
+ * Files that were fetched in part, so that a later run goes on from there. What is in them is believed as little as what a server
+ * sends: whoever reads one to its end checks it.
+ */
+
+import { createHash } from 'node:crypto';
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { isThere, namesIn } from '../../filesystem/exists.js';
+import { makeDirectory } from '../../filesystem/make-directory.js';
+import { createTemporaryNames, makerOf } from '../../filesystem/temporary.js';
+import { encodeNix32 } from '../../nix/base32.js';
+import type { StoreLayout } from './layout.js';
+
+/** Bytes that are written at a time. */
+const BLOCK = 1024 * 1024;
+
+/** Bytes that files of runs that are gone take together; the oldest go. */
+const MOST_BYTES = 8 * 1024 * 1024 * 1024;
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** The file of one object, as far as it was fetched. One process has it at a time. */
+export interface PartialFile {
+  /** Bytes that were there when it was taken. */
+  readonly size: number;
+  /** Those bytes. */
+  read(): AsyncIterable<Uint8Array>;
+  /** Adds bytes; they may change when this has ended. Where the disk is full, nothing more is kept. */
+  add(bytes: Uint8Array): Promise<void>;
+  /** Lets go of it: what was added is there for the next. */
+  leave(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** Partial files of a store. */
+export interface Partials {
+  /** Takes the file of an object, with what earlier runs have left; `undefined` where it cannot be had. */
+  take(object: string): Promise<PartialFile | undefined>;
+}
+
+/** The partial files of a store. `nix32 of the object's hash` and a temporary name: it tells the process that has it. */
+export function openPartials({ partialsDir }: Pick<StoreLayout, 'partialsDir'>): Partials {
+  const names = createTemporaryNames(partialsDir);
+  return {
+    async take(object) {
+      const key = encodeNix32(createHash('sha256').update(object).digest().subarray(0, 20));
+      const place = join(partialsDir, key);
+      if (used.has(place)) return undefined;
+      used.add(place);
+      try {
+        await makeDirectory(partialsDir);
+        const file = `${place}${basename((await names)())}`;
+        await takeOver(partialsDir, key, file, free.get(place));
+        await removeOldest(partialsDir);
+        return await openPartial(file, (kept) => {
+          used.delete(place);
+          if (kept) free.set(place, file);
+          else free.delete(place);
+        });
+      } catch {
+        // Without it all is fetched from its start.
+        used.delete(place);
+        return undefined;
+      }
+    },
+  };
+}
+
+/** Files of this process: those that nobody uses now, and those that somebody does. */
+const free = new Map<string, string>();
+const used = new Set<string>();
+
+/** Removes what runs that are gone have left, and nobody has gone on with for a day; with `all` whatever its age. */
+export async function removePartials(
+  { partialsDir }: Pick<StoreLayout, 'partialsDir'>,
+  { all, now = Date.now() }: { readonly all: boolean; readonly now?: number },
+): Promise<void> {
+  for (const { file, modified } of await leftIn(partialsDir)) {
+    if (all || now - modified > DAY_MS) await rm(file, { force: true });
+  }
+}
+
+/** The largest that was left of an object becomes ours. */
+async function takeOver(directory: string, key: string, file: string, own: string | undefined): Promise<void> {
+  const left = (await leftIn(directory)).filter((each) => basename(each.file).startsWith(key));
+  const mine = own === undefined ? [] : [{ file: own, size: (await stat(own).catch(() => undefined))?.size ?? 0 }];
+  const [largest, ...others] = [...left, ...mine].sort((a, b) => b.size - a.size);
+  // Of several processes that want it one can rename it.
+  if (largest) await rename(largest.file, file).catch(() => undefined);
+  for (const each of others) await rm(each.file, { force: true });
+}
+
+async function removeOldest(directory: string): Promise<void> {
+  const left = [...(await leftIn(directory))].sort((a, b) => b.modified - a.modified);
+  let sum = 0;
+  for (const { file, size } of left) {
+    sum += size;
+    if (sum > MOST_BYTES) await rm(file, { force: true });
+  }
+}
+
+interface LeftFile {
+  readonly file: string;
+  readonly size: number;
+  readonly modified: number;
+}
+
+/** Files of processes that are gone; of one that cannot be asked a day after it has written last. */
+async function leftIn(directory: string): Promise<readonly LeftFile[]> {
+  if (!(await isThere(directory))) return [];
+  const left: LeftFile[] = [];
+  for (const name of await namesIn(directory)) {
+    const maker = await makerOf(name.slice(name.indexOf('.')));
+    if (maker === undefined || maker === 'lives') continue;
+    const file = join(directory, name);
+    const stats = await stat(file).catch(() => undefined);
+    if (stats === undefined || (maker === 'elsewhere' && Date.now() - stats.mtimeMs < DAY_MS)) continue;
+    left.push({ file, size: stats.size, modified: stats.mtimeMs });
+  }
+  return left;
+}
+
+async function openPartial(file: string, letGo: (kept: boolean) => void): Promise<PartialFile> {
+  const handle = await open(file, 'a+', 0o600);
+  const { size } = await handle.stat();
+  let writer: ReturnType<typeof createWriter> | undefined = createWriter(handle);
+  const close = async (): Promise<void> => {
+    const last = writer;
+    writer = undefined;
+    await last?.settled().catch(() => undefined);
+    await handle.close().catch(() => undefined);
+  };
+  return {
+    size,
+    read: () => bytesOf(handle, size),
+    async add(bytes) {
+      try {
+        await writer?.add(bytes);
+      } catch {
+        writer = undefined;
+        // The space is for what is unpacked.
+        await handle.truncate(0).catch(() => undefined);
+      }
+    },
+    async leave() {
+      await close();
+      letGo(true);
+    },
+    async remove() {
+      await close();
+      await rm(file, { force: true });
+      letGo(false);
+    },
+  };
+}
+
+async function* bytesOf(handle: FileHandle, size: number): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < size; ) {
+    const buffer = Buffer.allocUnsafe(Math.min(BLOCK, size - offset));
+    const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
+    if (bytesRead === 0) throw new Error('a partial file has become shorter');
+    offset += bytesRead;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+/** Writes blocks, each while the next one is filled. */
+function createWriter(handle: FileHandle) {
+  let [filling, writing] = [Buffer.allocUnsafe(BLOCK), Buffer.allocUnsafe(BLOCK)];
+  let used = 0;
+  let last: Promise<unknown> = Promise.resolve();
+  const writeOut = async (): Promise<void> => {
+    await last;
+    [filling, writing] = [writing, filling];
+    const block = writing.subarray(0, used);
+    used = 0;
+    last = handle.appendFile(block);
+    // It is told to whoever adds next.
+    last.catch(() => undefined);
+  };
+  return {
+    async add(bytes: Uint8Array): Promise<void> {
+      for (let rest = bytes; rest.length > 0; ) {
+        const part = rest.subarray(0, BLOCK - used);
+        filling.set(part, used);
+        used += part.length;
+        rest = rest.subarray(part.length);
+        if (used === BLOCK) await writeOut();
+      }
+    },
+    /** What is whole of it is written; a block that is not full is not. */
+    settled: () => last,
+  };
+}
