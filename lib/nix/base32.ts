@@ -5,7 +5,11 @@ import { formatError } from '../errors.js';
 /** Nix's base-32 alphabet: no `e`, `o`, `t`, `u` (libutil/base-nix-32). */
 export const NIX32_ALPHABET = '0123456789abcdfghijklmnpqrsvwxyz';
 
-const DIGITS = Buffer.from(NIX32_ALPHABET, 'latin1');
+/** Two characters for each ten bits. */
+const PAIRS: readonly string[] = Array.from(
+  { length: 1024 },
+  (_, bits) => NIX32_ALPHABET[bits >> 5]! + NIX32_ALPHABET[bits & 31]!,
+);
 
 const VALUES = new Int8Array(256).fill(-1);
 for (let value = 0; value < 32; value++) VALUES[NIX32_ALPHABET.charCodeAt(value)] = value;
@@ -23,14 +27,15 @@ export function nix32Length(size: number): number {
 /** Renders bytes in nix32: groups of five bits, read from the last to the first. */
 export function encodeNix32(bytes: Uint8Array): string {
   const length = nix32Length(bytes.length);
-  const text = Buffer.allocUnsafe(length);
-  for (let n = 0; n < length; n++) {
+  let text = '';
+  // Two characters at a time: of thousands of paths each has a handful of hashes.
+  for (let n = 0; n < length; n += 2) {
     const bit = n * 5;
     const index = bit >> 3;
-    const pair = bytes[index]! | ((bytes[index + 1] ?? 0) << 8);
-    text[length - 1 - n] = DIGITS[(pair >> (bit & 7)) & 31]!;
+    const three = bytes[index]! | ((bytes[index + 1] ?? 0) << 8) | ((bytes[index + 2] ?? 0) << 16);
+    text = PAIRS[(three >> (bit & 7)) & 1023]! + text;
   }
-  return text.toString('latin1');
+  return length % 2 === 0 ? text : text.slice(1);
 }
 
 /** Parses nix32; refuses foreign characters, impossible lengths and spare bits that are not zero. */

@@ -9,10 +9,9 @@ import { dirname } from 'node:path';
 import { loadZstd } from '../../compression/zstd-binding.js';
 import { isErrno } from '../../errors.js';
 import { writeWhole } from '../../filesystem/unpack.js';
-import { walkTree } from '../../filesystem/walk.js';
+import { readTree } from '../../filesystem/whole-tree.js';
 import { encodeNix32 } from '../../nix/base32.js';
 import { checkedContentAddress } from '../../nix/content-address.js';
-import { encodeNar } from '../../nix/nar/encode.js';
 import { renderNarInfo } from '../../nix/narinfo.js';
 import { mergeSignatures } from '../../nix/path-info.js';
 import { signPath } from '../../signing/signature.js';
@@ -59,8 +58,8 @@ function putPath(
   compress: Compress,
   unseen: ReadonlySet<string>,
 ): SmallPathResult | undefined {
-  const nar = readNar(path.realPath);
-  if (nar === undefined || nar.length !== path.narSize) return undefined;
+  if (readTree(path.realPath, input) !== path.narSize) return undefined;
+  const nar = input.subarray(0, path.narSize);
   const sha256 = hash('sha256', nar, 'buffer');
   if (sha256.toString('hex') !== path.narHash) return undefined;
   const file = compress(nar, sha256);
@@ -78,17 +77,6 @@ function putPath(
 
 /** NARs are read into it: one is done with before the next. */
 const input = Buffer.allocUnsafeSlow(SMALL_PATH);
-
-/** The NAR of a path, unless it has more than `SMALL_PATH` bytes. */
-function readNar(path: string): Buffer | undefined {
-  let size = 0;
-  for (const bytes of encodeNar(walkTree(path))) {
-    if (size + bytes.length > input.length) return undefined;
-    input.set(bytes, size);
-    size += bytes.length;
-  }
-  return input.subarray(0, size);
-}
 
 interface PutNar {
   readonly url: string;

@@ -1,0 +1,110 @@
+/** A small file tree as a NAR in memory, in one go: `walk.ts` and `encodeNar` are for trees of any size, a step at a time. */
+
+import {
+  closeSync,
+  constants,
+  type Dirent,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+} from 'node:fs';
+import { paddedLength, wireTokens } from '../nix/nar/encode.js';
+import { checkDepth, checkEntryName, checkSymlinkTarget, NAR_MAGIC } from '../nix/nar/event.js';
+import { childPath } from './walk.js';
+
+const OWNER_EXECUTE = 0o100;
+
+const MAGIC = wireTokens(NAR_MAGIC);
+const DIRECTORY = wireTokens('(', 'type', 'directory');
+const ENTRY = wireTokens('entry', '(', 'name');
+const NODE = wireTokens('node');
+const REGULAR = wireTokens('(', 'type', 'regular', 'contents');
+const EXECUTABLE = wireTokens('(', 'type', 'regular', 'executable', '', 'contents');
+const SYMLINK = wireTokens('(', 'type', 'symlink', 'target');
+const CLOSE = wireTokens(')');
+
+type Kind = Pick<Dirent, 'isDirectory' | 'isFile' | 'isSymbolicLink'>;
+
+/**
+ * Writes the NAR of the tree at a path into memory, and gives its length; `undefined` where it has no room, or the tree is not one
+ * that a NAR can hold, or changes meanwhile: `encodeNar` says what is wrong.
+ */
+export function readTree(path: string, into: Buffer): number | undefined {
+  let at = 0;
+  const put = (token: Uint8Array): void => {
+    into.set(token, at);
+    at += token.length;
+  };
+  const putNumber = (number: number): void => {
+    into.writeUInt32LE(number, at);
+    into.writeUInt32LE(0, at + 4);
+    at += 8;
+  };
+  const pad = (length: number): void => {
+    const end = at + paddedLength(length) - length;
+    if (end > into.length) throw new RangeError('there is no more room');
+    into.fill(0, at, end);
+    at = end;
+  };
+  const putString = (bytes: Uint8Array): void => {
+    putNumber(bytes.length);
+    put(bytes);
+    pad(bytes.length);
+  };
+  const putNode = (place: Buffer, kind: Kind, depth: number): void => {
+    checkDepth(depth);
+    if (kind.isFile()) putFile(place);
+    else if (kind.isDirectory()) putDirectory(place, depth);
+    else if (kind.isSymbolicLink()) {
+      put(SYMLINK);
+      putString(checkSymlinkTarget(readlinkSync(place, { encoding: 'buffer' })));
+    } else throw new TypeError('neither file, directory nor symlink');
+    put(CLOSE);
+  };
+  const putDirectory = (place: Buffer, depth: number): void => {
+    put(DIRECTORY);
+    for (const entry of entriesOf(place)) {
+      put(ENTRY);
+      putString(checkEntryName(entry.name));
+      put(NODE);
+      putNode(childPath(place, entry.name), entry, depth + 1);
+      put(CLOSE);
+    }
+  };
+  const putFile = (place: Buffer): void => {
+    const file = openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const stats = fstatSync(file);
+      const { size, mode } = stats;
+      if (!stats.isFile()) throw new TypeError('no plain file any more');
+      put((mode & OWNER_EXECUTE) === 0 ? REGULAR : EXECUTABLE);
+      if (at + 8 + size > into.length) throw new RangeError('there is no more room');
+      putNumber(size);
+      for (const end = at + size; at < end; ) {
+        const read = readSync(file, into, at, end - at, null);
+        if (read === 0) throw new RangeError('it became shorter while it was read');
+        at += read;
+      }
+      pad(size);
+    } finally {
+      closeSync(file);
+    }
+  };
+  try {
+    put(MAGIC);
+    const place = Buffer.from(path);
+    putNode(place, lstatSync(place), 0);
+    return at;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What is in a directory, in the order of NARs. */
+function entriesOf(directory: Buffer): readonly Dirent<Buffer>[] {
+  const entries = readdirSync(directory, { encoding: 'buffer', withFileTypes: true });
+  return entries.sort((a, b) => Buffer.compare(a.name, b.name));
+}
