@@ -19,6 +19,7 @@ import { checkPinned, checkPins, type PushPins, setPins } from './pins.js';
 import { type PushPlan, planPush } from './plan.js';
 import { beginPush, checkCache, finishPush } from './prepare.js';
 import { type PushTotals, publishPlan } from './publish.js';
+import { prepareSmallUploads } from './small-uploads.js';
 import type { Packing, UploadOptions } from './upload.js';
 
 /** What is pushed, and how. */
@@ -89,10 +90,11 @@ export async function pushClosure(
 }
 
 async function pushHeld(objects: ObjectStore, request: PushRequest, work: PushWork): Promise<TransferSummary> {
-  const { store, closure, pins, skipSignedBy, dryRun } = request;
-  const { emit, signal, leasing = LEASING } = work;
+  const { store, closure, packing, pins, skipSignedBy, dryRun } = request;
+  const { pool, emit, signal, leasing = LEASING } = work;
   const hasCache = await checkPushTarget(objects, store.storeDir, pins);
   if (dryRun) return pushLeased({ objects, refresh: async () => {} }, { ...request, hasCache }, work);
+  if (!hasCache) prepareSmallUploads(closure.graph.size, { objects, pool, ...packing });
   // Who is refused leaves nothing where there was nothing, not even an empty directory.
   if (!hasCache && isListable(objects)) {
     const plan = await planPush(objects, planRequestOf({ ...request, hasCache }));

@@ -59,6 +59,19 @@ export function createSmallUploads(
   };
 }
 
+/** Starts the threads for so many paths, of which most are small as a rule, where these will be packed so: meanwhile a plan is made. */
+export function prepareSmallUploads(
+  paths: number,
+  { objects, pool, compression, level }: Pick<UploadOptions, 'objects' | 'pool' | 'compression' | 'level'>,
+): void {
+  if (objects.placeOf === undefined || compression === 'xz' || paths < FEW * pool.size) return;
+  const nothing = { paths: '[]', ending: '', narDirectory: '', narKey: '', temporary: '', keys: [] };
+  for (let thread = 0; thread < pool.size; thread++) {
+    // What is wrong with the threads is told by those who wait for them.
+    pool.run({ type: 'pack-small', ...nothing, compression, level }, { weight: 0 }).catch(() => undefined);
+  }
+}
+
 function batchesOf(infos: readonly PathInfo[]): Map<string, Batch> {
   const batchOf = new Map<string, Batch>();
   let batch: Batch | undefined;
