@@ -38,10 +38,10 @@ Each run has a new cache or store, and Nix knows nothing of the cache from befor
 
 ## What the limits are
 
-* Node itself takes 0.04 s before it does anything, the program another 0.03 s: one file, and what V8 has made of it. A push with nothing
-  new then starts two programs of Nix beside each other (the closure, and where the store is), which take 0.03 s and more, and
-  reads and writes some ten small files: the lease, and the narinfos of its roots. Of 2,001 paths, reading what Nix prints and putting it
-  in order takes as long again.
+* A push with nothing new: Node itself takes 0.04 s before it does anything, and 0.01 s more to load what starts programs, verifies
+  signatures and reads files. That alone is two to three times what all of Nix takes. One program of Nix is then asked for the roots (0.03 s),
+  while the program is loaded beside it (0.02 s: one file, and what V8 has made of it) and reads its settings and the key; some
+  ten small files are read and written, for the lease and the narinfos of the roots. Of 2,001 paths it is the same: the closure is not computed.
 * Many small paths from a directory: a thread does all of a path, some 0.9 ms of processor time: a third is the kernel's (two files, two
   directories' entries, a narinfo and a NAR that are opened), 0.15 ms the signature, 0.1 ms zstd and sha256, the rest JavaScript that
   runs a thousand times and so is hardly optimised. Two threads and the main one take 0.4 s to start. The main thread parses each narinfo
@@ -51,10 +51,11 @@ Each run has a new cache or store, and Nix knows nothing of the cache from befor
 * A large path: sha256 of the file and of the NAR (0.8 s/GB each) and writing (0.5 to 1.0 s/GB) are one thread's, decompression (1.6 s/GB) is the
   others'. With two threads the first is the limit. Over HTTP the main thread takes 2 s/GB of compressed bytes for Node's streams and the
   messages to threads.
-* A push of many small paths to a directory: the main thread has little to do with it. A thread takes 0.9 ms of processor time a path:
-  zstd a fifth of it, making and renaming two files a fifth, reading the tree a fifth, the signature and the content address a sixth. The
-  two threads take 0.1 s to start.
-* A push to a bucket with nothing new is seven requests, five of them for the lease that keeps garbage collections away.
+* A push of many small paths to a directory: the main thread takes a fifth of the processor time, half of it to read what Nix prints and
+  to plan. A thread takes 0.8 ms a path: making, writing and renaming two files a quarter, zstd a fifth, the signature an eighth, hashes
+  and the content address as much, reading the tree a seventh. Before that Node, the closure and the plan are one after the other
+  (0.4 s), where Nix has packed a third of the paths; a new cache has its threads started meanwhile.
+* A push to a bucket with nothing new is some ten small requests, four of them for the lease that keeps garbage collections away.
 * A push of a large path compresses on all processors. zstd is 7 s of its processor time, hashes 2 s (the NAR, the file, and each chunk).
   To take less there would store more than 1.05 of what Nix does.
 
