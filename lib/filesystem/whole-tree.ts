@@ -33,30 +33,11 @@ type Kind = Pick<Dirent, 'isDirectory' | 'isFile' | 'isSymbolicLink'>;
  * that a NAR can hold, or changes meanwhile: `encodeNar` says what is wrong.
  */
 export function readTree(path: string, into: Buffer): number | undefined {
-  let at = 0;
-  const put = (token: Uint8Array): void => {
-    into.set(token, at);
-    at += token.length;
-  };
-  const putNumber = (number: number): void => {
-    into.writeUInt32LE(number, at);
-    into.writeUInt32LE(0, at + 4);
-    at += 8;
-  };
-  const pad = (length: number): void => {
-    const end = at + paddedLength(length) - length;
-    if (end > into.length) throw new RangeError('there is no more room');
-    into.fill(0, at, end);
-    at = end;
-  };
-  const putString = (bytes: Uint8Array): void => {
-    putNumber(bytes.length);
-    put(bytes);
-    pad(bytes.length);
-  };
+  const writer = createWriter(into);
+  const { put, putString } = writer;
   const putNode = (place: Buffer, kind: Kind, depth: number): void => {
     checkDepth(depth);
-    if (kind.isFile()) putFile(place);
+    if (kind.isFile()) putFile(place, writer);
     else if (kind.isDirectory()) putDirectory(place, depth);
     else if (kind.isSymbolicLink()) {
       put(SYMLINK);
@@ -74,14 +55,61 @@ export function readTree(path: string, into: Buffer): number | undefined {
       put(CLOSE);
     }
   };
-  const putFile = (place: Buffer): void => {
-    const file = openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    try {
-      const stats = fstatSync(file);
-      const { size, mode } = stats;
-      if (!stats.isFile()) throw new TypeError('no plain file any more');
-      put((mode & OWNER_EXECUTE) === 0 ? REGULAR : EXECUTABLE);
-      if (at + 8 + size > into.length) throw new RangeError('there is no more room');
+  try {
+    put(MAGIC);
+    const place = Buffer.from(path);
+    putNode(place, lstatSync(place), 0);
+    return writer.length();
+  } catch {
+    return undefined;
+  }
+}
+
+function putFile(place: Buffer, { put, putContents }: NarWriter): void {
+  const file = openSync(place, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(file);
+    if (!stats.isFile()) throw new TypeError('no plain file any more');
+    put((stats.mode & OWNER_EXECUTE) === 0 ? REGULAR : EXECUTABLE);
+    putContents(file, stats.size);
+  } finally {
+    closeSync(file);
+  }
+}
+
+type NarWriter = ReturnType<typeof createWriter>;
+
+/** Writes tokens one after another; throws where there is no more room. */
+function createWriter(into: Buffer) {
+  let at = 0;
+  const put = (token: Uint8Array): void => {
+    into.set(token, at);
+    at += token.length;
+  };
+  const putNumber = (number: number): void => {
+    into.writeUInt32LE(number, at);
+    into.writeUInt32LE(0, at + 4);
+    at += 8;
+  };
+  const requireRoom = (length: number): void => {
+    if (at + length > into.length) throw new RangeError('there is no more room');
+  };
+  const pad = (length: number): void => {
+    const zeros = paddedLength(length) - length;
+    requireRoom(zeros);
+    into.fill(0, at, at + zeros);
+    at += zeros;
+  };
+  return {
+    put,
+    putString(bytes: Uint8Array): void {
+      putNumber(bytes.length);
+      put(bytes);
+      pad(bytes.length);
+    },
+    /** The bytes of a file, which are read to their place. */
+    putContents(file: number, size: number): void {
+      requireRoom(8 + size);
       putNumber(size);
       for (const end = at + size; at < end; ) {
         const read = readSync(file, into, at, end - at, null);
@@ -89,18 +117,9 @@ export function readTree(path: string, into: Buffer): number | undefined {
         at += read;
       }
       pad(size);
-    } finally {
-      closeSync(file);
-    }
+    },
+    length: () => at,
   };
-  try {
-    put(MAGIC);
-    const place = Buffer.from(path);
-    putNode(place, lstatSync(place), 0);
-    return at;
-  } catch {
-    return undefined;
-  }
 }
 
 /** What is in a directory, in the order of NARs. */

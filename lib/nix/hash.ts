@@ -1,6 +1,6 @@
 /** Hashes in all their forms. */
 
-import { hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { formatError } from '../errors.js';
 import { decodeNix32, encodeNix32, nix32Length } from './base32.js';
 
@@ -21,7 +21,7 @@ export interface Hash {
 
 /** The hash of bytes in memory. */
 export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array | string): Hash {
-  return { algorithm, digest: hash(algorithm, bytes, 'buffer') };
+  return { algorithm, digest: createHash(algorithm).update(bytes).digest() };
 }
 
 /**
