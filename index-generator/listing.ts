@@ -5,7 +5,8 @@
 
 import { aboutKey, type Notice } from '../lib/notice.js';
 import { FILES } from '../release/layout.js';
-import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '../release/sources/sources.js';
+import type { ListedFile } from '../release/sources/listed.js';
+import { type ReleaseSources, sourcesOfFiles } from '../release/sources/sources.js';
 
 /** Exactly one space is before the key; the key may begin with more. */
 const LINE = /^\s*(\d{4}-\d\d-\d\d)\s+(\d\d:\d\d:\d\d)\s+(\d{1,15}) (.+)$/s;

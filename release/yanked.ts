@@ -2,7 +2,8 @@
 
 import type { Yank } from './documents/kinds.js';
 import { YANKS } from './layout.js';
-import type { Found, ReleaseSources } from './sources/sources.js';
+import type { Found } from './sources/judged.js';
+import type { ReleaseSources } from './sources/sources.js';
 
 /** What was said last of whether a version should be used. */
 export interface SaidOfVersion {

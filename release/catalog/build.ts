@@ -1,17 +1,17 @@
 /** The files of a bucket, and what is signed about them, to releases. */
 
 import { aboutKey, aboutVersion, type Notice } from '../../lib/notice.js';
-import { isWebUrl } from '../ci/detect.js';
 import { componentOf } from '../component.js';
 import type { Fragment } from '../documents/kinds.js';
 import { parseFileKey } from '../layout.js';
 import { type ReleaseSources, trusted } from '../sources/sources.js';
-import { CHANNELS, type Channel, isFullCommit } from '../version.js';
+import { CHANNELS, type Channel } from '../version.js';
 import { type SaidOfVersion, yanksByVersion } from '../yanked.js';
 import { type Entry, entryOf } from './entry.js';
 import { groupBy } from './group-by.js';
 import { type HiddenReason, type HiddenRelease, hiddenVersions, hiddenWithoutFiles } from './hidden.js';
 import { allReleases, type Release, type ReleaseIndex, type ReleaseTarget } from './model.js';
+import { notesOf, originOf } from './origin.js';
 import type { Rules } from './rules.js';
 import { signedFiles } from './signed-files.js';
 import { compareText } from './version-order.js';
@@ -217,47 +217,6 @@ function findFiles(
   const missing = [...signed.keys()].filter((key) => !listed.has(key));
   for (const key of missing) warnings.push(aboutKey(key, `\`${key}\` was signed and is not there, and is left out`));
   return { found, isWhole: found.length === signed.size && !entries.some(isStripped) };
-}
-
-/** Where a release is from: what all its jobs say, else what the first of them says. */
-function originOf(
-  version: string,
-  fragments: readonly Fragment[],
-  warnings: Notice[],
-): Pick<Release, 'commit' | 'ci' | 'promotedFrom'> {
-  const commits = new Set([
-    ...fragments.flatMap(({ commit }) => commit ?? []),
-    ...(isFullCommit(version) ? [version] : []),
-  ]);
-  if (commits.size > 1) {
-    const told = [...commits].sort().join(', ');
-    warnings.push(aboutVersion(version, `\`${version}\` is of several commits, and none is told: ${told}`));
-  }
-  const [commit] = commits;
-  const first = fragments.toSorted((a, b) => compareText(a.time, b.time))[0];
-  const promotion = first?.promotion;
-  const sources = new Set(fragments.map((each) => each.promotion?.from));
-  if (sources.size > 1) {
-    warnings.push(aboutVersion(version, `\`${version}\` is not as a whole of one other release, and none is told`));
-  }
-  return {
-    ...(commit !== undefined && commits.size === 1 && { commit }),
-    ...(first && { ci: { ...first.ci, runUrl: webPage(first.ci.runUrl) } }),
-    ...(promotion && sources.size === 1 && { promotedFrom: { version: promotion.from, gates: promotion.gates } }),
-  };
-}
-
-/** Those that were said last. */
-function notesOf(fragments: readonly Fragment[]): Pick<Release, 'notes'> {
-  const [last] = fragments
-    .filter(({ notes }) => notes !== undefined)
-    .sort((a, b) => compareText(b.changed, a.changed) || compareText(a.target, b.target));
-  return last?.notes === undefined ? {} : { notes: last.notes };
-}
-
-/** Readers may make a link of it. */
-function webPage(url: string | null): string | null {
-  return url !== null && isWebUrl(url) ? url : null;
 }
 
 /** The releases, where the stable ones say which targets they lack that others of their component have, or that are required. */

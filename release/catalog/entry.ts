@@ -3,7 +3,7 @@
 import { aboutKey, type Notice } from '../../lib/notice.js';
 import { isReleaseTime } from '../documents/kinds.js';
 import { FILES, isSidecar, parseFileKey } from '../layout.js';
-import type { ListedFile } from '../sources/sources.js';
+import type { ListedFile } from '../sources/listed.js';
 import type { ReleaseFile } from './model.js';
 
 /** Who reads `0.0.1v` is to find just that in a URL. */

@@ -6,7 +6,8 @@ import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Fragment, Promotion } from '../documents/kinds.js';
 import { FRAGMENTS } from '../layout.js';
 import { type Candidate, filesOf, releaseFiles } from '../sources/candidate.js';
-import { type Found, type ReleaseSources, readSources, trusted } from '../sources/sources.js';
+import type { Found } from '../sources/judged.js';
+import { type ReleaseSources, readSources, trusted } from '../sources/sources.js';
 
 /** How far a promotion has come: of `abandoned` the new version was begun of another release. */
 export type PromotionState = 'new' | 'begun' | 'done' | 'abandoned';

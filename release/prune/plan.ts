@@ -4,7 +4,9 @@ import { componentOf } from '../component.js';
 import type { Fragment, Pruning } from '../documents/kinds.js';
 import { FILES, FRAGMENTS } from '../layout.js';
 import { filesOf, releaseFiles } from '../sources/candidate.js';
-import { type Found, type ListedFile, type ReleaseSources, trusted } from '../sources/sources.js';
+import type { Found } from '../sources/judged.js';
+import type { ListedFile } from '../sources/listed.js';
+import { type ReleaseSources, trusted } from '../sources/sources.js';
 import { type Channel, type ChannelRule, channelRule, isVersion } from '../version.js';
 
 /** Stable releases are never pruned. */

@@ -13,7 +13,7 @@ import {
 import type { ActivityEvent, Emit } from '../../lib/work.js';
 import { INDEX, isSignatureKey, PAGES, parseSumsKey, ROOT_PAGE } from '../layout.js';
 import type { KnownFile } from '../sources/ledger.js';
-import { versionTagOf } from '../sources/sources.js';
+import { versionTagOf } from '../sources/listed.js';
 import type { Publication, PublishedCopy, PublishedFile } from './publication.js';
 
 /** What becomes of a key. */

@@ -7,14 +7,8 @@ import type { SecretKey } from '../../lib/signing/key.js';
 import type { ActivityEvent, Emit } from '../../lib/work.js';
 import { LEDGER_KEY } from '../layout.js';
 import { isSameLedger, renderLedger } from '../sources/ledger.js';
-import {
-  type ReadSources,
-  type ReleaseSources,
-  type SourceListing,
-  type SourceReader,
-  sourceReader,
-  versionTagOf,
-} from '../sources/sources.js';
+import { type SourceListing, versionTagOf } from '../sources/listed.js';
+import { type ReadSources, type ReleaseSources, type SourceReader, sourceReader } from '../sources/sources.js';
 import { type Change, listPublished, lookAgain, type Round, writeEntries } from './entries.js';
 import { type IndexSigning, isSignatureOf, refuseLostIndex } from './lost-signatures.js';
 import type { Publication } from './publication.js';

@@ -3,7 +3,8 @@ import { readListing } from '#index-generator/listing.js';
 import type { Fragment, Promotion, Pruning, Yank } from '#release/documents/kinds.js';
 import { fileKey, fragmentKey, PROMOTIONS, PRUNINGS, versionKey, YANKS } from '#release/layout.js';
 import type { Publication, PublishedCopy, PublishedFile } from '#release/publish/publication.js';
-import { type ListedFile, type ReleaseSources, sourcesOfFiles } from '#release/sources/sources.js';
+import type { ListedFile } from '#release/sources/listed.js';
+import { type ReleaseSources, sourcesOfFiles } from '#release/sources/sources.js';
 
 /** The index of what `aws s3 ls --recursive` printed. */
 export function makeIndexOf(listing: string, options: IndexOptions = {}): Publication {
