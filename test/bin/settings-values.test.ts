@@ -78,6 +78,8 @@ const BAD: Readonly<Partial<Record<SettingKey, readonly (readonly [text: string,
   ],
   'accent-color-dark': [['red; } body { display: none', 'no colour']],
   'index-html': [['yes', 'no way to treat']],
+  releases: [['ftp://host/carport', 'ftp']],
+  'release-keys': [['carport-1', 'not `NAME:BASE64`']],
   to: [
     ['ftp://host/cache', 'ftp'],
     ['file:///c?compresion=xz', '`compresion` is not a parameter'],
