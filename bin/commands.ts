@@ -11,6 +11,8 @@ export interface CommandModule {
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
+  /** The commands of a family, all of them. */
+  readonly commands?: readonly string[];
   readonly load: () => Promise<CommandModule>;
   /** Runs another program: what comes after `--` is that one's command line. */
   readonly runsProgram?: boolean;
@@ -63,35 +65,51 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
   ],
   Releases: [
     {
-      name: 'ci',
-      summary: 'what the CI system says of this build: env',
+      ...{ name: 'ci', summary: 'what the CI system says of this build', commands: ['env'] },
       load: () => import('./release/ci-command.js'),
     },
     {
-      ...{ name: 'release', summary: 'releases: put, ls, show, promote, yank, prune' },
+      ...{ name: 'release', summary: 'releases: what a build made, for everybody' },
+      commands: ['put', 'ls', 'show', 'promote', 'yank', 'unyank', 'prune'],
       load: () => import('./release/command.js'),
     },
-    { name: 'index', summary: 'the index of releases: build, publish', load: () => import('./index/command.js') },
+    {
+      ...{ name: 'index', summary: 'the index of releases', commands: ['build', 'publish'] },
+      load: () => import('./index/command.js'),
+    },
   ],
   'Stores, caches and keys': [
     {
-      name: 'store',
-      summary: "carport's own store: add, ls, verify, gc, delete",
+      ...{ name: 'store', summary: "carport's own store" },
+      commands: ['add', 'ls', 'info', 'verify', 'gc', 'delete', 'forget'],
       load: () => import('./store/command.js'),
     },
     {
-      name: 'cache',
-      summary: 'binary caches: init, info, ls, gc, refresh-toolchain',
+      ...{ name: 'cache', summary: 'binary caches' },
+      commands: [
+        ...['init', 'config', 'info', 'ls', 'cat', 'refresh-toolchain', 'copy', 'stats', 'page', 'export'],
+        ...['sign', 'gc', 'fsck', 'erase'],
+      ],
       load: () => import('./cache/command.js'),
     },
-    { name: 'pin', summary: 'names for store paths of a cache: set, rm, ls', load: () => import('./pin/command.js') },
-    { name: 'key', summary: 'signing keys: generate, public, publish, rotate', load: () => import('./key/command.js') },
+    {
+      ...{ name: 'pin', summary: 'names for store paths of a cache', commands: ['set', 'rm', 'ls'] },
+      load: () => import('./pin/command.js'),
+    },
+    {
+      ...{ name: 'key', summary: 'signing keys' },
+      commands: ['generate', 'public', 'sign', 'verify', 'publish', 'rotate'],
+      load: () => import('./key/command.js'),
+    },
     {
       name: 'use',
       summary: 'have your settings read a cache, when you trust its keys',
       load: () => import('./use/command.js'),
     },
-    { name: 'config', summary: 'settings and where they are from', load: () => import('./settings/command.js') },
+    {
+      ...{ name: 'config', summary: 'settings and where they are from', commands: ['show'] },
+      load: () => import('./settings/command.js'),
+    },
     {
       name: 'version',
       summary: 'version, and whether there is a newer one',
@@ -100,10 +118,22 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
     { name: 'completion', summary: 'completion for bash, zsh, fish', load: () => import('./completion/command.js') },
   ],
   'For scripts': [
-    { name: 'nar', summary: 'NAR archives: pack, unpack, ls', load: () => import('./scripts/nar.js') },
-    { name: 'narinfo', summary: 'narinfo files: show', load: () => import('./scripts/narinfo.js') },
-    { name: 'derivation', summary: 'derivations: show', load: () => import('./scripts/derivation.js') },
-    { name: 'hash', summary: 'hashes: path, file', load: () => import('./scripts/hash.js') },
+    {
+      ...{ name: 'nar', summary: 'NAR archives', commands: ['pack', 'unpack', 'ls'] },
+      load: () => import('./scripts/nar.js'),
+    },
+    {
+      ...{ name: 'narinfo', summary: 'narinfo files', commands: ['show'] },
+      load: () => import('./scripts/narinfo.js'),
+    },
+    {
+      ...{ name: 'derivation', summary: 'derivations', commands: ['show'] },
+      load: () => import('./scripts/derivation.js'),
+    },
+    {
+      ...{ name: 'hash', summary: 'hashes', commands: ['path', 'file'] },
+      load: () => import('./scripts/hash.js'),
+    },
   ],
 };
 

@@ -2,8 +2,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { CarportError } from '../lib/errors.js';
-import { suggestion } from '../lib/suggestion.js';
-import { type Context, flush, OutputClosed, write, writeJson } from './cli/context.js';
+import { type Context, flush, OutputClosed, say, write, writeJson } from './cli/context.js';
 import { reportError } from './cli/error-output.js';
 import { ExitWith } from './cli/exit-code.js';
 import { rememberSecretsOf } from './cli/redact.js';
@@ -12,8 +11,20 @@ import { COMMANDS, type CommandEntry } from './commands.js';
 import { commandPath, formatHelp } from './help/command-help.js';
 import { quickAnswer } from './help/quick.js';
 import { rootHelp } from './help/root.js';
+import { suggestCommand } from './help/suggest.js';
 import { takeKeys } from './settings/held-key.js';
 import { refuseKeysIn } from './settings/misplaced-keys.js';
+
+/** A family of commands was named, and none of them: its help is shown. */
+class NeedsCommand extends CarportError {
+  constructor(
+    path: string,
+    hint: string,
+    readonly help: string,
+  ) {
+    super('E_USAGE', `\`${path}\` needs a command`, { hint });
+  }
+}
 
 /** Runs one command line and returns its exit code. */
 export async function runCommandLine(words: readonly string[], surroundings: Context): Promise<number> {
@@ -32,7 +43,10 @@ export async function runCommandLine(words: readonly string[], surroundings: Con
     if (error instanceof ExitWith) return error.exitCode;
     const verbosity = args.filter((arg) => /^-v+$/.test(arg) || arg === '--verbose');
     const level = verbosity.reduce((sum, arg) => sum + (arg === '--verbose' ? 1 : arg.length - 1), 0);
-    return reportError(error, context, args.includes('--json'), level);
+    const json = args.includes('--json');
+    const exitCode = reportError(error, context, json, level);
+    if (error instanceof NeedsCommand && !json) say(context, `\n${error.help}`);
+    return exitCode;
   }
 }
 
@@ -86,9 +100,8 @@ function findCommand(name: string): CommandEntry {
   const entry = COMMANDS.find((command) => command.name === name);
   if (entry) return entry;
   const kind = name.startsWith('-') ? 'option' : 'command';
-  const names = COMMANDS.map((command) => command.name);
   throw new CarportError('E_USAGE', `\`${name}\` is not ${kind === 'option' ? 'an' : 'a'} ${kind} of carport`, {
-    hint: kind === 'command' ? suggestion(name, names) : '`carport --help` lists the commands; options come after one',
+    hint: kind === 'command' ? suggestCommand(name) : '`carport --help` lists the commands; options come after one',
   });
 }
 
@@ -105,10 +118,14 @@ function usageError(error: unknown, command: Command): unknown {
   const path = commandPath(command);
   const help = `\`${path} --help\` shows how it is used`;
   if (error.code === 'commander.help') {
-    return new CarportError('E_USAGE', `\`${path}\` needs a command`, { hint: help });
+    return new NeedsCommand(path, help, formatHelp(command));
   }
   const [first = '', ...rest] = error.message.split('\n');
   const message = first.replace(/^error: /, '').replaceAll("'", '`');
+  if (error.code === 'commander.unknownCommand') {
+    const word = /`(.*)`/.exec(message)?.[1] ?? '';
+    return new CarportError('E_USAGE', message, { hint: suggestCommand(word, command.name()) });
+  }
   const guess = /\(Did you mean (.*)\?\)/.exec(rest.join(' '))?.[1];
   return new CarportError('E_USAGE', message, { hint: guess ? `did you mean \`${guess}\`?` : help });
 }

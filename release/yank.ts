@@ -22,6 +22,8 @@ export interface UnyankRequest {
   readonly now: Date;
   /** Write over what others have signed. */
   readonly allowLost: boolean;
+  /** Look, and write nothing. */
+  readonly dryRun: boolean;
 }
 
 export interface YankRequest extends UnyankRequest {
@@ -62,13 +64,13 @@ export async function unyankReleases(objects: ObjectStore, request: UnyankReques
 /** With a time that is not before what was `said`: the last word counts. */
 async function write(
   objects: ObjectStore,
-  { keys, now }: UnyankRequest,
+  { keys, now, dryRun }: UnyankRequest,
   saying: Pick<Yank, 'version' | 'reason'>,
   said: Yank | undefined,
 ): Promise<Yank> {
   const time = toReleaseTime(now);
   const yank = { ...saying, time: said && said.time > time ? said.time : time };
-  await putSigned(objects, YANK_PLACE, yank, keys);
+  if (!dryRun) await putSigned(objects, YANK_PLACE, yank, keys);
   return yank;
 }
 

@@ -4,7 +4,7 @@ import { isHashPart } from '../../lib/nix/store-path.js';
 import { nixPins } from '../../lib/store/nix/pins.js';
 import { NIX, openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
 import type { OwnStore } from '../../lib/store/own/own-store.js';
-import { type PinStore, readPulledPin } from '../../lib/store/own/pulled-pins.js';
+import { isPinReference, type PinStore, readPulledPin } from '../../lib/store/own/pulled-pins.js';
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Context } from '../cli/context.js';
@@ -19,13 +19,22 @@ export interface LocalPaths {
   readonly pins: readonly PinStore[];
 }
 
-/** What `--store` names, or all that there is. */
-export async function openLocalPaths(settings: Pick<Settings, 'store'>, { env }: Context): Promise<LocalPaths> {
+/** What `--store` names, or all that there is. `asked` are paths of which the closure will surely be asked for. */
+export async function openLocalPaths(
+  settings: Pick<Settings, 'store'>,
+  { env, answer }: Context,
+  asked: readonly string[] = [],
+): Promise<LocalPaths> {
   const selection = settings.store.value;
-  const store = await openStoreForReading(selection, env);
+  const store = await openStoreForReading(selection, env, asked, asked.length > 0 ? answer : undefined);
   const own = openOwnForReading(selection, env);
   const nix = selection === undefined || selection === NIX ? [nixPins(env)] : [];
   return { store, own, pins: [...(own ? [own] : []), ...nix].filter(({ storeDir }) => storeDir === store.storeDir) };
+}
+
+/** What is in carport's own store. */
+export function pathsOfOwn(store: OwnStore): LocalPaths {
+  return { store, own: store, pins: [store] };
 }
 
 /** What a pin stood for when it was pulled, from one of these caches if any are given. */
@@ -34,6 +43,7 @@ export async function pulledPaths(
   { pins }: LocalPaths,
   caches?: readonly string[],
 ): Promise<readonly string[] | undefined> {
+  if (!isPinReference(reference)) return undefined;
   for (const place of pins) {
     const pin = await readPulledPin(place, reference, caches);
     if (pin) return pin.storePaths;

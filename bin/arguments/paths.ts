@@ -7,30 +7,10 @@ import { resolveStorePath } from '../../lib/store/resolve.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Context } from '../cli/context.js';
 
-/** The store paths that the arguments mean, each once; `-` stands for a list on stdin. */
-export async function resolvePaths(
-  targets: readonly string[],
-  store: Pick<Store, 'storeDir' | 'realStoreDirs'>,
-  context: Context,
-): Promise<readonly string[]> {
-  const words = await expandStdin(targets, context);
-  return [...new Set(await Promise.all(words.map((what) => resolveStorePath(what, store))))];
-}
-
 /** The store paths that the arguments are themselves, if that can be seen of each without looking at a store; else none. */
 export function plainStorePaths(targets: readonly string[]): readonly string[] {
   const arePlain = targets.every((what) => what.startsWith('/') && isStorePath(what, storeDirOf(what)));
   return arePlain ? [...new Set(targets)] : [];
-}
-
-/** The same for what need not be here: hash parts alone will do, too. */
-export async function resolveHashParts(
-  targets: readonly string[],
-  store: Pick<Store, 'storeDir' | 'realStoreDirs'>,
-  context: Context,
-): Promise<readonly string[]> {
-  const words = await expandStdin(targets, context);
-  return [...new Set(await Promise.all(words.map((what) => resolveHashPart(what, store))))];
 }
 
 /** The hash part of what need not be here: a store path, its base name or hash part, or a link to it. */

@@ -25,6 +25,23 @@ export async function cacheOf(
   return parseCacheUrl(word);
 }
 
+/** The same for what cannot be undone: nobody is asked, and so it must be named in the command line itself. */
+export async function namedCacheOf(
+  word: string | undefined,
+  options: { readonly settings: Pick<Settings, 'cache'>; readonly yes: boolean },
+): Promise<CacheUrl> {
+  const { origin } = options.settings.cache;
+  const url = await cacheOf(word, options);
+  if (word !== undefined || origin.kind === 'option' || !options.yes) return url;
+  throw new CarportError(
+    'E_USAGE',
+    `\`--yes\` removes only a cache that is named here, and not that of ${origin.name}`,
+    {
+      hint: 'name it: `--cache URL`',
+    },
+  );
+}
+
 /** The cache that is meant, and a path in it: one word is a path where a cache is set, unless it can only be a cache. */
 export async function cacheAndPath(
   first: string | undefined,

@@ -5,15 +5,20 @@ import { listCachedPath, readCachedFile } from '../../cache/browse.js';
 import type { CacheUrl } from '../../cache/cache-url.js';
 import { findPath } from '../../cache/find-path.js';
 import { listNars, type NarFault, narFault } from '../../cache/nars.js';
+import { findPin } from '../../cache/pins/find.js';
+import { lookUpPin } from '../../cache/pins/look-up.js';
+import type { PinReference } from '../../cache/pins/reference.js';
+import { noSuchPin } from '../../cache/pull/targets.js';
 import { CarportError } from '../../lib/errors.js';
 import { findInListing, renderListing } from '../../lib/nix/nar/listing.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
-import { DEFAULT_STORE_DIR, hashPartOf, isHashPart, isStoreBaseName } from '../../lib/nix/store-path.js';
 import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';
+import { findInnerPath } from '../arguments/inner-path.js';
 import { type Context, write, writeJson, writeLines } from '../cli/context.js';
 import { count } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
+import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { createLister, listingEvents } from '../scripts/nar-lister.js';
 import type { BrowseOptions, CatOptions } from './command.js';
 import { factLines, infoJson } from './common.js';
@@ -90,8 +95,8 @@ export async function listPaths(url: CacheUrl, options: BrowseOptions, context: 
 
 /** Prints the files of a cached store path, or of a directory in it. */
 export async function listFiles(url: CacheUrl, path: string, options: BrowseOptions, context: Context): Promise<void> {
-  const { hashPart, inner } = parseInnerPath(path);
   const node = await withCache(url, { options, context }, async ({ objects }) => {
+    const { hashPart, inner } = await findInnerPath(path, objects, (pin) => lookUpPin(objects, pin));
     const info = await readNarInfo(objects, hashPart);
     if (info && (await narFault(objects, info))) {
       const message = `the NAR of \`${info.path}\` is not in \`${objects.url}\`, or not whole`;
@@ -109,11 +114,16 @@ export async function listFiles(url: CacheUrl, path: string, options: BrowseOpti
 
 /** Prints a file of a cached store path, checked. */
 export async function cat(url: CacheUrl, path: string, options: CatOptions, context: Context): Promise<void> {
-  const { hashPart, inner } = parseInnerPath(path);
-  const trust = { keys: options.settings['trusted-keys'].value, allowUnsigned: options.allowUnsigned };
+  const policy = pinPolicyOf(options.settings, options);
+  const readPin = async (pin: PinReference, objects: ObjectStore) => {
+    const found = await findPin([objects], pin, policy, seenPinsOf(context), warnPeople(context));
+    if (found === undefined) throw await noSuchPin(pin.name, [objects]);
+    return found.value;
+  };
   await withCache(url, { options, context }, async ({ objects }) => {
     const { storeDir } = await requireCacheInfo(objects);
-    const { info } = await findPath([objects], { hashPart, path: undefined, storeDir }, trust, () => undefined);
+    const { hashPart, inner } = await findInnerPath(path, objects, (pin) => readPin(pin, objects));
+    const { info } = await findPath([objects], { hashPart, path: undefined, storeDir }, policy, () => undefined);
     for await (const bytes of readCachedFile(objects, info, inner)) await write(context.stdout, Uint8Array.from(bytes));
   });
 }
@@ -135,23 +145,4 @@ async function* narInfos<T>(objects: ObjectStore, use: (info: NarInfo) => Promis
     if (batch.length >= READS_AT_ONCE) yield* read();
   }
   yield* read();
-}
-
-/** `/nix/store/HASH-NAME/bin/hello`, `HASH-NAME/bin/hello` or `HASH/bin/hello`. */
-function parseInnerPath(text: string): { readonly hashPart: string; readonly inner: string } {
-  const relative = text.startsWith(`${DEFAULT_STORE_DIR}/`) ? text.slice(DEFAULT_STORE_DIR.length + 1) : text;
-  const [name = '', ...inner] = relative.split('/');
-  if (isHashPart(name)) return { hashPart: name, inner: inner.filter((part) => part !== '').join('/') };
-  if (isStoreBaseName(name))
-    return { hashPart: hashPartOf(name), inner: inner.filter((part) => part !== '').join('/') };
-  const elsewhere = text.startsWith('/') && text.split('/').slice(1).findIndex(isStoreBaseName);
-  if (typeof elsewhere === 'number' && elsewhere > 0) {
-    const storeDir = text.split('/', elsewhere + 1).join('/');
-    throw new CarportError('E_USAGE', `\`${text}\` is a path of the store \`${storeDir}\``, {
-      hint: `paths of \`${DEFAULT_STORE_DIR}\` can be looked at; of another store's cache name the path without its store, from its hash part on`,
-    });
-  }
-  throw new CarportError('E_USAGE', `\`${text}\` is not a store path or a path in one`, {
-    hint: `write \`${DEFAULT_STORE_DIR}/HASH-NAME/FILE\`, or what follows \`${DEFAULT_STORE_DIR}/\``,
-  });
 }

@@ -28,6 +28,7 @@ const CHANGES = [
   option('--priority <number>', 'lower is asked first', { parse: integer(0, 1_000_000) }),
   toggle('--want-mass-query', 'let Nix ask for many paths at once', 'do not'),
   toggle('--public', 'let everybody who reaches the server read it, by website and policy of the bucket', 'do not'),
+  flag('--dry-run', 'show how it would be; change nothing'),
   setting('retry-seconds'),
 ];
 

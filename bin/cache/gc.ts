@@ -7,6 +7,7 @@ import { applyCollection, type GcRequest, type GcResult, planCollection, SWEEPIN
 import { requireNoSweep } from '../../cache/gc/sweep.js';
 import { timesFor } from '../../cache/leases/hold.js';
 import { PIN_LIMITS } from '../../cache/pins/pin.js';
+import { CarportError } from '../../lib/errors.js';
 import { asWritable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { releaseRoots } from '../../release/store-path-roots.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
@@ -21,6 +22,7 @@ import type { GcOptions } from './life.js';
 
 /** Plans what goes of a cache, prints it, and removes it where that is wished. */
 export async function collect(url: CacheUrl, options: GcOptions, context: Context): Promise<void> {
+  if (options.apply && options.dryRun) throw contradiction();
   const request = requestOf(options, context);
   await withCache(url, { options, context }, async ({ objects }, signal) => {
     const { plan, result } = await withActivity(context, options, async ({ emit }) => {
@@ -39,6 +41,10 @@ export async function collect(url: CacheUrl, options: GcOptions, context: Contex
     await writeLines(context.stdout, garbageLines(plan, gone));
     for (const line of summaryOf(plan, result, options)) note(context, options, line);
   });
+}
+
+function contradiction(): CarportError {
+  return new CarportError('E_USAGE', '`--apply` and `--dry-run` exclude each other');
 }
 
 function requestOf(options: GcOptions, context: Context): GcRequest {

@@ -4,10 +4,11 @@ import type { Command } from 'commander';
 import type { Context } from '../cli/context.js';
 import { CACHE } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
+import { APPLY, DRY_RUN, PLAN_ONLY, YES } from '../declaration/destroying.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 import { ALLOW_UNSIGNED } from '../pin/options.js';
 import { byteSize, duration, integer } from '../settings/parsers.js';
-import { CACHE_ARGUMENT, cacheOf, INVENTORY, parseCacheUrl } from './arguments.js';
+import { CACHE_ARGUMENT, cacheOf, INVENTORY, namedCacheOf, parseCacheUrl } from './arguments.js';
 
 /** Loaded when they are used: help does not need them. */
 const settings = () => import('./settings.js');
@@ -26,18 +27,14 @@ const SIGN_OPTIONS = [
   setting('retry-seconds'),
 ];
 
-const ERASE_OPTIONS = [
-  CACHE,
-  flag('--yes', 'do not ask; needed where there is no terminal'),
-  flag('--dry-run', 'print what would be removed; change nothing'),
-  setting('retry-seconds'),
-];
+const ERASE_OPTIONS = [CACHE, YES, DRY_RUN, setting('retry-seconds')];
 
 const MAX_HISTORY = 1000;
 
 const GC_OPTIONS = [
   CACHE,
-  flag('--apply', 'remove it; without this nothing is changed'),
+  APPLY,
+  PLAN_ONLY,
   option('--keep-newer-than <span>', 'what was pushed within this time stays, and what it needs', {
     parse: duration,
     default: '30d',
@@ -123,6 +120,6 @@ export function configureLife(command: Command, context: Context): void {
     ],
     arguments: [CACHE_ARGUMENT],
     options: ERASE_OPTIONS,
-    run: async (word, options) => (await settings()).eraseCache(await cacheOf(word, options), options, context),
+    run: async (word, options) => (await settings()).eraseCache(await namedCacheOf(word, options), options, context),
   });
 }

@@ -8,7 +8,7 @@ import { erase, planErase } from '../../cache/erase.js';
 import { publishKeys } from '../../cache/keys/publish.js';
 import type { BucketAdmin, OpenCache } from '../../cache/open.js';
 import { refuseOrphanedNarInfos } from '../../cache/push/orphaned-narinfos.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
 import { renderPublicKey } from '../../lib/signing/key.js';
@@ -29,7 +29,8 @@ export async function init(url: CacheUrl, options: InitOptions, context: Context
     const { objects, bucket } = cache;
     const keys = await loadSecretKeys([...options.settings['secret-key-files'].value, ...url.secretKeyFiles]);
     checkPublic(cache, options);
-    if (bucket) {
+    const { dryRun } = options;
+    if (bucket && !dryRun) {
       if (await bucket.ensure())
         note(context, options, `made the bucket \`${bucket.name}\`; on Garage only this key knows it by that name`);
       const refusal = await bucket.abortOldUploads();
@@ -41,21 +42,23 @@ export async function init(url: CacheUrl, options: InitOptions, context: Context
     const { created, info } = await changeCacheInfo(cache, options);
     await changePublic(cache, options);
     const baseUrl = options.settings['base-url'].value;
-    if (keys.length > 0) {
+    if (keys.length > 0 && !dryRun) {
       await publishKeys(objects, { keys, urls: baseUrl === undefined ? [] : [baseUrl], now: Date.now() });
     }
-    const isNewPage = await paging?.renewPage(objects, { ...options, keys }, { context, signal });
+    const isNewPage = await paging?.renewPage(objects, { ...options, keys }, { context, signal, dryRun });
     const publicKeys = keys.map(({ publicKey }) => renderPublicKey(publicKey));
     if (options.json) {
+      const tried = dryRun ? { dryRun } : {};
       const page = isNewPage === undefined ? {} : { page: { changed: isNewPage } };
-      return writeJson(context.stdout, { url: objects.url, created, ...infoJson(info), publicKeys, ...page });
+      return writeJson(context.stdout, { url: objects.url, created, ...infoJson(info), publicKeys, ...page, ...tried });
     }
-    note(context, options, `${created ? 'made' : 'changed'} the cache; these lines are for \`nix.conf\`:`);
+    const [made, changed] = dryRun ? ['would make', 'would change'] : ['made', 'changed'];
+    note(context, options, `${created ? made : changed} the cache; these lines are for \`nix.conf\`:`);
     await writeLines(context.stdout, [
       `extra-substituters = ${objects.url}`,
       ...(publicKeys.length > 0 ? [`extra-trusted-public-keys = ${publicKeys.join(' ')}`] : []),
     ]);
-    if (bucket) note(context, options, await readersWithoutKey(bucket));
+    if (bucket && !dryRun) note(context, options, await readersWithoutKey(bucket));
     if (isNewPage !== undefined) paging!.tellOfPage(objects, isNewPage, options, context);
   });
 }
@@ -81,6 +84,7 @@ export async function config(url: CacheUrl, options: ConfigOptions, context: Con
     const info = changes ? (await changeCacheInfo(cache, options)).info : before;
     const ofBucket = await cache.bucket?.readSettings();
     const shown = { url: cache.objects.url, ...infoJson(info), ...ofBucket };
+    if (options.dryRun) note(context, options, 'nothing was changed');
     if (ofBucket?.expiresObjects) {
       const message = 'a lifecycle rule of the bucket removes objects by their age, which breaks closures';
       warnPeople(context)({ type: 'warning', message });
@@ -127,9 +131,13 @@ function nameOf(location: CacheLocation): string {
 }
 
 async function changeCacheInfo({ url, objects }: OpenCache, options: ConfigOptions) {
-  const before = await readCacheInfo(objects);
+  const before = await readCacheInfo(objects).catch((error) => {
+    // Of a bucket that is not made yet.
+    if (options.dryRun && hasCode(error, 'E_NOT_FOUND')) return undefined;
+    throw error;
+  });
   if (before) checkStoreDir(objects, before.storeDir, DEFAULT_STORE_DIR);
-  else await refuseOrphanedNarInfos(objects);
+  else if (!options.dryRun) await refuseOrphanedNarInfos(objects);
   const priority = options.priority ?? url.priority ?? before?.priority;
   const wantMassQuery = options.wantMassQuery ?? url.wantMassQuery ?? before?.wantMassQuery;
   const info: CacheInfo = {
@@ -137,12 +145,12 @@ async function changeCacheInfo({ url, objects }: OpenCache, options: ConfigOptio
     ...(priority !== undefined && { priority }),
     ...(wantMassQuery !== undefined && { wantMassQuery }),
   };
-  await writeCacheInfo(objects, info);
+  if (!options.dryRun) await writeCacheInfo(objects, info);
   return { created: before === undefined, info };
 }
 
 async function changePublic({ bucket }: OpenCache, options: ConfigOptions): Promise<void> {
-  if (options.public !== undefined) await bucket?.setPublic(options.public);
+  if (options.public !== undefined && !options.dryRun) await bucket?.setPublic(options.public);
 }
 
 /** Before anything is changed. */

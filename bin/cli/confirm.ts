@@ -32,11 +32,26 @@ export async function confirm(
   { question, answer, otherwise, noTerminal, hint }: Question,
   context: Context,
 ): Promise<void> {
-  if (!('isTTY' in context.stdin && context.stdin.isTTY) || !context.stderr.isTTY) {
+  if (!isTerminal(context)) {
     throw new CarportError('E_USAGE', noTerminal, { hint });
   }
   const typed = await ask(question, otherwise, context);
   if (typed?.trim() !== answer) throw new CarportError('E_USAGE', `that is not \`${answer}\`: ${otherwise}`);
+}
+
+/**
+ * Asks a person at a terminal whether to go on. Elsewhere it goes on: for commands that never asked, which scripts run.
+ * `what` says what will be gone.
+ */
+export async function confirmAtTerminal(what: string, context: Context): Promise<void> {
+  if (!isTerminal(context)) return;
+  const answer = await ask(`${what} Go on? [y/N] `, 'nothing was removed', context);
+  if (/^y(es)?$/i.test(answer?.trim() ?? '')) return;
+  throw new CarportError('E_USAGE', 'not confirmed: nothing was removed', { hint: '`--yes` does it without asking' });
+}
+
+function isTerminal({ stdin, stderr }: Context): boolean {
+  return 'isTTY' in stdin && stdin.isTTY === true && stderr.isTTY === true;
 }
 
 /** `undefined` when the input ends. Ctrl-C is an interrupt. */

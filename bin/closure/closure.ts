@@ -3,16 +3,18 @@
 import { checkStoreDir, requireCacheInfo } from '../../cache/binary-cache.js';
 import type { CacheUrl } from '../../cache/cache-url.js';
 import { cacheClosure } from '../../cache/cached-closure.js';
-import { CarportError } from '../../lib/errors.js';
+import { lookUpPin } from '../../cache/pins/look-up.js';
+import { parsePinReference } from '../../cache/pins/reference.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import { type PathGraph, referencesIn, shortestChain, topologicalOrder } from '../../lib/nix/closure.js';
 import { closureSizes } from '../../lib/nix/closure-sizes.js';
 import { type ConnectedClosure, connectClosure } from '../../lib/nix/connected-closure.js';
 import { formatHash } from '../../lib/nix/hash.js';
-import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
+import { DEFAULT_STORE_DIR, hashPartOf } from '../../lib/nix/store-path.js';
 import type { BuildClosureGaps, OutputOfDerivation } from '../../lib/store/build-closure.js';
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import { openLocalPaths, resolveLocalPaths } from '../arguments/local-paths.js';
-import { resolveHashParts } from '../arguments/paths.js';
+import { expandStdin, resolveHashPart } from '../arguments/paths.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { formatBytes } from '../cli/terminal.js';
@@ -31,8 +33,7 @@ export async function run(targets: readonly string[], options: ClosureCommandOpt
   if ([options.tree, options.why, options.sizes].filter(Boolean).length > 1) {
     throw new CarportError('E_USAGE', '`--tree`, `--why` and `--sizes` exclude each other');
   }
-  const { from } = options;
-  const found = await (from ? findInCache(targets, from, options, context) : findInStore(targets, options, context));
+  const found = await find(targets, options, context);
   for (const { message } of closureWarnings(found, options)) say(context, `${printable(`warning: ${message}`)}\n`);
   if (options.why !== undefined) return printChain(found, options.why, options, context);
   if (options.json) return printJson(found, context);
@@ -47,6 +48,23 @@ export async function run(targets: readonly string[], options: ClosureCommandOpt
   );
 }
 
+/** In the cache that is named; else here, or in the cache of the settings where it is not here. */
+async function find(targets: readonly string[], options: ClosureCommandOptions, context: Context): Promise<Found> {
+  const { from } = options.settings;
+  if (options.build && options.closure !== 'build') {
+    throw new CarportError('E_USAGE', `\`--build\` and \`--closure ${options.closure}\` exclude each other`);
+  }
+  const words = await expandStdin(targets, context);
+  if (from.origin.kind === 'option') return findInCaches(words, from.value, options, context);
+  try {
+    return await findInStore(words, options, context);
+  } catch (error) {
+    if (!hasCode(error, 'E_NOT_FOUND') || from.value.length === 0 || options.closure === 'build') throw error;
+    note(context, options, `note: ${error.message}: looking in the cache`);
+    return findInCaches(words, from.value, options, context);
+  }
+}
+
 async function findInStore(
   targets: readonly string[],
   options: ClosureCommandOptions,
@@ -55,27 +73,44 @@ async function findInStore(
   const here = await openLocalPaths(options.settings, context);
   const { store } = here;
   const roots = await resolveLocalPaths(targets, here, context);
-  const kind = options.build || options.toolchainOnly ? 'build' : 'runtime';
-  const closure = await closureOf({ ...options, closure: kind }, store, roots);
-  return { ...closure, roots, resolve: (what) => resolveStorePath(what, store) };
+  const closure = await closureOf(options, store, roots);
+  return { ...closure, roots, resolve: async (what) => (await resolveLocalPaths([what], here, context))[0]! };
 }
 
-async function findInCache(
+async function findInCaches(
   targets: readonly string[],
-  from: CacheUrl,
+  caches: readonly CacheUrl[],
   options: ClosureCommandOptions,
   context: Context,
 ): Promise<Found> {
-  if (options.build || options.toolchainOnly) {
+  const [from, other] = caches;
+  if (from === undefined || other !== undefined) {
+    throw new CarportError('E_USAGE', 'a closure is that of one cache', { hint: 'give one `--from URL`' });
+  }
+  if (options.closure === 'build') {
     throw new CarportError('E_UNSUPPORTED', 'build closures are those of a store: leave `--from` out');
   }
   return withCache(from, { options, context }, async ({ objects }) => {
     const { storeDir } = await requireCacheInfo(objects);
     checkStoreDir(objects, storeDir, DEFAULT_STORE_DIR);
     const store = { storeDir, realStoreDirs: [] };
-    const hashParts = await resolveHashParts(targets, store, context);
+    const hashPartsOf = async (what: string) => {
+      const pin = parsePinReference(what);
+      if (pin === undefined) return [await resolveHashPart(what, store)];
+      // Without a pin of that name a link may be meant.
+      const link = () => resolveHashPart(what, store).then((hashPart) => [hashPart]);
+      return lookUpPin(objects, pin).then(
+        ({ storePaths }) => storePaths.map(hashPartOf),
+        (error) => link().catch(() => Promise.reject(error)),
+      );
+    };
+    const hashParts = [...new Set((await Promise.all(targets.map(hashPartsOf))).flat())];
     const { graph, roots } = await cacheClosure(objects, hashParts);
-    return { graph, roots, resolve: (what) => resolveStorePath(what, store) };
+    const isWanted = ([path]: readonly [string, unknown]) => options.closure !== 'none' || roots.includes(path);
+    return {
+      ...{ graph: new Map([...graph].filter(isWanted)), roots },
+      resolve: (what) => resolveStorePath(what, store),
+    };
   });
 }
 

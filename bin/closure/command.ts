@@ -3,14 +3,16 @@
 import type { Command } from 'commander';
 import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
+import { PULL_FROM } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
-import { cacheUrl } from '../settings/parsers.js';
+import { CLOSURE, TOOLCHAIN_ONLY_AS_BUILD } from './options.js';
 
 const OPTIONS = [
-  flag('--build', 'take along the outputs of every derivation: what it takes to build'),
-  flag('--toolchain-only', 'the same without the outputs of what is named: what it takes to build them'),
-  option('--from <cache>', 'look in a binary cache instead of the store', { parse: cacheUrl }),
+  CLOSURE,
+  TOOLCHAIN_ONLY_AS_BUILD,
+  flag('--build', 'the same as `--closure build`', { implies: { closure: 'build' }, hidden: true }),
+  PULL_FROM,
   flag('--tree', 'show who refers to whom'),
   option('--why <path>', 'show the shortest chain of references to a path'),
   flag('--sizes', 'show for each path: its own size, the size of its closure, and what it alone adds'),
@@ -26,9 +28,15 @@ export function configure(command: Command, context: Context): void {
     examples: [
       'carport closure ./result',
       'carport closure ./result --why /nix/store/HASH-glibc',
-      'carport closure $(nix-instantiate default.nix) --build --sizes',
+      'carport closure toolchain --from file:///srv/cache',
+      'carport closure $(nix-instantiate default.nix) --closure build --sizes',
     ],
-    arguments: [argument('<what...>', 'store paths, links to them, derivations; `-` reads a list from stdin')],
+    arguments: [
+      argument(
+        '<what...>',
+        'pins that were pulled, store paths, links to them, derivations; `-` reads a list from stdin',
+      ),
+    ],
     options: OPTIONS,
     run: async (...values) => (await import('./closure.js')).run(...values, context),
   });

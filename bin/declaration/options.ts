@@ -68,6 +68,8 @@ interface ValueDetails {
 interface FlagDetails {
   /** The texts of other options, by their names, where this one is given and they are not. */
   readonly implies?: Readonly<Record<string, string>>;
+  /** It goes on to work, and is in no help. */
+  readonly hidden?: boolean;
 }
 
 /** `dry-run` as a property: `dryRun`. */
@@ -114,9 +116,9 @@ export function option(flags: string, description: string, details: ValueDetails
 export function flag<const F extends `--${string}`>(
   flags: F,
   description: string,
-  { implies = {} }: FlagDetails = {},
+  { implies = {}, hidden = false }: FlagDetails = {},
 ): OptionRow<Name<F>, boolean> {
-  const declared = new Option(flags, description);
+  const declared = new Option(flags, description).hideHelp(hidden);
   const implied = Object.entries(implies).map(([option, text]) => [option, only(text)]);
   if (implied.length > 0) declared.implies(Object.fromEntries(implied));
   const name = declared.attributeName() as Name<F>;

@@ -26,7 +26,7 @@ export function formatHelp(command: Command): string {
   const isRoot = command.parent === null;
   const subcommands = help
     .visibleCommands(command)
-    .map((child) => [child.name(), child.summary() || child.description()]);
+    .map((child) => [child.name(), child.summary() || firstSentence(child.description())]);
   const groups = isRoot ? [] : [section('Commands', subcommands)];
   const args = help.visibleArguments(command).map((arg) => [help.argumentTerm(arg), help.argumentDescription(arg)]);
   const options = help
@@ -47,6 +47,10 @@ export function formatHelp(command: Command): string {
   ]
     .filter((part) => part !== '')
     .join('\n');
+}
+
+function firstSentence(text: string): string {
+  return text.replace(/\.( .*)?$/s, '');
 }
 
 /** The words that call a command: `carport store add`. */

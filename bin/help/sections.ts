@@ -4,7 +4,9 @@ export function section(title: string, rows: readonly (readonly string[])[]): st
   const width = Math.max(...rows.map(([term]) => term!.length), 0);
   return list(
     title,
-    rows.map(([term, text]) => `${term!.padEnd(width)}  ${text}`),
+    rows.flatMap(([term, text]) =>
+      text!.split('\n').map((line, index) => `${(index === 0 ? term! : '').padEnd(width)}  ${line}`),
+    ),
   );
 }
 

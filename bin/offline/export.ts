@@ -10,12 +10,14 @@ import type { Notice } from '../../lib/notice.js';
 import { exportPaths } from '../../lib/store/export.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import { openLocalPaths, resolveLocalPaths } from '../arguments/local-paths.js';
+import { expandStdin } from '../arguments/paths.js';
 import { type Context, note, say, write, writeJson, writeLines } from '../cli/context.js';
 import { interruptible } from '../cli/interrupt.js';
 import { printable } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { closureOf, closureWarnings } from '../closure/select.js';
 import { withActivity } from '../reporters/activity.js';
+import { pullMissing } from '../run/targets.js';
 import { loadSecretKeys } from '../settings/keys.js';
 import type { ExportCommandOptions } from './export-command.js';
 
@@ -27,7 +29,9 @@ export async function run(targets: readonly string[], options: ExportCommandOpti
   const keys = await loadSecretKeys(settings['secret-key-files'].value);
   const here = await openLocalPaths(settings, context);
   const { store, own } = here;
-  const roots = await resolveLocalPaths(targets, here, context);
+  const words = await expandStdin(targets, context);
+  if (options.closure !== 'build') await pullMissing(words, here, { ...options, json: false }, context);
+  const roots = await resolveLocalPaths(words, here, context);
   const closure = await closureOf(options, store, roots);
   for (const { message } of closureWarnings(closure, options)) say(context, printable(`warning: ${message}\n`));
   const infos = topologicalOrder(closure.graph);

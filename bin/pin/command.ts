@@ -5,6 +5,7 @@ import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
 import { BUCKET, SOURCE } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
+import { DRY_RUN, YES_AT_TERMINAL } from '../declaration/destroying.js';
 import { flag, type OptionsOf, setting } from '../declaration/options.js';
 import { PIN_WRITE_OPTIONS } from './options.js';
 
@@ -16,6 +17,7 @@ const SET_OPTIONS = [
   setting('secret-key-files'),
   setting('trusted-keys'),
   ...PIN_WRITE_OPTIONS,
+  flag('--dry-run', 'print what the pin would stand for; change nothing'),
   flag('--page', 'write the page at the root of the cache anew, as `cache page` does'),
   setting('base-url'),
   setting('title'),
@@ -23,7 +25,7 @@ const SET_OPTIONS = [
   setting('retry-seconds'),
 ];
 
-const REMOVE_OPTIONS = [BUCKET, setting('secret-key-files'), setting('retry-seconds')];
+const REMOVE_OPTIONS = [BUCKET, setting('secret-key-files'), YES_AT_TERMINAL, DRY_RUN, setting('retry-seconds')];
 
 const LIST_OPTIONS = [
   ...SOURCE,
@@ -64,7 +66,7 @@ export function configure(command: Command, context: Context): void {
     examples: ['carport pin rm toolchain-old --to file:///srv/cache'],
     arguments: [argument('<name...>', 'names of pins')],
     options: REMOVE_OPTIONS,
-    run: async (...values) => (await actions()).remove(...values, context),
+    run: async (...values) => (await import('./remove.js')).remove(...values, context),
   });
   declareCommand(command.command('ls'), context, {
     description:

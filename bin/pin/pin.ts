@@ -1,14 +1,14 @@
-/** The commands `pin set`, `rm` and `ls`. */
+/** The commands `pin set` and `ls`. */
 
 import { checkStoreDir, readNarInfo, requireCacheInfo } from '../../cache/binary-cache.js';
 import { type Leased, leasingFor, withLease } from '../../cache/leases/lease.js';
 import { requireNar } from '../../cache/nars.js';
 import { judgeAge, judgeOrigin, type PinPolicy, type PinRefusal } from '../../cache/pins/check.js';
 import { findPin } from '../../cache/pins/find.js';
-import { findPinNames, renewPinListQuietly } from '../../cache/pins/list.js';
+import { findPinNames } from '../../cache/pins/list.js';
 import { createPathsJudge, type PathsJudge, type PathsRefusal } from '../../cache/pins/paths.js';
 import type { Pin, PinValue } from '../../cache/pins/pin.js';
-import { readPin, removePin } from '../../cache/pins/pins.js';
+import { readPin } from '../../cache/pins/pins.js';
 import { parsePinReference } from '../../cache/pins/reference.js';
 import type { SeenPins } from '../../cache/pins/seen.js';
 import { checkPinName, checkSize, type PinSigning, previousPin, requirePinKeys, setPin } from '../../cache/pins/set.js';
@@ -31,7 +31,7 @@ import { patienceOf, withCache, withCaches } from '../cli/with-caches.js';
 import { loadSecretKeys } from '../settings/keys.js';
 import { requireCache, requireSources } from '../settings/places.js';
 import type { Settings } from '../settings/setting.js';
-import type { PinListOptions, PinRemoveOptions, PinSetOptions } from './command.js';
+import type { PinListOptions, PinSetOptions } from './command.js';
 import { pinPolicyOf, pinRequestOf, seenPinsOf } from './policy.js';
 
 /** Makes a name stand for store paths that a cache has. */
@@ -57,7 +57,9 @@ export async function set(
     const words = await expandStdin(targets, context);
     const find = (objects: ObjectStore) =>
       Promise.all(words.map((what) => pathsOf(what, { objects, storeDir, ...search }, context)));
-    const paths = (await find(objects)).flatMap(({ infos }) => infos.map(({ path }) => path));
+    const there = await find(objects);
+    if (options.dryRun) return tellPlan(name, there, options, context);
+    const paths = there.flatMap(({ infos }) => infos.map(({ path }) => path));
     const lease = { paths, emit, signal };
     const set = async ({ objects, refresh }: Leased) => {
       // Again, now that no garbage collection takes them away.
@@ -78,6 +80,18 @@ export async function set(
     note(context, options, `\`${name}\` ${change}: ${count(pin.storePaths.length, 'path')}`);
     await tellOfPage(objects, page, { ...options, isChanged: previous?.since !== pin.since }, context);
   });
+}
+
+/** Says what a pin would stand for. */
+async function tellPlan(
+  name: string,
+  found: readonly FoundPaths[],
+  options: PinSetOptions,
+  context: Context,
+): Promise<void> {
+  const storePaths = [...new Set(found.flatMap(({ storePaths }) => storePaths))];
+  if (options.json) return writeJson(context.stdout, { name, storePaths, dryRun: true });
+  note(context, options, `\`${name}\` would stand for ${storePaths.join(' ')}`);
 }
 
 /** Loaded when it is used. */
@@ -109,26 +123,6 @@ async function signValue(
   const signed = await signClosures(objects, roots, keys, withOwnKeys(policy, keys));
   const names = keys.map((key) => `\`${key.name}\``).join(' and ');
   tell(`signed ${count(signed.length, 'path')} in the cache: all have the signature of ${names} now`);
-}
-
-/** Removes pins, of which all must be there. */
-export async function remove(names: readonly string[], options: PinRemoveOptions, context: Context): Promise<void> {
-  for (const name of names) checkPinName(name);
-  const cache = requireCache(options.settings.to);
-  const { value: files } = options.settings['secret-key-files'];
-  const keys = await loadSecretKeys([...files, ...cache.secretKeyFiles]);
-  await withCache(cache, { options, context }, async ({ objects }) => {
-    // All are looked for before any is removed. One that is damaged can be removed, too.
-    const pins = await Promise.all(names.map((name) => readPin(objects, name).catch(ifDamaged)));
-    const missing = names.find((_, index) => pins[index] === undefined);
-    if (missing !== undefined) throw await noSuchPin(missing, [objects]);
-    for (const name of names) await removePin(objects, name);
-    await renewPinListQuietly(objects, keys, { removed: names }, warnPeople(context));
-    const removed = pins.filter((pin): pin is Pin => pin !== undefined && pin !== 'damaged');
-    if (options.json) return writeJson(context.stdout, { removed: names });
-    for (const { name, storePaths } of removed)
-      note(context, options, `\`${name}\` is gone; it was ${storePaths.join(' ')}`);
-  });
 }
 
 /** Prints pins, and what is to be thought of each. */

@@ -29,7 +29,12 @@ export function configure(command: Command, context: Context): void {
       'carport push ./result --pin toolchain --to file:///srv/cache --secret-key ./cache.sec',
       'nix-store -qR ./result | carport push - --closure none --to file:///srv/cache',
     ],
-    arguments: [argument('<what...>', 'store paths, links to them, derivations; `-` reads a list from stdin')],
+    arguments: [
+      argument(
+        '<what...>',
+        'pins that were pulled, store paths, links to them, derivations; `-` reads a list from stdin',
+      ),
+    ],
     options: OPTIONS,
     refuse: refusePinOptions,
     run: async (...values) => (await import('./push.js')).run(...values, context),

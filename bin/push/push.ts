@@ -3,8 +3,8 @@
 import type { PushEvent } from '../../cache/push/events.js';
 import { CarportError } from '../../lib/errors.js';
 import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
-import { openOwnForReading, openStoreForReading } from '../../lib/store/open.js';
-import { plainStorePaths, resolvePaths } from '../arguments/paths.js';
+import { openLocalPaths, resolveLocalPaths } from '../arguments/local-paths.js';
+import { plainStorePaths } from '../arguments/paths.js';
 import type { Context } from '../cli/context.js';
 import { closureOf, closureWarnings } from '../closure/select.js';
 import { beginGroup } from '../reporters/ci-log.js';
@@ -21,11 +21,10 @@ export async function run(targets: readonly string[], options: PushCommandOption
   const prepared = await preparePush(options, context);
   if (isWithoutKey(prepared.request.keys, options, context)) return;
   if (await endsAtRoots(targets, prepared, options, context)) return;
-  const selection = options.settings.store.value;
-  const store = await openStoreForReading(selection, context.env, asked(targets, options), context.answer);
-  const own = openOwnForReading(selection, context.env);
+  const here = await openLocalPaths(options.settings, context, asked(targets, options));
+  const { store, own } = here;
   await withReporter(context, options, async (emit) => {
-    const closure = await closureOf(options, store, await resolvePaths(targets, store, context));
+    const closure = await closureOf(options, store, await resolveLocalPaths(targets, here, context));
     for (const warning of closureWarnings(closure, options)) emit(warning);
     const group = beginGroup(context, options, 'carport push');
     const tell = (event: PushEvent) => {

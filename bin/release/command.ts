@@ -5,6 +5,7 @@ import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
 import { BUCKET, BUCKET_NOT_TO, SOURCE } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
+import { APPLY, PLAN_ONLY } from '../declaration/destroying.js';
 import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
 import { duration, integer } from '../settings/parsers.js';
 
@@ -55,8 +56,8 @@ const NOTES_FILE = option(
 
 const PUT_OPTIONS = [
   option('--target <triple>', 'the platform [TARGET]'),
-  option('--tag <name>', 'the version, before what CI says'),
-  option('--commit <sha>', 'the commit, before what CI says; the version where there is no tag'),
+  option('--tag <tag>', 'the version, before what CI says'),
+  option('--commit <commit>', 'the commit, before what CI says; the version where there is no tag'),
   option('--name <name>', 'the name of the file that is published (default: its own)'),
   NOTES_FILE,
   flag('--notes-from-tag', 'what is new is the message of the annotated tag'),
@@ -88,7 +89,10 @@ const PROMOTE_OPTIONS = [
   setting('retry-seconds'),
 ];
 
-const YANK_OPTIONS = [option('--reason <text>', 'why, for those who use it', { required: true }), ...LOSING];
+const TRY = flag('--dry-run', 'print what would be said; change nothing');
+
+const YANK_OPTIONS = [option('--reason <text>', 'why, for those who use it', { required: true }), TRY, ...LOSING];
+const UNYANK_OPTIONS = [TRY, ...LOSING];
 
 const PRUNE_OPTIONS = [
   option('--channel <name>', 'which releases', { choices: ['extra', 'development'], default: 'development' }),
@@ -98,7 +102,9 @@ const PRUNE_OPTIONS = [
     parse: duration,
     default: '7d',
   }),
-  flag('--delete', 'do it'),
+  APPLY,
+  flag('--delete', 'the same as `--apply`', { hidden: true }),
+  PLAN_ONLY,
   ...LOSING,
   setting('stable-pattern'),
   settingWithoutOption('required-targets'),
@@ -109,7 +115,7 @@ export type ListReleasesOptions = OptionsOf<typeof LIST_OPTIONS>;
 export type ShowReleaseOptions = OptionsOf<typeof READING>;
 export type PromoteOptions = OptionsOf<typeof PROMOTE_OPTIONS>;
 export type YankOptions = OptionsOf<typeof YANK_OPTIONS>;
-export type UnyankOptions = OptionsOf<typeof LOSING>;
+export type UnyankOptions = OptionsOf<typeof UNYANK_OPTIONS>;
 export type PruneOptions = OptionsOf<typeof PRUNE_OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
@@ -182,7 +188,7 @@ function declareYank(command: Command, context: Context): void {
     description: 'Takes that back.',
     examples: ['carport release unyank v1.2.3 --to file:///srv/releases --secret-key ./release.sec'],
     arguments: [argument('<version...>', 'tags or whole commits')],
-    options: LOSING,
+    options: UNYANK_OPTIONS,
     run: async (...values) => (await yanking()).unyank(...values, context),
   });
 }
@@ -190,12 +196,12 @@ function declareYank(command: Command, context: Context): void {
 function declarePrune(command: Command, context: Context): void {
   declareCommand(command.command('prune'), context, {
     description:
-      'Takes old releases out of the index, and deletes them when they have been out for a while. Prints what it would do.',
+      'Takes old releases out of the index, and deletes them when they have been out for a while. Prints the plan; `--apply` does it.',
     examples: [
       'carport release prune --channel development --keep 20 --keep-within 30d --to file:///srv/releases',
-      'carport release prune --channel development --keep 20 --keep-within 30d --delete',
+      'carport release prune --channel development --keep 20 --keep-within 30d --apply',
     ],
     options: PRUNE_OPTIONS,
-    run: async (options) => (await pruning()).prune(options, context),
+    run: async (options) => (await pruning()).prune({ ...options, apply: options.apply || options.delete }, context),
   });
 }

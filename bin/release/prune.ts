@@ -21,9 +21,12 @@ import { withRemembered } from './remembered-settings.js';
 import { channelRuleOf, checkChannelRule, releaseTrustOf, signingOf } from './settings.js';
 
 export async function prune(options: PruneOptions, context: Context): Promise<void> {
+  if (options.apply && options.dryRun) {
+    throw new CarportError('E_USAGE', '`--apply` and `--dry-run` exclude each other');
+  }
   const rules = rulesOf(options);
   const { settings } = options;
-  const trust = options.delete ? await signingOf(settings, options) : await releaseTrustOf(settings, options);
+  const trust = options.apply ? await signingOf(settings, options) : await releaseTrustOf(settings, options);
   const { policy, allowLost } = trust;
   checkChannelRule(settings);
   const request = { ...rules, policy, now: Date.now(), allowLost, rulesOf: rulesOfProject(options) };
@@ -32,7 +35,7 @@ export async function prune(options: PruneOptions, context: Context): Promise<vo
     const { plan } = planned;
     const warnings = [...planned.warnings, ...stillPublished(plan)];
     sayWarnings(context, warnings);
-    const steps = options.delete ? pruneReleases(objects, planned, request, trust.keys) : stepsOf(plan);
+    const steps = options.apply ? pruneReleases(objects, planned, request, trust.keys) : stepsOf(plan);
     const done = await tell(steps, options, context);
     if (options.json)
       await writeJson(context.stdout, { ...summaryJson(done, plan, options), warnings: messagesOf(warnings) });
@@ -93,7 +96,7 @@ function summaryJson(done: Done, plan: PrunePlan, options: PruneOptions) {
     left: done.left.map(releaseJson),
     waiting: [...plan.waiting, ...plan.published].map(releaseJson),
     kept: plan.kept.map((kept) => ({ version: kept.version, reason: kept.reason, why: whyKept(kept) })),
-    dryRun: !options.delete,
+    dryRun: !options.apply,
   };
 }
 
@@ -152,6 +155,6 @@ function tellTotals(done: Done, plan: PrunePlan, options: PruneOptions, context:
     return kept > 0 ? [`${kept} ${REASONS[reason]}`] : [];
   });
   tellOne(`kept: ${count(plan.kept.length, 'release')}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`);
-  if (!options.delete) tellOne('nothing was changed: `--delete` does it');
+  if (!options.apply) tellOne('nothing was changed: `--apply` does it');
   else if (done.hide.length + done.restore.length > 0) tellOne('`carport index publish` shows it');
 }

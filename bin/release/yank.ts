@@ -12,14 +12,28 @@ export async function yank(versions: readonly string[], options: YankOptions, co
   const { settings } = options;
   const to = requireCache(settings.to);
   const { keys, policy, allowLost } = await signingOf(settings, options);
-  const request = { versions, reason: options.reason, keys, policy, now: new Date(), allowLost };
+  const request = {
+    versions,
+    reason: options.reason,
+    keys,
+    policy,
+    now: new Date(),
+    allowLost,
+    dryRun: options.dryRun,
+  };
   await withCache(to, { options, context }, async ({ objects }) => {
     const yanked = await yankReleases(objects, request);
-    if (options.json) return writeJson(context.stdout, { yanked });
+    if (options.json) return writeJson(context.stdout, { yanked, ...(options.dryRun && { dryRun: true }) });
     for (const { version, changed } of yanked) {
-      note(context, options, changed ? `\`${version}\` is yanked` : `\`${version}\` is yanked for this reason already`);
+      note(
+        context,
+        options,
+        changed
+          ? `\`${version}\` ${options.dryRun ? 'would be' : 'is'} yanked`
+          : `\`${version}\` is yanked for this reason already`,
+      );
     }
-    if (yanked.some(({ changed }) => changed)) note(context, options, SHOWN_BY);
+    if (!options.dryRun && yanked.some(({ changed }) => changed)) note(context, options, SHOWN_BY);
     await writeLines(
       context.stdout,
       yanked.map(({ version }) => version),
@@ -32,15 +46,21 @@ export async function unyank(versions: readonly string[], options: UnyankOptions
   const { settings } = options;
   const to = requireCache(settings.to);
   const { keys, policy, allowLost } = await signingOf(settings, options);
-  const request = { versions, keys, policy, now: new Date(), allowLost };
+  const request = { versions, keys, policy, now: new Date(), allowLost, dryRun: options.dryRun };
   await withCache(to, { options, context }, async ({ objects }) => {
     const unyanked = await unyankReleases(objects, request);
-    if (options.json) return writeJson(context.stdout, { unyanked });
+    if (options.json) return writeJson(context.stdout, { unyanked, ...(options.dryRun && { dryRun: true }) });
     for (const version of new Set(versions)) {
       const was = unyanked.includes(version);
-      note(context, options, was ? `\`${version}\` is not yanked any more` : `\`${version}\` was not yanked`);
+      note(
+        context,
+        options,
+        was
+          ? `\`${version}\` ${options.dryRun ? 'would not be' : 'is not'} yanked any more`
+          : `\`${version}\` was not yanked`,
+      );
     }
-    if (unyanked.length > 0) note(context, options, SHOWN_BY);
+    if (!options.dryRun && unyanked.length > 0) note(context, options, SHOWN_BY);
     await writeLines(context.stdout, unyanked);
   });
 }

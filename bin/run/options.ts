@@ -13,14 +13,17 @@ export const TARGETS = argument(
 );
 
 /** Those of a pull, for what is not here yet. */
-export const RUN_OPTIONS = [
+export const FETCH_OPTIONS = [
   PULL_FROM,
   setting('trusted-keys'),
   ...PIN_READ_OPTIONS,
-  FROZEN,
   setting('jobs'),
   setting('retry-seconds'),
   setting('store'),
 ];
+
+export const RUN_OPTIONS = [...FETCH_OPTIONS, FROZEN];
+
+export type FetchOptions = OptionsOf<typeof FETCH_OPTIONS>;
 
 export type RunCommandOptions = OptionsOf<typeof RUN_OPTIONS>;

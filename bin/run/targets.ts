@@ -11,7 +11,7 @@ import type { Store } from '../../lib/store/store.js';
 import { type LocalPaths, openLocalPaths, pulledPaths, resolveLocalPath } from '../arguments/local-paths.js';
 import type { Context } from '../cli/context.js';
 import { toolchainsForRun } from '../project/run.js';
-import type { RunCommandOptions } from './options.js';
+import type { FetchOptions, RunCommandOptions } from './options.js';
 
 /** What a command is run with. */
 export interface RunTargets {
@@ -38,8 +38,7 @@ export async function resolveForRun(
   options: RunCommandOptions,
   context: Context,
 ): Promise<RunTargets> {
-  const { settings } = options;
-  const here = await openLocalPaths(settings, context);
+  const here = await openLocalPaths(options.settings, context);
   const { store, own } = here;
   const {
     names,
@@ -47,15 +46,7 @@ export async function resolveForRun(
     others,
     storePathsOf: storePathsOfToolchain,
   } = await toolchainsForRun(targets, here, options, context);
-  const urls = settings.from.value;
-  const caches = urls.length > 0 ? await namesOfCaches(urls, context) : undefined;
-  if (caches) {
-    const missing = await missingOf(others, here, caches);
-    if (missing.length > 0) {
-      const { pullArguments } = await import('../pull/request.js');
-      await pullArguments(missing, { ...options, dryRun: false }, context);
-    }
-  }
+  const caches = await pullMissing(others, here, options, context);
   const found = await Promise.all(
     names.map(async (what) => storePathsOfToolchain(what) ?? storePathsOf(what, here, caches)),
   );
@@ -66,6 +57,24 @@ export async function resolveForRun(
   const roots = rootPaths.map((path) => graph.get(path)!);
   const closure = [...new Set([...roots, ...graph.values()])];
   return { roots, closure, names, project, store, own };
+}
+
+/** Pulls what is not here, if it is said from where; gives the names of those caches. */
+export async function pullMissing(
+  targets: readonly string[],
+  here: LocalPaths,
+  options: FetchOptions & { readonly frozen?: boolean },
+  context: Context,
+): Promise<readonly string[] | undefined> {
+  const urls = options.settings.from.value;
+  if (urls.length === 0) return undefined;
+  const caches = await namesOfCaches(urls, context);
+  const missing = await missingOf(targets, here, caches);
+  if (missing.length > 0) {
+    const { pullArguments } = await import('../pull/request.js');
+    await pullArguments(missing, { ...options, frozen: options.frozen ?? false, dryRun: false }, context);
+  }
+  return caches;
 }
 
 /** The names that records of pulled pins have for caches. */

@@ -1,6 +1,5 @@
 /** Parsers of values by their kinds, for settings and for options: each wrong value has one wording, which names its place. */
 
-import type { CacheUrl } from '../../cache/cache-url.js';
 import { CarportError } from '../../lib/errors.js';
 
 /**
@@ -46,12 +45,6 @@ export function notBlank(what: string): Parser<string> {
     if (given.trim() !== '' && !given.includes('\0')) return given;
     throw wrong(`\`${given}\` (${place}) is not ${what}`);
   };
-}
-
-/** A cache's URL. Its parser is loaded when there is one: help does not need it. */
-export async function cacheUrl(given: string, place: string): Promise<CacheUrl> {
-  const addresses = await import('./addresses.js');
-  return addresses.cacheUrl(given, place);
 }
 
 const UNITS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const;

@@ -12,7 +12,7 @@ export function requireCache(
 ): CacheUrl {
   if (value !== undefined) return value;
   const { env, option } = SETTINGS[key === 'to' ? 'to' : 'cache'];
-  const more = key === 'from' ? '; `--from` and CARPORT_FROM name one that is only read' : '';
+  const more = key === 'from' ? '; one that is only read is `--from file:///path/of/cache`, too, or CARPORT_FROM' : '';
   throw new CarportError('E_USAGE', 'it is not said which cache', {
     hint: `give \`${option} s3://bucket?endpoint=…\` or \`${option} file:///path/of/cache\`, or set ${env}${more}`,
   });

@@ -5,6 +5,7 @@ import { checkPath } from '../arguments/checked-path.js';
 import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
+import { DRY_RUN, YES, YES_AT_TERMINAL } from '../declaration/destroying.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 
 /** Loaded when they are used: help does not need them. */
@@ -34,14 +35,11 @@ const VERIFY_OPTIONS = [
   setting('jobs'),
 ];
 
-const COLLECT_OPTIONS = [flag('--dry-run', 'print what would be removed, and remove nothing'), setting('store')];
+const COLLECT_OPTIONS = [YES_AT_TERMINAL, DRY_RUN, setting('store')];
 
-const DELETE_OPTIONS = [
-  flag('--all', 'all of it, with out-links and pulled pins'),
-  flag('--yes', 'do not ask; needed where there is no terminal'),
-  flag('--dry-run', 'print what would be removed, and remove nothing'),
-  setting('store'),
-];
+const FORGET_OPTIONS = [DRY_RUN, setting('store')];
+
+const DELETE_OPTIONS = [flag('--all', 'all of it, with out-links and pulled pins'), YES, DRY_RUN, setting('store')];
 
 export type AddOptions = OptionsOf<typeof ADD_OPTIONS>;
 export type ListOptions = OptionsOf<typeof LIST_OPTIONS>;
@@ -49,6 +47,7 @@ export type StoreOptions = OptionsOf<typeof STORE_ONLY>;
 export type VerifyOptions = OptionsOf<typeof VERIFY_OPTIONS>;
 export type DeleteOptions = OptionsOf<typeof DELETE_OPTIONS>;
 export type CollectOptions = OptionsOf<typeof COLLECT_OPTIONS>;
+export type ForgetOptions = OptionsOf<typeof FORGET_OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
   command.description("carport's own store: build outputs as store paths, without Nix.");
@@ -72,14 +71,16 @@ export function configure(command: Command, context: Context): void {
   declareCommand(command.command('info'), context, {
     description: 'Shows what is known of store paths.',
     examples: ['carport store info ./result', 'carport store info /nix/store/HASH-NAME --json'],
-    arguments: [argument('<what...>', 'store paths or links to them; `-` reads a list from stdin')],
+    arguments: [
+      argument('<what...>', 'pins that were pulled, store paths or links to them; `-` reads a list from stdin'),
+    ],
     options: STORE_ONLY,
     run: async (...values) => (await actions()).info(...values, context),
   });
   declareCommand(command.command('verify'), context, {
     description: 'Hashes store paths again and checks that their references are there.',
     examples: ['carport store verify', 'carport store verify --repair'],
-    arguments: [argument('[what...]', 'store paths or links to them (default: all)')],
+    arguments: [argument('[what...]', 'pins that were pulled, store paths or links to them (default: all)')],
     options: VERIFY_OPTIONS,
     run: async (...values) => (await actions()).verify(...values, context),
   });
@@ -97,7 +98,9 @@ function configureCollection(command: Command, context: Context): void {
     description:
       'Removes store paths that nothing needs, or with `--all` everything, with out-links and pulled pins. Refuses while it is in use. Prints the paths.',
     examples: ['carport store delete --all --dry-run', 'carport store delete /nix/store/HASH-NAME --yes'],
-    arguments: [argument('[what...]', 'store paths or links to them; `-` reads a list from stdin')],
+    arguments: [
+      argument('[what...]', 'pins that were pulled, store paths or links to them; `-` reads a list from stdin'),
+    ],
     options: DELETE_OPTIONS,
     run: async (...values) => (await import('./delete.js')).run(...values, context),
   });
@@ -105,7 +108,7 @@ function configureCollection(command: Command, context: Context): void {
     description: 'Forgets pins that were pulled, so that `carport store gc` may remove what only they keep.',
     examples: ['carport store forget toolchain'],
     arguments: [argument('<pin...>', 'pins as they were pulled, such as `toolchain` or `toolchain@previous`')],
-    options: STORE_ONLY,
+    options: FORGET_OPTIONS,
     run: async (...values) => (await collection()).forget(...values, context),
   });
 }

@@ -5,7 +5,7 @@ import { openStoreForWriting } from '../../lib/store/open.js';
 import { collectGarbage, findGarbage, type Garbage } from '../../lib/store/own/collect-garbage.js';
 import type { Going } from '../../lib/store/own/going.js';
 import type { OwnStore } from '../../lib/store/own/own-store.js';
-import { resolvePaths } from '../arguments/paths.js';
+import { pathsOfOwn, resolveLocalPaths } from '../arguments/local-paths.js';
 import { confirmByName } from '../cli/confirm.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
@@ -22,7 +22,7 @@ export async function run(what: readonly string[], options: DeleteOptions, conte
     });
   }
   const store = openStoreForWriting(options.settings.store.value, context.env);
-  const going: Going = all ? 'all' : [...new Set(await resolvePaths(what, store, context))];
+  const going: Going = all ? 'all' : await resolveLocalPaths(what, pathsOfOwn(store), context);
   const planned = await findGarbage(store, going);
   if (!dryRun && !options.yes && !isNothing(planned)) await confirmByName(nameOf(going, store), context);
   const notify = ({ message }: { readonly message: string }) => note(context, options, message);

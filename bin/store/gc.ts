@@ -5,16 +5,21 @@ import { forgetNixPin } from '../../lib/store/nix/pins.js';
 import { NIX, openOwnForReading, openStoreForWriting } from '../../lib/store/open.js';
 import { collectGarbage, findGarbage, type Garbage } from '../../lib/store/own/collect-garbage.js';
 import { removePulledPin } from '../../lib/store/own/pulled-pins.js';
+import { openLocalPaths, pulledPaths } from '../arguments/local-paths.js';
+import { confirmAtTerminal } from '../cli/confirm.js';
 import { type Context, note, say, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
-import type { CollectOptions, StoreOptions } from './command.js';
+import type { CollectOptions, ForgetOptions } from './command.js';
 
 /** Removes the store paths that nothing needs; prints them. */
 export async function collect(options: CollectOptions, context: Context): Promise<void> {
   const store = openStoreForWriting(options.settings.store.value, context.env);
   const tell = (message: string) => note(context, options, message);
   const { dryRun } = options;
+  if (!dryRun && !options.yes) {
+    await confirmAtTerminal(`Paths of ${store.description} that nothing needs will be removed.`, context);
+  }
   const garbage = dryRun
     ? await findGarbage(store)
     : await collectGarbage(store, { notify: ({ message }) => tell(message) });
@@ -27,10 +32,15 @@ export async function collect(options: CollectOptions, context: Context): Promis
 }
 
 /** Forgets pins that were pulled. Throws where one was not, when the others are forgotten. */
-export async function forget(pins: readonly string[], options: StoreOptions, context: Context): Promise<void> {
+export async function forget(pins: readonly string[], options: ForgetOptions, context: Context): Promise<void> {
   const selection = options.settings.store.value;
   const own = openOwnForReading(selection, context.env);
+  const isKnown = async (pin: string): Promise<boolean> => {
+    const here = await openLocalPaths(options.settings, context);
+    return (await pulledPaths(pin, here)) !== undefined;
+  };
   const forgetOne = async (pin: string): Promise<boolean> => {
+    if (options.dryRun) return isKnown(pin);
     const here = own !== undefined && (await removePulledPin(own, pin));
     const inNix = (selection === undefined || selection === NIX) && (await forgetNixPin(pin, context.env));
     return here || inNix;
@@ -38,7 +48,7 @@ export async function forget(pins: readonly string[], options: StoreOptions, con
   const forgotten: string[] = [];
   const unknown: string[] = [];
   for (const pin of new Set(pins)) ((await forgetOne(pin)) ? forgotten : unknown).push(pin);
-  if (options.json) await writeJson(context.stdout, { forgotten, unknown });
+  if (options.json) await writeJson(context.stdout, { forgotten, unknown, ...(options.dryRun && { dryRun: true }) });
   else await writeLines(context.stdout, forgotten);
   if (unknown.length > 0) {
     const names = unknown.map((pin) => `\`${pin}\``).join(', ');

@@ -6,7 +6,7 @@ import { formatHash } from '../../lib/nix/hash.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { Notice } from '../../lib/notice.js';
-import { openKnown, openStoreForReading, openStoreForWriting } from '../../lib/store/open.js';
+import { openKnown, openStoreForWriting } from '../../lib/store/open.js';
 import { addToStore } from '../../lib/store/own/add.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
 import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
@@ -15,7 +15,7 @@ import type { OwnStore } from '../../lib/store/own/own-store.js';
 import { listRoots, type Root } from '../../lib/store/own/roots.js';
 import { OWN_PROBLEMS, type StoreProblem, unregisterDamaged, verifyStore } from '../../lib/store/own/verify.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { resolvePaths } from '../arguments/paths.js';
+import { openLocalPaths, pathsOfOwn, resolveLocalPaths } from '../arguments/local-paths.js';
 import { type Context, note, write, writeJson, writeLines } from '../cli/context.js';
 import { type KeyValue, keyValueLines } from '../cli/key-values.js';
 import { printable } from '../cli/printable.js';
@@ -72,8 +72,9 @@ async function printRoots(roots: readonly Root[], options: ListOptions, context:
 
 /** Shows what is known of store paths. Throws where one is not valid. */
 export async function info(targets: readonly string[], options: StoreOptions, context: Context): Promise<void> {
-  const store = await openStoreForReading(options.settings.store.value, context.env);
-  const paths = await resolvePaths(targets, store, context);
+  const here = await openLocalPaths(options.settings, context);
+  const { store } = here;
+  const paths = await resolveLocalPaths(targets, here, context);
   const infos = await store.queryInfos(paths);
   const missing = paths.find((path) => !infos.has(path));
   if (missing !== undefined) {
@@ -89,7 +90,7 @@ export async function info(targets: readonly string[], options: StoreOptions, co
 /** Hashes store paths again. Throws where one is not whole. */
 export async function verify(targets: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
   const { store, known } = await openOwnAndKnown(options.settings.store.value, context);
-  const paths = targets.length > 0 ? await resolvePaths(targets, store, context) : undefined;
+  const paths = targets.length > 0 ? await resolveLocalPaths(targets, pathsOfOwn(store), context) : undefined;
   if (paths) await requireRegistered(paths, store);
   const result = await withPool(options.settings.jobs.value, (pool) =>
     withActivity(context, options, ({ emit }) => verifyStore(store, known, { pool, only: paths, emit })),

@@ -89,7 +89,7 @@ describe('carport release prune', () => {
       expect.stringMatching(/^delete: 1 release \(\d+ B\)$/),
       expect.stringMatching(/^restore: 1 release \(\d+ B\)$/),
       'kept: 2 releases (2 newest)',
-      'nothing was changed: `--delete` does it',
+      'nothing was changed: `--apply` does it',
       '',
     ]);
     const quiet = await prune('--keep', '2', '--quiet');

@@ -1,0 +1,35 @@
+/** What was meant by a command that is none. */
+
+import { nearest, suggestion } from '../../lib/suggestion.js';
+import { COMMANDS } from '../commands.js';
+
+/** The hint for a word that is no command; of `family` if that is given. All commands are looked through. */
+export function suggestCommand(word: string, family?: string): string {
+  const own = family === undefined ? COMMANDS.map(({ name }) => name) : commandsOf(family);
+  const elsewhere = COMMANDS.flatMap(({ name, commands = [] }) => commands.map((child) => ({ name, child })));
+  const exact = [
+    ...COMMANDS.filter(({ name }) => family !== undefined && name === word).map(({ name }) => `carport ${name}`),
+    ...elsewhere.filter(({ child }) => child === word).map(({ name, child }) => `carport ${name} ${child}`),
+  ];
+  if (exact.length > 0) return ask(exact.sort((a, b) => rank(a) - rank(b)));
+  const best = nearest(word, own);
+  if (best !== undefined) return ask([best]);
+  const children = [...new Set(elsewhere.map(({ child }) => child))];
+  // Of a short word nearly all are near.
+  const child = word.length > 3 ? nearest(word, children) : undefined;
+  if (child === undefined) return suggestion(word, own);
+  return ask(elsewhere.filter((each) => each.child === child).map(({ name }) => `carport ${name} ${child}`));
+}
+
+function commandsOf(family: string): readonly string[] {
+  return COMMANDS.find(({ name }) => name === family)?.commands ?? [];
+}
+
+/** A cache is what most people have. */
+function rank(command: string): number {
+  return command.startsWith('carport cache ') ? 0 : 1;
+}
+
+function ask(commands: readonly string[]): string {
+  return `did you mean ${commands.map((command) => `\`${command}\``).join(' or ')}?`;
+}
