@@ -15,10 +15,11 @@ import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { isListable, type ObjectStore } from '../../lib/object-store/object-store.js';
 import { findInnerPath } from '../arguments/inner-path.js';
 import { type Context, write, writeJson, writeLines } from '../cli/context.js';
-import { count } from '../cli/terminal.js';
+import { count, formatBytes } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
 import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
+import { writeList } from '../reporters/table.js';
 import { createLister, listingEvents } from '../scripts/nar-lister.js';
 import type { BrowseOptions, CatOptions } from './command.js';
 import { factLines, infoJson } from './common.js';
@@ -81,15 +82,30 @@ function incomplete({ url }: ObjectStore, { path, fault }: Look, faults: number,
   });
 }
 
+/** What is listed of a path. */
+interface Found {
+  readonly path: string;
+  readonly narSize: number;
+  readonly fileSize: number | undefined;
+}
+
 /** Prints the store paths in a cache. */
 export async function listPaths(url: CacheUrl, options: BrowseOptions, context: Context): Promise<void> {
   await withCache(url, { options, context }, async ({ objects }) => {
     await requireCacheInfo(objects);
-    const paths: string[] = [];
-    for await (const path of narInfos(objects, (info) => info.path)) paths.push(path);
-    paths.sort();
-    if (options.json) await writeJson(context.stdout, { paths });
-    else await writeLines(context.stdout, paths);
+    const found: Found[] = [];
+    const pick = ({ path, narSize, fileSize }: NarInfo): Found => ({ path, narSize, fileSize });
+    for await (const each of narInfos(objects, pick)) found.push(each);
+    found.sort((a, b) => (a.path < b.path ? -1 : 1));
+    if (options.json) return writeJson(context.stdout, { paths: found.map(({ path }) => path) });
+    await writeList(context, found, {
+      columns: [{ name: 'store path' }, { name: 'size', isNumber: true }, { name: 'stored', isNumber: true }],
+      row: ({ path, narSize, fileSize }) => [
+        path,
+        ...[narSize, fileSize].map((size) => (size === undefined ? '-' : formatBytes(size))),
+      ],
+      line: ({ path }) => path,
+    });
   });
 }
 

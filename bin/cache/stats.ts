@@ -15,8 +15,14 @@ import { lookForReleaseRoots } from '../../release/store-path-roots.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { formatBytes, count as plural } from '../cli/terminal.js';
 import { withCache } from '../cli/with-caches.js';
+import { type Column, tableLines } from '../reporters/table.js';
 import type { ExportTablesOptions, StatsOptions } from './command.js';
 import { count, inventoryOf } from './count.js';
+
+const COLUMNS: readonly Column[] = [
+  { name: 'root' },
+  ...['paths', 'holds', 'alone'].map((name) => ({ name, isNumber: true })),
+];
 
 /** Rows of people's tables. */
 const MOST_ROWS = 20;
@@ -75,19 +81,8 @@ function table(url: string, stats: CacheStats, growth: readonly Snapshot[]): rea
   return [
     ...facts.map(([name, value]) => `${name.padEnd(12)}${value}`),
     '',
-    ...aligned([['root', 'paths', 'holds', 'alone'], ...rows, ...rest]),
+    ...tableLines(COLUMNS, [...rows, ...rest]),
   ];
-}
-
-/** Names to the left, numbers to the right. */
-function aligned(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!)))
-      .join('  ')
-      .trimEnd(),
-  );
 }
 
 /** Writes what a cache holds as Parquet tables. */

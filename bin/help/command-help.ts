@@ -19,6 +19,11 @@ export function setHelpDetails(command: Command, help: HelpDetails): void {
   details.set(command, help);
 }
 
+/** What was remembered of a command. */
+export function helpDetailsOf(command: Command): HelpDetails {
+  return details.get(command) ?? { examples: [], runsProgram: false };
+}
+
 /** Help as cli.md asks for it: what it does, examples, arguments, options, exit codes. */
 export function formatHelp(command: Command): string {
   const help = command.createHelp();
@@ -32,13 +37,13 @@ export function formatHelp(command: Command): string {
   const options = help
     .visibleOptions(command)
     .map((option) => [help.optionTerm(option), help.optionDescription(option)]);
-  const own = details.get(command)?.runsProgram
+  const own = helpDetailsOf(command).runsProgram
     ? [['N', "the command's own, or 128 and the number of its signal; else carport's:"]]
     : [];
   const codes = [...own, ...Object.entries(EXIT_CODES)];
   return [
     `${command.description()}\n`,
-    list('Examples', details.get(command)?.examples ?? []),
+    list('Examples', helpDetailsOf(command).examples),
     list('Usage', [help.commandUsage(command)]),
     ...groups,
     section('Arguments', args),

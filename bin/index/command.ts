@@ -67,7 +67,7 @@ export function configure(command: Command, context: Context): void {
     description:
       "Makes the index of a bucket, or of a bucket's listing, in a directory. Prints the files that were written; those that would not change are left alone.",
     examples: [
-      'carport index build --from file:///srv/releases --out public',
+      'carport index build --cache file:///srv/releases --out public',
       'aws s3 ls --recursive s3://BUCKET/_releases/ | carport index build --from-listing - --out public',
     ],
     options: BUILD_OPTIONS,
@@ -77,8 +77,8 @@ export function configure(command: Command, context: Context): void {
     description:
       'Makes the index of a bucket and puts what has changed of it there. Prints the keys that were written.',
     examples: [
-      'carport index publish --to file:///srv/releases --secret-key ./release.sec',
-      "carport index publish --to 's3://releases?endpoint=https://s3.example.org&region=garage' --base-url https://releases.example.org/",
+      'carport index publish --cache file:///srv/releases --secret-key ./release.sec',
+      "carport index publish --cache 's3://releases?endpoint=https://s3.example.org&region=garage' --base-url https://releases.example.org/",
     ],
     options: PUBLISH_OPTIONS,
     run: async (options) => (await publishing()).publish(options, context),

@@ -46,10 +46,10 @@ export function configure(command: Command, context: Context): void {
     description:
       'Makes a name stand for store paths that the cache has. What it stood for before stays in its history. A key that has not signed the paths yet signs them in the cache, when another that is trusted has. `--page` renews the page that shows the pins.',
     examples: [
-      'carport pin set toolchain ./result --to file:///srv/cache --secret-key ./cache.sec',
-      'carport pin set toolchain-stable toolchain@2026-11-01 --to file:///srv/cache --secret-key ./cache.sec',
-      'carport pin set toolchain ./result --page --base-url https://nix.example.org --to file:///srv/cache --secret-key ./cache.sec',
-      'carport pin set toolchain toolchain --to file:///srv/cache --secret-key ./old.sec --secret-key ./new.sec',
+      'carport pin set toolchain ./result --cache file:///srv/cache --secret-key ./cache.sec',
+      'carport pin set toolchain-stable toolchain@2026-11-01 --cache file:///srv/cache --secret-key ./cache.sec',
+      'carport pin set toolchain ./result --page --base-url https://nix.example.org --cache file:///srv/cache --secret-key ./cache.sec',
+      'carport pin set toolchain toolchain --cache file:///srv/cache --secret-key ./old.sec --secret-key ./new.sec',
     ],
     arguments: [
       argument('<name>', "the pin's name"),
@@ -63,7 +63,7 @@ export function configure(command: Command, context: Context): void {
   });
   declareCommand(command.command('rm'), context, {
     description: 'Removes pins, and their history. The paths stay in the cache until they are collected.',
-    examples: ['carport pin rm toolchain-old --to file:///srv/cache'],
+    examples: ['carport pin rm toolchain-old --cache file:///srv/cache'],
     arguments: [argument('<name...>', 'names of pins')],
     options: REMOVE_OPTIONS,
     run: async (...values) => (await import('./remove.js')).remove(...values, context),
@@ -72,8 +72,8 @@ export function configure(command: Command, context: Context): void {
     description:
       'Prints pins: name, when it was written, whether it can be trusted and its paths are there, store paths.',
     examples: [
-      'carport pin ls --from file:///srv/cache',
-      'carport pin ls toolchain --history --from file:///srv/cache',
+      'carport pin ls --cache file:///srv/cache',
+      'carport pin ls toolchain --history --cache file:///srv/cache',
     ],
     arguments: [argument('[name...]', 'names of pins (default: all)')],
     options: LIST_OPTIONS,

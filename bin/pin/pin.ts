@@ -6,7 +6,7 @@ import { requireNar } from '../../cache/nars.js';
 import { judgeAge, judgeOrigin, type PinPolicy, type PinRefusal } from '../../cache/pins/check.js';
 import { findPin } from '../../cache/pins/find.js';
 import { findPinNames } from '../../cache/pins/list.js';
-import { createPathsJudge, type PathsJudge, type PathsRefusal } from '../../cache/pins/paths.js';
+import { createPathsJudge, type PathsJudge } from '../../cache/pins/paths.js';
 import type { Pin, PinValue } from '../../cache/pins/pin.js';
 import { readPin } from '../../cache/pins/pins.js';
 import { parsePinReference } from '../../cache/pins/reference.js';
@@ -23,8 +23,7 @@ import { verifyPath } from '../../lib/signing/signature.js';
 import { withOwnKeys } from '../../lib/signing/trust.js';
 import { openStoreForReading } from '../../lib/store/open.js';
 import { expandStdin, resolveHashPart } from '../arguments/paths.js';
-import { type Context, note, writeJson, writeLines } from '../cli/context.js';
-import { printable } from '../cli/printable.js';
+import { type Context, note, writeJson } from '../cli/context.js';
 import { count } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
 import { patienceOf, withCache, withCaches } from '../cli/with-caches.js';
@@ -32,6 +31,7 @@ import { loadSecretKeys } from '../settings/keys.js';
 import { requireCache, requireSources } from '../settings/places.js';
 import type { Settings } from '../settings/setting.js';
 import type { PinListOptions, PinSetOptions } from './command.js';
+import { type Listed, type Refused, writePins } from './listed.js';
 import { pinPolicyOf, pinRequestOf, seenPinsOf } from './policy.js';
 
 /** Makes a name stand for store paths that a cache has. */
@@ -141,13 +141,8 @@ export async function list(names: readonly string[], options: PinListOptions, co
     return all.flat();
   });
   if (options.json) return writeJson(context.stdout, { pins: listed.map(listedJson) });
-  const showCache = urls.length > 1;
-  const text = listed.flatMap((one) => lines(one, showCache));
-  await writeLines(context.stdout, text.map(printable));
+  await writePins(listed, urls.length > 1, context);
 }
-
-type Refused = 'damaged' | 'renamed' | 'wrong-signature' | 'untrusted' | 'older' | 'expired';
-type State = 'good' | Refused | PathsRefusal;
 
 /** What a refusal is called in a listing. */
 const STATES: Readonly<Record<PinRefusal['kind'], Refused>> = {
@@ -159,15 +154,6 @@ const STATES: Readonly<Record<PinRefusal['kind'], Refused>> = {
   older: 'older',
   expired: 'expired',
 };
-
-interface Listed {
-  readonly name: string;
-  readonly cache: string;
-  readonly pin?: Pin;
-  readonly state: State;
-  /** Of each value of the history, where that is printed. */
-  readonly older: readonly State[];
-}
 
 interface Trust {
   readonly policy: PinPolicy;
@@ -223,15 +209,6 @@ function listedJson({ pin, name, state, older, cache }: Listed) {
   if (pin === undefined) return { name, state, cache };
   const history = pin.history.map((value, at) => ({ ...value, ...(older[at] && { state: older[at] }) }));
   return { ...pinJson(pin), history, state, cache };
-}
-
-function lines({ name, pin, state, older, cache }: Listed, showCache: boolean): readonly string[] {
-  const where = showCache ? `  ${cache}` : '';
-  if (pin === undefined) return [`${name}${where}  ${state}`];
-  const row = (text: string, { since, storePaths }: PinValue, verdict: State) =>
-    `${text}${where}  ${since}  ${verdict}  ${storePaths.join(' ')}`;
-  const history = older.map((verdict, at) => row(`${name}@${pin.history[at]!.since}`, pin.history[at]!, verdict));
-  return [row(name, pin, state), ...history];
 }
 
 interface Search extends Trust {

@@ -41,7 +41,7 @@ export function isWithoutKey(
 ): boolean {
   if (!skipWithoutKey || keys.length > 0) return false;
   const message = 'nothing is pushed: there is no key to sign with, as in builds that see no secrets';
-  if (options.json) writeJsonLine(context.stdout, { type: 'skipped', reason: 'no-key', message });
+  if (options.json) writeJsonLine(context.stdout, { type: 'skipped', reason: 'no-key', message, result: 'skipped' });
   else note(context, options, message);
   return true;
 }

@@ -132,7 +132,7 @@ function declarePut(command: Command, context: Context): void {
     description:
       'Publishes files of one target under the version that CI says. Prints their keys. `carport index publish` then tells of them.',
     examples: [
-      'carport release put result/bin/garage --target x86_64-unknown-linux-musl --to file:///srv/releases --secret-key ./release.sec',
+      'carport release put result/bin/garage --target x86_64-unknown-linux-musl --cache file:///srv/releases --secret-key ./release.sec',
       'DRONE_TAG=handcrafted-1.0.0 TARGET=x86_64-unknown-linux-musl carport release put result/bin/garage',
     ],
     arguments: [argument('<file...>', 'files; `*`, `**`, `?` and `{a,b}` stand for several, also between quotes')],
@@ -145,15 +145,15 @@ function declareLists(command: Command, context: Context): void {
   declareCommand(command.command('ls'), context, {
     description: 'Prints releases: version, channel, when it was published, state, targets.',
     examples: [
-      'carport release ls --from file:///srv/releases',
-      'carport release ls --channel stable --from file:///srv/releases',
+      'carport release ls --cache file:///srv/releases',
+      'carport release ls --channel stable --cache file:///srv/releases',
     ],
     options: LIST_OPTIONS,
     run: async (options) => (await listing()).list(options, context),
   });
   declareCommand(command.command('show'), context, {
     description: 'Shows what is known of a release: its files with their hashes, its commit, where it is from.',
-    examples: ['carport release show v1.2.3 --from file:///srv/releases'],
+    examples: ['carport release show v1.2.3 --cache file:///srv/releases'],
     arguments: [argument('<version>', 'a tag or a whole commit')],
     options: READING,
     run: async (...values) => (await listing()).show(...values, context),
@@ -178,7 +178,7 @@ function declareYank(command: Command, context: Context): void {
   declareCommand(command.command('yank'), context, {
     description: 'Says of releases that they should not be used any more, and why. Their files stay.',
     examples: [
-      "carport release yank v1.2.3 --reason 'loses data on restart' --to file:///srv/releases --secret-key ./release.sec",
+      "carport release yank v1.2.3 --reason 'loses data on restart' --cache file:///srv/releases --secret-key ./release.sec",
     ],
     arguments: [argument('<version...>', 'tags or whole commits')],
     options: YANK_OPTIONS,
@@ -186,7 +186,7 @@ function declareYank(command: Command, context: Context): void {
   });
   declareCommand(command.command('unyank'), context, {
     description: 'Takes that back.',
-    examples: ['carport release unyank v1.2.3 --to file:///srv/releases --secret-key ./release.sec'],
+    examples: ['carport release unyank v1.2.3 --cache file:///srv/releases --secret-key ./release.sec'],
     arguments: [argument('<version...>', 'tags or whole commits')],
     options: UNYANK_OPTIONS,
     run: async (...values) => (await yanking()).unyank(...values, context),
@@ -198,7 +198,7 @@ function declarePrune(command: Command, context: Context): void {
     description:
       'Takes old releases out of the index, and deletes them when they have been out for a while. Prints the plan; `--apply` does it.',
     examples: [
-      'carport release prune --channel development --keep 20 --keep-within 30d --to file:///srv/releases',
+      'carport release prune --channel development --keep 20 --keep-within 30d --cache file:///srv/releases',
       'carport release prune --channel development --keep 20 --keep-within 30d --apply',
     ],
     options: PRUNE_OPTIONS,

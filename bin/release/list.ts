@@ -18,6 +18,7 @@ import { printable, printableLine } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
+import { writeList } from '../reporters/table.js';
 import { requireSource } from '../settings/places.js';
 import type { ListReleasesOptions, ShowReleaseOptions } from './command.js';
 import { withRemembered } from './remembered-settings.js';
@@ -44,7 +45,11 @@ export async function list(options: ListReleasesOptions, context: Context): Prom
         warnings: messagesOf(warnings),
       });
     }
-    await writeLines(context.stdout, shown.map(line).map(printable));
+    await writeList(context, shown, {
+      columns: ['version', 'channel', 'published', 'state', 'targets'].map((name) => ({ name })),
+      row: (each) => cells(each).map(printableLine),
+      line: (each) => printable(cells(each).join('  ')),
+    });
   });
 }
 
@@ -116,8 +121,8 @@ function listedJson({ release, state }: Listed, baseUrl: string | undefined) {
   return { ...releaseJson(release, baseUrl), state };
 }
 
-function line({ release: { version, channel, time, targets }, state }: Listed): string {
-  return [version, channel, time, state, targets.map(({ target }) => target).join(' ')].join('  ');
+function cells({ release: { version, channel, time, targets }, state }: Listed): readonly string[] {
+  return [version, channel, time, state, targets.map(({ target }) => target).join(' ')];
 }
 
 /** Fits the longest name of a fact. */

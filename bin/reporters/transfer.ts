@@ -17,10 +17,14 @@ export type WorkEvent = PushEvent | PullEvent;
 
 type Verb = 'push' | 'pull';
 
+interface ReporterOptions extends CommonOptions {
+  readonly dryRun?: boolean;
+}
+
 /** Does work and shows what it tells; takes down what is on the screen when it ends. */
 export async function withReporter<T>(
   context: Context,
-  options: CommonOptions,
+  options: ReporterOptions,
   work: (emit: Emit<WorkEvent>) => Promise<T>,
 ): Promise<T> {
   const reporter = createReporter(context, options);
@@ -42,8 +46,10 @@ export interface Reporter {
  * Writes JSON lines to stdout with `--json`; text to stderr otherwise: the plan, progress, warnings, the summary. A warning is
  * told once.
  */
-export function createReporter(context: Context, options: CommonOptions): Reporter {
-  const { emit, stop } = options.json ? createJsonReporter(context) : createTextReporter(context, options);
+export function createReporter(context: Context, options: ReporterOptions): Reporter {
+  const { emit, stop } = options.json
+    ? createJsonReporter(context, options.dryRun === true)
+    : createTextReporter(context, options);
   const warnings = new Set<string>();
   return {
     stop,
@@ -56,15 +62,25 @@ export function createReporter(context: Context, options: CommonOptions): Report
   };
 }
 
-function createJsonReporter({ stdout }: Context): Reporter {
+function createJsonReporter({ stdout }: Context, dryRun: boolean): Reporter {
+  let plan: WorkEvent | undefined;
   return {
     emit(event) {
-      // Programs know these lines as they are: what a warning is about is for the code that chooses among them.
-      const { about: _, ...line } = { about: undefined, ...event };
-      writeJsonLine(stdout, line);
+      // Of a dry run it is the result, and so the last line.
+      if (dryRun && event.type === 'plan') plan = event;
+      else writeJsonLine(stdout, lineOf(event));
     },
-    stop() {},
+    stop() {
+      if (plan) writeJsonLine(stdout, { ...lineOf(plan), result: 'planned' });
+      plan = undefined;
+    },
   };
+}
+
+/** Programs know these lines as they are: what a warning is about is for the code that chooses among them. */
+function lineOf(event: WorkEvent): object {
+  const { about: _, ...line } = { about: undefined, ...event };
+  return event.type === 'summary' ? { ...line, result: 'done' } : line;
 }
 
 function createTextReporter(context: Context, options: CommonOptions): Reporter {

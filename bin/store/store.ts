@@ -18,11 +18,12 @@ import type { WorkerPool } from '../../lib/workers/pool.js';
 import { openLocalPaths, pathsOfOwn, resolveLocalPaths } from '../arguments/local-paths.js';
 import { type Context, note, write, writeJson, writeLines } from '../cli/context.js';
 import { type KeyValue, keyValueLines } from '../cli/key-values.js';
-import { printable } from '../cli/printable.js';
-import { count } from '../cli/terminal.js';
+import { printable, printableLine } from '../cli/printable.js';
+import { count, formatBytes } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
 import { withPool } from '../cli/with-pool.js';
 import { withActivity } from '../reporters/activity.js';
+import { writeList } from '../reporters/table.js';
 import type { AddOptions, ListOptions, StoreOptions, VerifyOptions } from './command.js';
 
 /** Adds a build output to the store; prints its store path. */
@@ -56,18 +57,21 @@ export async function list(options: ListOptions, context: Context): Promise<void
   if (options.roots) return printRoots(await listRoots(store), options, context);
   const infos = [...(await store.queryAll()).values()].sort((a, b) => (a.path < b.path ? -1 : 1));
   if (options.json) return writeJson(context.stdout, { paths: infos.map(toJson) });
-  await writeLines(
-    context.stdout,
-    infos.map(({ path }) => path),
-  );
+  await writeList(context, infos, {
+    columns: [{ name: 'store path' }, { name: 'size', isNumber: true }],
+    row: ({ path, narSize }) => [path, formatBytes(narSize)],
+    line: ({ path }) => path,
+  });
 }
 
 async function printRoots(roots: readonly Root[], options: ListOptions, context: Context): Promise<void> {
   if (options.json) return writeJson(context.stdout, { roots });
-  const lines = roots.flatMap(({ kind, name, storePaths }) =>
-    storePaths.map((path) => printable(`${kind.padEnd(8)}${name} -> ${path}`)),
-  );
-  await writeLines(context.stdout, lines);
+  const rows = roots.flatMap(({ kind, name, storePaths }) => storePaths.map((path) => ({ kind, name, path })));
+  await writeList(context, rows, {
+    columns: ['kind', 'root', 'store path'].map((name) => ({ name })),
+    row: ({ kind, name, path }) => [kind, name, path].map(printableLine),
+    line: ({ kind, name, path }) => printable(`${kind.padEnd(8)}${name} -> ${path}`),
+  });
 }
 
 /** Shows what is known of store paths. Throws where one is not valid. */
