@@ -48,7 +48,6 @@ export const FINDINGS = {
   'upload-unfinished': 'leftover',
   'reference-elsewhere': 'note',
   'pin-history': 'note',
-  'pin-list-stale': 'note',
   link: 'note',
   foreign: 'note',
 } as const;

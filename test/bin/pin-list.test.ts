@@ -43,7 +43,6 @@ it('a web server shows the pins of a cache by their list, and each pin by itself
   await box().succeed(['pin', 'set', 'c', path, '--store', at('store'), ...write]);
   await writeFile(at(LIST), before);
   const fsck = ['cache', 'fsck', at('cache'), '--trusted-key', key.publicKey];
-  expect(await box().carport(fsck)).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('pins.json') });
   await box().succeed(['pin', 'set', 'c', path, '--store', at('store'), ...write]);
   expect(await list()).toMatchObject({ pins: ['a', 'b', 'c'] });
   await box().succeed(['pin', 'rm', 'c', '--cache', at('cache')]);
