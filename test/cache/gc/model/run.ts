@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { NO_MEMORY } from '#cache/gc/narinfo-memory.js';
 import { applyCollection, type GcRequest, planCollection, type Sweeping } from '#cache/gc/session.js';
 import { SWEEP_STEPS } from '#cache/gc/sweep.js';
-import { CACHE_INFO_KEY, PINS } from '#cache/layout.js';
+import { CACHE_INFO_KEY, PIN_LIST, PINS } from '#cache/layout.js';
 import type { HoldTimes } from '#cache/leases/hold.js';
 import { LEASING, type Leasing } from '#cache/leases/lease.js';
 import { pushClosure } from '#cache/push/session.js';
@@ -329,6 +329,7 @@ async function checkNothingKept(run: Run): Promise<void> {
   const wanted = [...kept].flatMap((name) => [PATHS.get(name)!.key, PATHS.get(name)!.narKey]);
   const needed = new Set([
     CACHE_INFO_KEY,
+    PIN_LIST,
     ...wanted,
     ...[...kept].map((name) => PATHS.get(name)!.key.replace('.narinfo', '.ls')),
   ]);
