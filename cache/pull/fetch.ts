@@ -1,5 +1,6 @@
 /** Fetches one path: from the first cache that has it whole, again when it was damaged on the way. */
 
+import type { Pieces } from '../../lib/buffers.js';
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { smallPromise } from '../../lib/compression/small-nar.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
@@ -118,7 +119,7 @@ async function withSource<T>(
   bytes: Uint8Array | undefined,
   { info, objects }: FoundPath,
   { partials }: PathReceiver,
-  work: (source: AsyncIterable<Uint8Array>) => Promise<T>,
+  work: (source: Pieces) => Promise<T>,
 ): Promise<T> {
   if (bytes) return work(wholeFile(bytes));
   const name = partialName(info);

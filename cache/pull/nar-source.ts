@@ -60,11 +60,22 @@ export function partialName({ compression, narHash, narSize, fileHash, fileSize 
 }
 
 /** The same as `largeFile`, first what is kept of it, and what comes then is kept, too. */
-export async function* keptFile(info: NarInfo, objects: ObjectStore, partial: PartialFile): AsyncGenerator<Uint8Array> {
+export function keptFile(info: NarInfo, objects: ObjectStore, partial: PartialFile): Pieces {
+  return Object.assign(keptPieces(info, objects, partial), {
+    into: (room: Room) => keptPieces(info, objects, partial, room),
+  });
+}
+
+async function* keptPieces(
+  info: NarInfo,
+  objects: ObjectStore,
+  partial: PartialFile,
+  room?: Room,
+): AsyncGenerator<Uint8Array> {
   let { size } = partial;
   yield* partial.read();
   if (size === info.fileSize) return;
-  for await (const piece of await openRest(info, objects, size)) {
+  for await (const piece of piecesIn(await openRest(info, objects, size), room)) {
     size += piece.length;
     // Before somebody else has the memory. No more than there should be.
     if (size <= info.fileSize!) await partial.add(piece);
@@ -73,7 +84,7 @@ export async function* keptFile(info: NarInfo, objects: ObjectStore, partial: Pa
 }
 
 /** What comes after the first bytes. A server may not be able to send a part: then it sends all. */
-async function openRest(info: NarInfo, objects: ObjectStore, offset: number): Promise<AsyncIterable<Uint8Array>> {
+async function openRest(info: NarInfo, objects: ObjectStore, offset: number): Promise<Pieces> {
   if (offset === 0) return (await openRequiredNar(objects, info)).bytes();
   const range = { offset, length: Math.max(1, info.fileSize! - offset) };
   const rest = await openRequiredNar(objects, info, range).catch(insteadOf('E_UNSUPPORTED', undefined));

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { copyBytes } from '../../buffers.js';
 import { isThere, namesIn } from '../../filesystem/exists.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
 import { createTemporaryNames, makerOf } from '../../filesystem/temporary.js';
@@ -183,7 +184,7 @@ function createWriter(handle: FileHandle) {
     async add(bytes: Uint8Array): Promise<void> {
       for (let rest = bytes; rest.length > 0; ) {
         const part = rest.subarray(0, BLOCK - used);
-        filling.set(part, used);
+        copyBytes(part, filling, used);
         used += part.length;
         rest = rest.subarray(part.length);
         if (used === BLOCK) await writeOut();
