@@ -29,7 +29,7 @@ export default defineConfig({
   ],
   test: {
     reporters: ['default', './test/support/count-reporter.ts'],
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     // One more than the processors of the smallest machine: many tests wait, for servers, pauses and programs.
     maxWorkers: 3,
