@@ -27,6 +27,11 @@ describe('the documents', () => {
     expect(markdownIn('docs').filter((path) => ![...lists, ...linked].includes(path))).toEqual([]);
   });
 
+  it('give each decision a number of its own', () => {
+    const numbers = readdirSync(join(TOP, 'docs/decisions')).flatMap((name) => /^[0-9]+/.exec(name) ?? []);
+    expect(numbers.filter((number, index) => numbers.indexOf(number) !== index)).toEqual([]);
+  });
+
   it.each(documents)('have links that lead somewhere: %s', (path) => {
     expect(localLinksIn(readDocument(path)).filter((link) => !leadsSomewhere(path, link))).toEqual([]);
   });
