@@ -1,6 +1,5 @@
 /** The command `watch`: a command, and beside it pushes of what it builds. */
 
-import { setPriority } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CarportError, hasCode, isErrno } from '../../lib/errors.js';
 import { cannotExecute } from '../../lib/namespace/failure.js';
@@ -17,15 +16,21 @@ import { asPushOptions } from './as-push-options.js';
 import type { Beside, BesideRequest } from './beside.js';
 import type { WatchOptions } from './command.js';
 import { likelyStoreDirs } from './likely-store.js';
+import { lowerPriority } from './priority.js';
 import type { Pusher } from './pusher.js';
 import { snapshotOf } from './registered.js';
 import { type Outcome, sumUp } from './summary.js';
 
-/** Between two looks at the store, in milliseconds. */
+/** Between two looks at the store, in milliseconds: the longer a command runs, the more there is to push at once. */
 const LOOK_MS = 500;
+const LATER_LOOK_MS = 2000;
+const LOOKS_A_RUN = 20;
 
 /** So much longer than a look takes it is until the next: a look at a large store takes long. */
 const LOOK_SHARE = 20;
+
+/** What a look takes on a busy machine is mostly waiting: no more than this for it. */
+const LONGEST_PAUSE_MS = 5000;
 
 /** How long a cache is left alone that has not answered, in milliseconds. */
 const AWAY_MS = 30_000;
@@ -43,12 +48,15 @@ export async function run(given: WatchOptions, context: Context): Promise<never>
   const prepared = await (await import('../push/request.js')).preparePush(asPushOptions(given), context, keys);
   const before = await snapshotOf(likelyStoreDirs(selection, context.env));
   const running = start();
-  // Whatever is done beside it has what the command leaves. Threads and programs that are started from here on have that, too.
-  lowerPriority();
+  // Whatever is done beside it has what the command leaves.
+  const restorePriority = lowerPriority();
   const stop = new AbortController();
   const request = { given, prepared, context, before, signal: stop.signal };
   const pushing = pushWhile(request);
-  const ended = await running.finally(() => pushing.hurry());
+  const ended = await running.finally(() => {
+    pushing.hurry();
+    return restorePriority();
+  });
   const wasStopped = ended.interrupted || ended.signal !== undefined;
   if (wasStopped) stop.abort();
   const outcome = await interruptible(
@@ -101,17 +109,6 @@ async function runCommand([program, ...args]: readonly string[], env: NodeJS.Pro
     return await runInForeground({ program: program!, arguments: args, env });
   } catch (error) {
     throw isErrno(error, 'ENOENT', 'EACCES', 'ENOEXEC', 'ENOTDIR') ? cannotExecute(program!, error) : error;
-  }
-}
-
-/** Where processors are short the command has ten times as much of them. */
-const PRIORITY = 10;
-
-function lowerPriority(): void {
-  try {
-    setPriority(PRIORITY);
-  } catch {
-    // Some systems do not let it be.
   }
 }
 
@@ -169,11 +166,12 @@ async function pushAsItComes(
   let pushing: Promise<void> | undefined;
   let restUntil = 0;
   let lookedMs = 0;
+  const start = performance.now();
   const look = async () => {
-    const start = performance.now();
+    const lookStart = performance.now();
     // A Nix that is busy answers the next time.
     await registrations.look().then(pusher.add, () => undefined);
-    lookedMs = performance.now() - start;
+    lookedMs = performance.now() - lookStart;
   };
   while (!over.aborted) {
     await look();
@@ -183,10 +181,16 @@ async function pushAsItComes(
         pushing = undefined;
       });
     }
-    await pause(Math.max(LOOK_MS, LOOK_SHARE * lookedMs), undefined, { signal: over }).catch(() => undefined);
+    const sinceStart = performance.now() - start;
+    await pause(untilNextLook(sinceStart, lookedMs), undefined, { signal: over }).catch(() => undefined);
   }
   const failure = await untilItWorks(() => registrations.look(true), over, stop).then(pusher.add, (error) => error);
   await pushing;
   if (pusher.waiting().length > 0) await pusher.push();
   return failure;
+}
+
+function untilNextLook(sinceStartMs: number, lookedMs: number): number {
+  const usual = Math.min(Math.max(LOOK_MS, sinceStartMs / LOOKS_A_RUN), LATER_LOOK_MS);
+  return Math.max(usual, Math.min(LOOK_SHARE * lookedMs, LONGEST_PAUSE_MS));
 }
