@@ -1,21 +1,13 @@
 /** Cuts a stream where its content says so. */
 
-import { createHash } from 'node:crypto';
 import { copyBytes, createBufferPool } from '../buffers.js';
+import { createCutFinder } from './gear/cut-finder.js';
 
 /**
  * Bytes of a chunk: at least, and at most (a mean of some 1.4 MiB). Smaller ones cost more in the tables of frames than a
  * reader of single chunks gains; of a toolchain chunks of half the size give 2 % more bytes.
  */
 export const CHUNK_SIZES = { min: 1024 * 1024, max: 2 * 1024 * 1024 } as const;
-
-/** The hash cuts where its upper 19 bits are zero: once in 512 KiB. */
-const CUT_MASK = 0xffffe000;
-
-/** Random-looking numbers that are the same everywhere: chunks of one content must be cut alike on all machines. */
-const GEAR = Int32Array.from({ length: 256 }, (_, byte) =>
-  createHash('sha256').update(`carport gear ${byte}`).digest().readInt32LE(),
-);
 
 const buffers = createBufferPool(CHUNK_SIZES.max);
 
@@ -41,31 +33,30 @@ export interface Chunker {
 export function createChunker(room: ChunkRoom = oneBuffer()): Chunker {
   let buffer: Uint8Array = room.take();
   let used = 0;
-  let hash = 0;
+  const finder = createCutFinder();
 
-  /** Hashes on over `buffer[from, to)`; the end of a chunk, or -1. */
-  const findCut = (from: number, to: number): number => {
-    for (let at = Math.max(from, CHUNK_SIZES.min); at < to; at++) {
-      hash = ((hash << 1) + GEAR[buffer[at]!]!) | 0;
-      if ((hash & CUT_MASK) === 0) return at + 1;
-    }
-    return to === CHUNK_SIZES.max ? to : -1;
+  /** The end of the chunk, as an offset in the bytes that follow what is `used`, or -1. */
+  const findCut = (taken: Uint8Array): number => {
+    const skipped = Math.max(CHUNK_SIZES.min - used, 0);
+    const cut = finder.find(taken.subarray(skipped));
+    if (cut >= 0) return skipped + cut;
+    return used + taken.length === CHUNK_SIZES.max ? taken.length : -1;
   };
 
   return {
     *push(bytes) {
       for (let offset = 0; offset < bytes.length; ) {
         const taken = bytes.subarray(offset, offset + CHUNK_SIZES.max - used);
-        copyBytes(taken, buffer, used);
-        const cut = findCut(used, used + taken.length);
-        if (cut < 0) {
-          used += taken.length;
-          return;
-        }
-        offset += cut - used;
+        const cut = findCut(taken);
+        const kept = cut < 0 ? taken : taken.subarray(0, cut);
+        copyBytes(kept, buffer, used);
+        used += kept.length;
+        if (cut < 0) return;
+        offset += cut;
+        const size = used;
         used = 0;
-        hash = 0;
-        yield buffer.subarray(0, cut);
+        finder.restart();
+        yield buffer.subarray(0, size);
         buffer = room.take();
       }
     },
