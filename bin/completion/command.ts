@@ -1,9 +1,10 @@
 /** Declares the command `completion`. */
 
 import type { Command } from 'commander';
-import { type Context, write } from '../cli/context.js';
+import { type Context, write, writeLines } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
+import { option } from '../declaration/options.js';
 import { renderCompletion, SHELLS } from './completion.js';
 
 export function configure(command: Command, context: Context, loadAll: () => Promise<Command>): void {
@@ -15,6 +16,14 @@ export function configure(command: Command, context: Context, loadAll: () => Pro
       'carport completion fish > ~/.config/fish/completions/carport.fish',
     ],
     arguments: [argument('<shell>', '', { choices: SHELLS })],
-    run: async (shell) => write(context.stdout, renderCompletion(shell, await loadAll())),
+    options: [
+      option('--candidates <kind>', 'for the scripts: pins or caches', { choices: ['pins', 'caches'], hidden: true }),
+      option('--of <cache>', 'for the scripts: of which cache', { hidden: true }),
+    ],
+    async run(shell, { candidates, of }) {
+      if (candidates === undefined) return write(context.stdout, renderCompletion(shell, await loadAll()));
+      const { findCandidates } = await import('./candidates.js');
+      await writeLines(context.stdout, await findCandidates(candidates, of, context));
+    },
   });
 }

@@ -63,6 +63,8 @@ interface ValueDetails {
   readonly required?: boolean;
   /** The text that stands for an option that is not given. */
   readonly default?: string;
+  /** It is for carport itself, or goes on to work, and is in no help. */
+  readonly hidden?: boolean;
 }
 
 interface FlagDetails {
@@ -92,8 +94,8 @@ export function option<const F extends `--${string} <${string}>`, const D extend
   details?: D,
 ): OptionRow<Name<F>, ValueOf<D> | Promise<ValueOf<D>>>;
 export function option(flags: string, description: string, details: ValueDetails = {}): OptionRow {
-  const { parse = (text) => text, choices, repeatable = false, required = false, default: fallback } = details;
-  const declared = new Option(flags, description);
+  const { parse = (text) => text, choices, repeatable = false, required = false, hidden, default: fallback } = details;
+  const declared = new Option(flags, description).hideHelp(hidden === true);
   if (choices) declared.choices(choices);
   const check = declared.parseArg;
   declared.argParser((text: string, before: readonly string[] | undefined) => {

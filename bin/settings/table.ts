@@ -10,6 +10,8 @@ export interface SettingSpec {
   /** A list whose values have white space in them: in the environment each has a line. */
   readonly lines?: boolean;
   readonly number?: boolean;
+  /** The words that it may be, for completion; the parser knows them, too. */
+  readonly values?: readonly string[];
   /** What stands for it in each place that does not say it itself. */
   readonly default?: 'cache';
   /** Kept out of a project's file: whoever writes that must not choose whom its users trust or what they sign with. */
@@ -75,6 +77,7 @@ export const SETTINGS = {
     option: '--compression',
     argument: '<name>',
     list: false,
+    values: ['zstd', 'xz', 'none'],
     personal: false,
     description: 'compression of NARs: zstd, xz or none',
   },
@@ -150,6 +153,7 @@ export const SETTINGS = {
     option: '--forge-kind',
     argument: '<name>',
     list: false,
+    values: ['gitea', 'github', 'gitlab'],
     personal: false,
     description: 'what runs there: gitea (also for Forgejo), github or gitlab',
   },
@@ -182,6 +186,7 @@ export const SETTINGS = {
     option: '--index-html',
     argument: '<what>',
     list: false,
+    values: ['keep', 'replace', 'none'],
     personal: false,
     description: 'the page also as `index.html`: `keep` (not in place of another page), `replace` or `none`',
   },

@@ -64,6 +64,52 @@ describe('the completion of bash', () => {
     expect(complete('push', 'g')).toEqual([]);
   });
 
+  it('offers values of options, and stops at `--`', () => {
+    expect(complete('push', '--closure', '')).toEqual(['runtime', 'build', 'none']);
+    expect(complete('push', '--closure', 'b')).toEqual(['build']);
+    expect(complete('release', 'promote', '--to', 's')).toEqual(['stable']);
+    expect(complete('push', '--compression', '')).toEqual(['zstd', 'xz', 'none']);
+    expect(complete('run', 'gcc', '--', '--js')).toEqual([]);
+  });
+
+  /** The same for a line, cut into words as bash does, with a carport that knows certain pins and caches. */
+  const completeLine = async (line: string, ...words: readonly string[]) => {
+    const known = [
+      `case "$4" in pins) printf '%s\\n' toolchain '$(touch hurt)' '\`touch hurt\`' '*' "tool of \${5-}" ;;`,
+      `caches) printf '%s\\n' file:///srv/cache 's3://b?endpoint=https://h&region=x' ;; esac`,
+    ].join('\n');
+    await mkdir(box().path('known/empty'), { recursive: true });
+    await writeFile(box().path('known/carport'), `#!/bin/bash\n${known}\n`, { mode: 0o755 });
+    const quote = (text: string) => `'${text}'`;
+    const program = `set -u; PATH="$PWD/known:$PATH"; source ./completion.bash; cd known/empty
+      COMP_LINE=${quote(line)} COMP_POINT=${line.length} COMP_WORDS=(${words.map(quote).join(' ')}) COMP_CWORD=${words.length - 1}
+      _carport; printf '%s\n' "\${COMPREPLY[@]-}"`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', program], { encoding: 'utf8', cwd: box().path('.') });
+    expect(stderr).toBe('');
+    expect(existsSync(box().path('known/empty/hurt'))).toBe(false);
+    return stdout.split('\n').filter((each) => each !== '');
+  };
+
+  it('offers pins of the named cache, and makes nothing of what is in their names', async () => {
+    const address = ['--from', 'file', ':', '///x', ''];
+    const offered = await completeLine('carport pull --from file:///x ', 'carport', 'pull', ...address);
+    expect(offered).toContain('toolchain');
+    expect(offered).toContain(String.raw`tool\ of\ --of=file:///x`);
+    expect(offered).toContain(String.raw`\$\(touch\ hurt\)`);
+    expect(await completeLine('carport pin rm toolc', 'carport', 'pin', 'rm', 'toolc')).toEqual(['toolchain']);
+  });
+
+  it('offers caches in place of what bash takes for a word', async () => {
+    const to = ['carport', 'push', '--to'];
+    expect(await completeLine('carport push --to f', ...to, 'f')).toEqual(['file:///srv/cache']);
+    expect(await completeLine('carport push --to file:', ...to, 'file', ':')).toEqual(['///srv/cache']);
+    const words = ['s3', ':', String.raw`//b\?endpoint`, '=', 'ht'];
+    const line = String.raw`carport push --to s3://b\?endpoint=ht`;
+    expect(await completeLine(line, ...to, ...words)).toEqual([String.raw`https://h\&region=x`]);
+    const closure = ['carport', 'push', '--closure', '=', 'ru'];
+    expect(await completeLine('carport push --closure=ru', ...closure)).toEqual(['runtime']);
+  });
+
   it('offers nothing of its own for files', () => {
     expect(complete('push', './res')).toEqual([]);
   });
