@@ -37,6 +37,8 @@ export interface Pusher {
   /** What is still to be pushed. */
   waiting(): readonly string[];
   lastError(): unknown;
+  /** Whether the last push ended since the cache did not take anything. */
+  isAway(): boolean;
   tally(): Tally;
   /** Ends requests and threads. */
   close(): Promise<void>;
@@ -112,6 +114,7 @@ export function createPusher(request: PusherRequest): Pusher {
     },
     waiting: () => [...waiting],
     lastError: () => lastError,
+    isAway: () => isOfTheCache(lastError),
     tally: () => sender.tally,
     close: sender.close,
   };

@@ -184,9 +184,11 @@ async function pushAsItComes(
     const sinceStart = performance.now() - start;
     await pause(untilNextLook(sinceStart, lookedMs), undefined, { signal: over }).catch(() => undefined);
   }
+  const wasPushing = pushing !== undefined;
   const failure = await untilItWorks(() => registrations.look(true), over, stop).then(pusher.add, (error) => error);
   await pushing;
-  if (pusher.waiting().length > 0) await pusher.push();
+  // Who has just waited for a cache that does not answer is not made to wait as long again.
+  if (!(wasPushing && pusher.isAway()) && pusher.waiting().length > 0) await pusher.push();
   return failure;
 }
 

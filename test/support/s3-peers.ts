@@ -137,6 +137,12 @@ export interface S3Peer {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   /** `s3://…` for carport. */
   url(bucket: string): string;
+  /** Where its files are: of rclone, a directory for each bucket. */
+  readonly data: string;
+  /** Its process, which a test may kill. */
+  processId(): number;
+  /** Starts it where it was killed, with what it had. */
+  restart(): Promise<void>;
 }
 
 /** `describe` for tests against a real server, which runs for all of them. Without its program they are skipped, or fail in CI. */
@@ -170,12 +176,20 @@ async function startPeer(name: S3PeerName, program: string): Promise<Started> {
   const log = openSync(join(directory, 'log'), 'w', 0o600);
   // Nothing of the user's: they look for settings.
   const env = { PATH: process.env.PATH ?? '/usr/bin:/bin', HOME: directory, ...own };
-  const child = spawn(program, args, { cwd: directory, env, detached: true, stdio: ['ignore', log, log] });
-  const gone = once(child, 'exit');
-  child.on('error', () => {});
-  if (child.pid !== undefined) watchdog.watch([child.pid]);
+  const launch = () => {
+    const process = spawn(program, args, { cwd: directory, env, detached: true, stdio: ['ignore', log, log] });
+    const exit = once(process, 'exit');
+    process.on('error', () => {});
+    exit.catch(() => {});
+    if (process.pid !== undefined) watchdog.watch([process.pid]);
+    return { process, exit };
+  };
+  let { process: child, exit } = launch();
+  const kill = async () => {
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL')) await exit;
+  };
   const stop = async () => {
-    if (child.exitCode === null && child.kill('SIGKILL')) await gone;
+    await kill();
     await rm(directory, { recursive: true, force: true });
     // SeaweedFS's own, which it leaves when it is killed.
     const sockets = await glob(
@@ -186,22 +200,32 @@ async function startPeer(name: S3PeerName, program: string): Promise<Started> {
     await watchdog.release();
   };
   const endpoint = `http://127.0.0.1:${port}`;
-  for (const deadline = performance.now() + DEADLINE_MS; ; await sleep(100)) {
-    // They want to know who asks, in words of their own: so they are ready.
-    const status = await fetch(endpoint).then(
-      (answer) => answer.status,
-      () => undefined,
-    );
-    if (status === KINDS[name].ready) break;
-    if (child.exitCode === null && performance.now() < deadline) continue;
-    const text = await readFile(join(directory, 'log'), 'utf8');
-    await stop();
-    throw new Error(`${name} did not start:\n${text.split('\n').slice(-20).join('\n')}`);
-  }
+  const untilReady = async () => {
+    for (const deadline = performance.now() + DEADLINE_MS; ; await sleep(100)) {
+      // They want to know who asks, in words of their own: so they are ready.
+      const status = await fetch(endpoint).then(
+        (answer) => answer.status,
+        () => undefined,
+      );
+      if (status === KINDS[name].ready) return;
+      if (child.exitCode === null && performance.now() < deadline) continue;
+      const text = await readFile(join(directory, 'log'), 'utf8');
+      await stop();
+      throw new Error(`${name} did not start:\n${text.split('\n').slice(-20).join('\n')}`);
+    }
+  };
+  await untilReady();
   const peer: S3Peer = {
     ...{ name, endpoint, credentials: { accessKeyId: accessKey, secretAccessKey: secretKey } },
     env: { AWS_ACCESS_KEY_ID: accessKey, AWS_SECRET_ACCESS_KEY: secretKey, AWS_EC2_METADATA_DISABLED: 'true' },
     url: (bucket) => `s3://${bucket}?endpoint=${endpoint}&region=us-east-1`,
+    data: join(directory, 'data'),
+    processId: () => child.pid!,
+    async restart() {
+      await kill();
+      ({ process: child, exit } = launch());
+      await untilReady();
+    },
   };
   return { peer, stop };
 }
