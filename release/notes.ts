@@ -67,7 +67,7 @@ function isSameVersion(word: string, version: string): boolean {
 
 /** `[1.2.0] - 2026-11-01`, `v1.2.0`, `Version 1.2`, `tool v1.2.0`: behind one word at most. */
 function versionIn(title: string): string | undefined {
-  return /^[[(*_]*(?:[A-Za-z][\w@/.-]*\s+)?[[(*_]*(v?\d+(?:\.\d+)+)/.exec(title)?.[1];
+  return /^[[(*_]*(?:[A-Za-z][\w@/.-]*\s+[[(*_]*)?(v?\d+(?:\.\d+)+)/.exec(title)?.[1];
 }
 
 /** All sections by their headings, be they `## Title` or underlined; what is in a block of code is no heading. */
@@ -92,13 +92,17 @@ function sectionsOf(text: string): readonly Section[] {
     }
   }
   return headings.map(({ behind, level, title }, index) => {
-    const end = headings.slice(index + 1).find((next) => next.level <= level)?.line;
-    return { title, text: lines.slice(behind, end).join('\n') };
+    let next = index + 1;
+    while ((headings[next]?.level ?? 0) > level) next++;
+    return { title, text: lines.slice(behind, headings[next]?.line).join('\n') };
   });
 }
 
 function withoutMarks(title: string): string {
-  return title.replace(/[ \t]+#+[ \t]*$/, '').trim();
+  const text = title.trim();
+  let end = text.length;
+  while (text[end - 1] === '#') end--;
+  return /[ \t]/.test(text[end - 1] ?? '') ? text.slice(0, end).trim() : text;
 }
 
 const REFERENCE = /^ {0,3}\[([^\]^][^\]]{0,200})\]:[ \t]+\S/;

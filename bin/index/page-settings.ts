@@ -53,7 +53,20 @@ async function readPicture(path: string, name: string): Promise<string> {
 function pictureType(bytes: Buffer): 'image/png' | 'image/svg+xml' | undefined {
   if (bytes.subarray(0, 8).equals(Buffer.from('89504e470d0a1a0a', 'hex'))) return 'image/png';
   const text = bytes.toString('utf8').replace(/^\u{feff}/u, '');
-  // What may come before the element of a picture, and nothing else.
-  const start = /^(?:\s+|<\?xml[^>]*\?>|<!--[\s\S]*?-->|<!DOCTYPE\s[^>[]*(?:\[[^\]]*\])?\s*>)*<(?:svg|svg:svg)[\s>/]/i;
-  return start.test(text) && /<\/(?:svg|svg:svg)\s*>\s*$|\/>\s*$/i.test(text) ? 'image/svg+xml' : undefined;
+  return isSvg(text) ? 'image/svg+xml' : undefined;
+}
+
+/** What may come before the element of a picture. */
+const BEFORE = /\s+|<\?xml[^>]*\?>|<!--[\s\S]*?-->|<!DOCTYPE\s[^>[]*(?:\[[^\]]*\]\s*)?>/iy;
+
+/** Piece by piece: one expression for all of the beginning would try all ways to divide it. */
+function isSvg(text: string): boolean {
+  let start = 0;
+  for (let length: number | undefined = 0; length !== undefined; ) {
+    start += length;
+    BEFORE.lastIndex = start;
+    length = BEFORE.exec(text)?.[0].length;
+  }
+  const begins = /^<(?:svg|svg:svg)[\s>/]/i.test(text.slice(start, start + 9));
+  return begins && /<\/(?:svg|svg:svg)\s*>\s*$|\/>\s*$/i.test(text);
 }

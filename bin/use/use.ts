@@ -66,7 +66,7 @@ function chosenKeys(
   { url }: ObjectStore,
 ): readonly PublicKey[] {
   const wanted = fingerprints.map((text) => {
-    const found = published.find((key) => keyFingerprint(key) === text.replace(/=+$/, ''));
+    const found = published.find((key) => keyFingerprint(key) === text.replace(/={1,2}$/, ''));
     if (found) return found;
     throw new CarportError('E_SIGNATURE', `\`${url}\` publishes no key with the fingerprint \`${text}\``, {
       cause: new Error(

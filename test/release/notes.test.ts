@@ -64,6 +64,13 @@ describe('Notes of a version', () => {
     expect(of('v1.0.0', '# tool v1.0.0\n\nIts text.\n\n## More\n\nb')).toBe('Its text.\n\n## More\n\nb');
   });
 
+  it('are found soon, whatever headings look like', () => {
+    for (const title of ['[', ' #', '# ', 'a ', '1', '_', '.1'].map((part) => part.repeat(100_000))) {
+      expect(of('v1.0.0', `## ${title}x\n\na\n\n## 1.0.0 ##\n\nb`)).toBe('b');
+    }
+    expect(of('v1.0.0', `## 1.0.0\n\nb\n${'# 2.0\n'.repeat(100_000)}`)).toBe('b');
+  });
+
   it('have no secrets, and an end', () => {
     expect(() => of('v1.0.0', 'a'.repeat(65_537))).toThrow('have 65,537 characters');
     const key = '-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----';
