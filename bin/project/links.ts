@@ -1,9 +1,10 @@
 /** Links from a project to its toolchains in the store, which keep these from garbage collection: `.carport/toolchains`. */
 
-import { lstat, mkdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CarportError, isErrno } from '../../lib/errors.js';
+import { isErrno } from '../../lib/errors.js';
 import { namesIn } from '../../lib/filesystem/exists.js';
+import { makeRealDirectory } from '../../lib/filesystem/make-directory.js';
 import { isStoreBaseName } from '../../lib/nix/store-path.js';
 import type { UsedToolchain } from './locked.js';
 import type { Project } from './toolchains.js';
@@ -49,15 +50,7 @@ export async function makeProjectLinks(
 /** Makes the directory, which git is to leave out. One that a checkout has brought as a link leads elsewhere, and is refused. */
 async function makeProjectState(project: Pick<Project, 'directory'>): Promise<string> {
   const directory = projectState(project);
-  for (const each of [directory, join(directory, 'toolchains')]) {
-    await mkdir(each).catch((error) => {
-      if (!isErrno(error, 'EEXIST')) throw error;
-    });
-    if ((await lstat(each)).isDirectory()) continue;
-    throw new CarportError('E_USAGE', `\`${each}\` is there, and is no directory`, {
-      hint: 'carport keeps links to toolchains there: remove it, whoever has put it there',
-    });
-  }
+  for (const each of [directory, join(directory, 'toolchains')]) await makeRealDirectory(each);
   await writeFile(join(directory, '.gitignore'), '*\n', { flag: 'wx' }).catch((error) => {
     if (!isErrno(error, 'EEXIST')) throw error;
   });

@@ -17,16 +17,9 @@ import { makeOutLink } from '../../lib/store/own/out-links.js';
 import type { Context } from '../cli/context.js';
 import { programDirectories } from '../run/environment.js';
 import type { RunTargets } from '../run/targets.js';
+import { makeOwnDirectories, ownDirectory, ownPlaces, removeOldLinks, removeOwn } from './own.js';
 import { programsOf } from './programs.js';
-import {
-  forgetDirectory,
-  noteDirectory,
-  ownDirectory,
-  readRecord,
-  type ShimsRecord,
-  withoutShims,
-  writeRecord,
-} from './record.js';
+import { forgetDirectory, noteDirectory, readRecord, type ShimsRecord, withoutShims, writeRecord } from './record.js';
 
 /** Makes a script for each program of what was named, in place of those that are there. Gives the record. */
 export async function makeShims(directory: string, found: RunTargets, context: Context): Promise<ShimsRecord> {
@@ -39,7 +32,7 @@ export async function makeShims(directory: string, found: RunTargets, context: C
     });
   }
   const before = await readRecord(directory);
-  await mkdir(ownDirectory(directory), { recursive: true });
+  await makeOwnDirectories(directory);
   for (const { name } of programs) await checkReplaceable(join(directory, name));
   await keepRoots(directory, found, context.env);
   const inPlace = await areInPlace(placed);
@@ -89,7 +82,7 @@ export async function removeShims(directory: string, env: NodeJS.ProcessEnv): Pr
     });
   }
   await removeScripts(directory, record.programs);
-  await removeTree(ownDirectory(directory));
+  await removeOwn(directory);
   await forgetDirectory(directory, env);
   await rmdir(directory).catch(() => undefined);
   return record.programs;
@@ -124,8 +117,9 @@ async function isShim(file: string): Promise<boolean> {
 
 /** Links to the paths, which keep them as long as the directory is there. */
 async function keepRoots(directory: string, { roots, store, own }: RunTargets, env: NodeJS.ProcessEnv): Promise<void> {
-  const links = join(ownDirectory(directory), 'toolchains');
+  const { links } = ownPlaces(directory);
   await removeTree(links);
+  await removeOldLinks(directory);
   const isOwn = (realPath: string) => own !== undefined && dirname(realPath) === own.layout.realStoreDir;
   const ours = roots.map((info) => store.realPath(info)).filter(isOwn);
   if (own && ours.length > 0) {
@@ -147,8 +141,7 @@ async function makeEntry(
 ): Promise<ShimEntry> {
   const env = await withoutShims(whole);
   const bubblewrap = await findBubblewrap(env);
-  const forests = join(ownDirectory(directory), 'store');
-  await mkdir(forests, { recursive: true, mode: 0o700 });
+  const { forests, mounts: mountsFile } = ownPlaces(directory);
   const setpriv = await findProgram('setpriv', env.PATH);
   const follow = setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'TERM'];
   const canFollow = follow.length > 0 && (await succeeds([...follow, '/bin/sh', '-c', ':']));
@@ -157,7 +150,6 @@ async function makeEntry(
   const mounts = await makeMounts({ paths: placed, temporaryDirectories: [forests] });
   const namespace = (await isPowerlessRoot()) ? ['--unshare-user'] : [];
   const options = [...namespace, ...mounts.options, ...(canFollow ? [] : ['--die-with-parent'])];
-  const mountsFile = join(ownDirectory(directory), 'mounts');
   const temporary = (await createTemporaryNames(ownDirectory(directory)))();
   await writeFile(temporary, rawBytes(options.map((option) => `${option}\0`).join('')), { flag: 'wx' });
   await rename(temporary, mountsFile);

@@ -12,6 +12,7 @@ import { isTemporaryName } from '../../lib/filesystem/temporary.js';
 import { encodeNix32 } from '../../lib/nix/base32.js';
 import { stateDirectory } from '../../lib/state-directory.js';
 import { parseStrictJson } from '../../lib/strict-json.js';
+import { ownPlaces } from './own.js';
 
 const MAX_SIZE = 4 * 1024 * 1024;
 
@@ -33,14 +34,9 @@ const RECORD = v.strictObject({
 /** What a directory of shims says of itself. */
 export type ShimsRecord = Omit<v.InferOutput<typeof RECORD>, 'version'>;
 
-/** What carport keeps beside the scripts. */
-export function ownDirectory(directory: string): string {
-  return join(directory, '.carport');
-}
-
 /** The record of a directory; `undefined` where there is none, or none that this version knows. */
 export async function readRecord(directory: string): Promise<ShimsRecord | undefined> {
-  const file = recordFile(directory);
+  const file = ownPlaces(directory).record;
   const bytes = await readSmallFile(file, MAX_SIZE);
   if (bytes === undefined) return undefined;
   try {
@@ -58,11 +54,7 @@ export async function writeRecord(directory: string, record: ShimsRecord): Promi
   const pieces = async function* () {
     yield bytes;
   };
-  await writeAtomically(recordFile(directory), (temporary) => writeStream(temporary, pieces()));
-}
-
-function recordFile(directory: string): string {
-  return join(ownDirectory(directory), 'shims.json');
+  await writeAtomically(ownPlaces(directory).record, (temporary) => writeStream(temporary, pieces()));
 }
 
 /** Notes for this user that a directory has shims. */
@@ -97,7 +89,7 @@ export function envDirectory(env: NodeJS.ProcessEnv): string {
 export async function withoutShims(env: NodeJS.ProcessEnv): Promise<NodeJS.ProcessEnv> {
   const directories = (env.PATH ?? '').split(delimiter);
   const areShims = await Promise.all(
-    directories.map(async (directory) => directory !== '' && (await isThere(recordFile(directory)))),
+    directories.map(async (directory) => directory !== '' && (await isThere(ownPlaces(directory).record))),
   );
   return { ...env, PATH: directories.filter((_, index) => !areShims[index]).join(delimiter) };
 }

@@ -1,8 +1,8 @@
 /** A directory and those above it. */
 
-import { mkdir, stat } from 'node:fs/promises';
+import { lstat, mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isErrno } from '../errors.js';
+import { CarportError, isErrno } from '../errors.js';
 
 /**
  * Makes a directory and those above it. Node's own `recursive` never ends where the file system says that there is no
@@ -18,6 +18,20 @@ export async function makeDirectory(path: string, mode = 0o777): Promise<void> {
     failure = await make();
   }
   if (failure !== undefined && !isErrno(failure, 'EEXIST')) throw failure;
+}
+
+/**
+ * Makes a directory below one that a checkout may have brought. Throws `E_USAGE` where something else is there, such as a
+ * link, which leads elsewhere: what is written and removed below it would be that of somebody else.
+ */
+export async function makeRealDirectory(path: string, mode = 0o777): Promise<void> {
+  await mkdir(path, mode).catch((error) => {
+    if (!isErrno(error, 'EEXIST')) throw error;
+  });
+  if ((await lstat(path)).isDirectory()) return;
+  throw new CarportError('E_USAGE', `\`${path}\` is there, and is no directory`, {
+    hint: 'carport keeps what belongs to toolchains there: remove it, whoever has put it there',
+  });
 }
 
 function reasonOf(error: unknown): unknown {

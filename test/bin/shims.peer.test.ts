@@ -127,18 +127,30 @@ describeWithProgram('bwrap', 'carport shims and carport env', () => {
 
     await local('shims', directory, tools.greeter);
     const roots = async () => (await local('store', 'ls', '--roots')).stdout;
-    expect(await roots()).toContain(`${directory}/.carport/toolchains/1 -> ${tools.greeter}\n`);
+    expect(await roots()).toContain(`${directory}/.carport/shims/1 -> ${tools.greeter}\n`);
     // Made anew for another toolchain, they are its programs and no others; without names they are renewed.
     await local('shims', directory, tools.cat);
     expect((await local('shims', directory)).stdout).toBe('own-cat\n');
     expect((await readdir(directory)).sort()).toEqual(['.carport', 'other', 'own-cat']);
-    expect(await roots()).toContain(`${directory}/.carport/toolchains/1 -> ${tools.cat}\n`);
+    expect(await roots()).toContain(`${directory}/.carport/shims/1 -> ${tools.cat}\n`);
 
     const removed = await local('shims', '--remove', directory, '--json');
     expect(JSON.parse(removed.stdout)).toEqual({ version: 1, directory, removed: ['own-cat'] });
     expect(await readdir(directory)).toEqual(['other']);
     expect(await roots()).not.toContain(directory);
     expect((await local('shims', '--remove', directory)).exitCode).toBe(5);
+  });
+
+  it('stand beside a project, which keeps its own toolchains', async () => {
+    const directory = box().path('work/beside');
+    await mkdir(`${directory}/.carport/toolchains`, { recursive: true });
+    await writeFile(`${directory}/.carport/.gitignore`, '*\n');
+    await symlink(box().path('data/of-the-project'), `${directory}/.carport/toolchains/1`);
+    await local('shims', directory, tools.cat);
+    expect((await readdir(`${directory}/.carport`)).sort()).toEqual(expect.arrayContaining(['shims', 'toolchains']));
+    await local('shims', '--remove', directory);
+    expect(await readdir(`${directory}/.carport`)).toEqual(['.gitignore', 'toolchains']);
+    expect(await readdir(`${directory}/.carport/toolchains`)).toEqual(['1']);
   });
 
   it('env puts them on the PATH of a shell', async () => {
