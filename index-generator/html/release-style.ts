@@ -55,8 +55,8 @@ article > details > summary time { color: var(--muted); margin-inline-end: 0.75r
 input { flex: 1; max-width: 24rem; min-width: 0; padding: 0.25rem 0.5rem; color: var(--text); }
 ::placeholder { color: var(--muted); opacity: 1; }
 @media (min-width: 60rem) {
-  main > .filter { position: absolute; inset-inline-end: 0; top: 0; width: 26rem; }
-  .status { position: absolute; inset-inline-end: 27rem; top: 0.25rem; }
+  main > .filter { position: absolute; inset-inline-end: 0; top: -0.75rem; width: 26rem; }
+  .status { position: absolute; inset-inline-end: 27rem; top: -0.5rem; }
 }
 @media (max-width: 62.4rem) {
   .triple { display: block; margin: 0; }
