@@ -144,7 +144,7 @@ async function pushLeased(
 }
 
 /**
- * Publishes paths and realisations: a root vouches for the realisations of what it refers to as well, so that these are written
+ * Publishes paths and realisations: a path vouches for the realisations of what it refers to as well, so that these are written
  * before it is visible.
  */
 async function publishAll(
@@ -156,32 +156,27 @@ async function publishAll(
   const { objects, keys } = options;
   const pushed = realisations.filter(({ outPath }) => !plan.skipped.includes(outPath));
   if (pushed.length === 0) return publishPlan(plan, options, signal);
-  const roots = new Set(rootsOf(plan));
-  const part = (isIn: (path: string) => boolean) => {
-    const filter = <T extends { readonly path: string }>(infos: readonly T[]) => infos.filter(({ path }) => isIn(path));
-    return { order: filter(plan.order), upload: filter(plan.upload), sign: filter(plan.sign) };
-  };
-  const below = await publishPlan(
-    part((path) => !roots.has(path)),
-    options,
-    signal,
-  );
-  await publishRealisations(
-    objects,
-    pushed.filter(({ outPath }) => !roots.has(outPath)),
-    keys,
-  );
-  const above = await publishPlan(
-    part((path) => roots.has(path)),
-    options,
-    signal,
-  );
-  await publishRealisations(
-    objects,
-    pushed.filter(({ outPath }) => roots.has(outPath)),
-    keys,
-  );
-  return { fileSize: below.fileSize + above.fileSize };
+  const stages = stagesOf(plan, new Set(pushed.map(({ outPath }) => outPath)));
+  let fileSize = 0;
+  for (let stage = 0; stage <= Math.max(...stages.values()); stage++) {
+    const isIn = ({ path }: { readonly path: string }) => stages.get(path) === stage;
+    const part = { order: plan.order.filter(isIn), upload: plan.upload.filter(isIn), sign: plan.sign.filter(isIn) };
+    if (part.upload.length + part.sign.length > 0) fileSize += (await publishPlan(part, options, signal)).fileSize;
+    const made = pushed.filter(({ outPath }) => stages.get(outPath) === stage);
+    await publishRealisations(objects, made, keys);
+  }
+  return { fileSize };
+}
+
+/** For each path, how many paths with realisations are below it, one above the other: these are written before it. */
+function stagesOf({ order }: PushPlan, realised: ReadonlySet<string>): ReadonlyMap<string, number> {
+  const stages = new Map<string, number>();
+  for (const { path, references } of order) {
+    const below = references.filter((to) => to !== path);
+    const after = below.map((to) => (stages.get(to) ?? 0) + (realised.has(to) ? 1 : 0));
+    stages.set(path, after.reduce((most, each) => Math.max(most, each), 0));
+  }
+  return stages;
 }
 
 /** What nothing else of the closure refers to that the cache has: they keep all of it. */

@@ -1,10 +1,10 @@
 /** Realisations of what is in a store: which paths the outputs are that no derivation tells. */
 
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mapAtMost } from '../concurrency.js';
 import { CarportError } from '../errors.js';
-import { isThere } from '../filesystem/exists.js';
+import { isThere, namesIn } from '../filesystem/exists.js';
 import { glanceAtDerivation, parseDerivation } from '../nix/derivation/aterm.js';
 import { type Derivation, isDerivationPath } from '../nix/derivation/derivation.js';
 import { createRealisationHashes } from '../nix/derivation/modulo.js';
@@ -133,24 +133,35 @@ export async function findRealisations(store: Store, { graph, pinned }: Closure)
   return { realisations, unknown: unknown.map(({ path }) => path) };
 }
 
+/** Derivations that are looked at beside those that have made paths. */
+const MOST_LOOKS = 1000;
+
 /**
- * Whether nothing speaks for realisations of paths, as in `findRealisations`: each was made by a derivation that tells its path and
- * is not the resolved form of one that does not, or by one that is not here.
+ * Whether nothing speaks for realisations of paths and of what is below them, as in `findRealisations`. All inputs of a derivation
+ * that tells its path tell theirs, unless it is the resolved form of one that does not. What another one or none has made may refer
+ * to anything: then no derivation that is here may lack a path.
  */
 export async function haveToldPaths(infos: readonly PathInfo[]): Promise<boolean> {
   const derivers = infos.flatMap(({ deriver }) => (isDeriver(deriver) ? [deriver] : []));
   const realStoreDirs = [...new Set(infos.map(({ path }) => storeDirOf(path)))];
   const looked = await lookAtThose({ realStoreDirs }, derivers);
   if (looked.some(({ mayLack }) => mayLack)) return false;
+  const telling = new Set(looked.filter(({ isResolved }) => !isResolved).map(({ path }) => path));
   const names = looked.filter(({ isResolved }) => isResolved).map(({ path }) => nameOf(path));
-  if (names.length === 0) return true;
-  const present = (await Promise.all(realStoreDirs.map((directory) => readdir(directory)))).flat();
-  const alike = present.filter((name) => names.some((each) => name.endsWith(`-${each}`)));
-  const namesakes = await lookAtThose(
-    { realStoreDirs },
-    alike.map((name) => `${realStoreDirs[0]}/${name}`),
+  const isOpen = infos.some(
+    ({ path, references, deriver = '' }) => references.some((to) => to !== path) && !telling.has(deriver),
   );
-  return namesakes.every(({ mayLack }) => !mayLack);
+  if (names.length === 0 && !isOpen) return true;
+  const present = (await mapAtMost(AT_ONCE, realStoreDirs, namesIn)).flat();
+  const suspects = present.filter((name) =>
+    isOpen ? name.endsWith('.drv') : names.some((each) => name.endsWith(`-${each}`)),
+  );
+  if (suspects.length > MOST_LOOKS) return false;
+  const others = await lookAtThose(
+    { realStoreDirs },
+    suspects.map((name) => `${realStoreDirs[0]}/${name}`),
+  );
+  return others.every(({ mayLack }) => !mayLack);
 }
 
 function isDeriver(deriver: string | undefined): deriver is string {

@@ -2,11 +2,12 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { writeCacheInfo } from '#cache/binary-cache.js';
-import { narInfoKey } from '#cache/layout.js';
+import { narInfoKey, realisationKey } from '#cache/layout.js';
 import { setPin } from '#cache/pins/set.js';
 import type { PushEvent } from '#cache/push/events.js';
 import { checkPushTarget, type PushRequest, pushClosure } from '#cache/push/session.js';
 import { CarportError } from '#lib/errors.js';
+import { realisationId } from '#lib/nix/realisation.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { WriteStore } from '#lib/object-store/object-store.js';
@@ -105,6 +106,19 @@ describe('pushClosure', () => {
       [at(samples.base.path), at(samples.middle.path), at(samples.top.path)].sort((a, b) => a - b),
     );
     expect(puts.slice(-2)).toEqual(['carport/pins/tool.json', 'carport/pins.json']);
+  });
+
+  it('writes realisations before what refers to their paths, however deep these are', async () => {
+    const { objects: watched, changes } = watchStore(objects);
+    const realised = [samples.base, samples.middle, samples.top].map(({ path }, number) => ({
+      ...{ id: realisationId(String(number).repeat(64), 'out'), outPath: path },
+      ...{ dependentRealisations: {}, signatures: [] },
+    }));
+    await push({ realisations: realised }, { to: watched });
+    const puts = changes().map((call) => call.replace(/^put /, ''));
+    const wanted = realised.flatMap(({ id, outPath }) => [narInfoKey(hashPartOf(outPath)), realisationKey(id)]);
+    const first = [...new Set(puts)].filter((key) => wanted.includes(key));
+    expect(first).toEqual(wanted);
   });
 
   it('sends nothing the second time, and signs with another key what is there', async () => {
