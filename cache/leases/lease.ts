@@ -50,7 +50,7 @@ export interface Leasing {
 
 /** Which paths are needed, and what is told meanwhile. */
 export interface LeaseRequest {
-  /** The whole closure. */
+  /** The whole closure; the roots alone for who adds nothing below them: a collection spares what they refer to. */
   readonly paths: Iterable<string>;
   readonly emit: Emit<WarningEvent>;
   readonly signal: AbortSignal;

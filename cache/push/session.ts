@@ -174,7 +174,10 @@ function stagesOf({ order }: PushPlan, realised: ReadonlySet<string>): ReadonlyM
   for (const { path, references } of order) {
     const below = references.filter((to) => to !== path);
     const after = below.map((to) => (stages.get(to) ?? 0) + (realised.has(to) ? 1 : 0));
-    stages.set(path, after.reduce((most, each) => Math.max(most, each), 0));
+    stages.set(
+      path,
+      after.reduce((most, each) => Math.max(most, each), 0),
+    );
   }
   return stages;
 }

@@ -13,12 +13,13 @@ const TIMEOUT_MS = 900_000;
 
 /** Runs seeds until one fails; gives that one, and how much was done. */
 async function firstFailure(runs: number, protocol?: Protocol) {
-  const done = { runs: 0, pushes: 0, sweeps: 0, removed: 0 };
+  const done = { runs: 0, pushes: 0, atRoots: 0, sweeps: 0, removed: 0 };
   for (let seed = FIRST_SEED; seed < FIRST_SEED + runs; seed++) {
     const outcome: Outcome = await explore(seed, protocol);
     if (outcome.failure !== undefined) return { seed, failure: outcome.failure, done };
     done.runs++;
     done.pushes += outcome.pushes;
+    done.atRoots += outcome.atRoots;
     done.sweeps += outcome.sweeps;
     done.removed += outcome.removed;
   }
@@ -31,6 +32,7 @@ describe('the protocol of garbage collection', () => {
     expect({ seed, failure }).toEqual({ seed: undefined, failure: undefined });
     // Much was done in them.
     expect(done.pushes).toBeGreaterThan(RUNS);
+    expect(done.atRoots).toBeGreaterThan(RUNS / 20);
     expect(done.sweeps).toBeGreaterThan(RUNS / 2);
     expect(done.removed).toBeGreaterThan(RUNS);
   });

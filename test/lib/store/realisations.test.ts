@@ -28,15 +28,18 @@ describe('haveToldPaths', () => {
     expect(await haveToldPaths([made('top.drv')])).toBe(false);
   });
 
-  it.each([undefined, 'gone.drv', 'resolved.drv'])('looks at all that is there for what %s has made', async (deriver) => {
-    await write('resolved.drv', pathOf('top'), '');
-    await write('other.drv', pathOf('other'), INPUT);
-    expect(await haveToldPaths([made(deriver)])).toBe(true);
-    await write('below.drv', '', INPUT);
-    expect(await haveToldPaths([made(deriver)])).toBe(false);
-    // Nothing is below it.
-    expect(await haveToldPaths([made(deriver, 'top')])).toBe(true);
-    await write('resolved.drv', '', INPUT, '2');
-    expect(await haveToldPaths([made(deriver, 'top')])).toBe(deriver !== 'resolved.drv');
-  });
+  it.each([undefined, 'gone.drv', 'resolved.drv'])(
+    'looks at all that is there for what %s has made',
+    async (deriver) => {
+      await write('resolved.drv', pathOf('top'), '');
+      await write('other.drv', pathOf('other'), INPUT);
+      expect(await haveToldPaths([made(deriver)])).toBe(true);
+      await write('below.drv', '', INPUT);
+      expect(await haveToldPaths([made(deriver)])).toBe(false);
+      // Nothing is below it.
+      expect(await haveToldPaths([made(deriver, 'top')])).toBe(true);
+      await write('resolved.drv', '', INPUT, '2');
+      expect(await haveToldPaths([made(deriver, 'top')])).toBe(deriver !== 'resolved.drv');
+    },
+  );
 });

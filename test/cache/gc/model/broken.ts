@@ -2,7 +2,10 @@ import { askLeases, listAgain, SWEEP_STEPS, type SweepStep, spareNeeded, withFin
 import { LEASES, narInfoKey } from '#cache/layout.js';
 import { hashPartsIn } from '#cache/leases/documents.js';
 import type { WriteStore } from '#lib/object-store/object-store.js';
-import { GRACE_MS, PROTOCOL, type Protocol } from './run.js';
+import { GRACE_MS, type Protocol, PROTOCOL as WHOLE } from './run.js';
+
+/** Pushes of the whole closure rely on most, so that what is wrong is found sooner. */
+const PROTOCOL: Protocol = { ...WHOLE, atRoots: 0 };
 
 const withSteps = (steps: readonly SweepStep[]): Protocol => ({
   ...PROTOCOL,
@@ -78,6 +81,11 @@ export const BROKEN: Readonly<Record<string, Protocol>> = {
       ...PROTOCOL.leasing,
       mustWaitFor: (sweep, hashParts) => PROTOCOL.leasing.mustWaitFor({ ...sweep, removesNars: false }, hashParts),
     },
+  },
+  'a push that ends at its roots waits for no sweep': {
+    ...PROTOCOL,
+    atRoots: 1,
+    leasingAtRoots: { ...PROTOCOL.leasing, mustWaitFor: () => false },
   },
   'a push goes on when its lease is void': {
     ...PROTOCOL,

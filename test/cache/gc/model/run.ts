@@ -5,6 +5,7 @@ import { SWEEP_STEPS } from '#cache/gc/sweep.js';
 import { CACHE_INFO_KEY, PIN_LIST, PINS } from '#cache/layout.js';
 import type { HoldTimes } from '#cache/leases/hold.js';
 import { LEASING, type Leasing } from '#cache/leases/lease.js';
+import { findWhole } from '#cache/push/nothing-new.js';
 import { pushClosure } from '#cache/push/session.js';
 import { CarportError } from '#lib/errors.js';
 import { encodeNix32 } from '#lib/nix/base32.js';
@@ -34,12 +35,17 @@ const TIMES: HoldTimes = { lifetime: 32_000, trusted: 20_000, renewal: 6000 };
 /** How pushes and sweeps are; broken variants of the protocol change something here. */
 export interface Protocol {
   readonly leasing: Omit<Leasing, 'clock' | 'identity'>;
+  /** How many of the pushes, of one, look at their roots first, and end there if these are in the cache. */
+  readonly atRoots: number;
+  /** Of these, where it is another. */
+  readonly leasingAtRoots?: Omit<Leasing, 'clock' | 'identity'>;
   readonly sweeping: Omit<Sweeping, 'clock' | 'identity'>;
   /** Around the store of a push, outside of what its lease guards. */
   readonly storeOfPush?: (store: WriteStore) => WriteStore;
 }
 
 export const PROTOCOL: Protocol = {
+  atRoots: 0.3,
   leasing: { ...LEASING, times: TIMES, poll: 3000 },
   sweeping: { times: TIMES, patience: 2000, poll: 1000, steps: SWEEP_STEPS },
 };
@@ -50,6 +56,8 @@ export interface Outcome {
   /** What was lost, or kept for nothing; `undefined` when all is well. */
   readonly failure: string | undefined;
   readonly pushes: number;
+  /** Of those, how many ended at their roots. */
+  readonly atRoots: number;
   readonly sweeps: number;
   readonly removed: number;
 }
@@ -68,7 +76,7 @@ interface Run {
   readonly promised: Promised[];
   /** When each actor has put a narinfo last. */
   readonly written: Map<string, number>;
-  readonly counts: { pushes: number; sweeps: number; removed: number };
+  readonly counts: { pushes: number; atRoots: number; sweeps: number; removed: number };
   readonly hasLargeNars: boolean;
   failure: string | undefined;
   ids: number;
@@ -78,7 +86,7 @@ interface Run {
 export async function explore(seed: number, protocol: Protocol = PROTOCOL): Promise<Outcome> {
   const random = createRandom(seed);
   const world = createWorld(random);
-  const counts = { pushes: 0, sweeps: 0, removed: 0 };
+  const counts = { pushes: 0, atRoots: 0, sweeps: 0, removed: 0 };
   const run: Run = {
     ...{ world, protocol, counts, objects: new Map(), promised: [], written: new Map(), failure: undefined, ids: 0 },
     hasLargeNars: random() < 0.35,
@@ -266,11 +274,17 @@ async function push(run: Run, actor: Actor, name: string, isPinned: boolean): Pr
     dryRun: false,
   };
   const { signal } = new AbortController();
-  const leasing = { ...protocol.leasing, clock: actor.clock, identity: identityOf(run) };
+  const own = { clock: actor.clock, identity: identityOf(run) };
+  const work = { emit: () => {}, signal, leasing: { ...protocol.leasing, ...own } };
+  const atRoots = { ...work, leasing: { ...(protocol.leasingAtRoots ?? protocol.leasing), ...own } };
   const open = openFor(run, actor);
   const objects = protocol.storeOfPush?.(open) ?? open;
+  // As of the command: pins need the closure.
+  const looksAtRoots = !isPinned && protocol.atRoots > 0 && world.random() < protocol.atRoots;
   try {
-    await pushClosure(objects, request, { pool: modelPool(run.hasLargeNars), emit: () => {}, signal, leasing });
+    const found = looksAtRoots && (await findWhole(objects, { roots: [info], keys: [], skipSignedBy: [] }, atRoots));
+    if (found) counts.atRoots++;
+    else await pushClosure(objects, request, { ...work, pool: modelPool(run.hasLargeNars) });
   } catch (error) {
     if (actor.isKilled || !(error instanceof CarportError) || error.code !== 'E_UNAVAILABLE') throw error;
     return;
