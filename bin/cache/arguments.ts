@@ -4,6 +4,8 @@ import type { CacheUrl } from '../../cache/cache-url.js';
 import { CarportError } from '../../lib/errors.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
 import { checkPath } from '../arguments/checked-path.js';
+import { confirmProjectCache } from '../cli/confirm.js';
+import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
 import { option } from '../declaration/options.js';
 import { requireCache } from '../settings/places.js';
@@ -40,6 +42,17 @@ export async function namedCacheOf(
       hint: 'name it: `--cache URL`',
     },
   );
+}
+
+/** The same for what removes something when it is told to: a cache that only a project's file names is asked about. */
+export async function cacheToRemoveFrom(
+  word: string | undefined,
+  options: { readonly settings: Pick<Settings, 'cache'>; readonly yes: boolean },
+  { removes, context }: { readonly removes: boolean; readonly context: Context },
+): Promise<CacheUrl> {
+  const url = await cacheOf(word, options);
+  if (word === undefined && removes) await confirmProjectCache(options.settings.cache, options, context);
+  return url;
 }
 
 /** The cache that is meant, and a path in it: one word is a path where a cache is set, unless it can only be a cache. */

@@ -4,11 +4,11 @@ import type { Command } from 'commander';
 import type { Context } from '../cli/context.js';
 import { CACHE } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
-import { APPLY, DRY_RUN, PLAN_ONLY, YES } from '../declaration/destroying.js';
+import { APPLY, DRY_RUN, PLAN_ONLY, YES, YES_IN_PROJECT } from '../declaration/destroying.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 import { ALLOW_UNSIGNED } from '../pin/options.js';
 import { byteSize, duration, integer } from '../settings/parsers.js';
-import { CACHE_ARGUMENT, cacheOf, INVENTORY, namedCacheOf, parseCacheUrl } from './arguments.js';
+import { CACHE_ARGUMENT, cacheToRemoveFrom, INVENTORY, namedCacheOf, parseCacheUrl } from './arguments.js';
 
 /** Loaded when they are used: help does not need them. */
 const settings = () => import('./settings.js');
@@ -23,6 +23,7 @@ const SIGN_OPTIONS = [
   option('--remove <keyname>', 'take the signatures of the key of this name away; repeatable', { repeatable: true }),
   flag('--contents', 'read the NAR of what no trusted key has signed, and sign that, too'),
   flag('--dry-run', 'say what would be signed; change nothing'),
+  YES_IN_PROJECT,
   setting('jobs'),
   setting('retry-seconds'),
 ];
@@ -34,6 +35,7 @@ const MAX_HISTORY = 1000;
 const GC_OPTIONS = [
   CACHE,
   APPLY,
+  YES_IN_PROJECT,
   PLAN_ONLY,
   option('--keep-newer-than <span>', 'what was pushed within this time stays, and what it needs', {
     parse: duration,
@@ -55,6 +57,7 @@ const GC_OPTIONS = [
 const FSCK_OPTIONS = [
   CACHE,
   flag('--repair', 'mend what is broken, and remove what cannot be mended; without this nothing is changed'),
+  YES_IN_PROJECT,
   flag('--contents', 'read all NARs, too; one that was stopped goes on where it was'),
   option('--from <cache>', 'take from this cache what a store has not', { parse: parseCacheUrl }),
   option('--keep-newer-than <span>', 'leave NARs that no narinfo names if they are younger: others may be pushing', {
@@ -86,7 +89,11 @@ export function configureLife(command: Command, context: Context): void {
     ],
     arguments: [CACHE_ARGUMENT],
     options: SIGN_OPTIONS,
-    run: async (word, options) => (await signing()).signCache(await cacheOf(word, options), options, context),
+    run: async (word, options) => {
+      const removes = options.remove !== undefined && !options.dryRun;
+      const url = await cacheToRemoveFrom(word, options, { removes, context });
+      await (await signing()).signCache(url, options, context);
+    },
   });
   declareCommand(command.command('gc'), context, {
     description:
@@ -97,7 +104,11 @@ export function configureLife(command: Command, context: Context): void {
     ],
     arguments: [CACHE_ARGUMENT],
     options: GC_OPTIONS,
-    run: async (word, options) => (await collecting()).collect(await cacheOf(word, options), options, context),
+    run: async (word, options) => {
+      const removes = options.apply;
+      const url = await cacheToRemoveFrom(word, options, { removes, context });
+      await (await collecting()).collect(url, options, context);
+    },
   });
   declareCommand(command.command('fsck'), context, {
     description:
@@ -109,7 +120,11 @@ export function configureLife(command: Command, context: Context): void {
     ],
     arguments: [CACHE_ARGUMENT],
     options: FSCK_OPTIONS,
-    run: async (word, options) => (await checking()).fsck(await cacheOf(word, options), options, context),
+    run: async (word, options) => {
+      const removes = options.repair;
+      const url = await cacheToRemoveFrom(word, options, { removes, context });
+      await (await checking()).fsck(url, options, context);
+    },
   });
   declareCommand(command.command('erase'), context, {
     description:

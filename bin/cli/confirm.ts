@@ -2,7 +2,10 @@
 
 import { createInterface } from 'node:readline';
 import { CarportError } from '../../lib/errors.js';
+import type { Setting } from '../settings/setting.js';
 import type { Context } from './context.js';
+import { printableLine } from './printable.js';
+import { redactWords } from './redact.js';
 
 /** What is asked, and what is said where there is no answer. */
 export interface Question {
@@ -48,6 +51,27 @@ export async function confirmAtTerminal(what: string, context: Context): Promise
   const answer = await ask(`${what} Go on? [y/N] `, 'nothing was removed', context);
   if (/^y(es)?$/i.test(answer?.trim() ?? '')) return;
   throw new CarportError('E_USAGE', 'not confirmed: nothing was removed', { hint: '`--yes` does it without asking' });
+}
+
+/**
+ * Before something of a cache goes that a project's file chose, and nobody else: somebody else may have written that. At a
+ * terminal a person is asked, elsewhere it is refused. Tells whether somebody was asked.
+ */
+export async function confirmProjectCache(
+  { origin, texts }: Setting<unknown>,
+  { yes }: { readonly yes: boolean },
+  context: Context,
+): Promise<boolean> {
+  if (!origin.isProject || yes) return false;
+  const cache = redactWords(printableLine(`\`${texts.at(-1)}\``));
+  const file = printableLine(`\`${origin.name}\``);
+  if (isTerminal(context)) {
+    await confirmAtTerminal(`This removes things of ${cache}, the cache of ${file}.`, context);
+    return true;
+  }
+  throw new CarportError('E_USAGE', `this removes things of ${cache}, which only ${file} names`, {
+    hint: 'somebody else may have written that file: name the cache, `--cache URL`, or say `--yes`',
+  });
 }
 
 function isTerminal({ stdin, stderr }: Context): boolean {

@@ -75,7 +75,7 @@ async function gather(
 
 async function configured(context: Context): Promise<readonly Source[]> {
   const { cache, to, from } = await readSettings({}, context);
-  const isForeign = ({ origin }: Setting<unknown>) => origin.kind === 'file' && origin.name.endsWith('carport.toml');
+  const isForeign = ({ origin }: Setting<unknown>) => origin.isProject === true;
   const all = [from, cache, to].flatMap((setting) =>
     setting.texts.map((text) => ({ text, mayAsk: !isForeign(setting) })),
   );

@@ -8,6 +8,9 @@ export const YES = flag('--yes', 'do not ask; needed where there is no terminal'
 /** For commands that ask at a terminal, and go on elsewhere as they always did. */
 export const YES_AT_TERMINAL = flag('--yes', 'do not ask; only a terminal is asked');
 
+/** For commands that remove something of a cache when they are told to. */
+export const YES_IN_PROJECT = flag('--yes', "do it also where only a project's `carport.toml` names the cache");
+
 export const DRY_RUN = flag('--dry-run', 'print what would be removed; change nothing');
 
 /** For commands that plan. */

@@ -1,5 +1,6 @@
 /** What settings say of the page of releases: its colours, and the picture beside its heading. */
 
+import { realpath } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Theme } from '../../index-generator/html/theme.js';
 import { CarportError } from '../../lib/errors.js';
@@ -25,10 +26,23 @@ export async function withLogo<S extends { readonly logo: LogoSetting }>(setting
   const { logo } = settings;
   const { value } = logo;
   if (!isGiven(logo) || value === undefined || LOGO_URL.test(value)) return settings;
-  const { kind, name } = logo.origin;
+  const { kind, name, isProject } = logo.origin;
   const directory = kind === 'file' ? dirname(name) : workingDirectory(context);
-  const picture = await readPicture(resolve(directory, value), value);
+  const path = resolve(directory, value);
+  const picture = await readPicture(isProject ? await pathWithin(directory, path, value) : path, value);
   return { ...settings, logo: createSetting('logo', [picture], logo.origin) };
+}
+
+/** The path without links, where it is in the project: its file must not name what else is on the machine. */
+async function pathWithin(directory: string, path: string, name: string): Promise<string> {
+  const real = await realpath(path).catch(() => undefined);
+  const top = await realpath(directory);
+  // Of what is elsewhere nothing is told, not even whether it is there.
+  const isWithin = (each: string, above: string) => each.startsWith(above === '/' ? above : `${above}/`);
+  if (isWithin(path, directory) && (real === undefined || isWithin(real, top))) return real ?? path;
+  throw new CarportError('E_USAGE', `the logo \`${name}\` is not in the directory of the project`, {
+    hint: 'a `carport.toml` names a file beside it or below; `--logo FILE` may be anywhere',
+  });
 }
 
 async function readPicture(path: string, name: string): Promise<string> {

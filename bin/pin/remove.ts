@@ -6,7 +6,7 @@ import { readPin, removePin } from '../../cache/pins/pins.js';
 import { checkPinName } from '../../cache/pins/set.js';
 import { noSuchPin } from '../../cache/pull/targets.js';
 import { insteadOf } from '../../lib/errors.js';
-import { confirmAtTerminal } from '../cli/confirm.js';
+import { confirmAtTerminal, confirmProjectCache } from '../cli/confirm.js';
 import { type Context, note, writeJson } from '../cli/context.js';
 import { count } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
@@ -20,6 +20,7 @@ export async function remove(names: readonly string[], options: PinRemoveOptions
   for (const name of names) checkPinName(name);
   const cache = requireCache(options.settings.to);
   const { value: files } = options.settings['secret-key-files'];
+  const isConfirmed = !options.dryRun && (await confirmProjectCache(options.settings.to, options, context));
   const keys = await loadSecretKeys([...files, ...cache.secretKeyFiles]);
   await withCache(cache, { options, context }, async ({ objects }) => {
     // All are looked for before any is removed. One that is damaged can be removed, too.
@@ -29,9 +30,10 @@ export async function remove(names: readonly string[], options: PinRemoveOptions
     const missing = names.find((_, index) => pins[index] === undefined);
     if (missing !== undefined) throw await noSuchPin(missing, [objects]);
     const { dryRun, yes } = options;
-    if (!dryRun && !yes) {
+    if (!dryRun && !yes && !isConfirmed) {
+      const history = names.length === 1 ? 'its history' : 'their history';
       const amount = `${count(names.length, 'pin')} of \`${objects.url}\``;
-      await confirmAtTerminal(`${amount} will be gone, with what they stood for before.`, context);
+      await confirmAtTerminal(`${amount} will be gone, and ${history}.`, context);
     }
     if (!dryRun) {
       for (const name of names) await removePin(objects, name);

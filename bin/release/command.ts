@@ -5,7 +5,7 @@ import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
 import { BUCKET, BUCKET_NOT_TO, SOURCE } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
-import { APPLY, PLAN_ONLY } from '../declaration/destroying.js';
+import { APPLY, PLAN_ONLY, YES_IN_PROJECT } from '../declaration/destroying.js';
 import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
 import { duration, integer } from '../settings/parsers.js';
 
@@ -103,6 +103,7 @@ const PRUNE_OPTIONS = [
     default: '7d',
   }),
   APPLY,
+  YES_IN_PROJECT,
   flag('--delete', 'the same as `--apply`', { hidden: true }),
   PLAN_ONLY,
   ...LOSING,

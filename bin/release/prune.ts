@@ -11,6 +11,7 @@ import {
   prune as pruneReleases,
   stepsOf,
 } from '../../release/prune/session.js';
+import { confirmProjectCache } from '../cli/confirm.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
@@ -30,7 +31,9 @@ export async function prune(options: PruneOptions, context: Context): Promise<vo
   const { policy, allowLost } = trust;
   checkChannelRule(settings);
   const request = { ...rules, policy, now: Date.now(), allowLost, rulesOf: rulesOfProject(options) };
-  await withCache(requireCache(settings.to), { options, context }, async ({ objects }) => {
+  const url = requireCache(settings.to);
+  if (options.apply) await confirmProjectCache(settings.to, options, context);
+  await withCache(url, { options, context }, async ({ objects }) => {
     const planned = await planPrune(objects, request);
     const { plan } = planned;
     const warnings = [...planned.warnings, ...stillPublished(plan)];

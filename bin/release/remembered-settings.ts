@@ -34,7 +34,7 @@ export function withRemembered<S extends Partial<IndexSettings>>(
     logo: [project.logo ?? null],
     'accent-color': [project.accentColor ?? null],
     'accent-color-dark': [project.accentColorDark ?? null],
-    'index-html': [project.indexHtml ?? null],
+    'index-html': [project.indexHtml === 'replace' ? null : (project.indexHtml ?? null)],
   };
   const remembered = REMEMBERED.filter((key) => !isNew(key)).flatMap((key) => {
     const values = isOf[key].filter((value) => value !== null);
@@ -56,7 +56,8 @@ export function projectOf(settings: IndexSettings): Project {
     ...optional('logo', single('logo')),
     ...optional('accentColor', single('accent-color')),
     ...optional('accentColorDark', single('accent-color-dark')),
-    ...optional('indexHtml', single('index-html')),
+    // What is said once of a page of somebody else does not hold for the next one.
+    ...optional('indexHtml', settings['index-html'].value === 'replace' ? 'keep' : single('index-html')),
   };
 }
 

@@ -42,7 +42,7 @@ export async function readSettings(options: GivenSettings, places: SettingPlaces
     const found = [
       ...keys.map((each) => fromOption(SETTINGS[each], options[each])),
       ...keys.map((each) => fromVariable(SETTINGS[each], env)),
-      ...keys.map((each) => fromFile(each, project)),
+      ...keys.map((each) => fromProject(each, project, user)),
       ...keys.map((each) => fromFile(each, user)),
     ];
     const { texts, origin } = found.find((each) => each !== undefined) ?? NOWHERE;
@@ -70,4 +70,10 @@ function fromVariable({ env: name, list, lines }: SettingSpec, env: NodeJS.Proce
 function fromFile(key: SettingKey, settings: FileSettings | undefined): Found | undefined {
   const texts = settings?.texts.get(key);
   return settings && texts && { texts, origin: { kind: 'file', name: settings.file, key } };
+}
+
+function fromProject(key: SettingKey, project: FileSettings | undefined, user: FileSettings | undefined) {
+  const found = fromFile(key, project);
+  const isSame = found?.texts.join('\n') === user?.texts.get(key)?.join('\n');
+  return found && { ...found, origin: { ...found.origin, isProject: !isSame } };
 }

@@ -10,6 +10,8 @@ export interface Origin {
   readonly name: string;
   /** The setting that was given there, where that is another one. */
   readonly key?: SettingKey;
+  /** The file is a project's, and the user's own says something else: whoever runs a command in a clone has not chosen it. */
+  readonly isProject?: boolean;
 }
 
 export interface Setting<T> {

@@ -156,6 +156,10 @@ describe('what a page of releases is made of', () => {
     const replaced = await publish('--index-html', 'replace');
     expect(replaced.lines).toEqual(expect.arrayContaining(['index.html']));
     expect(await root()).toBe(await read('_releases.html'));
+    // What was said once is not said of the next page that somebody puts there.
+    await writeFile(`${bucket}/index.html`, 'mine, too');
+    expect((await publish()).stderr).toContain('`index.html` is another page');
+    expect(await root()).toBe('mine, too');
     // In a directory of somebody's own only where it is said; the run before was remembered.
     const out = box().path('work/public');
     await run(['index', 'build', '--from', bucket, '--out', out]);
