@@ -45,6 +45,14 @@ export function isErrno(error: unknown, ...codes: readonly string[]): error is N
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
+/** Error codes of a disk or a quota that is full. */
+export const FULL = ['ENOSPC', 'EDQUOT'] as const;
+
+/** True for the error of a disk or a quota that is full, and what comes of it. */
+export function isFull(error: unknown): boolean {
+  return isErrno(error, ...FULL) || (error instanceof Error && error.cause !== undefined && isFull(error.cause));
+}
+
 /** True for a `CarportError` with one of these codes. */
 export function hasCode(error: unknown, ...codes: readonly ErrorCode[]): error is CarportError {
   return error instanceof CarportError && codes.includes(error.code);

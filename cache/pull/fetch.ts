@@ -1,13 +1,13 @@
 /** Fetches one path: from the first cache that has it whole, again when it was damaged on the way. */
 
-import type { Pieces } from '../../lib/buffers.js';
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { smallPromise } from '../../lib/compression/small-nar.js';
-import { CarportError, hasCode } from '../../lib/errors.js';
+import { CarportError } from '../../lib/errors.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { registeredInfo } from '../../lib/nix/registered.js';
+import type { PartialFile } from '../../lib/store/own/partials.js';
 import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { SmallNarUnpacker, WaitingNar } from '../../lib/workers/small-nars.js';
@@ -17,7 +17,8 @@ import type { FoundPath } from '../find-path.js';
 import { localNar, missingNar } from '../nars.js';
 import { refusedNar } from '../refused-nar.js';
 import type { PullEvent } from './events.js';
-import { isSmall, keptFile, largeFile, partialName, readSmallFile, wholeFile } from './nar-source.js';
+import { isBetterWithout, keptFile, takePartial } from './kept-file.js';
+import { isSmall, largeFile, readSmallFile, wholeFile } from './nar-source.js';
 import type { Ahead, TakenTree } from './take-ahead.js';
 import type { PathReceiver } from './target.js';
 
@@ -89,8 +90,22 @@ async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fet
   }
 }
 
-/** Has a worker make of the NAR what the receiver takes, and check it; nothing is left of one that fails. */
+/** Fetches a path; what comes of a large one is kept until it is known to be what was signed, as far as that is in nobody's way. */
 async function fetchOnce(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
+  const { receiver } = options;
+  const partial = await takePartial(planned, receiver.partials);
+  try {
+    const fetched = await attempt(planned, options, partial);
+    await partial?.remove();
+    return fetched;
+  } catch (error) {
+    if (!(await isBetterWithout(error, partial, receiver.partials))) throw error;
+    return attempt(planned, options);
+  }
+}
+
+/** Has a worker make of the NAR what the receiver takes, and check it; nothing is left of one that fails. */
+async function attempt(planned: FoundPath, options: FetchOptions, partial?: PartialFile): Promise<Fetched> {
   const { info, objects } = planned;
   const { pool, receiver, emit } = options;
   const temporary = receiver.temporaryName();
@@ -103,35 +118,17 @@ async function fetchOnce(planned: FoundPath, options: FetchOptions): Promise<Fet
     const content = file === undefined ? bytes && { bytes } : { file };
     const taken = content && (await takeSmall(info, temporary, content, options));
     if (taken) return taken;
+    const source = () => {
+      if (bytes) return wholeFile(bytes);
+      return partial ? keptFile(info, objects, partial) : largeFile(info, objects);
+    };
     const { fileSize } =
       file === undefined
-        ? await withSource(bytes, planned, receiver, (source) => pool.run(job, { source, onProgress, weight }))
+        ? await pool.run(job, { source: source(), onProgress, weight })
         : await pool.run({ ...job, file }, { onProgress, weight });
     return { info: registeredInfo(info), temporary, fileSize };
   } catch (error) {
     await removeTree(temporary);
-    throw error;
-  }
-}
-
-/** Has a NAR read from memory, or as it comes; what comes of a large one is kept until it is known to be what was signed. */
-async function withSource<T>(
-  bytes: Uint8Array | undefined,
-  { info, objects }: FoundPath,
-  { partials }: PathReceiver,
-  work: (source: Pieces) => Promise<T>,
-): Promise<T> {
-  if (bytes) return work(wholeFile(bytes));
-  const name = partialName(info);
-  const partial = name === undefined ? undefined : await partials?.take(name);
-  if (partial === undefined) return work(largeFile(info, objects));
-  try {
-    const result = await work(keptFile(info, objects, partial));
-    await partial.remove();
-    return result;
-  } catch (error) {
-    // What a server that went away has sent is as good as before; of what is refused nothing is.
-    await (hasCode(error, 'E_UNAVAILABLE', 'E_INTERRUPTED', 'E_REMOTE') ? partial.leave() : partial.remove());
     throw error;
   }
 }

@@ -1,14 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, readdir } from 'node:fs/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { preload, serve } from '../support/cache-commands.js';
 import { createAdder, noise } from '../support/samples.js';
 import { type Ran, useSandbox } from '../support/sandbox.js';
 import { faultsOf, narInfosOf } from '../support/transfers.js';
 
 /** Whether this machine lets us have a file system that is soon full. */
-function canMount(directory: string): boolean {
+function canMount(directory: string, size = 'size=3m'): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false;
-  return spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'carport-test', directory]).status === 0;
+  return spawnSync('mount', ['-t', 'tmpfs', '-o', size, 'carport-test', directory]).status === 0;
 }
 
 describe('a full disk', () => {
@@ -64,6 +65,39 @@ describe('a full disk', () => {
     const left = await readdir(`${store}/nix/store`);
     expect(left.filter((name) => name.startsWith('.carport-'))).toEqual([]);
     clear();
+  });
+
+  it('has room for a path from a server that fits, with what is left of it and without', async () => {
+    const disk = box().path('disk');
+    await mkdir(disk);
+    if (!canMount(disk, 'size=24m')) return;
+    onTestFinished(() => void spawnSync('umount', [disk]));
+    const add = createAdder(box().path('store'), box().path('trees'));
+    const { path } = await add('large', { noise: noise(14_000_000, 9) });
+    await add.close();
+    const to = ['--store', box().path('store'), '--to', box().path('large')];
+    await box().succeed(['push', path, ...to]);
+    const url = await serve((request, response) => {
+      readFile(box().path('large', request.url!)).then(
+        (bytes) => response.end(bytes),
+        () => response.writeHead(404).end(),
+      );
+    });
+    const pull = ['pull', path, '--from', url, '--allow-unsigned', '--store', `${disk}/store`];
+    await box().succeed(pull);
+    expect(await readdir(`${disk}/store/nix/var/carport/partial`)).toEqual([]);
+    await box().succeed(['store', 'verify', '--store', `${disk}/store`]);
+    // A disk that says it has room, as a quota lets it.
+    await box().succeed(['store', 'delete', path, '--yes', '--store', `${disk}/store`]);
+    const said = await preload(
+      box(),
+      'room',
+      `import fs from 'node:fs/promises'; import { syncBuiltinESMExports } from 'node:module';
+       fs.statfs = async () => ({ bavail: 2 ** 40, bsize: 4096, blocks: 2 ** 40 }); syncBuiltinESMExports();`,
+    );
+    await box().succeed(pull, { env: said });
+    expect(await readdir(`${disk}/store/nix/var/carport/partial`)).toEqual([]);
+    await box().succeed(['store', 'verify', '--store', `${disk}/store`]);
   });
 
   it('stops an export to a file, and an import, and leaves nothing', async () => {

@@ -1,75 +1,101 @@
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import { basename, dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { serve } from '../support/cache-commands.js';
 import { createAdder } from '../support/samples.js';
-import { useSandbox } from '../support/sandbox.js';
+import { CARPORT, useSandbox } from '../support/sandbox.js';
 
 const box = useSandbox();
 const at = (...names: string[]) => box().path(...names);
-const SIZE = 24_000_000;
+const SIZE = 10_000_000;
 
-it('a pull that ends in a large path is gone on with: by ranges or without, also where what is kept is wrong', async () => {
+/** How the server answers for a part of a NAR. */
+type Ranges = (response: ServerResponse, from: number, bytes: Buffer) => void;
+
+const goOn: Ranges = (response, from, bytes) => {
+  const headers = { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` };
+  response.writeHead(206, { ...headers, 'content-length': bytes.length - from }).end(bytes.subarray(from));
+};
+const sendAll: Ranges = (response, _, bytes) => response.writeHead(200, { 'content-length': bytes.length }).end(bytes);
+const refuse =
+  (status: number): Ranges =>
+  (response) =>
+    response.writeHead(status).end();
+const partOf =
+  (headers: (from: number, size: number) => OutgoingHttpHeaders, status = 206): Ranges =>
+  (response, from, bytes) =>
+    response.writeHead(status, headers(from, bytes.length)).end(bytes.subarray(from));
+
+/** A cache on a server with a large path, and what pulls it. */
+async function largeCache() {
   const key = await box().makeKey('k-1');
   const add = createAdder(at('store'), at('trees'));
   const { path } = await add('large', { file: randomBytes(SIZE).toString('latin1') });
   await add.close();
   await box().succeed(['push', path, '--store', at('store'), '--to', at('cache'), '--secret-key', key.file]);
 
-  /** Bytes of a NAR that are sent before the server is gone, and whether it knows ranges. */
-  const server = { sends: Number.POSITIVE_INFINITY, ranges: true };
+  /** Bytes of a NAR that are sent before the server is gone, or says nothing more, and how it answers for a part. */
+  const server = { sends: Number.POSITIVE_INFINITY, stays: false, ranges: goOn };
   const asked: string[] = [];
   const url = await serve((request, response) => {
     const name = new URL(request.url!, 'http://x').pathname;
     readFile(at('cache', name)).then(
       (bytes) => {
         if (!name.startsWith('/nar/')) return response.end(bytes);
-        const from = server.ranges ? Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0) : 0;
-        asked.push(request.headers.range ?? 'all');
-        if (asked.length > 1 && server.sends < SIZE) return response.destroy();
-        response.writeHead(from > 0 ? 206 : 200, {
-          'content-length': bytes.length - from,
-          ...(from > 0 && { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` }),
-        });
-        const end = Math.min(bytes.length, server.sends);
-        response.write(bytes.subarray(from, end), () => (end < bytes.length ? response.destroy() : response.end()));
+        const { range } = request.headers;
+        asked.push(range ?? 'all');
+        if (server.sends < SIZE) {
+          if (asked.length > 1) return response.destroy();
+          const begun = bytes.subarray(0, server.sends);
+          response.writeHead(200, { 'content-length': bytes.length });
+          return response.write(begun, () => server.stays || response.destroy());
+        }
+        const from = Number(/^bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0);
+        return range === undefined ? sendAll(response, 0, bytes) : server.ranges(response, from, bytes);
       },
       () => response.writeHead(404).end(),
     );
   });
-  const pull = (store: string) =>
-    box().carport([
-      ...['pull', path, '--from', url, '--trusted-key', key.publicKey, '--store', at(store)],
-      ...['--retry-seconds', '1'],
-    ]);
+  const args = (store: string) => [
+    ...['pull', path, '--from', url, '--trusted-key', key.publicKey, '--store', at(store)],
+    ...['--retry-seconds', '1'],
+  ];
   const kept = async (store: string) => {
     const directory = at(store, 'nix/var/carport/partial');
     return (await readdir(directory).catch(() => [])).map((name) => join(directory, name));
   };
-  const breakOff = async (store: string) => {
-    Object.assign(server, { sends: 12_000_000, ranges: true });
+  const become = (state: Partial<typeof server>) => {
+    Object.assign(server, { sends: Number.POSITIVE_INFINITY, stays: false, ranges: goOn }, state);
     asked.length = 0;
-    expect((await pull(store)).exitCode).toBe(75);
+  };
+  const breakOff = async (store: string) => {
+    become({ sends: 6_000_000 });
+    expect((await box().carport(args(store))).exitCode).toBe(75);
     const [file, ...more] = await kept(store);
     expect(more).toEqual([]);
-    Object.assign(server, { sends: Number.POSITIVE_INFINITY });
-    asked.length = 0;
+    become({});
     return file!;
   };
   const whole = async (store: string) => {
-    expect(await pull(store)).toMatchObject({ exitCode: 0, lines: [path] });
+    expect(await box().carport(args(store))).toMatchObject({ exitCode: 0, lines: [path] });
     expect(await kept(store)).toEqual([]);
-    await box().succeed(['store', 'verify', '--store', at(store)]);
   };
+  return { args, asked, kept, become, breakOff, whole };
+}
 
+it('a pull that ends in a large path is gone on with: by ranges or without, also where what is kept is wrong', async () => {
+  const { asked, kept, become, breakOff, whole } = await largeCache();
   const size = (await stat(await breakOff('a'))).size;
-  expect(size).toBeGreaterThan(4_000_000);
+  expect(size).toBeGreaterThan(2_000_000);
   await whole('a');
   expect(asked).toEqual([expect.stringMatching(new RegExp(`^bytes=${size}-\\d+$`))]);
 
   await breakOff('b');
-  server.ranges = false;
+  become({ ranges: sendAll });
   await whole('b');
 
   const file = await breakOff('c');
@@ -86,4 +112,44 @@ it('a pull that ends in a large path is gone on with: by ranges or without, also
   await utimes(name!, 1, 1);
   await box().succeed(['store', 'gc', '--store', at('d')]);
   expect(await kept('d')).toEqual([old]);
+});
+
+it('what is kept is of no harm, whatever a server says to who asks for a part, nor is a run that was killed', async () => {
+  const { args, asked, kept, become, whole } = await largeCache();
+  become({ sends: 6_000_000, stays: true });
+  const child = spawn(process.execPath, [CARPORT, ...args('killed')], { env: box().env, stdio: 'ignore' });
+  const sizes = async () => Promise.all((await kept('killed')).map(async (file) => (await stat(file)).size));
+  await expect.poll(sizes, { timeout: 60_000 }).toEqual([expect.toSatisfy((size: number) => size > 3_000_000)]);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const [file] = await kept('killed');
+  const bytes = await readFile(file!);
+  become({});
+  await whole('killed');
+  expect(asked).toEqual([expect.stringMatching(new RegExp(`^bytes=${bytes.length}-\\d+$`))]);
+
+  const answers: readonly Ranges[] = [
+    ...[400, 403, 404, 416, 501].map(refuse),
+    // No Content-Range, or that of another part, or of a file that has become another.
+    partOf(() => ({})),
+    partOf((from, size) => ({ 'content-range': `bytes ${from - 1}-${size - 1}/${size}` })),
+    partOf((from, size) => ({ 'content-range': `bytes 0-${size - from - 1}/${size}` }), 200),
+    partOf((from) => ({ 'content-range': `bytes ${from}-${from + 9}/${from + 10}`, 'content-length': 10 })),
+    // Encoded; other bytes than those that were meant.
+    partOf((from, size) => ({ 'content-range': `bytes ${from}-${size - 1}/${size}`, 'content-encoding': 'gzip' })),
+    (response, from, all) => goOn(response, from, Buffer.alloc(all.length)),
+  ];
+  for (const [index, ranges] of answers.entries()) {
+    const store = `store-${index}`;
+    const left = at(store, 'nix/var/carport/partial', basename(file!));
+    await mkdir(dirname(left), { recursive: true });
+    await writeFile(left, bytes);
+    become({ ranges });
+    await whole(store);
+    expect(
+      asked.map((range) => (range === 'all' ? range : 'part')),
+      `answer ${index}`,
+    ).toEqual(['part', 'all']);
+    await rm(at(store), { recursive: true, force: true });
+  }
 });

@@ -10,9 +10,6 @@ import { type KeyFile, useSandbox } from '../support/sandbox.js';
 /** Some that Garage keeps inline, some of a block, and one of several parts and blocks. */
 const SIZES = [5_000_000, ...Array.from({ length: 40 }, (_, index) => 150 * index * (index % 4) + 8 * index)];
 
-/** Everything is over in less than this, also what nothing can mend. */
-const BOUND_MS = 20_000;
-
 const ALWAYS = Number.POSITIVE_INFINITY;
 
 const isCacheInfo: Match = ({ path }) => path.endsWith('/nix-cache-info');
@@ -125,7 +122,6 @@ describeWithGarage('pulls from a Garage that fails', () => {
       await expectWhole(ran);
       expect(failed()).toBe(8);
       expect(ran.tookMs).toBeGreaterThan(2000);
-      expect(ran.tookMs).toBeLessThan(BOUND_MS);
     });
 
     const lasting = [
@@ -143,12 +139,11 @@ describeWithGarage('pulls from a Garage that fails', () => {
       'what stays broken is a clear error: %s',
       async (_, match, fault, expected) => {
         proxy().fail({ fault: fault as Fault, match, times: ALWAYS });
-        const { exitCode, stderr, stdout, tookMs, store } = await pull('--retry-seconds', '1');
+        const { exitCode, stderr, stdout, store } = await pull('--retry-seconds', '1');
         expect(exitCode, stderr).toBe(expected);
         expect(stderr).toMatch(/^error\[E_[A-Z_]+\]: \S/m);
         expect(stderr).toMatch(/^hint: \S/m);
         expect(stdout).toBe('');
-        expect(tookMs).toBeLessThan(BOUND_MS);
         await box().succeed(['store', 'verify', '--store', store]);
       },
     );

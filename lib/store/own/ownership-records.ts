@@ -2,7 +2,7 @@
 
 import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno } from '../../errors.js';
+import { FULL, isErrno } from '../../errors.js';
 import { namesIn } from '../../filesystem/exists.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
 import { createTemporaryNames } from '../../filesystem/temporary.js';
@@ -77,6 +77,6 @@ export async function createUnregister(
 }
 
 function ignoreFull(error: unknown): false {
-  if (isErrno(error, 'ENOSPC', 'EDQUOT', 'ENOENT')) return false;
+  if (isErrno(error, ...FULL, 'ENOENT')) return false;
   throw error;
 }

@@ -4,8 +4,8 @@
  */
 
 import { createHash } from 'node:crypto';
-import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { type FileHandle, lstat, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { copyBytes } from '../../buffers.js';
 import { isThere, namesIn } from '../../filesystem/exists.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
@@ -25,7 +25,7 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 export interface PartialFile {
   /** Bytes that were there when it was taken. */
   readonly size: number;
-  /** Those bytes. */
+  /** Those bytes; it ends before where they cannot be read, or were given up, and nothing more is kept. */
   read(): AsyncIterable<Uint8Array>;
   /** Adds bytes; they may change when this has ended. Where the disk is full, nothing more is kept. */
   add(bytes: Uint8Array): Promise<void>;
@@ -36,41 +36,77 @@ export interface PartialFile {
 
 /** Partial files of a store. */
 export interface Partials {
-  /** Takes the file of an object, with what earlier runs have left; `undefined` where it cannot be had. */
-  take(object: string): Promise<PartialFile | undefined>;
+  /**
+   * Takes the file of an object, with what earlier runs have left; `undefined` where it cannot be had, or the disk has no `room`
+   * for all the bytes that the object and what becomes of it will take.
+   */
+  take(object: string, needs: { readonly room: number }): Promise<PartialFile | undefined>;
+  /** Frees the space of all files, also of those that are in use, for a disk that is full. Whether there were any. */
+  giveUp(): Promise<boolean>;
 }
 
 /** The partial files of a store. `nix32 of the object's hash` and a temporary name: it tells the process that has it. */
 export function openPartials({ partialsDir }: Pick<StoreLayout, 'partialsDir'>): Partials {
   const names = createTemporaryNames(partialsDir);
+  let [hasGivenUp, hasTaken] = [false, false];
   return {
-    async take(object) {
+    async take(object, { room }) {
       const key = encodeNix32(createHash('sha256').update(object).digest().subarray(0, 20));
       const place = join(partialsDir, key);
-      if (used.has(place)) return undefined;
-      used.add(place);
+      if (hasGivenUp || used.has(place)) return undefined;
+      used.set(place, { room });
       try {
         await makeDirectory(partialsDir);
         const file = `${place}${basename((await names)())}`;
         await takeOver(partialsDir, key, file, free.get(place));
         await removeOldest(partialsDir);
-        return await openPartial(file, (kept) => {
+        if (!(await hasRoom(partialsDir, file))) {
+          await rm(file, { force: true });
+          free.delete(place);
+          used.delete(place);
+          return undefined;
+        }
+        const { partial, giveUp } = await openPartial(file, (kept) => {
           used.delete(place);
           if (kept) free.set(place, file);
           else free.delete(place);
         });
+        hasTaken = true;
+        if (hasGivenUp) await giveUp();
+        used.set(place, { room, giveUp });
+        return partial;
       } catch {
         // Without it all is fetched from its start.
         used.delete(place);
         return undefined;
       }
     },
+    async giveUp() {
+      hasGivenUp = true;
+      const isOurs = (place: string) => dirname(place) === partialsDir;
+      for (const [place, { giveUp }] of used) if (isOurs(place)) await giveUp?.();
+      for (const [place, file] of [...free].filter(([each]) => isOurs(each))) {
+        await rm(file, { force: true }).catch(() => undefined);
+        free.delete(place);
+      }
+      const left = await leftIn(partialsDir).catch(() => []);
+      for (const { file } of left) await rm(file, { force: true }).catch(() => undefined);
+      return hasTaken || left.length > 0;
+    },
   };
 }
 
 /** Files of this process: those that nobody uses now, and those that somebody does. */
 const free = new Map<string, string>();
-const used = new Set<string>();
+const used = new Map<string, { readonly room: number; readonly giveUp?: () => Promise<void> }>();
+
+/** Whether the disk has room for all that goes on now, and what is to come of a file. A disk that tells nothing has. */
+async function hasRoom(directory: string, file: string): Promise<boolean> {
+  const there = (await stat(file).catch(() => undefined))?.size ?? 0;
+  const { bavail, bsize, blocks } = await statfs(directory);
+  const needed = [...used.values()].reduce((sum, { room }) => sum + room, 0);
+  return blocks === 0 || bavail * bsize >= needed - there;
+}
 
 /** Removes what runs that are gone have left, and nobody has gone on with for a day; with `all` whatever its age. */
 export async function removePartials(
@@ -115,55 +151,66 @@ async function leftIn(directory: string): Promise<readonly LeftFile[]> {
     const maker = await makerOf(name.slice(name.indexOf('.')));
     if (maker === undefined || maker === 'lives') continue;
     const file = join(directory, name);
-    const stats = await stat(file).catch(() => undefined);
-    if (stats === undefined || (maker === 'elsewhere' && Date.now() - stats.mtimeMs < DAY_MS)) continue;
+    const stats = await lstat(file).catch(() => undefined);
+    if (!stats?.isFile() || (maker === 'elsewhere' && Date.now() - stats.mtimeMs < DAY_MS)) continue;
     left.push({ file, size: stats.size, modified: stats.mtimeMs });
   }
   return left;
 }
 
-async function openPartial(file: string, letGo: (kept: boolean) => void): Promise<PartialFile> {
+async function openPartial(
+  file: string,
+  letGo: (kept: boolean) => void,
+): Promise<{ readonly partial: PartialFile; giveUp(): Promise<void> }> {
   const handle = await open(file, 'a+', 0o600);
   const { size } = await handle.stat();
   let writer: ReturnType<typeof createWriter> | undefined = createWriter(handle);
-  const close = async (): Promise<void> => {
+  let isWorthless = false;
+  const stop = async (): Promise<void> => {
     const last = writer;
     writer = undefined;
-    await last?.settled().catch(() => undefined);
+    await last?.settled().catch(() => {
+      isWorthless = true;
+    });
+  };
+  const giveUp = async (): Promise<void> => {
+    isWorthless = true;
+    await stop();
+    await handle.truncate(0).catch(() => undefined);
+  };
+  const close = async (keeps: boolean): Promise<void> => {
+    await stop();
     await handle.close().catch(() => undefined);
+    const isKept = keeps && !isWorthless;
+    if (!isKept) await rm(file, { force: true }).catch(() => undefined);
+    letGo(isKept);
   };
-  return {
+  const partial: PartialFile = {
     size,
-    read: () => bytesOf(handle, size),
-    async add(bytes) {
-      try {
-        await writer?.add(bytes);
-      } catch {
-        writer = undefined;
-        // The space is for what is unpacked.
-        await handle.truncate(0).catch(() => undefined);
-      }
+    async *read() {
+      if (!(yield* bytesOf(handle, size))) await giveUp();
     },
-    async leave() {
-      await close();
-      letGo(true);
-    },
-    async remove() {
-      await close();
-      await rm(file, { force: true });
-      letGo(false);
-    },
+    // The space is for what is unpacked.
+    add: async (bytes) => writer?.add(bytes).catch(giveUp),
+    leave: () => close(true),
+    remove: () => close(false),
   };
+  return { partial, giveUp };
 }
 
-async function* bytesOf(handle: FileHandle, size: number): AsyncGenerator<Uint8Array> {
+/** Whether all of it could be read. */
+async function* bytesOf(handle: FileHandle, size: number): AsyncGenerator<Uint8Array, boolean> {
   for (let offset = 0; offset < size; ) {
     const buffer = Buffer.allocUnsafe(Math.min(BLOCK, size - offset));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, offset);
-    if (bytesRead === 0) throw new Error('a partial file has become shorter');
+    const bytesRead = await handle.read(buffer, 0, buffer.length, offset).then(
+      (read) => read.bytesRead,
+      () => 0,
+    );
+    if (bytesRead === 0) return false;
     offset += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
+  return true;
 }
 
 /** Writes blocks, each while the next one is filled. */

@@ -1,13 +1,13 @@
 /** Keeps those who add, collect and use paths of an own store from each other's work. */
 
 import { setTimeout } from 'node:timers/promises';
-import { CarportError, isErrno } from '../../../errors.js';
+import { CarportError, FULL, isErrno } from '../../../errors.js';
 import { makeDirectory } from '../../../filesystem/make-directory.js';
 import { createTemporaryNames } from '../../../filesystem/temporary.js';
 import type { Notice } from '../../../notice.js';
 import type { OwnStore } from '../own-store.js';
 import { describeMarker } from './holders.js';
-import { activeMarkers, FULL, type LockHolder, type Lower, writeMarker } from './markers.js';
+import { activeMarkers, type LockHolder, type Lower, writeMarker } from './markers.js';
 
 /*
  * Who is at work in an own store, without a daemon and without locks: each process has a marker file, and its name tells

@@ -2,7 +2,7 @@
 
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { isErrno } from '../../../errors.js';
+import { FULL, isErrno } from '../../../errors.js';
 import { namesIn } from '../../../filesystem/exists.js';
 import { processesThatMount } from '../../../filesystem/mounted.js';
 import { isLeftover, keepYoung, processIdOf } from '../../../filesystem/temporary.js';
@@ -12,9 +12,6 @@ export type LockHolder = 'write' | 'gc' | 'use';
 
 /** Takes a marker away. */
 export type Lower = () => Promise<void>;
-
-/** Error codes of a disk or a quota that is full. */
-export const FULL = ['ENOSPC', 'EDQUOT'] as const;
 
 /** Makes a marker, which is a file that must not exist, and says in it which paths are in use. */
 export async function writeMarker(marker: string, content: string): Promise<Lower> {
