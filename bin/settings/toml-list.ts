@@ -29,8 +29,8 @@ export function changeLists(text: string, changes: readonly ListChange[], file: 
   return result;
 }
 
-/** The texts of a list; `undefined` where there is none. */
-function listIn(text: string, key: string, file: string): readonly string[] | undefined {
+/** The texts of a list; `undefined` where there is none. Throws `E_USAGE` for what is no TOML, or no list of texts. */
+export function listIn(text: string, key: string, file: string): readonly string[] | undefined {
   let table: Record<string, unknown>;
   try {
     table = parse(text);

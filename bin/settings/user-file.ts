@@ -6,7 +6,7 @@ import { CarportError, isErrno } from '../../lib/errors.js';
 import { writeAtomically } from '../../lib/filesystem/atomic-write.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { userConfigFile } from './config-file.js';
-import { changeLists, type ListChange } from './toml-list.js';
+import { changeLists, type ListChange, listIn } from './toml-list.js';
 
 /** What has become of the file. */
 export interface ChangedFile {
@@ -14,6 +14,8 @@ export interface ChangedFile {
   /** The lines that are new, and those that are gone. */
   readonly added: readonly string[];
   readonly removed: readonly string[];
+  /** What the lists had before, by their keys. */
+  readonly before: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -30,7 +32,8 @@ export async function changeUserFile(
   const before = await textOf(target);
   const after = changeLists(before ?? '', changes, file);
   const [old, now] = [before ?? '', after].map((text) => text.split('\n'));
-  const changed = { file, added: lacking(now!, old!), removed: lacking(old!, now!) };
+  const lists = new Map(changes.map(({ key }) => [key, listIn(before ?? '', key, file) ?? []]));
+  const changed = { file, added: lacking(now!, old!), removed: lacking(old!, now!), before: lists };
   if (dryRun || after === (before ?? '')) return changed;
   try {
     await makeDirectory(dirname(target));

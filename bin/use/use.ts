@@ -43,9 +43,24 @@ export async function run(url: CacheUrl, options: UseOptions, context: Context):
       { key: 'trusted-keys', add: texts },
     ];
     const changed = await changeUserFile(context.env, changes, options);
-    if (!options.dryRun) await noteKeys(context.env, { url: objects.url, keys: texts });
+    if (!options.dryRun) await noteNewKeys(objects.url, texts, changed, context);
     await report(changed, { url: objects.url, keys, proof }, options, context);
   });
+}
+
+/** Notes keys that were not there before, or came with another cache: those of the user's own stay when the cache goes. */
+async function noteNewKeys(
+  url: string,
+  keys: readonly string[],
+  { before }: ChangedFile,
+  { env }: Context,
+): Promise<void> {
+  const noted = await notedKeys(env);
+  const had = new Set(before.get('trusted-keys'));
+  const known = new Set(noted.flatMap((each) => each.keys));
+  const earlier = noted.find((each) => each.url === url)?.keys ?? [];
+  const came = keys.filter((key) => !had.has(key) || known.has(key));
+  await noteKeys(env, { url, keys: [...new Set([...earlier, ...came])] });
 }
 
 /** Keys that a cache tells of, and that have signed that. */
@@ -198,7 +213,8 @@ async function remove(url: CacheUrl, options: UseOptions, context: Context): Pro
   await withCache(url, { options, context }, async ({ objects }) => {
     const noted = await notedKeys(context.env);
     const others = new Set(noted.filter((each) => each.url !== objects.url).flatMap(({ keys }) => keys));
-    const came = noted.find((each) => each.url === objects.url)?.keys ?? [];
+    const known = noted.find((each) => each.url === objects.url)?.keys;
+    const came = known ?? [];
     const keys = [...(options.key ?? []).map(renderPublicKey), ...came.filter((key) => !others.has(key))];
     const changes = [
       { key: 'from', remove: [objects.url, objects.url.replace(/\/?$/, '/')] },
@@ -213,8 +229,10 @@ async function remove(url: CacheUrl, options: UseOptions, context: Context): Pro
     await writeLines(context.stdout, removed.map(printable));
     const verb = options.dryRun ? 'would be taken out of' : 'taken out of';
     note(context, options, changed ? `${verb} \`${file}\`` : `\`${file}\` does not have it`);
-    if (came.length === 0 && changed && keys.length === 0)
-      note(context, options, 'trusted keys stay: it is not known which came with it; `--key NAME:BASE64` names them');
+    if (came.length === 0 && changed && keys.length === 0) {
+      const why = known === undefined ? 'it is not known which came with it' : 'they were there before it';
+      note(context, options, `trusted keys stay: ${why}; \`--key NAME:BASE64\` names those that are to go`);
+    }
   });
 }
 

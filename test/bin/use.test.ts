@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readFile, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { runCommandLine } from '#bin/program.js';
@@ -108,6 +108,35 @@ describe('carport use', () => {
     await box().succeed(['use', at('cache'), '--remove']);
     expect(await written()).toBe(mine);
     expect(await use(at('cache'), '--remove')).toMatchObject({ exitCode: 0, stdout: '' });
+  });
+
+  it('takes out no key that was there before it, and none that another cache needs', async () => {
+    const [key, next] = [await box().makeKey('mine-1'), await box().makeKey('mine-2')];
+    await fill(key);
+    await cp(at('cache'), at('copy'), { recursive: true });
+    const mine = `trusted-keys = ["${key.publicKey}"]\n`;
+    await mkdir(at('config/carport'), { recursive: true });
+    await writeFile(config(), mine);
+    const trusted = async () => /trusted-keys = .*/.exec(await written())?.[0];
+    const take = (...args: readonly string[]) => box().succeed(['use', ...args, '--yes']);
+    // Once more with another key: what came stays noted, what was there does not become its own.
+    await take(at('cache'), '--key', key.publicKey);
+    await take(at('cache'), '--key', key.publicKey, '--key', next.publicKey);
+    await take(at('cache'), '--key', key.publicKey);
+    expect(await trusted()).toContain(next.publicKey);
+    const gone = await box().succeed(['use', at('cache'), '--remove']);
+    expect(gone.lines.join()).not.toBe('');
+    expect(await trusted()).toBe(mine.trim());
+    await take(at('cache'), '--key', key.publicKey);
+    expect((await box().succeed(['use', at('cache'), '--remove'])).stderr).toContain('were there before it');
+    expect(await trusted()).toBe(mine.trim());
+    await rm(config());
+    await take(at('cache'), '--key', key.publicKey);
+    await take(at('copy'), '--key', key.publicKey);
+    await box().succeed(['use', at('cache'), '--remove']);
+    expect(await trusted()).toBe(mine.trim());
+    await box().succeed(['use', at('copy'), '--remove']);
+    expect(await written()).not.toContain('mine-1');
   });
 
   it('looks at a pin or a path of a web server, which cannot be listed', async () => {
