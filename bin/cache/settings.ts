@@ -17,6 +17,7 @@ import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
+import { seenKeysOf } from '../pin/policy.js';
 import { withActivity } from '../reporters/activity.js';
 import { loadSecretKeys } from '../settings/keys.js';
 import type { ConfigOptions, InitOptions } from './command.js';
@@ -43,7 +44,9 @@ export async function init(url: CacheUrl, options: InitOptions, context: Context
     await changePublic(cache, options);
     const baseUrl = options.settings['base-url'].value;
     if (keys.length > 0 && !dryRun) {
-      await publishKeys(objects, { keys, urls: baseUrl === undefined ? [] : [baseUrl], now: Date.now() });
+      const urls = baseUrl === undefined ? [] : [baseUrl];
+      const publishing = { seen: seenKeysOf(context.env), emit: warnPeople(context) };
+      await publishKeys(objects, { keys, urls, now: Date.now() }, publishing);
     }
     const isNewPage = await paging?.renewPage(objects, { ...options, keys }, { context, signal, dryRun });
     const publicKeys = keys.map(({ publicKey }) => renderPublicKey(publicKey));

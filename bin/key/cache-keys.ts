@@ -6,7 +6,9 @@ import { CarportError } from '../../lib/errors.js';
 import { renderPublicKey } from '../../lib/signing/key.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
+import { warnPeople } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
+import { seenKeysOf } from '../pin/policy.js';
 import { loadSecretKeys } from '../settings/keys.js';
 import { requireCache } from '../settings/places.js';
 import type { PublishOptions, RotateOptions } from './command.js';
@@ -22,11 +24,11 @@ export function rotate(options: RotateOptions, context: Context): Promise<void> 
 }
 
 async function change(
-  options: Pick<PublishOptions, 'settings' | 'url' | 'dryRun' | 'json' | 'quiet'>,
+  options: Pick<PublishOptions, 'settings' | 'url' | 'allowRollback' | 'dryRun' | 'json' | 'quiet'>,
   successors: Parameters<typeof publishKeys>[1]['successors'] | undefined,
   context: Context,
 ): Promise<void> {
-  const { settings, url = [], dryRun } = options;
+  const { settings, url = [], allowRollback, dryRun } = options;
   const cache = requireCache(settings.to);
   const keys = await loadSecretKeys([...settings['secret-key-files'].value, ...cache.secretKeyFiles]);
   const successor = typeof successors === 'object' ? renderPublicKey(successors.add) : undefined;
@@ -40,7 +42,8 @@ async function change(
   await withCache(cache, { options, context }, async ({ objects }) => {
     await requireCacheInfo(objects);
     const request = { keys, urls, now: Date.now(), ...(successors !== undefined && { successors }) };
-    const { statements, changed } = await publishKeys(objects, request, { dryRun });
+    const publishing = { seen: seenKeysOf(context.env), emit: warnPeople(context), allowRollback, dryRun };
+    const { statements, changed } = await publishKeys(objects, request, publishing);
     if (options.json) return writeJson(context.stdout, { url: objects.url, changed, dryRun, keys: statements });
     const lines = statements.flatMap(({ key, caches, successors }) => [
       key,

@@ -52,6 +52,7 @@ const CACHE_KEYS_OPTIONS = [
   setting('secret-key-files'),
   option('--url <url>', 'where readers find the cache, if not there; repeatable', { repeatable: true }),
   setting('base-url'),
+  flag('--allow-rollback', 'carry on with a statement that is older than one that was seen: the cache was restored'),
   flag('--dry-run', 'print what would be written; write nothing'),
   setting('retry-seconds'),
 ];

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { createFollowing } from '../../cache/keys/follow.js';
 import type { PinPolicy } from '../../cache/pins/check.js';
-import { openSeenPins, openSeenTimes, type SeenPins } from '../../cache/pins/seen.js';
+import { openSeenPins, openSeenTimes, type SeenPins, type SeenTimes } from '../../cache/pins/seen.js';
 import type { PinRequest } from '../../cache/pins/set.js';
 import { stateDirectory } from '../../lib/state-directory.js';
 import type { Context } from '../cli/context.js';
@@ -25,8 +25,12 @@ export function pinPolicyOf(settings: Pick<Settings, 'trusted-keys'>, options: P
 
 /** The same, and of each cache also what the successors of trusted keys sign there. */
 export function followingPolicyOf(policy: PinPolicy, { env }: Context): PinPolicy {
-  const seen = openSeenTimes(join(stateDirectory(env), 'keys'));
-  return { ...policy, following: createFollowing({ keys: policy.keys, seen, now: policy.now }) };
+  return { ...policy, following: createFollowing({ keys: policy.keys, seen: seenKeysOf(env), now: policy.now }) };
+}
+
+/** How new the statements of keys were that this user has seen. */
+export function seenKeysOf(env: NodeJS.ProcessEnv): SeenTimes {
+  return openSeenTimes(join(stateDirectory(env), 'keys'));
 }
 
 /** What this user has seen of pins. */

@@ -95,7 +95,7 @@ function chosenKeys(
   const all = given.length + wanted.length > 0 ? [...given, ...wanted] : published;
   if (all.length > 0) return [...new Map(all.map((key) => [renderPublicKey(key), key])).values()];
   throw new CarportError('E_USAGE', `\`${url}\` does not tell which keys sign it`, {
-    hint: 'ask the maintainer for the public key, and give it with `--key NAME:BASE64`; `carport key publish` has a cache tell',
+    hint: `ask the maintainer for the public key, and give it with \`--key NAME:BASE64\`. Whoever has the secret key has the cache tell: \`carport key publish --cache CACHE --url '${url}' --secret-key FILE\``,
   });
 }
 

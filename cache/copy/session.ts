@@ -100,7 +100,7 @@ export async function copyCache(
     await recordUpstreamKeys(objects, leftOutKeys);
     const fileSize = await copyPaths(missing, from, objects, request, work);
     await refresh(rootsAmong(wanted.infos));
-    await copyStatements(from, objects);
+    await copyStatements(from, objects, wanted.infos.values(), work.emit);
     const written = await writePins(objects, whole, work.emit);
     if (written.length > 0) await renewPinListQuietly(objects, request.keys, { added: written }, work.emit);
     const { present } = missing;

@@ -9,6 +9,7 @@ import { CACHE_KEYS } from '../layout.js';
 import type { SeenTimes } from '../pins/seen.js';
 import { cacheAddress } from './address.js';
 import { type Chain, followKeys, type NotFollowed } from './chain.js';
+import { newestSeen, noteStatements } from './seen.js';
 import { type KeyStatements, readStatements } from './statement.js';
 
 /** What is accepted from caches: of each also what the successors of trusted keys in it have signed. */
@@ -121,25 +122,15 @@ async function askCache(objects: ObjectStore, { keys, seen, now }: FollowingOpti
   if (statements === undefined || address === undefined) return { statements, chain: NOTHING };
   const newest = new Map<string, string>();
   for (const { value } of statements.statements) {
-    const time = await seen.newest([placeOf(value.key, address)]);
+    const time = await newestSeen(seen, value.key, address);
     if (time !== undefined) newest.set(value.key, time);
   }
   const chain = followKeys(keys, statements, { address, now: now(), newest });
-  for (const { key, updatedAt } of chain.counted) {
-    await seen.note([placeOf(key, address)], updatedAt).catch((error: unknown) => {
-      const why = error instanceof Error ? error.message : String(error);
-      const message = `it cannot be noted how new the keys of \`${objects.url}\` are, so older ones will not be noticed: ${why}`;
-      emit({ type: 'warning', message });
-    });
-  }
+  await noteStatements(seen, chain.counted, { objects, address }, emit);
   return { statements, chain };
 }
 
 const NOTHING: Chain = { followed: [], notFollowed: [], counted: [] };
-
-function placeOf(key: string, address: string): string {
-  return `key ${key} in ${address}`;
-}
 
 function tellOf({ url }: ObjectStore, { followed }: Chain, emit: Emit<WarningEvent>): void {
   for (const { key, by, until } of followed) {

@@ -111,6 +111,21 @@ describe('a reader who trusts the old key', () => {
     await refused(/is not signed by a trusted key/);
     await writeFile(at('cache', KEYS), before);
     await refused(/older than what was seen/);
+    // Nor is it signed anew by the key that has taken it back.
+    const sign = ['--cache', at('cache'), '--secret-key', old.file];
+    const again = ['key', 'publish', ...sign, '--url', 'https://nix.example.org'];
+    for (const args of [again, [...again, '--dry-run'], ['cache', 'init', at('cache'), '--secret-key', old.file]]) {
+      expect(await box().carport(args)).toMatchObject({
+        exitCode: 6,
+        stderr: expect.stringContaining('is older than what was seen'),
+      });
+    }
+    await refused(/older than what was seen/);
+    await box().succeed([...again, '--no-successors']);
+    await refused(/is not signed by a trusted key/);
+    await writeFile(at('cache', KEYS), before);
+    await box().succeed([...again, '--allow-rollback']);
+    expect(await pull('tool', old)).toMatchObject({ exitCode: 0 });
     for (const [hostile, text] of [
       ['{', /cannot be read/],
       ['x'.repeat(300_000), /cannot be read/],
