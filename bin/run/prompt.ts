@@ -18,7 +18,10 @@ const BASH = `[ ! -r ~/.bashrc ] || . ~/.bashrc
 PS1='($CARPORT_SHELL) '"$PS1"
 `;
 
-/** The user's own files are those of CARPORT_ZDOTDIR, or of home; zsh looks for each of its files where ZDOTDIR says then. */
+/**
+ * With PROMPT_SUBST, zsh runs what PROMPT has in `$(…)`, so only letters, digits and `._+@/-` of a name come into it; `.-9` has `/`.
+ * The user's own files are those of CARPORT_ZDOTDIR, or of home; zsh looks for each of its files where ZDOTDIR says then.
+ */
 const ZSH_ENV = `_carport_zdotdir=$ZDOTDIR
 if [[ -n $CARPORT_ZDOTDIR ]]; then ZDOTDIR=$CARPORT_ZDOTDIR; else unset ZDOTDIR; fi
 [[ ! -r \${ZDOTDIR:-$HOME}/.zshenv ]] || source \${ZDOTDIR:-$HOME}/.zshenv
@@ -28,7 +31,7 @@ ZDOTDIR=$_carport_zdotdir
 const ZSH_RC = `if [[ -n $CARPORT_ZDOTDIR ]]; then ZDOTDIR=$CARPORT_ZDOTDIR; else unset ZDOTDIR; fi
 unset CARPORT_ZDOTDIR _carport_zdotdir
 [[ ! -r \${ZDOTDIR:-$HOME}/.zshrc ]] || source \${ZDOTDIR:-$HOME}/.zshrc
-PROMPT="(\${CARPORT_SHELL//\\%/%%}) $PROMPT"
+PROMPT="(\${CARPORT_SHELL//[^a-zA-Z_.-9+@ -]/}) $PROMPT"
 `;
 
 const FISH = `if functions -q fish_prompt; functions -c fish_prompt _carport_prompt; end
