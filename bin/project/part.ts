@@ -1,7 +1,7 @@
 /** What of a command's arguments is the project's: its toolchains, as they are locked. */
 
 import type { CacheUrl } from '../../cache/cache-url.js';
-import type { OpenCache } from '../../cache/open.js';
+import { canonicalUrl, type OpenCache } from '../../cache/open.js';
 import { findPin } from '../../cache/pins/find.js';
 import type { ToolchainEvent } from '../../cache/pull/events.js';
 import type { WantedRoot } from '../../cache/pull/plan.js';
@@ -12,7 +12,7 @@ import type { Emit, WarningEvent } from '../../lib/work.js';
 import type { Context } from '../cli/context.js';
 import { warnPeople } from '../cli/warnings.js';
 import { makeProjectLinks } from './links.js';
-import { allCachesOf, lockedToolchains, type ToolchainOptions, type UsedToolchain } from './locked.js';
+import { allCachesOf, cachesOf, lockedToolchains, type ToolchainOptions, type UsedToolchain } from './locked.js';
 import { type Project, readProject } from './toolchains.js';
 
 /** Arguments of a command, apart: toolchains of the project, and others. */
@@ -64,7 +64,14 @@ function partOf(
     targets: used.flatMap((toolchain) => rootsOf(toolchain, project)),
     keep: (makeOutLink) => keepLinks(project, used, makeOutLink, context),
     async lookForNewer(caches, work) {
-      for (const toolchain of used) await lookForNewer(toolchain, caches, work);
+      for (const toolchain of used) {
+        const urls = new Set(cachesOf(toolchain, options).map((url) => canonicalUrl(url, context.env)));
+        await lookForNewer(
+          toolchain,
+          caches.filter(({ objects }) => urls.has(objects.url)),
+          work,
+        );
+      }
     },
   };
 }
