@@ -21,6 +21,8 @@ export interface CommandDeclaration<A extends readonly ArgumentRow[], O extends 
   readonly arguments?: A;
   /** In the order of the help. */
   readonly options?: O;
+  /** Pairs of options, as `--update`, that exclude each other. */
+  readonly excludes?: readonly (readonly [string, string])[];
   /** Throws for options that do not go together; `isGiven` tells which are on the command line. */
   refuse?(isGiven: (name: string) => boolean): void;
   /** Imports what it needs when it is called: help does not need it. */
@@ -33,7 +35,7 @@ export function declareCommand<const A extends readonly ArgumentRow[] = [], cons
   context: Context,
   declaration: CommandDeclaration<A, O>,
 ): Command {
-  const { description, examples, usage, runsProgram = false, refuse, run } = declaration;
+  const { description, examples, usage, runsProgram = false, excludes = [], refuse, run } = declaration;
   const [args, rows] = [declaration.arguments ?? [], declaration.options ?? []];
   setHelpDetails(command, { examples, runsProgram });
   if (usage !== undefined) command.usage(usage);
@@ -42,12 +44,19 @@ export function declareCommand<const A extends readonly ArgumentRow[] = [], cons
   addCommonOptions(command, runsProgram);
   for (const option of rows.flatMap(({ declared }) => declared)) command.addOption(option);
   return command.action(async (...given: unknown[]) => {
-    refuse?.((name) => command.getOptionValueSource(name) === 'cli');
+    const isGiven = (name: string) => command.getOptionValueSource(name) === 'cli';
+    const wrong = excludes.find((pair) => pair.every((name) => isGiven(name.slice(2))));
+    if (wrong) await read(command, () => refuseBoth(wrong));
+    refuse?.(isGiven);
     const values: unknown[] = [];
     for (const [index, row] of args.entries()) values.push(await read(command, () => row.read(given[index] as string)));
     values.push(await readOptions(command, rows, context));
     await run(...(values as Parameters<typeof run>));
   });
+}
+
+function refuseBoth([one, other]: readonly [string, string]): never {
+  throw new CarportError('E_USAGE', `\`${one}\` and \`${other}\` exclude each other`);
 }
 
 /** The options that every command has. */

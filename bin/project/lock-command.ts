@@ -32,6 +32,7 @@ export function configure(command: Command, context: Context): void {
     usage: '[options] [name...]',
     arguments: [argument('[name...]', `${TOOLCHAIN_WORDS}; all of them where none is named`)],
     options: OPTIONS,
+    excludes: [['--frozen', '--update']],
     run: async (...values) => (await import('./lock.js')).lock(...values, context),
   });
 }

@@ -40,6 +40,10 @@ export function configure(command: Command, context: Context): void {
       }),
     ],
     options: OPTIONS,
+    excludes: [
+      ['--remove', '--fingerprint'],
+      ['--remove', '--check'],
+    ],
     run: async (...values) => (await import('./use.js')).run(...values, context),
   });
 }

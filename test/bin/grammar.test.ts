@@ -1,3 +1,4 @@
+import { rm, symlink } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { Command, Option } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -100,6 +101,17 @@ describe('the commands', () => {
     }
     const several = [...meanings].filter(([, shapes]) => shapes.size > 1).map(([name]) => name);
     expect(several.sort()).toEqual(['--channel', '--check', '--fingerprint', '--format', '--out', '--remove', '--to']);
+  });
+
+  it.each([
+    'lock --frozen --update',
+    'use file:///c --remove --fingerprint SHA256:x',
+    'use file:///c --remove --check x',
+    'cache gc file:///c --apply --dry-run',
+  ])('refuse options of which one would be left out: `%s`', async (line) => {
+    const context = fakeContext({ HOME: '/nonexistent' });
+    expect(await runCommandLine(line.split(' '), context)).toBe(2);
+    expect(context.stderr.text()).toMatch(/`--\w+` and `--[\w-]+` exclude each other/);
   });
 
   it('have an enumeration wherever a choice is named', () => {
@@ -226,6 +238,22 @@ describe('a pin', () => {
     const { shared, samples, cache, keyFile } = sample();
     await shared.succeed(['pin', 'set', 'tools', samples.top.path, '--cache', cache, '--secret-key', keyFile.file]);
     await shared.succeed(['pull', 'tools', '--from', cache, '--trusted-key', keyFile.publicKey]);
+  });
+
+  it('gives way to a link of its name that leads elsewhere, and says so', async () => {
+    const { shared, samples } = sample();
+    const link = shared.path('work/tools');
+    const info = async (store: string) => {
+      await symlink(store, link);
+      const ran = await shared.succeed(['closure', 'tools', '--closure', 'none']);
+      await rm(link);
+      return ran;
+    };
+    const other = await info(samples.base.path);
+    expect([other.lines, other.stderr]).toEqual([[samples.base.path], expect.stringContaining('`./tools` says so')]);
+    expect(await info(samples.top.path)).toMatchObject({ lines: [samples.top.path], stderr: '' });
+    // What is called so and is no link is nothing that could be meant.
+    expect((await info('/nonexistent')).lines).toEqual([samples.top.path]);
   });
 
   it('is taken wherever paths are', async () => {
