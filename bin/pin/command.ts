@@ -30,6 +30,7 @@ const REMOVE_OPTIONS = [BUCKET, setting('secret-key-files'), YES_AT_TERMINAL, DR
 const LIST_OPTIONS = [
   ...SOURCE,
   setting('trusted-keys'),
+  setting('secret-key-files'),
   flag('--history', 'print what they stood for before, too'),
   setting('retry-seconds'),
 ];

@@ -130,7 +130,9 @@ export async function list(names: readonly string[], options: PinListOptions, co
   for (const name of names) checkPinName(name);
   const { settings } = options;
   const urls = requireSources(settings);
-  const trust = { policy: pinPolicyOf(settings, {}), seen: seenPinsOf(context) };
+  // One's own pins are no stranger's.
+  const own = await loadSecretKeys(settings['secret-key-files'].value);
+  const trust = { policy: withOwnKeys(pinPolicyOf(settings, {}), own), seen: seenPinsOf(context) };
   const listed = await withCaches(urls, { options, context }, async (caches) => {
     const judge = createPathsJudge(
       caches.map(({ objects }) => objects),

@@ -35,6 +35,9 @@ it('a web server shows the pins of a cache by their list, and each pin by itself
     ],
   });
   expect(shown.stderr).toBe('');
+  // Without the public key: who signs with a key trusts it.
+  const own = await box().succeed(['pin', 'ls', 'a', '--cache', url, '--secret-key', key.file, '--json']);
+  expect(JSON.parse(own.stdout)).toMatchObject({ pins: [{ name: 'a', state: 'good' }] });
   const used = await box().carport(['use', url, '--key', key.publicKey, '--yes']);
   expect(used).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('has signed what is there') });
 
