@@ -11,7 +11,7 @@ import { COMMANDS, type CommandEntry } from './commands.js';
 import { commandPath, formatHelp } from './help/command-help.js';
 import { quickAnswer } from './help/quick.js';
 import { rootHelp } from './help/root.js';
-import { suggestCommand } from './help/suggest.js';
+import { suggestCommand, suggestOption } from './help/suggest.js';
 import { takeKeys } from './settings/held-key.js';
 import { refuseKeysIn } from './settings/misplaced-keys.js';
 
@@ -101,7 +101,7 @@ function findCommand(name: string): CommandEntry {
   if (entry) return entry;
   const kind = name.startsWith('-') ? 'option' : 'command';
   throw new CarportError('E_USAGE', `\`${name}\` is not ${kind === 'option' ? 'an' : 'a'} ${kind} of carport`, {
-    hint: kind === 'command' ? suggestCommand(name) : '`carport --help` lists the commands; options come after one',
+    hint: kind === 'command' ? suggestCommand(name) : suggestOption(name),
   });
 }
 

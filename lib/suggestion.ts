@@ -12,19 +12,26 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   const best = known
     .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
     .sort((a, b) => a.distance - b.distance)[0];
-  return best && best.distance <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
+  // Of a short word nearly all are near.
+  const far = word.length <= 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
+  if (best && best.distance <= far) return best.candidate;
+  // Who types the beginning of a word means it.
+  const begun = known.filter((candidate) => word.length >= 3 && candidate.startsWith(word));
+  return begun.length === 1 ? begun[0] : undefined;
 }
 
-/** Levenshtein's distance, row by row. */
+/** Levenshtein's distance, row by row, where two letters that are exchanged count once. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  let above = row;
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1));
+      const isExchanged = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1, isExchanged ? above[j - 2]! + 1 : change));
     }
-    row = next;
+    [above, row] = [row, next];
   }
   return row[b.length]!;
 }

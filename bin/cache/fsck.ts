@@ -28,6 +28,9 @@ import type { FsckOptions } from './life.js';
 
 /** Checks a cache, and repairs it where that is wished. Throws `E_INTEGRITY` while something is broken. */
 export async function fsck(url: CacheUrl, options: FsckOptions, context: Context): Promise<void> {
+  if (options.repair && options.dryRun) {
+    throw new CarportError('E_USAGE', '`--repair` and `--dry-run` exclude each other');
+  }
   const urls = options.from === undefined ? [url] : [url, options.from];
   await withCaches(urls, { options, context }, async ([cache, from], signal) => {
     const { objects } = cache!;

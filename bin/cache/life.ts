@@ -58,6 +58,7 @@ const FSCK_OPTIONS = [
   CACHE,
   flag('--repair', 'mend what is broken, and remove what cannot be mended; without this nothing is changed'),
   YES_IN_PROJECT,
+  flag('--dry-run', 'check only: what it does without `--repair`'),
   flag('--contents', 'read all NARs, too; one that was stopped goes on where it was'),
   option('--from <cache>', 'take from this cache what a store has not', { parse: parseCacheUrl }),
   option('--keep-newer-than <span>', 'leave NARs that no narinfo names if they are younger: others may be pushing', {

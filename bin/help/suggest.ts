@@ -3,9 +3,14 @@
 import { nearest, suggestion } from '../../lib/suggestion.js';
 import { COMMANDS } from '../commands.js';
 
+/** Words for the same, of which a family has one: another family's takes away something else. */
+const REMOVING = ['rm', 'remove', 'delete', 'erase', 'del', 'uninstall'];
+
 /** The hint for a word that is no command; of `family` if that is given. All commands are looked through. */
 export function suggestCommand(word: string, family?: string): string {
-  const own = family === undefined ? COMMANDS.map(({ name }) => name) : commandsOf(family);
+  const own = family === undefined ? [...COMMANDS.map(({ name }) => name), 'help'] : commandsOf(family);
+  const same = word !== 'erase' && REMOVING.includes(word) ? own.find((name) => REMOVING.includes(name)) : undefined;
+  if (family !== undefined && same !== undefined && !own.includes(word)) return ask([`carport ${family} ${same}`]);
   const elsewhere = COMMANDS.flatMap(({ name, commands = [] }) => commands.map((child) => ({ name, child })));
   const exact = [
     ...COMMANDS.filter(({ name }) => family !== undefined && name === word).map(({ name }) => `carport ${name}`),
@@ -19,6 +24,14 @@ export function suggestCommand(word: string, family?: string): string {
   const child = word.length > 3 ? nearest(word, children) : undefined;
   if (child === undefined) return suggestion(word, own);
   return ask(elsewhere.filter((each) => each.child === child).map(({ name }) => `carport ${name} ${child}`));
+}
+
+/** The hint for a word that is no option of carport itself. */
+export function suggestOption(word: string): string {
+  const best = nearest(word, ['--version', '--help']);
+  return best === undefined
+    ? '`carport --help` lists the commands; options come after one'
+    : `did you mean \`${best}\`?`;
 }
 
 function commandsOf(family: string): readonly string[] {

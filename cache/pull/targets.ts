@@ -59,7 +59,7 @@ export async function noSuchPin(name: string, caches: readonly ReadStore[]): Pro
   const hint = isFile
     ? `a bare word is a pin; if you mean what lies here, type \`./${name}\``
     : caches.some(isListable)
-      ? '`carport pin ls --from CACHE` prints the pins of a cache'
+      ? '`carport pin ls --cache CACHE` prints the pins of a cache'
       : 'check the name; `carport pin ls --cache CACHE` prints pins where the cache has a list of them';
   return new CarportError('E_NOT_FOUND', `there is no pin \`${name}\` in ${urls}`, { hint });
 }

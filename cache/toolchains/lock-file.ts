@@ -60,7 +60,13 @@ const LOCK_JSON = v.strictObject({
 export async function readLock(file: string): Promise<Lock | undefined> {
   try {
     // What it leads to is perhaps no lock, and errors would tell of it.
-    if ((await lstat(file).catch(() => undefined))?.isSymbolicLink()) {
+    const there = await lstat(file).catch(() => undefined);
+    if (there?.isDirectory()) {
+      throw new CarportError('E_FORMAT', `\`${file}\` is a directory`, {
+        hint: 'move it away, and run `carport lock`',
+      });
+    }
+    if (there?.isSymbolicLink()) {
       throw new CarportError('E_FORMAT', `\`${file}\` is a link`, { hint: 'put the lock itself there' });
     }
     const bytes = await readSmallFile(file, LOCK_LIMITS.bytes);
@@ -83,11 +89,27 @@ export function parseLock(text: string, file: string): Lock {
     );
   } catch (cause) {
     if (!hasCode(cause, 'E_FORMAT') || cause.hint) throw cause;
+    const version = newerVersionOf(text);
+    if (version !== undefined) {
+      throw new CarportError('E_FORMAT', `\`${file}\` is of version ${version}: a newer carport wrote it`, {
+        hint: 'use a newer carport; `carport version --check` looks for one',
+      });
+    }
     const isMerge = /^(<<<<<<<|>>>>>>>) /m.test(text);
     const hint = isMerge
       ? 'git has left both sides of a merge in it: take either, then `carport lock --update`'
       : 'take it from git again, or remove it and run `carport lock`; a newer carport may have written it';
     throw new CarportError('E_FORMAT', cause.message, { cause: cause.cause, hint });
+  }
+}
+
+/** The version of a lock that says it is of a later one than ours. */
+function newerVersionOf(text: string): number | undefined {
+  try {
+    const { version } = JSON.parse(text);
+    return Number.isSafeInteger(version) && version > 1 ? version : undefined;
+  } catch {
+    return undefined;
   }
 }
 

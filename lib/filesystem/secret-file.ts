@@ -19,7 +19,10 @@ export async function readSecretFile(path: string): Promise<string> {
     if ((mode & NOT_OWNER) !== 0) {
       throw new CarportError('E_CREDENTIALS', `the secret file \`${path}\` can be read by others`, {
         cause: new Error(`its mode is ${(mode & 0o777).toString(8).padStart(4, '0')}`),
-        hint: `chmod 600 ${path}`,
+        hint:
+          stats.uid === process.getuid?.() && !/^\/(etc|usr|proc|sys|dev|boot|bin|lib)\//.test(path)
+            ? `chmod 600 ${path}`
+            : 'name a key file of your own, which only you can read',
       });
     }
     if (size > MAX_SIZE) throw new CarportError('E_CREDENTIALS', `\`${path}\` is too large to be a key`);

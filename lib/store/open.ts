@@ -32,7 +32,7 @@ export async function openStoreForReading(
   // A Nix that does not work matters only for what the own store does not have.
   const nix = await openNixStore(env, closureOf, answer).catch((error) => failingStore(own, error));
   if (nix) return nix.storeDir === own.storeDir ? uniteStores([nix, own]) : nix;
-  return (await isThere(NIX_STATE)) ? { ...own, description: `${own.description}, and ${NO_NIX}` } : own;
+  return (await isThere(NIX_STATE)) ? { ...own, description: `${own.description} (${NO_NIX})` } : own;
 }
 
 /**

@@ -131,6 +131,15 @@ describe('a word that is no command', () => {
     ['push', 'cache', 'did you mean `carport push`?'],
     ['erase', 'store', 'did you mean `carport cache erase`?'],
     ['lss', 'cache', 'did you mean `ls`?'],
+    ['rm', 'store', 'did you mean `carport store delete`?'],
+    ['rm', 'cache', 'did you mean `carport cache erase`?'],
+    ['delete', 'pin', 'did you mean `carport pin rm`?'],
+    ['gen', 'key', 'did you mean `generate`?'],
+    ['psuh', undefined, 'did you mean `push`?'],
+    ['helpp', undefined, 'did you mean `help`?'],
+    ['nope', undefined, 'known are '],
+    ['foo', undefined, 'known are '],
+    ['man', undefined, 'known are '],
     ['qqqqqq', 'pin', 'known are `set`, `rm`, `ls`'],
   ])('`%s` of %s: %s', (word, family, hint) => {
     expect(suggestCommand(word, family)).toContain(hint);

@@ -32,7 +32,7 @@ describe('a hostile carport.lock', () => {
 
   it.each<readonly [string, RegExp]>([
     ['', /is not JSON/],
-    ['{"version":2,"toolchains":{}}', /version/],
+    ['{"version":2,"toolchains":{}}', /is of version 2: a newer carport wrote it/],
     ['<<<<<<< HEAD\n', /is not JSON/],
     ['{"version":1,"toolchains":{"../x":{}}}', /toolchains/],
     [lockOf([]), /paths/],
