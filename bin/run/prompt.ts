@@ -2,7 +2,7 @@
 
 import { mkdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { writeAtomically, writeStream } from '../../lib/filesystem/atomic-write.js';
+import { writeBytesAtomically } from '../../lib/filesystem/atomic-write.js';
 import { stateDirectory } from '../../lib/state-directory.js';
 
 /** What a shell is started with for its prompt. */
@@ -60,8 +60,5 @@ async function provide(directory: string, name: string, text: string): Promise<v
   const file = join(directory, name);
   if ((await readFile(file, 'utf8').catch(() => undefined)) === text) return;
   await mkdir(directory, { recursive: true });
-  const pieces = async function* () {
-    yield Buffer.from(text);
-  };
-  await writeAtomically(file, (temporary) => writeStream(temporary, pieces()));
+  await writeBytesAtomically(file, text);
 }

@@ -5,7 +5,7 @@ import { mkdir, readlink, rm, symlink } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import * as v from 'valibot';
 import { hasCode } from '../../lib/errors.js';
-import { writeAtomically, writeStream } from '../../lib/filesystem/atomic-write.js';
+import { writeAtomically, writeBytesAtomically } from '../../lib/filesystem/atomic-write.js';
 import { isThere, namesIn } from '../../lib/filesystem/exists.js';
 import { readSmallFile } from '../../lib/filesystem/small-files.js';
 import { isTemporaryName } from '../../lib/filesystem/temporary.js';
@@ -51,10 +51,7 @@ export async function readRecord(directory: string): Promise<ShimsRecord | undef
 /** Writes the record of a directory. */
 export async function writeRecord(directory: string, record: ShimsRecord): Promise<void> {
   const bytes = Buffer.from(`${JSON.stringify({ version: 1, ...record }, undefined, 2)}\n`);
-  const pieces = async function* () {
-    yield bytes;
-  };
-  await writeAtomically(ownPlaces(directory).record, (temporary) => writeStream(temporary, pieces()));
+  await writeBytesAtomically(ownPlaces(directory).record, bytes);
 }
 
 /** Notes for this user that a directory has shims. */

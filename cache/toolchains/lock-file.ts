@@ -3,7 +3,7 @@
 import { lstat } from 'node:fs/promises';
 import * as v from 'valibot';
 import { CarportError, hasCode, isErrno } from '../../lib/errors.js';
-import { writeAtomically, writeStream } from '../../lib/filesystem/atomic-write.js';
+import { writeBytesAtomically } from '../../lib/filesystem/atomic-write.js';
 import { readSmallFile } from '../../lib/filesystem/small-files.js';
 import { formatHash, type Hash, parseHash } from '../../lib/nix/hash.js';
 import { parseStrictJson } from '../../lib/strict-json.js';
@@ -126,15 +126,7 @@ export function renderLock(lock: Lock): string {
 
 /** Writes a lock, so that it is there whole or as it was before. */
 export async function writeLock(file: string, lock: Lock): Promise<void> {
-  const bytes = Buffer.from(renderLock(lock));
-  await writeAtomically(file, (temporary) =>
-    writeStream(
-      temporary,
-      (async function* () {
-        yield bytes;
-      })(),
-    ),
-  );
+  await writeBytesAtomically(file, renderLock(lock));
 }
 
 function hasOneHashEach(paths: readonly v.InferOutput<typeof Path>[]): boolean {

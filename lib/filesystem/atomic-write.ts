@@ -43,3 +43,11 @@ async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
     offset += (await file.write(bytes, offset)).bytesWritten;
   }
 }
+
+/** Makes a file of this content as `writeAtomically` does. */
+export async function writeBytesAtomically(path: string, content: Uint8Array | string): Promise<void> {
+  const pieces = async function* () {
+    yield Buffer.from(content);
+  };
+  await writeAtomically(path, (temporary) => writeStream(temporary, pieces()));
+}

@@ -11,20 +11,12 @@ import {
   readlinkSync,
   readSync,
 } from 'node:fs';
-import { paddedLength, wireTokens } from '../nix/nar/encode.js';
-import { checkDepth, checkEntryName, checkSymlinkTarget, NAR_MAGIC } from '../nix/nar/event.js';
+import { paddedLength } from '../nix/nar/encode.js';
+import { checkDepth, checkEntryName, checkSymlinkTarget } from '../nix/nar/event.js';
+import { CLOSE, DIRECTORY, ENTRY, EXECUTABLE, MAGIC, NODE, REGULAR, SYMLINK } from '../nix/nar/tokens.js';
 import { childPath } from './walk.js';
 
 const OWNER_EXECUTE = 0o100;
-
-const MAGIC = wireTokens(NAR_MAGIC);
-const DIRECTORY = wireTokens('(', 'type', 'directory');
-const ENTRY = wireTokens('entry', '(', 'name');
-const NODE = wireTokens('node');
-const REGULAR = wireTokens('(', 'type', 'regular', 'contents');
-const EXECUTABLE = wireTokens('(', 'type', 'regular', 'executable', '', 'contents');
-const SYMLINK = wireTokens('(', 'type', 'symlink', 'target');
-const CLOSE = wireTokens(')');
 
 type Kind = Pick<Dirent, 'isDirectory' | 'isFile' | 'isSymbolicLink'>;
 

@@ -1,25 +1,9 @@
 /** The events of a NAR that is in memory as a whole: the short way for small ones, of the form that Nix writes. */
 
 import { hasCode } from '../../errors.js';
-import { paddedLength, wireTokens } from './encode.js';
-import {
-  checkDepth,
-  checkEntryName,
-  checkEntryOrder,
-  checkSymlinkTarget,
-  NAR_LIMITS,
-  NAR_MAGIC,
-  type NarEvent,
-} from './event.js';
-
-const MAGIC = wireTokens(NAR_MAGIC);
-const DIRECTORY = wireTokens('(', 'type', 'directory');
-const ENTRY = wireTokens('entry', '(', 'name');
-const NODE = wireTokens('node');
-const REGULAR = wireTokens('(', 'type', 'regular', 'contents');
-const EXECUTABLE = wireTokens('(', 'type', 'regular', 'executable', '', 'contents');
-const SYMLINK = wireTokens('(', 'type', 'symlink', 'target');
-const CLOSE = wireTokens(')');
+import { paddedLength } from './encode.js';
+import { checkDepth, checkEntryName, checkEntryOrder, checkSymlinkTarget, NAR_LIMITS, type NarEvent } from './event.js';
+import { CLOSE, DIRECTORY, ENTRY, EXECUTABLE, MAGIC, NODE, REGULAR, SYMLINK } from './tokens.js';
 
 const END: NarEvent = { type: 'end' };
 
