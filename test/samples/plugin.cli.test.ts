@@ -53,6 +53,19 @@ describe('the plugin of Woodpecker and Drone', () => {
     expect(stdout).toContain('CARPORT_TO=s3://nix?region=garage&endpoint=https://garage.example.org');
   });
 
+  it('takes `false` for false', async () => {
+    const build = { PLUGIN_TO: '/srv/cache', PLUGIN_BUILD: 'make' };
+    for (const [strict, words] of [
+      ...['true', 'Yes', '1'].map((each) => [each, '[--strict]']),
+      ...['false', 'False', 'off', '0', ''].map((each) => [each, '']),
+    ]) {
+      const { stdout } = await plugin({ ...build, PLUGIN_STRICT: strict ?? '' });
+      expect(stdout.split('\n')[0], strict).toBe(`[watch][--skip-without-key]${words}[--][sh][-ec][make]`);
+    }
+    const { exitCode, stderr } = await plugin({ ...build, PLUGIN_STRICT: 'perhaps' });
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('`strict` is `perhaps`')]);
+  });
+
   it('says what is missing, and runs other commands of the image', async () => {
     const told = async (settings: Readonly<Record<string, string>>) => {
       const { exitCode, stderr, stdout } = await plugin(settings);
