@@ -2,14 +2,14 @@
 
 import { CarportError } from '../../lib/errors.js';
 import { PUSH_TO } from '../declaration/buckets.js';
-import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
+import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 import { PIN_WRITE_OPTIONS } from '../pin/options.js';
 
 /** How and where to push. */
 const TO = [PUSH_TO, setting('secret-key-files')];
 const HOW = [
   // Whose earlier pins and paths are believed.
-  settingWithoutOption('trusted-keys'),
+  setting('trusted-keys'),
   setting('compression'),
   setting('level'),
   setting('jobs'),

@@ -10,11 +10,11 @@ import { isWithoutKey, loadPushKeys } from '../push/keys.js';
 import { preparePush } from '../push/request.js';
 import { asPushOptions } from './as-push-options.js';
 import { leaveDrain, takeDrain } from './drain-lock.js';
-import { queueOf } from './hook.js';
 import type { HookOptions } from './hook-command.js';
 import { likelyStoreDirs } from './likely-store.js';
 import { createPusher, isOfTheCache, type Pusher } from './pusher.js';
-import type { Queue } from './queue.js';
+import { leftStarts, type Queue, queueOf } from './queue.js';
+import { createRegistrations, newSince, snapshotOf } from './registered.js';
 import { sumUp } from './summary.js';
 import { takeUp } from './taken-up.js';
 
@@ -26,8 +26,9 @@ const LOOK_MS = 300;
 export async function drain(given: HookOptions, context: Context): Promise<void> {
   const keys = await loadPushKeys(given, context);
   if (isWithoutKey(keys, given, context)) return;
-  const queue = queueOf(given, context);
-  if ((await queue.list()).length === 0) return note(context, given, 'the queue is empty');
+  const queue = queueOf(given, context.env);
+  if ((await queue.list()).length === 0 && (await leftStarts(queue)).length === 0)
+    return note(context, given, 'the queue is empty');
   const options = asPushOptions(given);
   const selection = given.settings.store.value;
   const likely = likelyStoreDirs(selection, context.env);
@@ -38,7 +39,9 @@ export async function drain(given: HookOptions, context: Context): Promise<void>
     if (!(await takeDrain(queue.directory))) return note(context, given, 'another process drains the queue');
     const stop = new AbortController();
     try {
+      await queue.tidy();
       const store = await openStoreForReading(selection, context.env);
+      await queueSinceKilled(queue, store, given.sources);
       const own = openOwnForReading(selection, context.env);
       const pusher = createPusher({ prepared, store, own, queue, options, context, signal: stop.signal });
       const unknown = await interruptible(
@@ -54,6 +57,16 @@ export async function drain(given: HookOptions, context: Context): Promise<void>
     // Who added something just before has seen that this process was still there.
   } while (!isOfTheCache(failure) && (await queue.list()).some((name) => !tried.has(name)));
   if (failure !== undefined) throw failure;
+}
+
+/** Puts into the queue what came since a `watch` began that was killed. */
+async function queueSinceKilled(queue: Queue, store: Store, withSources: boolean): Promise<void> {
+  const starts = await leftStarts(queue);
+  if (starts.length === 0) return;
+  const registrations = createRegistrations({ store, before: await snapshotOf(store.realStoreDirs), withSources });
+  registrations.forget(await newSince(starts));
+  await queue.add((await registrations.look(true)).map(({ path }) => path));
+  for (const start of starts) await start.forget();
 }
 
 function unknownPaths(paths: readonly string[], store: Store): CarportError {

@@ -15,13 +15,13 @@ import { requireCache } from '../settings/places.js';
 import { SETTINGS, type SettingKey } from '../settings/table.js';
 import { isDrained } from './drain-lock.js';
 import type { HookOptions } from './hook-command.js';
-import { openQueue, type Queue } from './queue.js';
+import { LOG, type Queue, queueOf } from './queue.js';
 
 /** Puts paths into the queue; or drains it, or prints the script. */
 export async function run(paths: readonly string[], options: HookOptions, context: Context): Promise<void> {
   requireCache(options.settings.to, 'to');
   if (options.drain) return (await import('./drain.js')).drain(options, context);
-  const queue = queueOf(options, context);
+  const queue = queueOf(options, context.env);
   if (options.printScript) return writeLines(context.stdout, await scriptFor(queue, options, context));
   // Nix's first releases with hooks name the derivation only.
   const named = paths.length > 0 ? paths : wordsOf(context.env.OUT_PATHS || context.env.DRV_PATH);
@@ -38,14 +38,9 @@ export async function run(paths: readonly string[], options: HookOptions, contex
   await startDetached({
     ...{ program: program!, arguments: args, directory: workingDirectory(context) },
     env: heldKeys ? { ...env, [KEY_VARIABLE]: heldKeys.read().join(' ') } : env,
-    log: join(queue.directory, '.log'),
+    log: join(queue.directory, LOG),
   });
   note(context, options, `${named.length} queued`);
-}
-
-/** The queue that the options mean. */
-export function queueOf({ settings }: Pick<HookOptions, 'settings'>, { env }: Context): Queue {
-  return openQueue(env, { to: settings.to.texts.at(-1) ?? '', store: settings.store.value });
 }
 
 function wordsOf(text = ''): readonly string[] {
@@ -103,9 +98,7 @@ async function ownerOf(path: string): Promise<number | undefined> {
 
 /** What variables and files of settings say, as options: where the script runs they are not there. */
 function settingsAsOptions(settings: HookOptions['settings']): readonly string[] {
-  const keys = (Object.keys(settings) as (SettingKey & keyof HookOptions['settings'])[]).filter(
-    (key) => key !== 'trusted-keys',
-  );
+  const keys = Object.keys(settings) as (SettingKey & keyof HookOptions['settings'])[];
   return keys.flatMap((key) => {
     const { texts, origin } = settings[key];
     if (origin.kind === 'option' || origin.kind === 'default') return [];
@@ -148,7 +141,7 @@ queue=${quoted(queue.directory)}
   unset OUT_PATHS DRV_PATH
   cd ${quoted(workingDirectory(context))} || cd /
   detached=$(command -v setsid)
-  $detached ${command} < /dev/null > "$queue/.log" 2>&1 &
+  $detached ${command} < /dev/null >> "$queue/${LOG}" 2>&1 &
 } > /dev/null 2>&1
 exit 0`.split('\n');
 }

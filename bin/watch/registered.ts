@@ -4,6 +4,7 @@ import { readdir, stat } from 'node:fs/promises';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { isStoreBaseName } from '../../lib/nix/store-path.js';
 import type { Store } from '../../lib/store/store.js';
+import type { StoreStart } from './queue.js';
 
 /** The entries of store directories at a moment, by their base names. */
 export type Snapshot = ReadonlySet<string>;
@@ -12,6 +13,15 @@ export type Snapshot = ReadonlySet<string>;
 export async function snapshotOf(directories: readonly string[]): Promise<Snapshot> {
   const lists = await Promise.all(directories.map((directory) => readdir(directory).catch(() => [])));
   return new Set(lists.flat());
+}
+
+/** What directories of stores have now and did not have at one of some earlier moments. */
+export async function newSince(starts: readonly StoreStart[]): Promise<Snapshot> {
+  const fresh = new Set<string>();
+  for (const start of starts) {
+    for (const name of await snapshotOf(start.directories)) if (!start.names.has(name)) fresh.add(name);
+  }
+  return fresh;
 }
 
 export interface Registrations {

@@ -127,10 +127,12 @@ function pushWhile(request: BesideRequest): Pushing {
   const work = async (): Promise<Outcome> => {
     try {
       // Loaded only now: until the command runs nothing else is to take time.
-      const { openBeside } = await import('./beside.js');
-      const beside = await untilItWorks(() => openBeside(request), over.signal, request.signal);
+      const { beginStart, openBeside } = await import('./beside.js');
+      const start = await beginStart(request);
+      const beside = await untilItWorks(() => openBeside(request, start), over.signal, request.signal);
       pusher = beside.pusher;
       const error = await pushAsItComes(beside, over.signal, request.signal);
+      if (error === undefined) await start.forget();
       await pusher.close();
       return { pusher, error };
     } catch (error) {

@@ -62,7 +62,7 @@ export async function previousPin(
 }
 
 const HINTS: Partial<Record<string, string>> = {
-  E_SIGNATURE: 'sign with the key that signed it, or trust that in CARPORT_TRUSTED_KEYS',
+  E_SIGNATURE: 'sign with the key that signed it, or trust that: `--trusted-key`, or CARPORT_TRUSTED_KEYS',
 };
 
 /**

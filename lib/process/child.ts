@@ -80,15 +80,15 @@ export interface DetachedProgram {
   readonly arguments: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly directory: string;
-  /** A file that gets what it prints; what was in it before is gone. */
+  /** A file to which what it prints is added. */
   readonly log: string;
 }
 
 /** Starts it in a session of its own, and does not wait for it. That it cannot be started is in nobody's way. */
 export async function startDetached(request: DetachedProgram): Promise<void> {
   const { program, arguments: args, env, directory, log } = request;
-  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
-  const output = await open(log, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants;
+  const output = await open(log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
   try {
     const stdio = ['ignore', output.fd, output.fd] as const;
     const child = spawn(program, args, { stdio: [...stdio], env, cwd: directory, detached: true });
