@@ -28,7 +28,9 @@ export type NotFollowed =
   | { readonly kind: 'elsewhere'; readonly by: string; readonly caches: readonly string[] }
   /** A newer one was seen, of this time. */
   | { readonly kind: 'older'; readonly by: string; readonly newest: string }
-  | { readonly kind: 'from-the-future'; readonly by: string; readonly updatedAt: string };
+  | { readonly kind: 'from-the-future'; readonly by: string; readonly updatedAt: string }
+  /** There was one, of this time: it is gone now, or its signature is not right. */
+  | { readonly kind: 'gone'; readonly by: string; readonly newest: string };
 
 /** What follows from the statements of a cache. */
 export interface Chain {
@@ -67,8 +69,10 @@ export function followKeys(
     const next = new Set<string>();
     for (const key of level) {
       const statement = byKey.get(key);
-      if (statement === undefined) continue;
       const by = parsePublicKey(key).name;
+      const seen = surroundings.newest.get(key);
+      if (statement === undefined && seen !== undefined) notFollowed.push({ kind: 'gone', by, newest: seen });
+      if (statement === undefined) continue;
       const refusal = refusalOf(statement, by, surroundings);
       if (refusal) {
         notFollowed.push(refusal);

@@ -2,7 +2,7 @@
 
 import { CarportError, hasCode } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
-import { type PublicKey, renderPublicKey } from '../../lib/signing/key.js';
+import { type PublicKey, parsePublicKey, renderPublicKey } from '../../lib/signing/key.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { CACHE_KEYS } from '../layout.js';
@@ -119,13 +119,14 @@ export async function withSuccessors<R, T extends ReaderTrust>(
 async function askCache(objects: ObjectStore, { keys, seen, now }: FollowingOptions, emit: Emit<WarningEvent>) {
   const statements = await readStatements(objects);
   const address = cacheAddress(objects.url);
-  if (statements === undefined || address === undefined) return { statements, chain: NOTHING };
+  if (address === undefined) return { statements, chain: NOTHING };
   const newest = new Map<string, string>();
-  for (const { value } of statements.statements) {
-    const time = await newestSeen(seen, value.key, address);
-    if (time !== undefined) newest.set(value.key, time);
+  const there = statements?.statements.map(({ value }) => value.key) ?? [];
+  for (const key of new Set([...there, ...keys.map(renderPublicKey)])) {
+    const time = await newestSeen(seen, key, address);
+    if (time !== undefined) newest.set(key, time);
   }
-  const chain = followKeys(keys, statements, { address, now: now(), newest });
+  const chain = followKeys(keys, statements ?? { statements: [], refused: 0 }, { address, now: now(), newest });
   await noteStatements(seen, chain.counted, { objects, address }, emit);
   return { statements, chain };
 }
@@ -145,12 +146,15 @@ function adviceFor({ url }: ObjectStore, told: Told, trusted: readonly PublicKey
   if ('failure' in told)
     return `\`${CACHE_KEYS}\`, which may tell of a new key, cannot be read (${told.failure.message}): ${compare}`;
   const { statements, chain } = told;
-  if (statements === undefined) return undefined;
   const [why] = chain.notFollowed;
   if (why) return `${whyNot(why, url)}: ${compare}`;
+  if (statements === undefined) return undefined;
   const others = statements.statements
     .map(({ value }) => value.key)
     .filter((key) => !trusted.some((each) => renderPublicKey(each) === key));
+  const [mute] = chain.counted;
+  if (others.length === 0 && mute)
+    return `\`${parsePublicKey(mute.key).name}\`, which is trusted, vouches for no other key there: ${compare}`;
   if (others.length === 0) return undefined;
   const names = others.map((key) => `\`${key.slice(0, key.indexOf(':'))}\``).join(', ');
   return `the cache tells of ${names}, and no key that is trusted vouches for that: ${compare}`;
@@ -166,5 +170,7 @@ function whyNot(why: NotFollowed, url: string): string {
       return `what \`${why.by}\` says of its successors there is older than what was seen before, of ${why.newest}: somebody serves what was replaced, or the cache was put back`;
     case 'from-the-future':
       return `what \`${why.by}\` says of its successors there was signed on ${why.updatedAt}, which is to come: this clock or the maintainer's is wrong`;
+    case 'gone':
+      return `what \`${why.by}\` said of its successors there, on ${why.newest}, is gone from \`${CACHE_KEYS}\`, or its signature is wrong: somebody took it away, or the cache is another`;
   }
 }
