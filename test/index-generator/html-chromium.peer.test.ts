@@ -228,7 +228,8 @@ describeWithChromium('The release page in Chromium', () => {
       const list = document.querySelector('select');
       list.value = [...list.options].find(({ textContent }) => textContent === 'Windows x86-64').value;
       list.dispatchEvent(new Event('change'));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      const shown = () => document.querySelector('.commands').innerText.includes('Invoke-WebRequest');
+      for (let tries = 0; tries < 600 && !shown(); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
       document.querySelector('.files button').click();
       [...document.querySelectorAll('.commands button')].find((button) => button.checkVisibility()).click();
       await new Promise((resolve) => setTimeout(resolve));
