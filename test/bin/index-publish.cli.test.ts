@@ -177,7 +177,7 @@ describe('carport index publish', () => {
     expect(web.exitCode).toBe(1);
     expect(web.stderr).toContain('a web server has no listing');
     const none = await box().carport(['index', 'publish', '--secret-key', keyFile.file]);
-    expect([none.exitCode, none.stderr.includes('CARPORT_TO')]).toEqual([2, true]);
+    expect([none.exitCode, none.stderr.includes('CARPORT_CACHE')]).toEqual([2, true]);
   });
 
   it('takes nothing away with a wrong key, and goes on with a new one that trusts the old', async () => {

@@ -26,8 +26,18 @@ describe('settings', () => {
   it('are empty where nobody sets them, whatever the user of this machine has', async () => {
     const shown = await show();
     expect(Object.keys(shown).sort()).toEqual([
-      ...['ancestor-of', 'base-url', 'compression', 'forge', 'forge-kind', 'from', 'gate-commands', 'gate-seconds'],
-      ...['jobs', 'level', 'minimum-age', 'required-targets', 'retry-seconds', 'secret-key-files', 'skip-signed-by'],
+      ...[
+        'accent-color',
+        'accent-color-dark',
+        'ancestor-of',
+        'base-url',
+        'cache',
+        'compression',
+        'forge',
+        'forge-kind',
+      ],
+      ...['from', 'gate-commands', 'gate-seconds', 'index-html', 'jobs', 'level', 'logo', 'minimum-age'],
+      ...['release-keys', 'releases', 'required-targets', 'retry-seconds', 'secret-key-files', 'skip-signed-by'],
       ...['stable-pattern', 'store', 'title', 'to', 'trusted-keys'],
     ]);
     for (const [key, [value, origin]] of Object.entries(shown)) {
