@@ -26,6 +26,7 @@ describe('a push that is killed at any instant', () => {
     ['xz', killCount(4), SIZES.length - 12, []],
   ] as const)(
     'leaves a cache whose every narinfo is complete (%s, %i times)',
+    { timeout: 300_000 },
     async (compression, kills, root, more) => {
       const cache = box().path(`cache-${compression}${more.length}`);
       const args = [
