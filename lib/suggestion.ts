@@ -12,12 +12,17 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   const best = known
     .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
     .sort((a, b) => a.distance - b.distance)[0];
-  // Of a short word nearly all are near.
-  const far = word.length <= 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
-  if (best && best.distance <= far) return best.candidate;
+  if (best && best.distance <= farFrom(word, best.candidate)) return best.candidate;
   // Who types the beginning of a word means it.
   const begun = known.filter((candidate) => word.length >= 3 && candidate.startsWith(word));
   return begun.length === 1 ? begun[0] : undefined;
+}
+
+/** The most that may be mistyped. Of a short word nearly all are near: but not nearly all have the same letters. */
+function farFrom(word: string, candidate: string): number {
+  const letters = (text: string) => [...text].sort().join('');
+  if (word.length <= 4) return letters(word) === letters(candidate) ? 2 : 1;
+  return Math.max(2, Math.floor(word.length / 3));
 }
 
 /** Levenshtein's distance, row by row, where two letters that are exchanged count once. */

@@ -104,7 +104,7 @@ describe('the reporter', () => {
     const { stdout, stderr } = report({ json: true }, { terminal: { columns: 80 } });
     const lines = stdout.split('\n').slice(0, -1);
     expect(lines.map((line) => JSON.parse(line))).toEqual(
-      [PLAN, ...WORK, SUMMARY].map((event) => ({ version: 1, ...event })),
+      [PLAN, ...WORK, { ...SUMMARY, result: 'done' }].map((event) => ({ version: 1, ...event })),
     );
     expect(stderr).toBe('');
   });
