@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { isErrno } from '../../lib/errors.js';
 import { namesIn } from '../../lib/filesystem/exists.js';
 import { makeRealDirectory } from '../../lib/filesystem/make-directory.js';
-import { isStoreBaseName } from '../../lib/nix/store-path.js';
+import { leadsToStorePath } from '../../lib/nix/store-path.js';
 import type { UsedToolchain } from './locked.js';
 import type { Project } from './toolchains.js';
 
@@ -43,7 +43,7 @@ export async function makeProjectLinks(
     const toolchain = name.split('~')[0]!;
     const mayStay = links.has(link) || (kept.has(toolchain) && !used.some((each) => each.name === toolchain));
     const target = mayStay ? '' : await readlink(link).catch(() => '');
-    if (isStoreBaseName(target.split('/').at(-1) ?? '')) await rm(link, { force: true });
+    if (leadsToStorePath(target)) await rm(link, { force: true });
   }
 }
 

@@ -32,6 +32,11 @@ export function isStoreBaseName(text: string): boolean {
   );
 }
 
+/** True for the target of a link to a store path, wherever that store is. */
+export function leadsToStorePath(target: string): boolean {
+  return isStoreBaseName(target.slice(target.lastIndexOf('/') + 1));
+}
+
 /** True for `<store dir>/<hash part>-<name>`. */
 export function isStorePath(text: string, storeDir: string): boolean {
   return text.startsWith(`${storeDir}/`) && isStoreBaseName(text.slice(storeDir.length + 1));

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path';
 import { CarportError, isErrno } from '../../errors.js';
 import { writeAtomically } from '../../filesystem/atomic-write.js';
 import { encodeNix32 } from '../../nix/base32.js';
-import { isStoreBaseName } from '../../nix/store-path.js';
+import { leadsToStorePath } from '../../nix/store-path.js';
 import type { StoreLayout } from './layout.js';
 
 /** Out-links that are to be made when the work is done. */
@@ -68,7 +68,7 @@ export async function checkReplaceable(link: string): Promise<void> {
   });
   if (stats === undefined) return;
   const target = stats.isSymbolicLink() ? await readlink(absolute) : '';
-  if (isStoreBaseName(target.split('/').at(-1) ?? '')) return;
+  if (leadsToStorePath(target)) return;
   throw new CarportError('E_USAGE', `\`${link}\` is there already and is no out-link`, {
     hint: 'remove it, or give another `--out-link`',
   });

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { CarportError, hasCode } from '../../errors.js';
 import { namesIn } from '../../filesystem/exists.js';
 import { isTemporaryName } from '../../filesystem/temporary.js';
-import { isStoreBaseName } from '../../nix/store-path.js';
+import { leadsToStorePath } from '../../nix/store-path.js';
 import { resolveStorePath } from '../resolve.js';
 import { runningPrograms } from './lock/holders.js';
 import type { OwnStore } from './own-store.js';
@@ -64,7 +64,7 @@ export async function dropRoots(store: Pick<OwnStore, 'layout' | 'storeDir'>, ro
   for (const { note, link } of await notedLinks(store)) {
     if (!links.has(link)) continue;
     const target = await readlink(link).catch(() => '');
-    if (isStoreBaseName(target.split('/').at(-1) ?? '')) await rm(link, { force: true });
+    if (leadsToStorePath(target)) await rm(link, { force: true });
     await rm(note, { force: true });
   }
 }
