@@ -214,6 +214,11 @@ export interface CheckJob extends Omit<UnpackJob, 'type' | 'destination'> {
   readonly listing?: boolean;
 }
 
+/** Gives the plain NAR of a compressed one back in pieces, the last of them when all of it was what was promised. */
+export interface PlainJob extends Omit<UnpackJob, 'type' | 'destination' | 'line'> {
+  readonly type: 'plain';
+}
+
 /** Takes a compressed NAR as it is, and compares it with what was promised. */
 export interface FetchJob extends Omit<CheckJob, 'type' | 'listing'> {
   readonly type: 'fetch';
@@ -296,6 +301,7 @@ export type Job =
   | TakeJob
   | SaveJob
   | CheckJob
+  | PlainJob
   | FetchJob
   | UnpackUnknownJob
   | HashJob
@@ -312,6 +318,7 @@ export interface JobResults {
   readonly take: TakeResult;
   readonly save: UnpackResult;
   readonly check: CheckResult;
+  readonly plain: UnpackResult;
   readonly fetch: SpooledFile;
   readonly 'unpack-unknown': UnpackUnknownResult;
   readonly hash: NarDigest;
@@ -322,8 +329,10 @@ export interface JobResults {
 
 /** What a job is given beside its description. */
 export interface JobContext {
-  /** The bytes that the caller streams in (`unpack`, `save`, `check`, `fetch`, `unpack-unknown`); a piece is valid until the next. */
+  /** The bytes that the caller streams in (`unpack`, `save`, `check`, `plain`, `fetch`, `unpack-unknown`); a piece is valid until the next. */
   readonly source: AsyncIterable<Uint8Array>;
   /** Reports bytes of NAR that were worked through since the last report. */
   progress(bytes: number): void;
+  /** Gives the caller bytes, which are alone in their memory and gone from here then; waits until it may have more (`plain`). */
+  output(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
 }

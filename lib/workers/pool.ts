@@ -4,6 +4,7 @@ import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { Pieces } from '../buffers.js';
 import { createAssistance } from './assistance.js';
 import type { Job, JobResults } from './jobs.js';
+import type { Outlet } from './outlet.js';
 import { deserializeError, type FromWorker, type Outcome, type ToWorker } from './protocol.js';
 import { type Pump, startPump } from './pump.js';
 
@@ -12,6 +13,8 @@ export interface RunOptions {
   readonly source?: Pieces;
   /** Told how many bytes of NAR were worked through since it was last told. */
   readonly onProgress?: (bytes: number) => void;
+  /** Takes what the job gives. */
+  readonly outlet?: Outlet;
   /** Bytes that the job will work through, roughly. Light jobs may wait at a thread, so that it need not wait for us. */
   readonly weight?: number;
 }
@@ -102,7 +105,10 @@ function createThreads(size: number, onRoom: () => void) {
   };
   const receive = (thread: Thread, message: FromWorker): void => {
     if (message.type === 'progress') thread.tasks.get(message.id)?.options.onProgress?.(message.bytes);
-    else if (message.type === 'taken') thread.tasks.get(message.id)?.pump?.taken();
+    else if (message.type === 'output') {
+      const more = () => thread.worker.postMessage({ type: 'more', id: message.id } satisfies ToWorker);
+      thread.tasks.get(message.id)?.options.outlet?.take(message.bytes, more);
+    } else if (message.type === 'taken') thread.tasks.get(message.id)?.pump?.taken();
     else {
       for (const outcome of message.jobs) {
         const task = settle(thread, outcome);
@@ -167,6 +173,10 @@ function assign(thread: Thread, id: number, task: Task): void {
   if (source || weightOf(task) >= MAX_WEIGHT) sendJobs(thread);
   thread.worker.ref();
   thread.weight += weightOf(task);
+  task.options.outlet?.onStop(() => {
+    sendJobs(thread);
+    thread.worker.postMessage({ type: 'stop', id } satisfies ToWorker);
+  });
   thread.tasks.set(id, { ...task, pump: source && startPump(source, id, thread.worker) });
 }
 

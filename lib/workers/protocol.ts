@@ -13,13 +13,19 @@ export type ToWorker =
   /** A piece, which stays there until it is said to be taken. */
   | { readonly type: 'piece'; readonly id: number; readonly offset: number; readonly size: number }
   | { readonly type: 'end'; readonly id: number }
-  | { readonly type: 'source-failed'; readonly id: number };
+  | { readonly type: 'source-failed'; readonly id: number }
+  /** A piece of what the job gives was used: there is room for one more. */
+  | { readonly type: 'more'; readonly id: number }
+  /** Nobody wants what the job gives. */
+  | { readonly type: 'stop'; readonly id: number };
 
 /** From a worker to the pool. */
 export type FromWorker =
   | { readonly type: 'progress'; readonly id: number; readonly bytes: number }
   /** Nobody looks at the oldest piece of the source any more. */
   | { readonly type: 'taken'; readonly id: number }
+  /** A piece of what a job gives, moved and not copied. */
+  | { readonly type: 'output'; readonly id: number; readonly bytes: Uint8Array }
   /** What became of jobs that ended in one turn. */
   | { readonly type: 'ended'; readonly jobs: readonly Outcome[] };
 
@@ -33,6 +39,9 @@ export const SOURCE_WINDOW = 4;
 
 /** Bytes of a piece, but for the last: a message costs as much as copying some hundred KiB. */
 export const PIECE_SIZE = 512 * 1024;
+
+/** Pieces that a job may give before the first of them is used. */
+export const OUTPUT_WINDOW = 4;
 
 /** An error with its causes: an `Error` loses its class and fields on the way between threads. */
 export interface SerializedError {

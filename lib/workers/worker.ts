@@ -2,6 +2,7 @@
 
 import { parentPort } from 'node:worker_threads';
 import type { Job, JobContext } from './jobs.js';
+import { createOutput, type Output } from './outlet.js';
 import { type FromWorker, type Outcome, serializeError, type ToWorker } from './protocol.js';
 
 const port = parentPort!;
@@ -10,18 +11,27 @@ const port = parentPort!;
 const PROGRESS_STEP = 4 * 1024 * 1024;
 
 const feeds = new Map<number, Feed>();
+const outputs = new Map<number, Output>();
 
 /** Until the last job that came is loaded. */
 let loading: Promise<unknown> = Promise.resolve();
 
 port.on('message', (message: ToWorker) => {
   if (message.type === 'jobs') for (const { id, job } of message.jobs) void work(id, job);
-  else feeds.get(message.id)?.give(message);
+  else if (message.type === 'more') outputs.get(message.id)?.more();
+  else if (message.type === 'stop') {
+    outputs.get(message.id)?.stop();
+    feeds.get(message.id)?.give({ type: 'source-failed', id: message.id });
+  } else feeds.get(message.id)?.give(message);
 });
 
 async function work(id: number, job: Job): Promise<void> {
   const feed = createFeed(id);
   feeds.set(id, feed);
+  const output = createOutput((bytes) =>
+    port.postMessage({ type: 'output', id, bytes } satisfies FromWorker, [bytes.buffer]),
+  );
+  outputs.set(id, output);
   const progress = createProgress(id);
   const earlier = loading;
   const loaded = loadJob(job);
@@ -30,13 +40,14 @@ async function work(id: number, job: Job): Promise<void> {
     // Jobs begin in the order in which they came.
     await earlier;
     const run = await loaded;
-    const result = await run({ source: feed.bytes(), progress: progress.add });
+    const result = await run({ source: feed.bytes(), progress: progress.add, output: output.give });
     progress.flush();
     end({ id, result });
   } catch (error) {
     end({ id, error: serializeError(error) });
   } finally {
     feeds.delete(id);
+    outputs.delete(id);
   }
 }
 
@@ -77,6 +88,10 @@ async function loadJob(job: Job): Promise<(context: JobContext) => unknown> {
     case 'check': {
       const { checkNar } = await import('./jobs/check.js');
       return (context) => checkNar(job, context);
+    }
+    case 'plain': {
+      const { giveNar } = await import('./jobs/plain.js');
+      return (context) => giveNar(job, context);
     }
     case 'fetch': {
       const { fetchNar } = await import('./jobs/fetch.js');
@@ -136,7 +151,7 @@ function createProgress(id: number) {
 }
 
 type Feed = ReturnType<typeof createFeed>;
-type Given = Exclude<ToWorker, { type: 'jobs' }>;
+type Given = Exclude<ToWorker, { type: 'jobs' | 'more' | 'stop' }>;
 
 /** The messages of a source, as an iterable. A piece is valid until the next one is asked for. */
 function createFeed(id: number) {

@@ -15,7 +15,7 @@ const READ_SIZE = 256 * 1024;
 interface CompressedNar {
   readonly promise: ExpectedNar;
   /** When it is a file of this machine; otherwise it comes from the job's source. */
-  readonly file?: string;
+  readonly file?: string | undefined;
   /** Shared with threads that help, where it is large. */
   readonly line?: ChunkLine | undefined;
 }
@@ -32,18 +32,27 @@ export async function readCompressedNar(
   if (line) await loadZstd();
   const zstd = line && (await import('../line-decompressor.js')).createLineDecompressor(line);
   let fileSize = 0;
-  const reuses = MAY_BE_REUSED.has(promise.compression);
-  async function* counted(): AsyncGenerator<Uint8Array> {
-    for await (const bytes of file === undefined ? source : readFileInPieces(file, true)) {
-      fileSize += bytes.length;
-      yield reuses ? bytes : Uint8Array.from(bytes);
-    }
-  }
-  for await (const { bytes, events } of readNarEvents(promise, counted(), zstd)) {
+  const pieces = compressedPieces({ promise, file }, source, (size) => {
+    fileSize += size;
+  });
+  for await (const { bytes, events } of readNarEvents(promise, pieces, zstd)) {
     take(bytes, events);
     progress(bytes.length);
   }
   return fileSize;
+}
+
+/** The bytes of a compressed NAR as its decompressor may have them; `onSize` is told how many. */
+export async function* compressedPieces(
+  { promise, file }: Omit<CompressedNar, 'line'>,
+  source: AsyncIterable<Uint8Array>,
+  onSize: (size: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const reuses = MAY_BE_REUSED.has(promise.compression);
+  for await (const bytes of file === undefined ? source : readFileInPieces(file, true)) {
+    onSize(bytes.length);
+    yield reuses ? bytes : Uint8Array.from(bytes);
+  }
 }
 
 /** Most NARs are smaller than this: they are read in one go. */

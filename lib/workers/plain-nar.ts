@@ -1,0 +1,36 @@
+/** The plain NAR of a compressed one, decompressed and checked by a thread, as a stream. */
+
+import type { Pieces } from '../buffers.js';
+import type { ExpectedNar } from '../compression/verified-nar.js';
+import { createOutlet } from './outlet.js';
+import type { WorkerPool } from './pool.js';
+
+/** A thread has many of them beside each other: whoever reads one slowly holds up nobody else. */
+const WEIGHT = 16 * 1024;
+
+/**
+ * The NAR that was promised, in pieces with memory of their own. The last piece comes when all of it was as promised; else this
+ * throws what an unpacking would, and what came before is not to be used. When `signal` is aborted, or nobody reads on, the
+ * source is let go.
+ */
+export async function* readPlainNar(
+  pool: WorkerPool,
+  promise: ExpectedNar,
+  from: { readonly file: string } | { readonly source: Pieces },
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  signal.throwIfAborted();
+  const outlet = createOutlet();
+  const onAbort = () => outlet.stop(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  const job = { type: 'plain', promise } as const;
+  const how = { outlet, weight: WEIGHT };
+  const running =
+    'file' in from ? pool.run({ ...job, file: from.file }, how) : pool.run(job, { ...how, source: from.source });
+  running.then(outlet.end, outlet.fail);
+  try {
+    yield* outlet.pieces();
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

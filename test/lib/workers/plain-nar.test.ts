@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import type { ExpectedNar } from '#lib/compression/verified-nar.js';
+import { hashBytes } from '#lib/nix/hash.js';
+import { readPlainNar } from '#lib/workers/plain-nar.js';
+import { usePool } from '../../support/pool.js';
+import { frameOf } from '../../support/zstd.js';
+
+const pool = usePool(1);
+const nar = randomBytes(1_700_000);
+const file = frameOf(nar);
+const promise: ExpectedNar = { compression: 'zstd', narHash: hashBytes('sha256', nar), narSize: nar.length };
+const running = new AbortController().signal;
+
+async function* inPieces(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 100_000) yield bytes.subarray(at, at + 100_000);
+}
+
+describe('readPlainNar', () => {
+  it('gives the bytes of a NAR, and of one without any pieces before its end', async () => {
+    const pieces = await gather(readPlainNar(pool, promise, { source: inPieces(file) }, running));
+    expect(pieces.bytes.equals(nar)).toBe(true);
+    const small = { compression: 'none', narHash: hashBytes('sha256', 'x'), narSize: 1 };
+    const one = await gather(readPlainNar(pool, small, { source: inPieces(Buffer.from('x')) }, running));
+    expect(one.bytes.toString()).toBe('x');
+  });
+
+  it('gives the last piece of no NAR that is another than was promised', async () => {
+    const wrong = Buffer.from(nar);
+    wrong[nar.length - 1]! ^= 1;
+    const pieces = await gather(readPlainNar(pool, promise, { source: inPieces(frameOf(wrong)) }, running));
+    expect(pieces.error).toMatchObject({ code: 'E_INTEGRITY' });
+    expect(pieces.bytes.length).toBeLessThan(nar.length);
+    expect(pieces.bytes.equals(nar.subarray(0, pieces.bytes.length))).toBe(true);
+  });
+
+  it('gives nothing of a wrong NAR that is one piece', async () => {
+    const small = { compression: 'none', narHash: hashBytes('sha256', 'x'), narSize: 1 };
+    const { bytes, error } = await gather(readPlainNar(pool, small, { source: inPieces(Buffer.from('y')) }, running));
+    expect([bytes.length, error]).toEqual([0, expect.objectContaining({ code: 'E_INTEGRITY' })]);
+  });
+
+  it('lets its source go when nobody reads on, and goes on with others meanwhile', async () => {
+    let isLeft = false;
+    async function* endless(): AsyncGenerator<Uint8Array> {
+      try {
+        for (;;) yield frameOf(randomBytes(200_000));
+      } finally {
+        isLeft = true;
+      }
+    }
+    const large = { ...promise, narSize: 2 ** 40 };
+    const slow = readPlainNar(pool, large, { source: endless() }, running);
+    await slow.next();
+    // One thread has both.
+    const other = await gather(readPlainNar(pool, promise, { source: inPieces(file) }, running));
+    expect(other.bytes.equals(nar)).toBe(true);
+    await slow.return(undefined);
+    await expect.poll(() => isLeft, { timeout: 30_000 }).toBe(true);
+  });
+
+  it('stops while it waits for bytes that never come', async () => {
+    async function* stuck(): AsyncGenerator<Uint8Array> {
+      yield file.subarray(0, 1000);
+      await new Promise(() => {});
+    }
+    const stop = new AbortController();
+    const reading = gather(readPlainNar(pool, promise, { source: stuck() }, stop.signal));
+    stop.abort(new Error('nobody wants it'));
+    expect((await reading).error).toMatchObject({ message: 'nobody wants it' });
+    const other = await gather(readPlainNar(pool, promise, { source: inPieces(file) }, running));
+    expect(other.bytes.equals(nar)).toBe(true);
+  });
+});
+
+async function gather(pieces: AsyncIterable<Uint8Array>): Promise<{ bytes: Buffer; error?: unknown }> {
+  const all: Uint8Array[] = [];
+  try {
+    for await (const piece of pieces) all.push(piece);
+    return { bytes: Buffer.concat(all) };
+  } catch (error) {
+    return { bytes: Buffer.concat(all), error };
+  }
+}
