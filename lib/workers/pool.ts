@@ -105,10 +105,8 @@ function createThreads(size: number, onRoom: () => void) {
   };
   const receive = (thread: Thread, message: FromWorker): void => {
     if (message.type === 'progress') thread.tasks.get(message.id)?.options.onProgress?.(message.bytes);
-    else if (message.type === 'output') {
-      const more = () => thread.worker.postMessage({ type: 'more', id: message.id } satisfies ToWorker);
-      thread.tasks.get(message.id)?.options.outlet?.take(message.bytes, more);
-    } else if (message.type === 'taken') thread.tasks.get(message.id)?.pump?.taken();
+    else if (message.type === 'output') handOn(thread, message);
+    else if (message.type === 'taken') thread.tasks.get(message.id)?.pump?.taken();
     else {
       for (const outcome of message.jobs) {
         const task = settle(thread, outcome);
@@ -163,6 +161,12 @@ function startThread(
     onExit(thread, tasks);
   });
   return thread;
+}
+
+/** Gives what a job has given to whoever takes it, and has the thread give more when that is used. */
+function handOn({ worker, tasks }: Thread, { id, bytes }: Extract<FromWorker, { type: 'output' }>): void {
+  const more = () => worker.postMessage({ type: 'more', id } satisfies ToWorker);
+  tasks.get(id)?.options.outlet?.take(bytes, more);
 }
 
 /** Gives a task to a thread. */

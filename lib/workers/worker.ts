@@ -34,13 +34,13 @@ async function work(id: number, job: Job): Promise<void> {
   outputs.set(id, output);
   const progress = createProgress(id);
   const earlier = loading;
-  const loaded = loadJob(job);
+  const loaded = (WORK[job.type] as () => Promise<Work>)();
   loading = loaded.catch(() => undefined);
   try {
     // Jobs begin in the order in which they came.
     await earlier;
     const run = await loaded;
-    const result = await run({ source: feed.bytes(), progress: progress.add, output: output.give });
+    const result = await run(job, { source: feed.bytes(), progress: progress.add, output: output.give });
     progress.flush();
     end({ id, result });
   } catch (error) {
@@ -51,74 +51,26 @@ async function work(id: number, job: Job): Promise<void> {
   }
 }
 
-/**
- * Gives what does a job. Its module is loaded when it is asked for: some need a native module, and most threads do one
- * kind of job.
- */
-async function loadJob(job: Job): Promise<(context: JobContext) => unknown> {
-  switch (job.type) {
-    case 'pack': {
-      const { packPath } = await import('./jobs/pack.js');
-      return (context) => packPath(job, context);
-    }
-    case 'pack-small': {
-      const { packSmall } = await import('./jobs/pack-small.js');
-      return () => packSmall(job);
-    }
-    case 'unpack': {
-      const { unpackPath } = await import('./jobs/unpack.js');
-      return (context) => unpackPath(job, context);
-    }
-    case 'unpack-small': {
-      const { unpackSmall } = await import('./jobs/small/unpack.js');
-      return () => unpackSmall(job);
-    }
-    case 'place': {
-      const { placeTrees } = await import('./jobs/small/place.js');
-      return () => placeTrees(job);
-    }
-    case 'take': {
-      const { takePaths } = await import('./jobs/small/take.js');
-      return () => takePaths(job);
-    }
-    case 'save': {
-      const { savePath } = await import('./jobs/save.js');
-      return (context) => savePath(job, context);
-    }
-    case 'check': {
-      const { checkNar } = await import('./jobs/check.js');
-      return (context) => checkNar(job, context);
-    }
-    case 'plain': {
-      const { giveNar } = await import('./jobs/plain.js');
-      return (context) => giveNar(job, context);
-    }
-    case 'fetch': {
-      const { fetchNar } = await import('./jobs/fetch.js');
-      return (context) => fetchNar(job, context);
-    }
-    case 'unpack-unknown': {
-      const { unpackUnknown } = await import('./jobs/unpack-unknown.js');
-      return (context) => unpackUnknown(job, context);
-    }
-    case 'hash': {
-      const { hashPath } = await import('./jobs/hash.js');
-      return (context) => hashPath(job, context);
-    }
-    case 'scan': {
-      const { scanPath } = await import('./jobs/scan.js');
-      return (context) => scanPath(job, context);
-    }
-    case 'assist': {
-      const { assist } = await import('./jobs/assist.js');
-      return () => assist(job);
-    }
-    case 'copy': {
-      const { copyPath } = await import('./jobs/copy.js');
-      return (context) => copyPath(job, context);
-    }
-  }
-}
+type Work<J extends Job = Job> = (job: J, context: JobContext) => unknown;
+
+/** What does each job. Its module is loaded when it is asked for: some need a native module, and most threads do one kind of job. */
+const WORK: { readonly [T in Job['type']]: () => Promise<Work<Extract<Job, { type: T }>>> } = {
+  pack: async () => (await import('./jobs/pack.js')).packPath,
+  'pack-small': async () => (await import('./jobs/pack-small.js')).packSmall,
+  unpack: async () => (await import('./jobs/unpack.js')).unpackPath,
+  'unpack-small': async () => (await import('./jobs/small/unpack.js')).unpackSmall,
+  place: async () => (await import('./jobs/small/place.js')).placeTrees,
+  take: async () => (await import('./jobs/small/take.js')).takePaths,
+  save: async () => (await import('./jobs/save.js')).savePath,
+  check: async () => (await import('./jobs/check.js')).checkNar,
+  plain: async () => (await import('./jobs/plain.js')).giveNar,
+  fetch: async () => (await import('./jobs/fetch.js')).fetchNar,
+  'unpack-unknown': async () => (await import('./jobs/unpack-unknown.js')).unpackUnknown,
+  hash: async () => (await import('./jobs/hash.js')).hashPath,
+  scan: async () => (await import('./jobs/scan.js')).scanPath,
+  assist: async () => (await import('./jobs/assist.js')).assist,
+  copy: async () => (await import('./jobs/copy.js')).copyPath,
+};
 
 function send(message: FromWorker): void {
   port.postMessage(message);
