@@ -147,7 +147,7 @@ describe('an address at which nobody answers as a cache', () => {
     const begin = performance.now();
     const { exitCode, stderr } = await box().carport(['cache', 'info', url]);
     expect(exitCode).toBe(75);
-    expect(performance.now() - begin).toBeLessThan(20_000);
+    expect(performance.now() - begin).toBeLessThan(60_000);
     expect(stderr).toMatch(/^warning: .*trying again for up to [0-9]+ seconds?\n/);
   });
 

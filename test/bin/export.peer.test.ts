@@ -302,7 +302,7 @@ describe('an import', () => {
     ]) {
       const { stdout, stderr, status } = spawnSync('bash', ['-c', script, 'bash', ...carport], {
         ...{ env: { ...box().env, PATH: process.env.PATH }, cwd: box().path('work'), encoding: 'utf8' as const },
-        timeout: 20_000,
+        timeout: 90_000,
       });
       expect([status, stdout], `${script}: ${stderr}`).toEqual([0, `${info.path}\n`]);
       await expectNothingLeft(info.path);

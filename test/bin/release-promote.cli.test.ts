@@ -264,7 +264,7 @@ describe('carport release promote', () => {
     const command = `PATH=${process.env.PATH}; sleep 600 & sleep 600`;
     const ran = await refused(1, 'E_GATE', '--gate-command', command, '--gate-seconds', '1');
     expect(ran.stderr).toContain('FAILED  command: command 1 of 1 took longer than 1 s, and was ended\n');
-    expect(performance.now() - start).toBeLessThan(20_000);
+    expect(performance.now() - start).toBeLessThan(60_000);
   });
 
   it.each([

@@ -97,7 +97,7 @@ describe('a NAR that does not come', () => {
     await writeFile(box().path('work/pipe-tree/file'), 'text');
     const line = ['-c', script, 'sh', process.execPath, CARPORT];
     const { stdout, status } = spawnSync('/bin/sh', line, {
-      ...{ cwd: box().path('work'), encoding: 'utf8' as const, timeout: 20_000 },
+      ...{ cwd: box().path('work'), encoding: 'utf8' as const, timeout: 90_000 },
     });
     expect([status, stdout]).toEqual([0, expect.stringContaining('./file')]);
   });

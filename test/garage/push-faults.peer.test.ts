@@ -118,7 +118,7 @@ describeWithGarage('pushes to a Garage that fails', () => {
   it('waits as long as Retry-After says', async () => {
     proxy().fail({ fault: { status: 503, retryAfter: 3 }, match: isCacheInfo });
     const running = push();
-    await expect.poll(failed, { timeout: 20_000, interval: 10 }).toBe(1);
+    await expect.poll(failed, { timeout: 90_000, interval: 10 }).toBe(1);
     await sleep(2500);
     expect(proxy().requests().length, 'it did not wait').toBe(1);
     const { exitCode, stderr } = await running;

@@ -44,7 +44,7 @@ describe('the channel of a version', () => {
   it('is not waited for long', () => {
     const [rule, start] = [channelRule('(a+)+', 'here'), performance.now()];
     expect(() => rule(`${'a'.repeat(60)}b`)).toThrow(/`\(a\+\)\+` \(here\) takes too long/);
-    expect(performance.now() - start).toBeLessThan(10_000);
+    expect(performance.now() - start).toBeLessThan(30_000);
     expect(rule('aaa')).toBe('stable');
   });
 

@@ -198,7 +198,7 @@ describe('connections', () => {
       await expect(running).rejects.toMatchObject({ code: 'ETIMEDOUT' });
       const ms = performance.now() - start;
       expect(ms).toBeGreaterThan(STALL - 20);
-      expect(ms).toBeLessThan(STALL + 3_000);
+      expect(ms).toBeLessThan(STALL + 30_000);
     };
 
     it('are given up when no answer comes', async () => {

