@@ -31,6 +31,7 @@ export default defineConfig({
     reporters: ['default', './test/support/count-reporter.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
     // One more than the processors of the smallest machine: many tests wait, for servers, pauses and programs.
     maxWorkers: 3,
     sequence: { sequencer: QuickLast },
