@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
 import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compression/compressor.js';
 import { CarportError } from '../../lib/errors.js';
 import { checkedContentAddress } from '../../lib/nix/content-address.js';
@@ -62,6 +63,7 @@ export async function uploadNar(
     const packed = await pool.run(
       {
         ...{ type: 'pack', path: store.realPath(info), compression, level, listing, spoolPath },
+        hashParts: hashPartList(info),
         ...(place && { place: { ...place, nar: { narHash: info.narHash, narSize: info.narSize } } }),
       },
       { onProgress: (bytes) => emit({ type: 'progress', bytes }), weight: info.narSize },
@@ -115,7 +117,7 @@ function checkPacked(info: PathInfo, packed: PackResult): void {
 
 function toNarInfo(
   info: PathInfo,
-  { fileHash, fileSize }: PackResult,
+  { fileHash, fileSize, chunks }: PackResult,
   url: string,
   compression: WritableCompression,
   keys: readonly SecretKey[],
@@ -125,5 +127,5 @@ function toNarInfo(
   const ca = checkedContentAddress(info);
   const references = [...info.references].sort();
   const unsigned = { ...said, references, ...(ca && { ca }), url, compression, fileHash, fileSize };
-  return withSignatures({ ...unsigned, unknownFields: [] }, keys);
+  return withSignatures({ ...unsigned, unknownFields: chunks ? [chunks] : [] }, keys);
 }

@@ -1,43 +1,33 @@
 /** Zstd frames, one a chunk, and their tables. */
 
-import { hash } from 'node:crypto';
 import { createBufferPool } from '../buffers.js';
-import { CHUNK_SIZES, createChunker } from './chunks.js';
+import type { UnknownField } from '../nix/narinfo.js';
+import { CHUNK_SIZES, type Chunk, createChunker, MOST_HASH_PARTS } from './chunks/chunker.js';
+import { chunksField } from './chunks/field.js';
+import { renderTables } from './chunks/frames.js';
+import type { HashPartFinder } from './chunks/hash-parts.js';
+import { noteReferences } from './chunks/references.js';
+import type { ChunkRow } from './chunks/table.js';
+import { hashPartsIn, VIEW_HASH_SIZE, viewHash } from './chunks/view.js';
 import type { Compressor } from './compressor.js';
 import { type CompressionContext, loadedZstd } from './zstd-binding.js';
-
-/**
- * Skippable frames that follow the data (RFC 8878, 3.1.2): carport's chunk table, and the seek table of zstd's
- * contrib/seekable_format, which has to come last.
- */
-const CHUNK_TABLE_FRAME = 0x184d2a5c;
-const SEEK_TABLE_FRAME = 0x184d2a5e;
-const SEEK_TABLE_MAGIC = 0x8f92eab1;
-const CHUNK_TABLE_MAGIC = 'carport1';
-const CHUNK_HASH_SIZE = 32;
-
-/** A chunk and its frame, as the tables tell of them. */
-export interface Frame {
-  readonly compressedSize: number;
-  readonly size: number;
-  readonly sha256: Uint8Array;
-}
 
 /** Bytes that the frame of a chunk may take. */
 const FRAME_BOUND = loadedZstd().compressBound(CHUNK_SIZES.max);
 
 /**
- * Compresses into a plain zstd stream of independent frames, one a content-defined chunk, and the tables of them. One
- * frame a call: the bytes depend on the content, the level and the version of zstd, on nothing else.
+ * Compresses into a plain zstd stream of independent frames, one a content-defined chunk, and the tables of them. One frame a call:
+ * the bytes depend on the content, the hash parts that the finder has, the level and the version of zstd, on nothing else.
  */
-export function createZstdCompressor(level: number): Compressor {
+export function createZstdCompressor(level: number, finder: HashPartFinder): Compressor {
   const frame = buffers.take();
-  const chunker = createChunker();
-  const frames: Frame[] = [];
+  const chunker = createChunker(finder);
+  const rows: ChunkRow[] = [];
 
-  const compress = (chunk: Uint8Array): Uint8Array => {
-    const { compressedSize } = frames[frames.push(compressChunk(level, chunk, frame)) - 1]!;
-    return frame.subarray(0, compressedSize);
+  const compress = ({ bytes, positions, references }: Chunk): Uint8Array => {
+    const compressed = compressChunk(level, bytes, positions, frame);
+    rows.push({ ...compressed, size: bytes.length, references: noteReferences(references) });
+    return frame.subarray(0, compressed.compressedSize);
   };
 
   return {
@@ -46,36 +36,54 @@ export function createZstdCompressor(level: number): Compressor {
     },
     *end() {
       for (const chunk of chunker.end()) yield compress(chunk);
-      yield* renderTables(frames);
+      yield* renderTables(rows);
       buffers.giveBack(frame);
     },
+    chunks: () => chunksField(rows),
   };
 }
 
-/** Compresses a chunk into memory of `FRAME_BOUND` bytes. */
-export function compressChunk(level: number, chunk: Uint8Array, into: Uint8Array): Frame {
+/** What a chunk becomes. */
+export type CompressedChunk = Pick<ChunkRow, 'compressedSize' | 'viewHash'>;
+
+/** Compresses a chunk, with hash parts at positions, into memory of `FRAME_BOUND` bytes. */
+export function compressChunk(
+  level: number,
+  chunk: Uint8Array,
+  positions: ArrayLike<number>,
+  into: Uint8Array,
+): CompressedChunk {
   const compressedSize = contextOf(level, chunk).compress2(into, chunk);
-  return { compressedSize, size: chunk.length, sha256: hash('sha256', chunk, 'buffer') };
+  return { compressedSize, viewHash: viewHash(chunk, positions) };
 }
 
-/** What `createZstdCompressor` makes of bytes that are one chunk, in memory that is used again. `sha256` is theirs. */
-export function compressWhole(level: number, chunk: Uint8Array, sha256: Uint8Array): Buffer {
+/**
+ * What `createZstdCompressor` makes of bytes that are one chunk, in memory that is used again, and the field for its narinfo.
+ * `sha256` is that of the bytes.
+ */
+export function compressWhole(level: number, chunk: Uint8Array, sha256: Uint8Array, finder: HashPartFinder): WholeFile {
   if (chunk.length > CHUNK_SIZES.min) throw new RangeError('these bytes are more than one chunk');
+  const found = hashPartsIn(chunk, finder);
   const compressedSize = contextOf(level, chunk).compress2(whole, chunk);
+  const view = found.positions.length > 0 ? viewHash(chunk, found.positions) : sha256.subarray(0, VIEW_HASH_SIZE);
+  const rows = [{ compressedSize, viewHash: view, size: chunk.length, references: noteReferences(found.references) }];
   let size = compressedSize;
-  for (const table of renderTables([{ compressedSize, size: chunk.length, sha256 }])) {
+  for (const table of renderTables(rows)) {
     whole.set(table, size);
     size += table.length;
   }
-  return whole.subarray(0, size);
+  return { file: whole.subarray(0, size), chunks: chunksField(rows) };
 }
 
-const whole = Buffer.allocUnsafeSlow(loadedZstd().compressBound(CHUNK_SIZES.min) + 1024);
-
-/** What follows the frames of a NAR. */
-export function renderTables(frames: readonly Frame[]): readonly Uint8Array[] {
-  return [renderChunkTable(frames), renderSeekTable(frames)];
+export interface WholeFile {
+  readonly file: Buffer;
+  readonly chunks: UnknownField;
 }
+
+/** Bytes that the tables of one chunk may take. */
+const TABLES_BOUND = 1024 + 8 * MOST_HASH_PARTS;
+
+const whole = Buffer.allocUnsafeSlow(loadedZstd().compressBound(CHUNK_SIZES.min) + TABLES_BOUND);
 
 const buffers = createBufferPool(FRAME_BOUND);
 const contexts = new Map<string, CompressionContext>();
@@ -116,37 +124,4 @@ function contextOf(level: number, chunk: Uint8Array): CompressionContext {
   }
   contexts.set(name, context);
   return context;
-}
-
-/** `carport1`, then for each chunk: compressed length and length (32 bits, little endian), sha256. */
-function renderChunkTable(chunks: readonly Frame[]): Uint8Array {
-  const rowSize = 8 + CHUNK_HASH_SIZE;
-  const body = Buffer.alloc(CHUNK_TABLE_MAGIC.length + chunks.length * rowSize);
-  body.write(CHUNK_TABLE_MAGIC, 'latin1');
-  chunks.forEach(({ compressedSize, size, sha256 }, index) => {
-    const row = CHUNK_TABLE_MAGIC.length + index * rowSize;
-    body.writeUInt32LE(compressedSize, row);
-    body.writeUInt32LE(size, row + 4);
-    body.set(sha256, row + 8);
-  });
-  return skippableFrame(CHUNK_TABLE_FRAME, body);
-}
-
-/** The standard's table: lengths of each frame, then the number of frames, a descriptor (no checksums) and a magic. */
-function renderSeekTable(chunks: readonly Frame[]): Uint8Array {
-  const body = Buffer.alloc(chunks.length * 8 + 9);
-  chunks.forEach(({ compressedSize, size }, index) => {
-    body.writeUInt32LE(compressedSize, index * 8);
-    body.writeUInt32LE(size, index * 8 + 4);
-  });
-  body.writeUInt32LE(chunks.length, chunks.length * 8);
-  body.writeUInt32LE(SEEK_TABLE_MAGIC, chunks.length * 8 + 5);
-  return skippableFrame(SEEK_TABLE_FRAME, body);
-}
-
-function skippableFrame(magic: number, body: Uint8Array): Uint8Array {
-  const header = Buffer.alloc(8);
-  header.writeUInt32LE(magic, 0);
-  header.writeUInt32LE(body.length, 4);
-  return Buffer.concat([header, body]);
 }

@@ -1,6 +1,6 @@
 /** Lines of chunks for large NARs, and which idle thread helps with which. */
 
-import { CHUNK_SIZES } from '../compression/chunks.js';
+import { CHUNK_SIZES } from '../compression/chunks/chunker.js';
 import { type ChunkLine, createChunkLine, type OpenChunkLine, openChunkLine } from './chunk-line.js';
 import type { AssistJob, CheckJob, FetchJob, Job, PackJob, SaveJob, UnpackJob } from './jobs.js';
 

@@ -3,6 +3,9 @@
  * all compress. Nothing is sent between them: who wants work looks for a slot that is full.
  */
 
+import { MOST_HASH_PARTS } from '../compression/chunks/chunker.js';
+import { VIEW_HASH_SIZE } from '../compression/chunks/view.js';
+
 /** A line as it is handed to threads. */
 export interface ChunkLine {
   readonly memory: SharedArrayBuffer;
@@ -15,14 +18,15 @@ export interface ChunkLine {
 export interface LineFrame {
   readonly size: number;
   readonly bytes: Uint8Array;
-  readonly sha256: Uint8Array;
+  readonly viewHash: Uint8Array;
 }
 
-/** Compresses a chunk into the memory beside it. */
+/** Compresses a chunk, with hash parts at positions, into the memory beside it. */
 export type CompressChunk = (
   chunk: Uint8Array,
+  positions: Uint32Array,
   into: Uint8Array,
-) => { readonly compressedSize: number; readonly sha256: Uint8Array };
+) => { readonly compressedSize: number; readonly viewHash: Uint8Array };
 
 /** A slot belongs to who fills it while it is empty or done, to who has taken it while it is taken, else to nobody. */
 const [EMPTY, FULL, TAKEN, DONE] = [0, 1, 2, 3];
@@ -31,10 +35,9 @@ const [EMPTY, FULL, TAKEN, DONE] = [0, 1, 2, 3];
 const [FILLED, FINISHED, ENDED, RECALLS] = [0, 1, 2, 3];
 const HEADER = 4;
 
-/** Numbers of each slot: its state, the size of its chunk and of its frame. */
-const [STATE, SIZE, COMPRESSED] = [0, 1, 2];
-const NUMBERS = 3;
-const DIGEST = 32;
+/** Numbers of each slot: its state, the size of its chunk and of its frame, how many hash parts it has. */
+const [STATE, SIZE, COMPRESSED, HASH_PARTS] = [0, 1, 2, 3];
+const NUMBERS = 4;
 
 /** After so long without a word another thread is taken for lost. */
 const LOST_MS = 10_000;
@@ -44,7 +47,7 @@ const MOST_WAITS = 6;
 
 /** Makes a line that nobody has filled; `frameBound` as in `ChunkLine`. */
 export function createChunkLine(slots: number, frameBound: number): ChunkLine {
-  const slotSize = 4 * NUMBERS + DIGEST + 2 * frameBound;
+  const slotSize = 4 * NUMBERS + 4 * MOST_HASH_PARTS + VIEW_HASH_SIZE + 2 * frameBound;
   return { memory: new SharedArrayBuffer(4 * HEADER + slots * slotSize), slots, frameBound };
 }
 
@@ -53,7 +56,7 @@ export type OpenChunkLine = ReturnType<typeof openChunkLine>;
 /** The line as a thread sees it. */
 export function openChunkLine(line: ChunkLine) {
   const memory = memoryOf(line);
-  const { numbers, at, chunkOf, frameOf, digestOf } = memory;
+  const { numbers, at, chunkOf, frameOf, positionsOf, hashOf } = memory;
   const work = createWork(memory, line.slots);
   const tell = (what: number): void => tellOf(numbers, what);
   const isEnded = () => Atomics.load(numbers, ENDED) === 1;
@@ -63,15 +66,17 @@ export function openChunkLine(line: ChunkLine) {
     chunkOf,
     isEnded,
     isDone,
-    /** Says that the chunk of a slot is there, of so many bytes. */
-    fill(slot: number, size: number): void {
+    /** Says that the chunk of a slot is there, of so many bytes, and where hash parts stand in it. */
+    fill(slot: number, size: number, positions: readonly number[] = []): void {
       numbers[at(slot, SIZE)] = size;
+      numbers[at(slot, HASH_PARTS)] = positions.length;
+      positionsOf(slot).set(positions);
       Atomics.store(numbers, at(slot, STATE), FULL);
       tell(FILLED);
     },
     frame(slot: number): LineFrame {
       const bytes = frameOf(slot).subarray(0, numbers[at(slot, COMPRESSED)]);
-      return { size: numbers[at(slot, SIZE)]!, bytes, sha256: digestOf(slot) };
+      return { size: numbers[at(slot, SIZE)]!, bytes, viewHash: hashOf(slot) };
     },
     empty(slot: number): void {
       Atomics.store(numbers, at(slot, STATE), EMPTY);
@@ -107,28 +112,32 @@ export function openChunkLine(line: ChunkLine) {
   };
 }
 
-/** Where everything is: numbers, digests, chunks, frames. */
+/** Where everything is: numbers, positions, hashes, chunks, frames. */
 function memoryOf({ memory, slots, frameBound }: ChunkLine) {
   const numbers = new Int32Array(memory, 0, HEADER + slots * NUMBERS);
-  const digests = numbers.byteLength;
-  const chunks = digests + slots * DIGEST;
+  const positions = numbers.byteLength;
+  const hashes = positions + slots * 4 * MOST_HASH_PARTS;
+  const chunks = hashes + slots * VIEW_HASH_SIZE;
   const frames = chunks + slots * frameBound;
   return {
     numbers,
     /** The place of a number of a slot. */
     at: (slot: number, field: number) => HEADER + slot * NUMBERS + field,
-    digestOf: (slot: number) => new Uint8Array(memory, digests + slot * DIGEST, DIGEST),
+    positionsOf: (slot: number) => new Uint32Array(memory, positions + slot * 4 * MOST_HASH_PARTS, MOST_HASH_PARTS),
+    hashOf: (slot: number) => new Uint8Array(memory, hashes + slot * VIEW_HASH_SIZE, VIEW_HASH_SIZE),
     chunkOf: (slot: number) => new Uint8Array(memory, chunks + slot * frameBound, frameBound),
     frameOf: (slot: number) => new Uint8Array(memory, frames + slot * frameBound, frameBound),
   };
 }
 
-function createWork({ numbers, at, chunkOf, frameOf, digestOf }: ReturnType<typeof memoryOf>, slots: number) {
+function createWork(memory: ReturnType<typeof memoryOf>, slots: number) {
+  const { numbers, at, chunkOf, frameOf, positionsOf, hashOf } = memory;
   const workAt = (slot: number, compress: CompressChunk): void => {
     const chunk = chunkOf(slot).subarray(0, numbers[at(slot, SIZE)]);
-    const { compressedSize, sha256 } = compress(chunk, frameOf(slot));
+    const positions = positionsOf(slot).subarray(0, numbers[at(slot, HASH_PARTS)]);
+    const { compressedSize, viewHash } = compress(chunk, positions, frameOf(slot));
     numbers[at(slot, COMPRESSED)] = compressedSize;
-    digestOf(slot).set(sha256);
+    hashOf(slot).set(viewHash);
     Atomics.store(numbers, at(slot, STATE), DONE);
     tellOf(numbers, FINISHED);
   };

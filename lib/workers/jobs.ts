@@ -4,6 +4,7 @@ import type { WritableCompression } from '../compression/compressor.js';
 import type { SmallPromise } from '../compression/small-nar.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
+import type { UnknownField } from '../nix/narinfo.js';
 import type { SigningKey } from '../signing/signature.js';
 import type { ChunkLine } from './chunk-line.js';
 
@@ -20,6 +21,8 @@ export interface PackJob {
   readonly compression: WritableCompression;
   readonly level: number;
   readonly listing: boolean;
+  /** The path's `hashPartList`. */
+  readonly hashParts: readonly string[];
   /** Where an object of more than `INLINE_LIMIT` bytes is put; it must not exist. The caller removes it. */
   readonly spoolPath: string;
   /** Where the object gets its name by a rename, if what was read is this very NAR; else nothing is written there. */
@@ -91,6 +94,8 @@ export interface PackResult extends NarDigest, SpooledFile {
   readonly listing?: string;
   /** Whether it is in its place. */
   readonly isPlaced?: boolean;
+  /** What its narinfo says of its chunks. */
+  readonly chunks?: UnknownField;
 }
 
 /** Objects up to this size stay in memory. */

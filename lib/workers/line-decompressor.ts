@@ -14,11 +14,11 @@ export function createLineDecompressor(given: ChunkLine): Decompressor {
 }
 
 /** Decompresses a frame; nothing comes of one that is damaged. */
-export const decompressFrame: CompressChunk = (frame, into) => {
+export const decompressFrame: CompressChunk = (frame, _, into) => {
   try {
-    return { compressedSize: context.decompress(into, frame), sha256: NO_DIGEST };
+    return { compressedSize: context.decompress(into, frame), viewHash: NO_HASH };
   } catch {
-    return { compressedSize: 0, sha256: NO_DIGEST };
+    return { compressedSize: 0, viewHash: NO_HASH };
   }
 };
 
@@ -29,7 +29,7 @@ function decompressAlone(frame: Uint8Array, size: number): Uint8Array {
 }
 
 const context = new (loadedZstd().DCtx)();
-const NO_DIGEST = new Uint8Array(0);
+const NO_HASH = new Uint8Array(0);
 
 async function* decompressOnLine(given: ChunkLine, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const line = createOutput(given);

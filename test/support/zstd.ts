@@ -24,24 +24,23 @@ export interface ToldFrame {
   readonly offset: number;
   readonly compressedSize: number;
   readonly size: number;
-  readonly sha256?: string;
+  readonly viewHash?: string;
+  /** Which reference stands at each hash part. */
+  readonly references?: readonly number[];
 }
 
-/** What a NAR object ends with, read anew from the formats' definitions. */
-export function readTables(file: Buffer): { chunks: ToldFrame[]; seek: ToldFrame[]; dataSize: number } {
+/** What a NAR object ends with, read anew from docs/nar-frames.md. */
+export function readTables(file: Buffer): { chunks: ToldFrame[]; seek: ToldFrame[]; dataSize: number; rows: Buffer } {
   const seekCount = file.readUInt32LE(file.length - 9);
   if (file.readUInt32LE(file.length - 4) !== 0x8f92eab1) throw new Error('no seek table at the end');
   if (file[file.length - 5] !== 0) throw new Error('the seek table has checksums');
   const seekStart = file.length - 8 - (seekCount * 8 + 9);
   expectSkippable(file, seekStart, 0x184d2a5e, file.length);
-  const chunkStart = seekStart - 8 - (8 + seekCount * 40);
-  expectSkippable(file, chunkStart, 0x184d2a5c, seekStart);
-  if (file.toString('latin1', chunkStart + 8, chunkStart + 16) !== 'carport1') throw new Error('no chunk table');
-  return {
-    seek: rows(file, seekStart + 8, seekCount, 8),
-    chunks: rows(file, chunkStart + 16, seekCount, 40),
-    dataSize: chunkStart,
-  };
+  const dataSize = seekStart - file.readUInt32LE(seekStart - 4);
+  expectSkippable(file, dataSize, 0x184d2a5c, seekStart);
+  if (file.toString('latin1', dataSize + 8, dataSize + 16) !== 'carport2') throw new Error('no chunk table');
+  const rows = file.subarray(dataSize + 16, seekStart - 4);
+  return { seek: readSeekRows(file, seekStart + 8, seekCount), chunks: readRows(rows), dataSize, rows };
 }
 
 function expectSkippable(file: Buffer, start: number, magic: number, end: number): void {
@@ -49,13 +48,40 @@ function expectSkippable(file: Buffer, start: number, magic: number, end: number
   if (start + 8 + file.readUInt32LE(start + 4) !== end) throw new Error(`the frame at ${start} has the wrong length`);
 }
 
-function rows(file: Buffer, start: number, count: number, rowSize: number): ToldFrame[] {
+function readSeekRows(file: Buffer, start: number, count: number): ToldFrame[] {
   let offset = 0;
   return Array.from({ length: count }, (_, index) => {
-    const row = start + index * rowSize;
-    const compressedSize = file.readUInt32LE(row);
-    const frame = { offset, compressedSize, size: file.readUInt32LE(row + 4) };
+    const compressedSize = file.readUInt32LE(start + index * 8);
+    const frame = { offset, compressedSize, size: file.readUInt32LE(start + index * 8 + 4) };
     offset += compressedSize;
-    return rowSize > 8 ? { ...frame, sha256: file.toString('hex', row + 8, row + 40) } : frame;
+    return frame;
   });
+}
+
+/** The rows of a table of chunks. */
+export function readRows(rows: Buffer): ToldFrame[] {
+  const frames: ToldFrame[] = [];
+  let [at, offset] = [0, 0];
+  const number = (): number => {
+    let [value, shift] = [0, 1];
+    for (; ; shift *= 128) {
+      const byte = rows[at++]!;
+      value += (byte % 128) * shift;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < rows.length) {
+    const [compressedSize, size] = [number(), number()];
+    const viewHash = rows.toString('hex', at, at + 16);
+    at += 16;
+    const references: number[] = [];
+    for (const count = number(); references.length < count; ) {
+      const run = number();
+      const length = run % 2 === 1 ? number() + 2 : 1;
+      for (let left = length; left > 0; left--) references.push(Math.floor(run / 2));
+    }
+    frames.push({ offset, compressedSize, size, viewHash, references });
+    offset += compressedSize;
+  }
+  return frames;
 }

@@ -1,7 +1,7 @@
 /** The job that helps another thread to compress or decompress its NAR. */
 
 import { loadZstd } from '../../compression/zstd-binding.js';
-import { openChunkLine } from '../chunk-line.js';
+import { type CompressChunk, openChunkLine } from '../chunk-line.js';
 import type { AssistJob } from '../jobs.js';
 
 export async function assist({ line, level, recalls }: AssistJob): Promise<void> {
@@ -11,6 +11,7 @@ export async function assist({ line, level, recalls }: AssistJob): Promise<void>
     openChunkLine(line).help(recalls, decompressFrame);
   } else {
     const { compressChunk } = await import('../../compression/zstd-write.js');
-    openChunkLine(line).help(recalls, (chunk, into) => compressChunk(level, chunk, into));
+    const compress: CompressChunk = (chunk, positions, into) => compressChunk(level, chunk, positions, into);
+    openChunkLine(line).help(recalls, compress);
   }
 }

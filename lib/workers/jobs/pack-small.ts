@@ -6,19 +6,24 @@
 import { hash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { createHashPartFinder, hashPartList } from '../../compression/chunks/hash-parts.js';
 import { loadZstd } from '../../compression/zstd-binding.js';
 import { isErrno } from '../../errors.js';
 import { writeWhole } from '../../filesystem/unpack.js';
 import { readTree } from '../../filesystem/whole-tree.js';
 import { encodeNix32 } from '../../nix/base32.js';
 import { checkedContentAddress } from '../../nix/content-address.js';
-import { renderNarInfo } from '../../nix/narinfo.js';
+import { renderNarInfo, type UnknownField } from '../../nix/narinfo.js';
 import { mergeSignatures } from '../../nix/path-info.js';
 import { signPath } from '../../signing/signature.js';
 import { type PackSmallJob, SMALL_PATH, type SmallPath, type SmallPathResult } from '../jobs.js';
 
-/** Compresses a NAR, of which the sha256 is known. */
-type Compress = (nar: Buffer, sha256: Buffer) => Buffer;
+/** Compresses the NAR of a path, of which the sha256 is known, and tells of its chunks. */
+type Compress = (
+  nar: Buffer,
+  sha256: Buffer,
+  path: SmallPath,
+) => { readonly file: Buffer; readonly chunks?: UnknownField };
 
 /** Packs paths in their order, and gives what became of each. Fails for none of them. */
 export async function packSmall(job: PackSmallJob): Promise<readonly SmallPathResult[]> {
@@ -46,10 +51,11 @@ function tryToPut(
 }
 
 async function compressorOf({ compression, level }: PackSmallJob): Promise<Compress> {
-  if (compression === 'none') return (nar) => nar;
+  if (compression === 'none') return (nar) => ({ file: nar });
   await loadZstd();
   const { compressWhole } = await import('../../compression/zstd-write.js');
-  return (nar, sha256) => compressWhole(level, nar, sha256);
+  return (nar, sha256, { storePath, references }) =>
+    compressWhole(level, nar, sha256, createHashPartFinder(hashPartList({ path: storePath, references })));
 }
 
 function putPath(
@@ -62,11 +68,11 @@ function putPath(
   const nar = input.subarray(0, path.narSize);
   const sha256 = hash('sha256', nar, 'buffer');
   if (sha256.toString('hex') !== path.narHash) return undefined;
-  const file = compress(nar, sha256);
+  const { file, chunks } = compress(nar, sha256, path);
   const digest = file === nar ? sha256 : hash('sha256', file, 'buffer');
   const name = `${encodeNix32(digest)}.nar${job.ending}`;
   putFile(`${job.narDirectory}/${name}`, file, job.temporary);
-  const text = narInfoText(path, job, sha256, { url: job.narKey + name, digest, size: file.length });
+  const text = narInfoText(path, job, sha256, { url: job.narKey + name, digest, size: file.length, chunks });
   // What it refers to may not have become what was hoped for.
   const waits = path.references.some((reference) => unseen.has(reference));
   if (path.narInfo === undefined || waits || isLate(job))
@@ -82,13 +88,14 @@ interface PutNar {
   readonly url: string;
   readonly digest: Buffer;
   readonly size: number;
+  readonly chunks: UnknownField | undefined;
 }
 
 function narInfoText(
   path: SmallPath,
   { compression, keys }: PackSmallJob,
   sha256: Buffer,
-  { url, digest, size }: PutNar,
+  { url, digest, size, chunks }: PutNar,
 ) {
   const { storePath, narSize, references, deriver, signatures } = path;
   const said = {
@@ -108,7 +115,8 @@ function narInfoText(
       signatures,
       keys.map((key) => signPath(said, key)),
     ),
-    ...{ url, compression, fileHash: { algorithm: 'sha256', digest }, fileSize: size, unknownFields: [] },
+    ...{ url, compression, fileHash: { algorithm: 'sha256', digest }, fileSize: size },
+    unknownFields: chunks ? [chunks] : [],
   });
 }
 

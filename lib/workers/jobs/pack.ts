@@ -2,6 +2,7 @@
 
 import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { createHashPartFinder } from '../../compression/chunks/hash-parts.js';
 import { type Compressor, createIdentityCompressor } from '../../compression/compressor.js';
 import { loadZstd } from '../../compression/zstd-binding.js';
 import { isErrno } from '../../errors.js';
@@ -44,22 +45,28 @@ function putInPlace({ directory, ending, nar }: NonNullable<PackJob['place']>, p
   return true;
 }
 
-async function compressorOf({ compression, level, line }: PackJob): Promise<Compressor> {
+async function compressorOf({ compression, level, line, hashParts }: PackJob): Promise<Compressor> {
   if (compression !== 'zstd') return createIdentityCompressor();
   // Says what to do where it cannot be loaded, which the next line would not.
   await loadZstd();
-  if (line) return (await import('../line-compressor.js')).createLineCompressor(line, level);
+  const finder = createHashPartFinder(hashParts);
+  if (line) return (await import('../line-compressor.js')).createLineCompressor(line, level, finder);
   const { createZstdCompressor } = await import('../../compression/zstd-write.js');
-  return createZstdCompressor(level);
+  return createZstdCompressor(level, finder);
 }
 
-function packWith(compressor: Compressor, { spoolPath, place }: PackJob, nar: Iterable<Uint8Array>): SpooledFile {
+function packWith(
+  compressor: Compressor,
+  { spoolPath, place }: PackJob,
+  nar: Iterable<Uint8Array>,
+): SpooledFile & Pick<PackResult, 'chunks'> {
   // What is renamed has to be a file.
   const spool = place ? createSpool(spoolPath, 0) : createSpool(spoolPath);
   try {
     for (const bytes of nar) for (const piece of compressor.push(bytes)) spool.write(piece);
     for (const piece of compressor.end()) spool.write(piece);
-    return spool.finish();
+    const chunks = compressor.chunks?.();
+    return { ...spool.finish(), ...(chunks && { chunks }) };
   } finally {
     spool.close();
   }

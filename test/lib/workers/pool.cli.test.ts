@@ -42,6 +42,7 @@ function heavyJob(name: string) {
     compression: 'zstd',
     level: 19,
     listing: false,
+    hashParts: [],
     spoolPath: at(`${name}.spool`),
   } as const;
 }

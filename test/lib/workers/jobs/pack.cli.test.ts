@@ -23,6 +23,7 @@ import {
 import { naiveNar, type Tree } from '../../../support/nar.js';
 import { usePool } from '../../../support/pool.js';
 import { describeWithProgram } from '../../../support/programs.js';
+import { readTables } from '../../../support/zstd.js';
 
 const pool = usePool(1);
 const directory = useDirectory();
@@ -30,7 +31,7 @@ const at = (...names: string[]): string => join(directory(), ...names);
 
 function pack(path: string, compression: WritableCompression, listing = false): Promise<PackResult> {
   const level = { zstd: 3, xz: 1, none: 0 }[compression];
-  return pool.run({ type: 'pack', path, compression, level, listing, spoolPath: at('spool') });
+  return pool.run({ type: 'pack', path, compression, level, listing, hashParts: [], spoolPath: at('spool') });
 }
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
@@ -134,7 +135,10 @@ describe('packing', () => {
 });
 
 describe('packing a large path', () => {
-  const tree = directoryOf({ first: fileOf(noise(9_000_000)), second: fileOf(Buffer.alloc(21_000_000, 'text ')) });
+  const hashParts = ['0123456789abcdfghijklmnpqrsvwxyz', 'zyxwvsrqpnmlkjihgfdcba9876543210'];
+  const paths = noise(9_000_000);
+  for (let at = 0; at < paths.length - 32; at += 9973) paths.write(hashParts[at % 2]!, at, 'latin1');
+  const tree = directoryOf({ first: fileOf(paths), second: fileOf(Buffer.alloc(21_000_000, 'text ')) });
   const weight = 30_000_000;
 
   it('gives the same bytes with any number of threads', async () => {
@@ -144,8 +148,11 @@ describe('packing a large path', () => {
       const several = createWorkerPool(threads);
       try {
         const spoolPath = at(`spool-${threads}`);
-        const { fileHash, narHash, fileSize } = await several.run(jobOf({ spoolPath }), { weight });
+        const { fileHash, narHash, fileSize, chunks } = await several.run(jobOf({ spoolPath }), { weight });
         const file = readFileSync(spoolPath);
+        expect(readTables(file).chunks[2]!.references!.slice(0, 3)).toEqual([0, 1, 0]);
+        const { dataSize, rows } = readTables(file);
+        expect(chunks?.value).toBe(`2@${dataSize}+${rows.length + 20}`);
         expect([hex(fileHash), fileSize]).toEqual([digest(file), file.length]);
         expect(hex(narHash)).toBe(digest(naiveNar(tree)));
         files.push(hex(fileHash));
@@ -186,6 +193,14 @@ describe('packing a large path', () => {
   });
 
   function jobOf({ level = 3, spoolPath = at('spool') }) {
-    return { type: 'pack', path: at('tree'), compression: 'zstd', level, listing: false, spoolPath } as const;
+    return {
+      type: 'pack',
+      path: at('tree'),
+      compression: 'zstd',
+      level,
+      listing: false,
+      hashParts,
+      spoolPath,
+    } as const;
   }
 });

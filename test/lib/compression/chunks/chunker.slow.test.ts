@@ -1,18 +1,19 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CHUNK_SIZES, createChunker } from '#lib/compression/chunks.js';
-import * as arbitrary from '../../support/arbitraries.js';
-import { noise } from '../../support/files.js';
+import { CHUNK_SIZES, createChunker } from '#lib/compression/chunks/chunker.js';
+import { createHashPartFinder } from '#lib/compression/chunks/hash-parts.js';
+import * as arbitrary from '../../../support/arbitraries.js';
+import { noise } from '../../../support/files.js';
 
 const MIB = 1024 * 1024;
 
 /** The chunks of a stream, copied: each is valid until the next only. */
 function chunksOf(...pieces: readonly Uint8Array[]): Buffer[] {
-  const chunker = createChunker();
+  const chunker = createChunker(createHashPartFinder([]));
   const chunks: Buffer[] = [];
-  for (const piece of pieces) for (const chunk of chunker.push(piece)) chunks.push(Buffer.from(chunk));
-  for (const chunk of chunker.end()) chunks.push(Buffer.from(chunk));
+  for (const piece of pieces) for (const chunk of chunker.push(piece)) chunks.push(Buffer.from(chunk.bytes));
+  for (const chunk of chunker.end()) chunks.push(Buffer.from(chunk.bytes));
   return chunks;
 }
 

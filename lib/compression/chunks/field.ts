@@ -1,0 +1,40 @@
+/** What a narinfo says of its NAR's chunks, in a field that Nix passes over. */
+
+import type { NarInfo, UnknownField } from '../../nix/narinfo.js';
+import { type TablePlace, tablePlace } from './frames.js';
+import { type ChunkRow, renderRows } from './table.js';
+
+/** The field follows what is said of the file. */
+const KEY = 'CarportChunks';
+const AFTER = 'FileSize';
+
+/** Rows up to so many bytes are in the narinfo itself: of a small NAR they would cost a request, and that more than it. */
+const MOST_INLINE = 768;
+
+/** The number of the format, and either the rows, or where the table's frame is in the file: its offset and length. */
+const VALUE = /^2(?::([A-Za-z0-9+/]+={0,2})|@([0-9]{1,15})\+([0-9]{1,10}))$/;
+
+/** The rows of a table, or where it is. */
+export type ToldTable =
+  | { readonly rows: Uint8Array; readonly place?: undefined }
+  | { readonly rows?: undefined; readonly place: TablePlace };
+
+/** The field for the chunks of a NAR, of which the frames stand at the beginning of its file. */
+export function chunksField(chunks: readonly ChunkRow[]): UnknownField {
+  const rows = renderRows(chunks);
+  if (rows.length <= MOST_INLINE) return { key: KEY, value: `2:${rows.toString('base64')}`, after: AFTER };
+  const dataSize = chunks.reduce((sum, { compressedSize }) => sum + compressedSize, 0);
+  const { offset, length } = tablePlace(dataSize, rows.length);
+  return { key: KEY, value: `2@${offset}+${length}`, after: AFTER };
+}
+
+/** What an untrusted narinfo says of chunks: rows to be parsed, or a place in its file. `undefined` when it says nothing of use. */
+export function toldTable({ unknownFields, fileSize, compression }: NarInfo): ToldTable | undefined {
+  const fields = unknownFields.filter(({ key }) => key === KEY);
+  const match = fields.length === 1 ? VALUE.exec(fields[0]!.value) : null;
+  if (match === null || compression !== 'zstd') return undefined;
+  const [, rows, offset, length] = match;
+  if (rows !== undefined) return { rows: Buffer.from(rows, 'base64') };
+  const place = { offset: Number(offset), length: Number(length) };
+  return fileSize !== undefined && place.offset + place.length <= fileSize ? { place } : undefined;
+}
