@@ -5,10 +5,10 @@
 
 import { readFile, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
-import { Script } from 'node:vm';
+import type { Script } from 'node:vm';
 import type { NixAnswer } from '../lib/store/nix/ahead.js';
+import { codeCacheOf, runBundled } from '../lib/workers/bundled/script.js';
 
 /** The script, as it has run, and what it exports. */
 export interface Bundle {
@@ -21,12 +21,6 @@ export interface Bundle {
 const DIRECTORY = new URL('../bundle/', import.meta.url);
 const SCRIPT = new URL('main.js', DIRECTORY);
 const COMPILED = new URL('../.tsbuildinfo', import.meta.url);
-
-/** Where what V8 has made of a script is: of another build, version or processor it would be of no use, and V8 does not tell builds apart. */
-function codeCacheOf(source: string): URL {
-  const id = /^\/\*([0-9a-f]{16})\*\//.exec(source)?.[1] ?? 'unknown';
-  return new URL(`main-${process.version}-${process.arch}-${id}.cache`, DIRECTORY);
-}
 
 /** Has V8 run as it is to for programs of seconds. What it makes of a script counts for the same flags only. */
 export function tuneEngine(): void {
@@ -56,12 +50,7 @@ export async function loadBundle(): Promise<Bundle | undefined> {
     readFile(SCRIPT, 'latin1').catch(() => undefined),
   ]);
   if (!made || source === undefined || (compiled && compiled.mtimeMs > made.mtimeMs)) return undefined;
-  const codeCache = codeCacheOf(source);
-  const cachedData = await readFile(codeCache).catch(() => undefined);
-  const filename = fileURLToPath(SCRIPT);
-  const script = new Script(source, { filename, ...(cachedData && { cachedData }) });
-  const module = { exports: {} };
-  const importLate = (name: string) => import(name);
-  script.runInThisContext()(module.exports, createRequire(SCRIPT), module, filename, importLate);
-  return { script, codeCache, exports: module.exports as Bundle['exports'] };
+  const codeCache = codeCacheOf(SCRIPT, source);
+  const { script, exports } = runBundled(SCRIPT, source, await readFile(codeCache).catch(() => undefined));
+  return { script, codeCache, exports: exports as Bundle['exports'] };
 }

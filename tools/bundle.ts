@@ -17,7 +17,8 @@ const BUNDLE = `${DIST}bundle/`;
 const ENTRIES = {
   main: 'bin/main.js',
   ahead: 'bin/push/ahead.js',
-  worker: 'lib/workers/worker.js',
+  worker: 'lib/workers/bundled/thread.js',
+  thread: 'lib/workers/worker.js',
   'small-files-thread': 'lib/filesystem/small-files-thread.js',
 };
 
@@ -53,7 +54,7 @@ const plugins: readonly Plugin[] = [
 await rm(BUNDLE, { recursive: true, force: true });
 for (const [name, path] of Object.entries(ENTRIES)) await bundle(name, DIST + path);
 await writeFile(`${BUNDLE}package.json`, '{ "type": "commonjs" }\n');
-await wrap(`${BUNDLE}main.js`);
+for (const name of ['main', 'thread']) await wrap(`${BUNDLE}${name}.js`);
 // In a process of its own: this one has loaded more than the program does.
 const { failure } = await runProgram(process.execPath, [`${DIST}tools/code-cache.js`]);
 if (failure) throw failure;

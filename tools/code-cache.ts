@@ -1,13 +1,15 @@
 /**
- * Writes what V8 has made of the bundle beside it, once the program has pushed something: that has the functions of a usual run,
- * which no later run compiles again. The bundle works without; a part of `npm run build`.
+ * Writes what V8 has made of the bundle beside it, once the program has pushed something, and a thread has packed and unpacked: that has
+ * the functions of a usual run, which no later run compiles again. The bundle works without; a part of `npm run build`.
  */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { loadBundle, tuneEngine } from '../bin/bundle.js';
+import { runThreadJobs } from './thread-jobs.js';
 
 tuneEngine();
 const bundle = await loadBundle();
@@ -26,6 +28,7 @@ try {
 // Where a command fails, its functions are compiled when they are run.
 process.exitCode = 0;
 await writeFile(bundle.codeCache, bundle.script.createCachedData());
+await warmThread();
 
 /** Runs command lines as if they were given in a directory, which is a home, too; gives what they print. */
 function runIn(directory: string): (...args: readonly string[]) => Promise<string> {
@@ -45,4 +48,16 @@ function runIn(directory: string): (...args: readonly string[]) => Promise<strin
     await bundle!.exports.main(args, context).finally(() => process.chdir(at));
     return printed.join('').trim();
   };
+}
+
+/** Has a thread do what threads do as a rule, and write what V8 has made of that. */
+async function warmThread(): Promise<void> {
+  const thread = new Worker(new URL('./code-cache-thread.js', import.meta.url), { env: SHARE_ENV });
+  const jobs = await mkdtemp(join(tmpdir(), 'carport-build-'));
+  try {
+    await runThreadJobs(thread, jobs);
+  } finally {
+    await thread.terminate();
+    await rm(jobs, { recursive: true, force: true });
+  }
 }

@@ -32,7 +32,7 @@ it('a program that was put together does what its modules do, with threads of it
 });
 
 it('what the engine has made of the program is used, and what it did not make is not', async () => {
-  const [cache = ''] = (await readdir(installed('dist/bundle'))).filter((name) => name.endsWith('.cache'));
+  const [cache = ''] = (await readdir(installed('dist/bundle'))).filter((name) => /^main-.*\.cache$/.test(name));
   expect(await isCacheRefused()).toBe('false');
   await writeFile(installed('dist/bundle', cache), 'not what an engine has made');
   expect(await isCacheRefused()).toBe('true');
@@ -41,10 +41,20 @@ it('what the engine has made of the program is used, and what it did not make is
   expect((await carport('key', 'generate', 'name-2', '--out', 'key-2')).stdout).toMatch(/^name-2:/);
 });
 
-it('what is imported late is not imported by the script, which forgets where it is from with a code cache', async () => {
-  const script = await readFile(installed('dist/bundle/main.js'), 'latin1');
-  expect(script).toContain('importLate(');
-  expect(script).not.toMatch(/\bimport\(/);
+it('what the engine has made of threads is used, and they do without', async () => {
+  const [cache = ''] = (await readdir(installed('dist/bundle'))).filter((name) => /^thread-.*\.cache$/.test(name));
+  expect(await isThreadRefused()).toBe('false');
+  await rm(installed('dist/bundle', cache));
+  expect(await isThreadRefused()).toBe('undefined');
+  expect((await carport('store', 'add', 'file')).stdout).toMatch(/-file$/);
+});
+
+it('what is imported late is not imported by scripts, which forget where they are from with a code cache', async () => {
+  for (const name of ['main.js', 'thread.js']) {
+    const script = await readFile(installed('dist/bundle', name), 'latin1');
+    expect(script).toContain('importLate(');
+    expect(script).not.toMatch(/\bimport\(/);
+  }
 });
 
 it('modules that were compiled since are what is run', async () => {
@@ -53,6 +63,18 @@ it('modules that were compiled since are what is run', async () => {
   await utimes(installed('dist/.tsbuildinfo'), later, later);
   expect((await carport('key', 'generate', 'name-1', '--out', 'key')).modules).toContain('/dist/bin/program.js');
 });
+
+async function isThreadRefused(): Promise<string> {
+  const file = JSON.stringify(installed('dist/bundle/worker.js'));
+  const thread = JSON.stringify(
+    `import(${file}).then((file) => console.log(file.default.thread.script.cachedDataRejected)).finally(process.exit)`,
+  );
+  const code = `import { Worker } from 'node:worker_threads';
+    import { tuneEngine } from ${JSON.stringify(installed('dist/bin/bundle.js'))};
+    tuneEngine();
+    new Worker(${thread}, { eval: true });`;
+  return (await execa(process.execPath, ['--input-type=module', '--eval', code])).stdout;
+}
 
 async function isCacheRefused(): Promise<string> {
   const code = `import { loadBundle, tuneEngine } from ${JSON.stringify(installed('dist/bin/bundle.js'))};
