@@ -5,7 +5,7 @@ import { isErrno } from '../errors.js';
 
 /** What carport uses of zstd, as the package `zstd-napi` has it. Wrong bytes are errors with zstd's own words. */
 export interface Zstd {
-  readonly CParameter: { readonly compressionLevel: number; readonly hashLog: number; readonly minMatch: number };
+  readonly CParameter: { readonly compressionLevel: number; readonly minMatch: number };
   readonly DParameter: { readonly windowLogMax: number };
   readonly CCtx: new () => CompressionContext;
   readonly DCtx: new () => DecompressionContext;

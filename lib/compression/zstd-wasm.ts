@@ -48,7 +48,7 @@ export function createWasmZstd(): Zstd {
     return result >>> 0;
   };
   return {
-    CParameter: { compressionLevel: 100, hashLog: 102, minMatch: 105 },
+    CParameter: { compressionLevel: 100, minMatch: 105 },
     DParameter: { windowLogMax: 100 },
     CCtx: compressionContext(zstd, memory, check),
     DCtx: decompressionContext(zstd, memory, check),
