@@ -31,16 +31,27 @@ export interface Unpacker {
   close(): void;
 }
 
+/** Writes what files hold. */
+export interface FileWriter {
+  /** Writes all bytes at a position, at once or later. */
+  write(file: number, bytes: Uint8Array, position: number): void;
+  /** All of a file was given: calls `close` as soon as it is written. */
+  end(file: number, close: () => void): void;
+}
+
+const AT_ONCE: FileWriter = { write: writeWhole, end: (_, close) => close() };
+
 /**
  * Writes a tree below `destination`, which must not exist: in a directory that only this process writes to. Nothing that
  * exists is opened or followed: every file and directory is made anew, or it is an error. The events come from a decoder
  * that has checked names, order and depth.
  */
-export function createUnpacker(destination: string, modes: UnpackModes): Unpacker {
+export function createUnpacker(destination: string, modes: UnpackModes, writer: FileWriter = AT_ONCE): Unpacker {
   const directories: Buffer[] = [];
   let path: Buffer = Buffer.from(destination);
   let file: number | undefined;
   let executable = false;
+  let written = 0;
 
   const apply = (event: NarEvent): void => {
     switch (event.type) {
@@ -54,9 +65,11 @@ export function createUnpacker(destination: string, modes: UnpackModes): Unpacke
       case 'regular':
         executable = event.executable;
         file = openSync(path, CREATE, executable ? 0o777 : 0o666);
+        written = 0;
         break;
       case 'contents':
-        writeWhole(file!, event.bytes);
+        writer.write(file!, event.bytes, written);
+        written += event.bytes.length;
         break;
       case 'symlink':
         symlinkSync(event.target as Buffer, path);
@@ -64,14 +77,14 @@ export function createUnpacker(destination: string, modes: UnpackModes): Unpacke
         break;
       case 'end':
         if (file === undefined) endDirectory(directories.pop()!);
-        else endFile(file);
+        else writer.end(file, endFile(file, executable));
         file = undefined;
         break;
     }
   };
-  const endFile = (descriptor: number): void => {
+  const endFile = (descriptor: number, isExecutable: boolean) => (): void => {
     if (modes === 'store') {
-      fchmodSync(descriptor, executable ? 0o555 : 0o444);
+      fchmodSync(descriptor, isExecutable ? 0o555 : 0o444);
       futimesSync(descriptor, STORE_TIME, STORE_TIME);
     }
     closeSync(descriptor);
@@ -96,9 +109,12 @@ export function createUnpacker(destination: string, modes: UnpackModes): Unpacke
   return Object.assign(explained, { close });
 }
 
-/** Writes all bytes: one call of `write` may take fewer. */
-export function writeWhole(file: number, bytes: Uint8Array): void {
-  for (let offset = 0; offset < bytes.length; ) offset += writeSync(file, bytes, offset);
+/** Writes all bytes, where the file stands or at a position: one call of `write` may take fewer. */
+export function writeWhole(file: number, bytes: Uint8Array, position?: number): void {
+  for (let offset = 0; offset < bytes.length; ) {
+    const at = position === undefined ? null : position + offset;
+    offset += writeSync(file, bytes, offset, bytes.length - offset, at);
+  }
 }
 
 function explain(error: unknown, path: Buffer): unknown {

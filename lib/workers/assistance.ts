@@ -3,6 +3,7 @@
 import { CHUNK_SIZES } from '../compression/chunks/chunker.js';
 import { type ChunkLine, createChunkLine, type OpenChunkLine, openChunkLine } from './chunk-line.js';
 import type { AssistJob, CheckJob, FetchJob, Job, PackJob, SaveJob, UnpackJob } from './jobs.js';
+import { createWriteList } from './shared-writes.js';
 
 /** Bytes of a NAR from which it is worth to share its chunks. */
 const SHARED_FROM = 8 * 1024 * 1024;
@@ -36,7 +37,8 @@ export function createAssistance(threads: number) {
       if (threads < 2 || weight < SHARED_FROM || !canBeShared(job) || compressionOf(job) !== 'zstd') return job;
       const free = Math.floor(MEMORY / (2 * CHUNK_SIZES.max)) - slotsInUse();
       if (free < MIN_SLOTS) return job;
-      const line = createChunkLine(Math.min(slots, free), frameBound(CHUNK_SIZES.max));
+      const chunks = createChunkLine(Math.min(slots, free), frameBound(CHUNK_SIZES.max));
+      const line = job.type === 'unpack' || job.type === 'save' ? { ...chunks, writes: createWriteList() } : chunks;
       works.set(line, {
         line,
         open: openChunkLine(line),

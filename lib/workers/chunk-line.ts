@@ -12,6 +12,8 @@ export interface ChunkLine {
   readonly slots: number;
   /** Bytes that the compressed form of a chunk may take: what comes in and what goes out has room for as many. */
   readonly frameBound: number;
+  /** Of a line of decompression: writes to files of what is in the memory. */
+  readonly writes?: SharedArrayBuffer;
 }
 
 /** A frame as it is in a slot; the bytes are those of the slot. */
@@ -81,11 +83,11 @@ export function openChunkLine(line: ChunkLine) {
     empty(slot: number): void {
       Atomics.store(numbers, at(slot, STATE), EMPTY);
     },
-    /** Has a slot done: does it or what else is there, or waits for those who have taken it. */
-    finish(slot: number, compress: CompressChunk): void {
+    /** Has a slot done: does it or what else is there, which `other` may know of, or waits for those who have taken it. */
+    finish(slot: number, compress: CompressChunk, other?: () => boolean): void {
       for (let waits = 0; !isDone(slot); ) {
         const finished = Atomics.load(numbers, FINISHED);
-        if (work.anywhere(slot, compress) || isDone(slot)) continue;
+        if (work.anywhere(slot, compress) || isDone(slot) || other?.()) continue;
         // A thread may have been stopped, and go on: nobody else may write where it writes.
         if (Atomics.wait(numbers, FINISHED, finished, LOST_MS) === 'timed-out') waits++;
         if (waits === MOST_WAITS && !isDone(slot)) throw new Error('a thread has ended with what it had taken');
@@ -102,11 +104,13 @@ export function openChunkLine(line: ChunkLine) {
       tell(FILLED);
     },
     recalls: () => Atomics.load(numbers, RECALLS),
-    /** Compresses until no more comes, or who began at `recalls` is called back. */
-    help(recalls: number, compress: CompressChunk): void {
+    /** There is other work for those who help. */
+    wake: () => tell(FILLED),
+    /** Compresses until no more comes, or who began at `recalls` is called back; `other` does other work, if there is any. */
+    help(recalls: number, compress: CompressChunk, other?: () => boolean): void {
       while (!isEnded() && Atomics.load(numbers, RECALLS) === recalls) {
         const filled = Atomics.load(numbers, FILLED);
-        if (!work.anywhere(0, compress)) Atomics.wait(numbers, FILLED, filled, LOST_MS);
+        if (!work.anywhere(0, compress) && !other?.()) Atomics.wait(numbers, FILLED, filled, LOST_MS);
       }
     },
   };

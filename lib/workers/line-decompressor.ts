@@ -4,13 +4,15 @@ import { copyBytes } from '../buffers.js';
 import { type Decompressor, decompressZstd, ZSTD_WINDOW_LOG_MAX } from '../compression/decompress.js';
 import { loadedZstd } from '../compression/zstd-binding.js';
 import { type ChunkLine, type CompressChunk, openChunkLine } from './chunk-line.js';
+import type { SharedWrites } from './shared-writes.js';
 
 /**
  * Gives the bytes of `decompressZstd`, whoever decompresses: frames that say how much they hold, and are small enough, are
- * decompressed beside each other. From the first other one on, this thread does it alone.
+ * decompressed beside each other. From the first other one on, this thread does it alone. What is added to `writes` of a piece before
+ * the next one is asked for has its bytes until it is done.
  */
-export function createLineDecompressor(given: ChunkLine): Decompressor {
-  return (source) => decompressOnLine(given, source);
+export function createLineDecompressor(given: ChunkLine, writes?: SharedWrites): Decompressor {
+  return (source) => decompressOnLine(given, writes, source);
 }
 
 /** Decompresses a frame; nothing comes of one that is damaged. */
@@ -31,8 +33,12 @@ function decompressAlone(frame: Uint8Array, size: number): Uint8Array {
 const context = new (loadedZstd().DCtx)();
 const NO_HASH = new Uint8Array(0);
 
-async function* decompressOnLine(given: ChunkLine, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const line = createOutput(given);
+async function* decompressOnLine(
+  given: ChunkLine,
+  writes: SharedWrites | undefined,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const line = createOutput(given, writes);
   const pieces = source[Symbol.asyncIterator]();
   let gathered = line.room();
   let size = 0;
@@ -107,8 +113,10 @@ function windowLogOf(frame: Uint8Array): number {
 }
 
 /** Slots that are filled and taken in turns. */
-function createOutput(given: ChunkLine) {
+function createOutput(given: ChunkLine, writes: SharedWrites | undefined) {
   const line = openChunkLine(given);
+  // How many writes there were when a slot was left: they may be of its bytes.
+  const lastWrites = new Array<number>(line.slots).fill(0);
   const contentSizes = new Array<number>(line.slots).fill(0);
   // Slots are counted on: each has its turn again after all others.
   let filled = 0;
@@ -117,17 +125,22 @@ function createOutput(given: ChunkLine) {
 
   function* takeOldest(): Generator<Uint8Array> {
     const slot = slotOf(taken);
-    line.finish(slot, decompressFrame);
+    line.finish(slot, decompressFrame, writes?.help);
     const { bytes, size } = line.frame(slot);
     const isWhole = bytes.length === contentSizes[slot];
     const content = isWhole ? bytes : decompressAlone(line.chunkOf(slot).subarray(0, size), contentSizes[slot]!);
     if (content.length > 0) yield content;
+    if (writes && writes.count() > lastWrites[(slot + line.slots - 1) % line.slots]!) line.wake();
+    lastWrites[slot] = writes?.count() ?? 0;
     line.empty(slot);
     taken++;
   }
   return {
-    /** Where the next frame is to be; a slot is always free. */
-    room: () => line.chunkOf(slotOf(filled)),
+    /** Where the next frame is to be; a slot is always free, as soon as what was in it is written. */
+    room(): Uint8Array {
+      writes?.finish(lastWrites[slotOf(filled)]!);
+      return line.chunkOf(slotOf(filled));
+    },
     fill({ length, contentSize }: Frame): void {
       contentSizes[slotOf(filled)] = contentSize;
       line.fill(slotOf(filled), length);

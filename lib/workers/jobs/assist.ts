@@ -3,12 +3,13 @@
 import { loadZstd } from '../../compression/zstd-binding.js';
 import { type CompressChunk, openChunkLine } from '../chunk-line.js';
 import type { AssistJob } from '../jobs.js';
+import { openWrites } from '../shared-writes.js';
 
 export async function assist({ line, level, recalls }: AssistJob): Promise<void> {
   await loadZstd();
   if (level === undefined) {
     const { decompressFrame } = await import('../line-decompressor.js');
-    openChunkLine(line).help(recalls, decompressFrame);
+    openChunkLine(line).help(recalls, decompressFrame, openWrites(line)?.help);
   } else {
     const { compressChunk } = await import('../../compression/zstd-write.js');
     const compress: CompressChunk = (chunk, positions, into) => compressChunk(level, chunk, positions, into);

@@ -8,6 +8,7 @@ import { CarportError, isErrno } from '../../errors.js';
 import type { NarEvent } from '../../nix/nar/event.js';
 import type { ChunkLine } from '../chunk-line.js';
 import type { JobContext } from '../jobs.js';
+import type { SharedWrites } from '../shared-writes.js';
 
 const READ_SIZE = 256 * 1024;
 
@@ -18,6 +19,8 @@ interface CompressedNar {
   readonly file?: string | undefined;
   /** Shared with threads that help, where it is large. */
   readonly line?: ChunkLine | undefined;
+  /** Writes of what it holds that are shared, too. */
+  readonly writes?: SharedWrites | undefined;
 }
 
 /**
@@ -25,12 +28,12 @@ interface CompressedNar {
  * of them. Throws at the end unless all of it is as promised. Gives the bytes of the compressed NAR.
  */
 export async function readCompressedNar(
-  { promise, file, line }: CompressedNar,
+  { promise, file, line, writes }: CompressedNar,
   { source, progress }: JobContext,
   take: (bytes: Uint8Array, events: Iterable<NarEvent>) => void,
 ): Promise<number> {
   if (line) await loadZstd();
-  const zstd = line && (await import('../line-decompressor.js')).createLineDecompressor(line);
+  const zstd = line && (await import('../line-decompressor.js')).createLineDecompressor(line, writes);
   let fileSize = 0;
   const pieces = compressedPieces({ promise, file }, source, (size) => {
     fileSize += size;

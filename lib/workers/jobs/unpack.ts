@@ -2,6 +2,7 @@
 
 import { createUnpacker } from '../../filesystem/unpack.js';
 import type { JobContext, UnpackJob, UnpackResult } from '../jobs.js';
+import { createSharedFileWriter, openWrites } from '../shared-writes.js';
 import { readCompressedNar } from './compressed-nar.js';
 
 /**
@@ -9,13 +10,17 @@ import { readCompressedNar } from './compressed-nar.js';
  * content is never seen under its name.
  */
 export async function unpackPath(job: UnpackJob, context: JobContext): Promise<UnpackResult> {
-  const apply = createUnpacker(job.destination, 'store');
+  const writes = openWrites(job.line);
+  const writer = writes && createSharedFileWriter(writes);
+  const apply = createUnpacker(job.destination, 'store', writer);
   try {
-    const fileSize = await readCompressedNar(job, context, (_, events) => {
+    const fileSize = await readCompressedNar({ ...job, writes }, context, (_, events) => {
       for (const event of events) apply(event);
     });
+    writer?.finish();
     return { fileSize };
   } finally {
+    writer?.abandon();
     apply.close();
   }
 }
