@@ -76,7 +76,7 @@ export function createUnpacker(destination: string, modes: UnpackModes, writer: 
         if (modes === 'store') lutimesSync(path, STORE_TIME, STORE_TIME);
         break;
       case 'end':
-        if (file === undefined) endDirectory(directories.pop()!);
+        if (file === undefined) endDirectory(directories.pop()!, modes);
         else writer.end(file, endFile(file, executable));
         file = undefined;
         break;
@@ -88,11 +88,6 @@ export function createUnpacker(destination: string, modes: UnpackModes, writer: 
       futimesSync(descriptor, STORE_TIME, STORE_TIME);
     }
     closeSync(descriptor);
-  };
-  const endDirectory = (directory: Buffer): void => {
-    if (modes === 'user') return;
-    chmodSync(directory, 0o555);
-    utimesSync(directory, STORE_TIME, STORE_TIME);
   };
 
   const explained = (event: NarEvent): void => {
@@ -107,6 +102,12 @@ export function createUnpacker(destination: string, modes: UnpackModes, writer: 
     file = undefined;
   };
   return Object.assign(explained, { close });
+}
+
+function endDirectory(directory: Buffer, modes: UnpackModes): void {
+  if (modes === 'user') return;
+  chmodSync(directory, 0o555);
+  utimesSync(directory, STORE_TIME, STORE_TIME);
 }
 
 /** Writes all bytes, where the file stands or at a position: one call of `write` may take fewer. */

@@ -93,11 +93,7 @@ function createEntries(numbers: Int32Array<SharedArrayBuffer>, bytes: SharedArra
   const take = (entry: number, from: number) =>
     Atomics.compareExchange(numbers, at(entry, STATE), from, TAKEN) === from;
   const takeLeft = (entry: number) => take(entry, OPEN) || take(entry, FAILED);
-  const writeTaken = (entry: number): void => {
-    const of = (field: number) => numbers[at(entry, field)]!;
-    const content = new Uint8Array(bytes, of(OFFSET), of(LENGTH));
-    writeWhole(of(FILE), content, (of(HIGH) >>> 0) * HALF + (of(LOW) >>> 0));
-  };
+  const writeTaken = (entry: number): void => writeOf((field) => numbers[at(entry, field)]!, bytes);
   return {
     isDone,
     open(entry: number, file: number, content: Uint8Array, position: number): void {
@@ -142,6 +138,11 @@ function createEntries(numbers: Int32Array<SharedArrayBuffer>, bytes: SharedArra
       return true;
     },
   };
+}
+
+function writeOf(of: (field: number) => number, bytes: SharedArrayBuffer): void {
+  const position = (of(HIGH) >>> 0) * HALF + (of(LOW) >>> 0);
+  writeWhole(of(FILE), new Uint8Array(bytes, of(OFFSET), of(LENGTH)), position);
 }
 
 /** Bytes that are worth to be written by another. */
