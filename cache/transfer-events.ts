@@ -29,6 +29,9 @@ export interface PlanEvent<Verb> {
   readonly storePaths: readonly string[];
   /** Only roots are counted: what they refer to was not looked at. */
   readonly isOfRoots?: boolean;
+  /** Of a pull that takes what it can from paths that are here: compressed bytes that are fetched of NARs, and bytes of NARs that are here. */
+  readonly fetchSize?: number;
+  readonly hereSize?: number;
 }
 
 /** A path is where it shall be. */
@@ -58,6 +61,9 @@ export interface TransferSummary {
   readonly storePaths: readonly string[];
   /** As in `PlanEvent`; then `storePaths` is empty. */
   readonly isOfRoots?: boolean;
+  /** As in `PlanEvent`. */
+  readonly fetchSize?: number;
+  readonly hereSize?: number;
 }
 
 /** The last event of a transfer. */

@@ -10,3 +10,6 @@ export const FROZEN = flag(
   '--frozen',
   'take toolchains of the project only as `carport.lock` has them: fail where it is missing or does not match `carport.toml`, and ask no pin',
 );
+
+/** Of a pull, and of what pulls. */
+export const NO_DELTA = flag('--no-delta', 'fetch all of each path, and take nothing from paths that are here');

@@ -8,13 +8,14 @@ import { PULL_FROM } from '../declaration/buckets.js';
 import { declareCommand } from '../declaration/command.js';
 import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 import { PIN_READ_OPTIONS } from '../pin/options.js';
-import { FROZEN, TOOLCHAIN_WORDS } from '../project/options.js';
+import { FROZEN, NO_DELTA, TOOLCHAIN_WORDS } from '../project/options.js';
 
 const OPTIONS = [
   PULL_FROM,
   setting('trusted-keys'),
   ...PIN_READ_OPTIONS,
   FROZEN,
+  NO_DELTA,
   option('--out-link <path>', 'make a link to the path, which is also kept from garbage collection', {
     parse: checkPath,
   }),

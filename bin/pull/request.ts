@@ -18,6 +18,7 @@ import { type ProjectPart, projectPart } from '../project/part.js';
 import { withReporter } from '../reporters/transfer.js';
 import { tellStaleShims } from '../shims/stale.js';
 import type { PullOptions } from './command.js';
+import { deltaOptions } from './delta.js';
 
 /**
  * Pulls what the arguments mean, and keeps what its pins stand for now. Toolchains of the project are pulled as they are
@@ -52,6 +53,7 @@ export async function pullParts(part: ProjectPart, options: PullOptions, context
     links,
     seen: seenPinsOf(context),
     dryRun,
+    delta: options.delta ? deltaOptions(destination.store, settings.store.value, context) : undefined,
   };
   return withReporter(context, options, async (emit) => {
     const { storePaths } = await withPool(jobs, (pool) =>

@@ -131,12 +131,17 @@ function createTextReporter(context: Context, options: CommonOptions): Reporter 
   return { emit, stop: () => progress?.stop() };
 }
 
-function planText({ verb, paths, present, skipped, transfer, narSize, isOfRoots }: PlanEvent<Verb>): string {
+function planText(plan: PlanEvent<Verb>): string {
+  const { verb, paths, present, skipped, transfer, narSize, isOfRoots, fetchSize = 0, hereSize = 0 } = plan;
   const where = verb === 'push' ? 'already cached' : 'already here';
   const what = verb === 'push' ? 'to upload' : 'to fetch';
   const elsewhere = skipped > 0 ? `${skipped} in another cache, ` : '';
   const more = isOfRoots ? withClosures(paths) : '';
-  return `${count(paths, 'path')}${more}: ${present} ${where}, ${elsewhere}${transfer} ${what} (${formatBytes(narSize)})`;
+  const here =
+    hereSize > 0
+      ? `: ${formatBytes(hereSize)} of it are here in other paths, ${formatBytes(fetchSize)} compressed are not`
+      : '';
+  return `${count(paths, 'path')}${more}: ${present} ${where}, ${elsewhere}${transfer} ${what} (${formatBytes(narSize)})${here}`;
 }
 
 function newerText({ name, pin, locked, newest }: ToolchainEvent): string {

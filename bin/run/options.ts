@@ -4,7 +4,7 @@ import { argument } from '../declaration/arguments.js';
 import { PULL_FROM } from '../declaration/buckets.js';
 import { type OptionsOf, setting } from '../declaration/options.js';
 import { PIN_READ_OPTIONS } from '../pin/options.js';
-import { FROZEN, TOOLCHAIN_WORDS } from '../project/options.js';
+import { FROZEN, NO_DELTA, TOOLCHAIN_WORDS } from '../project/options.js';
 
 /** What is run with. */
 export const TARGETS = argument(
@@ -17,6 +17,7 @@ export const FETCH_OPTIONS = [
   PULL_FROM,
   setting('trusted-keys'),
   ...PIN_READ_OPTIONS,
+  NO_DELTA,
   setting('jobs'),
   setting('retry-seconds'),
   setting('store'),

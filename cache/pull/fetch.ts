@@ -12,10 +12,12 @@ import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { SmallNarUnpacker, WaitingNar } from '../../lib/workers/small-nars.js';
 import { expectedNar } from '../binary-cache.js';
+import type { DeltaPlan } from '../delta/session.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import type { FoundPath } from '../find-path.js';
 import { localNar, missingNar } from '../nars.js';
 import { refusedNar } from '../refused-nar.js';
+import { fetchByDelta } from './by-delta.js';
 import type { PullEvent } from './events.js';
 import { isBetterWithout, keptFile, takePartial } from './kept-file.js';
 import { isSmall, largeFile, readSmallFile, wholeFile } from './nar-source.js';
@@ -31,6 +33,10 @@ export interface FetchOptions extends Sources {
   readonly unpackSmall: SmallNarUnpacker;
   /** Whether the store has all that a path refers to. */
   mayBePlaced(info: NarInfo): boolean;
+  /** How paths are made of what is here. */
+  readonly delta: Pick<DeltaPlan, 'of'> | undefined;
+  /** Where a path of the store is on disk. */
+  realPath(info: NarInfo): string;
   /** What was taken before. */
   readonly ahead: Pick<Ahead, 'hand'> | undefined;
 }
@@ -45,6 +51,8 @@ export interface Fetched {
   /** What a thread has made of it before the plan was. */
   readonly taken?: TakenTree;
   readonly fileSize: number;
+  /** What is done when it is registered. */
+  readonly remember?: () => void;
 }
 
 /** Fetches from the first cache that has the path whole; one that fails is passed over with a warning. */
@@ -66,6 +74,9 @@ function alreadyTaken(taken: TakenTree, emit: FetchOptions['emit']): Fetched {
 /** Fetches from one cache, some times more while the bytes are wrong. */
 async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
   const { info, objects } = planned;
+  const nar = options.delta?.of(planned);
+  const made = nar && (await fetchByDelta(planned, nar, options));
+  if (made) return { info: registeredInfo(info), ...made };
   // What was damaged on the way is whole at another try.
   const { maxReads } = objects.traits;
   const refusals: NarRefusal[] = [];

@@ -62,10 +62,14 @@ export async function fetchAndRegister(
       throw error;
     }
     registered.add(path);
+    fetched.remember?.();
     fileSize += fetched.fileSize;
     emit({ type: 'path-finished', path, narSize: fetched.info.narSize, fileSize: fetched.fileSize });
   };
-  const limitOf = (path: FoundPath) => (isSmall(path) ? ahead : isSmallHere(path) ? batches : limit);
+  const limitOf = (path: FoundPath) => {
+    if (sources.delta?.of(path)) return limit;
+    return isSmall(path) ? ahead : isSmallHere(path) ? batches : limit;
+  };
   const discard = async (_: string, { temporary, taken }: Fetched): Promise<void> => {
     if (temporary !== undefined) await removeTree(temporary);
     if (taken?.state === 'unpacked') await removeTaken(taken.files);

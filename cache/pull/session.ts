@@ -7,6 +7,7 @@ import type { OutLinks } from '../../lib/store/own/out-links.js';
 import type { PulledPin } from '../../lib/store/own/pulled-pins.js';
 import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import { createDelta, type DeltaOptions, type DeltaPlan } from '../delta/session.js';
 import type { Sources } from '../fallback.js';
 import { trustNow } from '../keys/follow.js';
 import type { PinPolicy } from '../pins/check.js';
@@ -34,6 +35,8 @@ export interface PullRequest {
   readonly links: OutLinks;
   /** Look what would be fetched and whether it is there, and change nothing. */
   readonly dryRun: boolean;
+  /** Takes what it can from paths of this machine; without it all is fetched. */
+  readonly delta?: DeltaOptions | undefined;
 }
 
 /** What a pull works with. */
@@ -67,7 +70,7 @@ export async function pullClosure(
 
 async function pullProtected(
   given: readonly ObjectStore[],
-  { targets, destination, trust, seen, links, dryRun }: PullRequest,
+  { targets, destination, trust, seen, links, dryRun, delta: deltaOptions }: PullRequest,
   work: PullWork,
   notWritable?: Error,
 ): Promise<TransferSummary> {
@@ -76,17 +79,21 @@ async function pullProtected(
   const { store } = destination;
   const caches = await orderCaches(given, store.storeDir, emit);
   const { roots, pins } = await findTargets(targets, { caches, policy: trust, seen, emit });
-  for (const pin of pins) await tellWhereMoved(pin, destination, emit);
+  const before: string[] = [];
+  for (const pin of pins) before.push(...(await tellWhereMoved(pin, destination, emit)));
   // What cannot be kept is told before it is fetched.
   if (pins.length > 0 && !dryRun && !notWritable) await makeDirectory(destination.pinsDir);
   await links.check(roots.length);
   const sources = { caches, trust, emit };
-  const planWith = async (ahead?: Ahead): Promise<PullPlan> => {
+  const delta = deltaOptions && createDelta(deltaOptions, work);
+  const planWith = async (ahead?: Ahead): Promise<PlannedPull> => {
     const plan = await planPull(caches, store, roots, trust, emit, ahead);
     signal.throwIfAborted();
     if (notWritable && plan.fetch.length > 0) throw notWritable;
-    emit({ type: 'plan', verb: 'pull', ...planned(plan) });
-    return plan;
+    const preferred = plan.fetch.length > 0 ? [...(await store.queryClosure(before)).keys()] : [];
+    const whole = { ...plan, delta: await delta?.plan(plan.fetch, preferred) };
+    emit({ type: 'plan', verb: 'pull', ...planned(whole) });
+    return whole;
   };
   if (dryRun) {
     const plan = await planWith();
@@ -94,7 +101,7 @@ async function pullProtected(
     const { transfer: _, ...totals } = planned(plan);
     return { ...totals, transferred: 0, signed: 0, fileSize: 0 };
   }
-  const { plan, fileSize } = await (notWritable || !destination.takesAhead
+  const { plan, fileSize: narsSize } = await (notWritable || !destination.takesAhead
     ? planFirst(destination, sources, work, planWith)
     : takeAhead(destination, sources, work, planWith));
   if (destination.takeRealisations !== undefined) {
@@ -103,25 +110,37 @@ async function pullProtected(
   }
   await links.make(plan.roots);
   if (!notWritable) for (const pin of pins) await destination.keepPin(pin);
+  await delta?.keep();
+  const fileSize = narsSize + (plan.delta?.tablesSize ?? 0);
   const { transfer: transferred, ...totals } = planned(plan);
   const summary = { ...totals, transferred, signed: 0, fileSize, storePaths: plan.storePaths };
   emit({ type: 'summary', verb: 'pull', ...summary });
   return summary;
 }
 
-/** Tells of a pin that has moved since it was pulled here. A record that cannot be read tells nothing. */
-async function tellWhereMoved(pin: PulledPin, { keptPin }: PullTarget, emit: PullWork['emit']): Promise<void> {
+/** Tells of a pin that has moved since it was pulled here, and gives what it stood for. A record that cannot be read tells nothing. */
+async function tellWhereMoved(
+  pin: PulledPin,
+  { keptPin }: PullTarget,
+  emit: PullWork['emit'],
+): Promise<readonly string[]> {
   const { reference, from, updatedAt, storePaths } = pin;
   const before = await keptPin(reference, from).catch(insteadOf('E_INTEGRITY', undefined));
-  if (before === undefined || before.storePaths.join() === storePaths.join()) return;
+  if (before === undefined || before.storePaths.join() === storePaths.join()) return [];
   emit({ type: 'pin-moved', pin: reference, before: before.updatedAt, now: updatedAt, storePaths });
+  return before.storePaths;
+}
+
+/** What is fetched, and how. */
+interface PlannedPull extends PullPlan {
+  readonly delta: DeltaPlan | undefined;
 }
 
 interface Pulled extends PullTotals {
-  readonly plan: PullPlan;
+  readonly plan: PlannedPull;
 }
 
-type MakePlan = (ahead?: Ahead) => Promise<PullPlan>;
+type MakePlan = (ahead?: Ahead) => Promise<PlannedPull>;
 
 /** Makes the plan, then fetches. */
 async function planFirst(
@@ -131,8 +150,9 @@ async function planFirst(
   makePlan: MakePlan,
 ): Promise<Pulled> {
   const plan = await makePlan();
+  const { realPath } = destination.store;
   const { fileSize } = await destination.receive(pool, signal, (receiver) =>
-    fetchAndRegister(plan, { ...sources, emit, receiver, pool, ahead: undefined }, signal),
+    fetchAndRegister(plan, { ...sources, emit, receiver, pool, realPath, delta: plan.delta, ahead: undefined }, signal),
   );
   return { plan, fileSize };
 }
@@ -148,14 +168,16 @@ async function takeAhead(
     const ahead = createAhead(sources.caches, trustNow(sources.trust, sources.caches[0]), receiver, pool, signal);
     try {
       const plan = await makePlan(ahead);
-      return { plan, ...(await fetchAndRegister(plan, { ...sources, emit, receiver, pool, ahead }, signal)) };
+      const { realPath } = destination.store;
+      const options = { ...sources, emit, receiver, pool, realPath, delta: plan.delta, ahead };
+      return { plan, ...(await fetchAndRegister(plan, options, signal)) };
     } finally {
       await ahead?.discard();
     }
   });
 }
 
-function planned({ fetch, present }: PullPlan) {
+function planned({ fetch, present, delta }: PlannedPull) {
   return {
     paths: fetch.length + present,
     present,
@@ -163,5 +185,6 @@ function planned({ fetch, present }: PullPlan) {
     narSize: fetch.reduce((sum, { info }) => sum + info.narSize, 0),
     transfer: fetch.length,
     storePaths: fetch.map(({ info }) => info.path),
+    ...(delta && { fetchSize: delta.fetchSize, hereSize: delta.hereSize }),
   };
 }

@@ -58,6 +58,7 @@ export function downloadOf(answered: Answered): Download {
   return {
     size: extent.isExact && encodings.length === 0 ? extent.end - extent.start : Number.NaN,
     ...{ etag: response.headers.etag, encodings, sent },
+    isWhole: range !== undefined && response.status === 200 && !isPartial(response),
     bytes: () => (encodings.length === 0 ? sent() : decoded(sent(), encodings, name)),
     discard: () => response.discard(),
   };

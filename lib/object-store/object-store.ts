@@ -8,6 +8,8 @@ import type { BytesOrFile } from '../http/body.js';
 export interface StoredObject {
   /** Bytes that `bytes` gives; `NaN` where a web server does not tell, or has encoded it. */
   readonly size: number;
+  /** A part was asked for, and the server sends all of it: what is given is cut out of that. */
+  readonly isWhole?: boolean;
   /** The bytes in pieces. Read them once, at once, and to their end or the iterator's `return`. */
   bytes(): Pieces;
   /** Lets go of an object whose bytes are not wanted. */

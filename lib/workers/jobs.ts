@@ -1,5 +1,6 @@
 /** What can be asked of a worker, and what comes back. */
 
+import type { NotedReferences } from '../compression/chunks/references.js';
 import type { WritableCompression } from '../compression/compressor.js';
 import type { SmallPromise } from '../compression/small-nar.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
@@ -109,8 +110,33 @@ export interface UnpackJob {
   readonly promise: ExpectedNar;
   /** The compressed NAR, when it is a file of this machine; otherwise the caller streams it in. */
   readonly file?: string;
+  /** In place of a compressed NAR: then the promise is one of a plain NAR. */
+  readonly assembly?: Assembly;
   /** Memory that is shared with threads that help: the pool gives it. */
   readonly line?: ChunkLine;
+}
+
+/** How a NAR is made of trees that are here and of frames that the caller streams in. */
+export interface Assembly {
+  readonly trees: readonly LocalTree[];
+  /** The NAR in order. */
+  readonly parts: readonly AssemblyPart[];
+  /** Hash parts that stand in the NAR. */
+  readonly list: readonly string[];
+}
+
+/** A store path that is here. */
+export interface LocalTree {
+  /** Where it is on disk. */
+  readonly path: string;
+  /** Hash parts of what it refers to, and its own. */
+  readonly list: readonly string[];
+}
+
+/** Bytes of a NAR: of frames that are fetched, or a chunk of a tree's NAR with other hash parts. */
+export interface AssemblyPart {
+  readonly size: number;
+  readonly from?: { readonly tree: number; readonly offset: number; readonly references: NotedReferences };
 }
 
 /** Makes trees of small NARs, one after another, and gives them their names where it is told to. */
@@ -261,6 +287,18 @@ export interface UnpackUnknownResult extends NarDigest {
   readonly flatHash?: Hash;
 }
 
+/** Cuts the NAR of a path that is here as a push does. */
+export interface IndexChunksJob extends LocalTree {
+  readonly type: 'index-chunks';
+}
+
+/** Chunks of a NAR that is here, in order. */
+export interface LocalChunks {
+  readonly sizes: Uint32Array;
+  /** The hash of each one's view, one after another. */
+  readonly hashes: Uint8Array;
+}
+
 /** Hashes a path's NAR. */
 export interface HashJob {
   readonly type: 'hash';
@@ -309,6 +347,7 @@ export type Job =
   | PlainJob
   | FetchJob
   | UnpackUnknownJob
+  | IndexChunksJob
   | HashJob
   | ScanJob
   | CopyJob
@@ -326,6 +365,7 @@ export interface JobResults {
   readonly plain: UnpackResult;
   readonly fetch: SpooledFile;
   readonly 'unpack-unknown': UnpackUnknownResult;
+  readonly 'index-chunks': LocalChunks;
   readonly hash: NarDigest;
   readonly scan: ScanResult;
   readonly copy: NarDigest;

@@ -2,11 +2,18 @@
 
 import type { Pieces } from '../buffers.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
+import type { Assembly } from './jobs.js';
 import { createOutlet } from './outlet.js';
 import type { WorkerPool } from './pool.js';
 
 /** A thread has many of them beside each other: whoever reads one slowly holds up nobody else. */
 const WEIGHT = 16 * 1024;
+
+/** The file of a compressed NAR, or its bytes; or how a NAR is made of what is here, and what is not. */
+export type PlainNarFrom =
+  | { readonly file: string }
+  | { readonly source: Pieces; readonly assembly?: Assembly }
+  | { readonly assembly: Assembly };
 
 /**
  * The NAR that was promised, in pieces with memory of their own. The last piece comes when all of it was as promised; else this
@@ -16,7 +23,7 @@ const WEIGHT = 16 * 1024;
 export async function* readPlainNar(
   pool: WorkerPool,
   promise: ExpectedNar,
-  from: { readonly file: string } | { readonly source: Pieces },
+  from: PlainNarFrom,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   signal.throwIfAborted();
@@ -25,8 +32,8 @@ export async function* readPlainNar(
   signal.addEventListener('abort', onAbort, { once: true });
   const job = { type: 'plain', promise } as const;
   const how = { outlet, weight: WEIGHT };
-  const running =
-    'file' in from ? pool.run({ ...job, file: from.file }, how) : pool.run(job, { ...how, source: from.source });
+  const { source, ...where } = { source: undefined, ...from };
+  const running = pool.run({ ...job, ...where }, { ...how, ...(source && { source }) });
   running.then(outlet.end, outlet.fail);
   try {
     yield* outlet.pieces();

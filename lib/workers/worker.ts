@@ -66,6 +66,7 @@ const WORK: { readonly [T in Job['type']]: () => Promise<Work<Extract<Job, { typ
   plain: async () => (await import('./jobs/plain.js')).giveNar,
   fetch: async () => (await import('./jobs/fetch.js')).fetchNar,
   'unpack-unknown': async () => (await import('./jobs/unpack-unknown.js')).unpackUnknown,
+  'index-chunks': async () => (await import('./jobs/delta/index-chunks.js')).indexChunks,
   hash: async () => (await import('./jobs/hash.js')).hashPath,
   scan: async () => (await import('./jobs/scan.js')).scanPath,
   assist: async () => (await import('./jobs/assist.js')).assist,

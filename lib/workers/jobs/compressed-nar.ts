@@ -7,7 +7,7 @@ import { loadZstd } from '../../compression/zstd-binding.js';
 import { CarportError, isErrno } from '../../errors.js';
 import type { NarEvent } from '../../nix/nar/event.js';
 import type { ChunkLine } from '../chunk-line.js';
-import type { JobContext } from '../jobs.js';
+import type { Assembly, JobContext } from '../jobs.js';
 import type { SharedWrites } from '../shared-writes.js';
 
 const READ_SIZE = 256 * 1024;
@@ -17,6 +17,8 @@ interface CompressedNar {
   readonly promise: ExpectedNar;
   /** When it is a file of this machine; otherwise it comes from the job's source. */
   readonly file?: string | undefined;
+  /** The source gives what is not here of it. */
+  readonly assembly?: Assembly | undefined;
   /** Shared with threads that help, where it is large. */
   readonly line?: ChunkLine | undefined;
   /** Writes of what it holds that are shared, too. */
@@ -28,34 +30,37 @@ interface CompressedNar {
  * of them. Throws at the end unless all of it is as promised. Gives the bytes of the compressed NAR.
  */
 export async function readCompressedNar(
-  { promise, file, line, writes }: CompressedNar,
+  { line, writes, ...nar }: CompressedNar,
   { source, progress }: JobContext,
   take: (bytes: Uint8Array, events: Iterable<NarEvent>) => void,
 ): Promise<number> {
   if (line) await loadZstd();
   const zstd = line && (await import('../line-decompressor.js')).createLineDecompressor(line, writes);
   let fileSize = 0;
-  const pieces = compressedPieces({ promise, file }, source, (size) => {
+  const pieces = compressedPieces(nar, source, (size) => {
     fileSize += size;
   });
-  for await (const { bytes, events } of readNarEvents(promise, pieces, zstd)) {
+  for await (const { bytes, events } of readNarEvents(nar.promise, pieces, zstd)) {
     take(bytes, events);
     progress(bytes.length);
   }
   return fileSize;
 }
 
-/** The bytes of a compressed NAR as its decompressor may have them; `onSize` is told how many. */
+/** The bytes of a compressed NAR as its decompressor may have them, or of one that is made; `onSize` is told how many came. */
 export async function* compressedPieces(
-  { promise, file }: Omit<CompressedNar, 'line'>,
+  { promise, file, assembly }: Omit<CompressedNar, 'line'>,
   source: AsyncIterable<Uint8Array>,
   onSize: (size: number) => void,
 ): AsyncGenerator<Uint8Array> {
   const reuses = MAY_BE_REUSED.has(promise.compression);
-  for await (const bytes of file === undefined ? source : readFileInPieces(file, true)) {
-    onSize(bytes.length);
-    yield reuses ? bytes : Uint8Array.from(bytes);
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const bytes of file === undefined ? source : readFileInPieces(file, true)) {
+      onSize(bytes.length);
+      yield reuses ? bytes : Uint8Array.from(bytes);
+    }
   }
+  yield* assembly ? (await import('./delta/assemble.js')).assembleNar(assembly, counted()) : counted();
 }
 
 /** Most NARs are smaller than this: they are read in one go. */

@@ -1,0 +1,140 @@
+/** What was computed of the chunks of local paths, in a file of this machine, so that it is computed once. */
+
+import { createHash } from 'node:crypto';
+import { dirname } from 'node:path';
+import { VIEW_HASH_SIZE } from '../../lib/compression/chunks/view.js';
+import { writeBytesAtomically } from '../../lib/filesystem/atomic-write.js';
+import { makeDirectory } from '../../lib/filesystem/make-directory.js';
+import { readSmallFile } from '../../lib/filesystem/small-files.js';
+import type { LocalChunks } from '../../lib/workers/jobs.js';
+
+/** First of the file; another form has another. */
+const MAGIC = Buffer.from('carport local chunks 1\n');
+const DIGEST = 32;
+const ROW = 4 + VIEW_HASH_SIZE;
+
+/** Bytes of the file: chunks of some 500 GB of paths that differ. */
+const MOST = 8 * 1024 * 1024;
+
+/** A path's place on disk, and what it holds. */
+export interface LocalContent {
+  readonly realPath: string;
+  /** The sha256 of its NAR. */
+  readonly narHash: Uint8Array;
+  readonly narSize: number;
+}
+
+export interface ChunkMemory {
+  /** What is known of a path, if that is of the same content. */
+  recall(content: LocalContent): LocalChunks | undefined;
+  note(content: LocalContent, chunks: LocalChunks): void;
+  /** Writes down what was noted, with what was known of paths that are not gone: what was used last stays longest. */
+  keep(isGone: (realPath: string) => boolean): Promise<void>;
+}
+
+/**
+ * Opens what is remembered. A file that is not whole counts for nothing, and where this machine's directory cannot be written to
+ * nothing is remembered: what is remembered only saves work.
+ */
+export async function openChunkMemory(file: string): Promise<ChunkMemory> {
+  const bytes = await readSmallFile(file, MOST).catch(() => undefined);
+  const records = new Map(bytes ? recordsIn(bytes) : []);
+  const noted = new Set<string>();
+  return {
+    recall(content) {
+      const record = records.get(content.realPath);
+      const chunks = record && chunksOf(record, content);
+      if (chunks === undefined) return undefined;
+      // Used last.
+      records.delete(content.realPath);
+      records.set(content.realPath, record!);
+      return chunks;
+    },
+    note(content, chunks) {
+      records.delete(content.realPath);
+      records.set(content.realPath, encode(content, chunks));
+      noted.add(content.realPath);
+    },
+    async keep(isGone) {
+      if (noted.size === 0) return;
+      const kept = newest(
+        [...records].filter(([realPath]) => noted.has(realPath) || !isGone(realPath)).map(([, record]) => record),
+      );
+      const content = Buffer.concat([MAGIC, ...kept]);
+      await makeDirectory(dirname(file)).catch(() => undefined);
+      await writeBytesAtomically(file, Buffer.concat([content, digestOf(content)])).catch(() => undefined);
+      noted.clear();
+    },
+  };
+}
+
+/** The last records, which the file has room for. */
+function newest(records: readonly Buffer[]): readonly Buffer[] {
+  let room = MOST - MAGIC.length - DIGEST;
+  const first = records.findLastIndex((record) => {
+    room -= record.length;
+    return room < 0;
+  });
+  return records.slice(first + 1);
+}
+
+function digestOf(content: Uint8Array): Buffer {
+  return createHash('sha256').update(content).digest();
+}
+
+/** A record: its length without these 4 bytes; lengths of the path; the path; hash and size of its NAR; for each chunk its size and hash. */
+const HEAD = 4 + 2;
+const CONTENT = 32 + 8;
+
+function encode({ realPath, narHash, narSize }: LocalContent, { sizes, hashes }: LocalChunks): Buffer {
+  const path = Buffer.from(realPath);
+  const record = Buffer.alloc(HEAD + path.length + CONTENT + sizes.length * ROW);
+  record.writeUInt32LE(record.length - 4, 0);
+  record.writeUInt16LE(path.length, 4);
+  record.set(path, HEAD);
+  record.set(narHash.subarray(0, 32), HEAD + path.length);
+  record.writeDoubleLE(narSize, HEAD + path.length + 32);
+  sizes.forEach((size, index) => {
+    const at = HEAD + path.length + CONTENT + index * ROW;
+    record.writeUInt32LE(size, at);
+    record.set(hashes.subarray(index * VIEW_HASH_SIZE, (index + 1) * VIEW_HASH_SIZE), at + 4);
+  });
+  return record;
+}
+
+/** The chunks of a record, if it is about this content and they are all of it. */
+function chunksOf(record: Buffer, { narHash, narSize }: LocalContent): LocalChunks | undefined {
+  const content = HEAD + record.readUInt16LE(4);
+  if (!record.subarray(content, content + 32).equals(narHash) || record.readDoubleLE(content + 32) !== narSize) {
+    return undefined;
+  }
+  const rows = record.subarray(content + CONTENT);
+  const count = rows.length / ROW;
+  const sizes = new Uint32Array(count);
+  const hashes = new Uint8Array(count * VIEW_HASH_SIZE);
+  let total = 0;
+  for (let index = 0; index < count; index++) {
+    const at = index * ROW;
+    sizes[index] = rows.readUInt32LE(at);
+    hashes.set(rows.subarray(at + 4, at + ROW), index * VIEW_HASH_SIZE);
+    total += sizes[index]!;
+  }
+  return total === narSize ? { sizes, hashes } : undefined;
+}
+
+/** The records of a file by their paths; none where it is not as `keep` writes it. */
+function recordsIn(file: Buffer): readonly (readonly [string, Buffer])[] {
+  const end = file.length - DIGEST;
+  if (end < MAGIC.length || !file.subarray(0, MAGIC.length).equals(MAGIC)) return [];
+  if (!digestOf(file.subarray(0, end)).equals(file.subarray(end))) return [];
+  const records: (readonly [string, Buffer])[] = [];
+  for (let at = MAGIC.length; at < end; ) {
+    const size = at + HEAD <= end ? 4 + file.readUInt32LE(at) : 0;
+    const path = size > HEAD ? file.readUInt16LE(at + 4) : 0;
+    const rows = size - HEAD - path - CONTENT;
+    if (rows < 0 || rows % ROW !== 0 || at + size > end) return [];
+    records.push([file.toString('utf8', at + HEAD, at + HEAD + path), file.subarray(at, at + size)]);
+    at += size;
+  }
+  return records;
+}

@@ -1,0 +1,77 @@
+/** Tables of chunks: those in narinfos, and those that cost a request. */
+
+import { type ToldTable, toldTable } from '../../lib/compression/chunks/field.js';
+import { rowsOfFrame } from '../../lib/compression/chunks/frames.js';
+import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
+import { parseRows, type TableChunk } from '../../lib/compression/chunks/table.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { type ByteRange, collectSmall, type ObjectStore } from '../../lib/object-store/object-store.js';
+import type { FoundPath } from '../find-path.js';
+import { openRequiredNar } from '../nars.js';
+
+/** A table that is larger than this, or than this part of its file, may cost more than it saves. */
+const LARGEST = 4 * 1024 * 1024;
+const LARGEST_PART = 1 / 300;
+const SMALL = 2048;
+
+/** What a narinfo says of its chunks, where it is worth to look; nothing of a NAR that may be larger than it is known to be. */
+export function usefulTable({ info, objects }: FoundPath): ToldTable | undefined {
+  if (objects.traits.isImmediate || info.fileSize === undefined) return undefined;
+  const told = toldTable(info);
+  if (told?.place && told.place.length > Math.min(LARGEST, Math.max(SMALL, info.fileSize * LARGEST_PART)))
+    return undefined;
+  return told;
+}
+
+/** Reads tables, and counts what they cost. */
+export function createTables() {
+  const withoutRanges = new WeakSet<ObjectStore>();
+  let asked = { count: 0, bytes: 0 };
+  const request = async (found: FoundPath, place: ByteRange): Promise<readonly TableChunk[] | undefined> => {
+    if (withoutRanges.has(found.objects)) return undefined;
+    asked = { count: asked.count + 1, bytes: asked.bytes + place.length };
+    try {
+      return chunksOf(found.info, rowsOfFrame(await readRange(found, place)), place.offset);
+    } catch (error) {
+      if (hasCode(error, 'E_UNSUPPORTED')) withoutRanges.add(found.objects);
+      throw error;
+    }
+  };
+  return {
+    /** The chunks of a NAR with a `usefulTable`; `undefined` where its table is wrong, or cannot be had. */
+    async read(found: FoundPath): Promise<readonly TableChunk[] | undefined> {
+      const { rows, place } = usefulTable(found)!;
+      try {
+        return rows ? chunksOf(found.info, rows) : await request(found, place);
+      } catch (error) {
+        // The NAR can be fetched all the same; if it cannot, that says why.
+        if (error instanceof CarportError && error.code !== 'E_INTERRUPTED') return undefined;
+        throw error;
+      }
+    },
+    /** Tables that were asked for so far, and their bytes. */
+    asked: () => asked,
+  };
+}
+
+function chunksOf(info: NarInfo, rows: Uint8Array, dataSize?: number): readonly TableChunk[] {
+  const { narSize, fileSize } = info;
+  return parseRows(rows, {
+    ...{ narSize, fileSize: fileSize!, references: hashPartList(info).length },
+    ...(dataSize !== undefined && { dataSize }),
+  });
+}
+
+/** A range of a NAR's file, all of it. */
+async function readRange(found: FoundPath, range: ByteRange): Promise<Uint8Array> {
+  return collectSmall(await openRange(found, range), range.length, found.info.url);
+}
+
+/** The pieces of a range; `E_UNSUPPORTED` where the server would send all of the file. */
+export async function openRange({ info, objects }: FoundPath, range: ByteRange): Promise<AsyncIterable<Uint8Array>> {
+  const object = await openRequiredNar(objects, info, range);
+  if (object.isWhole !== true && object.size === range.length) return object.bytes();
+  object.discard();
+  throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` does not send parts of \`${info.url}\``);
+}

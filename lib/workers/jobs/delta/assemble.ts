@@ -1,0 +1,68 @@
+/** Makes a NAR of chunks of trees that are here and of frames that were fetched. */
+
+import { createHashPartFinder } from '../../../compression/chunks/hash-parts.js';
+import { rebuildChunk } from '../../../compression/chunks/view.js';
+import { decompress } from '../../../compression/decompress.js';
+import { CarportError } from '../../../errors.js';
+import type { Assembly, LocalTree } from '../../jobs.js';
+import { openNarRanges } from './nar-ranges.js';
+
+/**
+ * The bytes of a NAR, whatever they are: who reads them compares their hash. `source` gives the frames of what was fetched, one after
+ * another. A piece is valid until the next one is asked for. What is here and does not fit is an `E_INTEGRITY`.
+ */
+export async function* assembleNar(
+  { trees, parts, list }: Assembly,
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const here = trees.map(openTree);
+  const fetched = createTaker(decompress('zstd', source));
+  const room = Buffer.allocUnsafe(Math.max(0, ...parts.map(({ size, from }) => (from ? size : 0))));
+  try {
+    for (const { size, from } of parts) {
+      if (from === undefined) yield* fetched.take(size);
+      else {
+        const chunk = room.subarray(0, size);
+        const { ranges, finder } = here[from.tree]!;
+        ranges.read(chunk, from.offset);
+        if (!rebuildChunk(chunk, finder, from.references, list)) throw unfit(trees[from.tree]!);
+        yield chunk;
+      }
+    }
+  } finally {
+    for (const { ranges } of here) ranges.close();
+    fetched.close();
+  }
+}
+
+function openTree({ path, list }: LocalTree) {
+  return { ranges: openNarRanges(path), finder: createHashPartFinder(list) };
+}
+
+function unfit({ path }: LocalTree): CarportError {
+  return new CarportError('E_INTEGRITY', `\`${path}\` has not the hash parts that a table says`);
+}
+
+/** Takes so many bytes at a time of a stream. */
+function createTaker(stream: AsyncGenerator<Uint8Array>) {
+  let rest: Uint8Array = new Uint8Array();
+  return {
+    async *take(size: number): AsyncGenerator<Uint8Array> {
+      for (let missing = size; missing > 0; ) {
+        if (rest.length === 0) {
+          const { value, done } = await stream.next();
+          if (done) throw new CarportError('E_INTEGRITY', 'less was fetched than a table says');
+          rest = value;
+        }
+        const bytes = rest.subarray(0, missing);
+        rest = rest.subarray(bytes.length);
+        missing -= bytes.length;
+        yield bytes;
+      }
+    },
+    /** Not awaited: a source that does not answer would hold up an error. */
+    close(): void {
+      stream.return(undefined).catch(() => undefined);
+    },
+  };
+}

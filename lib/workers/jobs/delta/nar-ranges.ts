@@ -1,0 +1,133 @@
+/** Ranges of the NAR of a tree on disk, of which no more is read than is asked for. */
+
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import { CarportError } from '../../../errors.js';
+import { childPath } from '../../../filesystem/walk.js';
+import { paddedLength, wireNumber, wireString } from '../../../nix/nar/encode.js';
+import { CLOSE, DIRECTORY, ENTRY, EXECUTABLE, MAGIC, NODE, REGULAR, SYMLINK } from '../../../nix/nar/tokens.js';
+
+const OWNER_EXECUTE = 0o100;
+
+/** How often a tree is gone through again from its beginning, because something is wanted that lies before. */
+const MOST_RETURNS = 64;
+
+/** A part of a NAR: some of its tokens, or what a file holds. */
+type Part = { readonly size: number; readonly bytes: Uint8Array } | { readonly size: number; readonly file: Buffer };
+
+export interface NarRanges {
+  /** Fills memory with the bytes from an offset on. `E_INTEGRITY` where the NAR has fewer, `E_IO` where they cannot be read. */
+  read(into: Uint8Array, offset: number): void;
+  /** Lets go of the file that is open. */
+  close(): void;
+}
+
+/**
+ * Reads ranges of the NAR of the tree at `root`: best in their order, since the tree is gone through as they are asked for.
+ * Links are kept as links, and never followed. Whoever changes the tree meanwhile gets wrong bytes or an error.
+ */
+export function openNarRanges(root: string): NarRanges {
+  let parts = partsOf(root);
+  let part: Part | undefined;
+  let start = 0;
+  let returns = 0;
+  const files = createOpenFile(root);
+
+  /** Goes to the part that holds the byte at an offset. */
+  const seek = (offset: number): Part => {
+    if (offset < start) {
+      if (++returns > MOST_RETURNS) throw new CarportError('E_INTEGRITY', `too much of \`${root}\` is out of order`);
+      parts = partsOf(root);
+      part = undefined;
+      start = 0;
+    }
+    while (part === undefined || offset >= start + part.size) {
+      start += part?.size ?? 0;
+      const next = parts.next();
+      if (next.done) throw changed(root);
+      part = next.value;
+    }
+    return part;
+  };
+  const copyFrom = (found: Part, at: number, into: Uint8Array): number => {
+    const length = Math.min(into.length, found.size - at);
+    if ('bytes' in found) {
+      into.set(found.bytes.subarray(at, at + length));
+      return length;
+    }
+    const read = readSync(files.descriptorOf(found.file, found.size), into, 0, length, at);
+    if (read === 0) throw changed(root);
+    return read;
+  };
+  return {
+    read(into, offset) {
+      try {
+        for (let used = 0; used < into.length; ) {
+          const found = seek(offset + used);
+          used += copyFrom(found, offset + used - start, into.subarray(used));
+        }
+      } catch (cause) {
+        if (cause instanceof CarportError) throw cause;
+        throw new CarportError('E_IO', `\`${root}\` cannot be read`, { cause });
+      }
+    },
+    close: files.close,
+  };
+}
+
+/** The file that was read last. */
+function createOpenFile(root: string) {
+  let open: { readonly path: Buffer; readonly descriptor: number } | undefined;
+  const close = (): void => {
+    if (open) closeSync(open.descriptor);
+    open = undefined;
+  };
+  return {
+    close,
+    /** What is not a file of so many bytes is refused. */
+    descriptorOf(path: Buffer, size: number): number {
+      if (open?.path === path) return open.descriptor;
+      close();
+      const descriptor = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      open = { path, descriptor };
+      const stats = fstatSync(descriptor);
+      if (!stats.isFile() || stats.size !== size) throw changed(root);
+      return descriptor;
+    },
+  };
+}
+
+function changed(root: string): CarportError {
+  return new CarportError('E_INTEGRITY', `\`${root}\` is not what it was`);
+}
+
+function* partsOf(root: string): Generator<Part> {
+  yield tokens(MAGIC);
+  yield* partsOfNode(Buffer.from(root));
+}
+
+function* partsOfNode(path: Buffer): Generator<Part> {
+  const stats = lstatSync(path);
+  if (stats.isDirectory()) {
+    yield tokens(DIRECTORY);
+    for (const name of readdirSync(path, { encoding: 'buffer' }).sort(Buffer.compare)) {
+      yield tokens(ENTRY, wireString(name), NODE);
+      yield* partsOfNode(childPath(path, name));
+      yield tokens(CLOSE);
+    }
+    yield tokens(CLOSE);
+  } else if (stats.isFile()) {
+    const { size } = stats;
+    yield tokens((stats.mode & OWNER_EXECUTE) !== 0 ? EXECUTABLE : REGULAR, wireNumber(size));
+    if (size > 0) yield { size, file: path };
+    yield tokens(new Uint8Array(paddedLength(size) - size), CLOSE);
+  } else if (stats.isSymbolicLink()) {
+    yield tokens(SYMLINK, wireString(readlinkSync(path, { encoding: 'buffer' })), CLOSE);
+  } else {
+    throw new CarportError('E_FORMAT', `\`${path}\` is neither file, directory nor symlink`);
+  }
+}
+
+function tokens(...all: readonly Uint8Array[]): Part {
+  const bytes = Buffer.concat(all);
+  return { size: bytes.length, bytes };
+}

@@ -1,0 +1,197 @@
+import { join } from 'node:path';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readNarInfo, writeNarInfo } from '#cache/binary-cache.js';
+import type { PullEvent } from '#cache/pull/events.js';
+import { pullClosure } from '#cache/pull/session.js';
+import { createOwnTarget } from '#cache/pull/target.js';
+import { pushClosure } from '#cache/push/session.js';
+import { hashesEqual } from '#lib/nix/hash.js';
+import type { NarInfo } from '#lib/nix/narinfo.js';
+import { hashPartOf } from '#lib/nix/store-path.js';
+import { type MemoryObjects, openMemoryStore } from '#lib/object-store/memory.js';
+import type { ByteRange, ObjectStore } from '#lib/object-store/object-store.js';
+import { runtimeClosure } from '#lib/store/closure.js';
+import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
+import { useDirectory } from '../../support/files.js';
+import { usePool } from '../../support/pool.js';
+import { type Build, makeBuild, pathOf } from '../../support/rebuilds.js';
+import { sampleKey } from '../../support/samples.js';
+import { useSandbox } from '../../support/sandbox.js';
+import { NO_LINKS, pinPolicy, SEEN_NOTHING } from '../../support/transfers.js';
+
+const OLD: Build = { number: 1 };
+const BUILDS = {
+  rebuilt: { number: 2 },
+  swapped: { number: 3, swapped: true },
+  gone: { number: 4, gone: true },
+  patched: { number: 5, patched: true },
+  unrelated: { number: 6, unrelated: true },
+} satisfies Record<string, Build>;
+const KEY = sampleKey('test-1');
+
+describe('a pull of what is here in part', () => {
+  const shared = useSandbox('all');
+  const directory = useDirectory();
+  const pool = usePool(1);
+  const content: MemoryObjects = new Map();
+  let objects: ObjectStore;
+  let store: OwnStore;
+  let events: PullEvent[];
+  let asked: { readonly requests: string[]; bytes: number };
+
+  const { signal } = new AbortController();
+  beforeAll(async () => {
+    const from = openOwnStore(shared().path('builds'));
+    const roots: string[] = [];
+    for (const build of [OLD, ...Object.values(BUILDS)]) roots.push(await makeBuild(from, pool, build));
+    const request = {
+      ...{ store: from, own: from, closure: await runtimeClosure(from, roots), keys: [KEY] },
+      packing: { compression: 'zstd', level: 3, listing: false },
+      pins: { requests: [], signing: { keys: [KEY], policy: trust, seen: SEEN_NOTHING } },
+      ...{ checkAll: false, skipSignedBy: { names: [], origin: 'the test' }, realisations: [], dryRun: false },
+    } as const;
+    await pushClosure(openMemoryStore(content), request, { pool, emit: () => {}, signal });
+  });
+  beforeEach(async () => {
+    store = openOwnStore(join(directory(), 'store'));
+    objects = counted(openMemoryStore(new Map(content)));
+    await pull(OLD);
+    expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
+  });
+
+  const trust = pinPolicy({ keys: [KEY.publicKey], allowUnsigned: false });
+  const counted = (from: ObjectStore): ObjectStore => {
+    const count = <T extends { readonly length?: number; readonly size?: number } | undefined>(
+      key: string,
+      range: ByteRange | undefined,
+      got: T,
+    ): T => {
+      asked.requests.push(range ? `${key} ${range.offset}+${range.length}` : key);
+      asked.bytes += got?.length ?? got?.size ?? 0;
+      return got;
+    };
+    return {
+      ...from,
+      read: async (key, limit) => count(key, undefined, await from.read(key, limit)),
+      open: async (key, range) => count(key, range, await from.open(key, range)),
+    };
+  };
+  const pull = async (build: Build, { whole = false, from = objects } = {}) => {
+    events = [];
+    asked = { requests: [], bytes: 0 };
+    const request = {
+      targets: [{ hashPart: hashPartOf(pathOf('root', build)) }],
+      destination: createOwnTarget(store),
+      ...{ trust, seen: SEEN_NOTHING, links: NO_LINKS, dryRun: false },
+      delta: whole
+        ? undefined
+        : { stores: [async () => store], storeDir: store.storeDir, memory: join(directory(), 'state/local-chunks') },
+    };
+    return pullClosure([from], request, { pool, emit: (event) => events.push(event), signal });
+  };
+  const narRequests = () => asked.requests.filter((key) => key.startsWith('nar/'));
+  const warnings = () => events.flatMap((event) => (event.type === 'warning' ? [event.message] : []));
+  /** Everything that is registered is what was signed. */
+  const expectWhole = async (build: Build) => {
+    const { infos } = { infos: await store.queryClosure([pathOf('root', build)]) };
+    expect(infos.size).toBe(6);
+    for (const info of infos.values()) {
+      const { narHash } = await pool.run({ type: 'hash', path: store.realPath(info) });
+      expect(hashesEqual(narHash, info.narHash), info.path).toBe(true);
+    }
+  };
+  const change = async (build: Build, changed: (info: NarInfo, field: string) => string) => {
+    const writable = openMemoryStore(new Map(content));
+    const info = (await readNarInfo(writable, hashPartOf(pathOf('large-2.0', build))))!;
+    const unknownFields = info.unknownFields.map((field) => ({ ...field, value: changed(info, field.value) }));
+    await writeNarInfo(writable, { ...info, unknownFields });
+    return counted(writable);
+  };
+
+  it('fetches nothing of paths that differ in hash parts only, with all that hash parts may look like', async () => {
+    const { fileSize, hereSize, narSize } = await pull(BUILDS.rebuilt);
+    await expectWhole(BUILDS.rebuilt);
+    expect(warnings()).toEqual([]);
+    // One has another content, one another order, and one has a part of a hash part.
+    expect(narRequests().length).toBeLessThanOrEqual(3);
+    expect(narSize - hereSize!).toBeLessThan(30_000);
+    expect(fileSize).toBeLessThan(30_000);
+    expect(events.find(({ type }) => type === 'plan')).toMatchObject({ hereSize, fetchSize: fileSize });
+  });
+
+  it.each(['swapped', 'gone'] as const)('makes paths whose references are %s', async (name) => {
+    await pull(BUILDS[name]);
+    await expectWhole(BUILDS[name]);
+    expect(asked.bytes).toBeLessThan(2 * 1024 * 1024);
+  });
+
+  it('fetches the chunks that have changed, and remembers what it has computed of the others', async () => {
+    const { fileSize } = await pull(BUILDS.patched);
+    await expectWhole(BUILDS.patched);
+    expect(fileSize).toBeLessThan(2.5 * 1024 * 1024);
+    await pull(BUILDS.rebuilt);
+    await expectWhole(BUILDS.rebuilt);
+    expect(asked.bytes).toBeLessThan(60_000);
+  });
+
+  it('costs an unrelated path no more than its table', async () => {
+    await pull(BUILDS.unrelated);
+    await expectWhole(BUILDS.unrelated);
+    const { bytes, requests } = asked;
+    store = openOwnStore(join(directory(), 'another'));
+    await pull(BUILDS.unrelated, { whole: true });
+    expect(bytes).toBeLessThan(asked.bytes * 1.005);
+    expect(requests.length).toBeLessThanOrEqual(asked.requests.length);
+  });
+
+  it('fetches all where it is told to, and from a cache on this machine', async () => {
+    await pull(BUILDS.rebuilt, { whole: true });
+    expect(narRequests()).toHaveLength(6);
+    expect(events.find(({ type }) => type === 'plan')).not.toHaveProperty('hereSize');
+  });
+
+  it('takes a table that is wrong for a hint that was of no use', async () => {
+    const rows = (value: string) => Buffer.from(value.slice(2), 'base64');
+    const inline = (bytes: Uint8Array) => `2:${Buffer.from(bytes).toString('base64')}`;
+    const lies: readonly ((info: NarInfo, value: string) => string)[] = [
+      // Rows that overlap, have gaps, or go on behind the end: each byte of them is another, or one of them is missing.
+      (_, value) => inline(rows(value).subarray(0, 40)),
+      (_, value) => inline(Buffer.concat([rows(value), rows(value)])),
+      ...[0, 1, 2, 3, 5, 20, 22, 24, 26].map((at) => (_: NarInfo, value: string) => {
+        const bytes = rows(value);
+        bytes[at]! ^= 0x55;
+        return inline(bytes);
+      }),
+      () => '2:AAAA',
+      () => '2:////////',
+      () => '3:AAAA',
+      () => `2@0+4000000000`,
+      ({ fileSize }) => `2@${fileSize! - 10}+4096`,
+      () => '2@0+1024',
+      () => '2@999999999999999+10',
+    ];
+    for (const [index, lie] of lies.entries()) {
+      store = openOwnStore(join(directory(), `store-${index}`));
+      objects = counted(openMemoryStore(new Map(content)));
+      await pull(OLD);
+      await pull(BUILDS.rebuilt, { from: await change(BUILDS.rebuilt, lie) });
+      await expectWhole(BUILDS.rebuilt);
+    }
+  });
+
+  it('registers nothing wrong where a table says that other chunks are here', async () => {
+    // The whole table of the old path, of which all is here, for one that has another content.
+    const old = (await readNarInfo(objects, hashPartOf(pathOf('large-2.0', OLD))))!.unknownFields[0]!.value;
+    await pull(BUILDS.unrelated, { from: await change(BUILDS.unrelated, () => old) });
+    await expectWhole(BUILDS.unrelated);
+    expect(warnings()).toEqual([
+      expect.stringMatching(/-large-2\.0` cannot be made of what is here \(.*\); fetching all of it$/),
+    ]);
+  });
+
+  it('fetches all where the server sends no parts', async () => {
+    const from = { ...objects, open: async (key: string) => ({ ...(await objects.open(key))!, isWhole: true }) };
+    await pull(BUILDS.patched, { from });
+    await expectWhole(BUILDS.patched);
+  });
+});
