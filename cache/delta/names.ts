@@ -9,7 +9,7 @@ export interface NamedPaths {
 }
 
 /** A name without what a version is made of; what it is an output of goes before, and stays. */
-export function withoutVersion(name: string): string {
+function withoutVersion(name: string): string {
   return name.replace(/[0-9][0-9a-z._+]*/gi, '0');
 }
 

@@ -11,7 +11,7 @@ export interface PlacedFrame {
 }
 
 /** Bytes between two ranges that cost no more than a request does. */
-export const CHEAP_GAP = 64 * 1024;
+const CHEAP_GAP = 64 * 1024;
 
 /**
  * The ranges that hold all wanted frames, in order. Gaps up to `CHEAP_GAP` are fetched along; and the smallest gaps, too, while there
