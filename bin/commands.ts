@@ -77,6 +77,10 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       ...{ name: 'index', summary: 'the index of releases', commands: ['build', 'publish'] },
       load: () => import('./index/command.js'),
     },
+    {
+      ...{ name: 'image', summary: 'container images, without a daemon', commands: ['build'] },
+      load: () => import('./image/command.js'),
+    },
   ],
   'Stores, caches and keys': [
     {

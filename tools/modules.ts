@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 const TOP = fileURLToPath(new URL('../../', import.meta.url));
 
 /** The upper layers first, as docs/architecture.md has them. */
-const FOLDERS = ['bin', 'index-generator', 'release', 'cache', 'lib', 'dev', 'bench', 'tools'];
+const FOLDERS = ['bin', 'index-generator', 'release', 'cache', 'image', 'lib', 'dev', 'bench', 'tools'];
 
 const modules = await Promise.all((await Promise.all(FOLDERS.map(modulesIn))).flat().map(describeModule));
 const folders = [...new Set(modules.map(({ path }) => dirname(path)))];

@@ -8,6 +8,7 @@ import type { Hash } from '../nix/hash.js';
 import type { UnknownField } from '../nix/narinfo.js';
 import type { SigningKey } from '../signing/signature.js';
 import type { ChunkLine } from './chunk-line.js';
+import type { Layer, LayerJob } from './layers/layer.js';
 
 /** What identifies a path's content. */
 export interface NarDigest {
@@ -351,6 +352,7 @@ export type Job =
   | HashJob
   | ScanJob
   | CopyJob
+  | LayerJob
   | AssistJob;
 
 export interface JobResults {
@@ -369,6 +371,7 @@ export interface JobResults {
   readonly hash: NarDigest;
   readonly scan: ScanResult;
   readonly copy: NarDigest;
+  readonly layer: Layer;
   readonly assist: undefined;
 }
 

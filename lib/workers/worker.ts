@@ -70,6 +70,7 @@ const WORK: { readonly [T in Job['type']]: () => Promise<Work<Extract<Job, { typ
   hash: async () => (await import('./jobs/hash.js')).hashPath,
   scan: async () => (await import('./jobs/scan.js')).scanPath,
   assist: async () => (await import('./jobs/assist.js')).assist,
+  layer: async () => (await import('./layers/make.js')).makeLayer,
   copy: async () => (await import('./jobs/copy.js')).copyPath,
 };
 
