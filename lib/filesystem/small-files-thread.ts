@@ -1,10 +1,12 @@
 /** The body of the thread of `small-files.ts`: a batch at a time, in its order. */
 
+import { createHash } from 'node:crypto';
 import {
   closeSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -45,6 +47,7 @@ function perform(operation: FileOperation): FileResult {
   if (operation.type === 'find') return found(findFiles(operation.directory, operation.limit));
   if (operation.type === 'entries') return found(readEntries(operation.directory, operation.prefix));
   if (operation.type === 'stat') return found(statFiles(operation.directory, operation.paths));
+  if (operation.type === 'md5') return { bytes: md5(operation) };
   if (operation.type === 'write') write(operation);
   else if (operation.type === 'move') move(operation.from, operation.to);
   else if (operation.type === 'announce') announce(operation);
@@ -69,6 +72,25 @@ function read({ path, limit }: Extract<FileOperation, { type: 'read' }>): Uint8A
     if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return undefined;
     throw error;
   }
+}
+
+const MD5_READ_SIZE = 256 * 1024;
+
+function md5({ path, start, size }: Extract<FileOperation, { type: 'md5' }>): Uint8Array {
+  const hasher = createHash('md5');
+  const buffer = Buffer.allocUnsafe(Math.min(size, MD5_READ_SIZE));
+  const file = openSync(path, 'r');
+  try {
+    for (let offset = 0; offset < size; ) {
+      const read = readSync(file, buffer, 0, Math.min(buffer.length, size - offset), start + offset);
+      if (read === 0) throw new Error(`\`${path}\` has fewer bytes than it should`);
+      hasher.update(buffer.subarray(0, read));
+      offset += read;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return ownMemory(hasher.digest());
 }
 
 function announce({ path, bytes, moves }: Extract<FileOperation, { type: 'announce' }>): void {

@@ -1,5 +1,5 @@
 /**
- * Reads, writes, renames and listings of small files, done in batches on a thread of their own. A cache of 2,000
+ * Reads, writes, renames and listings of small files, and hashes of parts of large ones, done in batches on a thread of their own. A cache of 2,000
  * paths is 6,000 such files; one at a time through `node:fs/promises` they cost the main thread some 150 µs each, in
  * batches 15 µs.
  */
@@ -22,7 +22,8 @@ export type FileOperation =
   | { readonly type: 'unlink'; readonly directory: string; readonly names: readonly string[] }
   | { readonly type: 'find'; readonly directory: string; readonly limit: number }
   | { readonly type: 'entries'; readonly directory: string; readonly prefix: string }
-  | { readonly type: 'stat'; readonly directory: string; readonly paths: readonly string[] };
+  | { readonly type: 'stat'; readonly directory: string; readonly paths: readonly string[] }
+  | { readonly type: 'md5'; readonly path: string; readonly start: number; readonly size: number };
 
 /** Where something is, and is to be. */
 export type Move = readonly [from: string, to: string];
@@ -85,6 +86,12 @@ export async function listEntries(directory: string, prefix: string): Promise<re
 /** As `statFiles` there. */
 export async function statSmallFiles(directory: string, paths: readonly string[]): Promise<readonly FoundFile[]> {
   return foundOf(await submit({ type: 'stat', directory, paths })) ?? [];
+}
+
+/** The MD5 of a part of a file, which may be large; one that has fewer bytes is an error. */
+export async function md5OfFile(path: string, start: number, size: number): Promise<Buffer> {
+  const { bytes } = await submit({ type: 'md5', path, start, size });
+  return Buffer.from(bytes!);
 }
 
 function foundOf<T>({ json }: FileResult): readonly T[] | undefined {

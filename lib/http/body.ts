@@ -1,7 +1,8 @@
 /** Bodies that can be sent again, and their MD5. */
 
-import { createHash, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { md5OfFile } from '../filesystem/small-files.js';
 import type { RequestBody } from './transport.js';
 
 /** Bytes, or a file of which the size is known. */
@@ -20,21 +21,7 @@ export function restartableRange(path: string, start: number, size: number): Req
 }
 
 export function md5Of(body: BytesOrFile): Promise<Buffer> {
-  return body instanceof Uint8Array
-    ? Promise.resolve(hash('md5', body, 'buffer'))
-    : md5OfRange(body.path, 0, body.size);
-}
-
-/** In small pieces, so that the main thread is not held up. */
-export async function md5OfRange(path: string, start: number, size: number): Promise<Buffer> {
-  const hasher = createHash('md5');
-  let read = 0;
-  for await (const bytes of fileRange(path, start, size)) {
-    hasher.update(bytes);
-    read += bytes.length;
-  }
-  if (read === size) return hasher.digest();
-  throw new Error(`\`${path}\` has fewer bytes than it should`);
+  return body instanceof Uint8Array ? Promise.resolve(hash('md5', body, 'buffer')) : md5OfFile(body.path, 0, body.size);
 }
 
 /** The file is opened when it is read, so that nobody misses its failure. */

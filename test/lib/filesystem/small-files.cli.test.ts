@@ -1,14 +1,35 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { moveFile, readSmallFile, writeFileAtomic, writeThenMove } from '#lib/filesystem/small-files.js';
+import { md5OfFile, moveFile, readSmallFile, writeFileAtomic, writeThenMove } from '#lib/filesystem/small-files.js';
 import { createTemporaryNames } from '#lib/filesystem/temporary.js';
 import { noise, useDirectory } from '../../support/files.js';
 
 const directory = useDirectory();
 const at = (...names: string[]): string => join(directory(), ...names);
 const temporary = async (): Promise<string> => (await createTemporaryNames(directory()))();
+
+describe('the MD5 of a part of a file', () => {
+  it('is that of its bytes, and an error where there are fewer', async () => {
+    const bytes = noise(600_000);
+    writeFileSync(at('file'), bytes);
+    for (const [start, size] of [
+      [0, 600_000],
+      [1, 599_999],
+      [300_000, 10],
+      [5, 0],
+    ] as const) {
+      const expected = createHash('md5')
+        .update(bytes.subarray(start, start + size))
+        .digest();
+      expect((await md5OfFile(at('file'), start, size)).equals(expected)).toBe(true);
+    }
+    await expect(md5OfFile(at('file'), 1, 600_000)).rejects.toThrow(/fewer bytes than it should/);
+    await expect(md5OfFile(at('missing'), 0, 1)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
 
 describe('writing a file that is there whole or not at all', () => {
   it('makes the directories above it, and leaves nothing else', async () => {

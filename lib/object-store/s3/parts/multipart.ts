@@ -11,7 +11,8 @@ import {
 } from '@aws-sdk/client-s3';
 import { mapAtMost } from '../../../concurrency.js';
 import { CarportError, hasCode } from '../../../errors.js';
-import { md5OfRange, restartableRange } from '../../../http/body.js';
+import { md5OfFile } from '../../../filesystem/small-files.js';
+import { restartableRange } from '../../../http/body.js';
 import type { ObjectMetadata } from '../../object-store.js';
 import { type Bucket, sizeOf } from '../bucket.js';
 import { nextPage } from '../pages.js';
@@ -217,7 +218,7 @@ async function sendParts(bucket: Bucket, { kept, parts }: BegunUpload, file: Upl
   const sendPart = async (number: number) => {
     const start = (number - 1) * partSize;
     const length = Math.min(partSize, size - start);
-    const md5 = await md5OfRange(file.path, start, length);
+    const md5 = await md5OfFile(file.path, start, length);
     const ETag = `"${md5.toString('hex')}"`;
     if (parts.get(number) === md5.toString('hex')) return { PartNumber: number, ETag };
     const etag = await bucket.put({
