@@ -28,7 +28,9 @@ export interface ChunkMemory {
   /** What is known of a path, if that is of the same content. */
   recall(content: LocalContent): LocalChunks | undefined;
   note(content: LocalContent, chunks: LocalChunks): void;
-  /** Writes down what was noted, with what was known of paths that are not gone: what was used last stays longest. */
+  /** Forgets what was wrong. */
+  forget(realPath: string): void;
+  /** Writes down what was noted or forgotten, with what was known of paths that are not gone: what was used last stays longest. */
   keep(isGone: (realPath: string) => boolean): Promise<void>;
 }
 
@@ -40,6 +42,7 @@ export async function openChunkMemory(file: string): Promise<ChunkMemory> {
   const bytes = await readSmallFile(file, MOST).catch(() => undefined);
   const records = new Map(bytes ? recordsIn(bytes) : []);
   const noted = new Set<string>();
+  let isOld = false;
   return {
     recall(content) {
       const record = records.get(content.realPath);
@@ -54,16 +57,21 @@ export async function openChunkMemory(file: string): Promise<ChunkMemory> {
       records.delete(content.realPath);
       records.set(content.realPath, encode(content, chunks));
       noted.add(content.realPath);
+      isOld = true;
+    },
+    forget(realPath) {
+      noted.delete(realPath);
+      if (records.delete(realPath)) isOld = true;
     },
     async keep(isGone) {
-      if (noted.size === 0) return;
+      if (!isOld) return;
       const kept = newest(
         [...records].filter(([realPath]) => noted.has(realPath) || !isGone(realPath)).map(([, record]) => record),
       );
       const content = Buffer.concat([MAGIC, ...kept]);
       await makeDirectory(dirname(file)).catch(() => undefined);
       await writeBytesAtomically(file, Buffer.concat([content, digestOf(content)])).catch(() => undefined);
-      noted.clear();
+      isOld = false;
     },
   };
 }

@@ -6,7 +6,7 @@ import { type ChunkMemory, type LocalContent, openChunkMemory } from './chunk-me
 import type { LocalPath } from './local-paths.js';
 
 /** Remembers what a path holds. */
-export type NoteChunks = (content: LocalContent, chunks: LocalChunks) => Promise<void>;
+type NoteChunks = (content: LocalContent, chunks: LocalChunks) => Promise<void>;
 
 /** Remembers in a file what is computed; it is opened when it is wanted. */
 export function createLocalChunks(file: string, pool: WorkerPool) {
@@ -31,6 +31,11 @@ export function createLocalChunks(file: string, pool: WorkerPool) {
       const chunks = await running;
       if (chunks) await note(content, chunks);
       return chunks;
+    },
+    /** What was told of this place on disk was wrong. */
+    async forget(realPath: string): Promise<void> {
+      computed.delete(realPath);
+      (await memory()).forget(realPath);
     },
     /** Writes down what is remembered. */
     keep: async (isGone: (realPath: string) => boolean) => (await opened)?.keep(isGone),

@@ -4,7 +4,7 @@ import { nameOf } from '../../lib/nix/store-path.js';
 
 /** Paths of a store, by their names and by those without versions. */
 export interface NamedPaths {
-  /** Paths that are called like this one: first those of the very name, then those of another version. */
+  /** Paths that are called like this one, perhaps itself: first those of the very name, then those of another version. */
   like(path: string): readonly string[];
 }
 
@@ -27,7 +27,7 @@ export function namePaths(paths: Iterable<string>, most: number): NamedPaths {
       const name = nameOf(path);
       const same = byName.get(name) ?? [];
       const others = (byForm.get(withoutVersion(name)) ?? []).filter((other) => nameOf(other) !== name);
-      return [...same.slice(0, most), ...others.slice(0, most)].filter((other) => other !== path).slice(0, most);
+      return [...same, ...others.slice(0, most)].slice(0, most);
     },
   };
 }

@@ -10,7 +10,7 @@ import type { Assembly, AssemblyPart, LocalChunks } from '../../lib/workers/jobs
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { FoundPath } from '../find-path.js';
 import { spend } from './budget.js';
-import { createLocalChunks, type NoteChunks } from './local-chunks.js';
+import { createLocalChunks } from './local-chunks.js';
 import { createLocalPaths, type LocalPath, type OpenStore } from './local-paths.js';
 import { createChunkPlaces } from './match.js';
 import { createTables, openRange, usefulTable } from './tables.js';
@@ -63,7 +63,9 @@ export interface DeltaNar {
   readonly source?: () => AsyncGenerator<Uint8Array>;
   readonly fetchSize: number;
   /** Where it lies when it is there: remembered where all of it is made of what is here. */
-  made(realPath: string): void;
+  made(realPath: string): Promise<void>;
+  /** It was not what was signed: what is remembered of the paths that it was made of is forgotten. */
+  failed(): Promise<void>;
 }
 
 /** A NAR whose chunks are known, and where those are that are here. */
@@ -107,12 +109,14 @@ export function createDelta({ stores, storeDir, memory: file }: DeltaOptions, { 
       const looked = await mapAtMost(TABLES_AT_ONCE, promising, look, signal);
       const matches = looked.filter((each) => each !== undefined);
       const { count, bytes } = tables.asked();
-      const nars = made(matches, count - before.count, chunks.note);
+      const nars = made(matches, count - before.count, chunks);
       return { ...totals(paths, nars), tablesSize: bytes - before.bytes };
     },
     keep: async () => chunks.keep(await locals.gone()),
   };
 }
+
+type Memory = Pick<ReturnType<typeof createLocalChunks>, 'note' | 'forget'>;
 
 interface Made extends DeltaNar {
   readonly found: FoundPath;
@@ -120,7 +124,7 @@ interface Made extends DeltaNar {
 }
 
 /** What is made of matches, as far as that is worth it. `tables` is how many requests they have cost. */
-function made(matches: readonly Matched[], tables: number, note: NoteChunks): readonly Made[] {
+function made(matches: readonly Matched[], tables: number, memory: Memory): readonly Made[] {
   const useful = matches.filter(({ parts }) => parts.some(({ from }) => from !== undefined));
   const framesOf = ({ rows, parts }: Matched) =>
     rows.map(({ fileOffset, compressedSize }, index) => ({
@@ -129,10 +133,10 @@ function made(matches: readonly Matched[], tables: number, note: NoteChunks): re
     }));
   const partly = useful.map((match) => ({ fileSize: match.found.info.fileSize!, frames: framesOf(match) }));
   const ranges = spend(partly, useful.length - tables);
-  return useful.flatMap((match, index) => narOf(match, ranges[index]!, note) ?? []);
+  return useful.flatMap((match, index) => narOf(match, ranges[index]!, memory) ?? []);
 }
 
-function narOf(match: Matched, ranges: readonly ByteRange[], note: NoteChunks): Made | undefined {
+function narOf(match: Matched, ranges: readonly ByteRange[], memory: Memory): Made | undefined {
   const { found, rows, trees } = match;
   const { info } = found;
   const fetchSize = ranges.reduce((sum, { length }) => sum + length, 0);
@@ -150,9 +154,13 @@ function narOf(match: Matched, ranges: readonly ByteRange[], note: NoteChunks): 
     ...(ranges.length > 0 && { source: () => piecesOf(found, ranges) }),
     fetchSize,
     hereSize: parts.reduce((sum, { size, from }) => sum + (from ? size : 0), 0),
-    made(realPath) {
+    async made(realPath) {
+      const { narHash, narSize } = info;
       // Of what was fetched nobody has compared the hashes in the table.
-      if (ranges.length === 0) note({ realPath, narHash: info.narHash.digest, narSize: info.narSize }, chunksIn(rows));
+      if (ranges.length === 0) await memory.note({ realPath, narHash: narHash.digest, narSize }, chunksIn(rows));
+    },
+    async failed() {
+      for (const { path } of trees) await memory.forget(path);
     },
   };
 }

@@ -25,7 +25,7 @@ export interface MadeOfDelta {
   /** Bytes that were fetched. */
   readonly fileSize: number;
   /** What is done when it is registered. */
-  readonly remember: () => void;
+  readonly remember: () => Promise<void>;
 }
 
 /**
@@ -46,6 +46,7 @@ export async function fetchByDelta(
   } catch (error) {
     await removeTree(temporary);
     if (!(error instanceof CarportError) || error.code === 'E_INTERRUPTED' || isFull(error)) throw error;
+    await nar.failed();
     const message = `\`${info.path}\` cannot be made of what is here (${error.message}); fetching all of it`;
     emit({ type: 'warning', about: { path: info.path, cache: objects.url }, message });
     return undefined;

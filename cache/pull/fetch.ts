@@ -52,7 +52,7 @@ export interface Fetched {
   readonly taken?: TakenTree;
   readonly fileSize: number;
   /** What is done when it is registered. */
-  readonly remember?: () => void;
+  readonly remember?: () => Promise<void>;
 }
 
 /** Fetches from the first cache that has the path whole; one that fails is passed over with a warning. */

@@ -62,7 +62,7 @@ export async function fetchAndRegister(
       throw error;
     }
     registered.add(path);
-    fetched.remember?.();
+    await fetched.remember?.();
     fileSize += fetched.fileSize;
     emit({ type: 'path-finished', path, narSize: fetched.info.narSize, fileSize: fetched.fileSize });
   };
