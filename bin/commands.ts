@@ -106,6 +106,11 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       load: () => import('./key/command.js'),
     },
     {
+      name: 'serve',
+      summary: "caches as one, on loopback, for this machine's Nix",
+      load: () => import('./serve/command.js'),
+    },
+    {
       name: 'use',
       summary: 'have your settings read a cache, when you trust its keys',
       load: () => import('./use/command.js'),

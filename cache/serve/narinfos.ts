@@ -1,0 +1,101 @@
+/** What the caches behind a server say of paths, and what the server says of them. */
+
+import { CarportError } from '../../lib/errors.js';
+import { formatHash } from '../../lib/nix/hash.js';
+import { type NarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { PublicKey } from '../../lib/signing/key.js';
+import { verifyPath } from '../../lib/signing/signature.js';
+import { readNarInfo } from '../binary-cache.js';
+import type { FoundPath } from '../find-path.js';
+import { createMemory } from './memory.js';
+import type { Upstreams } from './upstreams.js';
+
+export interface NarInfosOptions {
+  readonly upstreams: Upstreams;
+  /** Of several caches one is preferred whose narinfo one of these has signed. */
+  readonly keys: readonly PublicKey[];
+  now(): number;
+}
+
+export interface NarInfos {
+  /** What is said of a path, as a cache said it a while ago. */
+  find(hashPart: string): Promise<FoundPath | undefined>;
+  /** The caches that have this very NAR, the one of `find` first; the others are asked when they are wanted. */
+  having(hashPart: string, narHash: string): AsyncGenerator<FoundPath>;
+}
+
+/** Bytes of narinfos that are remembered, and for how long: a path may get more signatures, or come. */
+const ROOM = 32 * 1024 * 1024;
+const FOUND_MS = 5 * 60_000;
+const NOT_FOUND_MS = 3_000;
+
+/** What an entry takes beside its references. */
+const ENTRY_SIZE = 1024;
+
+export function createNarInfos({ upstreams, keys, now }: NarInfosOptions): NarInfos {
+  const memory = createMemory<{ readonly found: FoundPath | undefined }>({ room: ROOM, now });
+  const asking = new Map<string, Promise<FoundPath | undefined>>();
+  const isPreferred = (info: NarInfo) => keys.length === 0 || verifyPath(info, keys).state === 'valid';
+
+  const ask = async (hashPart: string): Promise<FoundPath | undefined> => {
+    let other: FoundPath | undefined;
+    const preferred = await upstreams.firstOf(async (objects) => {
+      const info = await readNarInfo(objects, hashPart);
+      if (info === undefined) return undefined;
+      if (isPreferred(info)) return { info, objects };
+      // Nix decides whom it trusts.
+      other ??= { info, objects };
+      return undefined;
+    });
+    const found = preferred ?? other;
+    const size = ENTRY_SIZE + (found?.info.references.length ?? 0) * 128;
+    memory.keep(hashPart, { found }, size, found ? FOUND_MS : NOT_FOUND_MS);
+    return found;
+  };
+  const find = async (hashPart: string): Promise<FoundPath | undefined> => {
+    const kept = memory.get(hashPart);
+    if (kept) return kept.found;
+    const asked = asking.get(hashPart) ?? ask(hashPart).finally(() => asking.delete(hashPart));
+    asking.set(hashPart, asked);
+    return asked;
+  };
+  return {
+    find,
+    async *having(hashPart, narHash) {
+      const isWanted = (info: NarInfo) => formatHash(info.narHash, 'nix32') === narHash;
+      const first = await find(hashPart);
+      if (first && isWanted(first.info)) yield first;
+      // What was said a while ago may not be so any more.
+      memory.forget(hashPart);
+      for (const objects of await upstreams.inOrder()) {
+        const info = await readAgain(objects, hashPart, upstreams);
+        const isNew = objects !== first?.objects || info?.url !== first.info.url;
+        if (info && isNew && isWanted(info)) yield { info, objects };
+      }
+    },
+  };
+}
+
+async function readAgain(objects: ObjectStore, hashPart: string, upstreams: Upstreams): Promise<NarInfo | undefined> {
+  try {
+    return await readNarInfo(objects, hashPart);
+  } catch (error) {
+    if (!(error instanceof CarportError) || error.code === 'E_INTERRUPTED') throw error;
+    upstreams.failed(objects, error);
+    return undefined;
+  }
+}
+
+/** Where the server has the plain NAR of a path: the name is enough to find it again when nothing is remembered. */
+export function servedUrl({ path, narHash }: Pick<NarInfo, 'path' | 'narHash'>): string {
+  return `nar/${hashPartOf(path)}-${formatHash(narHash, 'nix32')}.nar`;
+}
+
+/** The narinfo as it is served: all that is signed, and the signatures, are as they were. */
+export function servedNarInfo(info: NarInfo): string {
+  const { narHash, narSize } = info;
+  const file = { url: servedUrl(info), compression: 'none', fileHash: narHash, fileSize: narSize };
+  return renderNarInfo({ ...info, ...file });
+}

@@ -1,0 +1,105 @@
+/** The NARs that a server is asked for: each is fetched once for all that want it at a time. */
+
+import { createLimit } from '../../lib/concurrency.js';
+import type { CarportError } from '../../lib/errors.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { Emit } from '../../lib/work.js';
+import type { FoundPath } from '../find-path.js';
+import { type Broadcast, createBroadcast } from './broadcast.js';
+import type { ServeEvent } from './events.js';
+import { createMemory } from './memory.js';
+import type { NarInfos } from './narinfos.js';
+import type { PlainNarReader } from './plain-nar.js';
+import type { Upstreams } from './upstreams.js';
+import { AT_BEGINNING, type NarPiece, type NarProgress, readWholeNar } from './whole-nar.js';
+
+export interface NarsOptions {
+  readonly narInfos: NarInfos;
+  readonly upstreams: Upstreams;
+  readonly read: PlainNarReader;
+  readonly emit: Emit<ServeEvent>;
+  now(): number;
+}
+
+export interface Nars {
+  /** The plain NAR; `wanted` is what is promised of it. Its last bytes come when all of it is what was promised. */
+  open(wanted: NarInfo, key: NarKey, signal: AbortSignal): AsyncGenerator<Uint8Array>;
+}
+
+/** What a URL names. */
+export interface NarKey {
+  readonly hashPart: string;
+  /** In base 32. */
+  readonly narHash: string;
+}
+
+/** NARs that are fetched at a time, and bytes of each that are kept for others that want it. */
+const AT_ONCE = 48;
+const WINDOW = 2 * 1024 * 1024;
+
+/** NARs that are smaller than that stay for a while: many machines or many users want them one after the other. */
+const LATER_ROOM = 48 * 1024 * 1024;
+const LATER_MS = 20_000;
+
+const SLOW_READER_MS = 10_000;
+
+export function createNars({ narInfos, upstreams, read, emit, now }: NarsOptions): Nars {
+  const limit = createLimit(AT_ONCE);
+  const running = new Map<string, Broadcast>();
+  const later = createMemory<Broadcast>({ room: LATER_ROOM, now });
+  const fetch = ({ path, narHash, narSize }: NarInfo, key: NarKey, signal: AbortSignal, progress: NarProgress) =>
+    readWholeNar(
+      {
+        ...{ narHash, narSize, read, signal },
+        candidates: narInfos.having(key.hashPart, key.narHash),
+        onFailure: ({ objects }: FoundPath, error: CarportError) => upstreams.failed(objects, error),
+        onWhole: ({ objects }: FoundPath) => emit({ type: 'nar-fetched', path, narSize, cache: objects.url }),
+      },
+      progress,
+    );
+  const start = (wanted: NarInfo, key: NarKey, name: string): Broadcast => {
+    const broadcast = createBroadcast({
+      open: (signal) => inTurn(limit, () => fetch(wanted, key, signal, AT_BEGINNING)),
+      alone: (progress, signal) => inTurn(limit, () => fetch(wanted, key, signal, progress)),
+      ...{ window: WINDOW, patienceMs: SLOW_READER_MS, beginning: AT_BEGINNING },
+      onClosed: () => running.delete(name),
+    });
+    void broadcast.kept.then((isKept) => {
+      if (!isKept) return;
+      running.delete(name);
+      later.keep(name, broadcast, wanted.narSize, LATER_MS);
+    });
+    return broadcast;
+  };
+  return {
+    open(wanted, key, signal) {
+      const name = `${key.hashPart}-${key.narHash}`;
+      const shared = running.get(name) ?? later.get(name);
+      const broadcast = shared?.isOpen() ? shared : start(wanted, key, name);
+      if (broadcast !== shared) running.set(name, broadcast);
+      return broadcast.read(signal);
+    },
+  };
+}
+
+/** A stream that begins when it is its turn, and whose turn is over when it has ended. */
+async function* inTurn(
+  limit: ReturnType<typeof createLimit>,
+  open: () => AsyncIterable<NarPiece>,
+): AsyncGenerator<NarPiece> {
+  let finish = () => {};
+  await new Promise<void>((begin) => {
+    void limit(
+      () =>
+        new Promise<void>((over) => {
+          finish = over;
+          begin();
+        }),
+    );
+  });
+  try {
+    yield* open();
+  } finally {
+    finish();
+  }
+}
