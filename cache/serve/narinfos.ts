@@ -89,7 +89,7 @@ async function readAgain(objects: ObjectStore, hashPart: string, upstreams: Upst
 }
 
 /** Where the server has the plain NAR of a path: the name is enough to find it again when nothing is remembered. */
-export function servedUrl({ path, narHash }: Pick<NarInfo, 'path' | 'narHash'>): string {
+function servedUrl({ path, narHash }: Pick<NarInfo, 'path' | 'narHash'>): string {
   return `nar/${hashPartOf(path)}-${formatHash(narHash, 'nix32')}.nar`;
 }
 
