@@ -6,7 +6,7 @@
 import { formatHash, type Hash } from '../lib/nix/hash.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { isRealisationId, type TracedOutput } from '../lib/nix/realisation.js';
-import { isHashPart } from '../lib/nix/store-path.js';
+import { isHashPart, isStoreBaseName } from '../lib/nix/store-path.js';
 import { checkKey, TEMPORARY } from '../lib/object-store/object-store.js';
 
 /** What a cache says of itself. Where it is missing there is no cache. */
@@ -106,6 +106,36 @@ export function traceKey({ drvPath, outputName }: TracedOutput): string {
 export function tracedOutputOfKey(key: string): TracedOutput | undefined {
   const match = /^([^/]*)\/([^/]*)\.doi$/.exec(key.startsWith(TRACES) ? key.slice(TRACES.length) : '');
   return match === null ? undefined : { drvPath: match[1]!, outputName: match[2]! };
+}
+
+/** The hash part of the path that a key is the listing of; `undefined` for any other key. */
+export function listedHashPartOf(key: string): string | undefined {
+  const hashPart = isListingKey(key) ? key.slice(0, -LISTING.length) : '';
+  return isHashPart(hashPart) ? hashPart : undefined;
+}
+
+/** The name of the derivation that a key is the build log of; `undefined` for any other key. */
+export function loggedNameOf(key: string): string | undefined {
+  const name = key.startsWith(LOGS) ? key.slice(LOGS.length) : '';
+  return isStoreBaseName(name) ? name : undefined;
+}
+
+/** A plain NAR, as `carport serve` has it: the path and its content, as base 32. */
+export interface ServedNar {
+  readonly hashPart: string;
+  readonly narHash: string;
+}
+
+/** Where a server of caches has a plain NAR: the name is enough to find it again. */
+export function servedNarKey({ hashPart, narHash }: ServedNar): string {
+  return `${NARS}${hashPart}-${narHash}.nar`;
+}
+
+/** The plain NAR that such a key names; `undefined` for any other key. */
+export function servedNarOfKey(key: string): ServedNar | undefined {
+  const name = key.startsWith(NARS) ? key.slice(NARS.length) : '';
+  const parts = /^(?<hashPart>[0-9a-z]{32})-(?<narHash>[0-9a-z]{52})\.nar$/.exec(name)?.groups;
+  return parts && isHashPart(parts.hashPart!) ? { hashPart: parts.hashPart!, narHash: parts.narHash! } : undefined;
 }
 
 /** The key of the record that a push has left out paths signed by the key of this name, which may hold any character. */

@@ -3,7 +3,7 @@
 import type { ServeEvent } from '../../cache/serve/events.js';
 import { type PublicKey, renderPublicKey } from '../../lib/signing/key.js';
 import type { Emit } from '../../lib/work.js';
-import { type CommonOptions, type Context, note, say, write, writeJsonLine } from '../cli/context.js';
+import { type CommonOptions, type Context, note, say, writeJsonLine, writeLines } from '../cli/context.js';
 import { printableLine } from '../cli/printable.js';
 import { count, formatBytes } from '../cli/terminal.js';
 
@@ -33,7 +33,7 @@ export function createServeReport(context: Context, options: CommonOptions): Ser
       const nixConf = nixConfLines(url, keys);
       if (json) return writeJsonLine(context.stdout, { type: 'listening', ...(url && { url }), nixConf });
       note(context, options, `listening at ${url ?? 'the socket that was passed'}; the lines for nix.conf:`);
-      await write(context.stdout, nixConf.map((line) => `${line}\n`).join(''));
+      await writeLines(context.stdout, nixConf);
     },
     draining() {
       if (json) writeJsonLine(context.stdout, { type: 'draining' });

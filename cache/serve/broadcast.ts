@@ -32,115 +32,149 @@ interface Reader {
   isLeft: boolean;
 }
 
+interface State extends BroadcastOptions {
+  readonly pieces: Pieces;
+  readonly readers: Set<Reader>;
+  readonly stop: AbortController;
+  ended: { readonly error?: unknown } | undefined;
+  isClosed: boolean;
+  wakePump: () => void;
+}
+
 export function createBroadcast(options: BroadcastOptions): Broadcast {
-  const { window, patienceMs, beginning } = options;
-  const stop = new AbortController();
-  const pieces: NarPiece[] = [];
-  const readers = new Set<Reader>();
-  let [first, size] = [0, 0];
-  let ended: { readonly error?: unknown } | undefined;
-  let isClosed = false;
-  let wakePump = () => {};
+  const state: State = {
+    ...options,
+    pieces: createPieces(),
+    readers: new Set(),
+    stop: new AbortController(),
+    ended: undefined,
+    isClosed: false,
+    wakePump: () => {},
+  };
+  return {
+    read: (signal) => addReader(state, signal),
+    isOpen: () => !state.isClosed,
+    kept: pump(state),
+  };
+}
 
-  const close = (): void => {
-    if (!isClosed) options.onClosed();
-    isClosed = true;
-  };
-  const slowest = () => Math.min(...[...readers].map(({ index }) => index), first + pieces.length);
-  const lag = () => pieces.slice(slowest() - first).reduce((sum, { bytes }) => sum + bytes.length, 0);
-  const drop = (): void => {
-    while (size > window && first < slowest()) {
-      size -= pieces.shift()!.bytes.length;
-      first++;
-      close();
-    }
-  };
-  /** Waits until the slowest reader has come near, or is left to itself. */
-  const room = async (): Promise<void> => {
-    for (drop(); lag() >= window && !stop.signal.aborted; drop()) {
-      const moved = await wakeOrTimeout((wake) => {
-        wakePump = wake;
-      }, patienceMs);
-      const head = first + pieces.length;
-      const isWaitedFor = [...readers].some(({ index }) => index === head);
-      if (moved || !isWaitedFor) continue;
-      for (const reader of readers) {
-        if (reader.index !== slowest()) continue;
-        readers.delete(reader);
-        reader.isLeft = true;
-        reader.wake();
-      }
-    }
-  };
-  const pump = async (): Promise<boolean> => {
-    try {
-      for await (const piece of options.open(stop.signal)) {
-        pieces.push(piece);
-        size += piece.bytes.length;
-        for (const reader of readers) reader.wake();
-        await room();
-      }
-      ended = {};
-    } catch (error) {
-      ended = { error };
-      close();
-    }
-    for (const reader of readers) reader.wake();
-    return !isClosed;
-  };
-  const leave = (reader: Reader): void => {
-    readers.delete(reader);
-    wakePump();
-    if (readers.size > 0 || ended) return;
-    close();
-    stop.abort();
-  };
+function close(state: State): void {
+  if (!state.isClosed) state.onClosed();
+  state.isClosed = true;
+}
 
-  async function* readAs(reader: Reader, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    let progress = beginning;
-    try {
-      while (!reader.isLeft) {
-        signal.throwIfAborted();
-        const piece = pieces[reader.index - first];
-        if (piece) {
-          yield piece.bytes;
-          progress = piece.after;
-          reader.index++;
-          wakePump();
-        } else if (ended && 'error' in ended) throw ended.error;
-        else if (ended) return;
-        else {
-          await new Promise<void>((resolve) => {
-            reader.wake = resolve;
-          });
-        }
-      }
-    } finally {
-      leave(reader);
+/** Reads the stream for all. True when nothing is wrong with it, and it can still be read from its first byte. */
+async function pump(state: State): Promise<boolean> {
+  const { pieces, readers, stop } = state;
+  try {
+    for await (const piece of state.open(stop.signal)) {
+      pieces.add(piece);
+      for (const { wake } of readers) wake();
+      await room(state);
     }
-    for await (const { bytes } of options.alone(progress, signal)) yield bytes;
+    state.ended = {};
+  } catch (error) {
+    state.ended = { error };
+    close(state);
   }
-  const read = (signal: AbortSignal): AsyncGenerator<Uint8Array> => {
-    const reader: Reader = { index: 0, wake: () => {}, isLeft: false };
-    readers.add(reader);
-    // Whoever is gone may have begun to read, or not.
-    signal.addEventListener(
-      'abort',
-      () => {
-        leave(reader);
-        reader.wake();
-      },
-      { once: true },
-    );
-    return readAs(reader, signal);
+  for (const { wake } of readers) wake();
+  return !state.isClosed;
+}
+
+/** Waits until the slowest reader has come near, or is left to itself. */
+async function room(state: State): Promise<void> {
+  const { pieces, readers, window, patienceMs, stop } = state;
+  const slowest = () => Math.min(pieces.end(), ...[...readers].map(({ index }) => index));
+  for (;;) {
+    while (pieces.size() > window && pieces.begin() < slowest()) {
+      pieces.dropFirst();
+      close(state);
+    }
+    if (pieces.sizeFrom(slowest()) < window || stop.signal.aborted) return;
+    const hasMoved = await wakeOrTimeout((wake) => {
+      state.wakePump = wake;
+    }, patienceMs);
+    const isWaitedFor = [...readers].some(({ index }) => index === pieces.end());
+    if (hasMoved || !isWaitedFor) continue;
+    const last = slowest();
+    for (const reader of [...readers].filter(({ index }) => index === last)) {
+      readers.delete(reader);
+      reader.isLeft = true;
+      reader.wake();
+    }
+  }
+}
+
+function addReader(state: State, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const reader: Reader = { index: 0, wake: () => {}, isLeft: false };
+  state.readers.add(reader);
+  // Whoever is gone may have begun to read, or not.
+  const onAbort = () => {
+    leave(state, reader);
+    reader.wake();
   };
-  return { read, isOpen: () => !isClosed, kept: pump() };
+  signal.addEventListener('abort', onAbort, { once: true });
+  return readAs(reader, state, signal);
+}
+
+async function* readAs(reader: Reader, state: State, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const { pieces, beginning, alone } = state;
+  let progress = beginning;
+  try {
+    while (!reader.isLeft) {
+      signal.throwIfAborted();
+      const piece = pieces.at(reader.index);
+      if (piece) {
+        yield piece.bytes;
+        progress = piece.after;
+        reader.index++;
+        state.wakePump();
+      } else if (state.ended === undefined) {
+        await new Promise<void>((resolve) => {
+          reader.wake = resolve;
+        });
+      } else if ('error' in state.ended) throw state.ended.error;
+      else return;
+    }
+  } finally {
+    leave(state, reader);
+  }
+  for await (const { bytes } of alone(progress, signal)) yield bytes;
+}
+
+function leave(state: State, reader: Reader): void {
+  state.readers.delete(reader);
+  state.wakePump();
+  if (state.readers.size > 0 || state.ended) return;
+  close(state);
+  state.stop.abort();
+}
+
+type Pieces = ReturnType<typeof createPieces>;
+
+/** The last pieces of a stream, by their places in it. */
+function createPieces() {
+  const kept: NarPiece[] = [];
+  let first = 0;
+  const sizeOf = (pieces: readonly NarPiece[]) => pieces.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  return {
+    add: (piece: NarPiece) => void kept.push(piece),
+    at: (index: number): NarPiece | undefined => kept[index - first],
+    begin: () => first,
+    end: () => first + kept.length,
+    size: () => sizeOf(kept),
+    sizeFrom: (index: number) => sizeOf(kept.slice(index - first)),
+    dropFirst(): void {
+      kept.shift();
+      first++;
+    },
+  };
 }
 
 /** True when it was woken, false when the time was over. */
 async function wakeOrTimeout(onWake: (wake: () => void) => void, milliseconds: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => resolve(false), milliseconds);
+    const timer = setTimeout(() => resolve(false), milliseconds).unref();
     onWake(() => {
       clearTimeout(timer);
       resolve(true);

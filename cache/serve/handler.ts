@@ -4,9 +4,9 @@ import { CarportError } from '../../lib/errors.js';
 import type { Answer, ServedRequest, StreamedBody } from '../../lib/http/server/answer.js';
 import { renderCacheInfo } from '../../lib/nix/cache-info.js';
 import type { StoredObject } from '../../lib/object-store/object-store.js';
-import type { NarInfos } from './narinfos.js';
-import { servedNarInfo } from './narinfos.js';
-import type { NarKey, Nars } from './nars.js';
+import type { ServedNar } from '../layout.js';
+import { type NarInfos, servedNarInfo } from './narinfos.js';
+import type { Nars } from './nars.js';
 import { type Route, routeOf } from './route.js';
 import type { Upstreams } from './upstreams.js';
 
@@ -52,12 +52,12 @@ async function answerTo(
       const info = { ...(await upstreams.describe()), ...(priority !== undefined && { priority }) };
       return { status: 200, contentType: 'text/x-nix-cache-info', body: renderCacheInfo(info) };
     }
-    case 'narinfo': {
+    case 'path': {
       const found = await narInfos.find(route.hashPart);
       if (found === undefined) return NOT_FOUND;
       return { status: 200, contentType: 'text/x-nix-narinfo', body: servedNarInfo(found.info) };
     }
-    case 'nar':
+    case 'contents':
       return answerWithNar(route, request, { narInfos, nars });
     case 'file': {
       const found = await upstreams.firstOf((objects) => objects.open(route.key));
@@ -75,7 +75,7 @@ function bodyOf(object: StoredObject): StreamedBody {
 }
 
 async function answerWithNar(
-  key: NarKey,
+  key: ServedNar,
   { method, signal }: ServedRequest,
   { narInfos, nars }: Pick<HandlerOptions, 'narInfos' | 'nars'>,
 ): Promise<Answer> {
@@ -103,7 +103,7 @@ async function* nothing(): AsyncGenerator<Uint8Array> {}
  */
 function failed(route: Route, error: CarportError, { offlineOk }: HandlerOptions): Answer {
   const isAway = error.code === 'E_UNAVAILABLE';
-  const isGone = isAway ? offlineOk : route.kind === 'nar' || error.code === 'E_NOT_FOUND';
+  const isGone = isAway ? offlineOk : route.kind === 'contents' || error.code === 'E_NOT_FOUND';
   if (isGone) return NOT_FOUND;
   return { status: isAway ? 503 : 502, body: 'no cache that is behind this one has answered as it should\n' };
 }

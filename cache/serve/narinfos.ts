@@ -9,6 +9,7 @@ import type { PublicKey } from '../../lib/signing/key.js';
 import { verifyPath } from '../../lib/signing/signature.js';
 import { readNarInfo } from '../binary-cache.js';
 import type { FoundPath } from '../find-path.js';
+import { servedNarKey } from '../layout.js';
 import { createMemory } from './memory.js';
 import type { Upstreams } from './upstreams.js';
 
@@ -88,14 +89,10 @@ async function readAgain(objects: ObjectStore, hashPart: string, upstreams: Upst
   }
 }
 
-/** Where the server has the plain NAR of a path: the name is enough to find it again when nothing is remembered. */
-function servedUrl({ path, narHash }: Pick<NarInfo, 'path' | 'narHash'>): string {
-  return `nar/${hashPartOf(path)}-${formatHash(narHash, 'nix32')}.nar`;
-}
-
 /** The narinfo as it is served: all that is signed, and the signatures, are as they were. */
 export function servedNarInfo(info: NarInfo): string {
-  const { narHash, narSize } = info;
-  const file = { url: servedUrl(info), compression: 'none', fileHash: narHash, fileSize: narSize };
+  const { path, narHash, narSize } = info;
+  const url = servedNarKey({ hashPart: hashPartOf(path), narHash: formatHash(narHash, 'nix32') });
+  const file = { url, compression: 'none', fileHash: narHash, fileSize: narSize };
   return renderNarInfo({ ...info, ...file });
 }

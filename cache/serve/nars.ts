@@ -5,6 +5,7 @@ import type { CarportError } from '../../lib/errors.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { Emit } from '../../lib/work.js';
 import type { FoundPath } from '../find-path.js';
+import { type ServedNar, servedNarKey } from '../layout.js';
 import { type Broadcast, createBroadcast } from './broadcast.js';
 import type { ServeEvent } from './events.js';
 import { createMemory } from './memory.js';
@@ -23,14 +24,7 @@ export interface NarsOptions {
 
 export interface Nars {
   /** The plain NAR; `wanted` is what is promised of it. Its last bytes come when all of it is what was promised. */
-  open(wanted: NarInfo, key: NarKey, signal: AbortSignal): AsyncGenerator<Uint8Array>;
-}
-
-/** What a URL names. */
-export interface NarKey {
-  readonly hashPart: string;
-  /** In base 32. */
-  readonly narHash: string;
+  open(wanted: NarInfo, key: ServedNar, signal: AbortSignal): AsyncGenerator<Uint8Array>;
 }
 
 /** NARs that are fetched at a time, and bytes of each that are kept for others that want it. */
@@ -47,7 +41,7 @@ export function createNars({ narInfos, upstreams, read, emit, now }: NarsOptions
   const limit = createLimit(AT_ONCE);
   const running = new Map<string, Broadcast>();
   const later = createMemory<Broadcast>({ room: LATER_ROOM, now });
-  const fetch = ({ path, narHash, narSize }: NarInfo, key: NarKey, signal: AbortSignal, progress: NarProgress) =>
+  const fetch = ({ path, narHash, narSize }: NarInfo, key: ServedNar, signal: AbortSignal, progress: NarProgress) =>
     readWholeNar(
       {
         ...{ narHash, narSize, read, signal },
@@ -57,7 +51,7 @@ export function createNars({ narInfos, upstreams, read, emit, now }: NarsOptions
       },
       progress,
     );
-  const start = (wanted: NarInfo, key: NarKey, name: string): Broadcast => {
+  const start = (wanted: NarInfo, key: ServedNar, name: string): Broadcast => {
     const broadcast = createBroadcast({
       open: (signal) => inTurn(limit, () => fetch(wanted, key, signal, AT_BEGINNING)),
       alone: (progress, signal) => inTurn(limit, () => fetch(wanted, key, signal, progress)),
@@ -73,7 +67,7 @@ export function createNars({ narInfos, upstreams, read, emit, now }: NarsOptions
   };
   return {
     open(wanted, key, signal) {
-      const name = `${key.hashPart}-${key.narHash}`;
+      const name = servedNarKey(key);
       const shared = running.get(name) ?? later.get(name);
       const broadcast = shared?.isOpen() ? shared : start(wanted, key, name);
       if (broadcast !== shared) running.set(name, broadcast);

@@ -1,14 +1,24 @@
 /** What a request to a server of caches asks for: what Nix asks of a binary cache, and nothing else. Pure. */
 
-import { isRealisationId } from '../../lib/nix/realisation.js';
-import { isHashPart, isStoreBaseName, isStorePathName } from '../../lib/nix/store-path.js';
-import { CACHE_INFO_KEY, hashPartOfKey, realisationIdOfKey, tracedOutputOfKey } from '../layout.js';
+import { isStoreBaseName, isStorePathName } from '../../lib/nix/store-path.js';
+import {
+  CACHE_INFO_KEY,
+  hashPartOfKey,
+  listedHashPartOf,
+  loggedNameOf,
+  realisationIdOfKey,
+  type ServedNar,
+  servedNarOfKey,
+  tracedOutputOfKey,
+} from '../layout.js';
 
 export type Route =
   | { readonly kind: 'root' }
   | { readonly kind: 'cache-info' }
-  | { readonly kind: 'narinfo'; readonly hashPart: string }
-  | { readonly kind: 'nar'; readonly hashPart: string; readonly narHash: string }
+  /** What is said of a path. */
+  | { readonly kind: 'path'; readonly hashPart: string }
+  /** Its plain NAR. */
+  | ({ readonly kind: 'contents' } & ServedNar)
   /** A file of a cache, as it is there. */
   | { readonly kind: 'file'; readonly key: string; readonly contentType: string };
 
@@ -22,24 +32,17 @@ export function routeOf(target: string): Route | undefined {
   if (key === undefined) return undefined;
   if (key === CACHE_INFO_KEY) return { kind: 'cache-info' };
   const hashPart = hashPartOfKey(key);
-  if (hashPart !== undefined) return { kind: 'narinfo', hashPart };
-  const nar = /^nar\/(?<hashPart>[0-9a-z]{32})-(?<narHash>[0-9a-z]{52})\.nar$/.exec(key)?.groups;
-  if (nar && isHashPart(nar.hashPart!)) return { kind: 'nar', hashPart: nar.hashPart!, narHash: nar.narHash! };
-  return fileOf(key);
+  if (hashPart !== undefined) return { kind: 'path', hashPart };
+  const nar = servedNarOfKey(key);
+  if (nar) return { kind: 'contents', ...nar };
+  if (loggedNameOf(key) !== undefined) return { kind: 'file', key, contentType: 'text/plain; charset=utf-8' };
+  return isJsonFile(key) ? { kind: 'file', key, contentType: 'application/json' } : undefined;
 }
 
-function fileOf(key: string): Route | undefined {
-  const json = 'application/json';
-  const listed = /^(?<hashPart>[^/]*)\.ls$/.exec(key)?.groups?.hashPart;
-  if (listed !== undefined && isHashPart(listed)) return { kind: 'file', key, contentType: json };
-  if (realisationIdOfKey(key) !== undefined && isRealisationId(realisationIdOfKey(key)!))
-    return { kind: 'file', key, contentType: json };
+function isJsonFile(key: string): boolean {
+  if (listedHashPartOf(key) !== undefined || realisationIdOfKey(key) !== undefined) return true;
   const traced = tracedOutputOfKey(key);
-  if (traced && isStoreBaseName(traced.drvPath) && isStorePathName(traced.outputName))
-    return { kind: 'file', key, contentType: json };
-  const log = /^log\/(?<name>[^/]*)$/.exec(key)?.groups?.name;
-  if (log !== undefined && isStoreBaseName(log)) return { kind: 'file', key, contentType: 'text/plain; charset=utf-8' };
-  return undefined;
+  return traced !== undefined && isStoreBaseName(traced.drvPath) && isStorePathName(traced.outputName);
 }
 
 /** Clients may encode `!` and `:`. */

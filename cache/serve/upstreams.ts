@@ -1,6 +1,6 @@
 /** The caches behind a server: which is asked first, and which is left alone for a while since it does not answer. */
 
-import { CarportError, hasCode } from '../../lib/errors.js';
+import { CarportError } from '../../lib/errors.js';
 import type { CacheInfo } from '../../lib/nix/cache-info.js';
 import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
@@ -34,68 +34,33 @@ const REST_MS = 10_000;
 
 /** The same is not told again so soon. */
 const WARNING_PAUSE_MS = 60_000;
-
-interface Upstream {
-  readonly objects: ObjectStore;
-  info?: CacheInfo;
-  asking?: Promise<CacheInfo> | undefined;
-  rest?: { until: number; readonly error: CarportError } | undefined;
-}
+const MOST_TOLD = 1000;
 
 export function createUpstreams(caches: readonly ObjectStore[], options: UpstreamsOptions): Upstreams {
-  const { offlineOk, emit, now } = options;
-  const upstreams: readonly Upstream[] = caches.map((objects) => ({ objects }));
-  const told = new Map<string, number>();
+  const { offlineOk, now } = options;
+  const warn = createWarner(options);
   let storeDir: string | undefined;
-
-  const warn = (message: string): void => {
-    if (now() - (told.get(message) ?? Number.NEGATIVE_INFINITY) < WARNING_PAUSE_MS) return;
-    if (told.size > 1000) told.clear();
-    told.set(message, now());
-    emit({ type: 'warning', message });
-  };
-  const rest = (upstream: Upstream, error: CarportError): void => {
-    upstream.rest = { until: now() + REST_MS, error };
-  };
-  const failed = (upstream: Upstream, error: CarportError): void => {
-    if (error.code === 'E_UNAVAILABLE') rest(upstream, error);
-    warn(error.message);
-  };
-  const infoOf = async (upstream: Upstream): Promise<CacheInfo> => {
-    const info = await requireCacheInfo(upstream.objects);
-    storeDir ??= info.storeDir;
-    checkStoreDir(upstream.objects, info.storeDir, storeDir);
-    upstream.info = info;
-    return info;
-  };
-  /** Asks a cache what it is, once; what is none is left alone as if it did not answer. */
-  const learn = async (upstream: Upstream): Promise<void> => {
-    upstream.asking ??= infoOf(upstream).finally(() => {
-      upstream.asking = undefined;
-    });
-    await upstream.asking.catch((error: unknown) => {
-      const failure = failureOf(error);
-      rest(upstream, failure);
-      warn(failure.message);
-    });
-  };
-  const isResting = ({ rest }: Upstream) => rest !== undefined && now() < rest.until;
+  const upstreams = caches.map((objects) =>
+    createUpstream(objects, { now, warn }, (info) => {
+      storeDir ??= info.storeDir;
+      checkStoreDir(objects, info.storeDir, storeDir);
+    }),
+  );
   const known = async (): Promise<readonly Upstream[]> => {
-    const awake = upstreams.filter((each) => !isResting(each));
-    // Nobody else asks meanwhile one that may be away still.
-    for (const each of awake) if (each.rest) each.rest.until = now() + REST_MS;
-    await Promise.all(awake.filter(({ info }) => info === undefined).map(learn));
-    const usable = awake.filter(({ info }) => info !== undefined);
-    return usable.sort((a, b) => (a.info!.priority ?? 0) - (b.info!.priority ?? 0));
+    const awake = upstreams.filter((each) => each.takeTurn());
+    await Promise.all(awake.map((each) => each.learn()));
+    const priorityOf = (each: Upstream) => each.info()?.priority ?? 0;
+    return awake.filter((each) => each.info()).sort((a, b) => priorityOf(a) - priorityOf(b));
   };
-  const unanswered = (failure?: CarportError): CarportError | undefined =>
-    failure ?? upstreams.find(({ rest }) => rest !== undefined)?.rest?.error;
-
+  const unanswered = (failure?: CarportError): CarportError =>
+    failure ??
+    upstreams.flatMap((each) => each.failure() ?? [])[0] ??
+    new CarportError('E_UNAVAILABLE', 'no cache answers');
   return {
     async describe() {
       await known();
-      const priorities = upstreams.flatMap(({ info }) => (info ? [info.priority ?? 0] : []));
-      if (storeDir === undefined && !offlineOk) throw unanswered() ?? nothingAnswers();
+      const priorities = upstreams.flatMap((each) => each.info() ?? []).map(({ priority = 0 }) => priority);
+      if (storeDir === undefined && !offlineOk) throw unanswered();
       const priority = priorities.length > 0 ? { priority: Math.min(...priorities) } : {};
       return { storeDir: storeDir ?? DEFAULT_STORE_DIR, wantMassQuery: true, ...priority };
     },
@@ -105,31 +70,103 @@ export function createUpstreams(caches: readonly ObjectStore[], options: Upstrea
       for (const upstream of await known()) {
         try {
           const found = await look(upstream.objects);
-          upstream.rest = undefined;
+          upstream.answered();
           if (found !== undefined) return found;
           hasAnswered = true;
         } catch (error) {
           failure = failureOf(error);
-          failed(upstream, failure);
+          upstream.failed(failure);
         }
       }
       if (hasAnswered || (offlineOk && (failure === undefined || failure.code === 'E_UNAVAILABLE'))) return undefined;
-      throw unanswered(failure) ?? nothingAnswers();
+      throw unanswered(failure);
     },
     inOrder: async () => (await known()).map(({ objects }) => objects),
-    failed(objects, error) {
-      const upstream = upstreams.find((each) => each.objects === objects);
-      if (upstream) failed(upstream, error);
+    failed: (objects, error) => upstreams.find((each) => each.objects === objects)?.failed(error),
+  };
+}
+
+interface Upstream {
+  readonly objects: ObjectStore;
+  info(): CacheInfo | undefined;
+  /** Why it is left alone, or was. */
+  failure(): CarportError | undefined;
+  /** Whether to ask it. Of one that has rested only one is told so at a time. */
+  takeTurn(): boolean;
+  /** Asks it what it is, once; what is no cache of this store dir is left alone as if it did not answer. */
+  learn(): Promise<void>;
+  answered(): void;
+  failed(error: CarportError): void;
+}
+
+interface UpstreamContext extends Pick<UpstreamsOptions, 'now'> {
+  warn(message: string): void;
+}
+
+/** `accept` throws for what is said by a cache that is not to be used. */
+function createUpstream(
+  objects: ObjectStore,
+  { now, warn }: UpstreamContext,
+  accept: (info: CacheInfo) => void,
+): Upstream {
+  let info: CacheInfo | undefined;
+  let asking: Promise<void> | undefined;
+  let rest: { readonly until: number; readonly error: CarportError } | undefined;
+  const sleep = (error: CarportError): void => {
+    rest = { until: now() + REST_MS, error };
+  };
+  const ask = async (): Promise<void> => {
+    try {
+      const told = await requireCacheInfo(objects);
+      accept(told);
+      info = told;
+      rest = undefined;
+    } catch (error) {
+      const failure = failureOf(error);
+      sleep(failure);
+      warn(failure.message);
+    } finally {
+      asking = undefined;
+    }
+  };
+  return {
+    objects,
+    info: () => info,
+    failure: () => rest?.error,
+    takeTurn() {
+      if (rest === undefined) return true;
+      if (now() < rest.until) return false;
+      sleep(rest.error);
+      return true;
     },
+    async learn() {
+      if (info !== undefined) return;
+      asking ??= ask();
+      await asking;
+    },
+    answered() {
+      rest = undefined;
+    },
+    failed(error) {
+      if (error.code === 'E_UNAVAILABLE') sleep(error);
+      warn(error.message);
+    },
+  };
+}
+
+/** Tells the same once a minute only. */
+function createWarner({ emit, now }: UpstreamsOptions): (message: string) => void {
+  const told = new Map<string, number>();
+  return (message) => {
+    if (now() - (told.get(message) ?? Number.NEGATIVE_INFINITY) < WARNING_PAUSE_MS) return;
+    if (told.size >= MOST_TOLD) told.clear();
+    told.set(message, now());
+    emit({ type: 'warning', message });
   };
 }
 
 /** What a cache's fault is; what is none of it is thrown. */
 function failureOf(error: unknown): CarportError {
-  if (!(error instanceof CarportError) || hasCode(error, 'E_INTERRUPTED')) throw error;
+  if (!(error instanceof CarportError) || error.code === 'E_INTERRUPTED') throw error;
   return error;
-}
-
-function nothingAnswers(): CarportError {
-  return new CarportError('E_UNAVAILABLE', 'no cache answers');
 }

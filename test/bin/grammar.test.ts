@@ -82,7 +82,7 @@ describe('the commands', () => {
       if (option.long === '--to' && path !== 'release promote')
         expect(path).toMatch(/^(push|watch|hook|cache (copy|refresh-toolchain))$/);
       if (option.long === '--from')
-        expect(path).toMatch(/^(pull|run|shell|lock|env|shims|outdated|closure|export|cache copy|cache fsck)$/);
+        expect(path).toMatch(/^(pull|run|shell|lock|env|shims|outdated|closure|export|serve|cache copy|cache fsck)$/);
     }
     for (const { path, command } of leaves) {
       const names = command.options.map(({ long }) => long);

@@ -71,6 +71,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   watch: 'another program',
   hook: 'lines of a log; tried with Nix',
   'cache cat': 'bytes',
+  serve: 'lines while it serves; tried by its own test',
   'nar pack': 'bytes',
   'nar unpack': 'nothing',
   'nar ls': "Nix's shape",
