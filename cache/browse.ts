@@ -8,7 +8,9 @@ import { createListingBuilder, type NarListing, parseListing } from '../lib/nix/
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
+import type { TrustPolicy } from '../lib/signing/trust.js';
 import { expectedNar, readListing } from './binary-cache.js';
+import { findFilePart, readFilePart } from './contents/read-part.js';
 import { openRequiredNar } from './nars.js';
 import { refusedNar } from './refused-nar.js';
 
@@ -22,10 +24,22 @@ export async function listCachedPath(objects: ObjectStore, info: NarInfo): Promi
 }
 
 /**
- * The contents of a file in a cached path. The whole NAR is read and compared with what was signed; when it is not that,
- * this throws at the end, and what was taken until then must not be used.
+ * The contents of a file in a cached path. Of a large NAR only the frames are read that it is in, where a trusted key has signed
+ * what they are. Else the whole NAR is read and compared with what was signed; when it is not that, this throws at the end, and
+ * what was taken until then must not be used.
  */
-export async function* readCachedFile(objects: ObjectStore, info: NarInfo, inner: string): AsyncGenerator<Uint8Array> {
+export async function* readCachedFile(
+  objects: ObjectStore,
+  info: NarInfo,
+  inner: string,
+  trust: TrustPolicy,
+): AsyncGenerator<Uint8Array> {
+  const part = await findFilePart(objects, info, inner, trust);
+  if (part) yield* readFilePart(objects, info, part);
+  else yield* readInWhole(objects, info, inner);
+}
+
+async function* readInWhole(objects: ObjectStore, info: NarInfo, inner: string): AsyncGenerator<Uint8Array> {
   const wanted = `/${inner}`.replace(/\/+$/, '');
   const directories: string[] = [];
   let path = '';

@@ -4,6 +4,7 @@ import { listHashParts, readNarInfo, requireCacheInfo } from '../../cache/binary
 import { listCachedPath, readCachedFile } from '../../cache/browse.js';
 import type { CacheUrl } from '../../cache/cache-url.js';
 import { findPath } from '../../cache/find-path.js';
+import { trustNow } from '../../cache/keys/follow.js';
 import { listNars, type NarFault, narFault } from '../../cache/nars.js';
 import { findPin } from '../../cache/pins/find.js';
 import { lookUpPin } from '../../cache/pins/look-up.js';
@@ -140,7 +141,8 @@ export async function cat(url: CacheUrl, path: string, options: CatOptions, cont
     const { storeDir } = await requireCacheInfo(objects);
     const { hashPart, inner } = await findInnerPath(path, objects, (pin) => readPin(pin, objects));
     const { info } = await findPath([objects], { hashPart, path: undefined, storeDir }, policy, () => undefined);
-    for await (const bytes of readCachedFile(objects, info, inner)) await write(context.stdout, Uint8Array.from(bytes));
+    const contents = readCachedFile(objects, info, inner, trustNow(policy, objects));
+    for await (const bytes of contents) await write(context.stdout, Uint8Array.from(bytes));
   });
 }
 

@@ -16,6 +16,7 @@ import type { Emit } from '../../lib/work.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { writeNar } from '../binary-cache.js';
+import { fieldsOfContents } from '../contents/signed-contents.js';
 import { newNarKey } from '../layout.js';
 import type { Leased } from '../leases/lease.js';
 import type { NarSizes } from '../nars.js';
@@ -117,7 +118,7 @@ function checkPacked(info: PathInfo, packed: PackResult): void {
 
 function toNarInfo(
   info: PathInfo,
-  { fileHash, fileSize, chunks }: PackResult,
+  { fileHash, fileSize, chunks, listing }: PackResult,
   url: string,
   compression: WritableCompression,
   keys: readonly SecretKey[],
@@ -127,5 +128,5 @@ function toNarInfo(
   const ca = checkedContentAddress(info);
   const references = [...info.references].sort();
   const unsigned = { ...said, references, ...(ca && { ca }), url, compression, fileHash, fileSize };
-  return withSignatures({ ...unsigned, unknownFields: chunks ? [chunks] : [] }, keys);
+  return withSignatures({ ...unsigned, unknownFields: fieldsOfContents(info, chunks, listing, keys) }, keys);
 }

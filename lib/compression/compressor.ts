@@ -1,13 +1,13 @@
 /** What a compressor is; names and levels. */
 
-import type { UnknownField } from '../nix/narinfo.js';
+import type { ToldChunks } from './chunks/field.js';
 
 /** A compressor that runs on the calling thread; use it in a worker. Pieces are valid until the next one is asked for. */
 export interface Compressor {
   push(bytes: Uint8Array): Generator<Uint8Array>;
   end(): Generator<Uint8Array>;
-  /** What the narinfo says of the chunks, when all is written. */
-  chunks?(): UnknownField;
+  /** What there is to tell of the chunks, when all is written. */
+  chunks?(): ToldChunks;
 }
 
 /** What `push` can write, and the ending that Nix gives a NAR's URL (`none` has no ending). */

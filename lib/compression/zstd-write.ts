@@ -3,7 +3,7 @@
 import { createBufferPool } from '../buffers.js';
 import type { UnknownField } from '../nix/narinfo.js';
 import { CHUNK_SIZES, type Chunk, createChunker, MOST_HASH_PARTS } from './chunks/chunker.js';
-import { chunksField } from './chunks/field.js';
+import { tellChunks } from './chunks/field.js';
 import { renderTables } from './chunks/frames.js';
 import type { HashPartFinder } from './chunks/hash-parts.js';
 import { noteReferences } from './chunks/references.js';
@@ -39,7 +39,7 @@ export function createZstdCompressor(level: number, finder: HashPartFinder): Com
       yield* renderTables(rows);
       buffers.giveBack(frame);
     },
-    chunks: () => chunksField(rows),
+    chunks: () => tellChunks(rows),
   };
 }
 
@@ -72,7 +72,7 @@ export function compressWhole(level: number, chunk: Uint8Array, sha256: Uint8Arr
     whole.set(table, size);
     size += table.length;
   }
-  return { file: whole.subarray(0, size), chunks: chunksField(rows) };
+  return { file: whole.subarray(0, size), chunks: tellChunks(rows).field };
 }
 
 export interface WholeFile {

@@ -1,11 +1,11 @@
 /** What can be asked of a worker, and what comes back. */
 
+import type { ToldChunks } from '../compression/chunks/field.js';
 import type { NotedReferences } from '../compression/chunks/references.js';
 import type { WritableCompression } from '../compression/compressor.js';
 import type { SmallPromise } from '../compression/small-nar.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
-import type { UnknownField } from '../nix/narinfo.js';
 import type { SigningKey } from '../signing/signature.js';
 import type { ChunkLine } from './chunk-line.js';
 import type { Layer, LayerJob } from './layers/layer.js';
@@ -96,8 +96,8 @@ export interface PackResult extends NarDigest, SpooledFile {
   readonly listing?: string;
   /** Whether it is in its place. */
   readonly isPlaced?: boolean;
-  /** What its narinfo says of its chunks. */
-  readonly chunks?: UnknownField;
+  /** What there is to tell of its chunks. */
+  readonly chunks?: ToldChunks;
 }
 
 /** Objects up to this size stay in memory. */

@@ -1,7 +1,7 @@
 /** The compressor of a large NAR, which other threads may help with. */
 
 import { type Chunk, createChunker } from '../compression/chunks/chunker.js';
-import { chunksField } from '../compression/chunks/field.js';
+import { tellChunks } from '../compression/chunks/field.js';
 import { renderTables } from '../compression/chunks/frames.js';
 import type { HashPartFinder } from '../compression/chunks/hash-parts.js';
 import { type NotedReferences, noteReferences } from '../compression/chunks/references.js';
@@ -52,6 +52,6 @@ export function createLineCompressor(given: ChunkLine, level: number, finder: Ha
       line.end();
       yield* renderTables(rows);
     },
-    chunks: () => chunksField(rows),
+    chunks: () => tellChunks(rows),
   };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createChunker } from '#lib/compression/chunks/chunker.js';
-import { chunksField } from '#lib/compression/chunks/field.js';
+import { tellChunks } from '#lib/compression/chunks/field.js';
 import { renderTables } from '#lib/compression/chunks/frames.js';
 import { createHashPartFinder } from '#lib/compression/chunks/hash-parts.js';
 import { noteReferences } from '#lib/compression/chunks/references.js';
@@ -64,7 +64,7 @@ describe('the test vectors of docs/nar-frames.md', () => {
     }));
     expect(renderRows(rows).toString('hex')).toBe(table.rows);
     expect(Buffer.concat(renderTables(rows)).toString('hex')).toBe(table.frames);
-    const { key, value } = chunksField(rows);
+    const { key, value } = tellChunks(rows).field;
     expect(`${key}: ${value}`).toBe(table.field);
     expect(readRows(Buffer.from(table.rows, 'hex'))).toMatchObject(table.chunks);
   });

@@ -19,13 +19,25 @@ export type ToldTable =
   | { readonly rows: Uint8Array; readonly place?: undefined }
   | { readonly rows?: undefined; readonly place: TablePlace };
 
-/** The field for the chunks of a NAR, of which the frames stand at the beginning of its file. */
-export function chunksField(chunks: readonly ChunkRow[]): UnknownField {
+/** What a writer of a NAR's file has to tell of its chunks. */
+export interface ToldChunks {
+  /** For its narinfo. */
+  readonly field: UnknownField;
+  /** The rows of the table. */
+  readonly rows: Uint8Array;
+}
+
+/** What there is to tell of the chunks of a NAR, of which the frames stand at the beginning of its file. */
+export function tellChunks(chunks: readonly ChunkRow[]): ToldChunks {
   const rows = renderRows(chunks);
-  if (rows.length <= MOST_INLINE) return { key: KEY, value: `2:${rows.toString('base64')}`, after: AFTER };
+  return { field: { key: KEY, value: fieldValue(chunks, rows), after: AFTER }, rows };
+}
+
+function fieldValue(chunks: readonly ChunkRow[], rows: Buffer): string {
+  if (rows.length <= MOST_INLINE) return `2:${rows.toString('base64')}`;
   const dataSize = chunks.reduce((sum, { compressedSize }) => sum + compressedSize, 0);
   const { offset, length } = tablePlace(dataSize, rows.length);
-  return { key: KEY, value: `2@${offset}+${length}`, after: AFTER };
+  return `2@${offset}+${length}`;
 }
 
 /** What an untrusted narinfo says of chunks: rows to be parsed, or a place in its file. `undefined` when it says nothing of use. */

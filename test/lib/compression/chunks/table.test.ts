@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { chunksField, toldTable } from '#lib/compression/chunks/field.js';
+import { tellChunks, toldTable } from '#lib/compression/chunks/field.js';
 import { findTable, renderTables, rowsOfFrame } from '#lib/compression/chunks/frames.js';
 import { noteReferences, referencesOf } from '#lib/compression/chunks/references.js';
 import { type ChunkRow, parseRows, renderRows } from '#lib/compression/chunks/table.js';
@@ -170,10 +170,10 @@ describe('the field of a narinfo', () => {
   const toldOf = (value: string) => toldTable(narInfo(`CarportChunks: ${value}\n`));
 
   it('holds few chunks, and tells where many are', () => {
-    const few = chunksField(ROWS);
+    const { field: few } = tellChunks(ROWS);
     expect(few).toMatchObject({ key: 'CarportChunks', after: 'FileSize' });
     expect(Buffer.from(toldOf(few.value)!.rows!).equals(renderRows(ROWS))).toBe(true);
-    const many = chunksField(new Array(40).fill(row(MIB, 10)));
+    const { field: many } = tellChunks(new Array(40).fill(row(MIB, 10)));
     expect(many.value).toBe(`2@400+${renderRows(new Array(40).fill(row(MIB, 10))).length + 20}`);
     expect(toldOf('2@400+600')).toEqual({ place: { offset: 400, length: 600 } });
   });

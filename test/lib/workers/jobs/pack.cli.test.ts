@@ -152,7 +152,7 @@ describe('packing a large path', () => {
         const file = readFileSync(spoolPath);
         expect(readTables(file).chunks[2]!.references!.slice(0, 3)).toEqual([0, 1, 0]);
         const { dataSize, rows } = readTables(file);
-        expect(chunks?.value).toBe(`2@${dataSize}+${rows.length + 20}`);
+        expect(chunks?.field.value).toBe(`2@${dataSize}+${rows.length + 20}`);
         expect([hex(fileHash), fileSize]).toEqual([digest(file), file.length]);
         expect(hex(narHash)).toBe(digest(naiveNar(tree)));
         files.push(hex(fileHash));

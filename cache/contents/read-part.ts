@@ -1,0 +1,141 @@
+/** Files of a large NAR in its frames: only those are fetched that a file is in. */
+
+import type { ToldTable } from '../../lib/compression/chunks/field.js';
+import { toldTable } from '../../lib/compression/chunks/field.js';
+import { rowsOfFrame } from '../../lib/compression/chunks/frames.js';
+import { createHashPartFinder, hashPartList } from '../../lib/compression/chunks/hash-parts.js';
+import { noteReferences } from '../../lib/compression/chunks/references.js';
+import { parseRows, type TableChunk } from '../../lib/compression/chunks/table.js';
+import { hashPartsIn, viewHash } from '../../lib/compression/chunks/view.js';
+import { loadZstd, type Zstd } from '../../lib/compression/zstd-binding.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
+import { findInListing, parseListing, type RegularListing } from '../../lib/nix/nar/listing.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { hashPartOf } from '../../lib/nix/store-path.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { TrustPolicy } from '../../lib/signing/trust.js';
+import { readListing } from '../binary-cache.js';
+import { openRequiredNar } from '../nars.js';
+import { areTrusted, isReadInParts } from './signed-contents.js';
+
+/** A file, and where its bytes are. */
+export interface FilePart {
+  /** The chunks that it is in, which follow each other. */
+  readonly chunks: readonly TableChunk[];
+  /** Where it begins in the NAR, and its bytes. */
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** A table of more bytes than this part of the file is not fetched for the sake of a file. */
+const LARGEST_TABLE = 1 / 64;
+
+/**
+ * Where a file is, when that is trusted and it is worth to fetch only that; else `undefined`, and the NAR is to be read, which
+ * also tells what is wrong with it.
+ */
+export async function findFilePart(
+  objects: ObjectStore,
+  info: NarInfo,
+  inner: string,
+  trust: TrustPolicy,
+): Promise<FilePart | undefined> {
+  const { narSize, fileSize } = info;
+  const told = isReadInParts(info) ? toldTable(info) : undefined;
+  if (told === undefined || fileSize === undefined) return undefined;
+  try {
+    const listing = await readListing(objects, hashPartOf(info.path));
+    const file = listing === undefined ? undefined : findInListing(parseListing(listing), inner);
+    if (listing === undefined || file?.type !== 'regular' || file.narOffset === undefined) return undefined;
+    const rows = await readRows(objects, info, told, fileSize);
+    if (rows === undefined || !areTrusted(info, { rows, listing }, trust)) return undefined;
+    const references = hashPartList(info).length;
+    const dataSize = told.place && { dataSize: told.place.offset };
+    return partOf(
+      { ...file, narOffset: file.narOffset },
+      parseRows(rows, { narSize, fileSize, references, ...dataSize }),
+    );
+  } catch (error) {
+    if (hasCode(error, 'E_FORMAT', 'E_NOT_FOUND', 'E_REMOTE', 'E_UNSUPPORTED')) return undefined;
+    throw error;
+  }
+}
+
+async function readRows(
+  objects: ObjectStore,
+  info: NarInfo,
+  { rows, place }: ToldTable,
+  fileSize: number,
+): Promise<Uint8Array | undefined> {
+  if (rows) return rows;
+  if (place.length > fileSize * LARGEST_TABLE) return undefined;
+  const pieces: Uint8Array[] = [];
+  for await (const piece of (await openRequiredNar(objects, info, place)).bytes()) pieces.push(Uint8Array.from(piece));
+  return rowsOfFrame(Buffer.concat(pieces));
+}
+
+function partOf(
+  { narOffset, size }: RegularListing & { readonly narOffset: number },
+  chunks: readonly TableChunk[],
+): FilePart | undefined {
+  const end = narOffset + size;
+  const touched = chunks.filter((chunk) => chunk.offset < end && chunk.offset + chunk.size > narOffset);
+  const isPart = touched.length < chunks.length / 2;
+  return isPart ? { chunks: touched, offset: narOffset, size } : undefined;
+}
+
+/** The bytes of a file. Each chunk is compared with what was signed before any of it is given. */
+export async function* readFilePart(objects: ObjectStore, info: NarInfo, part: FilePart): AsyncGenerator<Uint8Array> {
+  const { chunks, offset, size } = part;
+  if (size === 0) return;
+  const [first, last] = [chunks[0]!, chunks.at(-1)!];
+  const length = last.fileOffset + last.compressedSize - first.fileOffset;
+  const stored = await openRequiredNar(objects, info, { offset: first.fileOffset, length });
+  const check = createChunkReader(await loadZstd(), objects, info);
+  let rest = chunks;
+  let held: Buffer = Buffer.alloc(0);
+  for await (const piece of stored.bytes()) {
+    held = Buffer.concat([held, piece]);
+    for (let [chunk] = rest; chunk && held.length >= chunk.compressedSize; [chunk] = rest) {
+      const bytes = check(chunk, held.subarray(0, chunk.compressedSize));
+      yield bytes.subarray(Math.max(offset - chunk.offset, 0), offset + size - chunk.offset);
+      held = held.subarray(chunk.compressedSize);
+      rest = rest.slice(1);
+    }
+  }
+  if (rest.length > 0) throw wrongPart(objects, info, 'the file ends before it should');
+}
+
+/** Decompresses chunks and compares them with the table. What is given is valid until the next. */
+function createChunkReader(zstd: Zstd, objects: ObjectStore, info: NarInfo) {
+  const context = new zstd.DCtx();
+  const finder = createHashPartFinder(hashPartList(info));
+  return (chunk: TableChunk, frame: Uint8Array): Uint8Array => {
+    const bytes = Buffer.alloc(chunk.size);
+    let made = -1;
+    try {
+      made = context.decompress(bytes, frame);
+    } catch {
+      // As when it is of another size.
+    }
+    const { positions, references } = hashPartsIn(bytes, finder);
+    const { runs } = noteReferences(references);
+    const isSame =
+      made === chunk.size &&
+      Buffer.compare(viewHash(bytes, positions), chunk.viewHash) === 0 &&
+      Buffer.compare(runs, chunk.references.runs) === 0;
+    if (!isSame) throw wrongPart(objects, info, `its bytes from ${chunk.offset} on are not those that were signed`);
+    return bytes;
+  };
+}
+
+function wrongPart(objects: ObjectStore, info: NarInfo, why: string): CarportError {
+  return new CarportError(
+    'E_INTEGRITY',
+    `the NAR of \`${info.path}\` in \`${objects.url}\` is damaged, or was damaged on the way`,
+    {
+      cause: new Error(why),
+      hint: '`carport pull` reads all of it again, and tells which',
+    },
+  );
+}
