@@ -67,10 +67,17 @@ export function makeContentAddressedPath(
 
 /** Whether a content address gives the path that it is said to belong to. Nobody signs it, so it must be checked. */
 export function isContentAddressOf(text: string, path: string, references: readonly string[]): boolean {
+  try {
+    return isPathOf(parseContentAddress(text), path, references);
+  } catch {
+    return false;
+  }
+}
+
+function isPathOf(address: ContentAddress, path: string, references: readonly string[]): boolean {
   const others = references.filter((reference) => reference !== path);
   const self = others.length < references.length;
   try {
-    const address = parseContentAddress(text);
     return makeContentAddressedPath(address, nameOf(path), storeDirOf(path), { others, self }) === path;
   } catch {
     return false;
@@ -87,8 +94,13 @@ interface AddressedPath {
 
 /** The content address of a path where it gives the path and, as far as that can be told, its content. */
 export function checkedContentAddress(info: AddressedPath): string | undefined {
-  const { ca, path, references } = info;
-  return ca !== undefined && isContentAddressOf(ca, path, references) && !contradictsContent(info) ? ca : undefined;
+  const { ca, path, references, narHash } = info;
+  if (ca === undefined) return undefined;
+  // As most are, and that is seen at less cost than its parts are.
+  if (ca === `fixed:r:${renderHash(narHash)}`) {
+    return isPathOf({ method: 'recursive', hash: narHash }, path, references) ? ca : undefined;
+  }
+  return isContentAddressOf(ca, path, references) && !contradictsContent(info) ? ca : undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Hashes in all their forms. */
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { formatError } from '../errors.js';
 import { decodeNix32, encodeNix32, nix32Length } from './base32.js';
 
@@ -21,7 +21,7 @@ export interface Hash {
 
 /** The hash of bytes in memory. */
 export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array | string): Hash {
-  return { algorithm, digest: createHash(algorithm).update(bytes).digest() };
+  return { algorithm, digest: hash(algorithm, bytes, 'buffer') };
 }
 
 /**

@@ -78,26 +78,33 @@ export function renderNarInfo(info: NarInfo): string {
   if (info.narSize <= 0) throw formatError('narinfo', 'the NAR size is not known');
   const storeDir = storeDirOf(info.path);
   const baseName = (path: string) => baseNameOf(parseStorePath(path, storeDir));
-  const values: Record<Key, readonly string[]> = {
-    StorePath: [parseStorePath(info.path, storeDir)],
-    URL: [info.url],
-    Compression: [info.compression],
-    FileHash: info.fileHash ? [renderHash(info.fileHash)] : [],
-    FileSize: info.fileSize ? [String(info.fileSize)] : [],
-    NarHash: [renderHash(info.narHash)],
-    NarSize: [String(info.narSize)],
-    References: [info.references.map(baseName).join(' ')],
-    Deriver: info.deriver ? [baseName(info.deriver)] : [],
-    Sig: info.signatures,
-    CA: info.ca ? [info.ca] : [],
-  };
-  if (info.unknownFields.length === 0) {
-    return KEYS.map((key) => values[key].map((value) => renderLine(key, value)).join('')).join('');
-  }
-  const unknown = info.unknownFields.map((field) => ({ after: field.after, line: renderUnknownField(field) }));
-  const unknownAfter = (key?: string) => unknown.filter(({ after }) => after === key).map(({ line }) => line);
-  const lines = KEYS.flatMap((key) => [...values[key].map((value) => renderLine(key, value)), ...unknownAfter(key)]);
-  return [...unknownAfter(), ...lines].join('');
+  const unknownAfter = unknownLines(info.unknownFields);
+  const line = (key: Key, value: string | undefined) =>
+    (value === undefined ? '' : renderLine(key, value)) + unknownAfter(key);
+  // One line after another: thousands of paths have one each.
+  return (
+    unknownAfter() +
+    line('StorePath', parseStorePath(info.path, storeDir)) +
+    line('URL', info.url) +
+    line('Compression', info.compression) +
+    line('FileHash', info.fileHash && renderHash(info.fileHash)) +
+    line('FileSize', info.fileSize ? String(info.fileSize) : undefined) +
+    line('NarHash', renderHash(info.narHash)) +
+    line('NarSize', String(info.narSize)) +
+    line('References', info.references.map(baseName).join(' ')) +
+    line('Deriver', info.deriver ? baseName(info.deriver) : undefined) +
+    info.signatures.map((signature) => renderLine('Sig', signature)).join('') +
+    unknownAfter('Sig') +
+    line('CA', info.ca || undefined)
+  );
+}
+
+/** The lines of unknown fields, by the known field that they follow. */
+function unknownLines(fields: readonly UnknownField[]): (key?: Key) => string {
+  if (fields.length === 0) return () => '';
+  const lines = new Map<string | undefined, string>();
+  for (const field of fields) lines.set(field.after, (lines.get(field.after) ?? '') + renderUnknownField(field));
+  return (key) => lines.get(key) ?? '';
 }
 
 type Fields = Partial<Record<Key, string[]>>;

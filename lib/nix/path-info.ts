@@ -18,5 +18,6 @@ export interface PathInfo {
 
 /** The signatures of two infos of one path together, without duplicates, in Nix's order. */
 export function mergeSignatures(a: readonly string[], b: readonly string[]): readonly string[] {
+  if (a.length + b.length === 1) return a.length === 1 ? a : b;
   return [...new Set([...a, ...b])].sort();
 }

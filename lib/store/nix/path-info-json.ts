@@ -2,7 +2,7 @@
 
 import * as v from 'valibot';
 import { CarportError, formatError } from '../../errors.js';
-import { parseHash, renderHash } from '../../nix/hash.js';
+import { type Hash, parseHash, renderHash } from '../../nix/hash.js';
 import type { PathInfo } from '../../nix/path-info.js';
 import { parseStorePath } from '../../nix/store-path.js';
 
@@ -101,14 +101,16 @@ function toPathInfo(key: string, json: InfoJson, storeDir: string): PathInfo {
   const full = (path: string) => parseStorePath(path.startsWith('/') ? path : `${storeDir}/${path}`, storeDir);
   const path = full(key);
   if (!json.narSize) throw formatError(`path info of \`${path}\``, 'the NAR size is not known');
+  const narHashText = hashText(json.narHash!);
+  const narHash = parseHash(narHashText);
   return {
     path,
-    narHash: parseHash(hashText(json.narHash!)),
+    narHash,
     narSize: json.narSize,
     references: (json.references ?? []).map(full).sort(),
     ...(json.deriver && { deriver: full(json.deriver) }),
     signatures: (json.signatures ?? []).map((sig) => (typeof sig === 'string' ? sig : `${sig.keyName}:${sig.sig}`)),
-    ...(json.ca && { ca: contentAddressText(json.ca) }),
+    ...(json.ca && { ca: contentAddressText(json.ca, { text: narHashText, hash: narHash }) }),
   };
 }
 
@@ -118,12 +120,17 @@ function hashText(json: v.InferOutput<typeof HashJson>): string {
 }
 
 /** The text of a structured content address, `{"method": "nar", "hash": …}`, as narinfos have it: in nix32. */
-function contentAddressText(json: v.InferOutput<typeof ContentAddressJson>): string {
+function contentAddressText(
+  json: v.InferOutput<typeof ContentAddressJson>,
+  nar: { readonly text: string; readonly hash: Hash },
+): string {
   if (typeof json === 'string') return json;
   const prefixes: Record<string, string> = { text: 'text:', flat: 'fixed:', nar: 'fixed:r:', git: 'fixed:git:' };
   const prefix = prefixes[json.method];
   if (prefix === undefined) throw formatError('content address', `the method \`${json.method}\` is not known`);
-  return prefix + renderHash(parseHash(hashText(json.hash)));
+  const text = hashText(json.hash);
+  // Mostly it is that of the NAR.
+  return prefix + renderHash(text === nar.text ? nar.hash : parseHash(text));
 }
 
 function parseJson(text: string): unknown {
