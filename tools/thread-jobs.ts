@@ -57,7 +57,7 @@ function packSmall(directory: string, { narHash, narSize }: NarDigest): PackSmal
   };
   return {
     ...{ type: 'pack-small', paths: JSON.stringify([path]), compression: 'zstd', level: 3, ending: '.zst' },
-    ...{ narDirectory: join(directory, 'nar'), narKey: 'nar/', temporary: join(directory, 'temporary') },
+    ...{ narKey: 'nar/', place: { directory: join(directory, 'nar'), temporary: join(directory, 'temporary') } },
     keys: [{ name: 'build-1', privateKey }],
   };
 }

@@ -9,7 +9,7 @@ import { listNarsIfCheaper } from '../existing-objects.js';
 import { addSignatures } from '../signatures.js';
 import { createListingWriter, worthListing } from './listings.js';
 import type { PushPlan } from './plan.js';
-import { createSmallUploads, SMALL_AT_ONCE } from './small-uploads.js';
+import { createSmallUploads } from './small-uploads.js';
 import { type UploadOptions, uploadNar } from './upload.js';
 
 /** Paths that are packed or sent at a time: a server far away answers late, but many at once. */
@@ -60,8 +60,8 @@ export async function publishPlan(
   const isListed = worthListing(plan.upload, options);
   let fileSize = 0;
 
-  const together = createSmallUploads(plan, isListed, options);
-  const many = createLimit(SMALL_AT_ONCE * (pool.size + 1));
+  const together = createSmallUploads(plan, isListed, nars, options);
+  const many = createLimit(together.atOnce);
 
   const upload = async (path: string): Promise<Uploaded | undefined> => {
     const info = uploads.get(path);

@@ -94,7 +94,7 @@ async function pushHeld(objects: ObjectStore, request: PushRequest, work: PushWo
   const { pool, emit, signal, leasing = LEASING } = work;
   const hasCache = await checkPushTarget(objects, store.storeDir, pins);
   if (dryRun) return pushLeased({ objects, refresh: async () => {} }, { ...request, hasCache }, work);
-  if (!hasCache) prepareSmallUploads(closure.graph.size, { objects, pool, ...packing });
+  if (!hasCache) prepareSmallUploads(closure.graph.size, { pool, ...packing });
   // Who is refused leaves nothing where there was nothing, not even an empty directory.
   if (!hasCache && isListable(objects)) {
     const plan = await planPush(objects, planRequestOf({ ...request, hasCache }));

@@ -1,6 +1,6 @@
 /**
- * Small paths of a push to a directory, many in one job: a message, a promise and a signature on the main thread for each would
- * take longer than to pack it.
+ * Small paths of a push, many in one job: a message, a promise and a signature on the main thread for each would take longer than to
+ * pack it. Threads put them into a directory themselves; into a bucket the NARs are sent from here.
  */
 
 import { dirname } from 'node:path';
@@ -10,7 +10,9 @@ import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import { signatureKeyName } from '../../lib/signing/signature.js';
 import { SMALL_PATH, type SmallPath, type SmallPathResult } from '../../lib/workers/jobs.js';
+import { writeNar } from '../binary-cache.js';
 import { narInfoKey, newNarKey } from '../layout.js';
+import type { NarSizes } from '../nars.js';
 import type { PushPlan } from './plan.js';
 import type { UploadOptions } from './upload.js';
 
@@ -22,39 +24,49 @@ const MOST_BYTES = 1024 * 1024;
 const FEW = 8;
 
 /** Paths whose jobs are begun at a time, for each thread: one job is under way, and one waits. */
-export const SMALL_AT_ONCE = 2 * MOST_PATHS;
+const SMALL_AT_ONCE = 2 * MOST_PATHS;
 
 /** Uploads of small paths. */
 export interface SmallUploads {
+  /** Paths that are worth to be asked for at a time. */
+  readonly atOnce: number;
   has(path: string): boolean;
-  /** Packs a path with others. */
+  /** Packs a path with others, and stores its NAR. Once for each. */
   upload(path: string): Promise<SmallPathResult>;
 }
 
 interface Batch {
   readonly infos: PathInfo[];
   bytes: number;
-  results?: Promise<ReadonlyMap<string, SmallPathResult>>;
+  results?: Promise<Map<string, SmallPathResult>>;
 }
 
 /** The small paths of a plan, as far as threads can put them there themselves; those that `isListed` have a listing, too. */
 export function createSmallUploads(
   plan: Pick<PushPlan, 'order' | 'upload' | 'sign'>,
   isListed: (info: PathInfo) => boolean,
+  nars: NarSizes | undefined,
   options: UploadOptions,
 ): SmallUploads {
-  const { objects, compression } = options;
+  const { objects, pool, compression } = options;
   const isSmall = (info: PathInfo) =>
     info.narSize <= SMALL_PATH && info.narHash.algorithm === 'sha256' && !isListed(info);
-  const small = objects.placeOf && compression !== 'xz' ? plan.upload.filter(isSmall) : [];
+  const small = compression === 'xz' ? [] : plan.upload.filter(isSmall);
   const batchOf = small.length < FEW ? new Map<string, Batch>() : batchesOf(small);
   const mayBeSeen = visibleAfter(plan, batchOf);
   return {
+    // What is sent is held in memory meanwhile, and a few jobs are as many requests as go at a time.
+    atOnce: objects.placeOf ? SMALL_AT_ONCE * (pool.size + 1) : SMALL_AT_ONCE,
     has: (path) => batchOf.has(path),
     async upload(path) {
       const batch = batchOf.get(path)!;
       batch.results ??= pack(batch.infos, mayBeSeen, options);
-      return (await batch.results).get(path)!;
+      const results = await batch.results;
+      const result = results.get(path)!;
+      results.delete(path);
+      const nar = result.state === 'packed' ? result.nar : undefined;
+      if (nar && nars?.get(nar.key) !== nar.bytes.length) await writeNar(objects, nar.key, nar.bytes);
+      return result;
     },
   };
 }
@@ -62,10 +74,10 @@ export function createSmallUploads(
 /** Starts the threads for so many paths, of which most are small as a rule, where these will be packed so: meanwhile a plan is made. */
 export function prepareSmallUploads(
   paths: number,
-  { objects, pool, compression, level }: Pick<UploadOptions, 'objects' | 'pool' | 'compression' | 'level'>,
+  { pool, compression, level }: Pick<UploadOptions, 'pool' | 'compression' | 'level'>,
 ): void {
-  if (objects.placeOf === undefined || compression === 'xz' || paths < FEW * pool.size) return;
-  const nothing = { paths: '[]', ending: '', narDirectory: '', narKey: '', temporary: '', keys: [] };
+  if (compression === 'xz' || paths < FEW * pool.size) return;
+  const nothing = { paths: '[]', ending: '', narKey: '', keys: [] };
   for (let thread = 0; thread < pool.size; thread++) {
     // What is wrong with the threads is told by those who wait for them.
     pool.run({ type: 'pack-small', ...nothing, compression, level }, { weight: 0 }).catch(() => undefined);
@@ -104,13 +116,13 @@ function visibleAfter(
   return seen;
 }
 
-/** Has a thread put paths into the cache. */
+/** Has a thread pack paths, and put them into the cache where it can. */
 async function pack(
   infos: readonly PathInfo[],
   mayBeSeen: ReadonlySet<string>,
   { objects, store, pool, keys, compression, level, until }: UploadOptions,
-): Promise<ReadonlyMap<string, SmallPathResult>> {
-  const place = objects.placeOf!;
+): Promise<Map<string, SmallPathResult>> {
+  const place = objects.placeOf;
   const ending = WRITABLE_COMPRESSIONS[compression];
   const anyKey = newNarKey(infos[0]!.narHash, ending);
   const names = new Set(keys.map(({ name }) => name));
@@ -119,14 +131,14 @@ async function pack(
       ...{ storePath: info.path, realPath: store.realPath(info), narHash: toHex(info.narHash.digest) },
       ...{ narSize: info.narSize, references: [...info.references].sort(), deriver: info.deriver, ca: info.ca },
       signatures: info.signatures.filter((signature) => !names.has(signatureKeyName(signature))),
-      ...(mayBeSeen.has(info.path) && { narInfo: place(narInfoKey(hashPartOf(info.path))) }),
+      ...(place && mayBeSeen.has(info.path) && { narInfo: place(narInfoKey(hashPartOf(info.path))) }),
     }),
   );
-  const temporary = await objects.spoolName();
+  const directory = place && { directory: dirname(place(anyKey)), temporary: await objects.spoolName() };
   const results = await pool.run(
     {
       ...{ type: 'pack-small', paths: JSON.stringify(paths), compression: compression as 'zstd' | 'none', level },
-      ...{ ending, narDirectory: dirname(place(anyKey)), narKey: `${dirname(anyKey)}/`, temporary },
+      ...{ ending, narKey: `${dirname(anyKey)}/`, place: directory },
       keys: keys.map(({ name, privateKey }) => ({ name, privateKey })),
       until: until?.(),
     },

@@ -36,19 +36,18 @@ export interface PackJob {
 /** NARs of paths that `pack-small` takes, at most. */
 export const SMALL_PATH = 256 * 1024;
 
-/** Puts small paths into a cache in a directory, one after another. */
+/** Packs small paths, one after another, and puts them into a cache in a directory, if it is one. */
 export interface PackSmallJob {
   readonly type: 'pack-small';
   /** `SmallPath[]` as JSON: between threads that is cheaper than objects are. */
   readonly paths: string;
   readonly compression: 'zstd' | 'none';
   readonly level: number;
-  /** What the names of NARs end in, where they lie, and what their URLs begin with. */
+  /** What the names of NARs end in, and what their URLs begin with. */
   readonly ending: string;
-  readonly narDirectory: string;
   readonly narKey: string;
-  /** A name for files on their way, which nobody else uses. */
-  readonly temporary: string;
+  /** The directory where NARs lie, and a name for files on their way, which nobody else uses; else the caller is given the NARs. */
+  readonly place?: { readonly directory: string; readonly temporary: string } | undefined;
   /** Each signs each path. */
   readonly keys: readonly SigningKey[];
   /** Until when narinfos may be written, by `process.hrtime` and by the time of day. */
@@ -73,12 +72,18 @@ export interface SmallPath {
 }
 
 /**
- * `visible`: all is written. `packed`: the NAR is, and the text of the narinfo is given. `refused`: something is not as it should
- * be, or failed; a NAR may have been written.
+ * `visible`: all is written. `packed`: the NAR is, or it is given, and the text of the narinfo is given. `refused`: something is not
+ * as it should be, or failed; a NAR may have been written.
  */
 export type SmallPathResult =
   | { readonly state: 'visible'; readonly fileSize: number }
-  | { readonly state: 'packed'; readonly fileSize: number; readonly narInfo: string }
+  | {
+      readonly state: 'packed';
+      readonly fileSize: number;
+      readonly narInfo: string;
+      /** The compressed NAR, and its key. */
+      readonly nar?: { readonly key: string; readonly bytes: Uint8Array };
+    }
   | { readonly state: 'refused' };
 
 /** Helps the thread that packs or unpacks a large path. */

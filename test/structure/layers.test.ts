@@ -13,7 +13,7 @@ const LAYERS = layersOf(readFileSync(join(TOP, 'docs/architecture.md'), 'utf8'))
 const modules = listModules().map((path) => readModule(TOP, path));
 
 /** What `nix/` and `signing/` may take from Node: hashing and signing give the same for the same input. */
-const PURE_CRYPTO = ['createHash', 'sign', 'verify', 'createPrivateKey', 'createPublicKey', 'KeyObject'];
+const PURE_CRYPTO = ['createHash', 'hash', 'sign', 'verify', 'createPrivateKey', 'createPublicKey', 'KeyObject'];
 const PURE_PACKAGES = ['tweetnacl', 'valibot'];
 const IMPURE_GLOBALS = [
   ...['process', 'Date', 'performance', 'Math.random', 'crypto', 'console', 'globalThis', 'require', 'fetch', 'Intl'],

@@ -1,6 +1,6 @@
 /**
- * The job that puts small paths into a cache in a directory, many in one go: each NAR, and its narinfo where that may be seen.
- * What is not as it should be in any way is left to the job for one, which says why.
+ * The job that packs small paths, many in one go. A cache in a directory gets each NAR, and its narinfo where that may be seen; for
+ * others both are given back. What is not as it should be in any way is left to the job for one, which says why.
  */
 
 import { hash } from 'node:crypto';
@@ -45,7 +45,7 @@ function tryToPut(
   try {
     return putPath(path, job, compress, unseen);
   } catch {
-    rmSync(job.temporary, { force: true });
+    if (job.place) rmSync(job.place.temporary, { force: true });
     return undefined;
   }
 }
@@ -71,13 +71,16 @@ function putPath(
   const { file, chunks } = compress(nar, sha256, path);
   const digest = file === nar ? sha256 : hash('sha256', file, 'buffer');
   const name = `${encodeNix32(digest)}.nar${job.ending}`;
-  putFile(`${job.narDirectory}/${name}`, file, job.temporary);
-  const text = narInfoText(path, job, sha256, { url: job.narKey + name, digest, size: file.length, chunks });
+  const key = job.narKey + name;
+  if (job.place) putFile(`${job.place.directory}/${name}`, file, job.place.temporary);
+  const text = narInfoText(path, job, sha256, { url: key, digest, size: file.length, chunks });
+  const packed = { state: 'packed', fileSize: file.length, narInfo: text } as const;
+  // The memory that it is in is used again.
+  if (!job.place) return { ...packed, nar: { key, bytes: new Uint8Array(file) } };
   // What it refers to may not have become what was hoped for.
   const waits = path.references.some((reference) => unseen.has(reference));
-  if (path.narInfo === undefined || waits || isLate(job))
-    return { state: 'packed', fileSize: file.length, narInfo: text };
-  putFile(path.narInfo, Buffer.from(text, 'latin1'), job.temporary);
+  if (path.narInfo === undefined || waits || isLate(job)) return packed;
+  putFile(path.narInfo, Buffer.from(text, 'latin1'), job.place.temporary);
   return { state: 'visible', fileSize: file.length };
 }
 

@@ -6,6 +6,8 @@ import { pushClosure } from '#cache/push/session.js';
 import { toHex } from '#lib/nix/hash.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
+import { type MemoryObjects, openMemoryStore } from '#lib/object-store/memory.js';
+import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { runtimeClosure } from '#lib/store/closure.js';
 import { openOwnStore } from '#lib/store/own/own-store.js';
 import type { PackSmallJob, SmallPath } from '#lib/workers/jobs.js';
@@ -31,7 +33,9 @@ describe('small paths of a push to a directory', () => {
     events = [];
   });
 
-  const push = async (cache: string, compression: 'zstd' | 'none', listing: boolean) => {
+  const push = (cache: string, compression: 'zstd' | 'none', listing: boolean) =>
+    pushTo(openFileStore(cache), compression, listing);
+  const pushTo = async (objects: ObjectStore, compression: 'zstd' | 'none', listing: boolean) => {
     const store = openOwnStore(samples.root);
     const request = {
       ...{ store, own: store, closure: await runtimeClosure(store, [samples.top]), keys: KEYS, realisations: [] },
@@ -43,7 +47,7 @@ describe('small paths of a push to a directory', () => {
       ...{ checkAll: false, skipSignedBy: { names: [], origin: 'the test' }, dryRun: false },
     };
     const { signal } = new AbortController();
-    return pushClosure(openFileStore(cache), request, { pool, emit: (event) => events.push(event), signal });
+    return pushClosure(objects, request, { pool, emit: (event) => events.push(event), signal });
   };
   const objectsOf = async (cache: string) => {
     const names = await readdir(cache, { recursive: true, withFileTypes: true });
@@ -65,6 +69,23 @@ describe('small paths of a push to a directory', () => {
     expect(await objectsOf(together)).toEqual(await objectsOf(alone));
     expect(await faultsOf(together)).toEqual([]);
     expect(await readdir(join(together, 'carport/tmp'))).toEqual([]);
+  });
+
+  it('gives a cache that is no directory the same objects, and each but once', async () => {
+    const cache = join(directory(), 'cache');
+    await push(cache, 'zstd', false);
+    const objects: MemoryObjects = new Map();
+    const memory = openMemoryStore(objects);
+    const sent: string[] = [];
+    const put: typeof memory.put = (key, ...rest) => {
+      sent.push(key);
+      return memory.put(key, ...rest);
+    };
+    await pushTo({ ...memory, put }, 'zstd', false);
+    const written = [...(await objectsOf(cache))].filter(([key]) => /^\/nar\/|\.narinfo$/.test(key));
+    expect(written).toHaveLength(2 * samples.paths.length);
+    for (const [key, bytes] of written) expect(Buffer.from(objects.get(key.slice(1))!.bytes)).toEqual(bytes);
+    expect(sent.filter((key) => key.startsWith('nar/'))).toHaveLength(samples.paths.length);
   });
 
   it('says which path is damaged in the store, and leaves only what is whole', async () => {
@@ -100,7 +121,7 @@ describe('small paths of a push to a directory', () => {
       type: 'pack-small',
       ...{ compression: 'zstd', level: 3, ending: '.zst', narKey: 'nar/' },
       keys: KEYS.map(({ name, privateKey }) => ({ name, privateKey })),
-      ...{ narDirectory: join(cache, 'nar'), temporary: join(cache, 'tmp') },
+      place: { directory: join(cache, 'nar'), temporary: join(cache, 'tmp') },
       paths: JSON.stringify([small, { ...small, narHash: '00' }, { ...small, realPath: join(cache, 'none') }]),
     };
     const soon = { monotonic: process.hrtime.bigint() + 10n ** 12n, wall: Date.now() + 1_000_000 };
