@@ -9,9 +9,6 @@ export interface PartlyHere {
   readonly frames: readonly PlacedFrame[];
 }
 
-/** A file of so many bytes may well be fetched in one more request: it takes longer than that. */
-const WORTH_A_REQUEST = 16 * 1024 * 1024;
-
 /** Which part of a file may be fetched along, so that there are fewer requests. */
 const SPARE_PART = 1 / 200;
 
@@ -22,11 +19,9 @@ const SPARE_PART = 1 / 200;
 export function spend(partly: readonly PartlyHere[], requests: number): readonly (readonly ByteRange[])[] {
   const wished = partly.map(({ frames }) => coalesce(frames, Number.POSITIVE_INFINITY, 0));
   const wishes = wished.reduce((sum, ranges) => sum + ranges.length, 0);
-  const large = partly.reduce((sum, { fileSize }) => sum + Math.floor(fileSize / WORTH_A_REQUEST), 0);
-  const budget = requests + large;
-  if (wishes <= budget) return wished;
+  if (wishes <= requests) return wished;
   return partly.map(({ frames, fileSize }, index) => {
-    const most = Math.max(1, Math.floor((wished[index]!.length * budget) / wishes));
+    const most = Math.max(1, Math.floor((wished[index]!.length * requests) / wishes));
     return coalesce(frames, most, fileSize * SPARE_PART);
   });
 }
