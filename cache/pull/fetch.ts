@@ -135,7 +135,11 @@ async function attempt(planned: FoundPath, options: FetchOptions, partial?: Part
     };
     const { fileSize } =
       file === undefined
-        ? await pool.run(job, { source: source(), onProgress, weight })
+        ? await pool.run(partial ? { ...job, kept: partial.kept(info.fileSize!) } : job, {
+            source: source(),
+            onProgress,
+            weight,
+          })
         : await pool.run({ ...job, file }, { onProgress, weight });
     return { info: registeredInfo(info), temporary, fileSize };
   } catch (error) {

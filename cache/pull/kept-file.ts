@@ -51,7 +51,7 @@ export async function isBetterWithout(
   return error instanceof CarportError && !isSure && partial !== undefined && partial.size > 0;
 }
 
-/** The file of a NAR: first what is kept of it, then the rest, which is kept, too. It is asked for when somebody wants its first bytes. */
+/** The file of a NAR: first what is kept of it, then the rest, which is asked for when somebody wants its first bytes. */
 export function keptFile(info: NarInfo, objects: ObjectStore, partial: PartialFile): Pieces {
   return Object.assign(keptPieces(info, objects, partial), {
     into: (room: Room) => keptPieces(info, objects, partial, room),
@@ -70,12 +70,7 @@ async function* keptPieces(
     yield piece;
   }
   if (size >= info.fileSize!) return;
-  for await (const piece of piecesIn(await openRest(info, objects, size), room)) {
-    size += piece.length;
-    // Before somebody else has the memory. No more than there should be.
-    if (size <= info.fileSize!) await partial.add(piece);
-    yield piece;
-  }
+  yield* piecesIn(await openRest(info, objects, size), room);
 }
 
 /**

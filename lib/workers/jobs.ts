@@ -8,6 +8,7 @@ import type { ExpectedNar } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
 import type { SigningKey } from '../signing/signature.js';
 import type { ChunkLine } from './chunk-line.js';
+import type { KeptSource } from './kept-source.js';
 import type { Layer, LayerJob } from './layers/layer.js';
 
 /** What identifies a path's content. */
@@ -118,6 +119,8 @@ export interface UnpackJob {
   readonly file?: string;
   /** In place of a compressed NAR: then the promise is one of a plain NAR. */
   readonly assembly?: Assembly;
+  /** Where what comes from the source is kept, too. */
+  readonly kept?: KeptSource;
   /** Memory that is shared with threads that help: the pool gives it. */
   readonly line?: ChunkLine;
 }

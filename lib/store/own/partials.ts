@@ -6,14 +6,14 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, lstat, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { copyBytes } from '../../buffers.js';
 import { isThere, namesIn } from '../../filesystem/exists.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
 import { createTemporaryNames, makerOf } from '../../filesystem/temporary.js';
 import { encodeNix32 } from '../../nix/base32.js';
+import { createKeptState, type KeptSource, stopKeeping } from '../../workers/kept-source.js';
 import type { StoreLayout } from './layout.js';
 
-/** Bytes that are written at a time. */
+/** Bytes that are read at a time. */
 const BLOCK = 1024 * 1024;
 
 /** Bytes that files of runs that are gone take together; the oldest go. */
@@ -27,8 +27,8 @@ export interface PartialFile {
   readonly size: number;
   /** Those bytes; it ends before where they cannot be read, or were given up, and nothing more is kept. */
   read(): AsyncIterable<Uint8Array>;
-  /** Adds bytes; they may change when this has ended. Where the disk is full, nothing more is kept. */
-  add(bytes: Uint8Array): Promise<void>;
+  /** How the thread that has all bytes of the object as its source adds those that are missing, of at most `limit` in all. */
+  kept(limit: number): KeptSource;
   /** Lets go of it: what was added is there for the next. */
   leave(): Promise<void>;
   remove(): Promise<void>;
@@ -164,22 +164,18 @@ async function openPartial(
 ): Promise<{ readonly partial: PartialFile; giveUp(): Promise<void> }> {
   const handle = await open(file, 'a+', 0o600);
   const { size } = await handle.stat();
-  let writer: ReturnType<typeof createWriter> | undefined = createWriter(handle);
+  const state = createKeptState();
   let isWorthless = false;
   const stop = async (): Promise<void> => {
-    const last = writer;
-    writer = undefined;
-    await last?.settled().catch(() => {
-      isWorthless = true;
-    });
+    if (!(await stopKeeping(state))) isWorthless = true;
   };
   const giveUp = async (): Promise<void> => {
-    isWorthless = true;
     await stop();
+    isWorthless = true;
     await handle.truncate(0).catch(() => undefined);
   };
   const close = async (keeps: boolean): Promise<void> => {
-    await stop();
+    if (!isWorthless) await stop();
     await handle.close().catch(() => undefined);
     const isKept = keeps && !isWorthless;
     if (!isKept) await rm(file, { force: true }).catch(() => undefined);
@@ -190,8 +186,7 @@ async function openPartial(
     async *read() {
       if (!(yield* bytesOf(handle, size))) await giveUp();
     },
-    // The space is for what is unpacked.
-    add: async (bytes) => writer?.add(bytes).catch(giveUp),
+    kept: (limit) => ({ file: handle.fd, from: size, limit, state }),
     leave: () => close(true),
     remove: () => close(false),
   };
@@ -211,33 +206,4 @@ async function* bytesOf(handle: FileHandle, size: number): AsyncGenerator<Uint8A
     yield buffer.subarray(0, bytesRead);
   }
   return true;
-}
-
-/** Writes blocks, each while the next one is filled. */
-function createWriter(handle: FileHandle) {
-  let [filling, writing] = [Buffer.allocUnsafe(BLOCK), Buffer.allocUnsafe(BLOCK)];
-  let used = 0;
-  let last: Promise<unknown> = Promise.resolve();
-  const writeOut = async (): Promise<void> => {
-    await last;
-    [filling, writing] = [writing, filling];
-    const block = writing.subarray(0, used);
-    used = 0;
-    last = handle.appendFile(block);
-    // It is told to whoever adds next.
-    last.catch(() => undefined);
-  };
-  return {
-    async add(bytes: Uint8Array): Promise<void> {
-      for (let rest = bytes; rest.length > 0; ) {
-        const part = rest.subarray(0, BLOCK - used);
-        copyBytes(part, filling, used);
-        used += part.length;
-        rest = rest.subarray(part.length);
-        if (used === BLOCK) await writeOut();
-      }
-    },
-    /** What is whole of it is written; a block that is not full is not. */
-    settled: () => last,
-  };
 }

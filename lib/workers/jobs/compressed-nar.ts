@@ -8,6 +8,7 @@ import { CarportError, isErrno } from '../../errors.js';
 import type { NarEvent } from '../../nix/nar/event.js';
 import type { ChunkLine } from '../chunk-line.js';
 import type { Assembly, JobContext } from '../jobs.js';
+import { createKeeper, type KeptSource } from '../kept-source.js';
 import type { SharedWrites } from '../shared-writes.js';
 
 const READ_SIZE = 256 * 1024;
@@ -19,6 +20,8 @@ interface CompressedNar {
   readonly file?: string | undefined;
   /** The source gives what is not here of it. */
   readonly assembly?: Assembly | undefined;
+  /** Where what comes from the source is kept. */
+  readonly kept?: KeptSource | undefined;
   /** Shared with threads that help, where it is large. */
   readonly line?: ChunkLine | undefined;
   /** Writes of what it holds that are shared, too. */
@@ -49,14 +52,16 @@ export async function readCompressedNar(
 
 /** The bytes of a compressed NAR as its decompressor may have them, or of one that is made; `onSize` is told how many came. */
 export async function* compressedPieces(
-  { promise, file, assembly }: Omit<CompressedNar, 'line'>,
+  { promise, file, kept, assembly }: Omit<CompressedNar, 'line'>,
   source: AsyncIterable<Uint8Array>,
   onSize: (size: number) => void,
 ): AsyncGenerator<Uint8Array> {
   const reuses = MAY_BE_REUSED.has(promise.compression);
+  const keep = kept && createKeeper(kept);
   async function* counted(): AsyncGenerator<Uint8Array> {
     for await (const bytes of file === undefined ? source : readFileInPieces(file, true)) {
       onSize(bytes.length);
+      keep?.(bytes);
       yield reuses ? bytes : Uint8Array.from(bytes);
     }
   }

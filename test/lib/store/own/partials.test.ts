@@ -7,6 +7,7 @@ import { isBetterWithout } from '#cache/pull/kept-file.js';
 import { NarRefusal } from '#lib/compression/nar-refusal.js';
 import { CarportError } from '#lib/errors.js';
 import { openPartials, type PartialFile } from '#lib/store/own/partials.js';
+import { createKeeper } from '#lib/workers/kept-source.js';
 import { useDirectory } from '../../../support/files.js';
 
 const MIB = 1024 * 1024;
@@ -20,11 +21,19 @@ const read = async (partial: PartialFile) => {
   for await (const piece of partial.read()) pieces.push(piece);
   return Buffer.concat(pieces);
 };
+/** As a thread does that has all bytes as its source. */
+const add = (partial: PartialFile | undefined, bytes: Buffer) => {
+  const keep = createKeeper(partial!.kept(partial!.size + bytes.length));
+  const [half, rest] = [Math.floor(bytes.length / 2), Buffer.alloc(partial!.size)];
+  for (const piece of [rest.subarray(0, 10), Buffer.concat([rest.subarray(10), bytes.subarray(0, half)])]) keep(piece);
+  keep(bytes.subarray(half));
+  keep(Buffer.from('more'));
+};
 /** Bytes that a run has left; that of a process which is gone with `pid`. */
 const leave = async (bytes: Buffer, pid?: number) => {
   const before = new Set(partialsDirNames());
   const partial = await partials().take('a', NEEDS);
-  await partial!.add(bytes);
+  add(partial, bytes);
   await partial!.leave();
   const [name] = names().filter((each) => !before.has(each));
   if (pid === undefined) return join(partialsDir(), name!);
@@ -47,7 +56,7 @@ describe('partial files', () => {
     expect(partial!.size).toBe(2 * MIB);
     expect(await partials().take('a', NEEDS)).toBeUndefined();
     expect((await read(partial!)).equals(bytes.subarray(0, 2 * MIB))).toBe(true);
-    await partial!.add(bytes.subarray(2 * MIB));
+    add(partial, bytes.subarray(2 * MIB));
     await partial!.leave();
     const whole = await partials().take('a', NEEDS);
     expect((await read(whole!)).equals(bytes)).toBe(true);
@@ -60,7 +69,7 @@ describe('partial files', () => {
     const partial = await partials().take('a', NEEDS);
     truncateSync(join(partialsDir(), names()[0]!), MIB);
     expect(await read(partial!)).toHaveLength(MIB);
-    await partial!.add(randomBytes(2 * MIB));
+    add(partial, randomBytes(2 * MIB));
     await partial!.leave();
     expect(names()).toEqual([]);
   });
@@ -80,13 +89,13 @@ describe('partial files', () => {
     expect(await all.giveUp()).toBe(false);
     const mine = partials();
     const partial = await mine.take('b', NEEDS);
-    await partial!.add(used);
+    add(partial, used);
     const isBetter = (code: string) => isBetterWithout(Object.assign(new Error('x'), { code }), undefined, mine);
     expect(await isBetter('ENOSPC')).toBe(true);
     expect(await isBetter('EDQUOT')).toBe(true);
     expect(await isBetter('EACCES')).toBe(false);
     expect(await read(partial!)).toHaveLength(0);
-    await partial!.add(used);
+    add(partial, used);
     await partial!.leave();
     expect(names()).toEqual([]);
     expect(await mine.take('b', NEEDS)).toBeUndefined();
