@@ -2,8 +2,8 @@
 
 import { CHUNK_SIZES } from '../compression/chunks/chunker.js';
 import { type ChunkLine, createChunkLine, type OpenChunkLine, openChunkLine } from './chunk-line.js';
+import { createWriteList } from './files/shared-writes.js';
 import type { AssistJob, CheckJob, FetchJob, Job, PackJob, SaveJob, UnpackJob } from './jobs.js';
-import { createWriteList } from './shared-writes.js';
 
 /** Bytes of a NAR from which it is worth to share its chunks. */
 const SHARED_FROM = 8 * 1024 * 1024;

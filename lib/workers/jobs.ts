@@ -8,7 +8,7 @@ import type { ExpectedNar } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
 import type { SigningKey } from '../signing/signature.js';
 import type { ChunkLine } from './chunk-line.js';
-import type { KeptSource } from './kept-source.js';
+import type { KeptSource } from './files/kept-source.js';
 import type { Layer, LayerJob } from './layers/layer.js';
 
 /** What identifies a path's content. */

@@ -4,7 +4,7 @@ import { copyBytes } from '../buffers.js';
 import { type Decompressor, decompressZstd, ZSTD_WINDOW_LOG_MAX } from '../compression/decompress.js';
 import { loadedZstd } from '../compression/zstd-binding.js';
 import { type ChunkLine, type CompressChunk, openChunkLine } from './chunk-line.js';
-import type { SharedWrites } from './shared-writes.js';
+import type { SharedWrites } from './files/shared-writes.js';
 
 /**
  * Gives the bytes of `decompressZstd`, whoever decompresses: frames that say how much they hold, and are small enough, are

@@ -10,7 +10,7 @@ import { isThere, namesIn } from '../../filesystem/exists.js';
 import { makeDirectory } from '../../filesystem/make-directory.js';
 import { createTemporaryNames, makerOf } from '../../filesystem/temporary.js';
 import { encodeNix32 } from '../../nix/base32.js';
-import { createKeptState, type KeptSource, stopKeeping } from '../../workers/kept-source.js';
+import { createKeptState, type KeptSource, stopKeeping } from '../../workers/files/kept-source.js';
 import type { StoreLayout } from './layout.js';
 
 /** Bytes that are read at a time. */

@@ -2,8 +2,8 @@
 
 import { loadZstd } from '../../compression/zstd-binding.js';
 import { type CompressChunk, openChunkLine } from '../chunk-line.js';
+import { openWrites } from '../files/shared-writes.js';
 import type { AssistJob } from '../jobs.js';
-import { openWrites } from '../shared-writes.js';
 
 export async function assist({ line, level, recalls }: AssistJob): Promise<void> {
   await loadZstd();

@@ -7,9 +7,9 @@ import { loadZstd } from '../../compression/zstd-binding.js';
 import { CarportError, isErrno } from '../../errors.js';
 import type { NarEvent } from '../../nix/nar/event.js';
 import type { ChunkLine } from '../chunk-line.js';
+import { createKeeper, type KeptSource } from '../files/kept-source.js';
+import type { SharedWrites } from '../files/shared-writes.js';
 import type { Assembly, JobContext } from '../jobs.js';
-import { createKeeper, type KeptSource } from '../kept-source.js';
-import type { SharedWrites } from '../shared-writes.js';
 
 const READ_SIZE = 256 * 1024;
 

@@ -2,8 +2,8 @@
 
 import { closeSync, openSync } from 'node:fs';
 import { writeWhole } from '../../filesystem/unpack.js';
+import { createSharedFileWriter, openWrites } from '../files/shared-writes.js';
 import type { JobContext, SaveJob, UnpackResult } from '../jobs.js';
-import { createSharedFileWriter, openWrites } from '../shared-writes.js';
 import { readCompressedNar } from './compressed-nar.js';
 
 /** Writes the NAR itself, for Nix. It is decoded all the same: Nix should not be given what is none. */

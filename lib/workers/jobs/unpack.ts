@@ -1,8 +1,8 @@
 /** The job that decompresses and checks a cache's NAR, and unpacks it as a tree. */
 
 import { createUnpacker } from '../../filesystem/unpack.js';
+import { createSharedFileWriter, openWrites } from '../files/shared-writes.js';
 import type { JobContext, UnpackJob, UnpackResult } from '../jobs.js';
-import { createSharedFileWriter, openWrites } from '../shared-writes.js';
 import { readCompressedNar } from './compressed-nar.js';
 
 /**

@@ -7,7 +7,7 @@ import { isBetterWithout } from '#cache/pull/kept-file.js';
 import { NarRefusal } from '#lib/compression/nar-refusal.js';
 import { CarportError } from '#lib/errors.js';
 import { openPartials, type PartialFile } from '#lib/store/own/partials.js';
-import { createKeeper } from '#lib/workers/kept-source.js';
+import { createKeeper } from '#lib/workers/files/kept-source.js';
 import { useDirectory } from '../../../support/files.js';
 
 const MIB = 1024 * 1024;

@@ -3,8 +3,8 @@
  * work looks for one that is not done.
  */
 
-import { type FileWriter, writeWhole } from '../filesystem/unpack.js';
-import type { ChunkLine } from './chunk-line.js';
+import { type FileWriter, writeWhole } from '../../filesystem/unpack.js';
+import type { ChunkLine } from '../chunk-line.js';
 
 /** Writes that may be open: with the slots of a line more of them gain nothing. */
 const ENTRIES = 128;

@@ -2,7 +2,7 @@
 
 import { ftruncateSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { writeWhole } from '../filesystem/unpack.js';
+import { writeWhole } from '../../filesystem/unpack.js';
 
 /** A file that a source is kept in. */
 export interface KeptSource {

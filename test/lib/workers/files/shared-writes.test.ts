@@ -2,8 +2,8 @@ import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { createChunkLine } from '#lib/workers/chunk-line.js';
-import { createSharedFileWriter, createWriteList, openWrites } from '#lib/workers/shared-writes.js';
-import { noise, useDirectory } from '../../support/files.js';
+import { createSharedFileWriter, createWriteList, openWrites } from '#lib/workers/files/shared-writes.js';
+import { noise, useDirectory } from '../../../support/files.js';
 
 const directory = useDirectory();
 const SIZE = 64 * 1024;
