@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import type { DeltaOptions } from '../../cache/delta/session.js';
+import { DEFAULT_STORE_DIR } from '../../lib/nix/store-path.js';
 import { stateDirectory } from '../../lib/state-directory.js';
 import { openNixStore } from '../../lib/store/nix/store.js';
 import { NIX, openStoreForWriting } from '../../lib/store/open.js';
@@ -16,6 +17,16 @@ export function deltaOptions(store: Store, selection: string | undefined, { env 
   return {
     stores: [async () => store, ...others],
     storeDir: store.storeDir,
+    memory: join(stateDirectory(env), 'local-chunks'),
+  };
+}
+
+/** For a server of the system's Nix: what that has, and carport's own store at its usual place. */
+export function localDelta({ env }: Context): DeltaOptions {
+  const own = async () => withoutDamagedMetadata(openStoreForWriting(undefined, env));
+  return {
+    stores: [() => openNixStore(env), own],
+    storeDir: DEFAULT_STORE_DIR,
     memory: join(stateDirectory(env), 'local-chunks'),
   };
 }

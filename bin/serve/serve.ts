@@ -1,5 +1,6 @@
 /** The command `serve`: from its options to a server that listens, and to its end. */
 
+import { createNarShortcut } from '../../cache/serve/by-delta.js';
 import type { ServeEvent } from '../../cache/serve/events.js';
 import type { Handler } from '../../cache/serve/handler.js';
 import { createWholeNarReader } from '../../cache/serve/plain-nar.js';
@@ -10,6 +11,7 @@ import type { Emit } from '../../lib/work.js';
 import type { Context } from '../cli/context.js';
 import { closeCaches, openCaches } from '../cli/with-caches.js';
 import { createPool } from '../cli/with-pool.js';
+import { localDelta } from '../pull/delta.js';
 import type { ServeOptions } from './command.js';
 import { placeToListen } from './listen.js';
 import { createServeReport } from './report.js';
@@ -42,7 +44,7 @@ export async function run(options: ServeOptions, context: Context): Promise<void
 
 /** Opens the caches and threads of a server, and lets them go when its work is done. */
 async function withHandler(
-  { settings, offlineOk, priority }: ServeOptions,
+  { settings, offlineOk, priority, delta }: ServeOptions,
   context: Context,
   emit: Emit<ServeEvent>,
   work: (handle: Handler) => Promise<void>,
@@ -58,6 +60,9 @@ async function withHandler(
     const handle = createCacheServer({
       caches: caches.map(({ objects }) => objects),
       read: createWholeNarReader(pool),
+      shortcut: delta
+        ? createNarShortcut(localDelta(context), { pool, signal: stop.signal }, () => performance.now())
+        : undefined,
       keys: settings['trusted-keys'].value,
       ...{ offlineOk, priority, emit },
     });

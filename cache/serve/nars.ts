@@ -7,6 +7,7 @@ import type { Emit } from '../../lib/work.js';
 import type { FoundPath } from '../find-path.js';
 import { type ServedNar, servedNarKey } from '../layout.js';
 import { type Broadcast, createBroadcast } from './broadcast.js';
+import type { NarShortcut } from './by-delta.js';
 import type { ServeEvent } from './events.js';
 import { createMemory } from './memory.js';
 import type { NarInfos } from './narinfos.js';
@@ -18,6 +19,8 @@ export interface NarsOptions {
   readonly narInfos: NarInfos;
   readonly upstreams: Upstreams;
   readonly read: PlainNarReader;
+  /** Tried before, where it is said. */
+  readonly shortcut?: NarShortcut | undefined;
   readonly emit: Emit<ServeEvent>;
   now(): number;
 }
@@ -37,14 +40,14 @@ const LATER_MS = 20_000;
 
 const SLOW_READER_MS = 10_000;
 
-export function createNars({ narInfos, upstreams, read, emit, now }: NarsOptions): Nars {
+export function createNars({ narInfos, upstreams, read, shortcut, emit, now }: NarsOptions): Nars {
   const limit = createLimit(AT_ONCE);
   const running = new Map<string, Broadcast>();
   const later = createMemory<Broadcast>({ room: LATER_ROOM, now });
   const fetch = ({ path, narHash, narSize }: NarInfo, key: ServedNar, signal: AbortSignal, progress: NarProgress) =>
     readWholeNar(
       {
-        ...{ narHash, narSize, read, signal },
+        ...{ narHash, narSize, read, shortcut, signal },
         candidates: narInfos.having(key.hashPart, key.narHash),
         onFailure: ({ objects }: FoundPath, error: CarportError) => upstreams.failed(objects, error),
         onWhole: ({ objects }: FoundPath) => emit({ type: 'nar-fetched', path, narSize, cache: objects.url }),

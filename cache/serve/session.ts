@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { PublicKey } from '../../lib/signing/key.js';
 import type { Emit } from '../../lib/work.js';
+import type { NarShortcut } from './by-delta.js';
 import type { ServeEvent } from './events.js';
 import { createHandler, type Handler } from './handler.js';
 import { createNarInfos } from './narinfos.js';
@@ -16,6 +17,8 @@ export interface ServeRequest {
   readonly caches: readonly ObjectStore[];
   /** Gives plain NARs. */
   readonly read: PlainNarReader;
+  /** A way to them that is tried before. */
+  readonly shortcut?: NarShortcut | undefined;
   /** Of several caches one is preferred whose narinfo one of these has signed; all is served, whoever has signed it. */
   readonly keys: readonly PublicKey[];
   /** Whether caches that do not answer are taken for such that have nothing. */
@@ -26,10 +29,10 @@ export interface ServeRequest {
 }
 
 /** Makes the handler of a server of caches. It holds nothing but memory, and that is bounded. */
-export function createCacheServer({ caches, read, keys, offlineOk, priority, emit }: ServeRequest): Handler {
+export function createCacheServer({ caches, read, shortcut, keys, offlineOk, priority, emit }: ServeRequest): Handler {
   const now = () => performance.now();
   const upstreams = createUpstreams(caches, { offlineOk, emit, now });
   const narInfos = createNarInfos({ upstreams, keys, now });
-  const nars = createNars({ narInfos, upstreams, read, emit, now });
+  const nars = createNars({ narInfos, upstreams, read, shortcut, emit, now });
   return createHandler({ upstreams, narInfos, nars, priority, offlineOk });
 }

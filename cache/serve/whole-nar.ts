@@ -6,6 +6,7 @@ import { CarportError } from '../../lib/errors.js';
 import { type Hash, hashesEqual } from '../../lib/nix/hash.js';
 import type { FoundPath } from '../find-path.js';
 import { refusedNar } from '../refused-nar.js';
+import type { NarShortcut } from './by-delta.js';
 import type { PlainNarReader } from './plain-nar.js';
 
 /** How far a NAR has come: its first bytes, and what they were. */
@@ -28,6 +29,8 @@ export interface WholeNarOptions {
   /** Caches that promise it. */
   readonly candidates: AsyncIterable<FoundPath>;
   readonly read: PlainNarReader;
+  /** Tried once before. */
+  readonly shortcut?: NarShortcut | undefined;
   /** Told of a cache that could not give it. */
   onFailure(from: FoundPath, error: CarportError): void;
   /** Told of the one that has given its end. */
@@ -47,9 +50,9 @@ export async function* readWholeNar(options: WholeNarOptions, progress = AT_BEGI
   let failure: CarportError | undefined;
   for await (const found of candidates) {
     const refusals: NarRefusal[] = [];
-    for (let reads = 1; reads <= found.objects.traits.maxReads; reads++) {
+    for (const { read, isShortcut } of await waysTo(found, options)) {
       try {
-        for await (const piece of continued(found, after, options)) {
+        for await (const piece of continued(read(found, signal), after, options)) {
           after = piece.after;
           const isWhole = after.size === options.narSize;
           // Whoever has the last byte may be gone before this goes on.
@@ -60,6 +63,7 @@ export async function* readWholeNar(options: WholeNarOptions, progress = AT_BEGI
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof CarportError) || error.code === 'E_INTERRUPTED') throw error;
+        if (isShortcut) continue;
         if (error instanceof NarRefusal) refusals.push(error);
         failure = refusals.length > 0 ? refusedNar(found.info, found.objects, refusals) : error;
         const mayDiffer = error instanceof NarRefusal ? error.found !== 'as told' : error.code === 'E_INTEGRITY';
@@ -71,15 +75,30 @@ export async function* readWholeNar(options: WholeNarOptions, progress = AT_BEGI
   throw failure ?? new CarportError('E_NOT_FOUND', 'no cache has the NAR');
 }
 
+interface Way {
+  readonly read: PlainNarReader;
+  readonly isShortcut: boolean;
+}
+
+/** How the NAR is had from one cache: as a whole as often as the store may give other bytes the next time. */
+async function waysTo(
+  found: FoundPath,
+  { read, shortcut }: Pick<WholeNarOptions, 'read' | 'shortcut'>,
+): Promise<readonly Way[]> {
+  const short = await shortcut?.(found);
+  const whole = Array<Way>(found.objects.traits.maxReads).fill({ read, isShortcut: false });
+  return short ? [{ read: short, isShortcut: true }, ...whole] : whole;
+}
+
 /** What one cache gives behind the bytes that are there. */
 async function* continued(
-  found: FoundPath,
+  nar: AsyncIterable<Uint8Array>,
   progress: NarProgress,
-  { read, narSize, narHash, signal }: WholeNarOptions,
+  { narSize, narHash }: Pick<WholeNarOptions, 'narSize' | 'narHash'>,
 ): AsyncGenerator<NarPiece> {
   let { size, hasher } = progress;
   const skipped = createSkip(progress);
-  for await (const piece of read(found, signal)) {
+  for await (const piece of nar) {
     const bytes = skipped(piece);
     if (bytes.length === 0) continue;
     hasher = hasher.copy().update(bytes);

@@ -1,5 +1,7 @@
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { afterEach } from 'vitest';
+import type { DeltaOptions } from '#cache/delta/session.js';
+import { createNarShortcut } from '#cache/serve/by-delta.js';
 import type { ServeEvent } from '#cache/serve/events.js';
 import { createWholeNarReader, type PlainNarReader } from '#cache/serve/plain-nar.js';
 import { createCacheServer } from '#cache/serve/session.js';
@@ -14,6 +16,8 @@ export interface ServeOfTest {
   readonly offlineOk?: boolean;
   readonly allowRemote?: boolean;
   readonly read?: PlainNarReader;
+  /** Takes from these stores what is there. */
+  readonly delta?: DeltaOptions;
 }
 
 export interface TestServer {
@@ -44,17 +48,20 @@ export function useCacheServers(): (options: ServeOfTest) => Promise<TestServer>
   afterEach(async () => {
     await Promise.all(ends.splice(0).map((end) => end()));
   });
-  return async ({ caches, keys = [], offlineOk = false, allowRemote = false, read }) => {
+  return async ({ caches, keys = [], offlineOk = false, allowRemote = false, read, delta }) => {
     const pool = createWorkerPool(1);
+    const ended = new AbortController();
     const events: ServeEvent[] = [];
     const handle = createCacheServer({
       ...{ caches, keys, offlineOk, priority: undefined },
       read: read ?? createWholeNarReader(pool),
+      shortcut: delta && createNarShortcut(delta, { pool, signal: ended.signal }, () => performance.now()),
       emit: (event) => void events.push(event),
     });
     const server = await startWebServer({ at: { host: '127.0.0.1', port: 0 }, allowRemote, handle });
     ends.push(async () => {
       await server.drain();
+      ended.abort();
       await pool.close();
     });
     const address = server.address!;

@@ -1,0 +1,100 @@
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeAll, expect, it } from 'vitest';
+import { pushClosure } from '#cache/push/session.js';
+import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
+import { parseNarInfo } from '#lib/nix/narinfo.js';
+import { hashPartOf } from '#lib/nix/store-path.js';
+import { type MemoryObjects, openMemoryStore } from '#lib/object-store/memory.js';
+import type { ObjectStore } from '#lib/object-store/object-store.js';
+import { runtimeClosure } from '#lib/store/closure.js';
+import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
+import { usePool } from '../../support/pool.js';
+import { makeBuild, pathOf } from '../../support/rebuilds.js';
+import { sampleKey } from '../../support/samples.js';
+import { useSandbox } from '../../support/sandbox.js';
+import { type TestServer, useCacheServers } from '../../support/serve.js';
+import { pinPolicy, SEEN_NOTHING } from '../../support/transfers.js';
+
+const KEY = sampleKey('test-1');
+const OLD = { number: 1 };
+const NEW = { number: 2, patched: true };
+
+const box = useSandbox('all');
+const serve = useCacheServers();
+const pool = usePool(1);
+const content: MemoryObjects = new Map();
+let local: OwnStore;
+let paths: readonly string[];
+let read = 0;
+
+beforeAll(async () => {
+  local = openOwnStore(box().path('local'));
+  await makeBuild(local, pool, OLD);
+  const from = openOwnStore(box().path('builds'));
+  const closure = await runtimeClosure(from, [await makeBuild(from, pool, NEW)]);
+  paths = [...closure.graph.keys()];
+  const request = {
+    ...{ store: from, own: from, closure, keys: [KEY] },
+    packing: { compression: 'zstd', level: 3, listing: false },
+    pins: {
+      requests: [],
+      signing: { keys: [KEY], policy: pinPolicy({ keys: [], allowUnsigned: false }), seen: SEEN_NOTHING },
+    },
+    ...{ checkAll: false, skipSignedBy: { names: [], origin: 'the test' }, realisations: [], dryRun: false },
+  } as const;
+  const work = { pool, emit: () => {}, signal: new AbortController().signal };
+  await pushClosure(openMemoryStore(content), request, work);
+});
+
+/** Counts the bytes of NARs that are read. */
+function counted(objects: ObjectStore): ObjectStore {
+  return {
+    ...objects,
+    async read(key, limit) {
+      const bytes = await objects.read(key, limit);
+      if (key.startsWith('nar/')) read += bytes?.length ?? 0;
+      return bytes;
+    },
+    async open(key, range) {
+      const object = await objects.open(key, range);
+      read += object?.size ?? 0;
+      return object;
+    },
+  };
+}
+
+const start = () =>
+  serve({
+    caches: [counted(openMemoryStore(content))],
+    delta: { stores: [async () => local], storeDir: '/nix/store', memory: box().path('memory') },
+  });
+
+async function expectAll({ get }: TestServer): Promise<number> {
+  let size = 0;
+  for (const path of paths) {
+    const info = parseNarInfo((await get(`/${hashPartOf(path)}.narinfo`)).body.toString('latin1'));
+    const { body } = await get(`/${info.url}`);
+    expect(hashesEqual(hashBytes('sha256', body), info.narHash)).toBe(true);
+    size += info.narSize;
+  }
+  return size;
+}
+
+it('takes what is here, and fetches the rest', async () => {
+  read = 0;
+  const size = await expectAll(await start());
+  expect(read).toBeGreaterThan(0);
+  // One of the chunks of the large path, which cannot be compressed.
+  expect(read).toBeLessThan(0.4 * size);
+});
+
+it('fetches a NAR as a whole where what is here is not what it was', async () => {
+  const directory = join(local.realPath({ path: pathOf('large-2.0', OLD) }));
+  await chmod(directory, 0o755);
+  await chmod(join(directory, 'data'), 0o644);
+  await writeFile(join(directory, 'data'), 'damaged');
+  read = 0;
+  const size = await expectAll(await start());
+  expect(read).toBeGreaterThan(0.5 * size);
+});
