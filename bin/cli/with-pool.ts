@@ -19,8 +19,11 @@ export function createPool(jobs: number | undefined): WorkerPool {
 }
 
 /** Runs work with threads, `jobs` of them or as many as there are processors, and ends them. An interrupt stops the threads and lets the work clean up behind itself. */
-export async function withPool<T>(jobs: number | undefined, work: (pool: WorkerPool) => Promise<T>): Promise<T> {
-  const pool = createPool(jobs);
+export async function withPool<T>(
+  jobs: number | undefined,
+  work: (pool: WorkerPool) => Promise<T>,
+  pool = createPool(jobs),
+): Promise<T> {
   try {
     return await interruptible(
       () => void pool.close(),

@@ -3,7 +3,7 @@
  * nothing that it does not need.
  */
 
-import { fstat } from 'node:fs';
+import { access, fstat } from 'node:fs';
 import { isStorePath, storeDirOf } from '../../lib/nix/store-path.js';
 import { askAhead, type NixAnswer } from '../../lib/store/nix/ahead.js';
 import { isInCi } from '../reporters/ci-log.js';
@@ -28,7 +28,7 @@ export async function startAhead(args: readonly string[], env: NodeJS.ProcessEnv
   const paths = [...new Set(words.filter((word) => word.startsWith('/') && isStorePath(word, storeDirOf(word))))];
   // A derivation is asked for in another way.
   if (paths.length === 0 || paths.some((path) => path.endsWith('.drv'))) return undefined;
-  const isWhole = words.some((word) => WHOLE.test(word)) || (await isListed(env));
+  const isWhole = words.some((word) => WHOLE.test(word)) || (await isListed(env)) || (await isIntoNewDirectory(words));
   return askAhead(isWhole ? 'closure' : 'paths', paths, takeKeys(env).env);
 }
 
@@ -42,6 +42,19 @@ function hasDescriptor(words: readonly string[], env: NodeJS.ProcessEnv): boolea
 function isOfNix(words: readonly string[]): boolean {
   const at = words.findIndex((word) => /^--store(?:=|$)/.test(word));
   return at < 0 || words[at] === '--store=nix' || (words[at] === '--store' && words[at + 1] === 'nix');
+}
+
+/** Whether the push is into a directory that has no cache, as far as the command line says. */
+async function isIntoNewDirectory(words: readonly string[]): Promise<boolean> {
+  const at = words.findIndex((word) => /^--to(?:=|$)/.test(word));
+  const url = words[at]?.slice('--to='.length) || words[at + 1];
+  const directory = at < 0 ? undefined : /^(?:file:\/\/)?(\/[^?]*)/.exec(url ?? '')?.[1];
+  return directory !== undefined && !(await hasCache(directory));
+}
+
+/** Whether a directory says that it is a cache. */
+export function hasCache(directory: string): Promise<boolean> {
+  return new Promise((resolve) => access(`${directory}/nix-cache-info`, (error) => resolve(!error)));
 }
 
 /** Whether the push prints the closure, or counts it. */

@@ -7,6 +7,7 @@ import { NIXOS_KEY } from '../../cache/push/upstream-keys.js';
 import { isDerivationPath } from '../../lib/nix/derivation/derivation.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { storeDirOf } from '../../lib/nix/store-path.js';
+import { RECURSIVE } from '../../lib/store/nix/ahead.js';
 import { glanceAt } from '../../lib/store/open.js';
 import { haveToldPaths } from '../../lib/store/realisations.js';
 import type { Emit } from '../../lib/work.js';
@@ -27,7 +28,9 @@ export async function endsAtRoots(
 ): Promise<boolean> {
   const { keys, skipSignedBy } = request;
   const paths = rootsOf(targets, options, context);
-  if (paths.length === 0 || keys.length === 0) return false;
+  // Nix is asked for the closure where there is no cache, or it will be looked at.
+  const isWhole = context.answer?.arguments.includes(RECURSIVE[0]) === true;
+  if (paths.length === 0 || keys.length === 0 || isWhole) return false;
   const infos = await glanceAt(options.settings.store.value, context.env, paths, context.answer);
   if (infos === undefined) return false;
   const roots = paths.map((path) => infos.get(path)!);

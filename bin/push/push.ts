@@ -13,7 +13,7 @@ import { descriptorOf } from '../settings/held-key.js';
 import { endsAtRoots } from './at-roots.js';
 import type { PushCommandOptions } from './command.js';
 import { isWithoutKey } from './keys.js';
-import { preparePush, pushPrepared } from './request.js';
+import { preparePush, pushPrepared, startThreadsEarly } from './request.js';
 
 /** Pushes the closure of the paths that arguments mean, and prints it. */
 export async function run(targets: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {
@@ -23,7 +23,8 @@ export async function run(targets: readonly string[], options: PushCommandOption
   if (await endsAtRoots(targets, prepared, options, context)) return;
   const here = await openLocalPaths(options.settings, context, asked(targets, options));
   const { store, own } = here;
-  await withReporter(context, options, async (emit) => {
+  const threads = await startThreadsEarly(prepared);
+  const push = withReporter(context, options, async (emit) => {
     const closure = await closureOf(options, store, await resolveLocalPaths(targets, here, context));
     for (const warning of closureWarnings(closure, options)) emit(warning);
     const group = beginGroup(context, options, 'carport push');
@@ -33,11 +34,13 @@ export async function run(targets: readonly string[], options: PushCommandOption
     };
     const run = { options, context, emit: tell, skipsUpstream: options.skipUpstream && options.closure !== 'build' };
     try {
-      await pushPrepared(prepared, { store, own, closure }, run);
+      await pushPrepared(prepared, { store, own, closure }, run, threads);
     } finally {
       group.end();
     }
   });
+  // Also where the closure is not there.
+  await push.finally(() => threads?.close());
 }
 
 /** What reads the key takes all of it. */

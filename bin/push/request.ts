@@ -7,6 +7,7 @@ import { checkPinName, requirePinKeys } from '../../cache/pins/set.js';
 import type { PushEvent } from '../../cache/push/events.js';
 import type { PushPins } from '../../cache/push/pins.js';
 import { type PushRequest, pushClosure } from '../../cache/push/session.js';
+import { startSmallUploads } from '../../cache/push/small-uploads.js';
 import type { TransferSummary } from '../../cache/transfer-events.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { findRealisations } from '../../lib/store/realisations.js';
@@ -14,10 +15,11 @@ import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { type Context, writeLines } from '../cli/context.js';
 import { patienceOf, withCaches } from '../cli/with-caches.js';
-import { withPool } from '../cli/with-pool.js';
+import { createPool, withPool } from '../cli/with-pool.js';
 import { pinPolicyOf, pinRequestOf, seenPinsOf } from '../pin/policy.js';
 import { addJobSummary, isInCi } from '../reporters/ci-log.js';
 import { requireCache } from '../settings/places.js';
+import { hasCache } from './ahead.js';
 import { loadPushKeys } from './keys.js';
 import { pathsElsewhere, withUpstream } from './left-out.js';
 import type { PushOptions } from './options.js';
@@ -65,20 +67,36 @@ export interface PushRun {
   readonly skipsUpstream?: boolean;
 }
 
-/** Pushes a closure as it was prepared, and prints its paths where they are wanted; with `--json` the events say it all. */
+/**
+ * Starts the threads of a push while its closure is looked up, where there is much to do in any case: into a directory that has no
+ * cache. Who takes them closes them.
+ */
+export async function startThreadsEarly({ to, jobs, request }: PreparedPush): Promise<WorkerPool | undefined> {
+  const { location } = to;
+  if (location.kind !== 'file' || request.dryRun || (await hasCache(location.root))) return undefined;
+  const pool = createPool(jobs);
+  startSmallUploads({ pool, ...request.packing });
+  return pool;
+}
+
+/**
+ * Pushes a closure as it was prepared, and prints its paths where they are wanted; with `--json` the events say it all. `threads`
+ * are those of `startThreadsEarly`.
+ */
 export async function pushPrepared(
   { to, jobs, request }: PreparedPush,
   paths: Pick<PushRequest, 'store' | 'own' | 'closure'>,
   run: PushRun,
+  threads?: WorkerPool,
 ): Promise<void> {
   const { options, context, emit } = run;
-  const summary = await withPool(jobs, (pool) =>
+  const push = (pool: WorkerPool) =>
     withCaches([to, ...(options.skipIn ?? [])], { context, options, emit }, async (caches, signal) => {
       const done = await pushInto({ caches, pool, signal }, { to, jobs, request }, paths, run);
       if (!request.dryRun) await sumUp(context, caches[0]!.objects.url, done);
       return done;
-    }),
-  );
+    });
+  const summary = await withPool(jobs, push, threads);
   if (!options.json && isListWanted(options, context)) await writeLines(context.stdout, summary.storePaths);
 }
 

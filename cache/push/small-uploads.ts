@@ -74,9 +74,18 @@ export function createSmallUploads(
 /** Starts the threads for so many paths, of which most are small as a rule, where these will be packed so: meanwhile a plan is made. */
 export function prepareSmallUploads(
   paths: number,
-  { pool, compression, level }: Pick<UploadOptions, 'pool' | 'compression' | 'level'>,
+  options: Pick<UploadOptions, 'pool' | 'compression' | 'level'>,
 ): void {
-  if (compression === 'xz' || paths < FEW * pool.size) return;
+  if (paths >= FEW * options.pool.size) startSmallUploads(options);
+}
+
+/** The same for paths of which the number is not known yet. */
+export function startSmallUploads({
+  pool,
+  compression,
+  level,
+}: Pick<UploadOptions, 'pool' | 'compression' | 'level'>): void {
+  if (compression === 'xz') return;
   const nothing = { paths: '[]', ending: '', narKey: '', keys: [] };
   for (let thread = 0; thread < pool.size; thread++) {
     // What is wrong with the threads is told by those who wait for them.
