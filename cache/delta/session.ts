@@ -18,6 +18,9 @@ import { createTables, openRange, usefulTable } from './tables.js';
 /** Tables that are asked for at a time, and paths that are looked at. */
 const TABLES_AT_ONCE = 64;
 
+/** Paths of which nothing is here, and whose tables cost nothing, so that the others are taken for strange, too. */
+const EVIDENCE = 4;
+
 /** Compressed bytes that are worth a request more, and the part of a file that is worth the work. */
 const WORTH_A_RANGE = 32 * 1024;
 const WORTH_PART = 0.05;
@@ -106,14 +109,28 @@ export function createDelta({ stores, storeDir, memory: file }: DeltaOptions, { 
         const rows = await tables.read(found);
         return rows && match(found, rows, like.get(found.info.path)!);
       };
-      const looked = await mapAtMost(TABLES_AT_ONCE, promising, look, signal);
-      const matches = looked.filter((each) => each !== undefined);
+      const lookAt = async (some: readonly FoundPath[]): Promise<readonly Matched[]> => {
+        const looked = await mapAtMost(TABLES_AT_ONCE, some, look, signal);
+        return looked.filter((each) => each !== undefined);
+      };
+      const free = await lookAt(promising.filter((found) => !costsRequest(found)));
+      // Of paths that have only the names of others in common, tables would cost requests for nothing.
+      const isRelated = free.length < EVIDENCE || free.some(isPartlyHere);
+      const matches = isRelated ? [...free, ...(await lookAt(promising.filter(costsRequest)))] : free;
       const { count, bytes } = tables.asked();
       const nars = made(matches, count - before.count, chunks);
       return { ...totals(paths, nars), tablesSize: bytes - before.bytes };
     },
     keep: async () => chunks.keep(await locals.gone()),
   };
+}
+
+function isPartlyHere({ parts }: Matched): boolean {
+  return parts.some(({ from }) => from !== undefined);
+}
+
+function costsRequest(found: FoundPath): boolean {
+  return usefulTable(found)?.place !== undefined;
 }
 
 type Memory = Pick<ReturnType<typeof createLocalChunks>, 'note' | 'forget'>;
@@ -125,7 +142,7 @@ interface Made extends DeltaNar {
 
 /** What is made of matches, as far as that is worth it. `tables` is how many requests they have cost. */
 function made(matches: readonly Matched[], tables: number, memory: Memory): readonly Made[] {
-  const useful = matches.filter(({ parts }) => parts.some(({ from }) => from !== undefined));
+  const useful = matches.filter(isPartlyHere);
   const framesOf = ({ rows, parts }: Matched) =>
     rows.map(({ fileOffset, compressedSize }, index) => ({
       ...{ offset: fileOffset, compressedSize },
