@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { hashPartOf } from '#lib/nix/store-path.js';
 import { answerWith, useHttpServers } from '../support/http-server.js';
 import { createNixStore, type NixStore } from '../support/nix.js';
 import { describeWithNixVersion, NIX_VERSIONS } from '../support/nix-versions.js';
@@ -75,6 +76,8 @@ for (const version of NIX_VERSIONS) {
     };
 
     it('what carport pushes can be read there, and is not taken without the signature of a trusted key', async () => {
+      // With a field that Nix passes over.
+      expect(await readFile(join(cache, `${hashPartOf(out)}.narinfo`), 'latin1')).toMatch(/^CarportChunks: 2:/m);
       await inFreshStore({ ...trusting(), 'trusted-public-keys': 'other:'.concat('A'.repeat(43), '=') }, (store) =>
         expect(store.run('nix', ['copy', '--from', `file://${cache}`, out])).rejects.toThrow(/signature/),
       );

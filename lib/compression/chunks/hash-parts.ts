@@ -21,6 +21,9 @@ export function hashPartList({ path, references }: Pick<PathInfo, 'path' | 'refe
 /** The values of bytes of nix32's alphabet; -1 for others. */
 const VALUES = Int8Array.from({ length: 256 }, (_, byte) => nix32Value(byte));
 
+/** 1 for these, 0 for others: no sign to look at. */
+const IS_NIX32 = Uint8Array.from(VALUES, (value) => (value >= 0 ? 1 : 0));
+
 /**
  * Makes one for a list, in which nothing is twice. Of hash parts that overlap, the one that begins first is found when the next
  * search begins behind it.
@@ -44,14 +47,19 @@ export function createHashPartFinder(list: readonly string[]): HashPartFinder {
   return {
     list,
     next(bytes, from, to) {
-      // Looked at from the last of 32 bytes back to one that is not of the alphabet: of programs that is one or two of them.
-      let start = from;
+      // Looked at from the last of 32 bytes back to one that is not of the alphabet: of programs that is mostly the first of them.
+      const lastStart = to - HASH_PART_LENGTH;
       let known = 0;
-      while (start + HASH_PART_LENGTH <= to) {
+      for (let start = from; start <= lastStart; ) {
         const last = start + HASH_PART_LENGTH - 1;
+        if (IS_NIX32[bytes[last]!] === 0) {
+          start = last + 1;
+          known = 0;
+          continue;
+        }
         const first = start + known;
-        let at = last;
-        while (at >= first && VALUES[bytes[at]!]! >= 0) at--;
+        let at = last - 1;
+        while (at >= first && IS_NIX32[bytes[at]!] !== 0) at--;
         if (at >= first) {
           start = at + 1;
           known = last - at;
@@ -71,6 +79,6 @@ export function createHashPartFinder(list: readonly string[]): HashPartFinder {
 export function beginningAtEnd(bytes: Uint8Array, from: number, to: number): number {
   const first = Math.max(from, to - HASH_PART_LENGTH + 1);
   let at = to;
-  while (at > first && VALUES[bytes[at - 1]!]! >= 0) at--;
+  while (at > first && IS_NIX32[bytes[at - 1]!] !== 0) at--;
   return to - at;
 }
