@@ -14,7 +14,7 @@ export function createLocalChunks(file: string, pool: WorkerPool) {
   const computed = new Map<string, Promise<LocalChunks | undefined>>();
   const memory = () => (opened ??= openChunkMemory(file));
   const compute = ({ path, list, info }: LocalPath): Promise<LocalChunks | undefined> => {
-    const job = { type: 'index-chunks', path, list } as const;
+    const job = { type: 'index-chunks', path, list, narSize: info.narSize } as const;
     // What is damaged, or cannot be read, holds nothing.
     return pool.run(job, { weight: info.narSize }).catch(() => undefined);
   };

@@ -299,6 +299,7 @@ export interface UnpackUnknownResult extends NarDigest {
 /** Cuts the NAR of a path that is here as a push does. */
 export interface IndexChunksJob extends LocalTree {
   readonly type: 'index-chunks';
+  readonly narSize: number;
 }
 
 /** Chunks of a NAR that is here, in order. */
