@@ -33,9 +33,17 @@ export async function readSmallFile(info: NarInfo, objects: ObjectStore): Promis
   throw missingNar(objects, info);
 }
 
-/** The file of a large NAR, which is asked for when a thread wants its first bytes, so that no answer waits for one. */
-export function largeFile(info: NarInfo, objects: ObjectStore): Pieces {
-  const open = async () => (await openRequiredNar(objects, info)).bytes();
+/**
+ * The file of a large NAR, which is asked for when a thread wants its first bytes, so that no answer waits for one. When `signal` is
+ * aborted the server is let go at once.
+ */
+export function largeFile(info: NarInfo, objects: ObjectStore, signal?: AbortSignal): Pieces {
+  const open = async () => {
+    const object = await openRequiredNar(objects, info);
+    signal?.addEventListener('abort', object.discard, { once: true });
+    if (signal?.aborted) object.discard();
+    return object.bytes();
+  };
   return Object.assign(openedLate(open), { into: (room: Room) => openedLate(open, room) });
 }
 

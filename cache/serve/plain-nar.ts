@@ -16,7 +16,7 @@ export function createWholeNarReader(pool: WorkerPool): PlainNarReader {
     const { info, objects } = found;
     const file = localNar(objects, info);
     const source = async () =>
-      isSmall(found) ? wholeFile(await readSmallFile(info, objects)) : largeFile(info, objects);
+      isSmall(found) ? wholeFile(await readSmallFile(info, objects)) : largeFile(info, objects, signal);
     const from = file === undefined ? { source: await source() } : { file };
     yield* readPlainNar(pool, expectedNar(info), from, signal);
   };

@@ -53,15 +53,27 @@ export function downloadOf(answered: Answered): Download {
       cause: new Error(`its Content-Encoding is \`${encodings.join(', ')}\``),
     });
   }
+  const reading: Reading = { response, isLeft: false };
   const sent = () =>
-    Object.assign(resumed(answered, extent), { into: (room: Room) => resumed(answered, extent, room) });
+    Object.assign(resumed(answered, extent, reading), {
+      into: (room: Room) => resumed(answered, extent, reading, room),
+    });
   return {
     size: extent.isExact && encodings.length === 0 ? extent.end - extent.start : Number.NaN,
     ...{ etag: response.headers.etag, encodings, sent },
     isWhole: range !== undefined && response.status === 200 && !isPartial(response),
     bytes: () => (encodings.length === 0 ? sent() : decoded(sent(), encodings, name)),
-    discard: () => response.discard(),
+    discard() {
+      reading.isLeft = true;
+      reading.response.discard();
+    },
   };
+}
+
+/** What is read just now, and whether nobody wants it any more. */
+interface Reading {
+  response: HttpResponse;
+  isLeft: boolean;
 }
 
 /** Which bytes of an object are wanted. */
@@ -148,6 +160,7 @@ function contradicts(bytes: Uint8Array, etag = ''): boolean {
 async function* resumed(
   answered: Answered,
   { start, end, isExact, total }: Extent,
+  reading: Reading,
   room?: Room,
 ): AsyncGenerator<Uint8Array> {
   const { request, send, range } = answered;
@@ -173,12 +186,15 @@ async function* resumed(
       // A server may send less of a range than it was asked for.
       throw Object.assign(new Error('the answer ends early'), { code: 'ERR_STREAM_PREMATURE_CLOSE' });
     } catch (error) {
+      if (reading.isLeft) throw new CarportError('E_INTERRUPTED', `\`${request.url.pathname}\` is not wanted any more`);
       if (!isTransientError(error) || ++barren > BARREN_TRIES) throw explainNetworkError(error, request.url);
     }
     if (offset === end) return;
     await sleep(Math.random() * PAUSE_MS * barren);
     const rest = range ? `bytes=${offset}-${end - 1}` : `bytes=${offset}-`;
     response = await send({ ...request, headers: { ...request.headers, range: rest } });
+    reading.response = response;
+    if (reading.isLeft) response.discard();
     const isPart = isPartFrom(response, offset, total);
     if (response.headers.etag !== etag || !(isPart || isWhole(response, total))) {
       response.discard();

@@ -12,7 +12,7 @@ export interface StoredObject {
   readonly isWhole?: boolean;
   /** The bytes in pieces. Read them once, at once, and to their end or the iterator's `return`. */
   bytes(): Pieces;
-  /** Lets go of an object whose bytes are not wanted. */
+  /** Lets go of an object whose bytes are not wanted; of a server's also while they are read, which fails then. */
   discard(): void;
 }
 
