@@ -55,6 +55,8 @@ export async function preparePush(
     allowUnsigned,
     dryRun,
   };
+  // What a bucket is listed with takes a while to load, in which the store answers.
+  if (to.location.kind === 's3') import('../../lib/object-store/s3/sdk.js').catch(() => undefined);
   return { to, jobs, request };
 }
 

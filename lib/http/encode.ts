@@ -1,8 +1,11 @@
 /** Paths and queries as signatures want them. */
 
+/** What is as it is encoded, as most keys are. */
+const PLAIN_PATH = /^[0-9A-Za-z\-._~/]*$/;
+
 /** Everything but unreserved characters as `%XX`, as SigV4 wants it; slashes stay. */
 export function encodePath(path: string): string {
-  return path.split('/').map(encode).join('/');
+  return PLAIN_PATH.test(path) ? path : path.split('/').map(encode).join('/');
 }
 
 /** A query encoded in the same way, and sorted by its encoded names, then by values (SigV4, canonical query string). */

@@ -156,11 +156,20 @@ async function toResponse(message: IncomingMessage, options: ResponseOptions): P
   const response = {
     ...{ status: message.statusCode!, headers: message.headers, body },
     // Reading a small rest keeps the connection.
-    discard: () => void (isLarge(message) ? message.destroy() : readRefusal(body, true)),
+    discard() {
+      if (isEmpty(message)) message.resume();
+      else if (isLarge(message)) message.destroy();
+      else void readRefusal(body, true);
+    },
     closed: new Promise<void>((resolve) => message.once('close', resolve)),
   };
   if (response.status < 300) return response;
   return { ...response, refusal: await readRefusal(body, options.mayBreakOff || response.status >= 500) };
+}
+
+/** As answers to most that is sent are: nothing has to be waited for. */
+function isEmpty({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] === '0';
 }
 
 function isLarge({ headers, complete }: IncomingMessage): boolean {

@@ -48,6 +48,7 @@ export function addressOf({ bucket, endpoint, style }: S3Location, region: strin
 
 /** The URL of an object by its whole key. */
 export function objectUrl({ base }: S3Address, key: string, query: Readonly<Record<string, string>> = {}): URL {
-  const search = canonicalQuery(Object.entries(query));
+  const parameters = Object.entries(query);
+  const search = parameters.length === 0 ? '' : canonicalQuery(parameters);
   return new URL(base.href + encodePath(key) + (search === '' ? '' : `?${search}`));
 }

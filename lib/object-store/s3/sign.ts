@@ -31,7 +31,7 @@ export function signedHeaders(
   region: string,
   now: Date,
 ): Readonly<Record<string, string>> {
-  const date = now.toISOString().replace(/[-:]|\.[0-9]{3}/g, '');
+  const date = basicDate(now);
   const scope = `${date.slice(0, 8)}/${region}/s3/aws4_request`;
   const payload = payloadHash(headers, body);
   const amz = {
@@ -45,13 +45,26 @@ export function signedHeaders(
     .sort(([a], [b]) => (a < b ? -1 : 1));
   const names = signed.map(([name]) => name).join(';');
   const lines = signed.map(([name, value]) => `${name}:${value.trim().replace(/ +/g, ' ')}\n`).join('');
-  const canonical = [method, url.pathname, canonicalQuery(url.searchParams), lines, names, payload].join('\n');
+  const query = url.search === '' ? '' : canonicalQuery(url.searchParams);
+  const canonical = [method, url.pathname, query, lines, names, payload].join('\n');
   const toSign = [ALGORITHM, date, scope, sha256(canonical)].join('\n');
   const signature = hmac(signingKey(secretAccessKey, scope), toSign).toString('hex');
   return {
     ...all,
     authorization: `${ALGORITHM} Credential=${accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`,
   };
+}
+
+/** The last second that was asked for: in it go thousands of requests. */
+let lastDate: { readonly second: number; readonly text: string } | undefined;
+
+/** A date as AWS writes it: `20261128T123456Z`. */
+function basicDate(now: Date): string {
+  const second = Math.floor(now.getTime() / 1000);
+  if (lastDate?.second !== second) {
+    lastDate = { second, text: now.toISOString().replace(/[-:]|\.[0-9]{3}/g, '') };
+  }
+  return lastDate.text;
 }
 
 const EMPTY_HASH = sha256('');
