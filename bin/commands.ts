@@ -78,7 +78,11 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       load: () => import('./index/command.js'),
     },
     {
-      ...{ name: 'image', summary: 'container images, without a daemon', commands: ['build'] },
+      ...{
+        name: 'image',
+        summary: 'container images, without a daemon',
+        commands: ['build', 'push', 'copy', 'index', 'ls', 'inspect'],
+      },
       load: () => import('./image/command.js'),
     },
   ],

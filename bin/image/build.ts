@@ -22,6 +22,7 @@ import type { BuildOptions, ContentOptions } from './command.js';
 import { findContents } from './contents.js';
 import { withLayoutAt } from './layouts.js';
 import { type ImagePlace, openImage } from './places.js';
+
 import { runSettingsOf } from './run-settings.js';
 
 export async function build(targets: readonly string[], options: BuildOptions, context: Context): Promise<void> {
@@ -29,7 +30,8 @@ export async function build(targets: readonly string[], options: BuildOptions, c
   const { manifest, layers } = await withLayoutAt(options.out, context, (layout) =>
     withActivity(context, options, async ({ emit }) => {
       const work = { emit, signal: new AbortController().signal };
-      const base = options.base === undefined ? undefined : await openImage(options.base, context);
+      const base =
+        options.base === undefined ? undefined : await openImage(options.base, { context, options, ...work });
       try {
         const built = await buildInto(layout, { targets, base }, options, context, work);
         if (base) await copyBlobs(built.baseLayers, (): BlobSource => ({ store: base.store }), layout, work);

@@ -5,20 +5,26 @@ import { checkPath } from '../arguments/checked-path.js';
 import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
-import { type OptionsOf, option } from '../declaration/options.js';
+import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
 import { FETCH_OPTIONS } from '../run/options.js';
 import { integer } from '../settings/parsers.js';
 
 /** Loaded when they are used: help does not need them. */
 const building = () => import('./build.js');
+const pushing = () => import('./push.js');
+const joining = () => import('./join.js');
+const inspecting = () => import('./inspect.js');
 
 /** As many as `image/plan.ts` allows. */
 const MOST_LAYERS = 125;
 
+const PLAIN_HTTP = flag('--plain-http', 'speak to registries without TLS, also where they are on another machine');
+
 /** What an image is made of, and how it is run. */
 const CONTENT_OPTIONS = [
   option('--platform <os/arch>', 'such as `linux/arm/v6` (default: the base’s, or Linux on this machine’s processor)'),
-  option('--base <image>', 'the image that it is built on: a reference of a registry, or `oci:DIR:TAG`'),
+  option('--base <image>', 'the image that it is built on: `ghcr.io/owner/app:v1`, or `oci:DIR:TAG`'),
+  PLAIN_HTTP,
   option('--entrypoint <word>', 'the program, and its first arguments, a word each, or a JSON list; repeatable', {
     repeatable: true,
   }),
@@ -47,6 +53,14 @@ const BUILD_OPTIONS = [
   ...CONTENT_OPTIONS,
 ];
 
+const COPY_OPTIONS = [PLAIN_HTTP, setting('retry-seconds')];
+
+const INSPECT_OPTIONS = [option('--platform <os/arch>', 'that of an image of several'), ...COPY_OPTIONS];
+
+export type PushOptions = OptionsOf<typeof CONTENT_OPTIONS>;
+export type CopyOptions = OptionsOf<typeof COPY_OPTIONS>;
+export type ListOptions = OptionsOf<typeof COPY_OPTIONS>;
+export type InspectOptions = OptionsOf<typeof INSPECT_OPTIONS>;
 export type ContentOptions = OptionsOf<typeof CONTENT_OPTIONS>;
 export type BuildOptions = OptionsOf<typeof BUILD_OPTIONS>;
 
@@ -67,5 +81,57 @@ export function configure(command: Command, context: Context): void {
     arguments: [WHAT],
     options: BUILD_OPTIONS,
     run: async (...values) => (await building()).build(...values, context),
+  });
+  configureMoving(command, context);
+}
+
+const IMAGE = argument('<image>', '`ghcr.io/owner/app:v1`, `oci:DIR:TAG` or `oci-archive:FILE`');
+
+/** The commands that take images from one place to another, and look at them. */
+function configureMoving(command: Command, context: Context): void {
+  declareCommand(command.command('push'), context, {
+    description:
+      'Pushes an image to a registry: one that is built, or what files, directories and closures become. Only layers that the registry lacks are sent. Logins are those of `docker login` and `podman login`, or in DOCKER_AUTH_CONFIG.',
+    usage: '[options] <layout|what...> <name>',
+    examples: [
+      'carport image push app.tar ghcr.io/owner/app:v1',
+      'carport image push ./result ghcr.io/owner/app:v1 --entrypoint app',
+      'carport image push oci:garage-image:v1.2.3 docker.io/owner/garage:v1.2.3',
+    ],
+    arguments: [argument('<what...>', 'a layout, or what `image build` takes; and last the name that it gets')],
+    options: CONTENT_OPTIONS,
+    run: async (...values) => (await pushing()).push(...values, context),
+  });
+  declareCommand(command.command('copy'), context, {
+    description: 'Copies an image with all of its platforms, byte for byte. What is there already is not sent.',
+    examples: [
+      'carport image copy docker.io/owner/app:v1 registry.example.org/app:v1',
+      'carport image copy ghcr.io/owner/app:v1 oci-archive:app.tar:v1',
+    ],
+    arguments: [IMAGE, argument('<to>', 'where to, in the same words')],
+    options: COPY_OPTIONS,
+    run: async (...values) => (await pushing()).copy(...values, context),
+  });
+  declareCommand(command.command('index'), context, {
+    description:
+      'Joins images of several platforms under one tag. Those that are elsewhere are copied to its repository.',
+    examples: ['carport image index ghcr.io/owner/app:v1 ghcr.io/owner/app:v1-amd64 ghcr.io/owner/app:v1-arm64'],
+    arguments: [argument('<name>', 'the name that they get together'), argument('<image...>', 'one for each platform')],
+    options: COPY_OPTIONS,
+    run: async (...values) => (await joining()).join(...values, context),
+  });
+  declareCommand(command.command('ls'), context, {
+    description: 'Lists the tags of a repository, or of a layout.',
+    examples: ['carport image ls ghcr.io/owner/app', 'carport image ls oci:DIR'],
+    arguments: [argument('<place>', 'a repository without a tag, `oci:DIR` or `oci-archive:FILE`')],
+    options: COPY_OPTIONS,
+    run: async (...values) => (await inspecting()).list(...values, context),
+  });
+  declareCommand(command.command('inspect'), context, {
+    description: 'Shows what an image is: digest, platforms, layers, and how it is run.',
+    examples: ['carport image inspect ghcr.io/owner/app:v1 --json'],
+    arguments: [IMAGE],
+    options: INSPECT_OPTIONS,
+    run: async (...values) => (await inspecting()).inspect(...values, context),
   });
 }

@@ -13,7 +13,7 @@ function isArchiveName(place: string): boolean {
 }
 
 /** Does work on a layout that nobody sees, and removes it. */
-async function withScratchLayout<T>({ env }: Context, work: (layout: Layout) => Promise<T>): Promise<T> {
+export async function withScratchLayout<T>({ env }: Context, work: (layout: Layout) => Promise<T>): Promise<T> {
   const scratch = await makePrivateDirectory(env.TMPDIR || tmpdir());
   try {
     return await work(await makeLayout(scratch.path));

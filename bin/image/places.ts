@@ -1,4 +1,4 @@
-/** Arguments that name images where they are: layouts in directories and files. */
+/** Arguments that name images where they are: in a registry, or in a layout, which is a directory or a file. */
 
 import { stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,35 +7,43 @@ import { CarportError } from '../../lib/errors.js';
 import { makePrivateDirectory } from '../../lib/filesystem/private-directory.js';
 import { unpackArchive } from '../../lib/oci/archive.js';
 import { isLayout, openLayout } from '../../lib/oci/layout.js';
+import type { RegistryReference } from '../../lib/oci/reference.js';
 import type { ImageStore } from '../../lib/oci/store.js';
 import { type Context, workingDirectory } from '../cli/context.js';
+import { openRegistry, type RegistryUse } from './registries.js';
 
 /** An image, or all images of a place where none is named. */
 export interface ImagePlace {
   readonly store: ImageStore;
   /** A tag or a digest. */
   readonly reference: string | undefined;
+  /** Where it is in a registry. */
+  readonly registry?: RegistryReference;
   close(): Promise<void>;
 }
 
-/** Opens what a text names: `oci:DIR:TAG`, `oci-archive:FILE:TAG`, or a directory or file that is there. */
-export async function openImage(text: string, context: Context): Promise<ImagePlace> {
-  const local = await localPlace(text, context);
+/**
+ * Opens what a text names to read: `oci:DIR:TAG`, `oci-archive:FILE:TAG`, a layout that is here, or else an image of a registry.
+ */
+export async function openImage(text: string, use: RegistryUse): Promise<ImagePlace> {
+  const local = await localPlace(text, use.context);
   if (local) return local;
-  throw new CarportError('E_NOT_FOUND', `\`${text}\` is no image that is here`, {
-    hint: 'name a layout, as `oci:DIR:TAG`, or an archive, as `oci-archive:FILE`',
-  });
+  const { store, reference } = openRegistry(text, use);
+  return { store, reference: reference.digest ?? reference.tag, registry: reference, close: () => store.close() };
 }
 
 async function localPlace(text: string, context: Context): Promise<ImagePlace | undefined> {
   const [, kind, rest = text] = /^(oci|oci-archive):(.*)$/s.exec(text) ?? [];
-  const { path, reference, isDirectory } = (await splitPath(rest, context)) ?? {};
-  if (path === undefined) {
-    if (kind === undefined) return undefined;
+  if (text.startsWith('docker://') || /^https?:\/\//.test(text)) return undefined;
+  const found = await splitPath(rest, context);
+  if (found === undefined) {
+    if (kind === undefined && !/^\.{0,2}\//.test(text)) return undefined;
     throw new CarportError('E_NOT_FOUND', `\`${rest}\`: there is no such directory or file`, {
       hint: 'check the path',
     });
   }
+  const { path, reference, isDirectory } = found;
+  // A directory that is called as an image is.
   if (kind === undefined && isDirectory && !(await isLayout(path))) return undefined;
   if (isDirectory) {
     const store = await openLayout(path);
@@ -54,12 +62,8 @@ async function localPlace(text: string, context: Context): Promise<ImagePlace | 
 
 /** A path that is there, and what follows it. */
 async function splitPath(text: string, context: Context) {
-  for (const at of [
-    text.length,
-    text.lastIndexOf('@'),
-    text.lastIndexOf(':', text.lastIndexOf('@') - 1),
-    text.lastIndexOf(':'),
-  ]) {
+  const digest = text.lastIndexOf('@');
+  for (const at of [text.length, digest, text.lastIndexOf(':')]) {
     if (at <= 0) continue;
     const path = resolve(workingDirectory(context), text.slice(0, at));
     const stats = await stat(path).catch(() => undefined);

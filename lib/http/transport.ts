@@ -10,7 +10,7 @@ export type ResponseHeaders = IncomingHttpHeaders;
 export type RequestBody = Uint8Array | { readonly size: number; open(): AsyncIterable<Uint8Array> };
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE';
   readonly url: URL;
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;

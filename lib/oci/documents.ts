@@ -81,7 +81,7 @@ export function isDigest(text: string): boolean {
   return DIGEST.test(text);
 }
 
-function digestOf(bytes: Uint8Array): string {
+export function digestOf(bytes: Uint8Array): string {
   return `sha256:${hash('sha256', bytes, 'hex')}`;
 }
 

@@ -18,7 +18,7 @@ export const DOCKER = {
 } as const;
 
 /** What a registry is asked for where any image will do. */
-const MANIFEST_TYPES: readonly string[] = [OCI.index, OCI.manifest, DOCKER.index, DOCKER.manifest];
+export const MANIFEST_TYPES: readonly string[] = [OCI.index, OCI.manifest, DOCKER.index, DOCKER.manifest];
 
 export function isIndexType(mediaType: string): boolean {
   return mediaType === OCI.index || mediaType === DOCKER.index;

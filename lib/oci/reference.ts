@@ -11,9 +11,25 @@ export interface ImageName {
   readonly digest: string | undefined;
 }
 
+/** An image in a registry. */
+export interface RegistryReference {
+  /** As it is written and as passwords have it: `docker.io`, `ghcr.io`, `localhost:5000`. */
+  readonly registry: string;
+  /** Where its server is. */
+  readonly origin: URL;
+  readonly repository: string;
+  readonly tag: string | undefined;
+  readonly digest: string | undefined;
+}
+
 const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
 const REPOSITORY = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
+const HOST = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?$/;
+
+const DOCKER = 'docker.io';
+const DOCKER_SERVER = 'registry-1.docker.io';
+
 /** Splits the tag and the digest off a name. Throws `E_USAGE` for what cannot be the name of an image. */
 export function parseImageName(text: string): ImageName {
   const [named, digest, ...more] = text.split('@') as [string, ...string[]];
@@ -37,6 +53,53 @@ export function parseImageName(text: string): ImageName {
     );
   }
   return { name, tag, digest };
+}
+
+/**
+ * The image of a registry that a text names, as docker reads it: `docker.io` where no registry is named. Plain HTTP is for this
+ * machine, unless `plainHttp`. Throws `E_USAGE`.
+ */
+export function parseReference(
+  text: string,
+  { plainHttp = false }: { readonly plainHttp?: boolean } = {},
+): RegistryReference {
+  const { name, tag, digest } = parseImageName(text.replace(/^docker:\/\//, ''));
+  const [, scheme, rest = ''] = /^(?:([a-z]+):\/\/)?(.*)$/.exec(name)!;
+  const [first = '', ...others] = rest.split('/');
+  const isNamed = others.length > 0 && (/[.:\]]/.test(first) || first === 'localhost' || scheme !== undefined);
+  const host = isNamed ? first : DOCKER;
+  if (!HOST.test(host) || (scheme !== undefined && scheme !== 'http' && scheme !== 'https'))
+    throw wrong(text, `\`${host}\` is no server`);
+  const path = isNamed ? others.join('/') : rest;
+  const registry = /^(index\.|registry-1\.)?docker\.io$/.test(host) ? DOCKER : host;
+  const repository = registry === DOCKER && !path.includes('/') ? `library/${path}` : path;
+  const isHere = isLoopback(hostnameOf(host));
+  if (scheme === 'http' && !isHere && !plainHttp) {
+    throw new CarportError('E_USAGE', `\`${host}\` would be spoken to without TLS`, {
+      hint: 'write `https://`, or allow it with `--plain-http`',
+    });
+  }
+  const isPlain = scheme === 'http' || (scheme === undefined && (plainHttp || isHere));
+  const origin = new URL(`${isPlain ? 'http' : 'https'}://${registry === DOCKER ? DOCKER_SERVER : host}`);
+  return { registry, origin, repository, tag, digest };
+}
+
+export function renderReference({ registry, repository, tag, digest }: RegistryReference): string {
+  return `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
+}
+
+/** Whether a host is this machine. */
+function isLoopback(hostname: string): boolean {
+  return (
+    hostname === 'localhost' ||
+    hostname.endsWith('.localhost') ||
+    hostname === '[::1]' ||
+    /^127(\.[0-9]{1,3}){3}$/.test(hostname)
+  );
+}
+
+function hostnameOf(host: string): string {
+  return URL.canParse(`http://${host}`) ? new URL(`http://${host}`).hostname : host;
 }
 
 function wrong(text: string, why: string): CarportError {

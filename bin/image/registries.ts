@@ -1,0 +1,55 @@
+/** Registries that a command speaks to. */
+
+import { createHttpClient } from '../../lib/http/client.js';
+import { parseReference, type RegistryReference } from '../../lib/oci/reference.js';
+import { createCredentials } from '../../lib/oci/registry/credentials.js';
+import { openRepository } from '../../lib/oci/registry/repository.js';
+import type { ImageStore } from '../../lib/oci/store.js';
+import type { Emit, WarningEvent } from '../../lib/work.js';
+import type { Context } from '../cli/context.js';
+import { warnPeople } from '../cli/warnings.js';
+import { patienceOf } from '../cli/with-caches.js';
+import { debugTopics, sayRequest } from '../reporters/debug.js';
+import type { Settings } from '../settings/setting.js';
+
+/** What commands that speak to registries have in common. */
+export interface RegistryUse {
+  readonly context: Context;
+  readonly options: { readonly plainHttp?: boolean; readonly settings: Pick<Settings, 'retry-seconds'> };
+  readonly signal: AbortSignal;
+  readonly emit?: Emit<WarningEvent>;
+}
+
+/** A repository, and which of its images is meant. */
+export interface OpenReference {
+  readonly store: ImageStore;
+  readonly reference: RegistryReference;
+}
+
+/** A request that fails so often in a row is worth a word. */
+const NOTICE_ATTEMPT = 3;
+
+/** Opens the repository that a text names. `readsToo` are repositories of the same registry to take blobs from. */
+export function openRegistry(
+  text: string,
+  { context, options, signal, emit = warnPeople(context) }: RegistryUse,
+  { writes = false, readsToo = [] }: { readonly writes?: boolean; readonly readsToo?: readonly string[] } = {},
+): OpenReference {
+  const reference = parseReference(text, { plainHttp: options.plainHttp ?? false });
+  const seconds = patienceOf(options);
+  let isTold = false;
+  const http = createHttpClient({
+    ...{ env: context.env, signal, patienceMs: seconds * 1000 },
+    ...(debugTopics(context.env).has('http') && { onRequest: (request) => sayRequest(context, request) }),
+    onRetry({ url: { host }, reason, attempt }) {
+      if (attempt < NOTICE_ATTEMPT || isTold) return;
+      isTold = true;
+      emit({
+        type: 'warning',
+        message: `\`${host}\` does not answer as it should (${reason}): trying again for up to ${seconds} seconds`,
+      });
+    },
+  });
+  const login = createCredentials(context.env);
+  return { reference, store: openRepository({ reference, http, writes, readsToo, login }) };
+}

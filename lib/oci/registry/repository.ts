@@ -1,0 +1,269 @@
+/** A repository of a registry: images by their tags and digests. Source: OCI's distribution-spec 1.1. */
+
+import { CarportError } from '../../errors.js';
+import type { HttpClient } from '../../http/client.js';
+import { followRedirects } from '../../http/redirect.js';
+import type { HttpRequest, HttpResponse, RequestBody } from '../../http/transport.js';
+import { checkedPieces } from '../checked-pieces.js';
+import {
+  checkBytes,
+  type Descriptor,
+  digestOf,
+  isDigest,
+  MANIFEST_LIMIT,
+  manifestTypeOf,
+  type RawManifest,
+} from '../documents.js';
+import { MANIFEST_TYPES } from '../media-types.js';
+import type { RegistryReference } from '../reference.js';
+import type { ImageStore } from '../store.js';
+import { authorize } from './auth.js';
+import type { Login } from './credentials.js';
+import { refused } from './refusal.js';
+import { locationOf, resumeUploads, UploadGone, uploadRequest } from './upload.js';
+
+export interface RepositoryOptions {
+  readonly reference: RegistryReference;
+  readonly http: HttpClient;
+  /** Whether it is written to. */
+  readonly writes: boolean;
+  /** Repositories of the same registry that are read as well, to take blobs from. */
+  readonly readsToo?: readonly string[];
+  login(registry: string, repository: string): Promise<Login | undefined>;
+}
+
+/** Uploads of one blob that are begun. */
+const UPLOADS = 5;
+
+const TAGS_LIMIT = 16 * 1024 * 1024;
+const MOST_PAGES = 1000;
+
+interface Connection {
+  readonly origin: URL;
+  readonly registry: string;
+  readonly repository: string;
+  urlOf(path: string): URL;
+  send(request: HttpRequest): Promise<HttpResponse>;
+  fail(request: HttpRequest, response: HttpResponse): CarportError;
+}
+
+export function openRepository(options: RepositoryOptions): ImageStore {
+  const connection = connect(options);
+  const reader = createReader(connection);
+  return {
+    ...{ description: describe(options), isRemote: true, ...reader, ...createWriter(connection, reader.hasBlob) },
+    async close() {
+      options.http.close();
+    },
+  };
+}
+
+function describe({ reference: { registry, repository } }: RepositoryOptions): string {
+  return `\`${registry}/${repository}\``;
+}
+
+function connect({ reference, http, writes, readsToo = [], login }: RepositoryOptions): Connection {
+  const { origin, registry, repository } = reference;
+  const scopes = [
+    `repository:${repository}:${writes ? 'pull,push' : 'pull'}`,
+    ...readsToo.filter((other) => other !== repository).map((other) => `repository:${other}:pull`),
+  ];
+  let hasLogin = false;
+  const find = async () => {
+    const found = await login(registry, repository);
+    hasLogin = found !== undefined;
+    return found;
+  };
+  const authorized = authorize({ origin, registry, scopes, login: find });
+  return {
+    ...{ origin, registry, repository },
+    urlOf: (path) => new URL(`/v2/${repository}/${path}`, origin),
+    send: http.transport((send) => resumeUploads(authorized(send))),
+    fail(request, response) {
+      response.discard();
+      return refused(request, response, { registry, hasLogin });
+    },
+  };
+}
+
+function createReader({ urlOf, send, fail, registry, repository, origin }: Connection) {
+  const place = `${registry}/${repository}`;
+  const get = async (url: URL, headers: HttpRequest['headers'] = {}, method: 'GET' | 'HEAD' = 'GET') => {
+    const { asked, response } = await followRedirects({ method, url, headers }, send);
+    if (response.status === 404) {
+      response.discard();
+      return undefined;
+    }
+    if (response.status !== 200 && response.status !== 206) throw fail(asked, response);
+    return response;
+  };
+  return {
+    async manifest(reference = 'latest'): Promise<RawManifest | undefined> {
+      const what = `\`${place}${isDigest(reference) ? '@' : ':'}${reference}\``;
+      const response = await get(urlOf(`manifests/${reference}`), { accept: MANIFEST_TYPES.join(', ') });
+      if (response === undefined) return undefined;
+      const bytes = await readAll(response, MANIFEST_LIMIT, what);
+      const digest = isDigest(reference)
+        ? reference
+        : (response.headers['docker-content-digest']?.toString() ?? digestOf(bytes));
+      checkBytes(what, bytes, { mediaType: '', digest, size: bytes.length });
+      const told = response.headers['content-type']?.split(';')[0]?.trim();
+      return { descriptor: { mediaType: manifestTypeOf(what, bytes, told), digest, size: bytes.length }, bytes };
+    },
+    async blob(blob: Descriptor) {
+      const url = urlOf(`blobs/${blob.digest}`);
+      async function* open(): AsyncGenerator<Uint8Array> {
+        const response = await get(url);
+        if (response === undefined) {
+          throw new CarportError('E_NOT_FOUND', `\`${place}\` does not have \`${blob.digest}\``, {
+            hint: 'the image is not whole there: push it again',
+          });
+        }
+        yield* checkedPieces(response.body, blob, place);
+      }
+      return { size: blob.size, open };
+    },
+    async hasBlob(blob: Descriptor): Promise<boolean> {
+      const response = await get(urlOf(`blobs/${blob.digest}`), {}, 'HEAD');
+      response?.discard();
+      return response !== undefined;
+    },
+    async tags(): Promise<readonly string[]> {
+      const tags = new Set<string>();
+      let url: URL | undefined = urlOf('tags/list?n=1000');
+      for (let page = 0; url !== undefined && page < MOST_PAGES; page++) {
+        const response = await get(url);
+        if (response === undefined) break;
+        const text = Buffer.from(await readAll(response, TAGS_LIMIT, `the tags of \`${place}\``)).toString('utf8');
+        for (const tag of tagsIn(text)) tags.add(tag);
+        url = nextOf(response, url, origin);
+      }
+      return [...tags].sort();
+    },
+  };
+}
+
+/** The next page of a list, on the same server (RFC 8288). */
+function nextOf({ headers }: HttpResponse, asked: URL, origin: URL): URL | undefined {
+  const link = /<([^>]*)>\s*;[^,]*rel="?next"?/i.exec(headers.link?.toString() ?? '')?.[1];
+  const next = link !== undefined && URL.canParse(link, asked.href) ? new URL(link, asked) : undefined;
+  return next?.origin === origin.origin && next.href !== asked.href ? next : undefined;
+}
+
+function tagsIn(text: string): readonly string[] {
+  const { tags } = JSON.parse(text) as { readonly tags?: unknown };
+  return Array.isArray(tags)
+    ? tags.filter((tag): tag is string => typeof tag === 'string' && /^[\w][\w.-]{0,127}$/.test(tag))
+    : [];
+}
+
+function createWriter({ urlOf, send, fail, registry }: Connection, hasBlob: ImageStore['hasBlob']) {
+  /** An upload, or nothing where the blob was taken from another repository. */
+  const begin = async (blob: Descriptor, from: string | undefined): Promise<URL | undefined> => {
+    const url = urlOf('blobs/uploads/');
+    if (from !== undefined) url.search = String(new URLSearchParams({ mount: blob.digest, from }));
+    const request: HttpRequest = { method: 'POST', url, headers: {}, body: new Uint8Array() };
+    const response = await send(request);
+    if (response.status === 201) {
+      response.discard();
+      return undefined;
+    }
+    // Who may not read there may write here all the same.
+    if (from !== undefined && response.status >= 400) {
+      response.discard();
+      return begin(blob, undefined);
+    }
+    if (response.status !== 202) throw fail(request, response);
+    response.discard();
+    return locationOf(response.headers.location, url);
+  };
+  const finish = async (blob: Descriptor, at: URL, wasResumed: boolean): Promise<void> => {
+    const url = new URL(at);
+    // What the registry has put into the query stays as it is.
+    url.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(blob.digest)}`;
+    const request: HttpRequest = { method: 'PUT', url, headers: {}, body: new Uint8Array() };
+    const response = await send(request);
+    const given = response.headers['docker-content-digest'];
+    // It may have been done by a try whose answer was lost, or what was put together is not what was sent.
+    if (isRefusal(response) && (wasResumed || hasTriedAgain(response))) throw gone(response);
+    if (response.status >= 300) throw fail(request, response);
+    response.discard();
+    if (given !== undefined && given !== blob.digest) {
+      throw new CarportError('E_INTEGRITY', `\`${registry}\` has stored something else than was sent`, {
+        hint: 'push it again',
+      });
+    }
+  };
+  const sendOnce = async (blob: Descriptor, body: Exclude<RequestBody, Uint8Array>, at: URL): Promise<void> => {
+    const request = uploadRequest(at, body);
+    const response = await send(request);
+    if (isRefusal(response) && hasTriedAgain(response)) throw gone(response);
+    if (response.status >= 300) throw fail(request, response);
+    response.discard();
+    await finish(blob, locationOf(response.headers.location ?? at.href, at), hasTriedAgain(response));
+  };
+  return {
+    async putBlob(blob: Descriptor, body: RequestBody, from?: string): Promise<'sent' | 'mounted'> {
+      const whole = body instanceof Uint8Array ? { size: body.length, open: () => onePiece(body) } : body;
+      for (let attempt = 1; ; attempt++) {
+        if (attempt > 1 && (await hasBlob(blob))) return 'sent';
+        const at = await begin(blob, attempt === 1 ? from : undefined);
+        if (at === undefined) return 'mounted';
+        try {
+          await sendOnce(blob, whole, at);
+          return 'sent';
+        } catch (error) {
+          if (!(error instanceof UploadGone) || attempt === UPLOADS) throw error;
+        }
+      }
+    },
+    async putManifest({ descriptor, bytes }: RawManifest, tag: string | undefined): Promise<void> {
+      const headers = { 'content-type': descriptor.mediaType };
+      const request: HttpRequest = {
+        method: 'PUT',
+        url: urlOf(`manifests/${tag ?? descriptor.digest}`),
+        headers,
+        body: bytes,
+      };
+      const response = await send(request);
+      if (response.status >= 300) throw fail(request, response);
+      response.discard();
+      const given = response.headers['docker-content-digest'];
+      if (given === undefined || given === descriptor.digest) return;
+      throw new CarportError('E_INTEGRITY', `\`${registry}\` has stored another manifest than was sent`, {
+        hint: 'push it again',
+      });
+    },
+  };
+}
+
+/** Of what was asked, and not of who asks. */
+function isRefusal({ status }: HttpResponse): boolean {
+  return status >= 400 && status < 500 && status !== 401 && status !== 403;
+}
+
+function hasTriedAgain({ attempts = 1 }: HttpResponse): boolean {
+  return attempts > 1;
+}
+
+function gone(response: HttpResponse): UploadGone {
+  response.discard();
+  return new UploadGone(`status ${response.status}`);
+}
+
+async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}
+
+/** Of what is too large no more is read. */
+async function readAll({ body }: HttpResponse, limit: number, what: string): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const bytes of body) {
+    size += bytes.length;
+    if (size > limit)
+      throw new CarportError('E_REMOTE', `${what} is larger than ${limit} bytes`, { hint: 'no registry has such' });
+    pieces.push(Buffer.from(bytes));
+  }
+  return Buffer.concat(pieces);
+}
