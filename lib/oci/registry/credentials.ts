@@ -7,14 +7,7 @@ import { CarportError, formatError, isErrno } from '../../errors.js';
 import { homeDirectory } from '../../home-directory.js';
 import { rememberSecret } from '../../known-secrets.js';
 import { askHelper } from './helper.js';
-
-/** What a registry is told of who asks. */
-export type Login =
-  | { readonly kind: 'password'; readonly user: string; readonly password: string }
-  /** To get tokens with, as OAuth's refresh tokens. */
-  | { readonly kind: 'identity'; readonly token: string }
-  /** To be sent as it is. */
-  | { readonly kind: 'token'; readonly token: string };
+import type { Login } from './login.js';
 
 const text = v.optional(v.string());
 const config = v.object({

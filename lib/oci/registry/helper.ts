@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { CarportError } from '../../errors.js';
 import { findProgram } from '../../process/find-program.js';
 import { filterThrough, ProgramFailure } from '../../process/run.js';
-import type { Login } from './credentials.js';
+import type { Login } from './login.js';
 
 const ANSWER_LIMIT = 64 * 1024;
 

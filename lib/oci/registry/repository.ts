@@ -3,7 +3,7 @@
 import { CarportError } from '../../errors.js';
 import type { HttpClient } from '../../http/client.js';
 import { followRedirects } from '../../http/redirect.js';
-import type { HttpRequest, HttpResponse, RequestBody } from '../../http/transport.js';
+import type { HttpRequest, HttpResponse } from '../../http/transport.js';
 import { checkedPieces } from '../checked-pieces.js';
 import {
   checkBytes,
@@ -18,9 +18,11 @@ import { MANIFEST_TYPES } from '../media-types.js';
 import type { RegistryReference } from '../reference.js';
 import type { ImageStore } from '../store.js';
 import { authorize } from './auth.js';
-import type { Login } from './credentials.js';
+import type { Connection } from './connection.js';
+import type { Login } from './login.js';
 import { refused } from './refusal.js';
-import { locationOf, resumeUploads, UploadGone, uploadRequest } from './upload.js';
+import { resumeUploads } from './upload.js';
+import { createWriter } from './writer.js';
 
 export interface RepositoryOptions {
   readonly reference: RegistryReference;
@@ -32,20 +34,8 @@ export interface RepositoryOptions {
   login(registry: string, repository: string): Promise<Login | undefined>;
 }
 
-/** Uploads of one blob that are begun. */
-const UPLOADS = 5;
-
 const TAGS_LIMIT = 16 * 1024 * 1024;
 const MOST_PAGES = 1000;
-
-interface Connection {
-  readonly origin: URL;
-  readonly registry: string;
-  readonly repository: string;
-  urlOf(path: string): URL;
-  send(request: HttpRequest): Promise<HttpResponse>;
-  fail(request: HttpRequest, response: HttpResponse): CarportError;
-}
 
 export function openRepository(options: RepositoryOptions): ImageStore {
   const connection = connect(options);
@@ -155,104 +145,6 @@ function tagsIn(text: string): readonly string[] {
   return Array.isArray(tags)
     ? tags.filter((tag): tag is string => typeof tag === 'string' && /^[\w][\w.-]{0,127}$/.test(tag))
     : [];
-}
-
-function createWriter({ urlOf, send, fail, registry }: Connection, hasBlob: ImageStore['hasBlob']) {
-  /** An upload, or nothing where the blob was taken from another repository. */
-  const begin = async (blob: Descriptor, from: string | undefined): Promise<URL | undefined> => {
-    const url = urlOf('blobs/uploads/');
-    if (from !== undefined) url.search = String(new URLSearchParams({ mount: blob.digest, from }));
-    const request: HttpRequest = { method: 'POST', url, headers: {}, body: new Uint8Array() };
-    const response = await send(request);
-    if (response.status === 201) {
-      response.discard();
-      return undefined;
-    }
-    // Who may not read there may write here all the same.
-    if (from !== undefined && response.status >= 400) {
-      response.discard();
-      return begin(blob, undefined);
-    }
-    if (response.status !== 202) throw fail(request, response);
-    response.discard();
-    return locationOf(response.headers.location, url);
-  };
-  const finish = async (blob: Descriptor, at: URL, wasResumed: boolean): Promise<void> => {
-    const url = new URL(at);
-    // What the registry has put into the query stays as it is.
-    url.search = `${url.search === '' ? '?' : `${url.search}&`}digest=${encodeURIComponent(blob.digest)}`;
-    const request: HttpRequest = { method: 'PUT', url, headers: {}, body: new Uint8Array() };
-    const response = await send(request);
-    const given = response.headers['docker-content-digest'];
-    // It may have been done by a try whose answer was lost, or what was put together is not what was sent.
-    if (isRefusal(response) && (wasResumed || hasTriedAgain(response))) throw gone(response);
-    if (response.status >= 300) throw fail(request, response);
-    response.discard();
-    if (given !== undefined && given !== blob.digest) {
-      throw new CarportError('E_INTEGRITY', `\`${registry}\` has stored something else than was sent`, {
-        hint: 'push it again',
-      });
-    }
-  };
-  const sendOnce = async (blob: Descriptor, body: Exclude<RequestBody, Uint8Array>, at: URL): Promise<void> => {
-    const request = uploadRequest(at, body);
-    const response = await send(request);
-    if (isRefusal(response) && hasTriedAgain(response)) throw gone(response);
-    if (response.status >= 300) throw fail(request, response);
-    response.discard();
-    await finish(blob, locationOf(response.headers.location ?? at.href, at), hasTriedAgain(response));
-  };
-  return {
-    async putBlob(blob: Descriptor, body: RequestBody, from?: string): Promise<'sent' | 'mounted'> {
-      const whole = body instanceof Uint8Array ? { size: body.length, open: () => onePiece(body) } : body;
-      for (let attempt = 1; ; attempt++) {
-        if (attempt > 1 && (await hasBlob(blob))) return 'sent';
-        const at = await begin(blob, attempt === 1 ? from : undefined);
-        if (at === undefined) return 'mounted';
-        try {
-          await sendOnce(blob, whole, at);
-          return 'sent';
-        } catch (error) {
-          if (!(error instanceof UploadGone) || attempt === UPLOADS) throw error;
-        }
-      }
-    },
-    async putManifest({ descriptor, bytes }: RawManifest, tag: string | undefined): Promise<void> {
-      const headers = { 'content-type': descriptor.mediaType };
-      const request: HttpRequest = {
-        method: 'PUT',
-        url: urlOf(`manifests/${tag ?? descriptor.digest}`),
-        headers,
-        body: bytes,
-      };
-      const response = await send(request);
-      if (response.status >= 300) throw fail(request, response);
-      response.discard();
-      const given = response.headers['docker-content-digest'];
-      if (given === undefined || given === descriptor.digest) return;
-      throw new CarportError('E_INTEGRITY', `\`${registry}\` has stored another manifest than was sent`, {
-        hint: 'push it again',
-      });
-    },
-  };
-}
-
-/** Of what was asked, and not of who asks. */
-function isRefusal({ status }: HttpResponse): boolean {
-  return status >= 400 && status < 500 && status !== 401 && status !== 403;
-}
-
-function hasTriedAgain({ attempts = 1 }: HttpResponse): boolean {
-  return attempts > 1;
-}
-
-function gone(response: HttpResponse): UploadGone {
-  response.discard();
-  return new UploadGone(`status ${response.status}`);
-}
-
-async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }
 
 /** Of what is too large no more is read. */
