@@ -13,7 +13,7 @@ import { spend } from './budget.js';
 import { createLocalChunks } from './local-chunks.js';
 import { createLocalPaths, type LocalPath, type OpenStore } from './local-paths.js';
 import { createChunkPlaces } from './match.js';
-import { createTables, openRange, usefulTable } from './tables.js';
+import { createTables, openRange, usefulTable, type WithoutRanges } from './tables.js';
 
 /** Tables that are asked for at a time, and paths that are looked at. */
 const TABLES_AT_ONCE = 64;
@@ -83,7 +83,8 @@ interface Matched {
 export function createDelta({ stores, storeDir, memory: file }: DeltaOptions, { pool, signal }: DeltaWork): Delta {
   const locals = createLocalPaths(stores, storeDir);
   const chunks = createLocalChunks(file, pool);
-  const tables = createTables();
+  const withoutRanges: WithoutRanges = new WeakSet();
+  const tables = createTables(withoutRanges);
   const match = async (found: FoundPath, rows: readonly TableChunk[], like: readonly LocalPath[]): Promise<Matched> => {
     const places = createChunkPlaces();
     const trees: LocalPath[] = [];
@@ -103,7 +104,7 @@ export function createDelta({ stores, storeDir, memory: file }: DeltaOptions, { 
         preferred,
       );
       const promising = wanted.filter(({ info }) => like.has(info.path));
-      if (promising.length === 0) return { ...totals(paths, []), tablesSize: 0 };
+      if (promising.length === 0) return { ...totals(paths, [], withoutRanges), tablesSize: 0 };
       const before = tables.asked();
       const look = async (found: FoundPath): Promise<Matched | undefined> => {
         const rows = await tables.read(found);
@@ -118,8 +119,8 @@ export function createDelta({ stores, storeDir, memory: file }: DeltaOptions, { 
       const isRelated = free.length < EVIDENCE || free.some(isPartlyHere);
       const matches = isRelated ? [...free, ...(await lookAt(promising.filter(costsRequest)))] : free;
       const { count, bytes } = tables.asked();
-      const nars = made(matches, count - before.count, chunks);
-      return { ...totals(paths, nars), tablesSize: bytes - before.bytes };
+      const nars = made(matches, count - before.count, { ...chunks, withoutRanges });
+      return { ...totals(paths, nars, withoutRanges), tablesSize: bytes - before.bytes };
     },
     keep: async () => chunks.keep(await locals.gone()),
   };
@@ -133,7 +134,10 @@ function costsRequest(found: FoundPath): boolean {
   return usefulTable(found)?.place !== undefined;
 }
 
-type Memory = Pick<ReturnType<typeof createLocalChunks>, 'note' | 'forget'>;
+/** What is noted while NARs are made. */
+interface Memory extends Pick<ReturnType<typeof createLocalChunks>, 'note' | 'forget'> {
+  readonly withoutRanges: WithoutRanges;
+}
 
 interface Made extends DeltaNar {
   readonly found: FoundPath;
@@ -168,7 +172,7 @@ function narOf(match: Matched, ranges: readonly ByteRange[], memory: Memory): Ma
       promise: { compression: 'none', narHash: info.narHash, narSize: info.narSize },
       assembly: { trees: trees.map(({ path, list }) => ({ path, list })), parts, list: hashPartList(info) },
     },
-    ...(ranges.length > 0 && { source: () => piecesOf(found, ranges) }),
+    ...(ranges.length > 0 && { source: () => piecesOf(found, ranges, memory.withoutRanges) }),
     fetchSize,
     hereSize: parts.reduce((sum, { size, from }) => sum + (from ? size : 0), 0),
     async made(realPath) {
@@ -204,11 +208,19 @@ function chunksIn(rows: readonly TableChunk[]): LocalChunks {
   };
 }
 
-async function* piecesOf(found: FoundPath, ranges: readonly ByteRange[]): AsyncGenerator<Uint8Array> {
-  for (const range of ranges) yield* await openRange(found, range);
+async function* piecesOf(
+  found: FoundPath,
+  ranges: readonly ByteRange[],
+  withoutRanges: WithoutRanges,
+): AsyncGenerator<Uint8Array> {
+  for (const range of ranges) yield* await openRange(found, range, withoutRanges);
 }
 
-function totals(paths: readonly FoundPath[], nars: readonly Made[]): Omit<DeltaPlan, 'tablesSize'> {
+function totals(
+  paths: readonly FoundPath[],
+  nars: readonly Made[],
+  withoutRanges: WithoutRanges,
+): Omit<DeltaPlan, 'tablesSize'> {
   const byPath = new Map(nars.map((nar) => [nar.found.info.path, nar]));
   const sizeOf = ({ fileSize, narSize }: NarInfo): number => fileSize ?? narSize;
   return {
@@ -216,7 +228,8 @@ function totals(paths: readonly FoundPath[], nars: readonly Made[]): Omit<DeltaP
     hereSize: nars.reduce((sum, { hereSize }) => sum + hereSize, 0),
     of({ info, objects }) {
       const nar = byPath.get(info.path);
-      return nar?.found.objects === objects ? nar : undefined;
+      if (nar?.found.objects !== objects || (nar.source && withoutRanges.has(objects))) return undefined;
+      return nar;
     },
   };
 }

@@ -4,7 +4,7 @@ import { type ToldTable, toldTable } from '../../lib/compression/chunks/field.js
 import { rowsOfFrame } from '../../lib/compression/chunks/frames.js';
 import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
 import { parseRows, type TableChunk } from '../../lib/compression/chunks/table.js';
-import { CarportError, hasCode } from '../../lib/errors.js';
+import { CarportError } from '../../lib/errors.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { type ByteRange, collectSmall, type ObjectStore } from '../../lib/object-store/object-store.js';
 import type { FoundPath } from '../find-path.js';
@@ -24,19 +24,17 @@ export function usefulTable({ info, objects }: FoundPath): ToldTable | undefined
   return told;
 }
 
+/** Servers that have sent all of a file when they were asked for a part. */
+export type WithoutRanges = WeakSet<ObjectStore>;
+
 /** Reads tables, and counts what they cost. */
-export function createTables() {
-  const withoutRanges = new WeakSet<ObjectStore>();
+export function createTables(withoutRanges: WithoutRanges) {
   let asked = { count: 0, bytes: 0 };
   const request = async (found: FoundPath, place: ByteRange): Promise<readonly TableChunk[] | undefined> => {
     if (withoutRanges.has(found.objects)) return undefined;
     asked = { count: asked.count + 1, bytes: asked.bytes + place.length };
-    try {
-      return chunksOf(found.info, rowsOfFrame(await readRange(found, place)), place.offset);
-    } catch (error) {
-      if (hasCode(error, 'E_UNSUPPORTED')) withoutRanges.add(found.objects);
-      throw error;
-    }
+    const frame = await collectSmall(await openRange(found, place, withoutRanges), place.length, found.info.url);
+    return chunksOf(found.info, rowsOfFrame(frame), place.offset);
   };
   return {
     /** The chunks of a NAR with a `usefulTable`; `undefined` where its table is wrong, or cannot be had. */
@@ -63,15 +61,15 @@ function chunksOf(info: NarInfo, rows: Uint8Array, dataSize?: number): readonly 
   });
 }
 
-/** A range of a NAR's file, all of it. */
-async function readRange(found: FoundPath, range: ByteRange): Promise<Uint8Array> {
-  return collectSmall(await openRange(found, range), range.length, found.info.url);
-}
-
-/** The pieces of a range; `E_UNSUPPORTED` where the server would send all of the file. */
-export async function openRange({ info, objects }: FoundPath, range: ByteRange): Promise<AsyncIterable<Uint8Array>> {
+/** The pieces of a range; `E_UNSUPPORTED` where the server would send all of the file, which is noted. */
+export async function openRange(
+  { info, objects }: FoundPath,
+  range: ByteRange,
+  withoutRanges: WithoutRanges,
+): Promise<AsyncIterable<Uint8Array>> {
   const object = await openRequiredNar(objects, info, range);
   if (object.isWhole !== true && object.size === range.length) return object.bytes();
   object.discard();
+  if (object.isWhole) withoutRanges.add(objects);
   throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` does not send parts of \`${info.url}\``);
 }

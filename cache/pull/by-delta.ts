@@ -46,6 +46,8 @@ export async function fetchByDelta(
   } catch (error) {
     await removeTree(temporary);
     if (!(error instanceof CarportError) || error.code === 'E_INTERRUPTED' || isFull(error)) throw error;
+    // A server that sends no parts is not wrong about anything.
+    if (error.code === 'E_UNSUPPORTED') return undefined;
     await nar.failed();
     const message = `\`${info.path}\` cannot be made of what is here (${error.message}); fetching all of it`;
     emit({ type: 'warning', about: { path: info.path, cache: objects.url }, message });
