@@ -12,10 +12,9 @@ export function suggestCommand(word: string, family?: string): string {
   const same = word !== 'erase' && REMOVING.includes(word) ? own.find((name) => REMOVING.includes(name)) : undefined;
   if (family !== undefined && same !== undefined && !own.includes(word)) return ask([`carport ${family} ${same}`]);
   const elsewhere = COMMANDS.flatMap(({ name, commands = [] }) => commands.map((child) => ({ name, child })));
-  const exact = [
-    ...COMMANDS.filter(({ name }) => family !== undefined && name === word).map(({ name }) => `carport ${name}`),
-    ...elsewhere.filter(({ child }) => child === word).map(({ name, child }) => `carport ${name} ${child}`),
-  ];
+  // One that stands alone is what most people mean.
+  if (family !== undefined && COMMANDS.some(({ name }) => name === word)) return ask([`carport ${word}`]);
+  const exact = elsewhere.filter(({ child }) => child === word).map(({ name, child }) => `carport ${name} ${child}`);
   if (exact.length > 0) return ask(exact.sort((a, b) => rank(a) - rank(b)));
   const best = nearest(word, own);
   if (best !== undefined) return ask([best]);

@@ -82,7 +82,9 @@ describe('the commands', () => {
       if (option.long === '--to' && path !== 'release promote')
         expect(path).toMatch(/^(push|watch|hook|cache (copy|refresh-toolchain))$/);
       if (option.long === '--from')
-        expect(path).toMatch(/^(pull|run|shell|lock|env|shims|outdated|closure|export|serve|cache copy|cache fsck)$/);
+        expect(path).toMatch(
+          /^(pull|run|shell|lock|env|shims|outdated|closure|export|serve|cache copy|cache fsck|image (build|push))$/,
+        );
     }
     for (const { path, command } of leaves) {
       const names = command.options.map(({ long }) => long);
@@ -100,7 +102,16 @@ describe('the commands', () => {
       meanings.set(option.long!, shapes);
     }
     const several = [...meanings].filter(([, shapes]) => shapes.size > 1).map(([name]) => name);
-    expect(several.sort()).toEqual(['--channel', '--check', '--fingerprint', '--format', '--out', '--remove', '--to']);
+    expect(several.sort()).toEqual([
+      '--channel',
+      '--check',
+      '--compression',
+      '--fingerprint',
+      '--format',
+      '--out',
+      '--remove',
+      '--to',
+    ]);
   });
 
   it.each([

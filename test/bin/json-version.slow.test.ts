@@ -56,6 +56,10 @@ const LINES = [
   `release put WORK/file --tag v1.1.0-rc.1 ${PUT.replace(SHA, 'b'.repeat(40))}`,
   'index publish --cache BUCKET --secret-key KEY',
   'index build --cache BUCKET --out WORK/index --trusted-key PUBLIC',
+  'image build WORK/file --name app:v1 --out WORK/image',
+  'image copy oci:WORK/image:v1 WORK/image.tar',
+  'image ls WORK/image',
+  'image inspect WORK/image.tar',
   'release ls --cache BUCKET --trusted-key PUBLIC',
   'release show v1.0.0 --cache BUCKET --trusted-key PUBLIC',
   'release promote v1.1.0-rc.1 --to stable --as v1.1.0 --cache BUCKET --secret-key KEY --dry-run',
@@ -80,6 +84,8 @@ const OTHERS: Readonly<Record<string, string>> = {
   env: 'tried where there is bubblewrap',
   shims: 'tried where there is bubblewrap',
   completion: 'a script',
+  'image push': 'tried with a registry',
+  'image index': 'tried with a registry',
 };
 
 const sample = useSampleCache();
