@@ -32,6 +32,8 @@ export interface ServeRequest {
 export function createCacheServer({ caches, read, shortcut, keys, offlineOk, priority, emit }: ServeRequest): Handler {
   const now = () => performance.now();
   const upstreams = createUpstreams(caches, { offlineOk, emit, now });
+  // Whether they answer is known, and told, before Nix asks.
+  void upstreams.describe().catch(() => undefined);
   const narInfos = createNarInfos({ upstreams, keys, now });
   const nars = createNars({ narInfos, upstreams, read, shortcut, emit, now });
   return createHandler({ upstreams, narInfos, nars, priority, offlineOk });
