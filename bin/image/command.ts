@@ -70,6 +70,7 @@ const WHAT = argument(
 );
 
 export function configure(command: Command, context: Context): void {
+  command.description('Container images without a daemon: built of files and closures, pushed, copied, joined.');
   declareCommand(command.command('build'), context, {
     description:
       'Builds a container image without a daemon: of files, of directories, and of closures, whose paths are in `/nix/store` and share layers with what changes when they do. The same input gives the same image on any machine.',
