@@ -10,37 +10,6 @@ export interface BenchResults {
   readonly results: readonly JobResult[];
 }
 
-/** What was found by profiles. */
-const LIMITS = `## What the limits are
-
-* A push with nothing new: Node itself takes 0.04 s before it does anything, and 0.01 s more to load what starts programs, verifies
-  signatures and reads files. That alone is two to three times what all of Nix takes. One program of Nix is then asked for the roots (0.03 s),
-  while the program is loaded beside it (0.02 s: one file, and what V8 has made of it) and reads its settings and the key; some
-  ten small files are read and written, for the lease and the narinfos of the roots. Of 2,001 paths it is the same: the closure is not computed.
-* Many small paths from a directory: a thread does all of a path, some 0.9 ms of processor time: a third is the kernel's (two files, two
-  directories' entries, a narinfo and a NAR that are opened), 0.15 ms the signature, 0.1 ms zstd and sha256, the rest JavaScript that
-  runs a thousand times and so is hardly optimised. Two threads and the main one take 0.4 s to start. The main thread parses each narinfo
-  once more, and does little else.
-  Files that were removed minutes ago make both sides slower, up to several times: ext4 looks at each freed inode for each file that is made.
-* Many small paths of a server: two requests each, on the main thread, some 0.6 ms of it; the server runs on the same two processors.
-* A large path: sha256 of the file and of the NAR (0.8 s/GB each) and writing (0.5 to 1.0 s/GB) are one thread's, decompression (1.6 s/GB) is the
-  others'. With two threads the first is the limit. Over HTTP the main thread takes 1.2 s/GB of compressed bytes, since they
-  go from the connection into memory that the threads share; through Node's client it would be 4 s/GB, and 1 s/GB for the garbage.
-* A push of many small paths to a directory: a thread takes some 0.6 ms of processor time a path. Of that are zstd 19 %, the kernel 22 % (a tree is
-  read, two files are made and renamed), the signature 11 % (half of it OpenSSL's way to it), hashes 5 %, and 40 % JavaScript of many small
-  functions, of which none has more than 5 %: looking at a path, its content address, the narinfo, the tables of chunks. Node's own thread
-  takes 0.05 s to start, and ours 0.02 s more; the main thread takes 0.4 s for itself, the closure and the plan, in which Nix has packed a
-  third of the paths. Flags of V8 (\`--always-sparkplug\`, \`--no-lazy-feedback-allocation\`, \`--maglev\`, a larger young generation, \`--no-opt\`) changed
-  less than two runs of the same differ. Nix takes 0.8 ms for each path in all, so that carport cannot be below it without less JavaScript.
-* A push of many small paths to a bucket: 0.7 to 1 ms of the main thread for each of 4,000 requests, one after another: a third is the kernel's, which
-  sends, half Node's client (a request, its headers, a socket of an agent, an answer as a stream), a tenth signatures. Threads pack and sign the
-  narinfos, and are idle half of the time.
-* A push to a bucket with nothing new is some ten small requests, four of them for the lease that keeps garbage collections away.
-* A push of a large path compresses on all processors. zstd is 7 s of its processor time, hashes 2 s (the NAR, the file, and each chunk),
-  and the search for the places where chunks end 0.4 s, in WebAssembly.
-  To take less for zstd would store more than 1.05 of what Nix does.
-`;
-
 /** `docs/performance.md`. */
 export function renderPage({ machine, rounds, results }: BenchResults, table: string): string {
   const { processors, model, memory, node, nix, commit, date, kernel } = machine;
@@ -68,6 +37,7 @@ Closures are built by that Nix of files of this machine. Caches that are pulled 
 Each run has a new cache or store, and Nix knows nothing of the cache from before.
 
 ${LIMITS}
+
 ## To repeat it
 
     npm run bench                            # all jobs, five rounds: half an hour
@@ -79,6 +49,41 @@ It needs root, for a mount namespace; Nix of Debian's \`sid\` in a root of its o
 says how to get what is missing. Results are written to \`bench/results\`.
 `;
 }
+
+/** Of measurements by hand: they change with the program. */
+const LIMITS = `## What the limits are
+
+* A push with nothing new: Node itself takes 0.04 s before it does anything, and 0.01 s more to load what starts programs, verifies
+  signatures and reads files. That alone is two to three times what all of Nix takes. One program of Nix is then asked for the roots (0.03 s),
+  while the program is loaded beside it (0.02 s: one file, and what V8 has made of it) and reads its settings and the key; some
+  ten small files are read and written, for the lease and the narinfos of the roots. Of 2,001 paths it is the same: the closure is not computed.
+* Many small paths from a directory: a thread does all of a path, some 0.9 ms of processor time: a third is the kernel's (two files, two
+  directories' entries, a narinfo and a NAR that are opened), 0.15 ms the signature, 0.1 ms zstd and sha256, the rest JavaScript that
+  runs a thousand times and so is hardly optimised. Two threads and the main one take 0.4 s to start. The main thread parses each narinfo
+  once more, and does little else.
+  Files that were removed minutes ago make both sides slower, up to several times: ext4 looks at each freed inode for each file that is made.
+* Many small paths of a server: two requests each, on the main thread, some 0.6 ms of it; the server runs on the same two processors.
+* A large path: sha256 of the file and of the NAR (0.65 s/GB each) are one thread's; decompression (1.6 s/GB) and writing (0.5 to 1.0 s/GB)
+  are done by who has time. Two threads are both busy to the end; from three on the hashes are the limit. Over HTTP the main thread takes
+  1.2 s/GB of compressed bytes, since they go from the connection into memory that the threads share; through Node's client it would be
+  4 s/GB, and 1 s/GB for the garbage. A thread keeps them in a file, too, so that an interrupted pull goes on (0.7 s/GB).
+* A push of many small paths to a directory: a thread takes some 0.6 ms of processor time a path. Of that are zstd 19 %, the kernel 22 % (a tree is
+  read, two files are made and renamed), the signature 11 % (half of it OpenSSL's way to it), hashes 5 %, and 40 % JavaScript of many small
+  functions, of which none has more than 5 %: looking at a path, its content address, the narinfo, the tables of chunks. Node's own thread
+  takes 0.05 s to start, and ours 0.02 s more; the main thread takes 0.4 s for itself, the closure and the plan, in which Nix has packed a
+  third of the paths. Flags of V8 (\`--always-sparkplug\`, \`--no-lazy-feedback-allocation\`, \`--maglev\`, a larger young generation, \`--no-opt\`) changed
+  less than two runs of the same differ. Nix takes 0.8 ms for each path in all, so that carport cannot be below it without less JavaScript.
+* A push of many small paths to a bucket: 0.7 to 1 ms of the main thread for each of 4,000 requests, one after another: a third is the kernel's, which
+  sends, half Node's client (a request, its headers, a socket of an agent, an answer as a stream), a tenth signatures. Threads pack and sign the
+  narinfos, and are idle half of the time.
+* A push to a bucket with nothing new is some ten small requests, four of them for the lease that keeps garbage collections away.
+* A push of a large path compresses on all processors, and no thread waits for another after the first 0.3 s (\`schedstat\` of the threads
+  tells it). Of 9.5 s of processor time zstd is two thirds, hashes are 2 s (the NAR, the file, and each chunk), reading and copying 0.6 s, and
+  the search for the places where chunks end 0.4 s, in WebAssembly, and for hash parts of references another 0.4 s. To take less for zstd
+  would store more than 1.05 of what Nix does: it is 1.041 now, and a table of half the size, which takes an eighth less of zstd's time, makes
+  it 1.051. Of the hashes that Node has none is faster than sha256 (1.5 GB/s; SHA-1 1.6, MD5 and BLAKE2 0.6).
+* A push of a large path to a bucket sends the file when it is whole, since the hash of it is its name. Then the threads have nothing to do but
+  MD5s of parts, and the main thread sends for 1.5 s.`;
 
 function storedText(bytes: number | undefined): string {
   return bytes ? ` carport stored ${(bytes / 1e6).toFixed(1)} MB.` : '';
