@@ -1,17 +1,22 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:net';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, it } from 'vitest';
 import { passedDescriptor } from '#bin/serve/listen.js';
-import { parseNarInfo } from '#lib/nix/narinfo.js';
+import { servedNarKey } from '#cache/layout.js';
+import { formatHash, hashBytes } from '#lib/nix/hash.js';
+import { parseNarInfo, renderNarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
+import { answerWith, useHttpServers } from '../support/http-server.js';
 import { useSampleCache } from '../support/sample-cache.js';
 import { CARPORT } from '../support/sandbox.js';
 import { ask } from '../support/serve.js';
 
 const sample = useSampleCache();
+const upstream = useHttpServers();
 const children: ChildProcess[] = [];
 const servers: Server[] = [];
 afterEach(() => {
@@ -63,6 +68,37 @@ describe('carport serve', () => {
       narSize: info.narSize,
     });
     expect(events.filter(({ type }) => type === 'request')).toHaveLength(3);
+  });
+
+  it('ends at once at the second signal, also in the middle of an answer', async () => {
+    const path = `/nix/store/${'c'.repeat(32)}-large`;
+    const nar = Buffer.alloc(6_000_000, 'x');
+    const narHash = hashBytes('sha256', nar);
+    const common = {
+      path,
+      url: 'nar/large.nar',
+      compression: 'none',
+      references: [],
+      signatures: [],
+      unknownFields: [],
+    };
+    const { url: upstreamUrl } = await upstream(({ url }, response) => {
+      if (url === '/nix-cache-info') return answerWith(response, 'StoreDir: /nix/store\n');
+      if (url !== '/nar/large.nar')
+        return answerWith(response, renderNarInfo({ ...common, narHash, narSize: nar.length }));
+      // The rest never comes.
+      response.writeHead(200, { 'content-length': nar.length }).write(nar.subarray(0, nar.length >> 1));
+    });
+    const { child, event, ended } = start(['--from', upstreamUrl.href, '--listen', '127.0.0.1:0', '--no-delta']);
+    const { url } = (await event('listening')) as { url: string };
+    const served = servedNarKey({ hashPart: hashPartOf(path), narHash: formatHash(narHash, 'nix32') });
+    const [response] = (await once(get(`${url}/${served}`), 'response')) as [IncomingMessage];
+    const cutShort = once(response.resume(), 'error');
+    child.kill('SIGTERM');
+    await event('draining');
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([130, null]);
+    await cutShort;
   });
 
   it('listens at a socket that is passed', async () => {

@@ -31,8 +31,8 @@ export interface RequestDone {
 export interface WebServer {
   /** `127.0.0.1:5000`; `undefined` of a socket that is none of IP. */
   readonly address: string | undefined;
-  /** Takes no new requests; settles when those that run are answered. */
-  drain(): Promise<void>;
+  /** Takes no new requests; settles when those that run are answered, or broken off after so long. */
+  drain(milliseconds?: number): Promise<void>;
 }
 
 /** Nix has 25 connections of its own, and there may be some more of them. */
@@ -48,29 +48,30 @@ const IDLE_MS = 300_000;
 /** Longer than Nix waits between requests of one build. */
 const KEEP_ALIVE_MS = 75_000;
 
+/** Requests of one connection that may wait for those before them. Nix sends one at a time. */
+const MOST_WAITING = 16;
+
+/** Who reads an answer this slowly keeps the server no longer. */
+const DRAIN_MS = 50_000;
+
 /** Begins to listen. Throws `E_USAGE` for an address that others reach, unless they may. */
 export async function startWebServer(options: WebServerOptions): Promise<WebServer> {
   let draining = false;
   const sockets = new Set<Socket>();
-  const busy = new Map<Socket, number>();
-  const count = (socket: Socket, more: number) => busy.set(socket, (busy.get(socket) ?? 0) + more);
-  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { socket } = request;
-    count(socket, 1);
-    await serve(request, response, options, () => draining);
-    if (count(socket, -1).get(socket) === 0) busy.delete(socket);
-  };
+  const queues = createQueues();
+  const take = (request: IncomingMessage, response: ServerResponse): void =>
+    queues.add(request.socket, () => serve(request, response, options, () => draining));
   const server = createServer(
     {
       ...{ maxHeaderSize: HEADERS_LIMIT, headersTimeout: HEADERS_MS, requestTimeout: HEADERS_MS },
       ...{ keepAliveTimeout: KEEP_ALIVE_MS, connectionsCheckingInterval: HEADERS_MS / 2 },
     },
-    (request, response) => void take(request, response),
+    take,
   );
   server.maxConnections = MOST_CONNECTIONS;
   server.timeout = IDLE_MS;
   // What is asked with a body is refused before it is sent.
-  server.on('checkContinue', (request, response) => void take(request, response));
+  server.on('checkContinue', take);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -80,12 +81,37 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
   const closed = new Promise<void>((resolve) => server.once('close', resolve));
   return {
     address: addressOf(server),
-    async drain() {
+    async drain(milliseconds = DRAIN_MS) {
       draining = true;
       server.close();
       // Also those on which nothing was ever asked.
-      for (const socket of sockets) if (!busy.has(socket)) socket.destroy();
+      for (const socket of sockets) if (!queues.isBusy(socket)) socket.destroy();
+      const breakOff = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, milliseconds);
       await closed;
+      clearTimeout(breakOff);
+    },
+  };
+}
+
+/**
+ * Has the requests of each connection answered one after the other. Node would begin with all of them, and a response that waits
+ * for another does not hear that its client has gone.
+ */
+function createQueues() {
+  const queues = new Map<Socket, { last: Promise<void>; size: number }>();
+  return {
+    isBusy: (socket: Socket) => queues.has(socket),
+    add(socket: Socket, work: () => Promise<void>): void {
+      const queue = queues.get(socket) ?? { last: Promise.resolve(), size: 0 };
+      queues.set(socket, queue);
+      if (queue.size > MOST_WAITING) return void socket.destroy();
+      queue.size++;
+      queue.last = queue.last.then(work).finally(() => {
+        queue.size--;
+        if (queue.size === 0) queues.delete(socket);
+      });
     },
   };
 }
@@ -149,12 +175,13 @@ async function serve(
   const started = performance.now();
   const { method = '', url: target = '' } = incoming;
   const gone = new AbortController();
-  const done = new Promise<void>((resolve) => response.once('close', resolve));
-  response.once('close', () => gone.abort());
+  const done = isOver(incoming, response);
+  void done.then(() => gone.abort());
   // Node's own connection would otherwise keep the server.
   if (isDraining()) response.shouldKeepAlive = false;
   let failure: unknown;
   try {
+    if (incoming.socket.destroyed) throw new Error('the client went away');
     const refusal = refusalOf(incoming, allowRemote, isDraining());
     if (refusal) response.shouldKeepAlive = false;
     const request: ServedRequest = { method: method === 'HEAD' ? 'HEAD' : 'GET', target, signal: gone.signal };
@@ -170,6 +197,20 @@ async function serve(
   const { statusCode: status } = response;
   const milliseconds = Math.round(performance.now() - started);
   onDone?.({ method, target, status, milliseconds, ...(failure !== undefined && { failure }) });
+}
+
+/** Settles when an answer is sent, or its client gone. A response that has no connection yet is told of neither. */
+function isOver({ socket }: IncomingMessage, response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const over = () => {
+      socket.off('close', over);
+      response.off('close', over);
+      resolve();
+    };
+    socket.on('close', over);
+    response.on('close', over);
+    if (socket.destroyed) over();
+  });
 }
 
 /** What is answered without looking further: requests of web sites, of programs that want to write, and of none. */
