@@ -26,7 +26,7 @@ interface Contents {
   readonly listing: string;
 }
 
-type Signed = Pick<NarInfo, 'path' | 'narHash' | 'narSize'>;
+type Signed = Pick<NarInfo, 'path' | 'narHash' | 'narSize' | 'references'>;
 
 /** Whether the contents of a NAR are signed, and read in parts. */
 export function isReadInParts({ narSize }: Pick<NarInfo, 'narSize'>): boolean {
@@ -54,8 +54,8 @@ export function areTrusted(info: NarInfo, contents: Contents, { keys, allowUnsig
   return verdict.state === 'valid' || (verdict.state === 'unsigned' && allowUnsigned);
 }
 
-/** No fingerprint of a path and no document begins so. */
-function message({ path, narHash }: Signed, { rows, listing }: Contents): string {
+/** No fingerprint of a path and no document begins so. Rows tell of references by their place among them. */
+function message({ path, narHash, references }: Signed, { rows, listing }: Contents): string {
   const hashes = [narHash, hashBytes('sha256', rows), hashBytes('sha256', listing)].map(renderHash);
-  return `carport-contents\n1;${path};${hashes.join(';')}`;
+  return `carport-contents\n1;${path};${hashes.join(';')};${[...references].sort().join(',')}`;
 }

@@ -8,7 +8,7 @@ import { renderTables } from './chunks/frames.js';
 import type { HashPartFinder } from './chunks/hash-parts.js';
 import { noteReferences } from './chunks/references.js';
 import type { ChunkRow } from './chunks/table.js';
-import { hashPartsIn, VIEW_HASH_SIZE, viewHash } from './chunks/view.js';
+import { hashPartsIn, viewHash } from './chunks/view.js';
 import type { Compressor } from './compressor.js';
 import { type CompressionContext, loadedZstd } from './zstd-binding.js';
 
@@ -65,7 +65,7 @@ export function compressWhole(level: number, chunk: Uint8Array, sha256: Uint8Arr
   if (chunk.length > CHUNK_SIZES.min) throw new RangeError('these bytes are more than one chunk');
   const found = hashPartsIn(chunk, finder);
   const compressedSize = contextOf(level, chunk).compress2(whole, chunk);
-  const view = found.positions.length > 0 ? viewHash(chunk, found.positions) : sha256.subarray(0, VIEW_HASH_SIZE);
+  const view = found.positions.length > 0 ? viewHash(chunk, found.positions) : sha256;
   const rows = [{ compressedSize, viewHash: view, size: chunk.length, references: noteReferences(found.references) }];
   let size = compressedSize;
   for (const table of renderTables(rows)) {

@@ -6,6 +6,7 @@ import type { NarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { ByteRange, ObjectStore } from '#lib/object-store/object-store.js';
+import { noise as randomBytes } from '../support/files.js';
 import { createAdder, noise, sampleKey } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
 import { createTransfers, narInfosOf, type Transfers } from '../support/transfers.js';
@@ -24,12 +25,16 @@ describe('a file of a large NAR', () => {
   let info: NarInfo;
   let ranges: (ByteRange | undefined)[] = [];
   const [script, far] = [{ text: '' }, noise(100_000, 9)];
+  // Between other bytes, a hash part and as many zeros.
+  const [mixed, hashPartAt, zerosAt] = [randomBytes(400_000, 'mixed').fill(0, 200_100, 200_132), 200_000, 200_100];
   beforeAll(async () => {
     transfers = createTransfers();
     const add = createAdder(box().path('store'), box().path('trees'));
     const { path: needed } = await add('needed', { file: 'x' });
     script.text = `#!${needed}/bin/sh\n`.repeat(40);
-    const { path } = await add('tree', { 'bin/run': { script: script.text }, large: LARGE, z: far, empty: '' });
+    mixed.write(hashPartOf(needed), hashPartAt, 'latin1');
+    const files = { 'bin/run': { script: script.text }, large: LARGE, mixed, z: far, empty: '' };
+    const { path } = await add('tree', files);
     await add.close();
     await transfers.push({ store: box().path('store'), roots: [path], cache: box().path('cache'), keys: [key] });
     info = (await narInfosOf(box().path('cache'))).get(path)!;
@@ -65,6 +70,8 @@ describe('a file of a large NAR', () => {
     expect(bytesRead()).toBeLessThan(3 * MIB);
     expect((await read('bin/run')).toString()).toBe(script.text);
     expect(bytesRead()).toBeLessThan(3 * MIB);
+    expect((await read('mixed')).equals(mixed)).toBe(true);
+    expect(bytesRead()).toBeLessThan(3 * MIB);
     expect((await read('empty')).length).toBe(0);
     expect(bytesRead()).toBe(0);
   });
@@ -80,6 +87,7 @@ describe('a file of a large NAR', () => {
       { trust: strangers },
       { of: withField('CarportContents', () => 'contents-1:AAAA') },
       { of: { ...info, unknownFields: [] } },
+      { of: { ...info, references: [info.path] } },
       {
         of: withField('CarportChunks', (value) =>
           value.replace(/^2:(.)/, (_, first) => `2:${first === 'A' ? 'B' : 'A'}`),
@@ -118,6 +126,13 @@ describe('a file of a large NAR', () => {
     await writeFile(path, damaged);
     await expect(read('z')).rejects.toMatchObject({ code: 'E_INTEGRITY' });
     expect((await read('bin/run')).toString()).toBe(script.text);
+    const moved = Buffer.from(file);
+    const at = moved.indexOf(mixed.subarray(hashPartAt, zerosAt + 32));
+    mixed.copy(moved, at, zerosAt, zerosAt + 32);
+    mixed.copy(moved, at + zerosAt - hashPartAt, hashPartAt, hashPartAt + 32);
+    expect(at).toBeGreaterThan(0);
+    await writeFile(path, moved);
+    await expect(read('mixed')).rejects.toMatchObject({ code: 'E_INTEGRITY' });
     await writeFile(path, file.subarray(0, 12 * MIB));
     await expect(read('z')).rejects.toMatchObject({ code: 'E_INTEGRITY' });
     await writeFile(path, file);

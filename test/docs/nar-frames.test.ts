@@ -18,7 +18,7 @@ interface Vectors {
     readonly found: readonly (readonly [at: number, which: number])[];
   }[];
   readonly cuts: readonly {
-    readonly places: readonly (readonly [at: number, which: number])[];
+    readonly places: readonly (readonly [at: number, which: number | null])[];
     readonly chunks: unknown;
   }[];
   readonly table: {
@@ -43,7 +43,7 @@ describe('the test vectors of docs/nar-frames.md', () => {
     const content = Buffer.concat(Array.from({ length: 163_840 }, (_, n) => block(n)));
     for (const { places, chunks } of cuts) {
       const bytes = Buffer.from(content);
-      for (const [at, which] of places) bytes.write(list[which]!, at, 'latin1');
+      for (const [at, which] of places) bytes.write(which === null ? '\0'.repeat(32) : list[which]!, at, 'latin1');
       const chunker = createChunker(createHashPartFinder(list));
       const cut = [];
       for (const part of [chunker.push(bytes), chunker.end()]) {

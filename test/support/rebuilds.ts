@@ -19,6 +19,8 @@ export interface Build {
   readonly gone?: boolean;
   /** Some bytes of the large path are others. */
   readonly patched?: boolean;
+  /** A hash part of it stands where another build has zeros, and zeros where that has the hash part. */
+  readonly moved?: boolean;
   /** All bytes of it are. */
   readonly unrelated?: boolean;
 }
@@ -98,6 +100,8 @@ function largeContent(build: Build): Buffer {
   // Around the largest chunk's end there is one after another.
   for (let at = 0; at + 32 <= LARGE; at += 4099) own.copy(bytes, at);
   for (let at = 2 * 1024 * 1024 - 1024; at < 2 * 1024 * 1024; at += 32) base.copy(bytes, at);
+  bytes.fill(0, 500, 532).fill(0, 1000, 1032);
+  base.copy(bytes, build.moved ? 1000 : 500);
   if (build.patched) bytes.fill('patched', 3_000_000, 3_000_100);
   return bytes;
 }

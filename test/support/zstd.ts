@@ -72,8 +72,8 @@ export function readRows(rows: Buffer): ToldFrame[] {
   };
   while (at < rows.length) {
     const [compressedSize, size] = [number(), number()];
-    const viewHash = rows.toString('hex', at, at + 16);
-    at += 16;
+    const viewHash = rows.toString('hex', at, at + 32);
+    at += 32;
     const references: number[] = [];
     for (const count = number(); references.length < count; ) {
       const run = number();

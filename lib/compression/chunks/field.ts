@@ -9,7 +9,7 @@ const KEY = 'CarportChunks';
 const AFTER = 'FileSize';
 
 /** Rows up to so many bytes are in the narinfo itself: of a small NAR they would cost a request, and that more than it. */
-const MOST_INLINE = 768;
+const MOST_INLINE = 1024;
 
 /** The number of the format, and either the rows, or where the table's frame is in the file: its offset and length. */
 const VALUE = /^2(?::([A-Za-z0-9+/]+={0,2})|@([0-9]{1,15})\+([0-9]{1,10}))$/;

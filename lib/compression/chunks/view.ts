@@ -1,20 +1,17 @@
 /** What is the same in two chunks that differ in the hash parts of their references only; and one made of the other. */
 
-import { hash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { HASH_PART_LENGTH } from '../../nix/store-path.js';
 import { type Chunk, MOST_HASH_PARTS } from './chunker.js';
 import type { HashPartFinder } from './hash-parts.js';
 import { type NotedReferences, referencesOf } from './references.js';
 
-/**
- * Bytes of a view's hash. That of a whole NAR is signed, and what is made of chunks is compared with it: two chunks of one view
- * hash cost who made them 2^64 hashes, and whoever believes them a download.
- */
-export const VIEW_HASH_SIZE = 16;
+/** Bytes of a view's hash: all of the sha256, since parts of a NAR are believed for the sake of it. */
+export const VIEW_HASH_SIZE = 32;
 
 /**
- * The hash of a chunk in which each hash part is zeros: the first 16 bytes of the sha256. The chunk is changed meanwhile, and is
- * as it was afterwards.
+ * The sha256 of a chunk in which each hash part is zeros, and of where these stand: zeros may stand elsewhere, too. With which
+ * reference stands at each, it fixes the bytes. The chunk is changed meanwhile, and is as it was afterwards.
  */
 export function viewHash(chunk: Uint8Array, positions: ArrayLike<number>): Uint8Array {
   const kept = new Uint8Array(positions.length * HASH_PART_LENGTH);
@@ -23,11 +20,21 @@ export function viewHash(chunk: Uint8Array, positions: ArrayLike<number>): Uint8
     kept.set(chunk.subarray(at, at + HASH_PART_LENGTH), index * HASH_PART_LENGTH);
     chunk.fill(0, at, at + HASH_PART_LENGTH);
   }
-  const digest = hash('sha256', chunk, 'buffer');
+  const digest =
+    positions.length === 0
+      ? hash('sha256', chunk, 'buffer')
+      : createHash('sha256').update(chunk).update(written(positions)).digest();
   for (let index = 0; index < positions.length; index++) {
     chunk.set(kept.subarray(index * HASH_PART_LENGTH, (index + 1) * HASH_PART_LENGTH), positions[index]!);
   }
-  return digest.subarray(0, VIEW_HASH_SIZE);
+  return digest;
+}
+
+/** Numbers of 32 bits, little endian on every machine. */
+function written(positions: ArrayLike<number>): Uint8Array {
+  const bytes = Buffer.alloc(4 * positions.length);
+  for (let index = 0; index < positions.length; index++) bytes.writeUInt32LE(positions[index]!, 4 * index);
+  return bytes;
 }
 
 /** The hash parts of a whole chunk, as `createChunker` gives them; none where they are too many to be noted. */

@@ -11,7 +11,7 @@ const content = (name: string, narSize = 30) => ({
   narHash: createHash('sha256').update(name).digest(),
   narSize,
 });
-const CHUNKS = { sizes: Uint32Array.of(10, 20), hashes: new Uint8Array(32).fill(7) };
+const CHUNKS = { sizes: Uint32Array.of(10, 20), hashes: new Uint8Array(64).fill(7) };
 const NOTHING_GONE = () => false;
 
 describe('what is remembered of local chunks', () => {
@@ -61,14 +61,14 @@ describe('what is remembered of local chunks', () => {
       copy.writeUInt32LE(value, at);
       return withDigest(copy);
     };
-    const first = 'carport local chunks 1\n'.length;
+    const first = 'carport local chunks 2\n'.length;
     const files = [
       Buffer.alloc(0),
       bytes.subarray(0, -1),
       bytes.subarray(0, 50),
       Buffer.concat([bytes, Buffer.alloc(1)]),
       withDigest(body.subarray(0, -1)),
-      withDigest(Buffer.from('carport local chunks 2\n')),
+      withDigest(Buffer.from('carport local chunks 1\n')),
       ...[0, 1, 5, 40, 0x7fffffff, 0xffffffff].map((size) => spoiled(first, size)),
       spoiled(first + 4, 0xffffffff),
       Buffer.alloc(9 * 1024 * 1024),
@@ -87,12 +87,12 @@ describe('what is remembered of local chunks', () => {
 
   it('keeps what was used last where there is no room for all', async () => {
     const memory = await openChunkMemory(file());
-    const many = { sizes: new Uint32Array(100_000).fill(1), hashes: new Uint8Array(1_600_000) };
-    for (const name of ['a', 'b', 'c', 'd', 'e']) memory.note(content(name, 100_000), many);
-    memory.recall(content('a', 100_000));
+    const many = { sizes: new Uint32Array(55_000).fill(1), hashes: new Uint8Array(55_000 * 32) };
+    for (const name of ['a', 'b', 'c', 'd', 'e']) memory.note(content(name, 55_000), many);
+    memory.recall(content('a', 55_000));
     await memory.keep(NOTHING_GONE);
     const after = await openChunkMemory(file());
-    expect(['a', 'b', 'c', 'd', 'e'].filter((name) => after.recall(content(name, 100_000)))).toEqual([
+    expect(['a', 'b', 'c', 'd', 'e'].filter((name) => after.recall(content(name, 55_000)))).toEqual([
       'a',
       'c',
       'd',

@@ -29,6 +29,7 @@ const BUILDS = {
   gone: { number: 4, gone: true },
   patched: { number: 5, patched: true },
   unrelated: { number: 6, unrelated: true },
+  moved: { number: 7, moved: true },
 } satisfies Record<string, Build>;
 const KEY = sampleKey('test-1');
 
@@ -142,6 +143,14 @@ describe('a pull of what is here in part', () => {
     await pull(BUILDS.rebuilt);
     await expectWhole(BUILDS.rebuilt);
     expect(asked.bytes).toBeLessThan(60_000);
+  });
+
+  it('fetches a chunk in which a hash part and zeros have changed places', async () => {
+    const { fileSize } = await pull(BUILDS.moved);
+    await expectWhole(BUILDS.moved);
+    expect(warnings()).toEqual([]);
+    expect(fileSize).toBeGreaterThan(500_000);
+    expect(fileSize).toBeLessThan(2.5 * 1024 * 1024);
   });
 
   it('reads a table that is in the file by one request', async () => {

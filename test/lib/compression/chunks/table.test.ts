@@ -10,7 +10,7 @@ import { readRows, readTables } from '../../../support/zstd.js';
 const MIB = 1024 * 1024;
 
 function row(size: number, compressedSize: number, references: readonly number[] = []): ChunkRow {
-  return { size, compressedSize, viewHash: Buffer.alloc(16, size), references: noteReferences(references) };
+  return { size, compressedSize, viewHash: Buffer.alloc(32, size), references: noteReferences(references) };
 }
 
 const ROWS = [row(MIB + 1, 1000, [0, 0, 0, 2, 1]), row(2 * MIB, 500_000), row(17_000, 300, new Array(500).fill(200))];
@@ -33,8 +33,8 @@ describe('a table of chunks', () => {
     expect(referencesOf(chunks[2]!.references, 200)).toBeUndefined();
   });
 
-  it('is small: 16 bytes of hash, and few more', () => {
-    expect(renderRows(ROWS.slice(1))).toHaveLength(16 + 3 + 4 + 1 + 16 + 3 + 2 + 2 + 4);
+  it('is small: 32 bytes of hash, and few more', () => {
+    expect(renderRows(ROWS.slice(1))).toHaveLength(32 + 3 + 4 + 1 + 32 + 3 + 2 + 2 + 4);
   });
 
   it('is what its documentation says, read anew', () => {
