@@ -41,7 +41,7 @@ export function nixPush(root: string, directory: string, key: BenchKey): Command
 export function carportPull({ root, paths }: BenchClosure, from: string, key: BenchKey): Side {
   return {
     commands: (directory) => [
-      carport(['pull', root, '--from', from, '--trusted-key', key.publicKey, '--store', directory]),
+      carport(['pull', root, '--no-delta', '--from', from, '--trusted-key', key.publicKey, '--store', directory]),
     ],
     check: (directory) => requirePaths(directory, paths),
   };
