@@ -6,9 +6,6 @@ import type { Assembly } from './jobs.js';
 import { createOutlet } from './outlet.js';
 import type { WorkerPool } from './pool.js';
 
-/** A thread has many of them beside each other: whoever reads one slowly holds up nobody else. */
-const WEIGHT = 16 * 1024;
-
 /** The file of a compressed NAR, or its bytes; or how a NAR is made of what is here, and what is not. */
 export type PlainNarFrom =
   | { readonly file: string }
@@ -31,9 +28,8 @@ export async function* readPlainNar(
   const onAbort = () => outlet.stop(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   const job = { type: 'plain', promise } as const;
-  const how = { outlet, weight: WEIGHT };
   const { source, ...where } = { source: undefined, ...from };
-  const running = pool.run({ ...job, ...where }, { ...how, ...(source && { source }) });
+  const running = pool.run({ ...job, ...where }, { outlet, ...(source && { source }) });
   running.then(outlet.end, outlet.fail);
   try {
     yield* outlet.pieces();

@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly source?: Pieces;
   /** Told how many bytes of NAR were worked through since it was last told. */
   readonly onProgress?: (bytes: number) => void;
-  /** Takes what the job gives. */
+  /** Takes what the job gives. Such a job begins at once, and keeps its thread from no other: it waits for its reader. */
   readonly outlet?: Outlet;
   /** Bytes that the job will work through, roughly. Light jobs may wait at a thread, so that it need not wait for us. */
   readonly weight?: number;
@@ -25,7 +25,7 @@ export interface WorkerPool {
   readonly size: number;
   /** Jobs that it is worth to have under way. */
   readonly capacity: number;
-  /** Runs a job as soon as a thread has room, in the order of calls. */
+  /** Runs a job as soon as a thread has room, in the order of calls; one with an outlet at once, and its caller has only so many. */
   run<J extends Job>(job: J, options?: RunOptions): Promise<JobResults[J['type']]>;
   /** Ends the threads; jobs that run fail. */
   close(): Promise<void>;
@@ -35,7 +35,12 @@ export interface WorkerPool {
 const MAX_WEIGHT = 1024 * 1024;
 const MAX_JOBS = 32;
 
+/** Milliseconds for which heavy work waits for a thread of its own, and all that comes behind it waits with it. */
+const ALONE_MS = 100;
+
 interface Task {
+  /** When it was asked for, in milliseconds. */
+  readonly since: number;
   readonly job: Job;
   readonly options: RunOptions;
   readonly resolve: (result: unknown) => void;
@@ -49,6 +54,8 @@ interface Thread {
   /** Jobs that go to it in one message. */
   readonly outbox: { readonly id: number; readonly job: Job }[];
   weight: number;
+  /** Tasks that are not waiting for a reader. */
+  occupied: number;
 }
 
 interface RunningTask extends Task {
@@ -69,7 +76,9 @@ export function createWorkerPool(size: number): WorkerPool {
     run: (job, options = {}) =>
       new Promise((resolve, reject) => {
         if (closed) return reject(new Error('the worker pool is closed'));
-        queue.push({ job, options, resolve: resolve as (result: unknown) => void, reject });
+        const task = { since: performance.now(), job, options, resolve: resolve as (result: unknown) => void, reject };
+        if (isStream(task)) return threads.giveStream(task);
+        queue.push(task);
         dispatch();
       }),
     async close() {
@@ -86,42 +95,33 @@ function createThreads(size: number, onRoom: () => void) {
   const assistance = createAssistance(size);
   let lastId = 0;
 
-  const threadFor = (weight: number): Thread | undefined => {
-    const [lightest] = [...threads].sort((a, b) => a.tasks.size - b.tasks.size);
-    if (lightest?.tasks.size === 0) return lightest;
-    if (threads.size < size) return start();
-    const hasRoom = lightest && lightest.tasks.size < MAX_JOBS && lightest.weight + weight <= MAX_WEIGHT;
-    return hasRoom ? lightest : undefined;
+  /** One that has nothing to do, or `other`. */
+  const idleOr = (other: () => Thread | undefined): Thread | undefined => {
+    const idle = [...threads].find(({ tasks }) => tasks.size === 0);
+    return idle ?? (threads.size < size ? start() : other());
   };
   const start = (): Thread => {
-    const thread = startThread((message) => receive(thread, message), leave);
+    const thread = startThread((message) => receive(thread, message, ended), leave);
     threads.add(thread);
     return thread;
   };
   const leave = (thread: Thread, tasks: readonly Task[]): void => {
     threads.delete(thread);
+    ended(tasks);
+  };
+  const ended = (tasks: readonly Task[]): void => {
     for (const { job } of tasks) assistance.ended(job);
     onRoom();
   };
-  const receive = (thread: Thread, message: FromWorker): void => {
-    if (message.type === 'progress') thread.tasks.get(message.id)?.options.onProgress?.(message.bytes);
-    else if (message.type === 'output') handOn(thread, message);
-    else if (message.type === 'taken') thread.tasks.get(message.id)?.pump?.taken();
-    else {
-      for (const outcome of message.jobs) {
-        const task = settle(thread, outcome);
-        if (task) assistance.ended(task.job);
-      }
-      onRoom();
-    }
-  };
+  const lookAgain = createAlarm(onRoom);
   /** Who has nothing to do helps those with large work. */
   const assist = (): void => {
     for (;;) {
       const isIdle = threads.size < size || [...threads].some(({ tasks }) => tasks.size === 0);
       const job = isIdle ? assistance.next() : undefined;
       if (job === undefined) return;
-      assign(threadFor(MAX_WEIGHT)!, ++lastId, { job, options: {}, resolve: ignore, reject: ignore });
+      const thread = idleOr(() => undefined);
+      assign(thread!, ++lastId, { since: 0, job, options: {}, resolve: ignore, reject: ignore });
     }
   };
 
@@ -130,15 +130,35 @@ function createThreads(size: number, onRoom: () => void) {
     give(queue: Task[]): void {
       while (queue.length > 0) {
         const weight = weightOf(queue[0]!);
-        const thread = threadFor(weight);
-        if (thread === undefined) return void assistance.recall();
+        const age = performance.now() - queue[0]!.since;
+        const isPatient = age < ALONE_MS;
+        const thread = idleOr(() => withRoom(threads, weight, isPatient));
+        if (thread === undefined) {
+          if (isPatient) lookAgain(ALONE_MS - age);
+          return void assistance.recall();
+        }
         const task = queue.shift()!;
         assign(thread, ++lastId, { ...task, job: assistance.shared(task.job, weight) });
       }
       assist();
     },
+    giveStream: (task: Task) => assign(idleOr(() => lightest(threads))!, ++lastId, task),
     end: () => Promise.all([...threads].map(({ worker }) => worker.terminate())),
   };
+}
+
+/** The thread that has the fewest tasks, if it may be given such a one. */
+function withRoom(threads: ReadonlySet<Thread>, weight: number, isPatient: boolean): Thread | undefined {
+  const byTasks = [...threads].sort((a, b) => a.occupied - b.occupied || a.tasks.size - b.tasks.size);
+  const [first] = byTasks;
+  if (first?.occupied === 0) return first;
+  if (first && first.occupied < MAX_JOBS && first.weight + weight <= MAX_WEIGHT) return first;
+  // Light work that does not end, since it waits for a server, is not to hold up all.
+  return isPatient ? undefined : byTasks.find((thread) => thread.weight < MAX_WEIGHT);
+}
+
+function lightest(threads: ReadonlySet<Thread>): Thread | undefined {
+  return [...threads].sort((a, b) => a.weight - b.weight || a.tasks.size - b.tasks.size)[0];
 }
 
 /** Starts a thread; `onExit` is called when it has ended and its tasks have failed. */
@@ -148,7 +168,7 @@ function startThread(
 ): Thread {
   // Node ends the process when it copies an environment with names that are not UTF-8.
   const worker = new Worker(new URL('./worker.js', import.meta.url), { env: SHARE_ENV });
-  const thread: Thread = { worker, tasks: new Map(), outbox: [], weight: 0 };
+  const thread: Thread = { worker, tasks: new Map(), outbox: [], weight: 0, occupied: 0 };
   let crash: unknown;
   worker.on('message', onMessage);
   worker.on('error', (error) => {
@@ -161,6 +181,27 @@ function startThread(
     onExit(thread, tasks);
   });
   return thread;
+}
+
+/** Does what a thread tells; `onEnd` is called with tasks that have ended. */
+function receive(thread: Thread, message: FromWorker, onEnd: (tasks: readonly Task[]) => void): void {
+  if (message.type === 'progress') thread.tasks.get(message.id)?.options.onProgress?.(message.bytes);
+  else if (message.type === 'output') handOn(thread, message);
+  else if (message.type === 'taken') thread.tasks.get(message.id)?.pump?.taken();
+  else onEnd(message.jobs.flatMap((outcome) => settle(thread, outcome) ?? []));
+}
+
+/** Calls something after a while, once for all that ask until then. */
+function createAlarm(ring: () => void): (milliseconds: number) => void {
+  let isSet = false;
+  return (milliseconds) => {
+    if (isSet) return;
+    isSet = true;
+    setTimeout(() => {
+      isSet = false;
+      ring();
+    }, Math.ceil(milliseconds) + 1).unref();
+  };
 }
 
 /** Gives what a job has given to whoever takes it, and has the thread give more when that is used. */
@@ -177,6 +218,7 @@ function assign(thread: Thread, id: number, task: Task): void {
   if (source || weightOf(task) >= MAX_WEIGHT) sendJobs(thread);
   thread.worker.ref();
   thread.weight += weightOf(task);
+  if (!isStream(task)) thread.occupied++;
   task.options.outlet?.onStop(() => {
     sendJobs(thread);
     thread.worker.postMessage({ type: 'stop', id } satisfies ToWorker);
@@ -205,12 +247,18 @@ function finish(thread: Thread, id: number): RunningTask | undefined {
   if (task === undefined) return undefined;
   thread.tasks.delete(id);
   thread.weight -= weightOf(task);
+  if (!isStream(task)) thread.occupied--;
   task.pump?.stop();
   if (thread.tasks.size === 0) thread.worker.unref();
   return task;
 }
 
+/** Whether it goes on no faster than somebody reads. */
+function isStream({ options }: Task): boolean {
+  return options.outlet !== undefined;
+}
+
 /** A job that says nothing of its weight has a thread to itself. */
-function weightOf({ options }: Task): number {
-  return options.weight ?? MAX_WEIGHT;
+function weightOf(task: Task): number {
+  return task.options.weight ?? (isStream(task) ? 0 : MAX_WEIGHT);
 }

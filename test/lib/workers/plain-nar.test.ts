@@ -1,12 +1,16 @@
 import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ExpectedNar } from '#lib/compression/verified-nar.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { readPlainNar } from '#lib/workers/plain-nar.js';
+import { useDirectory } from '../../support/files.js';
 import { usePool } from '../../support/pool.js';
 import { frameOf } from '../../support/zstd.js';
 
 const pool = usePool(1);
+const scratch = useDirectory();
 const nar = randomBytes(1_700_000);
 const file = frameOf(nar);
 const promise: ExpectedNar = { compression: 'zstd', narHash: hashBytes('sha256', nar), narSize: nar.length };
@@ -57,6 +61,29 @@ describe('readPlainNar', () => {
     expect(other.bytes.equals(nar)).toBe(true);
     await slow.return(undefined);
     await expect.poll(() => isLeft, { timeout: 30_000 }).toBe(true);
+  });
+
+  it('holds up no other work when its readers stand still, however many', async () => {
+    const directory = scratch();
+    const tree = join(directory, 'tree');
+    await writeFile(tree, Buffer.alloc(3_000_000));
+    const content = await pool.run({ type: 'hash', path: tree });
+    // More than is under way to a reader.
+    const large = Buffer.alloc(4_000_000);
+    await writeFile(join(directory, 'nar'), large);
+    const plain = { compression: 'none', narHash: hashBytes('sha256', large), narSize: large.length };
+    const stops = Array.from({ length: 40 }, () => new AbortController());
+    const from = { file: join(directory, 'nar') };
+    const slow = stops.map(({ signal }) => readPlainNar(pool, plain, from, signal));
+    await Promise.all(slow.map((reader) => reader.next()));
+    const job = { type: 'index-chunks', path: tree, list: [], narSize: content.narSize } as const;
+    const heavy = [1, 2].map(() => pool.run(job, { weight: content.narSize }));
+    const other = await gather(readPlainNar(pool, promise, { source: inPieces(file) }, running));
+    expect(other.bytes.equals(nar)).toBe(true);
+    for (const { sizes } of await Promise.all(heavy)) expect(sizes.length).toBeGreaterThan(0);
+    for (const stop of stops) stop.abort(new Error('enough'));
+    const ends = await Promise.all(slow.map(gather));
+    expect(new Set(ends.map(({ error }) => String(error)))).toEqual(new Set(['Error: enough']));
   });
 
   it('stops while it waits for bytes that never come', async () => {

@@ -68,6 +68,29 @@ describe('a worker pool', () => {
     );
   });
 
+  it('lets heavy work have its turn, and what waits behind it, where light work does not end', async () => {
+    const single = createWorkerPool(1);
+    const { nar, job } = unpackJob('stuck', 50_000);
+    let goOn = () => {};
+    async function* stuck() {
+      yield Uint8Array.from(nar.subarray(0, 1000));
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      yield Uint8Array.from(nar.subarray(1000));
+    }
+    const waiting = single.run(job, { source: stuck(), weight: 50_000 });
+    const path = writeNoise('heavy', 2_000_000);
+    const heavy = single.run({ type: 'hash', path }, { weight: 2_000_000 });
+    const light = single.run({ type: 'hash', path: writeNoise('light', 1000) }, { weight: 1000 });
+    expect([(await heavy).narSize, (await light).narSize]).toEqual(
+      [2_000_000, 1000].map((size) => naiveNar(fileOf(noise(size))).length),
+    );
+    goOn();
+    expect(await waiting).toEqual({ fileSize: nar.length });
+    await single.close();
+  });
+
   it('tells of progress, of all bytes in all', async () => {
     const path = writeNoise('file', 10_000_000);
     const reports: number[] = [];

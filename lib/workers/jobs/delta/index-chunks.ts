@@ -1,5 +1,6 @@
 /** The job that cuts the NAR of a path that is here as a push does, and tells of its chunks. */
 
+import { setImmediate as turn } from 'node:timers/promises';
 import { createChunker } from '../../../compression/chunks/chunker.js';
 import { createHashPartFinder } from '../../../compression/chunks/hash-parts.js';
 import { VIEW_HASH_SIZE, viewHash } from '../../../compression/chunks/view.js';
@@ -10,7 +11,7 @@ import { openNarRanges } from './nar-ranges.js';
 const PIECE_SIZE = 1024 * 1024;
 
 /** Cuts as much as the NAR should have; `E_INTEGRITY` where it has less. */
-export function indexChunks({ path, list, narSize }: IndexChunksJob): LocalChunks {
+export async function indexChunks({ path, list, narSize }: IndexChunksJob): Promise<LocalChunks> {
   const chunker = createChunker(createHashPartFinder(list));
   const sizes: number[] = [];
   const hashes: Uint8Array[] = [];
@@ -27,6 +28,8 @@ export function indexChunks({ path, list, narSize }: IndexChunksJob): LocalChunk
       const bytes = piece.subarray(0, narSize - at);
       ranges.read(bytes, at);
       note(chunker.push(bytes));
+      // Its thread has other jobs, which somebody reads.
+      await turn();
     }
   } finally {
     ranges.close();
