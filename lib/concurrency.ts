@@ -1,5 +1,6 @@
 /** Work that goes on at once: how much of it, in which order, and how it ends. */
 
+import { setImmediate } from 'node:timers/promises';
 import pLimit from 'p-limit';
 
 /** Does work as soon as less than so much is under way, in the order of calls. */
@@ -125,4 +126,16 @@ function createStop(signal?: AbortSignal) {
       }
     },
   };
+}
+
+/** Items that are looked at before others have their turn: some milliseconds for what takes some microseconds each. */
+const ITEMS_A_TURN = 1000;
+
+/** Does short work for each of many items, and lets others have their turn now and then. */
+export async function inTurns<T>(items: Iterable<T>, work: (item: T) => void): Promise<void> {
+  let count = 0;
+  for (const item of items) {
+    work(item);
+    if (++count % ITEMS_A_TURN === 0) await setImmediate();
+  }
 }

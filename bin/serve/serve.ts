@@ -60,9 +60,7 @@ async function withHandler(
     const handle = createCacheServer({
       caches: caches.map(({ objects }) => objects),
       read: createWholeNarReader(pool),
-      shortcut: delta
-        ? createNarShortcut(localDelta(context), { pool, signal: stop.signal }, () => performance.now())
-        : undefined,
+      shortcut: delta ? createNarShortcut(localDelta(context), { pool, signal: stop.signal }) : undefined,
       keys: settings['trusted-keys'].value,
       ...{ offlineOk, priority, emit },
     });

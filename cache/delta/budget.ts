@@ -12,6 +12,9 @@ export interface PartlyHere {
 /** Which part of a file may be fetched along, so that there are fewer requests. */
 const SPARE_PART = 1 / 200;
 
+/** Ways to fetch a NAR that are looked at. */
+const MOST_WAYS = 64;
+
 /**
  * The ranges of each. `requests` is what all NARs would cost without a delta less what is spent already: for tables, and for NARs
  * that are fetched whole.
@@ -20,8 +23,20 @@ export function spend(partly: readonly PartlyHere[], requests: number): readonly
   const wished = partly.map(({ frames }) => coalesce(frames, Number.POSITIVE_INFINITY, 0));
   const wishes = wished.reduce((sum, ranges) => sum + ranges.length, 0);
   if (wishes <= requests) return wished;
-  return partly.map(({ frames, fileSize }, index) => {
+  return partly.map((each, index) => {
     const most = Math.max(1, Math.floor((wished[index]!.length * requests) / wishes));
-    return coalesce(frames, most, fileSize * SPARE_PART);
+    return rangesOf(each, most);
   });
+}
+
+/** The ranges of a NAR that may cost so many requests. */
+function rangesOf({ frames, fileSize }: PartlyHere, most: number): readonly ByteRange[] {
+  return coalesce(frames, most, fileSize * SPARE_PART);
+}
+
+/** All that `spend` may give for a NAR, whatever the others are; of one of very many ranges some of that. */
+export function waysToSpend(partly: PartlyHere): readonly (readonly ByteRange[])[] {
+  const wished = coalesce(partly.frames, Number.POSITIVE_INFINITY, 0);
+  const mosts = Array.from({ length: Math.min(MOST_WAYS, wished.length) }, (_, index) => index + 1);
+  return [wished, ...mosts.map((most) => rangesOf(partly, most))];
 }

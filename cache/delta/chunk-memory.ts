@@ -39,9 +39,10 @@ export interface ChunkMemory {
  * nothing is remembered: what is remembered only saves work.
  */
 export async function openChunkMemory(file: string): Promise<ChunkMemory> {
-  const bytes = await readSmallFile(file, MOST).catch(() => undefined);
-  const records = new Map(bytes ? recordsIn(bytes) : []);
+  const read = async () => recordsIn((await readSmallFile(file, MOST).catch(() => undefined)) ?? Buffer.alloc(0));
+  const records = new Map(await read());
   const noted = new Set<string>();
+  const forgotten = new Set<string>();
   let isOld = false;
   return {
     recall(content) {
@@ -57,29 +58,38 @@ export async function openChunkMemory(file: string): Promise<ChunkMemory> {
       records.delete(content.realPath);
       records.set(content.realPath, encode(content, chunks));
       noted.add(content.realPath);
+      forgotten.delete(content.realPath);
       isOld = true;
     },
     forget(realPath) {
       noted.delete(realPath);
+      forgotten.add(realPath);
       if (records.delete(realPath)) isOld = true;
     },
     async keep(isGone) {
       if (!isOld) return;
-      const kept = newest(
-        [...records].filter(([realPath]) => noted.has(realPath) || !isGone(realPath)).map(([, record]) => record),
-      );
-      const content = Buffer.concat([MAGIC, ...kept]);
+      // What others have written meanwhile stays: a server runs for months beside pulls.
+      const others = (await read()).filter(([realPath]) => !records.has(realPath) && !forgotten.has(realPath));
+      isOld = false;
+      const wanted = [...others, ...records].filter(([realPath]) => noted.has(realPath) || !isGone(realPath));
+      const kept = newest(wanted);
+      records.clear();
+      for (const [realPath, record] of kept) records.set(realPath, record);
+      noted.clear();
+      forgotten.clear();
+      const content = Buffer.concat([MAGIC, ...records.values()]);
       await makeDirectory(dirname(file)).catch(() => undefined);
       await writeBytesAtomically(file, Buffer.concat([content, digestOf(content)])).catch(() => undefined);
-      isOld = false;
     },
   };
 }
 
+type KnownRecord = readonly [realPath: string, record: Buffer];
+
 /** The last records, which the file has room for. */
-function newest(records: readonly Buffer[]): readonly Buffer[] {
+function newest(records: readonly KnownRecord[]): readonly KnownRecord[] {
   let room = MOST - MAGIC.length - DIGEST;
-  const first = records.findLastIndex((record) => {
+  const first = records.findLastIndex(([, record]) => {
     room -= record.length;
     return room < 0;
   });
@@ -131,11 +141,11 @@ function chunksOf(record: Buffer, { narHash, narSize }: LocalContent): LocalChun
 }
 
 /** The records of a file by their paths; none where it is not as `keep` writes it. */
-function recordsIn(file: Buffer): readonly (readonly [string, Buffer])[] {
+function recordsIn(file: Buffer): readonly KnownRecord[] {
   const end = file.length - DIGEST;
   if (end < MAGIC.length || !file.subarray(0, MAGIC.length).equals(MAGIC)) return [];
   if (!digestOf(file.subarray(0, end)).equals(file.subarray(end))) return [];
-  const records: (readonly [string, Buffer])[] = [];
+  const records: KnownRecord[] = [];
   for (let at = MAGIC.length; at < end; ) {
     const size = at + HEAD <= end ? 4 + file.readUInt32LE(at) : 0;
     const path = size > HEAD ? file.readUInt16LE(at + 4) : 0;

@@ -1,5 +1,6 @@
 /** The chunks of local paths: those that are remembered, and those that a thread computes. */
 
+import { CarportError } from '../../lib/errors.js';
 import type { LocalChunks } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { type ChunkMemory, type LocalContent, openChunkMemory } from './chunk-memory.js';
@@ -8,17 +9,42 @@ import type { LocalPath } from './local-paths.js';
 /** Remembers what a path holds. */
 type NoteChunks = (content: LocalContent, chunks: LocalChunks) => Promise<void>;
 
-/** Remembers in a file what is computed; it is opened when it is wanted. */
-export function createLocalChunks(file: string, pool: WorkerPool) {
+/** Bytes of trees that are not computed once more after a run that was killed: some seconds of a core. */
+const KEEP_EACH = 1024 * 1024 * 1024;
+
+/**
+ * Remembers in a file what is computed; it is opened when it is wanted. `gone` tells which places on disk are so: what is known of them is
+ * dropped.
+ */
+export function createLocalChunks(file: string, pool: WorkerPool, gone: () => Promise<(realPath: string) => boolean>) {
   let opened: Promise<ChunkMemory> | undefined;
-  const computed = new Map<string, Promise<LocalChunks | undefined>>();
+  let kept = Promise.resolve();
+  let sizeSinceKept = 0;
+  const running = new Map<string, Promise<LocalChunks | undefined>>();
   const memory = () => (opened ??= openChunkMemory(file));
-  const compute = ({ path, list, info }: LocalPath): Promise<LocalChunks | undefined> => {
-    const job = { type: 'index-chunks', path, list, narSize: info.narSize } as const;
-    // What is damaged, or cannot be read, holds nothing.
-    return pool.run(job, { weight: info.narSize }).catch(() => undefined);
-  };
   const note: NoteChunks = async (content, chunks) => (await memory()).note(content, chunks);
+  const keep = (): Promise<void> => {
+    sizeSinceKept = 0;
+    kept = kept.then(async () => (await opened)?.keep(await gone()));
+    return kept;
+  };
+  const compute = async ({ path, list }: LocalPath, content: LocalContent): Promise<LocalChunks | undefined> => {
+    const { narSize } = content;
+    const job = { type: 'index-chunks', path, list, narSize } as const;
+    try {
+      const chunks = await pool.run(job, { weight: narSize });
+      await note(content, chunks);
+      sizeSinceKept += narSize;
+      if (sizeSinceKept >= KEEP_EACH) await keep();
+      return chunks;
+    } catch (error) {
+      // What is damaged, or cannot be read, holds nothing.
+      if (error instanceof CarportError) return undefined;
+      throw error;
+    } finally {
+      running.delete(path);
+    }
+  };
   return {
     note,
     /** The chunks of a path; `undefined` where it cannot be read. */
@@ -26,18 +52,15 @@ export function createLocalChunks(file: string, pool: WorkerPool) {
       const content = { realPath: local.path, narHash: local.info.narHash.digest, narSize: local.info.narSize };
       const known = (await memory()).recall(content);
       if (known) return known;
-      const running = computed.get(local.path) ?? compute(local);
-      computed.set(local.path, running);
-      const chunks = await running;
-      if (chunks) await note(content, chunks);
-      return chunks;
+      const computed = running.get(local.path) ?? compute(local, content);
+      running.set(local.path, computed);
+      return computed;
     },
     /** What was told of this place on disk was wrong. */
     async forget(realPath: string): Promise<void> {
-      computed.delete(realPath);
       (await memory()).forget(realPath);
     },
     /** Writes down what is remembered. */
-    keep: async (isGone: (realPath: string) => boolean) => (await opened)?.keep(isGone),
+    keep,
   };
 }

@@ -1,7 +1,10 @@
 /** Local paths to take chunks from: the pin's earlier ones, then those of the same name, then those of another version. */
 
+import { CHUNK_SIZES } from '../../lib/compression/chunks/chunker.js';
 import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
+import { inTurns } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { nameOf } from '../../lib/nix/store-path.js';
 import type { Store } from '../../lib/store/store.js';
@@ -20,9 +23,14 @@ export type OpenStore = () => Promise<Store | undefined>;
 const MOST_ASKED = 12;
 const MOST_TAKEN = 3;
 
-/** A path that is so many times as large holds little of another one, and takes long to read. */
-const MOST_LARGER = 4;
-const SMALL = 16 * 1024 * 1024;
+/**
+ * Bytes that are cut at most for each compressed byte that may not have to be fetched: a core cuts some hundred MB a second. As much as the
+ * path has itself may always be: that is what is done with its own bytes in any case.
+ */
+const CUT_FOR_A_BYTE = 8;
+
+/** The names in a store are read again after so long: there are new paths to take from. */
+const RENEW_MS = 60_000;
 
 interface NamedStore {
   readonly store: Store;
@@ -30,21 +38,23 @@ interface NamedStore {
   readonly paths: ReadonlySet<string>;
 }
 
-/** The stores of this machine, of which each is opened when those before it have not enough. */
-export function createLocalPaths(open: readonly OpenStore[], storeDir: string) {
-  const opened = new Map<OpenStore, Promise<NamedStore | undefined>>();
+/** The stores of this machine, of which each is opened when those before it have not enough. `now` is in milliseconds. */
+export function createLocalPaths(open: readonly OpenStore[], storeDir: string, now: () => number) {
+  const opened = new Map<OpenStore, { readonly at: number; readonly store: Promise<NamedStore | undefined> }>();
   const named = (openStore: OpenStore): Promise<NamedStore | undefined> => {
-    const found = opened.get(openStore) ?? nameStore(openStore, storeDir);
-    opened.set(openStore, found);
-    return found;
+    const known = opened.get(openStore);
+    if (known && now() - known.at <= RENEW_MS) return known.store;
+    const store = nameStore(openStore, storeDir);
+    opened.set(openStore, { at: now(), store });
+    return store;
   };
   return {
     /** For each path those that may hold much of it, the best first. `preferred` before others of the same name. */
     async like(
-      wanted: readonly PathInfo[],
+      wanted: readonly NarInfo[],
       preferred: readonly string[],
     ): Promise<ReadonlyMap<string, readonly LocalPath[]>> {
-      const before = namePaths(preferred, MOST_ASKED);
+      const before = await namePaths(preferred, MOST_ASKED);
       const found = new Map<string, readonly LocalPath[]>();
       for (const openStore of open) {
         const missing = wanted.filter(({ path }) => !found.has(path));
@@ -55,7 +65,9 @@ export function createLocalPaths(open: readonly OpenStore[], storeDir: string) {
     },
     /** Whether a place on disk is one of a store that was looked at, and nothing is there. */
     async gone(): Promise<(realPath: string) => boolean> {
-      const stores = (await Promise.all(opened.values())).filter((at) => at !== undefined);
+      const stores = (await Promise.all([...opened.values()].map(({ store }) => store))).filter(
+        (at) => at !== undefined,
+      );
       return (realPath) =>
         stores.some(({ store, paths }) =>
           store.realStoreDirs.some(
@@ -72,8 +84,9 @@ async function nameStore(openStore: OpenStore, storeDir: string): Promise<NamedS
   try {
     const store = await openStore();
     if (store === undefined || store.storeDir !== storeDir) return undefined;
-    const paths = new Set((await store.queryHashParts()).values());
-    return { store, names: namePaths(paths, MOST_ASKED), paths };
+    const paths = new Set<string>();
+    await inTurns((await store.queryHashParts()).values(), (path) => paths.add(path));
+    return { store, names: await namePaths(paths, MOST_ASKED), paths };
   } catch {
     return undefined;
   }
@@ -81,7 +94,7 @@ async function nameStore(openStore: OpenStore, storeDir: string): Promise<NamedS
 
 async function look(
   { store, names, paths }: NamedStore,
-  wanted: readonly PathInfo[],
+  wanted: readonly NarInfo[],
   before: NamedPaths,
 ): Promise<readonly (readonly [string, readonly LocalPath[]])[]> {
   const candidates = wanted.map((info) => {
@@ -94,13 +107,32 @@ async function look(
   return candidates.flatMap(({ info, first, all }) => {
     const known = all.flatMap((path) => infos.get(path) ?? []).filter((local) => isOfUse(local, info));
     const best = known.sort((a, b) => distance(a, info, first) - distance(b, info, first)).slice(0, MOST_TAKEN);
-    const locals = best.map((local) => ({ info: local, path: store.realPath(local), list: hashPartList(local) }));
+    const locals = worthCutting(best, info).map((local) => ({
+      info: local,
+      path: store.realPath(local),
+      list: hashPartList(local),
+    }));
     return locals.length > 0 ? [[info.path, locals] as const] : [];
   });
 }
 
+/**
+ * A NAR of up to the smallest chunk is one chunk, which begins as a NAR does, and chunks that are not the first of a NAR do not: then it has
+ * nothing in common with one of another size.
+ */
 function isOfUse(local: PathInfo, wanted: PathInfo): boolean {
-  return local.narSize <= wanted.narSize * MOST_LARGER + SMALL;
+  const isOneChunk = Math.min(local.narSize, wanted.narSize) <= CHUNK_SIZES.min;
+  return !isOneChunk || local.narSize === wanted.narSize;
+}
+
+/** The first of them that take no longer than may be saved; whether they are remembered makes no difference, so that a pull that goes on plans as before. */
+function worthCutting(locals: readonly PathInfo[], { narSize, fileSize = 0 }: NarInfo): readonly PathInfo[] {
+  let left = narSize + fileSize * CUT_FOR_A_BYTE;
+  return locals.filter((local) => {
+    const fits = local.narSize <= left;
+    if (fits) left -= local.narSize;
+    return fits;
+  });
 }
 
 /** Less is better: what a pin stood for, the same name, the same size. */

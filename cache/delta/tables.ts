@@ -10,8 +10,11 @@ import { type ByteRange, collectSmall, type ObjectStore } from '../../lib/object
 import type { FoundPath } from '../find-path.js';
 import { openRequiredNar } from '../nars.js';
 
-/** A table that is larger than this, or than this part of its file, may cost more than it saves. */
-const LARGEST = 4 * 1024 * 1024;
+/**
+ * A table that is larger than this, of a NAR of some 30 GB, takes long to parse; one that is larger than this part of its file may cost
+ * more than it saves.
+ */
+const LARGEST = 512 * 1024;
 const LARGEST_PART = 1 / 300;
 const SMALL = 2048;
 
@@ -19,6 +22,7 @@ const SMALL = 2048;
 export function usefulTable({ info, objects }: FoundPath): ToldTable | undefined {
   if (objects.traits.isImmediate || info.fileSize === undefined) return undefined;
   const told = toldTable(info);
+  if (told?.rows && told.rows.length > LARGEST) return undefined;
   if (told?.place && told.place.length > Math.min(LARGEST, Math.max(SMALL, info.fileSize * LARGEST_PART)))
     return undefined;
   return told;

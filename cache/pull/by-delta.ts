@@ -3,11 +3,13 @@
 import { CarportError, isFull } from '../../lib/errors.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { PartialFile } from '../../lib/store/own/partials.js';
 import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import type { DeltaNar } from '../delta/session.js';
+import type { DeltaNar } from '../delta/nars.js';
 import type { FoundPath } from '../find-path.js';
 import type { PullEvent } from './events.js';
+import { isBetterWithout, keptRanges, takePartial } from './kept-file.js';
 import type { PathReceiver } from './target.js';
 
 /** What makes a path, and who takes it. */
@@ -29,28 +31,60 @@ export interface MadeOfDelta {
 }
 
 /**
- * Has a worker make the NAR, and compare it with what was signed as it does with any other. `undefined`, with a warning, where nothing
- * came of it: then it is to be fetched as a whole.
+ * Makes the path of what is here. `undefined`, mostly with a warning, where nothing came of it: then it is to be fetched as a whole. What
+ * was fetched for it is kept as that of any file is, so that a later run goes on from there. A server that does not answer is an
+ * error: it would not give the whole file either.
  */
 export async function fetchByDelta(
-  { info, objects }: FoundPath,
+  found: FoundPath,
+  nar: DeltaNar,
+  taker: DeltaTaker,
+): Promise<MadeOfDelta | undefined> {
+  const { partials } = taker.receiver;
+  const partial = nar.source && (await takePartial(found, partials, nar.ranges));
+  try {
+    const made = await attempt(found, nar, taker, partial);
+    await partial?.remove();
+    return made;
+  } catch (error) {
+    if (!(await isBetterWithout(error, partial, partials))) return orWhole(error, found, nar, taker);
+  }
+  return attempt(found, nar, taker).catch((error: unknown) => orWhole(error, found, nar, taker));
+}
+
+/** Has a worker make the NAR, and compare it with what was signed as it does with any other; nothing is left of one that fails. */
+async function attempt(
+  { info }: FoundPath,
   nar: DeltaNar,
   { receiver, pool, emit, realPath }: DeltaTaker,
-): Promise<MadeOfDelta | undefined> {
+  partial?: PartialFile,
+): Promise<MadeOfDelta> {
   const temporary = receiver.temporaryName();
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
-  const options = { onProgress, weight: info.narSize, ...(nar.source && { source: nar.source() }) };
+  const source = nar.source && (partial ? keptRanges(partial, nar.source) : nar.source());
+  const options = { onProgress, weight: info.narSize, ...(source && { source }) };
+  const kept = partial && { kept: partial.kept(nar.fetchSize) };
   try {
-    const { fileSize } = await pool.run({ type: receiver.job, destination: temporary, ...nar.job }, options);
-    return { temporary, fileSize, remember: () => nar.made(realPath(info)) };
+    const { fileSize } = await pool.run({ type: receiver.job, destination: temporary, ...nar.job, ...kept }, options);
+    return { temporary, fileSize, remember: () => nar.noteMade(realPath(info)) };
   } catch (error) {
     await removeTree(temporary);
-    if (!(error instanceof CarportError) || error.code === 'E_INTERRUPTED' || isFull(error)) throw error;
-    // A server that sends no parts is not wrong about anything.
-    if (error.code === 'E_UNSUPPORTED') return undefined;
-    await nar.failed();
-    const message = `\`${info.path}\` cannot be made of what is here (${error.message}); fetching all of it`;
-    emit({ type: 'warning', about: { path: info.path, cache: objects.url }, message });
-    return undefined;
+    throw error;
   }
+}
+
+async function orWhole(
+  error: unknown,
+  { info, objects }: FoundPath,
+  nar: DeltaNar,
+  { emit }: DeltaTaker,
+): Promise<undefined> {
+  await nar.failed(error);
+  if (!(error instanceof CarportError) || isFull(error)) throw error;
+  const { code } = error;
+  if (code === 'E_INTERRUPTED' || code === 'E_UNAVAILABLE') throw error;
+  // A server that sends no parts is not wrong about anything.
+  if (code === 'E_UNSUPPORTED') return;
+  const message = `\`${info.path}\` cannot be made of what is here (${error.message}); fetching all of it`;
+  emit({ type: 'warning', about: { path: info.path, cache: objects.url }, message });
 }

@@ -5,8 +5,9 @@ import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { CarportError, hasCode, isFull } from '../../lib/errors.js';
 import { renderHash } from '../../lib/nix/hash.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
-import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { ByteRange, ObjectStore } from '../../lib/object-store/object-store.js';
 import type { PartialFile, Partials } from '../../lib/store/own/partials.js';
+import type { DeltaNar, LeftFiles } from '../delta/nars.js';
 import type { FoundPath } from '../find-path.js';
 import { localNar, openRequiredNar } from '../nars.js';
 
@@ -14,24 +15,40 @@ import { localNar, openRequiredNar } from '../nars.js';
 const WORTH_KEEPING = 8 * 1024 * 1024;
 
 /**
- * Takes the file where the NAR of a path is kept as far as it came: the same file of another cache, or at another time. `undefined`
- * where it is on this machine, is not worth it, is not known well enough, or is said to be larger than what is in it.
+ * Takes the file where the NAR of a path is kept as far as it came: the same file of another cache, or at another time. With `ranges` the
+ * file where these are kept, one after another. `undefined` where it is on this machine, is not worth it, is not known well enough, or is
+ * said to be larger than what is in it.
  */
 export async function takePartial(
   { info, objects }: FoundPath,
   partials: Partials | undefined,
+  ranges?: readonly ByteRange[],
 ): Promise<PartialFile | undefined> {
-  const { compression, narHash, narSize, fileHash, fileSize } = info;
-  if (
-    fileHash === undefined ||
-    fileSize === undefined ||
-    fileSize < WORTH_KEEPING ||
-    fileSize > narSize + WORTH_KEEPING ||
-    localNar(objects, info) !== undefined
-  )
-    return undefined;
-  const name = [compression, renderHash(narHash), renderHash(fileHash), fileSize].join(' ');
-  return partials?.take(name, { room: narSize + fileSize });
+  const kept = keptObject(info, ranges);
+  if (kept === undefined || localNar(objects, info) !== undefined) return undefined;
+  return partials?.take(kept.name, { room: info.narSize + kept.size });
+}
+
+/** What is kept of a NAR's file, if anything is. */
+function keptObject(
+  { compression, narHash, narSize, fileHash, fileSize }: NarInfo,
+  ranges?: readonly ByteRange[],
+): { readonly name: string; readonly size: number } | undefined {
+  if (fileHash === undefined || fileSize === undefined || fileSize > narSize + WORTH_KEEPING) return undefined;
+  const size = ranges ? ranges.reduce((sum, { length }) => sum + length, 0) : fileSize;
+  if (size < WORTH_KEEPING) return undefined;
+  const file = [compression, renderHash(narHash), renderHash(fileHash), fileSize].join(' ');
+  return { size, name: [file, ...(ranges ?? []).map(({ offset, length }) => `${offset}+${length}`)].join(' ') };
+}
+
+/** How much there is of files, by what `partlyFetched` of the target has told. */
+export function leftFiles(left: ((object: string) => number) | undefined): LeftFiles | undefined {
+  if (left === undefined) return undefined;
+  const sizeOf = (info: NarInfo, ranges?: readonly ByteRange[]): number => {
+    const kept = keptObject(info, ranges);
+    return kept === undefined ? 0 : left(kept.name);
+  };
+  return { whole: ({ info }) => sizeOf(info), ranges: ({ info }, ranges) => sizeOf(info, ranges) };
 }
 
 /** Lets go of what is kept, after an error. Whether the path may come where nothing is: what was kept was wrong, or took its room. */
@@ -64,13 +81,27 @@ async function* keptPieces(
   partial: PartialFile,
   room?: Room,
 ): AsyncGenerator<Uint8Array> {
+  const size = yield* keptBytes(partial);
+  if (size >= info.fileSize!) return;
+  yield* piecesIn(await openRest(info, objects, size), room);
+}
+
+/** Ranges of a file: first what is kept of them, then the rest, which `source` gives. */
+export async function* keptRanges(
+  partial: PartialFile,
+  source: NonNullable<DeltaNar['source']>,
+): AsyncGenerator<Uint8Array> {
+  yield* source(yield* keptBytes(partial));
+}
+
+/** What is kept; gives how many bytes that was. */
+async function* keptBytes(partial: PartialFile): AsyncGenerator<Uint8Array, number> {
   let size = 0;
   for await (const piece of partial.read()) {
     size += piece.length;
     yield piece;
   }
-  if (size >= info.fileSize!) return;
-  yield* piecesIn(await openRest(info, objects, size), room);
+  return size;
 }
 
 /**

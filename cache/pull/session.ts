@@ -15,6 +15,7 @@ import type { SeenPins } from '../pins/seen.js';
 import { realisationsOfPulled } from '../realisations/pulled.js';
 import type { TransferSummary } from '../transfer-events.js';
 import type { PullEvent } from './events.js';
+import { leftFiles } from './kept-file.js';
 import { lookForNars } from './look.js';
 import { orderCaches, type PullPlan, planPull } from './plan.js';
 import { fetchAndRegister, type PullTotals } from './register.js';
@@ -86,12 +87,15 @@ async function pullProtected(
   await links.check(roots.length);
   const sources = { caches, trust, emit };
   const delta = deltaOptions && createDelta(deltaOptions, work);
+  // What was computed took long, and is right whatever comes of this.
+  const keep = async () => (dryRun ? undefined : delta?.keep());
   const planWith = async (ahead?: Ahead): Promise<PlannedPull> => {
     const plan = await planPull(caches, store, roots, trust, emit, ahead);
     signal.throwIfAborted();
     if (notWritable && plan.fetch.length > 0) throw notWritable;
     const preferred = plan.fetch.length > 0 ? [...(await store.queryClosure(before)).keys()] : [];
-    const whole = { ...plan, delta: await delta?.plan(plan.fetch, preferred) };
+    const left = leftFiles(await destination.partlyFetched?.());
+    const whole = { ...plan, delta: await delta?.plan(plan.fetch, { preferred, left }).finally(keep) };
     emit({ type: 'plan', verb: 'pull', ...planned(whole) });
     return whole;
   };
@@ -101,16 +105,14 @@ async function pullProtected(
     const { transfer: _, ...totals } = planned(plan);
     return { ...totals, transferred: 0, signed: 0, fileSize: 0 };
   }
-  const { plan, fileSize: narsSize } = await (notWritable || !destination.takesAhead
-    ? planFirst(destination, sources, work, planWith)
-    : takeAhead(destination, sources, work, planWith));
+  const receive = notWritable || !destination.takesAhead ? planFirst : takeAhead;
+  const { plan, fileSize: narsSize } = await receive(destination, sources, work, planWith).finally(keep);
   if (destination.takeRealisations !== undefined) {
     const realisations = await realisationsOfPulled(plan.fetch, trust, emit);
     if (realisations.length > 0) await destination.takeRealisations(realisations, emit);
   }
   await links.make(plan.roots);
   if (!notWritable) for (const pin of pins) await destination.keepPin(pin);
-  await delta?.keep();
   const fileSize = narsSize + (plan.delta?.tablesSize ?? 0);
   const { transfer: transferred, ...totals } = planned(plan);
   const summary = { ...totals, transferred, signed: 0, fileSize, storePaths: plan.storePaths };

@@ -22,6 +22,8 @@ export interface PullTarget {
   protect<T>(work: () => Promise<T>, watch: Work<WarningEvent>): Promise<T>;
   /** Does work that hands paths over. What was handed over is in the store when this ends; `signal` stops it early. */
   receive<T>(pool: WorkerPool, signal: AbortSignal, work: (receiver: PathReceiver) => Promise<T>): Promise<T>;
+  /** What earlier pulls have left that were stopped; absent where nothing is kept. */
+  partlyFetched?(): ReturnType<Partials['left']>;
   /** Takes in realisations of paths of the store; absent where it keeps none. */
   takeRealisations?(realisations: readonly Realisation[], emit: Emit<WarningEvent>): Promise<void>;
   /** Makes a link to a path of the store, which keeps the path from garbage collection. */
@@ -63,6 +65,7 @@ export function createOwnTarget(store: OwnStore): PullTarget {
         hasLeft: async (info) => writer.hasLeft(info.path) && (await writer.isWhole(info)),
       });
     },
+    partlyFetched: () => openPartials(store.layout).left(),
     makeOutLink: (link, path) => makeOutLink(store, link, realPathIn(store.layout, path)),
     pinsDir: store.layout.pinsDir,
     keptPin: (reference, cache) => readPulledPin(store, reference, [cache]),

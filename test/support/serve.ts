@@ -18,6 +18,7 @@ export interface ServeOfTest {
   readonly read?: PlainNarReader;
   /** Takes from these stores what is there. */
   readonly delta?: DeltaOptions;
+  readonly now?: () => number;
 }
 
 export interface TestServer {
@@ -48,14 +49,14 @@ export function useCacheServers(): (options: ServeOfTest) => Promise<TestServer>
   afterEach(async () => {
     await Promise.all(ends.splice(0).map((end) => end()));
   });
-  return async ({ caches, keys = [], offlineOk = false, allowRemote = false, read, delta }) => {
+  return async ({ caches, keys = [], offlineOk = false, allowRemote = false, read, delta, now }) => {
     const pool = createWorkerPool(1);
     const ended = new AbortController();
     const events: ServeEvent[] = [];
     const handle = createCacheServer({
       ...{ caches, keys, offlineOk, priority: undefined },
       read: read ?? createWholeNarReader(pool),
-      shortcut: delta && createNarShortcut(delta, { pool, signal: ended.signal }, () => performance.now()),
+      shortcut: delta && createNarShortcut(delta, { pool, signal: ended.signal, ...(now && { now }) }),
       emit: (event) => void events.push(event),
     });
     const server = await startWebServer({ at: { host: '127.0.0.1', port: 0 }, allowRemote, handle });

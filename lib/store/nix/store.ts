@@ -2,6 +2,7 @@
 
 import { readdir } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import { inTurns } from '../../concurrency.js';
 import { CarportError, insteadOf } from '../../errors.js';
 import type { PathGraph } from '../../nix/closure.js';
 import { isDerivationPath } from '../../nix/derivation/derivation.js';
@@ -68,10 +69,14 @@ export async function openNixStore(
     queryInfos: (paths) => pathInfos(paths, []),
     queryClosure: (paths) => pathInfos(paths, RECURSIVE),
     async queryHashParts() {
-      const names = (await readdir(realStoreDir).catch(() => [])).filter(isStoreBaseName);
-      // Longest first: beside a path may lie what Nix itself needs for it, `<path>.lock` or `<path>.check`.
-      names.sort((a, b) => b.length - a.length);
-      return new Map(names.map((name) => [hashPartOf(name), `${storeDir}/${name}`]));
+      const paths = new Map<string, string>();
+      await inTurns(await readdir(realStoreDir).catch(() => []), (name) => {
+        if (!isStoreBaseName(name)) return;
+        const [part, path] = [hashPartOf(name), `${storeDir}/${name}`];
+        // The shortest: beside a path may lie what Nix itself needs for it, `<path>.lock` or `<path>.check`.
+        if (path.length < (paths.get(part)?.length ?? Number.POSITIVE_INFINITY)) paths.set(part, path);
+      });
+      return paths;
     },
     realPath: ({ path }) => realStoreDir + path.slice(storeDir.length),
     // Where Nix does not answer, it is as if there were none: everything else is done without.

@@ -1,6 +1,6 @@
 /** Carport's own store: what is registered in it. */
 
-import { createLimit } from '../../concurrency.js';
+import { createLimit, inTurns } from '../../concurrency.js';
 import type { CarportError } from '../../errors.js';
 import { namesIn } from '../../filesystem/exists.js';
 import type { PathGraph } from '../../nix/closure.js';
@@ -70,8 +70,13 @@ export function openOwnStore(root: string): OwnStore {
     async queryHashParts() {
       const [names, infos] = await Promise.all([namesIn(layout.realStoreDir), namesIn(layout.infoDir)]);
       const valid = new Set(infos);
-      const paths = names.filter((name) => isStoreBaseName(name) && valid.has(`${hashPartOf(name)}.narinfo`));
-      return new Map(paths.map((name) => [hashPartOf(name), `${layout.storeDir}/${name}`]));
+      const paths = new Map<string, string>();
+      await inTurns(names, (name) => {
+        if (!isStoreBaseName(name)) return;
+        const part = hashPartOf(name);
+        if (valid.has(`${part}.narinfo`)) paths.set(part, `${layout.storeDir}/${name}`);
+      });
+      return paths;
     },
     realPath: ({ path }) => realPathIn(layout, path),
   };

@@ -41,6 +41,8 @@ export interface Partials {
    * for all the bytes that the object and what becomes of it will take.
    */
   take(object: string, needs: { readonly room: number }): Promise<PartialFile | undefined>;
+  /** Looks once what there is of objects that nobody has now, and gives the bytes of each. */
+  left(): Promise<(object: string) => number>;
   /** Frees the space of all files, also of those that are in use, for a disk that is full. Whether there were any. */
   giveUp(): Promise<boolean>;
 }
@@ -51,7 +53,7 @@ export function openPartials({ partialsDir }: Pick<StoreLayout, 'partialsDir'>):
   let [hasGivenUp, hasTaken] = [false, false];
   return {
     async take(object, { room }) {
-      const key = encodeNix32(createHash('sha256').update(object).digest().subarray(0, 20));
+      const key = keyOf(object);
       const place = join(partialsDir, key);
       if (hasGivenUp || used.has(place)) return undefined;
       used.set(place, { room });
@@ -81,6 +83,18 @@ export function openPartials({ partialsDir }: Pick<StoreLayout, 'partialsDir'>):
         return undefined;
       }
     },
+    async left() {
+      const sizes = new Map<string, number>();
+      const note = (file: string, size: number): void => {
+        const key = basename(file).slice(0, KEY_LENGTH);
+        sizes.set(key, Math.max(size, sizes.get(key) ?? 0));
+      };
+      for (const { file, size } of await leftIn(partialsDir).catch(() => [])) note(file, size);
+      for (const [place, file] of free) {
+        if (dirname(place) === partialsDir) note(file, (await stat(file).catch(() => undefined))?.size ?? 0);
+      }
+      return (object) => (sizes.size === 0 ? 0 : (sizes.get(keyOf(object)) ?? 0));
+    },
     async giveUp() {
       hasGivenUp = true;
       const isOurs = (place: string) => dirname(place) === partialsDir;
@@ -95,6 +109,18 @@ export function openPartials({ partialsDir }: Pick<StoreLayout, 'partialsDir'>):
     },
   };
 }
+
+/** How the names of an object's files begin. */
+function keyOf(object: string): string {
+  return encodeNix32(
+    createHash('sha256')
+      .update(object)
+      .digest()
+      .subarray(0, KEY_LENGTH * (5 / 8)),
+  );
+}
+
+const KEY_LENGTH = 32;
 
 /** Files of this process: those that nobody uses now, and those that somebody does. */
 const free = new Map<string, string>();

@@ -4,7 +4,7 @@ import { namePaths } from '#cache/delta/names.js';
 const path = (letter: string, name: string) => `/nix/store/${letter.repeat(32)}-${name}`;
 
 describe('namePaths', () => {
-  it('finds the same name, then other versions of the same output', () => {
+  it('finds the same name, then other versions of the same output', async () => {
     const paths = [
       path('a', 'glibc-2.39-31'),
       path('b', 'glibc-2.40-66'),
@@ -13,13 +13,13 @@ describe('namePaths', () => {
       path('f', 'glibc-2.40-66'),
       path('g', 'gcc-13.2.0-lib'),
     ];
-    const named = namePaths(paths, 10);
+    const named = await namePaths(paths, 10);
     const like = (name: string) => named.like(path('z', name)).map((found) => found[11]);
     expect(like('glibc-2.40-66')).toEqual(['b', 'f', 'a']);
     expect(like('glibc-2.41-1')).toEqual(['a', 'b', 'f']);
     expect(like('glibc-2.41-1-bin')).toEqual(['c']);
     expect(like('gcc-14.1.0-lib')).toEqual(['g']);
     expect(like('gcc-14.1.0')).toEqual([]);
-    expect(namePaths(paths, 2).like(path('z', 'glibc-2.40-66'))).toHaveLength(2);
+    expect((await namePaths(paths, 2)).like(path('z', 'glibc-2.40-66'))).toHaveLength(2);
   });
 });

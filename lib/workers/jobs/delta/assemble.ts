@@ -3,7 +3,7 @@
 import { createHashPartFinder } from '../../../compression/chunks/hash-parts.js';
 import { rebuildChunk } from '../../../compression/chunks/view.js';
 import { decompress } from '../../../compression/decompress.js';
-import { CarportError } from '../../../errors.js';
+import { CarportError, hasCode } from '../../../errors.js';
 import type { Assembly, LocalTree } from '../../jobs.js';
 import { openNarRanges } from './nar-ranges.js';
 
@@ -24,7 +24,11 @@ export async function* assembleNar(
       else {
         const chunk = room.subarray(0, size);
         const { ranges, finder } = here[from.tree]!;
-        ranges.read(chunk, from.offset);
+        try {
+          ranges.read(chunk, from.offset);
+        } catch (cause) {
+          throw hasCode(cause, 'E_IO') ? unreadable(cause) : cause;
+        }
         if (!rebuildChunk(chunk, finder, from.references, list)) throw unfit(trees[from.tree]!);
         yield chunk;
       }
@@ -37,6 +41,11 @@ export async function* assembleNar(
 
 function openTree({ path, list }: LocalTree) {
   return { ranges: openNarRanges(path), finder: createHashPartFinder(list) };
+}
+
+/** An `E_IO` would be said of where the NAR goes as well. */
+function unreadable(cause: CarportError): CarportError {
+  return new CarportError('E_INTEGRITY', cause.message, { cause: cause.cause, hint: cause.hint });
 }
 
 function unfit({ path }: LocalTree): CarportError {

@@ -1,0 +1,188 @@
+/** NARs that are made of what is here and of ranges of their files: which are worth it, and what is remembered of them. */
+
+import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
+import type { TableChunk } from '../../lib/compression/chunks/table.js';
+import { NarRefusal } from '../../lib/compression/nar-refusal.js';
+import type { ExpectedNar } from '../../lib/compression/verified-nar.js';
+import { hasCode } from '../../lib/errors.js';
+import type { ByteRange } from '../../lib/object-store/object-store.js';
+import type { Assembly, AssemblyPart, LocalChunks } from '../../lib/workers/jobs.js';
+import type { FoundPath } from '../find-path.js';
+import { type PartlyHere, spend, waysToSpend } from './budget.js';
+import type { createLocalChunks } from './local-chunks.js';
+import type { LocalPath } from './local-paths.js';
+import { openRange, type WithoutRanges } from './tables.js';
+
+/** Compressed bytes that are worth a request more, and the part of a file that is worth the work. */
+const WORTH_A_RANGE = 32 * 1024;
+const WORTH_PART = 0.05;
+
+/** A NAR that is made of what is here. */
+export interface DeltaNar {
+  /** For a job that reads a NAR, whose hash it compares. */
+  readonly job: { readonly promise: ExpectedNar; readonly assembly: Assembly };
+  /** What is fetched for it, in order; none where all of it is here. */
+  readonly ranges: readonly ByteRange[];
+  /** These ranges, the job's source, perhaps without the first bytes of them; absent where all of it is here. */
+  readonly source?: (skip?: number) => AsyncGenerator<Uint8Array>;
+  readonly fetchSize: number;
+  /** It lies there now: that is remembered where all of it is made of what was here. */
+  noteMade(realPath: string): Promise<void>;
+  /** It could not be made. Where it was not what was signed, what is remembered of the paths that it was made of is forgotten. */
+  failed(error: unknown): Promise<void>;
+}
+
+/** A NAR whose chunks are known, and where those are that are here. */
+export interface Matched {
+  readonly found: FoundPath;
+  readonly rows: readonly TableChunk[];
+  readonly trees: readonly LocalPath[];
+  readonly parts: readonly AssemblyPart[];
+}
+
+/** Bytes that earlier runs have left of what they fetched. */
+export interface LeftFiles {
+  /** Of the file as a whole. */
+  whole(found: FoundPath): number;
+  /** Of these ranges of it, one after another. */
+  ranges(found: FoundPath, ranges: readonly ByteRange[]): number;
+}
+
+/** What is noted while NARs are made. */
+interface Memory extends Pick<ReturnType<typeof createLocalChunks>, 'note' | 'forget' | 'keep'> {
+  readonly withoutRanges: WithoutRanges;
+}
+
+export interface PlannedNar extends DeltaNar {
+  readonly found: FoundPath;
+  readonly hereSize: number;
+}
+
+export function isPartlyHere({ parts }: Matched): boolean {
+  return parts.some(({ from }) => from !== undefined);
+}
+
+/** What is made of matches, as far as that is worth it. `tables` is how many requests they have cost. */
+export function narsOf(
+  matches: readonly Matched[],
+  { tables, left }: { readonly tables: number; readonly left: LeftFiles | undefined },
+  memory: Memory,
+): readonly PlannedNar[] {
+  const useful = matches.filter(isPartlyHere).map((match) => ({ match, partly: partlyOf(match) }));
+  const begun = new Map(useful.map(({ match, partly }) => [match, left && begunRanges(match, partly, left)]));
+  const fresh = useful.filter(({ match }) => begun.get(match) === undefined);
+  const spent = spend(
+    fresh.map(({ partly }) => partly),
+    useful.length - tables,
+  );
+  const rangesOfFresh = new Map(fresh.map(({ match }, index) => [match, spent[index]!]));
+  return useful.flatMap(({ match }) => {
+    const ranges = begun.get(match) ?? rangesOfFresh.get(match)!;
+    return narOf(match, ranges, left, memory) ?? [];
+  });
+}
+
+function partlyOf({ found, rows, parts }: Matched): PartlyHere {
+  const frames = rows.map(({ fileOffset, compressedSize }, index) => ({
+    ...{ offset: fileOffset, compressedSize },
+    isWanted: parts[index]!.from === undefined,
+  }));
+  return { fileSize: found.info.fileSize!, frames };
+}
+
+/** The ranges that an earlier run has begun to fetch, however many requests it had. */
+function begunRanges({ found }: Matched, partly: PartlyHere, left: LeftFiles): readonly ByteRange[] | undefined {
+  return waysToSpend(partly).find((ranges) => ranges.length > 0 && left.ranges(found, ranges) > 0);
+}
+
+function narOf(
+  match: Matched,
+  ranges: readonly ByteRange[],
+  left: LeftFiles | undefined,
+  memory: Memory,
+): PlannedNar | undefined {
+  const { found, rows, trees } = match;
+  const { info } = found;
+  const fetchSize = sizeOf(ranges);
+  const saved = info.fileSize! - fetchSize;
+  if (ranges.length > 0 && saved < Math.max(info.fileSize! * WORTH_PART, (ranges.length - 1) * WORTH_A_RANGE)) {
+    return undefined;
+  }
+  // Of the whole file there may be more already than of what would be fetched.
+  if (left && info.fileSize! - left.whole(found) < fetchSize - left.ranges(found, ranges)) return undefined;
+  const parts = joined(match.parts.map((part, index) => (isIn(rows[index]!, ranges) ? { size: part.size } : part)));
+  const onTheWay = new WeakSet<object>();
+  return {
+    ...{ found, ranges, fetchSize },
+    job: {
+      promise: { compression: 'none', narHash: info.narHash, narSize: info.narSize },
+      assembly: { trees: trees.map(({ path, list }) => ({ path, list })), parts, list: hashPartList(info) },
+    },
+    ...(ranges.length > 0 && {
+      source: (skip = 0) => piecesOf(found, rangesBehind(ranges, skip), memory.withoutRanges, onTheWay),
+    }),
+    hereSize: parts.reduce((sum, { size, from }) => sum + (from ? size : 0), 0),
+    async noteMade(realPath) {
+      const { narHash, narSize } = info;
+      // Of what was fetched nobody has compared the hashes in the table.
+      if (ranges.length === 0) await memory.note({ realPath, narHash: narHash.digest, narSize }, chunksIn(rows));
+    },
+    async failed(error) {
+      const isWrong = error instanceof NarRefusal || hasCode(error, 'E_INTEGRITY');
+      if (!isWrong || onTheWay.has(error)) return;
+      for (const { path } of trees) await memory.forget(path);
+      await memory.keep();
+    },
+  };
+}
+
+function sizeOf(ranges: readonly ByteRange[]): number {
+  return ranges.reduce((sum, { length }) => sum + length, 0);
+}
+
+/** What is left of ranges without their first bytes. */
+function rangesBehind(ranges: readonly ByteRange[], skip: number): readonly ByteRange[] {
+  let left = skip;
+  return ranges.flatMap(({ offset, length }) => {
+    const skipped = Math.min(left, length);
+    left -= skipped;
+    return skipped < length ? [{ offset: offset + skipped, length: length - skipped }] : [];
+  });
+}
+
+function isIn({ fileOffset }: TableChunk, ranges: readonly ByteRange[]): boolean {
+  return ranges.some(({ offset, length }) => fileOffset >= offset && fileOffset < offset + length);
+}
+
+/** What is fetched in one go is one part. */
+function joined(parts: readonly AssemblyPart[]): readonly AssemblyPart[] {
+  const all: AssemblyPart[] = [];
+  for (const part of parts) {
+    const last = all.at(-1);
+    if (last && !last.from && !part.from) all[all.length - 1] = { size: last.size + part.size };
+    else all.push(part);
+  }
+  return all;
+}
+
+function chunksIn(rows: readonly TableChunk[]): LocalChunks {
+  return {
+    sizes: Uint32Array.from(rows, ({ size }) => size),
+    hashes: Buffer.concat(rows.map(({ viewHash }) => viewHash)),
+  };
+}
+
+/** The bytes of ranges; what goes wrong with that is noted: it says nothing of the chunks. */
+async function* piecesOf(
+  found: FoundPath,
+  ranges: readonly ByteRange[],
+  withoutRanges: WithoutRanges,
+  failures: WeakSet<object>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for (const range of ranges) yield* await openRange(found, range, withoutRanges);
+  } catch (error) {
+    if (error instanceof Error) failures.add(error);
+    throw error;
+  }
+}
