@@ -63,7 +63,8 @@ export async function* readWholeNar(options: WholeNarOptions, progress = AT_BEGI
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof CarportError) || error.code === 'E_INTERRUPTED') throw error;
-        if (isShortcut) continue;
+        // A server that does not answer would not give the whole of it either.
+        if (isShortcut && error.code !== 'E_UNAVAILABLE') continue;
         if (error instanceof NarRefusal) refusals.push(error);
         failure = refusals.length > 0 ? refusedNar(found.info, found.objects, refusals) : error;
         const mayDiffer = error instanceof NarRefusal ? error.found !== 'as told' : error.code === 'E_INTEGRITY';

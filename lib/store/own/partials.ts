@@ -84,15 +84,7 @@ export function openPartials({ partialsDir }: Pick<StoreLayout, 'partialsDir'>):
       }
     },
     async left() {
-      const sizes = new Map<string, number>();
-      const note = (file: string, size: number): void => {
-        const key = basename(file).slice(0, KEY_LENGTH);
-        sizes.set(key, Math.max(size, sizes.get(key) ?? 0));
-      };
-      for (const { file, size } of await leftIn(partialsDir).catch(() => [])) note(file, size);
-      for (const [place, file] of free) {
-        if (dirname(place) === partialsDir) note(file, (await stat(file).catch(() => undefined))?.size ?? 0);
-      }
+      const sizes = await sizesLeft(partialsDir);
       return (object) => (sizes.size === 0 ? 0 : (sizes.get(keyOf(object)) ?? 0));
     },
     async giveUp() {
@@ -125,6 +117,20 @@ const KEY_LENGTH = 32;
 /** Files of this process: those that nobody uses now, and those that somebody does. */
 const free = new Map<string, string>();
 const used = new Map<string, { readonly room: number; readonly giveUp?: () => Promise<void> }>();
+
+/** The bytes of files that nobody has now, by their keys. */
+async function sizesLeft(directory: string): Promise<ReadonlyMap<string, number>> {
+  const sizes = new Map<string, number>();
+  const note = (file: string, size: number): void => {
+    const key = basename(file).slice(0, KEY_LENGTH);
+    sizes.set(key, Math.max(size, sizes.get(key) ?? 0));
+  };
+  for (const { file, size } of await leftIn(directory).catch(() => [])) note(file, size);
+  for (const [place, file] of free) {
+    if (dirname(place) === directory) note(file, (await stat(file).catch(() => undefined))?.size ?? 0);
+  }
+  return sizes;
+}
 
 /** Whether the disk has room for all that goes on now, and what is to come of a file. A disk that tells nothing has. */
 async function hasRoom(directory: string, file: string): Promise<boolean> {

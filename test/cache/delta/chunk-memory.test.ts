@@ -46,6 +46,20 @@ describe('what is remembered of local chunks', () => {
     ]);
   });
 
+  it('stays beside what another process has noted meanwhile, and is forgotten by whoever finds it wrong', async () => {
+    await kept('one', 'two');
+    const memory = await openChunkMemory(file());
+    await kept('three');
+    memory.forget('/nix/store/one');
+    await memory.keep(NOTHING_GONE);
+    await kept('four');
+    memory.note(content('five'), CHUNKS);
+    await memory.keep(NOTHING_GONE);
+    const after = await openChunkMemory(file());
+    const names = ['one', 'two', 'three', 'four', 'five'];
+    expect(names.filter((name) => after.recall(content(name)))).toEqual(names.slice(1));
+  });
+
   it('is not written where nothing is new', async () => {
     await (await openChunkMemory(file())).keep(NOTHING_GONE);
     expect(existsSync(file())).toBe(false);

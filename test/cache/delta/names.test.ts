@@ -22,4 +22,19 @@ describe('namePaths', () => {
     expect(like('gcc-14.1.0')).toEqual([]);
     expect((await namePaths(paths, 2)).like(path('z', 'glibc-2.40-66'))).toHaveLength(2);
   });
+
+  it('lets others have their turn, and looks at no more than some of a whole store of one form', async () => {
+    let turns = 0;
+    const count = () => {
+      turns++;
+      turning = setImmediate(count);
+    };
+    let turning = setImmediate(count);
+    const paths = Array.from({ length: 20_000 }, (_, index) => path('a', `source-${index}`));
+    const named = await namePaths(paths, 12);
+    clearImmediate(turning);
+    expect(turns).toBeGreaterThan(10);
+    expect(named.like(path('z', 'source-x'))).toEqual([]);
+    expect(named.like(path('z', 'source-19999'))).toHaveLength(12);
+  });
 });

@@ -1,7 +1,9 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it, vi } from 'vitest';
+import { openChunkMemory } from '#cache/delta/chunk-memory.js';
 import { pushClosure } from '#cache/push/session.js';
+import { CarportError } from '#lib/errors.js';
 import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
 import { parseNarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
@@ -64,10 +66,15 @@ function counted(objects: ObjectStore): ObjectStore {
   };
 }
 
-const start = () =>
+const start = ({
+  objects = counted(openMemoryStore(content)),
+  store = local,
+  memory = 'memory',
+  now = (): number => 0,
+} = {}) =>
   serve({
-    caches: [counted(openMemoryStore(content))],
-    delta: { stores: [async () => local], storeDir: '/nix/store', memory: box().path('memory') },
+    ...{ caches: [objects], now },
+    delta: { stores: [async () => store], storeDir: '/nix/store', memory: box().path(memory) },
   });
 
 async function expectAll({ get }: TestServer): Promise<number> {
@@ -87,6 +94,40 @@ it('takes what is here, and fetches the rest', async () => {
   expect(read).toBeGreaterThan(0);
   // One of the chunks of the large path, which cannot be compressed.
   expect(read).toBeLessThan(0.4 * size);
+});
+
+/** Whether it is written down what the large local path holds. */
+async function isRemembered(memory: string): Promise<boolean> {
+  const info = [...(await local.queryInfos([pathOf('large-2.0', OLD)])).values()][0]!;
+  const content = { realPath: local.realPath(info), narHash: info.narHash.digest, narSize: info.narSize };
+  return (await openChunkMemory(box().path(memory))).recall(content) !== undefined;
+}
+
+it('remembers what a plan has computed that took long, and asks a server that is gone once', async () => {
+  let time = 0;
+  const store = {
+    ...local,
+    async queryHashParts() {
+      time += 61_000;
+      return local.queryHashParts();
+    },
+  };
+  const whole: string[] = [];
+  const objects = openMemoryStore(content);
+  const lost: typeof objects = {
+    ...objects,
+    async open(key, range) {
+      if (range === undefined) whole.push(key);
+      throw new CarportError('E_UNAVAILABLE', 'the server is lost');
+    },
+  };
+  const { get } = await start({ objects: lost, store, memory: 'another', now: () => time });
+  const large = paths.find((path) => path.endsWith('-large-2.0'))!;
+  const info = parseNarInfo((await get(`/${hashPartOf(large)}.narinfo`)).body.toString('latin1'));
+  const { body } = await get(`/${info.url}`);
+  expect(body.length).toBeLessThan(info.narSize);
+  expect(whole).toEqual([]);
+  await vi.waitFor(async () => expect(await isRemembered('another')).toBe(true), { timeout: 60_000 });
 });
 
 it('fetches a NAR as a whole where what is here is not what it was', async () => {

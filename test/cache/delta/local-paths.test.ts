@@ -1,0 +1,43 @@
+import { expect, it } from 'vitest';
+import { createLocalPaths } from '#cache/delta/local-paths.js';
+import { CHUNK_SIZES } from '#lib/compression/chunks/chunker.js';
+import type { Hash } from '#lib/nix/hash.js';
+import type { NarInfo } from '#lib/nix/narinfo.js';
+import { hashPartOf } from '#lib/nix/store-path.js';
+import type { Store } from '#lib/store/store.js';
+
+const MIB = CHUNK_SIZES.min;
+const narHash: Hash = { algorithm: 'sha256', digest: Buffer.alloc(32) };
+const pathOf = (letter: string) => `/nix/store/${letter.repeat(32)}-tool-1`;
+const infoOf = (path: string, narSize: number) => ({ path, narHash, narSize, references: [], signatures: [] });
+
+/** Which of the paths, each of so many bytes, are taken from for one of another size. */
+async function taken(sizes: Readonly<Record<string, number>>, narSize: number, fileSize: number) {
+  const paths = new Map(Object.entries(sizes).map(([letter, size]) => [pathOf(letter), infoOf(pathOf(letter), size)]));
+  const store: Pick<Store, 'storeDir' | 'realStoreDirs' | 'queryHashParts' | 'queryInfos' | 'realPath'> = {
+    ...{ storeDir: '/nix/store', realStoreDirs: ['/nix/store'], realPath: ({ path }) => path },
+    queryHashParts: async () => new Map([...paths.keys()].map((path) => [hashPartOf(path), path])),
+    queryInfos: async () => paths,
+  };
+  const locals = createLocalPaths([async () => store as Store], '/nix/store', () => 0);
+  const wanted: NarInfo = {
+    ...{ ...infoOf(pathOf('z'), narSize), fileSize, url: 'nar/z', compression: 'zstd', unknownFields: [] },
+  };
+  const found = await locals.like([wanted], []);
+  return (found.get(wanted.path) ?? []).map(({ path }) => path[11]).join('');
+}
+
+it('takes for a NAR of one chunk one of the very size only, and no such one for a larger', async () => {
+  expect(await taken({ a: 999, b: 1000, c: 1001, d: 5 * MIB }, 1000, 500)).toBe('b');
+  expect(await taken({ a: MIB, b: MIB - 8, c: 2 * MIB }, MIB, MIB)).toBe('a');
+  expect(await taken({ a: MIB, b: 3 * MIB }, 4 * MIB, MIB)).toBe('b');
+});
+
+it('has no more cut than what may be saved is worth', async () => {
+  const sizes = { a: 100 * MIB, b: 101 * MIB, c: 102 * MIB };
+  expect(await taken(sizes, 100 * MIB, 30 * MIB)).toBe('abc');
+  expect(await taken(sizes, 100 * MIB, 13 * MIB)).toBe('ab');
+  // Zeros, say: to fetch all takes less long.
+  expect(await taken(sizes, 100 * MIB, 2 * MIB)).toBe('a');
+  expect(await taken({ a: 300 * MIB }, 100 * MIB, 2 * MIB)).toBe('');
+});

@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import { beforeAll, beforeEach, expect, it } from 'vitest';
+import { openChunkMemory } from '#cache/delta/chunk-memory.js';
+import type { PullEvent } from '#cache/pull/events.js';
+import { pullClosure } from '#cache/pull/session.js';
+import { createOwnTarget } from '#cache/pull/target.js';
+import { pushClosure } from '#cache/push/session.js';
+import { CarportError } from '#lib/errors.js';
+import { hashBytes } from '#lib/nix/hash.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
+import { hashPartOf } from '#lib/nix/store-path.js';
+import { type MemoryObjects, openMemoryStore } from '#lib/object-store/memory.js';
+import type { ByteRange, ObjectStore } from '#lib/object-store/object-store.js';
+import { runtimeClosure } from '#lib/store/closure.js';
+import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
+import { fileOf, noise, useDirectory, writeTree } from '../../support/files.js';
+import { naiveNar } from '../../support/nar.js';
+import { writerOf } from '../../support/own-store.js';
+import { usePool } from '../../support/pool.js';
+import { sampleKey } from '../../support/samples.js';
+import { useSandbox } from '../../support/sandbox.js';
+import { NO_LINKS, pinPolicy, SEEN_NOTHING } from '../../support/transfers.js';
+
+const MIB = 1024 * 1024;
+const KEY = sampleKey('test-1');
+const OLD = `/nix/store/${'1'.repeat(32)}-large-1`;
+const NEW = `/nix/store/${'2'.repeat(32)}-large-2`;
+/** What is the same of both, and what is fetched. */
+const [SAME, OTHER] = [4 * MIB, 12 * MIB];
+
+const shared = useSandbox('all');
+const directory = useDirectory();
+const pool = usePool(1);
+const content: MemoryObjects = new Map();
+const trust = pinPolicy({ keys: [KEY.publicKey], allowUnsigned: false });
+const { signal } = new AbortController();
+let store: OwnStore;
+let requests: { key: string; range: ByteRange | undefined }[];
+let warnings: string[];
+
+async function make(into: OwnStore, path: string): Promise<PathInfo> {
+  const tree = fileOf(Buffer.concat([noise(SAME, 'same'), noise(OTHER, path)]));
+  const nar = naiveNar(tree);
+  const writer = await writerOf(into, pool);
+  const temporary = writer.temporaryName();
+  writeTree(temporary, tree);
+  const info = { path, narHash: hashBytes('sha256', nar), narSize: nar.length, references: [], signatures: [] };
+  await writer.place(temporary, info);
+  return info;
+}
+
+beforeAll(async () => {
+  const from = openOwnStore(shared().path('builds'));
+  await make(from, NEW);
+  const request = {
+    ...{ store: from, own: from, closure: await runtimeClosure(from, [NEW]), keys: [KEY] },
+    packing: { compression: 'zstd', level: 3, listing: false },
+    pins: { requests: [], signing: { keys: [KEY], policy: trust, seen: SEEN_NOTHING } },
+    ...{ checkAll: false, skipSignedBy: { names: [], origin: 'the test' }, realisations: [], dryRun: false },
+  } as const;
+  await pushClosure(openMemoryStore(content), request, { pool, emit: () => {}, signal });
+});
+let old: PathInfo;
+beforeEach(async () => {
+  store = openOwnStore(join(directory(), 'store'));
+  old = await make(store, OLD);
+});
+
+/** A server that is lost after so many bytes of a NAR. */
+function lostAfter(bytes: number): ObjectStore {
+  const memory = openMemoryStore(content);
+  return {
+    ...memory,
+    async open(key, range) {
+      requests.push({ key, range });
+      const object = await memory.open(key, range);
+      async function* some() {
+        let left = bytes;
+        for await (const piece of object!.bytes()) {
+          yield piece.subarray(0, left);
+          left -= piece.length;
+          if (left <= 0) throw new CarportError('E_UNAVAILABLE', 'the server is lost');
+        }
+      }
+      return object && { ...object, bytes: () => some() };
+    },
+  };
+}
+
+const memoryFile = () => join(directory(), 'state/local-chunks');
+const pull = async (from: ObjectStore, { whole = false } = {}) => {
+  requests = [];
+  warnings = [];
+  const request = {
+    targets: [{ hashPart: hashPartOf(NEW) }],
+    destination: createOwnTarget(store),
+    ...{ trust, seen: SEEN_NOTHING, links: NO_LINKS, dryRun: false },
+    delta: whole ? undefined : { stores: [async () => store], storeDir: store.storeDir, memory: memoryFile() },
+  };
+  const emit = (event: PullEvent) => void (event.type === 'warning' && warnings.push(event.message));
+  return pullClosure([from], request, { pool, emit, signal });
+};
+const asked = () => requests.reduce((sum, { range }) => sum + (range?.length ?? Number.POSITIVE_INFINITY), 0);
+
+it('goes on with what was fetched before the server was lost, of which no more is asked', async () => {
+  await expect(pull(lostAfter(9 * MIB))).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  expect(requests.every(({ range }) => range !== undefined)).toBe(true);
+  expect(warnings).toEqual([]);
+  const content = { realPath: store.realPath(old), narHash: old.narHash.digest, narSize: old.narSize };
+  expect((await openChunkMemory(memoryFile())).recall(content)).toBeDefined();
+  await pull(lostAfter(Number.POSITIVE_INFINITY));
+  expect(asked()).toBeLessThan(OTHER - 5 * MIB);
+  expect(asked()).toBeGreaterThan(0);
+  expect(await store.queryInfos([NEW])).toHaveProperty('size', 1);
+  expect(warnings).toEqual([]);
+});
+
+it('goes on with the whole file where there is more of that', async () => {
+  await expect(pull(lostAfter(14 * MIB), { whole: true })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  await pull(lostAfter(Number.POSITIVE_INFINITY));
+  expect(asked()).toBeLessThan(4 * MIB);
+});
