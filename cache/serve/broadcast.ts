@@ -5,12 +5,14 @@ import type { NarPiece, NarProgress } from './whole-nar.js';
 export interface BroadcastOptions {
   /** The stream; it is read a window ahead of the slowest reader. Aborted when nobody reads it any more. */
   open(signal: AbortSignal): AsyncIterable<NarPiece>;
-  /** What a reader goes on with that is so slow that others would have to wait for it. */
-  alone(progress: NarProgress, signal: AbortSignal): AsyncIterable<NarPiece>;
+  /** What a reader goes on with, as soon as it reads on, that is so slow that others would have to wait for it. */
+  alone(progress: NarProgress, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Bytes that are kept. */
   readonly window: number;
   /** Milliseconds that others wait for a slow reader. */
   readonly patienceMs: number;
+  /** Whether somebody waits who reads other streams. */
+  isInTheWay(): boolean;
   /** Nobody can begin to read it any more. */
   onClosed(): void;
   readonly beginning: NarProgress;
@@ -95,11 +97,11 @@ async function room(state: State): Promise<void> {
       state.wakePump = wake;
     }, patienceMs);
     const isWaitedFor = [...readers].some(({ index }) => index === pieces.end());
-    if (hasMoved || !isWaitedFor) continue;
+    if (hasMoved || !(isWaitedFor || state.isInTheWay())) continue;
     const last = slowest();
     for (const reader of [...readers].filter(({ index }) => index === last)) {
-      readers.delete(reader);
       reader.isLeft = true;
+      leave(state, reader);
       reader.wake();
     }
   }
@@ -139,7 +141,7 @@ async function* readAs(reader: Reader, state: State, signal: AbortSignal): Async
   } finally {
     leave(state, reader);
   }
-  for await (const { bytes } of alone(progress, signal)) yield bytes;
+  yield* alone(progress, signal);
 }
 
 function leave(state: State, reader: Reader): void {
@@ -147,6 +149,7 @@ function leave(state: State, reader: Reader): void {
   state.wakePump();
   if (state.readers.size > 0 || state.ended) return;
   close(state);
+  state.pieces.clear();
   state.stop.abort();
 }
 
@@ -164,6 +167,9 @@ function createPieces() {
     end: () => first + kept.length,
     size: () => sizeOf(kept),
     sizeFrom: (index: number) => sizeOf(kept.slice(index - first)),
+    clear(): void {
+      first += kept.splice(0).length;
+    },
     dropFirst(): void {
       kept.shift();
       first++;

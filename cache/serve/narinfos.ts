@@ -2,7 +2,7 @@
 
 import { CarportError } from '../../lib/errors.js';
 import { formatHash } from '../../lib/nix/hash.js';
-import { type NarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
+import { type NarInfo, parseNarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { PublicKey } from '../../lib/signing/key.js';
@@ -32,14 +32,28 @@ const ROOM = 32 * 1024 * 1024;
 const FOUND_MS = 5 * 60_000;
 const NOT_FOUND_MS = 3_000;
 
-/** What an entry takes beside its references. */
+/** What an entry takes beside its text, and each value of a list. */
 const ENTRY_SIZE = 1024;
+const VALUE_SIZE = 128;
+
+/** Who sends a larger one is asked again: Nix has none of that size but for some thousand references. */
+const LARGEST = 128 * 1024;
 
 export function createNarInfos({ upstreams, keys, now }: NarInfosOptions): NarInfos {
   const memory = createMemory<{ readonly found: FoundPath | undefined }>({ room: ROOM, now });
   const asking = new Map<string, Promise<FoundPath | undefined>>();
   const isPreferred = (info: NarInfo) => keys.length === 0 || verifyPath(info, keys).state === 'valid';
 
+  const keep = (hashPart: string, found: FoundPath | undefined): void => {
+    if (found === undefined) return void memory.keep(hashPart, { found }, ENTRY_SIZE, NOT_FOUND_MS);
+    const { info, objects } = found;
+    // What was parsed may hold all of its text, whatever else is in that.
+    const text = renderedAgain(info);
+    if (text === undefined) return;
+    const values = info.references.length + info.signatures.length + info.unknownFields.length;
+    const size = ENTRY_SIZE + text.length + values * VALUE_SIZE;
+    if (size <= LARGEST) memory.keep(hashPart, { found: { info: parseNarInfo(text), objects } }, size, FOUND_MS);
+  };
   const ask = async (hashPart: string): Promise<FoundPath | undefined> => {
     let other: FoundPath | undefined;
     const preferred = await upstreams.firstOf(async (objects) => {
@@ -51,8 +65,7 @@ export function createNarInfos({ upstreams, keys, now }: NarInfosOptions): NarIn
       return undefined;
     });
     const found = preferred ?? other;
-    const size = ENTRY_SIZE + (found?.info.references.length ?? 0) * 128;
-    memory.keep(hashPart, { found }, size, found ? FOUND_MS : NOT_FOUND_MS);
+    keep(hashPart, found);
     return found;
   };
   const find = async (hashPart: string): Promise<FoundPath | undefined> => {
@@ -77,6 +90,16 @@ export function createNarInfos({ upstreams, keys, now }: NarInfosOptions): NarIn
       }
     },
   };
+}
+
+/** `undefined` for what cannot be written as it was read. */
+function renderedAgain(info: NarInfo): string | undefined {
+  try {
+    return renderNarInfo(info);
+  } catch (error) {
+    if (error instanceof CarportError) return undefined;
+    throw error;
+  }
 }
 
 async function readAgain(objects: ObjectStore, hashPart: string, upstreams: Upstreams): Promise<NarInfo | undefined> {

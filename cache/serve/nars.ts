@@ -1,6 +1,5 @@
 /** The NARs that a server is asked for: each is fetched once for all that want it at a time. */
 
-import { createLimit } from '../../lib/concurrency.js';
 import type { CarportError } from '../../lib/errors.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { Emit } from '../../lib/work.js';
@@ -12,6 +11,7 @@ import type { ServeEvent } from './events.js';
 import { createMemory } from './memory.js';
 import type { NarInfos } from './narinfos.js';
 import type { PlainNarReader } from './plain-nar.js';
+import { createTurns, type Turns } from './turns.js';
 import type { Upstreams } from './upstreams.js';
 import { AT_BEGINNING, type NarPiece, type NarProgress, readWholeNar } from './whole-nar.js';
 
@@ -23,6 +23,10 @@ export interface NarsOptions {
   readonly shortcut?: NarShortcut | undefined;
   readonly emit: Emit<ServeEvent>;
   now(): number;
+  /** NARs that are fetched at a time (default: 48). */
+  readonly atOnce?: number;
+  /** Milliseconds that others wait for who reads nothing: of the same NAR, or for a turn (default: 10 s). */
+  readonly patienceMs?: number;
 }
 
 export interface Nars {
@@ -40,8 +44,10 @@ const LATER_MS = 20_000;
 
 const SLOW_READER_MS = 10_000;
 
-export function createNars({ narInfos, upstreams, read, shortcut, emit, now }: NarsOptions): Nars {
-  const limit = createLimit(AT_ONCE);
+export function createNars(options: NarsOptions): Nars {
+  const { narInfos, upstreams, read, shortcut, emit, now } = options;
+  const { atOnce = AT_ONCE, patienceMs = SLOW_READER_MS } = options;
+  const turns = createTurns(atOnce);
   const running = new Map<string, Broadcast>();
   const later = createMemory<Broadcast>({ room: LATER_ROOM, now });
   const fetch = ({ path, narHash, narSize }: NarInfo, key: ServedNar, signal: AbortSignal, progress: NarProgress) =>
@@ -54,13 +60,15 @@ export function createNars({ narInfos, upstreams, read, shortcut, emit, now }: N
       },
       progress,
     );
-  const start = (wanted: NarInfo, key: ServedNar, name: string): Broadcast => {
-    const broadcast = createBroadcast({
-      open: (signal) => inTurn(limit, () => fetch(wanted, key, signal, AT_BEGINNING)),
-      alone: (progress, signal) => inTurn(limit, () => fetch(wanted, key, signal, progress)),
-      ...{ window: WINDOW, patienceMs: SLOW_READER_MS, beginning: AT_BEGINNING },
-      onClosed: () => running.delete(name),
+  const from = (progress: NarProgress, onClosed: () => void, ...[wanted, key]: [NarInfo, ServedNar]): Broadcast =>
+    createBroadcast({
+      open: (signal) => inTurn(turns, signal, () => fetch(wanted, key, signal, progress)),
+      alone: (after, signal) => from(after, () => {}, wanted, key).read(signal),
+      ...{ window: WINDOW, patienceMs, beginning: progress, onClosed },
+      isInTheWay: turns.areWanted,
     });
+  const start = (wanted: NarInfo, key: ServedNar, name: string): Broadcast => {
+    const broadcast = from(AT_BEGINNING, () => running.delete(name), wanted, key);
     void broadcast.kept.then((isKept) => {
       if (!isKept) return;
       running.delete(name);
@@ -81,19 +89,11 @@ export function createNars({ narInfos, upstreams, read, shortcut, emit, now }: N
 
 /** A stream that begins when it is its turn, and whose turn is over when it has ended. */
 async function* inTurn(
-  limit: ReturnType<typeof createLimit>,
+  turns: Turns,
+  signal: AbortSignal,
   open: () => AsyncIterable<NarPiece>,
 ): AsyncGenerator<NarPiece> {
-  let finish = () => {};
-  await new Promise<void>((begin) => {
-    void limit(
-      () =>
-        new Promise<void>((over) => {
-          finish = over;
-          begin();
-        }),
-    );
-  });
+  const finish = await turns.take(signal);
   try {
     yield* open();
   } finally {

@@ -40,15 +40,12 @@ export function createUpstreams(caches: readonly ObjectStore[], options: Upstrea
   const { offlineOk, now } = options;
   const warn = createWarner(options);
   let storeDir: string | undefined;
-  const upstreams = caches.map((objects) =>
-    createUpstream(objects, { now, warn }, (info) => {
-      storeDir ??= info.storeDir;
-      checkStoreDir(objects, info.storeDir, storeDir);
-    }),
-  );
+  const upstreams = caches.map((objects) => createUpstream(objects, { now, warn }));
   const known = async (): Promise<readonly Upstream[]> => {
     const awake = upstreams.filter((each) => each.takeTurn());
     await Promise.all(awake.map((each) => each.learn()));
+    // Of those that answer the first that was named decides, and not the first that answers.
+    for (const each of awake) storeDir = each.accept(storeDir);
     const priorityOf = (each: Upstream) => each.info()?.priority ?? 0;
     return awake.filter((each) => each.info()).sort((a, b) => priorityOf(a) - priorityOf(b));
   };
@@ -93,8 +90,10 @@ interface Upstream {
   failure(): CarportError | undefined;
   /** Whether to ask it. Of one that has rested only one is told so at a time. */
   takeTurn(): boolean;
-  /** Asks it what it is, once; what is no cache of this store dir is left alone as if it did not answer. */
+  /** Asks it what it is, once; what is no cache is left alone as if it did not answer. */
   learn(): Promise<void>;
+  /** Uses it if it is of this store dir, or of any where none is known; else it is left alone, too. Gives the store dir. */
+  accept(storeDir: string | undefined): string | undefined;
   answered(): void;
   failed(error: CarportError): void;
 }
@@ -103,28 +102,25 @@ interface UpstreamContext extends Pick<UpstreamsOptions, 'now'> {
   warn(message: string): void;
 }
 
-/** `accept` throws for what is said by a cache that is not to be used. */
-function createUpstream(
-  objects: ObjectStore,
-  { now, warn }: UpstreamContext,
-  accept: (info: CacheInfo) => void,
-): Upstream {
+function createUpstream(objects: ObjectStore, { now, warn }: UpstreamContext): Upstream {
   let info: CacheInfo | undefined;
+  let told: CacheInfo | undefined;
   let asking: Promise<void> | undefined;
   let rest: { readonly until: number; readonly error: CarportError } | undefined;
   const sleep = (error: CarportError): void => {
     rest = { until: now() + REST_MS, error };
   };
+  const refuse = (error: unknown): void => {
+    const failure = failureOf(error);
+    told = undefined;
+    sleep(failure);
+    warn(failure.message);
+  };
   const ask = async (): Promise<void> => {
     try {
-      const told = await requireCacheInfo(objects);
-      accept(told);
-      info = told;
-      rest = undefined;
+      told = await requireCacheInfo(objects);
     } catch (error) {
-      const failure = failureOf(error);
-      sleep(failure);
-      warn(failure.message);
+      refuse(error);
     } finally {
       asking = undefined;
     }
@@ -140,9 +136,21 @@ function createUpstream(
       return true;
     },
     async learn() {
-      if (info !== undefined) return;
+      if (told !== undefined) return;
       asking ??= ask();
       await asking;
+    },
+    accept(storeDir) {
+      if (told === undefined || info !== undefined) return storeDir;
+      try {
+        checkStoreDir(objects, told.storeDir, storeDir ?? told.storeDir);
+      } catch (error) {
+        refuse(error);
+        return storeDir;
+      }
+      info = told;
+      rest = undefined;
+      return storeDir ?? told.storeDir;
     },
     answered() {
       rest = undefined;

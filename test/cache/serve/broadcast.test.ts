@@ -47,9 +47,11 @@ function start(source: ReturnType<typeof controlled>, more: Partial<BroadcastOpt
   const broadcast = createBroadcast({
     open: source.open,
     async *alone({ size }) {
-      for (let index = size; index < 20; index++) yield pieceOf(index);
+      for (let index = size; index < 20; index++) yield pieceOf(index).bytes;
     },
-    ...{ window: WINDOW, patienceMs: 20, beginning: AT_BEGINNING, onClosed: () => closed++, ...more },
+    ...{ window: WINDOW, patienceMs: 20, beginning: AT_BEGINNING, onClosed: () => closed++ },
+    isInTheWay: () => false,
+    ...more,
   });
   return { broadcast, closed: () => closed };
 }
@@ -113,6 +115,17 @@ describe('one stream for several readers', () => {
     expect(await take(slow, 2)).toEqual([0, 1]);
     expect(await take(fast, 99)).toEqual(upTo(20));
     expect(await take(slow, 99)).toEqual(upTo(20).slice(2));
+  });
+
+  it('is not held for a reader that stands still when it is in the way of other streams', async () => {
+    const source = controlled();
+    const { broadcast, closed } = start(source, { isInTheWay: () => true });
+    const reader = broadcast.read(running());
+    source.give(20);
+    expect(await take(reader, 2)).toEqual([0, 1]);
+    await expect.poll(source.isAborted, { timeout: 60_000 }).toBe(true);
+    expect([await broadcast.kept, closed()]).toEqual([false, 1]);
+    expect(await take(reader, 99)).toEqual(upTo(20).slice(2));
   });
 
   it('ends with nobody, and not with one of two', async () => {

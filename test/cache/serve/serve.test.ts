@@ -7,6 +7,7 @@ import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
 import { parseNarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openFileStore } from '#lib/object-store/file.js';
+import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { verifyPath } from '#lib/signing/signature.js';
 import { useSampleCache } from '../../support/sample-cache.js';
 import { sampleKey } from '../../support/samples.js';
@@ -150,7 +151,7 @@ describe('caches that fail', () => {
   it('that are for another store dir are not used', async () => {
     const other = await sample().copy(sample().shared.path('other'));
     await writeFile(join(other, 'nix-cache-info'), 'StoreDir: /elsewhere\n');
-    const { get, events } = await serve({ caches: [...ofSamples(), openFileStore(other)] });
+    const { get, events } = await serve({ caches: [late(ofSamples()[0]!), openFileStore(other)] });
     expect((await get('/nix-cache-info')).body.toString()).toContain('StoreDir: /nix/store\n');
     expect(events).toContainEqual(expect.objectContaining({ message: expect.stringContaining('/elsewhere') }));
   });
@@ -169,6 +170,15 @@ it('prefers the narinfo that a trusted key has signed, and serves any where ther
   expect(await signaturesOf([sampleKey('nobody').publicKey])).toBe(0);
   expect(await signaturesOf(undefined)).toBe(0);
 });
+
+/** A cache that answers when others have done so. */
+function late(objects: ObjectStore): ObjectStore {
+  const read: ObjectStore['read'] = async (...args) => {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return objects.read(...args);
+  };
+  return { ...objects, read };
+}
 
 async function withPriority(priority: number): Promise<string> {
   const copy = await sample().copy(sample().shared.path(`priority-${priority}`));
