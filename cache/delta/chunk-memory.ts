@@ -8,12 +8,12 @@ import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { readSmallFile } from '../../lib/filesystem/small-files.js';
 import type { LocalChunks } from '../../lib/workers/jobs.js';
 
-/** First of the file; another form has another. */
-const MAGIC = Buffer.from('carport local chunks 2\n');
+/** First of the file; another form, or chunks that are cut in another way, have another. */
+const MAGIC = Buffer.from('carport local chunks 3\n');
 const DIGEST = 32;
 const ROW = 4 + VIEW_HASH_SIZE;
 
-/** Bytes of the file: chunks of some 300 GB of paths that differ. */
+/** Bytes of the file: chunks of some 300 GB of large files, or 30 GB of small ones. */
 const MOST = 8 * 1024 * 1024;
 
 /** A path's place on disk, and what it holds. */

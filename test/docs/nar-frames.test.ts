@@ -19,6 +19,7 @@ interface Vectors {
   }[];
   readonly cuts: readonly {
     readonly places: readonly (readonly [at: number, which: number | null])[];
+    readonly files?: { readonly first: number; readonly step: number; readonly end: number };
     readonly chunks: unknown;
   }[];
   readonly table: {
@@ -32,6 +33,8 @@ interface Vectors {
 const page = readFileSync(join(import.meta.dirname, '../../docs/nar-frames.md'), 'utf8');
 const { list, finds, cuts, table } = JSON.parse(/```json\n(.*?)```/s.exec(page)![1]!) as Vectors;
 
+const FILE_BEGIN = Buffer.from('\x04\0\0\0\0\0\0\0type\0\0\0\0\x07\0\0\0\0\0\0\0regular\0', 'latin1');
+
 describe('the test vectors of docs/nar-frames.md', () => {
   it.each(finds)('hold for hash parts: $text', ({ text, found }) => {
     const { positions, references } = hashPartsIn(Buffer.from(text), createHashPartFinder(list));
@@ -41,8 +44,9 @@ describe('the test vectors of docs/nar-frames.md', () => {
   it('hold for chunks', () => {
     const block = (n: number) => createHash('sha256').update(`carport vector ${n}`).digest();
     const content = Buffer.concat(Array.from({ length: 163_840 }, (_, n) => block(n)));
-    for (const { places, chunks } of cuts) {
+    for (const { places, files, chunks } of cuts) {
       const bytes = Buffer.from(content);
+      for (let at = files?.first ?? 0; at < (files?.end ?? 0); at += files!.step) bytes.set(FILE_BEGIN, at);
       for (const [at, which] of places) bytes.write(which === null ? '\0'.repeat(32) : list[which]!, at, 'latin1');
       const chunker = createChunker(createHashPartFinder(list));
       const cut = [];

@@ -2,14 +2,16 @@
 
 import { copyBytes, createBufferPool } from '../../buffers.js';
 import { HASH_PART_LENGTH } from '../../nix/store-path.js';
-import { createCutFinder } from '../gear/cut-finder.js';
+import { CUT_BELOW, createCutFinder } from '../gear/cut-finder.js';
+import { isDense } from './density.js';
 import { beginningAtEnd, type HashPartFinder } from './hash-parts.js';
 
 /**
  * Bytes of a chunk: at least, and at most (a mean of some 1.4 MiB). Smaller ones cost more in the tables of frames than a
- * reader of single chunks gains; of a toolchain chunks of half the size give 2 % more bytes.
+ * reader of single chunks gains; of a toolchain chunks of half the size give 2 % more bytes. Where files are small, chunks go
+ * down to `dense`, but for the first one of a NAR: of a tree of small files, one that is changed would cost too many others.
  */
-export const CHUNK_SIZES = { min: 1024 * 1024, max: 2 * 1024 * 1024 } as const;
+export const CHUNK_SIZES = { dense: 64 * 1024, min: 1024 * 1024, max: 2 * 1024 * 1024 } as const;
 
 /** Room for a chunk while it is gathered: a hash part may begin with its last byte, or with the next one. */
 const CHUNK_ROOM = CHUNK_SIZES.max + HASH_PART_LENGTH;
@@ -49,7 +51,8 @@ export interface Chunker {
 /**
  * Cuts a stream where its content says so (a gear hash over the last 32 bytes that are not of a hash part), so that an insertion
  * changes the chunks around it and no others, and other hash parts in the same places change none. A cut is never within a hash
- * part: one that would cross the largest size begins the next chunk. Where the pieces of `push` end makes no difference.
+ * part: one that would cross the largest size begins the next chunk. Where files are small, chunks are. Where the pieces of `push`
+ * end makes no difference.
  */
 export function createChunker(finder: HashPartFinder, room: ChunkRoom = oneBuffer()): Chunker {
   const open = createOpenChunk(finder, room.take());
@@ -88,14 +91,14 @@ function createOpenChunk(finder: HashPartFinder, memory: Uint8Array) {
   let [used, settled] = [0, 0];
   let positions: number[] = [];
   let references: number[] = [];
-  const cuts = createCutFinder();
+  let isFirst = true;
+  const cuts = createWindows();
 
   /** Where the chunk ends in bytes without hash parts that go to `end`, or -1. */
   const cutBefore = (end: number): number => {
-    const from = Math.max(settled, CHUNK_SIZES.min);
-    const to = Math.min(end, CHUNK_SIZES.max);
-    const cut = from < to ? cuts.find(buffer.subarray(from, to)) : -1;
-    if (cut >= 0) return from + cut;
+    const from = Math.max(settled, isFirst ? CHUNK_SIZES.min : CHUNK_SIZES.dense);
+    const cut = cuts.find(buffer, from, Math.min(end, CHUNK_SIZES.max));
+    if (cut >= 0) return cut;
     return end >= CHUNK_SIZES.max ? CHUNK_SIZES.max : -1;
   };
 
@@ -133,7 +136,40 @@ function createOpenChunk(finder: HashPartFinder, memory: Uint8Array) {
       copyBytes(bytes, buffer, 0);
       [used, settled] = [bytes.length, 0];
       [positions, references] = [[], []];
+      isFirst = false;
       cuts.restart();
+    },
+  };
+}
+
+/** Looks for the end of a chunk, window by window: what is in one says whether the next one is hashed, and how often it is cut. */
+function createWindows() {
+  const cuts = createCutFinder();
+  let current = 0;
+  let limit = 0;
+  /** Comes to the next window; the hash begins anew where it was not wanted in the one before. */
+  const enterNext = (chunk: Uint8Array): void => {
+    const start = ++current * CHUNK_SIZES.dense;
+    if (limit === 0) cuts.restart();
+    if (isDense(chunk.subarray(start - CHUNK_SIZES.dense, start))) limit = CUT_BELOW.dense;
+    else limit = start < CHUNK_SIZES.min ? 0 : CUT_BELOW.usual;
+  };
+  return {
+    /** Where a chunk ends in its bytes between two places, without hash parts, or -1. */
+    find(chunk: Uint8Array, from: number, to: number): number {
+      for (let at = from; at < to; ) {
+        const index = Math.floor(at / CHUNK_SIZES.dense);
+        while (current < index) enterNext(chunk);
+        const end = Math.min(to, (index + 1) * CHUNK_SIZES.dense);
+        const cut = limit > 0 ? cuts.find(chunk.subarray(at, end), limit) : -1;
+        if (cut >= 0) return at + cut;
+        at = end;
+      }
+      return -1;
+    },
+    /** Another chunk begins. */
+    restart(): void {
+      [current, limit] = [0, 0];
     },
   };
 }

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { copyBytes } from '../../buffers.js';
 import { gearModule, PLACES } from './module.js';
 
-/** The hash cuts where its upper 19 bits are zero: once in 512 KiB. */
-const CUT_BELOW = 1 << 13;
+/** The hash cuts where its upper 19 bits are zero, once in 512 KiB; or 15 where files are small, once in 32 KiB. */
+export const CUT_BELOW = { usual: 1 << 13, dense: 1 << 17 } as const;
 
 /** Random-looking numbers that are the same everywhere: chunks of one content must be cut alike on all machines. */
 const GEAR = Int32Array.from({ length: 256 }, (_, byte) =>
@@ -25,26 +25,26 @@ declare const WebAssembly:
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer };
-  find(at: number, to: number, hash: number): number;
+  find(at: number, to: number, hash: number, limit: number): number;
 }
 
 export interface CutFinder {
-  /** Hashes on over these bytes until one of them is the last of a chunk: the offset behind it, or -1. */
-  find(bytes: Uint8Array): number;
-  /** Forgets the bytes that were hashed: a chunk begins. */
+  /** Hashes on over these bytes until the hash is below `limit`, which is positive: the offset behind that byte, or -1. */
+  find(bytes: Uint8Array, limit: number): number;
+  /** Forgets the bytes that were hashed. */
   restart(): void;
 }
 
 /** Hashes on over bytes: where the cut is, or -1, and the hash there. */
-type Find = (bytes: Uint8Array, hash: number) => { readonly cut: number; readonly hash: number };
+type Find = (bytes: Uint8Array, hash: number, limit: number) => { readonly cut: number; readonly hash: number };
 
 /** Makes one, which is as fast as can be unless it is told to be `plain`. Both find the same cuts. */
 export function createCutFinder({ plain = false } = {}): CutFinder {
   const findOn = plain ? findPlain : findFast();
   let hash = 0;
   return {
-    find(bytes) {
-      const found = findOn(bytes, hash);
+    find(bytes, limit) {
+      const found = findOn(bytes, hash, limit);
       hash = found.hash;
       return found.cut;
     },
@@ -54,12 +54,12 @@ export function createCutFinder({ plain = false } = {}): CutFinder {
   };
 }
 
-function findPlain(bytes: Uint8Array, before: number): ReturnType<Find> {
+function findPlain(bytes: Uint8Array, before: number, limit: number): ReturnType<Find> {
   // In a variable of the loop's own: shared with another function it would be written to memory for each byte.
   let hash = before;
   for (let at = 0; at < bytes.length; at++) {
     hash = ((hash << 1) + GEAR[bytes[at]!]!) | 0;
-    if (hash >= 0 && hash < CUT_BELOW) return { cut: at + 1, hash };
+    if (hash >= 0 && hash < limit) return { cut: at + 1, hash };
   }
   return { cut: -1, hash };
 }
@@ -73,17 +73,17 @@ function findFast(): Find {
 }
 
 function compile(wasm: NonNullable<typeof WebAssembly>): Find {
-  const exports = new wasm.Instance(new wasm.Module(gearModule(CUT_BELOW))).exports as Exports;
+  const exports = new wasm.Instance(new wasm.Module(gearModule())).exports as Exports;
   const memory = exports.memory.buffer;
   new Int32Array(memory, PLACES.gear, GEAR.length).set(GEAR);
   const kept = new Int32Array(memory, PLACES.hash, 1);
   const input = new Uint8Array(memory, PLACES.input, BLOCK_SIZE);
-  return (bytes, before) => {
+  return (bytes, before, limit) => {
     let hash = before;
     for (let offset = 0; offset < bytes.length; offset += BLOCK_SIZE) {
       const block = bytes.subarray(offset, offset + BLOCK_SIZE);
       copyBytes(block, input, 0);
-      const cut = exports.find(PLACES.input, PLACES.input + block.length, hash);
+      const cut = exports.find(PLACES.input, PLACES.input + block.length, hash, limit);
       hash = kept[0]!;
       if (cut > 0) return { cut: offset + cut - PLACES.input, hash };
     }

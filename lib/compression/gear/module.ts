@@ -13,27 +13,27 @@ const [LT_U, GT_U, ADD, SHL] = [0x49, 0x4b, 0x6a, 0x74];
 const [I32, NOTHING] = [0x7f, 0x40];
 
 /** The parameters of `find`. */
-const [AT, TO, HASH] = [0, 1, 2];
+const [AT, TO, HASH, LIMIT] = [0, 1, 2, 3];
 
 /** Bytes that one turn of the loop looks at. */
 const UNROLLED = 8;
 
 /**
- * The module: `memory`, and `find(at, to, hash)`, which hashes on over the bytes in `[at, to)` and gives the place behind
+ * The module: `memory`, and `find(at, to, hash, limit)`, which hashes on over the bytes in `[at, to)` and gives the place behind
  * the first one where the hash is below `limit`, or 0. The hash that it has then is in memory.
  */
-export function gearModule(limit: number): Uint8Array<ArrayBuffer> {
+export function gearModule(): Uint8Array<ArrayBuffer> {
   const find = [
     ...number(0), // no more locals
-    ...turns(UNROLLED, limit),
-    ...turns(1, limit),
+    ...turns(UNROLLED),
+    ...turns(1),
     ...keepHash(),
     ...[CONST, ...number(0)],
     END,
   ];
   return Uint8Array.of(
     ...[0x00, ...ascii('asm'), 0x01, 0x00, 0x00, 0x00],
-    ...section(1, [0x60, 3, I32, I32, I32, 1, I32]), // types: three numbers in, one out
+    ...section(1, [0x60, 4, I32, I32, I32, I32, 1, I32]), // types: four numbers in, one out
     ...section(3, [0]), // functions: one, of that type
     ...section(5, [0x01, 1, 1]), // memories: one, of one page
     ...section(7, [...sized(ascii('memory')), 0x02, 0], [...sized(ascii('find')), 0x00, 0]), // exports
@@ -42,23 +42,23 @@ export function gearModule(limit: number): Uint8Array<ArrayBuffer> {
 }
 
 /** Goes on by `count` bytes a turn, as long as there are so many. */
-function turns(count: number, limit: number): number[] {
+function turns(count: number): number[] {
   const step = [GET, AT, CONST, ...number(count), ADD];
   return [
     ...[BLOCK, NOTHING, LOOP, NOTHING],
     ...[...step, GET, TO, GT_U, BR_IF, 1],
-    ...Array.from({ length: count }, (_, offset) => hashByte(offset, limit)).flat(),
+    ...Array.from({ length: count }, (_, offset) => hashByte(offset)).flat(),
     ...[...step, SET, AT],
     ...[BR, 0, END, END],
   ];
 }
 
 /** hash = (hash << 1) + gear[byte]; where that is below the limit, this is the cut. */
-function hashByte(offset: number, limit: number): number[] {
+function hashByte(offset: number): number[] {
   return [
     ...[GET, HASH, CONST, ...number(1), SHL],
     ...[GET, AT, LOAD8_U, 0, ...number(offset), CONST, ...number(2), SHL, LOAD, 2, ...unsigned(PLACES.gear)],
-    ...[ADD, TEE, HASH, CONST, ...number(limit), LT_U, IF, NOTHING],
+    ...[ADD, TEE, HASH, GET, LIMIT, LT_U, IF, NOTHING],
     ...[...keepHash(), GET, AT, CONST, ...number(offset + 1), ADD, RETURN, END],
   ];
 }

@@ -75,7 +75,7 @@ describe('what is remembered of local chunks', () => {
       copy.writeUInt32LE(value, at);
       return withDigest(copy);
     };
-    const first = 'carport local chunks 2\n'.length;
+    const first = 'carport local chunks 3\n'.length;
     const files = [
       Buffer.alloc(0),
       bytes.subarray(0, -1),

@@ -51,6 +51,18 @@ describe('a table of chunks', () => {
     );
   });
 
+  it('may be of smaller chunks behind the first one', () => {
+    const read = (...sizes: number[]) =>
+      parseRows(renderRows(sizes.map((size) => row(size, 50))), {
+        narSize: sizes.reduce((sum, size) => sum + size),
+        fileSize: 1000,
+        references: 0,
+      }).length;
+    expect(read(MIB, 64 * 1024, 64 * 1024, 1)).toBe(4);
+    expect(() => read(MIB, 64 * 1024 - 1, 1)).toThrow(expect.objectContaining({ code: 'E_FORMAT' }));
+    expect(() => read(MIB - 1, 64 * 1024, 1)).toThrow(expect.objectContaining({ code: 'E_FORMAT' }));
+  });
+
   it('is found in the last bytes of a file', () => {
     const place = findTable(FILE, FILE.length)!;
     expect(findTable(FILE.subarray(-45), FILE.length)).toEqual(place);

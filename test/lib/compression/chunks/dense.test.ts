@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { CHUNK_SIZES, createChunker } from '#lib/compression/chunks/chunker.js';
+import { createHashPartFinder } from '#lib/compression/chunks/hash-parts.js';
+import { viewHash } from '#lib/compression/chunks/view.js';
+import { wireTokens } from '#lib/nix/nar/encode.js';
+import { noise } from '../../../support/files.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const LIST = ['0123456789abcdfghijklmnpqrsvwxyz', 'abcdfghijklmnpqrsvwxyz0123456789'];
+const BEGIN = wireTokens('type', 'regular');
+
+interface Cut {
+  readonly size: number;
+  readonly view: string;
+}
+
+function cut(bytes: Uint8Array, piece = bytes.length, list: readonly string[] = []): Cut[] {
+  const chunker = createChunker(createHashPartFinder(list));
+  const cuts: Cut[] = [];
+  const take = (chunks: ReturnType<typeof chunker.end>) => {
+    for (const { bytes, positions } of chunks) {
+      cuts.push({ size: bytes.length, view: Buffer.from(viewHash(bytes, positions)).toString('hex') });
+    }
+  };
+  for (let at = 0; at < bytes.length; at += piece) take(chunker.push(bytes.subarray(at, at + piece)));
+  take(chunker.end());
+  return cuts;
+}
+
+/** Bytes in which a file begins each `step` bytes from `first` to `end`. */
+function tree(size: number, step: number, { first = 0, end = size } = {}): Buffer {
+  const bytes = noise(size, 'tree');
+  for (let at = first; at + BEGIN.length <= end; at += step) bytes.set(BEGIN, at);
+  return bytes;
+}
+
+const sizes = (cuts: readonly Cut[]) => cuts.map(({ size }) => size);
+const content = tree(6 * MIB, 8 * KIB);
+const cuts = cut(content);
+
+describe('chunks of many small files', () => {
+  it('are small, but for the first one', () => {
+    const [first, ...others] = sizes(cuts);
+    others.pop();
+    expect(first).toBeGreaterThanOrEqual(CHUNK_SIZES.min);
+    expect(Math.min(...others)).toBeGreaterThanOrEqual(CHUNK_SIZES.dense);
+    expect(others.reduce((sum, size) => sum + size, 0) / others.length).toBeLessThan(160 * KIB);
+    expect(sizes(cuts).reduce((sum, size) => sum + size, 0)).toBe(content.length);
+  });
+
+  it.each([1_000_003, 65_537, 211])('are cut alike in pieces of %i bytes', (piece) => {
+    const part = content.subarray(0, 2 * MIB);
+    expect(cut(part, piece)).toEqual(cut(part));
+  });
+
+  it.each([1, 5000, 100_000])('stay the same but for a few where %i bytes are inserted', (size) => {
+    const middle = 3 * MIB + 12_345;
+    const changed = Buffer.concat([content.subarray(0, middle), noise(size, 'more'), content.subarray(middle)]);
+    const known = new Set(cuts.map(({ view }) => view));
+    const added = cut(changed).filter(({ view }) => !known.has(view));
+    expect(sizes(added).reduce((sum, size) => sum + size, 0)).toBeLessThan(size + MIB);
+  });
+
+  it('do not depend on what hash parts are in the same places', () => {
+    const withParts = (parts: readonly string[]) => {
+      const bytes = Buffer.from(content.subarray(0, 3 * MIB));
+      // Behind the beginnings of files, and at the ends of windows.
+      for (let at = 40; at < bytes.length; at += 56 * KIB) bytes.write(parts[at % 3 ? 0 : 1]!, at, 'latin1');
+      for (let at = 64 * KIB - 10; at < bytes.length; at += 128 * KIB) bytes.write(parts[0]!, at, 'latin1');
+      return bytes;
+    };
+    const olds = cut(withParts(LIST), 100_000, LIST);
+    const others = LIST.map((part) => part.split('').reverse().join(''));
+    expect(olds.length).toBeGreaterThan(8);
+    expect(cut(withParts(others), 70_001, others)).toEqual(olds);
+  });
+
+  it('begin and end with the small files', () => {
+    const [, ...others] = sizes(cut(tree(6 * MIB, 8 * KIB, { first: 2 * MIB, end: 3 * MIB })));
+    others.pop();
+    expect(others.filter((size) => size < MIB).length).toBeGreaterThan(3);
+    expect(others.filter((size) => size >= MIB).length).toBeGreaterThan(0);
+  });
+});
+
+describe('chunks are as large as ever', () => {
+  it('where files are not small', () => {
+    const plain = tree(6 * MIB, 40 * KIB);
+    const [, ...others] = sizes(cut(plain));
+    expect(Math.min(...others.slice(0, -1))).toBeGreaterThanOrEqual(CHUNK_SIZES.min);
+  });
+
+  it('where the NAR is of one of them at most', () => {
+    for (const size of [1, 100 * KIB, MIB]) expect(sizes(cut(content.subarray(0, size)))).toEqual([size]);
+  });
+});
