@@ -12,6 +12,7 @@ import {
 import { isIndexType } from '../lib/oci/media-types.js';
 import { isSamePlatform, type Platform, parsePlatform, renderPlatform } from '../lib/oci/platform.js';
 import type { ImageStore } from '../lib/oci/store.js';
+import { MOST_LEVELS } from './copy.js';
 
 /** An image of one platform. */
 export interface ImageOfPlatform {
@@ -29,6 +30,7 @@ export async function readImage(
   store: ImageStore,
   reference: string | undefined,
   platform: Platform | undefined,
+  level = 0,
 ): Promise<ImageOfPlatform> {
   const name = reference === undefined ? store.description : `\`${reference}\` of ${store.description}`;
   const found = await store.manifest(reference);
@@ -37,7 +39,12 @@ export async function readImage(
   if (isIndexType(found.descriptor.mediaType)) {
     const { manifests } = parseIndex(name, found.bytes);
     const entry = entryFor(manifests, platform, name);
-    return readImage(store, entry.digest, platform);
+    if (level === MOST_LEVELS) {
+      throw new CarportError('E_UNSUPPORTED', `${name} is an index in ${MOST_LEVELS} others`, {
+        hint: 'so many are nobody’s image',
+      });
+    }
+    return readImage(store, entry.digest, platform, level + 1);
   }
   const manifest = parseManifest(name, found.bytes);
   const config = parseConfig(`the config of ${name}`, await readSmall(store, manifest.config, CONFIG_LIMIT));

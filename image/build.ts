@@ -1,10 +1,11 @@
 /** Builds an image: layers by threads, then config and manifest. The same input gives the same digests on any machine. */
 
 import { allDone } from '../lib/concurrency.js';
+import { CarportError } from '../lib/errors.js';
 import { removeTree } from '../lib/filesystem/temporary.js';
 import { type Descriptor, describe, type RawManifest, renderDocument } from '../lib/oci/documents.js';
 import type { Layout } from '../lib/oci/layout.js';
-import { DOCKER, type ImageFormat, layerType, OCI } from '../lib/oci/media-types.js';
+import { DOCKER, type ImageFormat, layerType, layerTypeIn, OCI } from '../lib/oci/media-types.js';
 import type { Platform } from '../lib/oci/platform.js';
 import type { ActivityEvent, Work } from '../lib/work.js';
 import type { LayerCompression, LayerTree } from '../lib/workers/layers/layer.js';
@@ -56,13 +57,18 @@ export async function buildImage(layout: Layout, request: BuildRequest, tools: B
   const manifest = renderDocument({
     ...{ schemaVersion: 2, mediaType: types.manifest },
     config: config.descriptor,
-    layers: [...(base?.manifest.layers.map(plainDescriptor) ?? []), ...own],
+    layers: [...(base?.manifest.layers.map((layer) => inDocuments(format, layer)) ?? []), ...own],
   });
   return { manifest: withPlatform(describe(types.manifest, manifest), request.platform), layers };
 }
 
-function plainDescriptor({ mediaType, digest, size }: Descriptor): Descriptor {
-  return { mediaType, digest, size };
+/** A layer of a base, as the documents of the image name it: those of one format are of one kind. */
+function inDocuments(format: ImageFormat, { mediaType: given, digest, size }: Descriptor): Descriptor {
+  const mediaType = layerTypeIn(format, given);
+  if (mediaType !== undefined) return { mediaType, digest, size };
+  throw new CarportError('E_USAGE', '`--format docker` has no layers with zstd, and the base has some', {
+    hint: 'leave `--format` out, or take another base',
+  });
 }
 
 function withPlatform({ descriptor, bytes }: RawManifest, platform: Platform): RawManifest {

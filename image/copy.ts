@@ -25,8 +25,11 @@ export interface Copied {
 /** Blobs on their way at once. */
 const AT_ONCE = 4;
 
-/** Manifests in an index; more is nobody's image. */
-const MOST_MANIFESTS = 1000;
+/** Manifests of an index, and of those in it; more is nobody's image. */
+export const MOST_MANIFESTS = 1000;
+
+/** Indexes that are in each other. */
+export const MOST_LEVELS = 4;
 
 const NOTHING: Copied = { sent: 0, sentBytes: 0, mounted: 0, present: 0 };
 
@@ -62,36 +65,49 @@ export async function copyImage(
   { target, tag }: { readonly target: ImageStore; readonly tag: string | undefined },
   work: Work<ActivityEvent>,
 ): Promise<Copied> {
-  const copied = await copyTree(image, source, target, work);
+  const seen = { manifests: new Set<string>(), blobs: new Set<string>() };
+  const copied = await copyTree(image, 0, { ...work, source, target, seen });
   await target.putManifest(image, tag);
   return copied;
 }
 
-async function copyTree(
-  image: RawManifest,
-  source: BlobSource,
-  target: ImageStore,
-  work: Work<ActivityEvent>,
-): Promise<Copied> {
+/** What a copy has done so far: a hostile index names the same again and again. */
+interface Tree extends Work<ActivityEvent> {
+  readonly source: BlobSource;
+  readonly target: ImageStore;
+  /** Digests of manifests and blobs. */
+  readonly seen: { readonly manifests: Set<string>; readonly blobs: Set<string> };
+}
+
+async function copyTree(image: RawManifest, depth: number, tree: Tree): Promise<Copied> {
+  const { source, target, seen, signal } = tree;
   const what = `\`${image.descriptor.digest}\``;
   if (!isIndexType(image.descriptor.mediaType)) {
     const { config, layers } = parseManifest(what, image.bytes);
-    return copyBlobs([config, ...layers], () => source, target, work);
+    const blobs = [config, ...layers].filter(({ digest }) => !seen.blobs.has(digest));
+    for (const { digest } of blobs) seen.blobs.add(digest);
+    return copyBlobs(blobs, () => source, target, tree);
   }
+  if (depth === MOST_LEVELS)
+    throw tooMuch(`${what} is an index in ${MOST_LEVELS} others`, 'so many are nobody’s image');
   const { manifests } = parseIndex(what, image.bytes);
-  if (manifests.length > MOST_MANIFESTS) {
-    throw new CarportError('E_UNSUPPORTED', `${what} has ${manifests.length} images`, {
-      hint: `at most ${MOST_MANIFESTS} are copied`,
-    });
-  }
+  const distinct = new Set([...seen.manifests, ...manifests.map(({ digest }) => digest)]);
+  if (distinct.size > MOST_MANIFESTS)
+    throw tooMuch(`${what} has more than ${MOST_MANIFESTS} images`, `at most ${MOST_MANIFESTS} are copied`);
   let copied = NOTHING;
   for (const child of manifests) {
+    signal.throwIfAborted();
+    if (seen.manifests.has(child.digest)) continue;
+    seen.manifests.add(child.digest);
     const found = await childOf(source.store, child);
-    // An index of indexes would be copied without an end where it names itself; its digest says that it cannot.
-    copied = add(copied, await copyTree(found, source, target, work));
+    copied = add(copied, await copyTree(found, depth + 1, tree));
     await target.putManifest(found, undefined, false);
   }
   return copied;
+}
+
+function tooMuch(message: string, hint: string): CarportError {
+  return new CarportError('E_UNSUPPORTED', message, { hint });
 }
 
 async function childOf(store: ImageStore, child: Descriptor): Promise<RawManifest> {

@@ -1,13 +1,12 @@
 /** What goes into an image, as layers. */
 
 import { basename } from 'node:path';
+import { CarportError } from '../lib/errors.js';
 import type { PathGraph } from '../lib/nix/closure.js';
 import type { PathInfo } from '../lib/nix/path-info.js';
 import type { LayerPlan } from './build.js';
 import { layersOf } from './layers.js';
-
-/** Layers that file systems of containers stack (docker: 127, with what it adds itself). */
-export const MOST_LAYERS = 125;
+import { MOST_LAYERS } from './limits.js';
 
 /** A file or a directory of this machine, and where it is in the image. */
 export interface LocalContent {
@@ -27,10 +26,19 @@ export interface Contents {
 /** Names in a comment about a layer. */
 const NAMES_SHOWN = 5;
 
-/** The layers of an image, the lowest first: those of the closure, then one for each file or directory. */
+/** The layers of an image, the lowest first: those of the closure, then one for each file or directory. Throws `E_USAGE` where they are too many. */
 export function planLayers({ graph, roots, realPath, local }: Contents, atMost: number): readonly LayerPlan[] {
-  const forClosure = Math.max(1, atMost - local.length);
-  const shared = graph.size === 0 ? [] : layersOf(graph, roots, forClosure);
+  const least = local.length + (graph.size === 0 ? 0 : 1);
+  if (least > atMost) {
+    throw new CarportError(
+      'E_USAGE',
+      `each file and directory is a layer: ${least} in all, and ${atMost} may be added`,
+      {
+        hint: `put the files into one directory, or allow more with \`--max-layers\`; an image has ${MOST_LAYERS} with those of its base`,
+      },
+    );
+  }
+  const shared = graph.size === 0 ? [] : layersOf(graph, roots, atMost - local.length);
   const own = local.map(({ path, at }): LayerPlan => ({ trees: [{ path, at, modes: 'plain' }], comment: at }));
   return [...shared.map((infos) => layerOf(infos, realPath)), ...own];
 }

@@ -3,7 +3,8 @@
 import { readImage } from '../../image/base.js';
 import { type BuiltImage, buildImage } from '../../image/build.js';
 import { type BlobSource, copyBlobs } from '../../image/copy.js';
-import { MOST_LAYERS, planLayers } from '../../image/plan.js';
+import { MOST_LAYERS } from '../../image/limits.js';
+import { planLayers } from '../../image/plan.js';
 import { CarportError } from '../../lib/errors.js';
 import type { Descriptor } from '../../lib/oci/documents.js';
 import type { Layout } from '../../lib/oci/layout.js';
@@ -22,7 +23,6 @@ import type { BuildOptions, ContentOptions } from './command.js';
 import { findContents } from './contents.js';
 import { withLayoutAt } from './layouts.js';
 import { type ImagePlace, openImage } from './places.js';
-
 import { runSettingsOf } from './run-settings.js';
 
 export async function build(targets: readonly string[], options: BuildOptions, context: Context): Promise<void> {
@@ -93,7 +93,7 @@ export async function buildInto(
 
 /** As many layers as are asked for, and as lie above those of the base. */
 function layersLeft(asked: number, ofBase: number): number {
-  return Math.max(1, Math.min(asked, MOST_LAYERS - ofBase));
+  return Math.min(asked, Math.max(0, MOST_LAYERS - ofBase));
 }
 
 /** The time of the image: 1970, where nobody has said another, so that it is the same each time. */

@@ -1,6 +1,7 @@
 /** Declares the commands of `image`. */
 
 import type { Command } from 'commander';
+import { MOST_LAYERS } from '../../image/limits.js';
 import { checkPath } from '../arguments/checked-path.js';
 import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
@@ -15,10 +16,7 @@ const pushing = () => import('./push.js');
 const joining = () => import('./join.js');
 const inspecting = () => import('./inspect.js');
 
-/** As many as `image/plan.ts` allows. */
-const MOST_LAYERS = 125;
-
-const PLAIN_HTTP = flag('--plain-http', 'speak to registries without TLS, also where they are on another machine');
+const PLAIN_HTTP = flag('--plain-http', 'allow a registry that is written `http://…` on another machine: without TLS');
 
 /** What an image is made of, and how it is run. */
 const CONTENT_OPTIONS = [
@@ -35,10 +33,14 @@ const CONTENT_OPTIONS = [
   option('--user <user>', 'who runs it, such as `1000:1000`'),
   option('--workdir <dir>', 'the working directory'),
   option('--label <name=value>', 'what is told of it; repeatable', { repeatable: true }),
-  option('--max-layers <number>', 'layers of the closure and the files, at most', {
-    parse: integer(1, MOST_LAYERS),
-    default: '100',
-  }),
+  option(
+    '--max-layers <number>',
+    'layers that the closure and the files become, at most; each file or directory is one',
+    {
+      parse: integer(1, MOST_LAYERS),
+      default: '100',
+    },
+  ),
   option('--compression <name>', 'of layers', { choices: ['gzip', 'zstd', 'none'], default: 'gzip' }),
   option('--format <name>', 'whose documents', { choices: ['oci', 'docker'], default: 'oci' }),
   ...FETCH_OPTIONS,

@@ -1,6 +1,8 @@
 /** The commands `image ls` and `image inspect`. */
 
 import { readImage } from '../../image/base.js';
+import { MOST_MANIFESTS } from '../../image/copy.js';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
 import { type Descriptor, parseIndex, parseManifest, type RawManifest } from '../../lib/oci/documents.js';
 import { isIndexType } from '../../lib/oci/media-types.js';
@@ -10,6 +12,9 @@ import { type Context, writeJson, writeLines } from '../cli/context.js';
 import type { InspectOptions, ListOptions } from './command.js';
 import { openImage } from './places.js';
 import { closing, working } from './push.js';
+
+/** Manifests that are asked for at once. */
+const AT_ONCE = 8;
 
 /** Prints the tags of a repository or a layout. */
 export async function list(place: string, options: ListOptions, context: Context): Promise<void> {
@@ -30,10 +35,14 @@ export async function inspect(text: string, options: InspectOptions, context: Co
         throw new CarportError('E_NOT_FOUND', `there is no image \`${text}\``, { hint: 'check its name and its tag' });
       const { mediaType, digest } = found.descriptor;
       const entries = isIndexType(mediaType) ? parseIndex(text, found.bytes).manifests : undefined;
+      if (entries && entries.length > MOST_MANIFESTS)
+        throw new CarportError('E_UNSUPPORTED', `\`${text}\` has ${entries.length} images`, {
+          hint: `at most ${MOST_MANIFESTS} are read`,
+        });
       const isOne = entries === undefined || platform !== undefined;
       const images = isOne
         ? [await toldOf(store, found, platform)]
-        : await Promise.all(entries.map((entry) => entryOf(store, entry)));
+        : await mapAtMost(AT_ONCE, entries, (entry) => entryOf(store, entry), work.signal);
       return { digest, mediaType, images };
     }),
   );

@@ -82,7 +82,7 @@ async function builtImage(text: string, use: Use): Promise<ImagePlace | undefine
 
 async function send(place: ImagePlace, destination: string, use: Use): Promise<Pushed> {
   const image = await imageOf(place);
-  const { store, reference, mountFrom } = openTarget(destination, place.registry, use);
+  const { store, reference, mountFrom } = openRegistry(destination, use, { writes: true, from: place.registry });
   return closing(store, async () => {
     const copied = await copyImage(
       image,
@@ -104,7 +104,7 @@ function buildAndSend(
 ): Promise<Pushed> {
   const use = { context, options, ...work };
   const build = async (base: ImagePlace | undefined): Promise<Pushed> => {
-    const { store, reference, mountFrom } = openTarget(destination, base?.registry, use);
+    const { store, reference, mountFrom } = openRegistry(destination, use, { writes: true, from: base?.registry });
     return closing(store, () =>
       withScratchLayout(context, async (layout) => {
         const { manifest, baseLayers } = await buildInto(layout, { targets, base }, options, context, work);
@@ -133,14 +133,6 @@ function buildAndSend(
   };
   if (options.base === undefined) return build(undefined);
   return openImage(options.base, use).then((base) => closing(base, build));
-}
-
-function openTarget(destination: string, from: RegistryReference | undefined, use: Use) {
-  const opened = openRegistry(destination, use, { writes: true });
-  const isSame = from !== undefined && from.origin.origin === opened.reference.origin.origin;
-  const mountFrom = isSame && from.repository !== opened.reference.repository ? from.repository : undefined;
-  if (mountFrom === undefined) return { ...opened, mountFrom };
-  return { ...openRegistry(destination, use, { writes: true, readsToo: [mountFrom] }), mountFrom };
 }
 
 function tagOf({ tag, digest }: RegistryReference, { descriptor }: RawManifest): string | undefined {

@@ -24,18 +24,22 @@ export interface RegistryUse {
 export interface OpenReference {
   readonly store: ImageStore;
   readonly reference: RegistryReference;
+  /** The other repository of the registry that blobs are taken from. */
+  readonly mountFrom: string | undefined;
 }
 
 /** A request that fails so often in a row is worth a word. */
 const NOTICE_ATTEMPT = 3;
 
-/** Opens the repository that a text names. `readsToo` are repositories of the same registry to take blobs from. */
+/** Opens the repository that a text names. `from` is an image whose blobs are taken where they are in the same registry. */
 export function openRegistry(
   text: string,
   { context, options, signal, emit = warnPeople(context) }: RegistryUse,
-  { writes = false, readsToo = [] }: { readonly writes?: boolean; readonly readsToo?: readonly string[] } = {},
+  { writes = false, from }: { readonly writes?: boolean; readonly from?: RegistryReference | undefined } = {},
 ): OpenReference {
   const reference = parseReference(text, { plainHttp: options.plainHttp ?? false });
+  const isBeside = from?.origin.origin === reference.origin.origin && from.repository !== reference.repository;
+  const mountFrom = isBeside ? from.repository : undefined;
   const seconds = patienceOf(options);
   let isTold = false;
   const http = createHttpClient({
@@ -51,5 +55,6 @@ export function openRegistry(
     },
   });
   const login = createCredentials(context.env);
-  return { reference, store: openRepository({ reference, http, writes, readsToo, login }) };
+  const readsToo = mountFrom === undefined ? [] : [mountFrom];
+  return { reference, mountFrom, store: openRepository({ reference, http, writes, readsToo, login }) };
 }

@@ -9,6 +9,7 @@ import { extract, type Pack, pack } from 'tar-stream';
 import { CarportError, formatError } from '../errors.js';
 import { writeAtomically, writeStream } from '../filesystem/atomic-write.js';
 import { MANIFEST_LIMIT } from './documents.js';
+import { MARK_LIMIT } from './layout.js';
 
 /** What is in a layout, and nothing else. */
 const ENTRY = /^(\.\/)?(oci-layout|index\.json|blobs\/sha256\/[0-9a-f]{64})$/;
@@ -67,6 +68,8 @@ export async function unpackArchive(file: string, directory: string): Promise<vo
       }
       if (known === 'index.json' && size > MANIFEST_LIMIT)
         throw formatError(`\`${file}\``, 'has an index that is too large');
+      if (known === 'oci-layout' && size > MARK_LIMIT)
+        throw formatError(`\`${file}\``, 'has an `oci-layout` that is too large');
       isLayout ||= known === 'oci-layout';
       await writeStream(join(directory, known), entry as AsyncIterable<Uint8Array>);
     }

@@ -22,11 +22,15 @@ import {
 import { OCI } from './media-types.js';
 import { isSamePlatform } from './platform.js';
 import type { ImageStore } from './store.js';
+import { takingTurns } from './turns.js';
 
 /** The annotation that has the tag of an image in a layout. */
 const REF_NAME = 'org.opencontainers.image.ref.name';
 
 const MARK = '{"imageLayoutVersion":"1.0.0"}';
+
+/** Bytes of `oci-layout`; more is no layout's. */
+export const MARK_LIMIT = 4096;
 
 /** What a directory that a killed run has left may hold. */
 const OWN = /^(blobs|oci-layout|index\.json|\.carport-.*)$/;
@@ -44,10 +48,8 @@ export interface Layout extends ImageStore {
 
 /** Whether there is a layout in a directory. */
 export async function isLayout(directory: string): Promise<boolean> {
-  return readFile(join(directory, 'oci-layout')).then(
-    () => true,
-    () => false,
-  );
+  const stats = await stat(join(directory, 'oci-layout')).catch(() => undefined);
+  return stats?.isFile() === true && stats.size <= MARK_LIMIT;
 }
 
 /** Opens a layout to read. Throws `E_NOT_FOUND` where there is none. */
@@ -123,9 +125,8 @@ async function layoutIn(directory: string): Promise<Layout> {
     async putManifest({ descriptor, bytes }, tag, isListed = true) {
       await writeBytesAtomically(fileOf(descriptor), bytes);
       if (!isListed) return;
-      await writeBytesAtomically(
-        join(directory, 'index.json'),
-        renderDocument(withImage(await index(), descriptor, tag)),
+      await takingTurns(directory, async () =>
+        writeBytesAtomically(join(directory, 'index.json'), renderDocument(withImage(await index(), descriptor, tag))),
       );
     },
     tags: async () =>

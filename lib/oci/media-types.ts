@@ -30,7 +30,18 @@ export function isManifestType(mediaType: string): boolean {
 
 /** How images are written down. Docker's own documents have no zstd. */
 export const IMAGE_FORMATS = ['oci', 'docker'] as const;
+const COMPRESSIONS: readonly LayerCompression[] = ['none', 'gzip', 'zstd'];
 export type ImageFormat = (typeof IMAGE_FORMATS)[number];
+
+/**
+ * The media type that a layer of either format has in one of these documents; `undefined` where that has none for it, as docker's
+ * for zstd. Types of neither format stay as they are.
+ */
+export function layerTypeIn(format: ImageFormat, mediaType: string): string | undefined {
+  const compression = COMPRESSIONS.find((name) => IMAGE_FORMATS.some((each) => layerType(each, name) === mediaType));
+  if (compression === undefined) return mediaType;
+  return format === 'docker' && compression === 'zstd' ? undefined : layerType(format, compression);
+}
 
 /** The media type of a layer. */
 export function layerType(format: ImageFormat, compression: LayerCompression): string {

@@ -57,7 +57,7 @@ export function parseImageName(text: string): ImageName {
 
 /**
  * The image of a registry that a text names, as docker reads it: `docker.io` where no registry is named. Plain HTTP is for this
- * machine, unless `plainHttp`. Throws `E_USAGE`.
+ * machine; with `plainHttp` also for a registry that is written with `http://`, and for no other. Throws `E_USAGE`.
  */
 export function parseReference(
   text: string,
@@ -74,12 +74,12 @@ export function parseReference(
   const registry = /^(index\.|registry-1\.)?docker\.io$/.test(host) ? DOCKER : host;
   const repository = registry === DOCKER && !path.includes('/') ? `library/${path}` : path;
   const isHere = isLoopback(hostnameOf(host));
-  if (scheme === 'http' && !isHere && !plainHttp) {
+  if (scheme === 'http' && !isHere && (!plainHttp || registry === DOCKER)) {
     throw new CarportError('E_USAGE', `\`${host}\` would be spoken to without TLS`, {
-      hint: 'write `https://`, or allow it with `--plain-http`',
+      hint: registry === DOCKER ? 'write it without `http://`' : 'write `https://`, or allow it with `--plain-http`',
     });
   }
-  const isPlain = scheme === 'http' || (scheme === undefined && (plainHttp || isHere));
+  const isPlain = scheme === 'http' || (scheme === undefined && isHere);
   const origin = new URL(`${isPlain ? 'http' : 'https'}://${registry === DOCKER ? DOCKER_SERVER : host}`);
   return { registry, origin, repository, tag, digest };
 }
@@ -89,7 +89,7 @@ export function renderReference({ registry, repository, tag, digest }: RegistryR
 }
 
 /** Whether a host is this machine. */
-function isLoopback(hostname: string): boolean {
+export function isLoopback(hostname: string): boolean {
   return (
     hostname === 'localhost' ||
     hostname.endsWith('.localhost') ||

@@ -6,7 +6,7 @@ import { open } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 
 /** Where input, output and errors of a child lead. */
-export type ChildStreams = 'inherit' | readonly ['ignore', 'ignore' | 'pipe', 'pipe'];
+export type ChildStreams = 'inherit' | readonly ['ignore' | 'pipe', 'ignore' | 'pipe', 'pipe'];
 
 export interface ChildRequest {
   readonly program: string;
@@ -15,6 +15,8 @@ export interface ChildRequest {
   readonly env?: NodeJS.ProcessEnv;
   readonly directory?: string;
   readonly streams: ChildStreams;
+  /** What it reads on its standard input, where that is a pipe. */
+  readonly text?: string;
   /** What it reads from file descriptor 3; then it also has one to tell something, 4. */
   readonly input?: Uint8Array;
   /** Whether it leads a process group, and a session, of its own. */
@@ -42,7 +44,7 @@ export interface ChildEnd {
 
 /** Starts a program. */
 export function startChild(request: ChildRequest): Child {
-  const { program, arguments: args, env, directory, streams, input, leadsGroup } = request;
+  const { program, arguments: args, env, directory, streams, text, input, leadsGroup } = request;
   const standard = streams === 'inherit' ? (['inherit', 'inherit', 'inherit'] as const) : streams;
   const child = spawn(program, args, {
     stdio: [...standard, ...(input === undefined ? [] : (['pipe', 'pipe'] as const))],
@@ -50,10 +52,8 @@ export function startChild(request: ChildRequest): Child {
     ...(directory !== undefined && { cwd: directory }),
     ...(leadsGroup && { detached: true }),
   });
-  const options = child.stdio[3] as Writable | undefined;
-  // A program that failed does not read it.
-  options?.on('error', () => undefined);
-  options?.end(input);
+  giveTo(child.stdin, text ?? '');
+  giveTo(child.stdio[3] as Writable | undefined, input);
   return {
     processId: child.pid,
     stdout: child.stdout,
@@ -62,6 +62,12 @@ export function startChild(request: ChildRequest): Child {
     exited: endOf(child, 'exit'),
     closed: endOf(child, 'close'),
   };
+}
+
+function giveTo(stream: Writable | null | undefined, content: Uint8Array | string | undefined): void {
+  // A program that failed does not read it.
+  stream?.on('error', () => undefined);
+  stream?.end(content);
 }
 
 function endOf(child: ChildProcess, event: 'exit' | 'close'): Promise<ChildEnd> {

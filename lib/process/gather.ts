@@ -88,7 +88,7 @@ function startGathering(request: Omit<ChildRequest, 'streams'>, limit: number, o
 
 function begin(request: Omit<ChildRequest, 'streams'>) {
   try {
-    return startChild({ ...request, streams: ['ignore', 'pipe', 'pipe'] });
+    return startChild({ ...request, streams: [request.text === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
   } catch (cause) {
     return { cause };
   }

@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly timeLimit?: number;
   /** Characters of its output until it is ended. */
   readonly outputLimit?: number;
+  /** What it reads; not with files. */
+  readonly input?: string;
   /** A file that it reads; without one there is nothing to read. */
   readonly inputFile?: string;
   /** A file that gets its output. */
@@ -94,10 +96,15 @@ type RunEnd = Ended & { readonly stdout: string };
 async function runAlone(
   program: string,
   args: readonly string[],
-  { env, directory, signal, timeLimit, outputLimit = OUTPUT_LIMIT }: RunOptions,
+  { env, directory, input, signal, timeLimit, outputLimit = OUTPUT_LIMIT }: RunOptions,
   onStderr: (text: string) => void,
 ): Promise<RunEnd> {
-  const request = { program, arguments: args, ...(env && { env }), ...(directory !== undefined && { directory }) };
+  const request = {
+    ...{ program, arguments: args },
+    ...(env && { env }),
+    ...(directory !== undefined && { directory }),
+    ...(input !== undefined && { text: input }),
+  };
   const ended = await gather(request, { signal, timeLimit, outputLimit, onStderr });
   return { ...ended, stdout: ended.stdout.replace(/\r?\n$/, '') };
 }

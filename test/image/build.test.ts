@@ -245,6 +245,7 @@ describe('image build refuses', () => {
     [['file'], ['--format', 'docker', '--compression', 'zstd'], 'no layers with zstd'],
     [['file'], ['--name', 'App:v1'], 'capital letters'],
     [['file'], ['--max-layers', '126'], 'from 1 to 125'],
+    [['file', 'file:/b'], ['--max-layers', '1'], 'each file and directory is a layer: 2 in all, and 1 may be added'],
     [['missing'], [], 'missing'],
   ])('%j %j', async (what, more, words) => {
     await writeFile(box().path('work/file'), 'x');
@@ -292,6 +293,11 @@ describe('image build --base', () => {
     );
     expect(tars.map((each) => Object.keys(each))).toEqual([['one'], ['dir/two']]);
     expect(await build(['two:/dir/two'], ...above, '--base', 'base.tar')).toEqual(image);
+    // Of one format are all layers, whatever the base has.
+    const dockers = await build(['two:/dir/two'], '--out', 'dockers', '--base', 'base.tar', '--format', 'docker');
+    const { layers: packed } = JSON.parse((await blob('dockers', dockers.digest)).toString());
+    const types = packed.map(({ mediaType }: { mediaType: string }) => mediaType);
+    expect(types).toEqual(Array(2).fill('application/vnd.docker.image.rootfs.diff.tar.gzip'));
     const other = await box().carport([
       'image',
       'build',

@@ -38,9 +38,21 @@ describe('names of images', () => {
     expect(() => parseReference(text)).toThrow(words);
   });
 
-  it('are spoken to without TLS where that is allowed', () => {
-    expect(parseReference('r.example.org/a', { plainHttp: true }).origin.href).toBe('http://r.example.org/');
-    expect(parseReference('https://r.example.org/a', { plainHttp: true }).origin.href).toBe('https://r.example.org/');
+  it.each([
+    ['http://r.example.org/a', 'http://r.example.org/'],
+    ['http://r.example.org:5000/a', 'http://r.example.org:5000/'],
+    ['https://r.example.org/a', 'https://r.example.org/'],
+    ['r.example.org/a', 'https://r.example.org/'],
+    ['docker://ghcr.io/a/b', 'https://ghcr.io/'],
+    ['a/b', DOCKER],
+    ['docker.io/a/b', DOCKER],
+    ['localhost:5000/a', 'http://localhost:5000/'],
+  ])('%s: only what is named without TLS is spoken to without', (text, origin) => {
+    expect(parseReference(text, { plainHttp: true }).origin.href).toBe(origin);
+  });
+
+  it.each(['http://docker.io/a/b', 'http://index.docker.io/a/b'])('%s: never, as nothing there is without', (text) => {
+    expect(() => parseReference(text, { plainHttp: true })).toThrow('without TLS');
   });
 });
 

@@ -7,6 +7,7 @@ import * as v from 'valibot';
 import { CarportError } from '../../errors.js';
 import type { HttpRequest, HttpResponse, Transport, TransportDecorator } from '../../http/transport.js';
 import { rememberSecret } from '../../known-secrets.js';
+import { isLoopback } from '../reference.js';
 import { type Challenge, parseChallenge } from './challenge.js';
 import type { Login } from './login.js';
 
@@ -83,19 +84,28 @@ function basic({ user, password }: Extract<Login, { kind: 'password' }>): string
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 }
 
-/** Where tokens are given out. It gets the password: so over TLS, unless the registry is without, and not somewhere inside. */
+/**
+ * Where tokens are given out. It gets the password: so over TLS, unless it is the registry's own machine, which was named as one
+ * without; and not somewhere inside.
+ */
 function realmOf(text: string, { origin, registry }: AuthOptions): URL {
   const realm = URL.canParse(text, origin.href) ? new URL(text, origin) : undefined;
-  const isSafe = realm?.protocol === 'https:' || (realm?.protocol === 'http:' && origin.protocol === 'http:');
+  const isSafe = realm?.protocol === 'https:' || (realm?.protocol === 'http:' && isPlainBeside(origin, realm));
   if (realm && isSafe && (realm.host === origin.host || !isInside(realm.hostname) || isInside(origin.hostname)))
     return realm;
   throw new CarportError(
     'E_REMOTE',
     `\`${registry}\` wants to be told the password at \`${text.slice(0, 200)}\`, and is not`,
     {
-      hint: 'check the address of the registry; a registry with TLS has its tokens from a server with TLS',
+      hint: 'check the address of the registry; tokens come from a server with TLS, or from the machine of a registry without',
     },
   );
+}
+
+/** Whether a registry is without TLS, and another server on the same machine as it. */
+function isPlainBeside(origin: URL, { hostname }: URL): boolean {
+  const isSame = hostname === origin.hostname || (isLoopback(hostname) && isLoopback(origin.hostname));
+  return origin.protocol === 'http:' && isSame;
 }
 
 /** This machine, its neighbours, and what tells machines of a cloud who they are. */

@@ -1,6 +1,7 @@
 /** A repository of a registry: images by their tags and digests. Source: OCI's distribution-spec 1.1. */
 
-import { CarportError } from '../../errors.js';
+import * as v from 'valibot';
+import { CarportError, formatError } from '../../errors.js';
 import type { HttpClient } from '../../http/client.js';
 import { followRedirects } from '../../http/redirect.js';
 import type { HttpRequest, HttpResponse } from '../../http/transport.js';
@@ -36,6 +37,11 @@ export interface RepositoryOptions {
 
 const TAGS_LIMIT = 16 * 1024 * 1024;
 const MOST_PAGES = 1000;
+
+/** Some have `null` of a repository without tags. */
+const tagList = v.object({ tags: v.nullish(v.array(v.string())) });
+
+const NO_REGISTRY = 'a page of a proxy or of a login answers so: check the address of the registry';
 
 export function openRepository(options: RepositoryOptions): ImageStore {
   const connection = connect(options);
@@ -124,8 +130,8 @@ function createReader({ urlOf, send, fail, registry, repository, origin }: Conne
       for (let page = 0; url !== undefined && page < MOST_PAGES; page++) {
         const response = await get(url);
         if (response === undefined) break;
-        const text = Buffer.from(await readAll(response, TAGS_LIMIT, `the tags of \`${place}\``)).toString('utf8');
-        for (const tag of tagsIn(text)) tags.add(tag);
+        const what = `the tags of \`${place}\``;
+        for (const tag of tagsIn(what, await readAll(response, TAGS_LIMIT, what))) tags.add(tag);
         url = nextOf(response, url, origin);
       }
       return [...tags].sort();
@@ -140,11 +146,16 @@ function nextOf({ headers }: HttpResponse, asked: URL, origin: URL): URL | undef
   return next?.origin === origin.origin && next.href !== asked.href ? next : undefined;
 }
 
-function tagsIn(text: string): readonly string[] {
-  const { tags } = JSON.parse(text) as { readonly tags?: unknown };
-  return Array.isArray(tags)
-    ? tags.filter((tag): tag is string => typeof tag === 'string' && /^[\w][\w.-]{0,127}$/.test(tag))
-    : [];
+function tagsIn(what: string, bytes: Uint8Array): readonly string[] {
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch (cause) {
+    throw formatError(what, 'is not JSON', { cause, hint: NO_REGISTRY });
+  }
+  const parsed = v.safeParse(tagList, json);
+  if (!parsed.success || Array.isArray(json)) throw formatError(what, 'is no list of tags', { hint: NO_REGISTRY });
+  return (parsed.output.tags ?? []).filter((tag) => /^[\w][\w.-]{0,127}$/.test(tag));
 }
 
 /** Of what is too large no more is read. */

@@ -55,8 +55,7 @@ async function arrivedOf({ url }: HttpRequest, size: number, send: Transport) {
   if (last === undefined || last === '0') throw new UploadGone('it is not said how much has arrived');
   const arrived = Number(last) + 1;
   if (arrived > size) throw new UploadGone('more has arrived than was sent');
-  const location = response.headers.location;
-  const next = location !== undefined && URL.canParse(location, url.href) ? new URL(location, url) : url;
+  const next = locationOf(response.headers.location ?? url.href, url);
   return { size: arrived, url: next, response: { ...response, status: 202 } };
 }
 
