@@ -27,6 +27,9 @@ const COMPONENT = '[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*';
 const REPOSITORY = new RegExp(`^${COMPONENT}(?:/${COMPONENT})*$`);
 const HOST = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?$/;
 
+/** What can only be meant for a server, where it stands alone: docker.io has no such names. */
+const SERVER = /^localhost$|\./;
+
 const DOCKER = 'docker.io';
 const DOCKER_SERVER = 'registry-1.docker.io';
 
@@ -68,6 +71,8 @@ export function parseReference(
   const [first = '', ...others] = rest.split('/');
   const isNamed = others.length > 0 && (/[.:\]]/.test(first) || first === 'localhost' || scheme !== undefined);
   const host = isNamed ? first : DOCKER;
+  if (others.length === 0 && SERVER.test(first))
+    throw wrong(text, `\`${first}\` is a registry, and no repository of one`);
   if (!HOST.test(host) || (scheme !== undefined && scheme !== 'http' && scheme !== 'https'))
     throw wrong(text, `\`${host}\` is no server`);
   const path = isNamed ? others.join('/') : rest;

@@ -40,6 +40,8 @@ async function* pieces(text: string): AsyncGenerator<Uint8Array> {
   yield Buffer.from(text);
 }
 
+const PASSWORD: Login = { kind: 'password', user: 'dev', password: 'hidden' };
+
 describe('a registry', () => {
   it.each(['<html>log in</html>', 'null', '[]', '{"tags":"v1"}', '{"tags":[1]}', ''])(
     'whose tags are %j is told by its name',
@@ -54,7 +56,33 @@ describe('a registry', () => {
     expect(await repository('r.example.org/a', () => ({ body })).store.tags()).toEqual([]);
   });
 
-  const PASSWORD: Login = { kind: 'password', user: 'dev', password: 'hidden' };
+  it('that knows no such repository has no list of its tags', async () => {
+    const { store } = repository('r.example.org/a', () => ({ status: 404 }));
+    await expect(store.tags()).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+  });
+
+  it.each([
+    [{ status: 200, body: '<html>' }, 'E_REMOTE'],
+    [{ status: 201, headers: { 'docker-content-digest': `sha256:${'0'.repeat(64)}` } }, 'E_INTEGRITY'],
+  ])('that answers an image with %j has not taken it', async (answer, code) => {
+    const { store } = repository('r.example.org/a', () => answer);
+    const image = described(OCI.index, renderDocument({ schemaVersion: 2, manifests: [] }));
+    await expect(store.putManifest(image, 'v1')).rejects.toMatchObject({ code });
+  });
+
+  it.each([
+    [401, 'refuses the login that was found, or does not let it'],
+    [403, 'does not let this login do that'],
+  ])('that answers a login with %i', async (status, words) => {
+    const headers = { 'www-authenticate': 'Basic realm="x"' };
+    const found = repository(
+      'r.example.org/a',
+      ({ headers: { authorization } }) => ({ status: authorization === undefined ? 401 : status, headers }),
+      PASSWORD,
+    );
+    await expect(found.store.tags()).rejects.toThrow(words);
+  });
+
   const withRealm = (name: string, realm: string) =>
     repository(
       name,

@@ -34,6 +34,10 @@ describe('names of images', () => {
     ['http://127.0.0.1.example.org/a', 'without TLS'],
     ['ftp://ghcr.io/a', 'no server'],
     ['', 'cannot be the name'],
+    ['localhost', 'no repository'],
+    ['localhost:5000', 'no repository'],
+    ['127.0.0.1:5000', 'no repository'],
+    ['r.example.org', 'no repository'],
   ])('%j is none', (text, words) => {
     expect(() => parseReference(text)).toThrow(words);
   });

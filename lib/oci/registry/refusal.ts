@@ -18,9 +18,13 @@ export function refused(
   );
   if (status === 401 || status === 403) {
     const done = method === 'GET' || method === 'HEAD' ? 'read' : 'written';
-    const message = hasLogin
-      ? `\`${registry}\` does not let this login do that: \`${nameOf(url)}\` cannot be ${done}`
-      : `\`${registry}\` wants a login`;
+    const denied = `do that: \`${nameOf(url)}\` cannot be ${done}`;
+    // A wrong password is 401, and to some registries so is a right one that may not.
+    const why =
+      status === 401
+        ? `refuses the login that was found, or does not let it ${denied}`
+        : `does not let this login ${denied}`;
+    const message = `\`${registry}\` ${hasLogin ? why : 'wants a login'}`;
     return new CarportError('E_CREDENTIALS', message, { cause, hint: LOGIN_HINT });
   }
   const missingTls = explainMissingTls(url, refusal);

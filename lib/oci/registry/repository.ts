@@ -129,7 +129,11 @@ function createReader({ urlOf, send, fail, registry, repository, origin }: Conne
       let url: URL | undefined = urlOf('tags/list?n=1000');
       for (let page = 0; url !== undefined && page < MOST_PAGES; page++) {
         const response = await get(url);
-        if (response === undefined) break;
+        if (response === undefined) {
+          throw new CarportError('E_NOT_FOUND', `there is no repository \`${place}\``, {
+            hint: 'check its name; before the first push there is none',
+          });
+        }
         const what = `the tags of \`${place}\``;
         for (const tag of tagsIn(what, await readAll(response, TAGS_LIMIT, what))) tags.add(tag);
         url = nextOf(response, url, origin);

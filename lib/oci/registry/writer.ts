@@ -95,6 +95,12 @@ async function putManifest(
   const response = await send(request);
   if (response.status >= 300) throw fail(request, response);
   response.discard();
+  // A page of a proxy or of a login is 200 whatever is asked.
+  if (response.status === 200 && response.headers['docker-content-digest'] === undefined) {
+    throw new CarportError('E_REMOTE', `\`${registry}\` does not say that it has taken the image`, {
+      hint: 'a page of a proxy or of a login answers so: check the address of the registry',
+    });
+  }
   checkDigest(response, descriptor, registry);
 }
 
