@@ -1,5 +1,6 @@
 /** Local paths to take chunks from: the pin's earlier ones, then those of the same name, then those of another version. */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CHUNK_SIZES } from '../../lib/compression/chunks/chunker.js';
 import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
 import { inTurns } from '../../lib/concurrency.js';
@@ -32,6 +33,12 @@ const CUT_FOR_A_BYTE = 8;
 /** The names in a store are read again after so long: there are new paths to take from. */
 const RENEW_MS = 60_000;
 
+/** A store that does not answer in that time is as if there were none: who holds its lock may wait for what is planned here. */
+const PATIENCE_MS = 10_000;
+
+/** Locks of Nix, which somebody holds, and what holds nothing that others do. */
+const NOT_A_TREE = /\.(lock|drv|chroot|check)$/;
+
 interface NamedStore {
   readonly store: Store;
   readonly names: NamedPaths;
@@ -39,12 +46,17 @@ interface NamedStore {
 }
 
 /** The stores of this machine, of which each is opened when those before it have not enough. `now` is in milliseconds. */
-export function createLocalPaths(open: readonly OpenStore[], storeDir: string, now: () => number) {
+export function createLocalPaths(
+  open: readonly OpenStore[],
+  storeDir: string,
+  now: () => number,
+  patienceMs = PATIENCE_MS,
+) {
   const opened = new Map<OpenStore, { readonly at: number; readonly store: Promise<NamedStore | undefined> }>();
   const named = (openStore: OpenStore): Promise<NamedStore | undefined> => {
     const known = opened.get(openStore);
     if (known && now() - known.at <= RENEW_MS) return known.store;
-    const store = nameStore(openStore, storeDir);
+    const store = inTime(nameStore(openStore, storeDir), patienceMs);
     opened.set(openStore, { at: now(), store });
     return store;
   };
@@ -59,7 +71,9 @@ export function createLocalPaths(open: readonly OpenStore[], storeDir: string, n
       for (const openStore of open) {
         const missing = wanted.filter(({ path }) => !found.has(path));
         const at = missing.length > 0 ? await named(openStore) : undefined;
-        if (at) for (const [path, locals] of await look(at, missing, before)) found.set(path, locals);
+        const looked = at && (await inTime(look(at, missing, before), patienceMs));
+        if (at && !looked) opened.set(openStore, { at: now(), store: Promise.resolve(undefined) });
+        for (const [path, locals] of looked ?? []) found.set(path, locals);
       }
       return found;
     },
@@ -79,13 +93,25 @@ export function createLocalPaths(open: readonly OpenStore[], storeDir: string, n
   };
 }
 
+/** `undefined` where it takes longer. */
+async function inTime<T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  const ended = new AbortController();
+  try {
+    return await Promise.race([work, sleep(milliseconds, undefined, { signal: ended.signal })]);
+  } finally {
+    ended.abort();
+  }
+}
+
 /** A store that cannot be asked is as if there were none: everything can be fetched. */
 async function nameStore(openStore: OpenStore, storeDir: string): Promise<NamedStore | undefined> {
   try {
     const store = await openStore();
     if (store === undefined || store.storeDir !== storeDir) return undefined;
     const paths = new Set<string>();
-    await inTurns((await store.queryHashParts()).values(), (path) => paths.add(path));
+    await inTurns((await store.queryHashParts()).values(), (path) => {
+      if (!NOT_A_TREE.test(path)) paths.add(path);
+    });
     return { store, names: await namePaths(paths, MOST_ASKED), paths };
   } catch {
     return undefined;

@@ -12,7 +12,7 @@ const AFTER = 'FileSize';
 const MOST_INLINE = 1024;
 
 /** The number of the format, and either the rows, or where the table's frame is in the file: its offset and length. */
-const VALUE = /^2(?::([A-Za-z0-9+/]+={0,2})|@([0-9]{1,15})\+([0-9]{1,10}))$/;
+const VALUE = /^2(?::([A-Za-z0-9+/]+={0,2})|@([0-9]{1,15})\+([1-9][0-9]{0,9}))$/;
 
 /** The rows of a table, or where it is. */
 export type ToldTable =

@@ -41,3 +41,21 @@ it('has no more cut than what may be saved is worth', async () => {
   expect(await taken(sizes, 100 * MIB, 2 * MIB)).toBe('a');
   expect(await taken({ a: 300 * MIB }, 100 * MIB, 2 * MIB)).toBe('');
 });
+
+it('takes from no store that does not answer, and does not ask it again at once', async () => {
+  let asked = 0;
+  const hung: Pick<Store, 'storeDir' | 'realStoreDirs' | 'queryHashParts' | 'queryInfos' | 'realPath'> = {
+    ...{ storeDir: '/nix/store', realStoreDirs: ['/nix/store'], realPath: ({ path }) => path },
+    queryHashParts: async () => new Map([[hashPartOf(pathOf('a')), pathOf('a')]]),
+    queryInfos: () => {
+      asked++;
+      return new Promise(() => {});
+    },
+  };
+  const wanted: NarInfo = {
+    ...{ ...infoOf(pathOf('z'), 1000), fileSize: 500, url: 'nar/z', compression: 'zstd', unknownFields: [] },
+  };
+  const locals = createLocalPaths([async () => hung as Store], '/nix/store', () => 0, 20);
+  for (const _ of [1, 2]) expect((await locals.like([wanted], [])).size).toBe(0);
+  expect(asked).toBe(1);
+});

@@ -203,6 +203,7 @@ describe('the field of a narinfo', () => {
     '2@-1+5',
     '2@1.5+5',
     '2@1+5 ',
+    '2@400+0',
     '2@400+601',
     '2@9999999999999999+1',
   ])('that says %j says nothing', (value) => {
