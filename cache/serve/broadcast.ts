@@ -1,6 +1,6 @@
 /** One stream for many readers: who comes before it has gone too far reads along, and nobody is held up for long by another. */
 
-import type { NarPiece, NarProgress } from './whole-nar.js';
+import type { NarPiece, NarProgress } from '../../lib/workers/jobs.js';
 
 export interface BroadcastOptions {
   /** The stream; it is read a window ahead of the slowest reader. Aborted when nobody reads it any more. */

@@ -52,10 +52,11 @@ export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarSh
 
 /** What fails so is fetched as a whole. */
 function readerOf(nar: DeltaNar, { pool }: DeltaWork): PlainNarReader {
-  return async function* read(_, signal) {
+  return async function* read(_, signal, after) {
     const { promise, assembly } = nar.job;
     try {
-      yield* readPlainNar(pool, promise, { assembly, ...(nar.source && { source: nar.source() }) }, signal);
+      const from = { assembly, ...(nar.source && { source: nar.source() }) };
+      yield* readPlainNar(pool, promise, from, signal, after);
     } catch (error) {
       await nar.failed(error);
       throw error;

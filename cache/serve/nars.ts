@@ -3,6 +3,7 @@
 import type { CarportError } from '../../lib/errors.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { Emit } from '../../lib/work.js';
+import type { NarPiece, NarProgress } from '../../lib/workers/jobs.js';
 import type { FoundPath } from '../find-path.js';
 import { type ServedNar, servedNarKey } from '../layout.js';
 import { type Broadcast, createBroadcast } from './broadcast.js';
@@ -13,7 +14,7 @@ import type { NarInfos } from './narinfos.js';
 import type { PlainNarReader } from './plain-nar.js';
 import { createTurns, type Turns } from './turns.js';
 import type { Upstreams } from './upstreams.js';
-import { AT_BEGINNING, type NarPiece, type NarProgress, readWholeNar } from './whole-nar.js';
+import { AT_BEGINNING, readWholeNar } from './whole-nar.js';
 
 export interface NarsOptions {
   readonly narInfos: NarInfos;

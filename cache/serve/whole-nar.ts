@@ -1,26 +1,13 @@
 /** The plain NAR of a path from whatever cache gives it whole: where one fails in the middle, the next goes on. */
 
-import { createHash, type Hash as Hasher } from 'node:crypto';
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { CarportError } from '../../lib/errors.js';
 import { type Hash, hashesEqual } from '../../lib/nix/hash.js';
+import type { NarPiece, NarProgress } from '../../lib/workers/jobs.js';
 import type { FoundPath } from '../find-path.js';
 import { refusedNar } from '../refused-nar.js';
 import type { NarShortcut } from './by-delta.js';
 import type { PlainNarReader } from './plain-nar.js';
-
-/** How far a NAR has come: its first bytes, and what they were. */
-export interface NarProgress {
-  readonly size: number;
-  /** Of these bytes; it is copied before it is used. */
-  readonly hasher: Hasher;
-}
-
-/** A piece, and how far the NAR has come with it. */
-export interface NarPiece {
-  readonly bytes: Uint8Array;
-  readonly after: NarProgress;
-}
 
 export interface WholeNarOptions {
   /** What is promised of it. */
@@ -38,7 +25,7 @@ export interface WholeNarOptions {
   readonly signal: AbortSignal;
 }
 
-export const AT_BEGINNING: NarProgress = { size: 0, hasher: createHash('sha256') };
+export const AT_BEGINNING: NarProgress = { size: 0, digest: new Uint8Array() };
 
 /**
  * Pieces from where `progress` ends. The last one comes when all bytes have the hash and size that were promised, whoever gave
@@ -52,7 +39,7 @@ export async function* readWholeNar(options: WholeNarOptions, progress = AT_BEGI
     const refusals: NarRefusal[] = [];
     for (const { read, isShortcut } of await waysTo(found, options)) {
       try {
-        for await (const piece of continued(read(found, signal), after, options)) {
+        for await (const piece of continued(read(found, signal, after.size > 0 ? after : undefined), after, options)) {
           after = piece.after;
           const isWhole = after.size === options.narSize;
           // Whoever has the last byte may be gone before this goes on.
@@ -91,39 +78,19 @@ async function waysTo(
   return short ? [{ read: short, isShortcut: true }, ...whole] : whole;
 }
 
-/** What one cache gives behind the bytes that are there. */
+/** What one cache gives behind the bytes that are there. Whoever has read it has hashed it. */
 async function* continued(
-  nar: AsyncIterable<Uint8Array>,
+  nar: AsyncIterable<NarPiece>,
   progress: NarProgress,
   { narSize, narHash }: Pick<WholeNarOptions, 'narSize' | 'narHash'>,
 ): AsyncGenerator<NarPiece> {
-  let { size, hasher } = progress;
-  const skipped = createSkip(progress);
+  let { size } = progress;
   for await (const piece of nar) {
-    const bytes = skipped(piece);
-    if (bytes.length === 0) continue;
-    hasher = hasher.copy().update(bytes);
-    size += bytes.length;
+    size += piece.bytes.length;
     if (size > narSize) throw new CarportError('E_INTEGRITY', 'the NAR is larger than was promised');
-    const isWhole = size === narSize;
-    if (isWhole && !hashesEqual({ algorithm: 'sha256', digest: hasher.copy().digest() }, narHash))
+    if (size === narSize && !hashesEqual({ algorithm: 'sha256', digest: piece.after.digest }, narHash))
       throw new CarportError('E_INTEGRITY', 'the NAR is another than was promised');
-    yield { bytes, after: { size, hasher } };
+    yield piece;
   }
   if (size !== narSize) throw new CarportError('E_INTEGRITY', 'the NAR is smaller than was promised');
-}
-
-/** Takes off the first bytes of a NAR, which must be those that were given before. */
-function createSkip({ size, hasher }: NarProgress): (piece: Uint8Array) => Uint8Array {
-  const again = createHash('sha256');
-  let left = size;
-  return (piece) => {
-    if (left === 0) return piece;
-    const known = piece.subarray(0, left);
-    again.update(known);
-    left -= known.length;
-    if (left === 0 && !again.digest().equals(hasher.copy().digest()))
-      throw new CarportError('E_INTEGRITY', 'the NAR begins with other bytes than another cache has given');
-    return piece.subarray(known.length);
-  };
 }

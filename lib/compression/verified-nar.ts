@@ -55,7 +55,7 @@ export async function* readVerifiedNar(
 function checkFile(promise: ExpectedNar, source: AsyncIterable<Uint8Array>) {
   const { compression, fileHash, fileSize, narSize } = promise;
   const limit = fileSize ?? largestFile(narSize);
-  const hasher = createHash(fileHash?.algorithm ?? 'sha256');
+  const hasher = fileHash && createHash(fileHash.algorithm);
   const pieces = source[Symbol.asyncIterator]();
   let size = 0;
   let head: Uint8Array = new Uint8Array();
@@ -70,12 +70,12 @@ function checkFile(promise: ExpectedNar, source: AsyncIterable<Uint8Array>) {
     if (done) return undefined;
     if (size < HEAD_SIZE) head = Buffer.concat([head, value.subarray(0, HEAD_SIZE - size)]);
     size += value.length;
-    hasher.update(value);
+    hasher?.update(value);
     return value;
   };
   const readAndCompare = async (): Promise<Comparison> => {
     while (size <= limit && (await take()) !== undefined);
-    return compareFile(promise, limit, { size, digest: hasher.digest() });
+    return compareFile(promise, limit, { size, ...(hasher && { digest: hasher.digest() }) });
   };
   const compare = () => (compared ??= readAndCompare());
 
@@ -122,11 +122,11 @@ interface Comparison {
 function compareFile(
   { fileHash, fileSize }: ExpectedNar,
   limit: number,
-  { size, digest }: { readonly size: number; readonly digest: Uint8Array },
+  { size, digest }: { readonly size: number; readonly digest?: Uint8Array },
 ): Comparison {
   const isTold = fileHash !== undefined || fileSize !== undefined;
   if (size > limit) return { why: tooLarge(limit), ...(isTold && { file: 'another' }) };
-  const hash = fileHash && { algorithm: fileHash.algorithm, digest };
+  const hash = fileHash && digest && { algorithm: fileHash.algorithm, digest };
   if (hash && !hashesEqual(hash, fileHash)) {
     return {
       file: 'another',

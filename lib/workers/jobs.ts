@@ -257,6 +257,20 @@ export interface CheckJob extends Omit<UnpackJob, 'type' | 'destination'> {
 /** Gives the plain NAR of a compressed one back in pieces, the last of them when all of it was what was promised. */
 export interface PlainJob extends Omit<UnpackJob, 'type' | 'destination' | 'line'> {
   readonly type: 'plain';
+  /** Bytes that the caller has already: they are not given again. Where the NAR begins with others, that is `E_INTEGRITY`. */
+  readonly after?: NarProgress;
+}
+
+/** How far a NAR has come: its first bytes, and their sha256. */
+export interface NarProgress {
+  readonly size: number;
+  readonly digest: Uint8Array;
+}
+
+/** A piece of a NAR, and how far it has come with it. */
+export interface NarPiece {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly after: NarProgress;
 }
 
 /** Takes a compressed NAR as it is, and compares it with what was promised. */
@@ -391,5 +405,5 @@ export interface JobContext {
   /** Reports bytes of NAR that were worked through since the last report. */
   progress(bytes: number): void;
   /** Gives the caller bytes, which are alone in their memory and gone from here then; waits until it may have more (`plain`). */
-  output(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  output(piece: NarPiece): Promise<void>;
 }

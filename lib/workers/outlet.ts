@@ -1,11 +1,12 @@
 /** What a job gives piece by piece: both ends of it. Only as much is under way as somebody has room for. */
 
+import type { NarPiece } from './jobs.js';
 import { OUTPUT_WINDOW } from './protocol.js';
 
 /** The end of the caller. */
 export interface Outlet {
   /** A piece has come; `more` is called when it was used. */
-  take(bytes: Uint8Array, more: () => void): void;
+  take(piece: NarPiece, more: () => void): void;
   /** Tells the thread when nobody wants more; at once where that is so already. */
   onStop(tell: () => void): void;
 }
@@ -13,7 +14,7 @@ export interface Outlet {
 /** An outlet whose pieces are read once. */
 export interface ReadableOutlet extends Outlet {
   /** All that comes until `end` or `fail` is called. Whoever reads no further stops the job. */
-  pieces(): AsyncGenerator<Uint8Array>;
+  pieces(): AsyncGenerator<NarPiece>;
   end(): void;
   fail(error: unknown): void;
   /** Nobody wants more, also while the next piece is waited for: reading throws this. */
@@ -21,7 +22,7 @@ export interface ReadableOutlet extends Outlet {
 }
 
 export function createOutlet(): ReadableOutlet {
-  const waiting: { readonly bytes: Uint8Array; readonly more: () => void }[] = [];
+  const waiting: { readonly piece: NarPiece; readonly more: () => void }[] = [];
   let ended: { readonly error?: unknown } | undefined;
   let stopped = false;
   let wake = () => {};
@@ -37,8 +38,8 @@ export function createOutlet(): ReadableOutlet {
     if (isRunning) tellThread?.();
   };
   return {
-    take(bytes, more) {
-      waiting.push({ bytes, more });
+    take(piece, more) {
+      waiting.push({ piece, more });
       wake();
     },
     onStop(tell) {
@@ -53,7 +54,7 @@ export function createOutlet(): ReadableOutlet {
         for (;;) {
           const next = waiting.shift();
           if (next) {
-            yield next.bytes;
+            yield next.piece;
             next.more();
           } else if (ended === undefined) {
             await new Promise<void>((resolve) => {
@@ -71,18 +72,18 @@ export function createOutlet(): ReadableOutlet {
 
 /** The end of the job. */
 export interface Output {
-  /** Gives bytes as soon as there is room; throws when nobody wants them. */
-  give(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** Gives a piece as soon as there is room; throws when nobody wants it. */
+  give(piece: NarPiece): Promise<void>;
   more(): void;
   stop(): void;
 }
 
-export function createOutput(send: (bytes: Uint8Array<ArrayBuffer>) => void): Output {
+export function createOutput(send: (piece: NarPiece) => void): Output {
   let room = OUTPUT_WINDOW;
   let stopped = false;
   let wake = () => {};
   return {
-    async give(bytes) {
+    async give(piece) {
       while (room === 0 && !stopped) {
         await new Promise<void>((resolve) => {
           wake = resolve;
@@ -90,7 +91,7 @@ export function createOutput(send: (bytes: Uint8Array<ArrayBuffer>) => void): Ou
       }
       if (stopped) throw new Error('nobody wants what the job gives');
       room--;
-      send(bytes);
+      send(piece);
     },
     more() {
       room++;

@@ -2,7 +2,7 @@
 
 import type { Pieces } from '../buffers.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
-import type { Assembly } from './jobs.js';
+import type { Assembly, NarPiece, NarProgress } from './jobs.js';
 import { createOutlet } from './outlet.js';
 import type { WorkerPool } from './pool.js';
 
@@ -13,7 +13,7 @@ export type PlainNarFrom =
   | { readonly assembly: Assembly };
 
 /**
- * The NAR that was promised, in pieces with memory of their own. The last piece comes when all of it was as promised; else this
+ * The NAR that was promised, from where `after` ends, in pieces with memory of their own, each with the hash of all up to its end. The last piece comes when all of it was as promised; else this
  * throws what an unpacking would, and what came before is not to be used. When `signal` is aborted, or nobody reads on, the
  * source is let go.
  */
@@ -22,12 +22,13 @@ export async function* readPlainNar(
   promise: ExpectedNar,
   from: PlainNarFrom,
   signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
+  after?: NarProgress,
+): AsyncGenerator<NarPiece> {
   signal.throwIfAborted();
   const outlet = createOutlet();
   const onAbort = () => outlet.stop(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
-  const job = { type: 'plain', promise } as const;
+  const job = { type: 'plain', promise, ...(after && { after }) } as const;
   const { source, ...where } = { source: undefined, ...from };
   const running = pool.run({ ...job, ...where }, { outlet, ...(source && { source }) });
   running.then(outlet.end, outlet.fail);

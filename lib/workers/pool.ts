@@ -205,9 +205,9 @@ function createAlarm(ring: () => void): (milliseconds: number) => void {
 }
 
 /** Gives what a job has given to whoever takes it, and has the thread give more when that is used. */
-function handOn({ worker, tasks }: Thread, { id, bytes }: Extract<FromWorker, { type: 'output' }>): void {
+function handOn({ worker, tasks }: Thread, { id, piece }: Extract<FromWorker, { type: 'output' }>): void {
   const more = () => worker.postMessage({ type: 'more', id } satisfies ToWorker);
-  tasks.get(id)?.options.outlet?.take(bytes, more);
+  tasks.get(id)?.options.outlet?.take(piece, more);
 }
 
 /** Gives a task to a thread. */

@@ -2,7 +2,7 @@
 
 import { type FileFound, NarRefusal } from '../compression/nar-refusal.js';
 import { CarportError, type ErrorCode } from '../errors.js';
-import type { Job } from './jobs.js';
+import type { Job, NarPiece } from './jobs.js';
 
 /** From the pool to a worker; `id` tells jobs apart. */
 export type ToWorker =
@@ -25,7 +25,7 @@ export type FromWorker =
   /** Nobody looks at the oldest piece of the source any more. */
   | { readonly type: 'taken'; readonly id: number }
   /** A piece of what a job gives, moved and not copied. */
-  | { readonly type: 'output'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly type: 'output'; readonly id: number; readonly piece: NarPiece }
   /** What became of jobs that ended in one turn. */
   | { readonly type: 'ended'; readonly jobs: readonly Outcome[] };
 

@@ -28,8 +28,8 @@ port.on('message', (message: ToWorker) => {
 async function work(id: number, job: Job): Promise<void> {
   const feed = createFeed(id);
   feeds.set(id, feed);
-  const output = createOutput((bytes) =>
-    port.postMessage({ type: 'output', id, bytes } satisfies FromWorker, [bytes.buffer]),
+  const output = createOutput((piece) =>
+    port.postMessage({ type: 'output', id, piece } satisfies FromWorker, [piece.bytes.buffer]),
   );
   outputs.set(id, output);
   const progress = createProgress(id);

@@ -3,6 +3,7 @@ import type { FoundPath } from '#cache/find-path.js';
 import { createNars } from '#cache/serve/nars.js';
 import { formatHash, hashBytes } from '#lib/nix/hash.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
+import { piecesOf } from '../../support/nar-pieces.js';
 
 /** More than is kept for a reader that stands still. */
 const NAR = Buffer.alloc(6_000_000, 'nar');
@@ -26,12 +27,12 @@ function start() {
       },
     },
     upstreams: { failed: () => {} } as never,
-    async *read(_, signal) {
+    async *read(_, signal, after) {
       most = Math.max(most, ++underWay);
       try {
-        for (let at = 0; at < NAR.length; at += PIECE) {
+        for (const piece of piecesOf(NAR, { size: PIECE, after })) {
           signal.throwIfAborted();
-          yield NAR.subarray(at, at + PIECE);
+          yield piece;
         }
       } finally {
         underWay--;

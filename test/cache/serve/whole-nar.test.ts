@@ -5,6 +5,7 @@ import { readWholeNar } from '#cache/serve/whole-nar.js';
 import { CarportError } from '#lib/errors.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { openMemoryStore } from '#lib/object-store/memory.js';
+import { piecesOf } from '../../support/nar-pieces.js';
 
 const NAR = Buffer.from('the whole of it');
 const gone = new CarportError('E_UNAVAILABLE', 'gone');
@@ -17,9 +18,9 @@ async function read(...caches: readonly { readonly gives: string; readonly fails
   });
   const failures: string[] = [];
   let whole: string | undefined;
-  const reads: PlainNarReader = async function* readOne(found) {
+  const reads: PlainNarReader = async function* readOne(found, _, after) {
     const { gives, fails } = caches[candidates.indexOf(found)]!;
-    for (const byte of Buffer.from(gives)) yield Buffer.from([byte]);
+    yield* piecesOf(Buffer.from(gives), { size: 1, after });
     if (fails) throw fails;
   };
   const pieces: Uint8Array[] = [];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { ExpectedNar } from '#lib/compression/verified-nar.js';
 import { hashBytes } from '#lib/nix/hash.js';
+import type { NarPiece, NarProgress } from '#lib/workers/jobs.js';
 import { readPlainNar } from '#lib/workers/plain-nar.js';
 import { useDirectory } from '../../support/files.js';
 import { usePool } from '../../support/pool.js';
@@ -27,6 +28,19 @@ describe('readPlainNar', () => {
     const small = { compression: 'none', narHash: hashBytes('sha256', 'x'), narSize: 1 };
     const one = await gather(readPlainNar(pool, small, { source: inPieces(Buffer.from('x')) }, running));
     expect(one.bytes.toString()).toBe('x');
+  });
+
+  it('goes on from bytes that somebody has, where the NAR begins with these', async () => {
+    const digestOf = (size: number) => hashBytes('sha256', nar.subarray(0, size)).digest;
+    for (const size of [1, 524_288, 600_000, nar.length - 1]) {
+      const after = { size, digest: digestOf(size) };
+      const rest = await gather(readPlainNar(pool, promise, { source: inPieces(file) }, running, after));
+      expect(rest.bytes.equals(nar.subarray(size))).toBe(true);
+      expect(rest.after).toEqual({ size: nar.length, digest: Uint8Array.from(promise.narHash.digest) });
+    }
+    const other = { size: 600_000, digest: digestOf(600_001) };
+    const refused = await gather(readPlainNar(pool, promise, { source: inPieces(file) }, running, other));
+    expect([refused.bytes.length, refused.error]).toEqual([0, expect.objectContaining({ code: 'E_INTEGRITY' })]);
   });
 
   it('gives the last piece of no NAR that is another than was promised', async () => {
@@ -100,12 +114,15 @@ describe('readPlainNar', () => {
   });
 });
 
-async function gather(pieces: AsyncIterable<Uint8Array>): Promise<{ bytes: Buffer; error?: unknown }> {
-  const all: Uint8Array[] = [];
+async function gather(
+  pieces: AsyncIterable<NarPiece>,
+): Promise<{ bytes: Buffer; after?: NarProgress; error?: unknown }> {
+  const all: NarPiece[] = [];
+  const bytes = () => Buffer.concat(all.map((piece) => piece.bytes));
   try {
     for await (const piece of pieces) all.push(piece);
-    return { bytes: Buffer.concat(all) };
+    return { bytes: bytes(), after: all.at(-1)!.after };
   } catch (error) {
-    return { bytes: Buffer.concat(all), error };
+    return { bytes: bytes(), error };
   }
 }
