@@ -1,11 +1,9 @@
 /** Files of a large NAR in its frames: only those are fetched that a file is in. */
 
-import type { ToldTable } from '../../lib/compression/chunks/field.js';
 import { toldTable } from '../../lib/compression/chunks/field.js';
-import { rowsOfFrame } from '../../lib/compression/chunks/frames.js';
 import { createHashPartFinder, hashPartList } from '../../lib/compression/chunks/hash-parts.js';
 import { noteReferences } from '../../lib/compression/chunks/references.js';
-import { parseRows, type TableChunk } from '../../lib/compression/chunks/table.js';
+import type { TableChunk } from '../../lib/compression/chunks/table.js';
 import { hashPartsIn, viewHash } from '../../lib/compression/chunks/view.js';
 import { loadZstd, type Zstd } from '../../lib/compression/zstd-binding.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
@@ -15,6 +13,7 @@ import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { readListing } from '../binary-cache.js';
+import { chunksOf, isSmall, readRows } from '../delta/tables.js';
 import { openRequiredNar } from '../nars.js';
 import { areTrusted, isReadInParts } from './signed-contents.js';
 
@@ -26,9 +25,6 @@ export interface FilePart {
   readonly offset: number;
   readonly size: number;
 }
-
-/** A table of more bytes than this part of the file is not fetched for the sake of a file. */
-const LARGEST_TABLE = 1 / 64;
 
 /**
  * Where a file is, when that is trusted and it is worth to fetch only that; else `undefined`, and the NAR is to be read, which
@@ -42,36 +38,19 @@ export async function findFilePart(
 ): Promise<FilePart | undefined> {
   const { narSize, fileSize } = info;
   const told = isReadInParts(info) ? toldTable(info) : undefined;
-  if (told === undefined || fileSize === undefined) return undefined;
+  if (told === undefined || fileSize === undefined || !isSmall(told, fileSize)) return undefined;
   try {
     const listing = await readListing(objects, hashPartOf(info.path));
     const file = listing === undefined ? undefined : findInListing(parseListing(listing), inner);
     if (listing === undefined || file?.type !== 'regular' || file.narOffset === undefined) return undefined;
-    const rows = await readRows(objects, info, told, fileSize);
-    if (rows === undefined || !areTrusted(info, { rows, listing }, trust)) return undefined;
-    const references = hashPartList(info).length;
-    const dataSize = told.place && { dataSize: told.place.offset };
-    return partOf(
-      { ...file, narOffset: file.narOffset },
-      parseRows(rows, { narSize, fileSize, references, ...dataSize }),
-    );
+    if (file.narOffset + file.size > narSize) return undefined;
+    const rows = told.rows ?? (await readRows({ info, objects }, told.place));
+    if (!areTrusted(info, { rows, listing }, trust)) return undefined;
+    return partOf({ ...file, narOffset: file.narOffset }, chunksOf(info, rows, told.place?.offset));
   } catch (error) {
     if (hasCode(error, 'E_FORMAT', 'E_NOT_FOUND', 'E_REMOTE', 'E_UNSUPPORTED')) return undefined;
     throw error;
   }
-}
-
-async function readRows(
-  objects: ObjectStore,
-  info: NarInfo,
-  { rows, place }: ToldTable,
-  fileSize: number,
-): Promise<Uint8Array | undefined> {
-  if (rows) return rows;
-  if (place.length > fileSize * LARGEST_TABLE) return undefined;
-  const pieces: Uint8Array[] = [];
-  for await (const piece of (await openRequiredNar(objects, info, place)).bytes()) pieces.push(Uint8Array.from(piece));
-  return rowsOfFrame(Buffer.concat(pieces));
 }
 
 function partOf(

@@ -11,7 +11,7 @@ import type { FoundPath } from '../find-path.js';
 import { openRequiredNar } from '../nars.js';
 
 /**
- * A table that is larger than this, of a NAR of some 30 GB, takes long to parse; one that is larger than this part of its file may cost
+ * A table that is larger than this, of some 12,000 chunks, takes long to parse; one that is larger than this part of its file may cost
  * more than it saves.
  */
 const LARGEST = 512 * 1024;
@@ -22,10 +22,13 @@ const SMALL = 2048;
 export function usefulTable({ info, objects }: FoundPath): ToldTable | undefined {
   if (objects.traits.isImmediate || info.fileSize === undefined) return undefined;
   const told = toldTable(info);
-  if (told?.rows && told.rows.length > LARGEST) return undefined;
-  if (told?.place && told.place.length > Math.min(LARGEST, Math.max(SMALL, info.fileSize * LARGEST_PART)))
-    return undefined;
-  return told;
+  return told && isSmall(told, info.fileSize) ? told : undefined;
+}
+
+/** Whether a table is worth to be fetched. */
+export function isSmall({ rows, place }: ToldTable, fileSize: number): boolean {
+  if (rows && rows.length > LARGEST) return false;
+  return place === undefined || place.length <= Math.min(LARGEST, Math.max(SMALL, fileSize * LARGEST_PART));
 }
 
 /** Servers that have sent all of a file when they were asked for a part. */
@@ -37,8 +40,7 @@ export function createTables(withoutRanges: WithoutRanges) {
   const request = async (found: FoundPath, place: ByteRange): Promise<readonly TableChunk[] | undefined> => {
     if (withoutRanges.has(found.objects)) return undefined;
     asked = { count: asked.count + 1, bytes: asked.bytes + place.length };
-    const frame = await collectSmall(await openRange(found, place, withoutRanges), place.length, found.info.url);
-    return chunksOf(found.info, rowsOfFrame(frame), place.offset);
+    return chunksOf(found.info, await readRows(found, place, withoutRanges), place.offset);
   };
   return {
     /** The chunks of a NAR with a `usefulTable`; `undefined` where its table is wrong, or cannot be had. */
@@ -57,7 +59,18 @@ export function createTables(withoutRanges: WithoutRanges) {
   };
 }
 
-function chunksOf(info: NarInfo, rows: Uint8Array, dataSize?: number): readonly TableChunk[] {
+/** The rows of a table that is in the file; `E_FORMAT` where none is there, `E_UNSUPPORTED` as of `openRange`. */
+export async function readRows(
+  found: FoundPath,
+  place: ByteRange,
+  withoutRanges: WithoutRanges = new WeakSet(),
+): Promise<Uint8Array> {
+  const pieces = await openRange(found, place, withoutRanges);
+  return rowsOfFrame(await collectSmall(pieces, place.length, found.info.url));
+}
+
+/** The chunks of untrusted rows; `dataSize` as in `TableBounds`. Throws `E_FORMAT`. */
+export function chunksOf(info: NarInfo, rows: Uint8Array, dataSize?: number): readonly TableChunk[] {
   const { narSize, fileSize } = info;
   return parseRows(rows, {
     ...{ narSize, fileSize: fileSize!, references: hashPartList(info).length },

@@ -113,6 +113,13 @@ describe('a file of a large NAR', () => {
     await writeFile(path, JSON.stringify(changed));
     expect((await read('z')).equals(far)).toBe(true);
     expect(ranges).toEqual([undefined]);
+    for (const lie of [{ narOffset: info.narSize }, { narOffset: 2 ** 50 }, { size: 2 * MIB }]) {
+      Object.assign(changed.root.entries.z, JSON.parse(listing).root.entries.z, lie);
+      await writeFile(path, JSON.stringify(changed));
+      expect((await read('z', { trust: { keys: [], allowUnsigned: true } })).equals(far), JSON.stringify(lie)).toBe(
+        true,
+      );
+    }
     await writeFile(path, listing);
   });
 
