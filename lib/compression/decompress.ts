@@ -70,7 +70,8 @@ export async function* decompress(
   } catch (cause) {
     const failure = watched.failure();
     if (failure) throw failure.error;
-    if (cause instanceof CarportError) throw cause;
+    // Of the system: what is decompressed beside others is written by then.
+    if (cause instanceof CarportError || (cause instanceof Error && 'syscall' in cause)) throw cause;
     throw refused(compression, cause);
   }
 }

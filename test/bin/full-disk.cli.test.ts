@@ -67,6 +67,17 @@ describe('a full disk', () => {
     clear();
   });
 
+  it('stops a pull of a large path, which several threads write', async () => {
+    if (!mounted) return;
+    const add = createAdder(box().path('store'), box().path('trees'));
+    const { path } = await add('large-1', { noise: noise(14_000_000, 8) });
+    await add.close();
+    const cache = box().path('large-1-cache');
+    await box().succeed(['push', path, '--store', box().path('store'), '--to', cache]);
+    const store = box().path('small/store');
+    expectFull(await box().carport(['pull', path, '--from', cache, '--allow-unsigned', '--store', store]));
+  });
+
   it('has room for a path from a server that fits, with what is left of it and without', async () => {
     const disk = box().path('disk');
     await mkdir(disk);
