@@ -1,13 +1,15 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { openFileStore } from '#lib/object-store/file.js';
-import { useSampleCache } from '../../support/sample-cache.js';
+import { openMemoryStore } from '#lib/object-store/memory.js';
 import { type TestServer, useCacheServers } from '../../support/serve.js';
 
-const sample = useSampleCache();
 const serve = useCacheServers();
-const start = (allowRemote = false) => serve({ caches: [openFileStore(sample().cache)], allowRemote });
+const start = async (allowRemote = false) => {
+  const cache = openMemoryStore(new Map());
+  await cache.put('nix-cache-info', Buffer.from('StoreDir: /nix/store\n'), { contentType: 'text/plain' });
+  return serve({ caches: [cache], allowRemote });
+};
 
 describe('requests that Nix does not send', () => {
   it.each([

@@ -91,6 +91,9 @@ for (const version of [undefined, 'sid'] as const) {
       expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
     });
 
+    // What an older Nix does otherwise is above.
+    if (version === undefined) return;
+
     it('lets Nix have a mass rebuild of which it has the paths before', async () => {
       const [next] = (await builder.build(expression('two'))) as [string];
       const rebuilt = box().path('rebuilt');
@@ -124,9 +127,6 @@ for (const version of [undefined, 'sid'] as const) {
       );
       expect(bytesSent).toBeLessThan(0.2 * sizes.reduce((sum, { size }) => sum + size, 0));
     });
-
-    // What an older Nix does otherwise is above.
-    if (version === undefined) return;
 
     it('passes on what nobody has signed, which Nix refuses', async () => {
       const { address } = await serve({ caches: [openFileStore(cache)] });
