@@ -15,18 +15,13 @@ export function sources(): ReadonlySet<string> {
   return new Set(project().fileNames);
 }
 
-/**
- * Transpiles what has changed, and removes what is of no source any more. The bundle of the last build is what programs run,
- * in half of the time, until it is older than that.
- */
+/** Transpiles what has changed, and removes what is of no source any more. */
 export function transpileSources(): void {
   const { options, fileNames } = project();
   const paths = fileNames.map((name) => name.slice(TOP.length));
   // Of one file alone nothing tells that the package has ES modules.
   const one = { ...options, module: ts.ModuleKind.ESNext };
-  const changed = paths.filter(isNewer);
-  for (const path of changed) transpile(path, one);
-  if (changed.length > 0) rmSync(join(TOP, 'dist/bundle'), { recursive: true, force: true });
+  for (const path of paths.filter(isNewer)) transpile(path, one);
   removeStale(join(TOP, 'dist'), new Set(paths.map(outputOf)));
 }
 
@@ -57,7 +52,6 @@ function transpile(path: string, compilerOptions: ts.CompilerOptions): void {
 function removeStale(directory: string, outputs: ReadonlySet<string>): void {
   for (const entry of readdirSync(directory, { withFileTypes: true, recursive: true })) {
     const path = join(entry.parentPath, entry.name);
-    if (entry.parentPath.endsWith('/bundle')) continue;
     if (entry.isFile() && path.endsWith('.js') && !outputs.has(path)) {
       for (const stale of [path, `${path}.map`, path.replace(/\.js$/, '.d.ts')]) rmSync(stale, { force: true });
     }
