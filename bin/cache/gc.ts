@@ -16,6 +16,7 @@ import { sayWarnings } from '../cli/warnings.js';
 import { patienceOf, withCache } from '../cli/with-caches.js';
 import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { withActivity } from '../reporters/activity.js';
+import { type GcRules, gcRulesOf } from '../retention/caches.js';
 import { inventoryOf, withNarInfoMemory } from './count.js';
 import { garbageJson, garbageLines } from './garbage.js';
 import type { GcOptions } from './life.js';
@@ -23,7 +24,8 @@ import type { GcOptions } from './life.js';
 /** Plans what goes of a cache, prints it, and removes it where that is wished. */
 export async function collect(url: CacheUrl, options: GcOptions, context: Context): Promise<void> {
   if (options.apply && options.dryRun) throw contradiction();
-  const request = requestOf(options, context);
+  const rules = await gcRulesOf(options, { removes: options.apply, yes: options.yes }, context);
+  const request = requestOf(rules, options, context);
   await withCache(url, { options, context }, async ({ objects }, signal) => {
     const { plan, result } = await withActivity(context, options, async ({ emit }) => {
       if (options.apply) await requireNoSweep(asWritable(objects, 'where nothing can be removed'));
@@ -35,11 +37,11 @@ export async function collect(url: CacheUrl, options: GcOptions, context: Contex
       const times = timesFor(SWEEPING.times, patienceOf(options) * 1000);
       return { plan, result: await applyCollection(objects, plan, request, { emit, signal }, { ...SWEEPING, times }) };
     });
-    sayWarnings(context, warningsOf(plan, options, result));
+    sayWarnings(context, warningsOf(plan, rules, result));
     const gone = result?.final ?? plan.condemned;
     if (options.json) return writeJson(context.stdout, resultJson(objects, { plan, result, gone }));
     await writeLines(context.stdout, garbageLines(plan, gone));
-    for (const line of summaryOf(plan, result, options)) note(context, options, line);
+    for (const line of summaryOf(plan, result, { ...options, ...rules })) note(context, options, line);
   });
 }
 
@@ -47,9 +49,9 @@ function contradiction(): CarportError {
   return new CarportError('E_USAGE', '`--apply` and `--dry-run` exclude each other');
 }
 
-function requestOf(options: GcOptions, context: Context): GcRequest {
-  const { keepNewerThan, maxSize, keepHistory = PIN_LIMITS.history, settings } = options;
-  const policy = pinPolicyOf(settings, options);
+function requestOf(rules: GcRules, options: GcOptions, context: Context): GcRequest {
+  const { keepNewerThan, maxSize, keepHistory = PIN_LIMITS.history } = rules;
+  const policy = pinPolicyOf(options.settings, options);
   return {
     pins: { policy, seen: seenPinsOf(context), history: keepHistory },
     sources: [releaseRoots(policy)],
@@ -58,7 +60,7 @@ function requestOf(options: GcOptions, context: Context): GcRequest {
   };
 }
 
-function warningsOf({ shares, totals, survey }: GcPlan, { maxSize }: GcOptions, result: GcResult | undefined) {
+function warningsOf({ shares, totals, survey }: GcPlan, { maxSize }: GcRules, result: GcResult | undefined) {
   const incomplete = shares.flatMap(({ kind, name, missing: [first] }) =>
     first === undefined || kind === 'lease'
       ? []
@@ -118,7 +120,7 @@ const MOST_ROOTS = 20;
 function summaryOf(
   plan: GcPlan,
   result: GcResult | undefined,
-  { verbose, keepNewerThan }: GcOptions,
+  { verbose, keepNewerThan }: GcRules & Pick<GcOptions, 'verbose'>,
 ): readonly string[] {
   const { totals, shares, young } = plan;
   const shown = verbose ? shares : shares.slice(0, MOST_ROOTS);

@@ -37,10 +37,11 @@ const GC_OPTIONS = [
   APPLY,
   YES_IN_PROJECT,
   PLAN_ONLY,
-  option('--keep-newer-than <span>', 'what was pushed within this time stays, and what it needs', {
-    parse: duration,
-    default: '30d',
-  }),
+  option(
+    '--keep-newer-than <span>',
+    'what was pushed within this time stays, and what it needs (default: that of `[retention.cache]`, else "30d")',
+    { parse: duration },
+  ),
   option('--max-size <size>', 'remove what was pushed least recently until the rest is no larger, such as `50GiB`', {
     parse: byteSize,
   }),

@@ -74,7 +74,8 @@ export async function confirmProjectCache(
   });
 }
 
-function isTerminal({ stdin, stderr }: Context): boolean {
+/** Whether there is somebody to ask. */
+export function isTerminal({ stdin, stderr }: Context): boolean {
   return 'isTTY' in stdin && stdin.isTTY === true && stderr.isTTY === true;
 }
 

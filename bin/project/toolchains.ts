@@ -41,8 +41,11 @@ export interface Project {
 /** The project that the working directory is in; `undefined` where it names no toolchains. Throws `E_USAGE`. */
 export async function readProject(context: Pick<Context, 'cwd'>): Promise<Project | undefined> {
   const found = await readProjectFile(workingDirectory(context));
-  if (found?.toolchains === undefined) return undefined;
-  const { file, toolchains } = found;
+  if (found?.tables.toolchains === undefined) return undefined;
+  const {
+    file,
+    tables: { toolchains },
+  } = found;
   const directory = dirname(file);
   return { directory, file, lockFile: join(directory, 'carport.lock'), toolchains: parseToolchains(toolchains, file) };
 }

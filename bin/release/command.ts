@@ -95,12 +95,13 @@ const YANK_OPTIONS = [option('--reason <text>', 'why, for those who use it', { r
 const UNYANK_OPTIONS = [TRY, ...LOSING];
 
 const PRUNE_OPTIONS = [
-  option('--channel <name>', 'which releases', { choices: ['extra', 'development'], default: 'development' }),
+  option('--channel <name>', 'which releases (default: those of `[retention]`, else "development")', {
+    choices: ['extra', 'development'],
+  }),
   option('--keep <number>', 'the newest so many stay', { parse: integer(0, 1_000_000) }),
   option('--keep-within <span>', 'so do those that are younger, such as `30d`', { parse: duration }),
-  option('--grace <span>', 'how long they are out of the index before they are deleted', {
+  option('--grace <span>', 'how long they are out of the index before they are deleted (default: "7d")', {
     parse: duration,
-    default: '7d',
   }),
   APPLY,
   YES_IN_PROJECT,

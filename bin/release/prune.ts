@@ -16,6 +16,7 @@ import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { sayWarnings } from '../cli/warnings.js';
 import { withCache } from '../cli/with-caches.js';
+import { pruneRulesOf } from '../retention/releases.js';
 import { requireCache } from '../settings/places.js';
 import type { PruneOptions } from './command.js';
 import { withRemembered } from './remembered-settings.js';
@@ -25,37 +26,49 @@ export async function prune(options: PruneOptions, context: Context): Promise<vo
   if (options.apply && options.dryRun) {
     throw new CarportError('E_USAGE', '`--apply` and `--dry-run` exclude each other');
   }
-  const rules = rulesOf(options);
+  const rules = await pruneRulesOf(options, context);
   const { settings } = options;
   const trust = options.apply ? await signingOf(settings, options) : await releaseTrustOf(settings, options);
   const { policy, allowLost } = trust;
   checkChannelRule(settings);
-  const request = { ...rules, policy, now: Date.now(), allowLost, rulesOf: rulesOfProject(options) };
+  const request = { policy, now: Date.now(), allowLost, rulesOf: rulesOfProject(options) };
   const url = requireCache(settings.to);
   if (options.apply) await confirmProjectCache(settings.to, options, context);
   await withCache(url, { options, context }, async ({ objects }) => {
-    const planned = await planPrune(objects, request);
-    const { plan } = planned;
-    const warnings = [...planned.warnings, ...stillPublished(plan)];
-    sayWarnings(context, warnings);
-    const steps = options.apply ? pruneReleases(objects, planned, request, trust.keys) : stepsOf(plan);
-    const done = await tell(steps, options, context);
+    const done: Done = { restore: [], hide: [], delete: [], left: [] };
+    const plans: PrunePlan[] = [];
+    const warnings: Notice[] = [];
+    for (const ofChannel of rules) {
+      const asked = { ...ofChannel, ...request };
+      const planned = await planPrune(objects, asked);
+      plans.push(planned.plan);
+      const found = [...planned.warnings, ...stillPublished(planned.plan)];
+      const news = found.filter(({ message }) => !warnings.some((warning) => warning.message === message));
+      sayWarnings(context, news);
+      warnings.push(...news);
+      await tell(
+        options.apply ? pruneReleases(objects, planned, asked, trust.keys) : stepsOf(planned.plan),
+        done,
+        options,
+        context,
+      );
+    }
+    const plan = joined(plans);
     if (options.json)
       await writeJson(context.stdout, { ...summaryJson(done, plan, options), warnings: messagesOf(warnings) });
     tellTotals(done, plan, options, context);
   });
 }
 
-function rulesOf({ channel, keep, keepWithin, grace }: PruneOptions) {
-  if (keep === undefined && keepWithin === undefined) {
-    throw new CarportError('E_USAGE', 'it is not said which releases stay', {
-      hint: 'give `--keep NUMBER` for the newest, `--keep-within SPAN` for the younger ones, or both: `--keep 20 --keep-within 30d`',
-    });
-  }
+/** What is planned of several channels. */
+function joined(plans: readonly PrunePlan[]): PrunePlan {
   return {
-    ...{ channel, keep: keep ?? 0 },
-    keepWithin: keepWithin ?? 0,
-    grace,
+    hide: plans.flatMap(({ hide }) => hide),
+    delete: plans.flatMap((plan) => plan.delete),
+    restore: plans.flatMap(({ restore }) => restore),
+    waiting: plans.flatMap(({ waiting }) => waiting),
+    published: plans.flatMap(({ published }) => published),
+    kept: plans.flatMap(({ kept }) => kept),
   };
 }
 
@@ -67,21 +80,20 @@ function rulesOfProject({ settings }: PruneOptions): PruneRequest['rulesOf'] {
   };
 }
 
-type Done = Readonly<Record<PruneStep['action'], readonly PrunedRelease[]>>;
+type Done = Record<PruneStep['action'], PrunedRelease[]>;
 
-/** Prints each step when it is done. */
+/** Prints each step when it is done, and notes it in `done`. */
 async function tell(
   steps: AsyncIterable<PruneStep> | Iterable<PruneStep>,
+  done: Done,
   options: PruneOptions,
   context: Context,
-): Promise<Done> {
-  const done: Record<PruneStep['action'], PrunedRelease[]> = { restore: [], hide: [], delete: [], left: [] };
+): Promise<void> {
   for await (const { action, release } of steps) {
     done[action].push(release);
     if (action === 'left') note(context, options, `\`${release.version}\` has changed meanwhile, and is left as it is`);
     else if (!options.json) await writeLines(context.stdout, [`${action} ${release.version}`]);
   }
-  return done;
 }
 
 function stillPublished({ published }: PrunePlan): readonly Notice[] {

@@ -7,12 +7,19 @@ import { xdgDirectory } from '../../lib/home-directory.js';
 import { suggestion } from '../../lib/suggestion.js';
 import { SETTINGS, type SettingKey, type SettingSpec } from './table.js';
 
+/** What is no setting but a table of a project's own, which who uses it reads: `bin/settings/tables` has those without a command. */
+const TABLES = ['toolchains', 'bump', 'retention'] as const;
+
+export type TableName = (typeof TABLES)[number];
+
 /** The texts of a file's settings, by their keys, and the file. */
 export interface FileSettings {
   readonly file: string;
+  /** All of it, for errors that name a line. */
+  readonly text: string;
   readonly texts: ReadonlyMap<SettingKey, readonly string[]>;
-  /** The table of a project's toolchains, as it is there. */
-  readonly toolchains?: unknown;
+  /** The tables, as they are there. */
+  readonly tables: Readonly<Partial<Record<TableName, unknown>>>;
 }
 
 /** Where a user's own settings are. */
@@ -23,8 +30,11 @@ export function userConfigFile(env: NodeJS.ProcessEnv): string {
 /** The settings of the user's own file; nothing where there is none. Throws `E_USAGE` for one that is not as it should be. */
 export async function readUserFile(env: NodeJS.ProcessEnv): Promise<FileSettings | undefined> {
   const settings = await readConfigFile(userConfigFile(env));
-  if (settings?.toolchains === undefined) return settings;
-  throw new CarportError('E_USAGE', `\`${settings.file}\` has \`[toolchains]\`, which is a project's`, {
+  const [foreign] = settings
+    ? TABLES.filter((name) => name !== 'retention' && settings.tables[name] !== undefined)
+    : [];
+  if (foreign === undefined) return settings;
+  throw new CarportError('E_USAGE', `\`${settings!.file}\` has \`[${foreign}]\`, which is a project's`, {
     hint: 'put it into the `carport.toml` of the project',
   });
 }
@@ -96,9 +106,12 @@ async function readConfigFile(file: string): Promise<FileSettings | undefined> {
   } catch (cause) {
     throw new CarportError('E_USAGE', `\`${file}\` is not TOML`, { cause });
   }
-  const { toolchains, ...rest } = table;
-  const texts = Object.entries(rest).map(([key, value]) => [checkKey(file, key), textsOf(file, key, value)] as const);
-  return { file, texts: new Map(texts), ...(toolchains !== undefined && { toolchains }) };
+  const isTable = ([key]: readonly [string, unknown]) => TABLES.some((name) => name === key);
+  const entries = Object.entries(table);
+  const texts = entries
+    .filter((entry) => !isTable(entry))
+    .map(([key, value]) => [checkKey(file, key), textsOf(file, key, value)] as const);
+  return { file, text, texts: new Map(texts), tables: Object.fromEntries(entries.filter(isTable)) };
 }
 
 /** Whether a directory above a file lets nobody look: as with the HOME of somebody else, which `sudo -u` and containers leave. */
@@ -113,7 +126,7 @@ async function isOutOfSight(file: string, error: unknown): Promise<boolean> {
 function checkKey(file: string, key: string): SettingKey {
   if (Object.hasOwn(SETTINGS, key)) return key as SettingKey;
   throw new CarportError('E_USAGE', `\`${file}\` has the unknown setting \`${key}\``, {
-    hint: suggestion(key, [...Object.keys(SETTINGS), 'toolchains']),
+    hint: suggestion(key, [...Object.keys(SETTINGS), ...TABLES]),
   });
 }
 
