@@ -64,3 +64,11 @@ export function commitLink(forge: Forge, commit: string): string | undefined {
   if (project === undefined || !isFullCommit(commit)) return undefined;
   return `${project}/${forge.kind === 'gitlab' ? '-/' : ''}commit/${commit}`;
 }
+
+/** The page of an issue or a pull request, by its number: forges lead from one to the other. Merge requests are GitLab's. */
+export function issueLink(forge: Forge, kind: 'issue' | 'merge-request', number: string): string | undefined {
+  const project = webAddress(forge.url);
+  if (project === undefined) return undefined;
+  if (forge.kind === 'gitlab') return `${project}/-/${kind === 'issue' ? 'issues' : 'merge_requests'}/${number}`;
+  return kind === 'issue' ? `${project}/issues/${number}` : undefined;
+}

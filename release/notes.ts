@@ -33,7 +33,13 @@ export function notesOf(version: string, text: string, origin: string): FoundNot
   return { notes };
 }
 
-function checkNotes(notes: string, origin: string): void {
+/** Whether headings of a text name versions, as those of a changelog do. */
+export function namesVersions(text: string): boolean {
+  return sectionsOf(text.replaceAll(/\r\n?/g, '\n')).some(({ title }) => versionIn(title) !== undefined);
+}
+
+/** Throws `E_USAGE` for notes that are too long, and for those with a secret key in them. `origin` is where they are from. */
+export function checkNotes(notes: string, origin: string): void {
   if (notes.length > FRAGMENT_LIMITS.notes) {
     throw new CarportError(
       'E_USAGE',

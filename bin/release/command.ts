@@ -8,6 +8,7 @@ import { declareCommand } from '../declaration/command.js';
 import { APPLY, PLAN_ONLY, YES_IN_PROJECT } from '../declaration/destroying.js';
 import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
 import { duration, integer } from '../settings/parsers.js';
+import { configureSteps } from './steps/command.js';
 
 /** Loaded when they are used: help does not need them. */
 const listing = () => import('./list.js');
@@ -127,6 +128,7 @@ export function configure(command: Command, context: Context): void {
   declarePromote(command, context);
   declareYank(command, context);
   declarePrune(command, context);
+  configureSteps(command, context);
 }
 
 function declarePut(command: Command, context: Context): void {

@@ -54,7 +54,8 @@ function nameOf(file: string): string {
   return file === '-' ? 'stdin (--notes-file)' : `\`${file}\` (--notes-file)`;
 }
 
-async function readText(file: string, context: Context): Promise<string> {
+/** The text of a file of notes, or of stdin for `-`. Throws `E_USAGE`. */
+export async function readText(file: string, context: Context): Promise<string> {
   const pieces: Buffer[] = [];
   let size = 0;
   try {

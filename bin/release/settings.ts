@@ -83,7 +83,8 @@ export function indexOptionsOf(settings: CatalogSettings, keys: readonly SecretK
   };
 }
 
-function forgeOf({ forge, 'forge-kind': kind }: Pick<Settings, 'forge' | 'forge-kind'>): Forge | undefined {
+/** The forge that settings name. */
+export function forgeOf({ forge, 'forge-kind': kind }: Pick<Settings, 'forge' | 'forge-kind'>): Forge | undefined {
   const given = kind.value;
   const url = forge.value;
   return url === undefined ? undefined : { kind: given ?? kindOfHost(new URL(url).hostname), url };
