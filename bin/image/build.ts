@@ -14,6 +14,7 @@ import { parseImageName } from '../../lib/oci/reference.js';
 import { withHeldPaths } from '../../lib/store/hold-paths.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
 import type { LayerCompression } from '../../lib/workers/layers/layer.js';
+import type { WorkerPool } from '../../lib/workers/pool.js';
 import { type Context, note, writeJson, writeLines } from '../cli/context.js';
 import { count, formatBytes } from '../cli/terminal.js';
 import { withPool } from '../cli/with-pool.js';
@@ -62,10 +63,20 @@ export function imageJson({ manifest: { descriptor }, layers }: BuiltImage): obj
   };
 }
 
+/** What an image is built of. */
+interface Ingredients {
+  readonly targets: readonly string[];
+  readonly base: Pick<ImagePlace, 'store' | 'reference'> | undefined;
+  /** The directory that files are taken from, where they may not be from anywhere. */
+  readonly within?: string;
+  /** Threads, where there are some; they are not ended. */
+  readonly pool?: WorkerPool;
+}
+
 /** Builds what arguments and options say, in a layout whose index does not name it yet. */
 export async function buildInto(
   layout: Layout,
-  { targets, base: place }: { readonly targets: readonly string[]; readonly base: ImagePlace | undefined },
+  { targets, base: place, within, pool }: Ingredients,
   options: ContentOptions,
   context: Context,
   work: Work<ActivityEvent>,
@@ -78,16 +89,16 @@ export async function buildInto(
       hint: 'leave `--format` out, or take gzip',
     });
   }
-  const contents = await findContents(targets, options, context);
+  const contents = await findContents(targets, options, context, within);
   const run = await runSettingsOf(options, contents);
   const base = place && (await readImage(place.store, place.reference, given));
   const platform: Platform = given ?? base?.platform ?? platformOfNode(process.arch);
   const baseLayers = base?.manifest.layers ?? [];
   const layers = planLayers(contents, layersLeft(options.maxLayers, baseLayers.length));
   const request = { layers, run, platform, format, compression, created: createdAt(context), base };
-  const built = await withPool(options.settings.jobs.value, (pool) =>
-    withHeldPaths(contents, contents.graph.values(), () => buildImage(layout, request, { ...work, pool })),
-  );
+  const make = (threads: WorkerPool) =>
+    withHeldPaths(contents, contents.graph.values(), () => buildImage(layout, request, { ...work, pool: threads }));
+  const built = await (pool ? make(pool) : withPool(options.settings.jobs.value, make));
   return { ...built, baseLayers };
 }
 

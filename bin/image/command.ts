@@ -6,17 +6,17 @@ import { checkPath } from '../arguments/checked-path.js';
 import type { Context } from '../cli/context.js';
 import { argument } from '../declaration/arguments.js';
 import { declareCommand } from '../declaration/command.js';
-import { flag, type OptionsOf, option, setting } from '../declaration/options.js';
+import { type OptionsOf, option } from '../declaration/options.js';
 import { FETCH_OPTIONS } from '../run/options.js';
 import { integer } from '../settings/parsers.js';
+import { COPY_OPTIONS, PLAIN_HTTP } from './options.js';
+import { configurePublish } from './publish/command.js';
 
 /** Loaded when they are used: help does not need them. */
 const building = () => import('./build.js');
 const pushing = () => import('./push.js');
 const joining = () => import('./join.js');
 const inspecting = () => import('./inspect.js');
-
-const PLAIN_HTTP = flag('--plain-http', 'allow a registry that is written `http://…` on another machine: without TLS');
 
 /** What an image is made of, and how it is run. */
 const CONTENT_OPTIONS = [
@@ -55,8 +55,6 @@ const BUILD_OPTIONS = [
   ...CONTENT_OPTIONS,
 ];
 
-const COPY_OPTIONS = [PLAIN_HTTP, setting('retry-seconds')];
-
 const INSPECT_OPTIONS = [option('--platform <os/arch>', 'that of an image of several'), ...COPY_OPTIONS];
 
 export type PushOptions = OptionsOf<typeof CONTENT_OPTIONS>;
@@ -86,6 +84,7 @@ export function configure(command: Command, context: Context): void {
     run: async (...values) => (await building()).build(...values, context),
   });
   configureMoving(command, context);
+  configurePublish(command, context);
 }
 
 const IMAGE = argument('<image>', '`ghcr.io/owner/app:v1`, `oci:DIR:TAG` or `oci-archive:FILE`');

@@ -32,6 +32,11 @@ export async function openImage(text: string, use: RegistryUse): Promise<ImagePl
   return { store, reference: reference.digest ?? reference.tag, registry: reference, close: () => store.close() };
 }
 
+/** Whether a text can only name a layout of this machine. */
+export function isLocal(text: string): boolean {
+  return /^(oci|oci-archive):|^\.{0,2}\/|\.tar$/.test(text);
+}
+
 async function localPlace(text: string, context: Context): Promise<ImagePlace | undefined> {
   const [, kind, rest = text] = /^(oci|oci-archive):(.*)$/s.exec(text) ?? [];
   if (text.startsWith('docker://') || /^https?:\/\//.test(text)) return undefined;

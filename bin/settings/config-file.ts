@@ -8,7 +8,7 @@ import { suggestion } from '../../lib/suggestion.js';
 import { SETTINGS, type SettingKey, type SettingSpec } from './table.js';
 
 /** What is no setting but a table of a project's own, which who uses it reads: `bin/settings/tables` has those without a command. */
-const TABLES = ['toolchains', 'bump', 'retention'] as const;
+const TABLES = ['toolchains', 'bump', 'retention', 'image', 'registries'] as const;
 
 export type TableName = (typeof TABLES)[number];
 
