@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { parseImagePlan } from '#image/publication/document.js';
 import { chooseTags, fillIn, newerStable } from '#image/publication/tags.js';
-import { planPublication } from '#image/publication/units.js';
+import { planPublication, type Selection } from '#image/publication/units.js';
 import { compareVersions } from '#release/catalog/version-order.js';
 import { channelRule } from '#release/version.js';
 
-const NOTHING = { names: [], registries: [] };
+const NOTHING: Selection = { names: [], registries: [] };
 
 function plan(image: readonly object[], registries: object = {}, selection = NOTHING) {
   return planPublication(parseImagePlan({ image, registries }, 'carport.toml'), selection);
