@@ -14,7 +14,7 @@ import { readProjectFile } from '../../settings/config-file.js';
 import type { PublishOptions } from './command.js';
 
 /** The images of a project. */
-export interface ProjectImages {
+interface ProjectImages {
   /** Where its `carport.toml` is. */
   readonly directory: string;
   readonly plan: ImagePlan;
@@ -27,7 +27,7 @@ export interface Project extends ProjectImages {
 }
 
 /** The images that the project of the working directory names; throws `E_USAGE` where there are none. */
-export async function readImagePlan(context: Context): Promise<ProjectImages> {
+async function readImagePlan(context: Context): Promise<ProjectImages> {
   const found = await readProjectFile(workingDirectory(context));
   if (found?.tables.image !== undefined)
     return { directory: dirname(found.file), plan: parseImagePlan(found.tables, found.file) };
