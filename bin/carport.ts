@@ -1,35 +1,20 @@
 #!/usr/bin/env node
-/** The program: a process for one command line. */
+/** The program: a process for one command line. It imports nothing: Node takes longer for a module than for what is in it. */
 
-import * as nodeModule from 'node:module';
-import { askAhead, loadBundle, tuneEngine } from './bundle.js';
-import { quickAnswer } from './help/quick.js';
+const { createRequire } = process.getBuiltinModule('node:module');
+const { statSync } = process.getBuiltinModule('node:fs');
 
-const args = process.argv.slice(2);
-const { env, stdin, stdout, stderr } = process;
-const context = { env, stdin, stdout, stderr, cwd: () => process.cwd() };
+const DIRECTORY = new URL('../', import.meta.url);
 
-const answer = await quickAnswer(args);
-if (answer === undefined) await run();
-// Who reads may have had enough.
-else stdout.on('error', (error: NodeJS.ErrnoException) => error.code !== 'EPIPE' && explain(error)).write(answer);
-
-async function run(): Promise<void> {
-  const answer = await askAhead(args, env);
-  await (await load()).main(args, { ...context, answer });
-  // All is written. To end as it comes takes Node some milliseconds more, and would wait for a program that nobody waits for.
-  process.exit();
+/** What starts the program, put together; `undefined` where it is not, or the compiler has written modules since. */
+function bundled(): typeof import('./start.js') | undefined {
+  const start = new URL('bundle/start.js', DIRECTORY);
+  const [made, compiled] = [start, new URL('.tsbuildinfo', DIRECTORY)].map((file) =>
+    statSync(file, { throwIfNoEntry: false }),
+  );
+  if (!made || (compiled && compiled.mtimeMs > made.mtimeMs)) return undefined;
+  return createRequire(import.meta.url)('../bundle/start.js') as typeof import('./start.js');
 }
 
-async function explain(cause: Error): Promise<void> {
-  (await load()).explain(cause, context);
-}
-
-async function load(): Promise<typeof import('./main.js')> {
-  tuneEngine();
-  const bundle = await loadBundle();
-  if (bundle) return bundle.exports;
-  // Since Node 22.
-  if ('enableCompileCache' in nodeModule) (nodeModule.enableCompileCache as () => void)();
-  return import('./main.js');
-}
+const { start } = bundled() ?? (await import('./start.js'));
+await start(process.argv.slice(2), () => import('./main.js'));

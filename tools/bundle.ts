@@ -15,8 +15,9 @@ const BUNDLE = `${DIST}bundle/`;
 
 /** By the names of their files in the bundle; threads are started with files beside the module that starts them. */
 const ENTRIES = {
+  start: 'bin/start.js',
+  early: 'bin/push/early.js',
   main: 'bin/main.js',
-  ahead: 'bin/push/ahead.js',
   worker: 'lib/workers/bundled/thread.js',
   thread: 'lib/workers/worker.js',
   'small-files-thread': 'lib/filesystem/small-files-thread.js',
@@ -24,8 +25,11 @@ const ENTRIES = {
 
 const PACKAGES = [/^zstd-napi/, /^@aws-sdk\//, /^@smithy\//, /^xz-decompress/, /^fast-glob$/, /-proxy-agent$/];
 
-/** Of what is loaded before the program, only in the program: its size is time. */
-const NOT_AHEAD = [/^execa$/];
+/** Of what is loaded late only in the program, and not before it: its size is time. Who asks for it leaves the work to the program. */
+const NOT_AHEAD = [
+  ...[/^execa$/, /command\.js$/, /^\.\/scripts\//, /\/push\.js$/],
+  ...[/\/xz-write\.js$/, /\/s3\//, /\/zstd-wasm\.js$/],
+];
 
 /** Modules of Node that take long to load, and that few commands need: they are when something of them is used. */
 const SLOW = ['http', 'https', 'net', 'tls', 'zlib', 'readline', 'child_process', 'worker_threads', 'stream/web'];
@@ -51,10 +55,18 @@ const plugins: readonly Plugin[] = [
   },
 ];
 
+const withoutLate: Plugin = {
+  name: 'what only the program needs is left out',
+  resolveId: (source, _, { kind }) =>
+    kind === 'dynamic-import' && NOT_AHEAD.some((name) => name.test(source))
+      ? { id: source, external: true }
+      : undefined,
+};
+
 await rm(BUNDLE, { recursive: true, force: true });
 for (const [name, path] of Object.entries(ENTRIES)) await bundle(name, DIST + path);
 await writeFile(`${BUNDLE}package.json`, '{ "type": "commonjs" }\n');
-for (const name of ['main', 'thread']) await wrap(`${BUNDLE}${name}.js`);
+for (const name of ['early', 'main', 'thread']) await wrap(`${BUNDLE}${name}.js`);
 // In a process of its own: this one has loaded more than the program does.
 const { failure } = await runProgram(process.execPath, [`${DIST}tools/code-cache.js`]);
 if (failure) throw failure;
@@ -63,8 +75,7 @@ async function bundle(name: string, path: string): Promise<void> {
   const built = await rolldown({
     input: { [name]: path },
     platform: 'node',
-    plugins: [...plugins],
-    ...(name === 'ahead' && { external: NOT_AHEAD }),
+    plugins: [...(['start', 'early'].includes(name) ? [withoutLate] : []), ...plugins],
     // That a module is loaded early and late is no fault.
     checks: { ineffectiveDynamicImport: false },
   });

@@ -17,7 +17,8 @@ import { interruptible } from '../cli/interrupt.js';
 import { printable } from '../cli/printable.js';
 import { withCache } from '../cli/with-caches.js';
 import { closureOf, closureWarnings } from '../closure/select.js';
-import { type PreparedPush, type PushRun, preparePush, pushPrepared } from '../push/request.js';
+import { type PreparedPush, preparePush } from '../push/prepare.js';
+import { type PushRun, pushPrepared } from '../push/request.js';
 import { withReporter } from '../reporters/transfer.js';
 import type { RefreshToolchainOptions } from './command.js';
 

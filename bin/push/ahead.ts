@@ -1,6 +1,6 @@
 /**
- * Asks Nix what a push will ask it, before the program is there that pushes: both take as long. This is put together alone, and has
- * nothing that it does not need.
+ * Asks Nix what a push will ask it, before the program is there that pushes: both take as long. This has nothing that it does not
+ * need.
  */
 
 import { access, fstat } from 'node:fs';
@@ -17,19 +17,33 @@ const WHOLE = /^(?:--print|--dry-run|--json|--check-all|--pin|--skip-in)(?:=|$)/
 
 const DESCRIPTOR = /fd:\d|\/fd\//;
 
+/** What can be known of a push before the program is there. */
+export interface Ahead {
+  /** What Nix was asked. */
+  readonly answer?: NixAnswer;
+  /** Whether it may have nothing to do, and a directory of this machine can tell. */
+  readonly isLikelyDone: boolean;
+}
+
+const NOTHING: Ahead = { isLikelyDone: false };
+
 /**
  * Starts Nix for a command line and environment, where that is surely of use; the push that asks the same takes the answer. A guess:
  * what it does not foresee is asked when it is known.
  */
-export async function startAhead(args: readonly string[], env: NodeJS.ProcessEnv): Promise<NixAnswer | undefined> {
+export async function startAhead(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ahead> {
   const [command, ...words] = args;
-  if (command !== 'push' || words.some((word) => OTHERWISE.test(word)) || !isOfNix(words)) return undefined;
-  if (hasDescriptor(words, env)) return undefined;
+  if (command !== 'push' || words.some((word) => OTHERWISE.test(word)) || !isOfNix(words)) return NOTHING;
+  if (hasDescriptor(words, env)) return NOTHING;
   const paths = [...new Set(words.filter((word) => word.startsWith('/') && isStorePath(word, storeDirOf(word))))];
   // A derivation is asked for in another way.
-  if (paths.length === 0 || paths.some((path) => path.endsWith('.drv'))) return undefined;
-  const isWhole = words.some((word) => WHOLE.test(word)) || (await isListed(env)) || (await isIntoNewDirectory(words));
-  return askAhead(isWhole ? 'closure' : 'paths', paths, takeKeys(env).env);
+  if (paths.length === 0 || paths.some((path) => path.endsWith('.drv'))) return NOTHING;
+  const directory = directoryOf(words);
+  const isThere = directory !== undefined && (await hasCache(directory));
+  const isWhole =
+    words.some((word) => WHOLE.test(word)) || (await isListed(env)) || (directory !== undefined && !isThere);
+  const answer = askAhead(isWhole ? 'closure' : 'paths', paths, takeKeys(env).env);
+  return { answer, isLikelyDone: isThere && !isWhole };
 }
 
 /** Whether a key may come through a descriptor, which programs would have that are started before it is read and closed. */
@@ -44,12 +58,11 @@ function isOfNix(words: readonly string[]): boolean {
   return at < 0 || words[at] === '--store=nix' || (words[at] === '--store' && words[at + 1] === 'nix');
 }
 
-/** Whether the push is into a directory that has no cache, as far as the command line says. */
-async function isIntoNewDirectory(words: readonly string[]): Promise<boolean> {
+/** The directory that is pushed into, as far as the command line says. */
+function directoryOf(words: readonly string[]): string | undefined {
   const at = words.findIndex((word) => /^--to(?:=|$)/.test(word));
   const url = words[at]?.slice('--to='.length) || words[at + 1];
-  const directory = at < 0 ? undefined : /^(?:file:\/\/)?(\/[^?]*)/.exec(url ?? '')?.[1];
-  return directory !== undefined && !(await hasCache(directory));
+  return at < 0 ? undefined : /^(?:file:\/\/)?(\/[^?]*)/.exec(url ?? '')?.[1];
 }
 
 /** Whether a directory says that it is a cache. */

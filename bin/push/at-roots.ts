@@ -17,7 +17,7 @@ import { patienceOf, withCaches } from '../cli/with-caches.js';
 import { beginGroup, type LogGroup } from '../reporters/ci-log.js';
 import { withReporter } from '../reporters/transfer.js';
 import type { PushCommandOptions } from './command.js';
-import { isListWanted, type PreparedPush } from './request.js';
+import { isListWanted, type PreparedPush } from './prepare.js';
 
 /** Whether the cache has the closures of what is to be pushed, so that nothing is left to do. Says so. */
 export async function endsAtRoots(
@@ -31,17 +31,16 @@ export async function endsAtRoots(
   // Nix is asked for the closure where there is no cache, or it will be looked at.
   const isWhole = context.answer?.arguments.includes(RECURSIVE[0]) === true;
   if (paths.length === 0 || keys.length === 0 || isWhole) return false;
-  const infos = await glanceAt(options.settings.store.value, context.env, paths, context.answer);
-  if (infos === undefined) return false;
-  const roots = paths.map((path) => infos.get(path)!);
-  if (!(await haveToldPaths(roots))) return false;
+  // The store is asked beside the cache.
+  const roots = rootsHere(paths, options, context);
+  roots.catch(() => undefined);
   const names = [...skipSignedBy.names, ...(options.skipUpstream ? [NIXOS_KEY] : [])];
   return withReporter(context, options, async (emit) => {
     const leasing = leasingFor(patienceOf(options) * 1000);
     const found = await withCaches([to], { context, options, emit }, ([cache], signal) =>
-      findWhole(cache!.objects, { roots, keys, skipSignedBy: names }, { emit, signal, leasing }),
+      findWhole(cache!.objects, { paths, roots, keys, skipSignedBy: names }, { emit, signal, leasing }),
     );
-    if (found) tell(roots, found, emit, beginGroup(context, options, 'carport push'));
+    if (found) tell(paths, found, emit, beginGroup(context, options, 'carport push'));
     return found !== undefined;
   });
 }
@@ -57,8 +56,20 @@ function rootsOf(targets: readonly string[], options: PushCommandOptions, contex
   return isOneStore && !paths.some(isDerivationPath) ? paths : [];
 }
 
+/** What the store has of them, if it has all, and has not to tell more than that of one. */
+async function rootsHere(
+  paths: readonly string[],
+  { settings }: PushCommandOptions,
+  { env, answer }: Context,
+): Promise<readonly PathInfo[] | undefined> {
+  const infos = await glanceAt(settings.store.value, env, paths, answer);
+  if (infos === undefined) return undefined;
+  const roots = paths.map((path) => infos.get(path)!);
+  return (await haveToldPaths(roots)) ? roots : undefined;
+}
+
 function tell(
-  roots: readonly PathInfo[],
+  roots: readonly string[],
   { paths }: WholeClosures,
   emit: Emit<PushEvent>,
   { end }: Pick<LogGroup, 'end'>,

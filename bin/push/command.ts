@@ -19,6 +19,15 @@ const OPTIONS = [
 export type PushCommandOptions = OptionsOf<typeof OPTIONS>;
 
 export function configure(command: Command, context: Context): void {
+  declarePush(command, context, async (...values) => (await import('./push.js')).run(...values, context));
+}
+
+/** Declares the command with what is done when it is given. */
+export function declarePush(
+  command: Command,
+  context: Context,
+  run: (targets: readonly string[], options: PushCommandOptions) => Promise<void>,
+): void {
   declareCommand(command, context, {
     description:
       'Computes the closure of store paths, signs it, and copies what is missing to a binary cache. Prints the closure, dependencies first.',
@@ -37,6 +46,6 @@ export function configure(command: Command, context: Context): void {
     ],
     options: OPTIONS,
     refuse: refusePinOptions,
-    run: async (...values) => (await import('./push.js')).run(...values, context),
+    run,
   });
 }

@@ -13,7 +13,8 @@ import { descriptorOf } from '../settings/held-key.js';
 import { endsAtRoots } from './at-roots.js';
 import type { PushCommandOptions } from './command.js';
 import { isWithoutKey } from './keys.js';
-import { preparePush, pushPrepared, startThreadsEarly } from './request.js';
+import { preparePush } from './prepare.js';
+import { pushPrepared, startThreadsEarly } from './request.js';
 
 /** Pushes the closure of the paths that arguments mean, and prints it. */
 export async function run(targets: readonly string[], options: PushCommandOptions, context: Context): Promise<void> {

@@ -1,64 +1,22 @@
-/** What options of a push mean: to which cache, signed and packed how, with which pins. */
+/** A push that was prepared: its threads, its cache, and what is printed of it. */
 
-import type { CacheUrl } from '../../cache/cache-url.js';
 import { leasingFor } from '../../cache/leases/lease.js';
 import type { OpenCache } from '../../cache/open.js';
-import { checkPinName, requirePinKeys } from '../../cache/pins/set.js';
 import type { PushEvent } from '../../cache/push/events.js';
-import type { PushPins } from '../../cache/push/pins.js';
 import { type PushRequest, pushClosure } from '../../cache/push/session.js';
 import { startSmallUploads } from '../../cache/push/small-uploads.js';
 import type { TransferSummary } from '../../cache/transfer-events.js';
-import type { SecretKey } from '../../lib/signing/key.js';
 import { findRealisations } from '../../lib/store/realisations.js';
 import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { type Context, writeLines } from '../cli/context.js';
 import { patienceOf, withCaches } from '../cli/with-caches.js';
 import { createPool, withPool } from '../cli/with-pool.js';
-import { pinPolicyOf, pinRequestOf, seenPinsOf } from '../pin/policy.js';
-import { addJobSummary, isInCi } from '../reporters/ci-log.js';
-import { requireCache } from '../settings/places.js';
+import { addJobSummary } from '../reporters/ci-log.js';
 import { hasCache } from './ahead.js';
-import { loadPushKeys } from './keys.js';
 import { pathsElsewhere, withUpstream } from './left-out.js';
 import type { PushOptions } from './options.js';
-import { packingOf } from './packing.js';
-
-/** A push of which only the paths are not known yet. */
-export interface PreparedPush {
-  readonly to: CacheUrl;
-  /** Threads, if it is said how many. */
-  readonly jobs: number | undefined;
-  readonly request: Omit<PushRequest, 'store' | 'own' | 'closure' | 'realisations'>;
-}
-
-/** Reads all that a push is told, keys included, unless they are here. Nothing is asked of a server. */
-export async function preparePush(
-  options: PushOptions,
-  context: Context,
-  given?: readonly SecretKey[],
-): Promise<PreparedPush> {
-  const { settings, checkAll, dryRun, allowUnsigned } = options;
-  const to = requireCache(settings.to, 'to');
-  const packing = packingOf(settings, to, options);
-  const jobs = settings.jobs.value;
-  if (packing.compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
-  const keys = given ?? (await loadPushKeys(options, context));
-  const { value: names, origin } = settings['skip-signed-by'];
-  const request = {
-    keys,
-    packing,
-    pins: pinsOf(options, keys, context),
-    checkAll,
-    skipSignedBy: { names, origin: origin.name },
-    allowUnsigned,
-    dryRun,
-  };
-  // What a bucket is listed with takes a while to load, in which the store answers.
-  if (to.location.kind === 's3') import('../../lib/object-store/s3/sdk.js').catch(() => undefined);
-  return { to, jobs, request };
-}
+import { isListWanted, type PreparedPush } from './prepare.js';
 
 /** The command that pushes. */
 export interface PushRun {
@@ -131,26 +89,4 @@ export async function pushInto(
 function sumUp(context: Context, cache: string, summary: TransferSummary): Promise<void> {
   const { transferred: pushed, present, skipped, fileSize } = summary;
   return addJobSummary(context, { title: 'carport push', cache, pushed, present, skipped, fileSize });
-}
-
-/** Scripts read the list; people and logs of CI systems have to ask for it, and into `/dev/null` it is not written. */
-export function isListWanted(
-  { print, dryRun }: { readonly print?: boolean; readonly dryRun: boolean },
-  { stdout, isStdoutDevice = false, env }: Context,
-): boolean {
-  return print === true || dryRun || !(stdout.isTTY || isStdoutDevice || isInCi(env));
-}
-
-function pinsOf({ pin = [], ...options }: PushOptions, keys: readonly SecretKey[], context: Context): PushPins {
-  const names = keys.length === 0 && options.skipWithoutKey ? [] : [...new Set(pin)];
-  for (const name of names) {
-    checkPinName(name);
-    requirePinKeys(name, keys);
-  }
-  const signing = {
-    keys,
-    policy: pinPolicyOf(options.settings, { allowRollback: options.allowRollback }),
-    seen: seenPinsOf(context),
-  };
-  return { requests: names.map((name) => pinRequestOf(name, options)), signing };
 }

@@ -6,7 +6,7 @@ import { NIX, openOwnForReading, openStoreForReading } from '../../lib/store/ope
 import type { Context } from '../cli/context.js';
 import { warnPeople } from '../cli/warnings.js';
 import type { PushBesideOptions } from '../push/options.js';
-import type { PreparedPush } from '../push/request.js';
+import type { PreparedPush } from '../push/prepare.js';
 import { asPushOptions } from './as-push-options.js';
 import { likelyStoreDirs } from './likely-store.js';
 import { createPusher, type Pusher } from './pusher.js';

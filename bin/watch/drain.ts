@@ -7,7 +7,7 @@ import type { Store } from '../../lib/store/store.js';
 import { type Context, note } from '../cli/context.js';
 import { interruptible } from '../cli/interrupt.js';
 import { isWithoutKey, loadPushKeys } from '../push/keys.js';
-import { preparePush } from '../push/request.js';
+import { preparePush } from '../push/prepare.js';
 import { asPushOptions } from './as-push-options.js';
 import { leaveDrain, takeDrain } from './drain-lock.js';
 import type { HookOptions } from './hook-command.js';

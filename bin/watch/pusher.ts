@@ -16,7 +16,8 @@ import { warnPeople } from '../cli/warnings.js';
 import { closeCaches, openCaches } from '../cli/with-caches.js';
 import { createPool } from '../cli/with-pool.js';
 import type { PushOptions } from '../push/options.js';
-import { type PreparedPush, pushInto } from '../push/request.js';
+import type { PreparedPush } from '../push/prepare.js';
+import { pushInto } from '../push/request.js';
 import type { Queue } from './queue.js';
 
 /** What was done. */

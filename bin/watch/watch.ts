@@ -45,7 +45,7 @@ export async function run(given: WatchOptions, context: Context): Promise<never>
   if (isWithoutKey(keys, { ...given, json: false }, context)) return end(await start(), 0);
   const selection = given.settings.store.value;
   // What options do not fit, or a program that is missing, is told before anything runs.
-  const prepared = await (await import('../push/request.js')).preparePush(asPushOptions(given), context, keys);
+  const prepared = await (await import('../push/prepare.js')).preparePush(asPushOptions(given), context, keys);
   const before = await snapshotOf(likelyStoreDirs(selection, context.env));
   const running = start();
   // Whatever is done beside it has what the command leaves.

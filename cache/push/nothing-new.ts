@@ -18,8 +18,10 @@ import { allRecordedKeys } from './upstream-keys.js';
 
 /** What is asked for. */
 export interface RootsRequest {
-  /** As the store has them. */
-  readonly roots: readonly PathInfo[];
+  /** Paths of one store dir, one at least. */
+  readonly paths: readonly string[];
+  /** What the store has of them; `undefined` where that is not all. */
+  readonly roots: Promise<readonly PathInfo[] | undefined>;
   /** One at least. */
   readonly keys: readonly SecretKey[];
   /** Names of keys whose paths the push leaves out. */
@@ -51,7 +53,7 @@ export async function findWhole(
   request: RootsRequest,
   { leasing, ...work }: RootsWork,
 ): Promise<WholeClosures | undefined> {
-  const paths = request.roots.map(({ path }) => path);
+  const { paths } = request;
   try {
     // Mostly a push has something to do, and needs no lease to find that out.
     if (!(await isLikely(objects, paths))) return undefined;
@@ -79,12 +81,11 @@ async function isLikely(objects: ObjectStore, paths: readonly string[]): Promise
 
 async function look(
   objects: ObjectStore,
-  { roots, keys, skipSignedBy }: RootsRequest,
+  { roots: asked, keys, skipSignedBy }: RootsRequest,
 ): Promise<WholeClosures | undefined> {
-  const [answers, recorded] = await Promise.all([
-    Promise.all(roots.map((info) => queryPath(objects, info, keys, true))),
-    allRecordedKeys(objects),
-  ]);
+  const [roots, recorded] = await Promise.all([asked, allRecordedKeys(objects)]);
+  if (roots === undefined) return undefined;
+  const answers = await Promise.all(roots.map((info) => queryPath(objects, info, keys, true)));
   if (answers.some(({ state }) => state !== 'present')) return undefined;
   // A push before this one has left out what this one would send.
   if (recorded.some((name) => !skipSignedBy.includes(name))) return undefined;

@@ -18,9 +18,14 @@ export interface NixAnswer {
   readonly result: Promise<ProgramResult>;
 }
 
+/** The arguments with which Nix is asked about paths, or about their closure. */
+export function askedOfNix(what: 'paths' | 'closure', paths: readonly string[]): readonly string[] {
+  return [...NIX_COMMAND, ...PATH_INFO, ...JSON_FORMAT, ...(what === 'closure' ? RECURSIVE : []), ...paths];
+}
+
 /** Asks Nix about paths, none of them a derivation, or about their closure, for whoever asks the same next. */
 export function askAhead(what: 'paths' | 'closure', paths: readonly string[], env: NodeJS.ProcessEnv): NixAnswer {
-  const args = [...NIX_COMMAND, ...PATH_INFO, ...JSON_FORMAT, ...(what === 'closure' ? RECURSIVE : []), ...paths];
+  const args = askedOfNix(what, paths);
   const result = startNix('nix', args, env);
   // Perhaps nobody will ask.
   result.catch(() => undefined);

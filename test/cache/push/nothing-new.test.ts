@@ -33,7 +33,10 @@ describe('a push whose roots are there', () => {
   const find = (objects: WriteStore, roots: readonly PathInfo[], changes: object = {}) =>
     findWhole(
       objects,
-      { roots, keys: [KEY], skipSignedBy: [], ...changes },
+      {
+        ...{ paths: roots.map(({ path }) => path), roots: Promise.resolve(roots) },
+        ...{ keys: [KEY], skipSignedBy: [], ...changes },
+      },
       { emit: () => undefined, signal: new AbortController().signal, leasing: LEASING },
     );
 

@@ -282,7 +282,8 @@ async function push(run: Run, actor: Actor, name: string, isPinned: boolean): Pr
   // As of the command: pins need the closure.
   const looksAtRoots = !isPinned && protocol.atRoots > 0 && world.random() < protocol.atRoots;
   try {
-    const found = looksAtRoots && (await findWhole(objects, { roots: [info], keys: [], skipSignedBy: [] }, atRoots));
+    const asked = { paths: [info.path], roots: Promise.resolve([info]), keys: [], skipSignedBy: [] };
+    const found = looksAtRoots && (await findWhole(objects, asked, atRoots));
     if (found) counts.atRoots++;
     else await pushClosure(objects, request, { ...work, pool: modelPool(run.hasLargeNars) });
   } catch (error) {
