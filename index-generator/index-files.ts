@@ -22,6 +22,7 @@ import {
   GARAGE_JSON,
   INDEX_JSON,
   isIndexKey,
+  isSimpleKey,
   latestFileKey,
   latestKey,
   PAGE,
@@ -44,6 +45,7 @@ import { renderIndexJson, renderLatestJson } from './index-json.js';
 import { joinPieces } from './join-strings.js';
 import type { Forge } from './links.js';
 import { linesOf, renderListedFile } from './listing.js';
+import { isOwnSimplePage, type SimpleIndexRule, simpleEntries, warningsOfSimple } from './simple/pages.js';
 
 export interface IndexOptions {
   /** Where the bucket's objects are, with a `/` at the end. Without it links have no host. */
@@ -67,6 +69,8 @@ export interface IndexOptions {
   readonly theme?: Theme;
   /** A picture, as a `data:` URL. */
   readonly logo?: string;
+  /** When there are indexes that Python's installers read; where there is something for them, unless it is said. */
+  readonly simpleIndex?: SimpleIndexRule;
   /** Have the page at the root, too: in the place of whatever is there, or of a page of releases alone. */
   readonly rootPage?: 'replace' | 'keep';
 }
@@ -87,6 +91,7 @@ export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publi
   const more = [
     ...warningsOfLatest(index, requiredTargets ?? []),
     ...(compat ? tellLeftOut(sources) : []),
+    ...warningsOfSimple(index, options.simpleIndex ?? 'auto'),
     ...tellColours(options),
   ];
   return {
@@ -95,7 +100,9 @@ export function makeIndex(sources: ReleaseSources, options: IndexOptions): Publi
     ...(index.updated !== undefined && { updated: index.updated }),
     ...(compat === undefined && neverStable(index)),
     warnings: [...warnings, ...more],
-    owns: (key) => isIndexKey(key) && (baseUrl !== undefined || dropFeeds === true || !FEEDS.includes(key)),
+    owns: (key) =>
+      isSimpleKey(key) || (isIndexKey(key) && (baseUrl !== undefined || dropFeeds === true || !FEEDS.includes(key))),
+    recognizes: (key) => (isSimpleKey(key) ? isOwnSimplePage : undefined),
   };
 }
 
@@ -136,9 +143,10 @@ function garageJsonOf(
 /** What others lead to is before them, and a signature before its file: who finds the new file finds its signature, too. */
 function* makeEntries(
   index: ReleaseIndex,
-  { baseUrl, title = DEFAULT_TITLE, forge, key, requiredTargets = [], theme, logo, rootPage }: IndexOptions,
+  options: IndexOptions,
   garageJson: () => Iterable<string>,
 ): Generator<PublishedFile | PublishedCopy> {
+  const { baseUrl, title = DEFAULT_TITLE, forge, key, requiredTargets = [], theme, logo, rootPage } = options;
   for (const release of allReleases(index)) yield* sumsOf(release, key);
   yield* signed(
     largeFile(INDEX_JSON, JSON_TYPE, () => renderIndexJson(index, title, baseUrl)),
@@ -147,6 +155,7 @@ function* makeEntries(
   );
   if (baseUrl !== undefined) yield* feedsOf(index, title, baseUrl);
   yield* latestEntries(index, requiredTargets, baseUrl);
+  yield* simpleEntries(index, options.simpleIndex ?? 'auto');
   yield largeFile(GARAGE_JSON, JSON_TYPE, garageJson);
   const page = renderPage(index, {
     ...{ title, requiredTargets, ...(baseUrl !== undefined && { baseUrl }), ...(forge && { forge }) },

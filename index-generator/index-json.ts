@@ -51,7 +51,7 @@ export function releaseJson(release: Release, baseUrl: string | undefined) {
   };
 }
 
-function fileJson({ name, size, sha256, time, key, storePath }: ReleaseFile, baseUrl: string | undefined) {
+function fileJson({ name, size, sha256, time, key, storePath, python }: ReleaseFile, baseUrl: string | undefined) {
   const path = pathOfKey(key);
   return {
     name,
@@ -61,6 +61,7 @@ function fileJson({ name, size, sha256, time, key, storePath }: ReleaseFile, bas
     path: key,
     url: baseUrl !== undefined && path !== undefined ? baseUrl + path : null,
     storePath: storePath ?? null,
+    ...(python && { python }),
   };
 }
 

@@ -41,6 +41,16 @@ export const SUMS = 'SHA256SUMS';
 /** What follows the name of a file in that of its signature. */
 const SIGNATURE = '.minisig';
 
+/** The indexes that Python's installers read, of each channel. */
+const SIMPLE: Readonly<Record<Channel, string>> = {
+  stable: 'simple/',
+  extra: 'simple-extra/',
+  development: 'simple-development/',
+};
+
+/** What the keys of all of them begin with; others' keys may, too. */
+export const SIMPLE_PREFIX = 'simple';
+
 const SUMS_FILES: readonly string[] = [SUMS, `${SUMS}${SIGNATURE}`];
 
 /** The key of a file of a release. */
@@ -81,7 +91,7 @@ export function releaseOfKey(key: string): string | undefined {
   if (key.startsWith(FRAGMENTS)) return key.slice(FRAGMENTS.length).split('/')[0];
   const directory = [YANKS, PROMOTIONS, PRUNINGS].find((each) => key.startsWith(each));
   if (directory !== undefined) return key.slice(directory.length).replace(/\.json$/, '');
-  return key === LEDGER_KEY || key.startsWith(PAGES) || isIndexKey(key) ? '' : undefined;
+  return key === LEDGER_KEY || key.startsWith(PAGES) || isIndexKey(key) || isSimpleKey(key) ? '' : undefined;
 }
 
 /** True for the name of a file about a file, such as a checksum. They are no builds, and belong elsewhere. */
@@ -201,6 +211,25 @@ export function isIndexKey(key: string): boolean {
   const of = parseLatestName(second ?? '');
   return of !== undefined && key === latestFileKey(of, third, fourth);
 }
+
+/** The keys of a simple index of a channel: of all projects, or of one, by its normal name. */
+export function simpleKey(channel: Channel, kind: 'html' | 'json', project?: string): string {
+  return `${SIMPLE[channel]}${project === undefined ? '' : `${project}/`}index.${kind}`;
+}
+
+/** True for what simple indexes may have, and for nothing else; others may have had the same idea. */
+export function isSimpleKey(key: string): boolean {
+  const root = Object.values(SIMPLE).find((each) => key.startsWith(each));
+  return root !== undefined && /^([a-z0-9]+(-[a-z0-9]+)*\/)?index\.(html|json)$/.test(key.slice(root.length));
+}
+
+/** True for the page of one project of a simple index. */
+export function isSimpleProjectKey(key: string): boolean {
+  return isSimpleKey(key) && key.split('/').length === 3;
+}
+
+/** The directories of simple indexes, with a `/` at their end. */
+export const SIMPLE_DIRECTORIES: readonly string[] = Object.values(SIMPLE);
 
 function isLatestKey(key: string): boolean {
   const of = key.startsWith(LATEST) && parseLatestName(key.slice(LATEST.length).replace(/\.json$/, ''));

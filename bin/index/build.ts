@@ -72,6 +72,7 @@ async function makePublication(
   const optionsOf = (used: IndexSettings): IndexOptions => ({
     ...indexOptionsOf(used, keys),
     theme: themeOf(used),
+    simpleIndex: used['simple-index'].value ?? 'auto',
     // Whose directory it is may have other plans for its first page.
     ...(isGiven(used['index-html']) && mayWrite(used['index-html'], there) && rootPageOf(used['index-html'])),
     ...(used.logo.value !== undefined && { logo: used.logo.value }),

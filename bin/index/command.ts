@@ -30,6 +30,7 @@ const INDEX_OPTIONS = [
   setting('accent-color'),
   setting('accent-color-dark'),
   setting('index-html'),
+  setting('simple-index'),
   setting('required-targets'),
   setting('stable-pattern'),
   setting('retry-seconds'),

@@ -53,7 +53,8 @@ export async function publish(options: PublishIndexOptions, context: Context): P
       ...rootPageOf(used['index-html']),
       ...(used.logo.value !== undefined && { logo: used.logo.value }),
     };
-    const indexOptions = { ...indexOptionsOf(used, keys), ...page, dropFeeds, ...(compat && { compat }) };
+    const simpleIndex = used['simple-index'].value ?? 'auto';
+    const indexOptions = { ...indexOptionsOf(used, keys), ...page, simpleIndex, dropFeeds, ...(compat && { compat }) };
     const made = { ...makeIndex(sources, indexOptions), project: projectOf(used), used };
     // One of ours that is not wanted any more goes.
     const owns = (key: string) => made.owns(key) || (key === ROOT_PAGE && isUnwanted);

@@ -9,6 +9,7 @@ import { APPLY, PLAN_ONLY, YES_IN_PROJECT } from '../declaration/destroying.js';
 import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
 import { duration, integer } from '../settings/parsers.js';
 import { configureSteps } from './steps/command.js';
+import { declareWheels } from './wheels/command.js';
 
 /** Loaded when they are used: help does not need them. */
 const listing = () => import('./list.js');
@@ -63,6 +64,10 @@ const PUT_OPTIONS = [
   NOTES_FILE,
   flag('--notes-from-tag', 'what is new is the message of the annotated tag'),
   flag('--replace', 'put the files whatever is there, also the same again'),
+  flag(
+    '--allow-faulty-packages',
+    'put wheels and sdists also where they are not what they say: no simple index has these',
+  ),
   option('--content-type <type>', 'what browsers take the files for (default: by their names)'),
   option('--cache-control <text>', 'how long readers may keep them (default: `public, max-age=86400`)'),
   flag('--dry-run', 'print what would be uploaded; change nothing'),
@@ -129,6 +134,7 @@ export function configure(command: Command, context: Context): void {
   declareYank(command, context);
   declarePrune(command, context);
   configureSteps(command, context);
+  declareWheels(command, context);
 }
 
 function declarePut(command: Command, context: Context): void {

@@ -50,6 +50,7 @@ export async function put(words: readonly string[], options: PutOptions, context
     files,
     time: toReleaseTime(new Date()),
     replace,
+    allowFaulty: options.allowFaultyPackages,
     dryRun,
     cacheControl,
     ...(contentType !== undefined && { contentType }),

@@ -17,6 +17,7 @@ export const REMEMBERED = [
   'accent-color',
   'accent-color-dark',
   'index-html',
+  'simple-index',
 ] as const satisfies readonly SettingKey[];
 
 export type RememberedKey = (typeof REMEMBERED)[number];

@@ -35,6 +35,7 @@ export function withRemembered<S extends Partial<IndexSettings>>(
     'accent-color': [project.accentColor ?? null],
     'accent-color-dark': [project.accentColorDark ?? null],
     'index-html': [project.indexHtml === 'replace' ? null : (project.indexHtml ?? null)],
+    'simple-index': [project.simpleIndex ?? null],
   };
   const remembered = REMEMBERED.filter((key) => !isNew(key)).flatMap((key) => {
     const values = isOf[key].filter((value) => value !== null);
@@ -58,6 +59,7 @@ export function projectOf(settings: IndexSettings): Project {
     ...optional('accentColorDark', single('accent-color-dark')),
     // What is said once of a page of somebody else does not hold for the next one.
     ...optional('indexHtml', settings['index-html'].value === 'replace' ? 'keep' : single('index-html')),
+    ...optional('simpleIndex', single('simple-index')),
   };
 }
 

@@ -66,7 +66,10 @@ export function checkIndexSettings(settings: CatalogSettings): void {
 export type IndexSettings = Pick<Settings, RememberedKey>;
 
 /** Those of them that releases are shown by, wherever that is. */
-export type CatalogSettings = Omit<IndexSettings, 'logo' | 'accent-color' | 'accent-color-dark' | 'index-html'>;
+export type CatalogSettings = Omit<
+  IndexSettings,
+  'logo' | 'accent-color' | 'accent-color-dark' | 'index-html' | 'simple-index'
+>;
 
 /** What settings say of the index. Throws `E_USAGE` for what is no such thing. */
 export function indexOptionsOf(settings: CatalogSettings, keys: readonly SecretKey[]): IndexOptions {

@@ -190,6 +190,15 @@ export const SETTINGS = {
     personal: false,
     description: 'the page also as `index.html`: `keep` (not in place of another page), `replace` or `none`',
   },
+  'simple-index': {
+    env: 'CARPORT_SIMPLE_INDEX',
+    option: '--simple-index',
+    argument: '<when>',
+    list: false,
+    values: ['auto', 'always', 'never'],
+    personal: false,
+    description: 'indexes for pip and uv: `auto` (where there are wheels or sdists), `always` or `never`',
+  },
   'required-targets': {
     env: 'CARPORT_REQUIRED_TARGETS',
     option: '--required-target',

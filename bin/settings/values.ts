@@ -46,6 +46,7 @@ export const PARSERS = {
   'accent-color': colour,
   'accent-color-dark': colour,
   'index-html': oneOf(['keep', 'replace', 'none'], 'way to treat `index.html`'),
+  'simple-index': oneOf(['auto', 'always', 'never'], 'time for simple indexes'),
   'required-targets': text,
   'minimum-age': duration,
   'ancestor-of': notBlank('the name of a branch'),

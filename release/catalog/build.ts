@@ -15,6 +15,7 @@ import { notesOf, originOf } from './origin.js';
 import type { Rules } from './rules.js';
 import { signedFiles } from './signed-files.js';
 import { compareText } from './version-order.js';
+import { withMetadata } from './wheel-metadata.js';
 
 export interface BuiltIndex {
   readonly index: ReleaseIndex;
@@ -208,15 +209,16 @@ function findFiles(
     } else if (said.size !== file.size) {
       leaveOut(`has ${file.size} bytes and not the ${said.size} that were signed, and is left out`);
     } else {
-      const { sha256, storePath, promotedAt } = said;
+      const { sha256, storePath, promotedAt, python } = said;
       const time = newest([file.time, promotedAt])!;
-      found.push({ version, target, file: { ...file, time, sha256, ...(storePath !== null && { storePath }) } });
+      const known = { ...(storePath !== null && { storePath }), ...(python && { python }) };
+      found.push({ version, target, file: { ...file, time, sha256, ...known } });
     }
   }
   const listed = new Set(entries.map(({ file }) => file.key));
   const missing = [...signed.keys()].filter((key) => !listed.has(key));
   for (const key of missing) warnings.push(aboutKey(key, `\`${key}\` was signed and is not there, and is left out`));
-  return { found, isWhole: found.length === signed.size && !entries.some(isStripped) };
+  return { found: withMetadata(found), isWhole: found.length === signed.size && !entries.some(isStripped) };
 }
 
 /** The releases, where the stable ones say which targets they lack that others of their component have, or that are required. */

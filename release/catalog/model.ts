@@ -5,6 +5,7 @@
 
 import type { Fragment } from '../documents/kinds.js';
 import { CHANNELS, type Channel } from '../version.js';
+import type { PythonFacts } from '../wheels/facts.js';
 
 /** All releases of a bucket. */
 export interface ReleaseIndex {
@@ -75,4 +76,8 @@ export interface ReleaseFile {
   readonly sha256?: string;
   /** The store path that it was taken from, when known. */
   readonly storePath?: string;
+  /** What is known of a wheel or a source distribution. */
+  readonly python?: PythonFacts;
+  /** Whether the metadata of a wheel lies beside it. */
+  readonly hasMetadata?: true;
 }

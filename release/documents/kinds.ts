@@ -1,6 +1,8 @@
 /** The kinds of signed documents about releases: fragments, yanks, promotions, prunings, ledgers. */
 
 import * as v from 'valibot';
+import { isProjectName } from '../../lib/python/file-name.js';
+import { renderPythonVersion, tryPythonVersion } from '../../lib/python/version.js';
 import type { DocumentKind, DocumentOf } from '../../lib/signing/document.js';
 import { isFileName, isTarget } from '../layout.js';
 import { isFullCommit, isVersion, NO_FULL_COMMIT } from '../version.js';
@@ -17,6 +19,19 @@ const Time = v.pipe(v.string(), v.check(isReleaseTime, 'is not a time as `2026-1
 const Sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'is not 64 digits of 0-9a-f'));
 const Size = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 
+/** What is known of a wheel or a source distribution, so that an index of them needs none of them. */
+const Python = v.strictObject({
+  /** Of the project, as it spells it. */
+  name: v.pipe(v.string(), v.check(isProjectName, 'is not the name of a project')),
+  /** In normal form. */
+  version: v.pipe(v.string(), v.check(isNormalVersion, 'is not a version in normal form')),
+  requiresPython: v.nullable(Text),
+  /** Of the metadata beside a wheel, which is a file of the fragment, too. */
+  metadataSha256: v.nullable(Sha256),
+  /** The wheel that it was made of, under another version. */
+  madeFrom: v.exactOptional(v.strictObject({ file: Text, sha256: Sha256, version: Text })),
+});
+
 /** A file of a release, where its fragment is. */
 const File = v.strictObject({
   name: FileName,
@@ -24,6 +39,8 @@ const File = v.strictObject({
   sha256: Sha256,
   /** The store path that it was taken from. */
   storePath: v.nullable(Text),
+  /** Of wheels and source distributions; not there in fragments of old. */
+  python: v.exactOptional(Python),
 });
 
 /** What was found before a release was made of another. */
@@ -105,6 +122,7 @@ const Project = v.strictObject({
   accentColor: v.exactOptional(v.string()),
   accentColorDark: v.exactOptional(v.string()),
   indexHtml: v.exactOptional(v.string()),
+  simpleIndex: v.exactOptional(v.string()),
 });
 
 export type Project = Readonly<v.InferOutput<typeof Project>>;
@@ -130,6 +148,11 @@ export type FragmentFile = Fragment['files'][number];
 export type Yank = DocumentOf<typeof YANK>;
 export type Promotion = DocumentOf<typeof PROMOTION>;
 export type Pruning = DocumentOf<typeof PRUNING>;
+
+function isNormalVersion(text: string): boolean {
+  const version = tryPythonVersion(text);
+  return version !== undefined && renderPythonVersion(version) === text;
+}
 
 function isSorted(files: readonly { readonly name: string }[]): boolean {
   return files.every(({ name }, index) => index === 0 || files[index - 1]!.name < name);

@@ -9,7 +9,7 @@ import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { readSmallFile, writeFileAtomic } from '../../lib/filesystem/small-files.js';
 import { createTemporaryNames, removeLeftovers } from '../../lib/filesystem/temporary.js';
 import { checkKey } from '../../lib/object-store/object-store.js';
-import { INDEX } from '../layout.js';
+import { INDEX, SIMPLE_DIRECTORIES } from '../layout.js';
 import type { Publication, PublishedFile } from './publication.js';
 
 /** Paths of files, below the directory that was given. */
@@ -34,7 +34,8 @@ const MEMORY = 3 * (SMALL + 1);
  * Makes a directory have an index: writes what has changed, in the order in which it is made, and then removes what is out of
  * date. Second names of files are for buckets, which have the files.
  */
-export async function writeIndexDirectory(out: string, { entries, owns }: Publication): Promise<WrittenIndex> {
+export async function writeIndexDirectory(out: string, publication: Publication): Promise<WrittenIndex> {
+  const { entries, owns } = publication;
   await makeDirectory(out);
   await removeLeftovers(out);
   const temporaryName = await createTemporaryNames(out);
@@ -45,13 +46,28 @@ export async function writeIndexDirectory(out: string, { entries, owns }: Public
     const changed = await allDone(batch.map((file) => writeChanged(out, file, temporaryName())));
     for (const [index, { key }] of batch.entries()) (changed[index] ? written : unchanged).push(join(out, key));
   }
-  const stale = await staleFiles(out, DIRECTORY, (key) => owns(key) && !keys.has(key));
+  const stale: string[] = [];
+  for (const directory of DIRECTORIES) {
+    for (const key of await staleFiles(out, directory, (each) => owns(each) && !keys.has(each))) {
+      if (await isOwn(join(out, key), publication.recognizes?.(key))) stale.push(key);
+    }
+  }
   for (const key of stale) await removeFile(out, key);
   return { written, unchanged, removed: stale.map((key) => join(out, key)) };
 }
 
-/** Everything that an index owns is below it. */
-const DIRECTORY = INDEX.slice(0, -1);
+/** Everything that an index owns is below them. */
+const DIRECTORIES = [INDEX, ...SIMPLE_DIRECTORIES].map((directory) => directory.slice(0, -1));
+
+/** Bytes of a page that may be ours. */
+const LARGEST_PAGE = 16 * 1024 * 1024;
+
+/** Whether a file is not somebody else's, where it may be. */
+async function isOwn(path: string, recognize: ((there: Buffer) => boolean) | undefined): Promise<boolean> {
+  if (recognize === undefined) return true;
+  const there = await readSmallFile(path, LARGEST_PAGE).catch(ignoreLarger);
+  return there !== undefined && recognize(there);
+}
 
 /** Plain files; no link is followed. */
 async function staleFiles(out: string, key: string, isStale: (key: string) => boolean): Promise<readonly string[]> {
@@ -77,7 +93,7 @@ async function isDirectory(path: string): Promise<boolean> {
 /** And the directories that nothing is left in. */
 async function removeFile(out: string, key: string): Promise<void> {
   await unlink(join(out, key)).catch(ignoreMissing);
-  for (let at = dirname(key); at !== DIRECTORY; at = dirname(at)) {
+  for (let at = dirname(key); !DIRECTORIES.includes(at); at = dirname(at)) {
     if (!(await rmdir(join(out, at)).then(() => true, ignoreMissing))) return;
   }
 }

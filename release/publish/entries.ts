@@ -11,7 +11,16 @@ import {
   type WriteStore,
 } from '../../lib/object-store/object-store.js';
 import type { ActivityEvent, Emit } from '../../lib/work.js';
-import { INDEX, isSignatureKey, PAGES, parseSumsKey, ROOT_PAGE } from '../layout.js';
+import {
+  INDEX,
+  isSignatureKey,
+  isSimpleKey,
+  isSimpleProjectKey,
+  PAGES,
+  parseSumsKey,
+  ROOT_PAGE,
+  SIMPLE_PREFIX,
+} from '../layout.js';
 import type { KnownFile } from '../sources/ledger.js';
 import { versionTagOf } from '../sources/listed.js';
 import type { Publication, PublishedCopy, PublishedFile } from './publication.js';
@@ -81,10 +90,25 @@ export async function writeEntries(
     }
     emit({ type: 'progress', items: batch.length });
   }
-  const stale = [...there.keys()].filter((key) => !keys.has(key) && publication.owns(key));
+  const stale = await staleKeys(objects, publication, keys, there);
   if (!dryRun && stale.length > 0) await objects.remove(stale);
   for (const key of stale) changes.set(key, 'removed');
   return { changes, keys, known, fresh, warnings: [...warnings.values()] };
+}
+
+/** What there is of an earlier index, and is not wanted any more. */
+async function staleKeys(
+  objects: ObjectStore,
+  publication: Publication,
+  wanted: ReadonlySet<string>,
+  there: PublishedBefore['there'],
+): Promise<readonly string[]> {
+  const keys = [...there.keys()].filter((key) => !wanted.has(key) && publication.owns(key));
+  const isOurs = await mapAtMost(AT_ONCE, keys, async (key) => {
+    const isOwn = publication.recognizes?.(key);
+    return isOwn === undefined || hasOwn(objects, key, isOwn);
+  });
+  return keys.filter((_, index) => isOurs[index]);
 }
 
 /** What has become of an entry. */
@@ -100,8 +124,11 @@ type Entry = PublishedFile | PublishedCopy;
 /** What there is of an index, by key. */
 export async function listPublished(objects: ObjectStore): Promise<ReadonlyMap<string, ListedObject>> {
   const there = new Map<string, ListedObject>();
-  for (const options of [{ prefix: INDEX, recursive: true }, { prefix: PAGES }, { prefix: ROOT_PAGE }]) {
-    for await (const listed of listObjects(objects, options)) there.set(listed.key, listed);
+  const simple = { prefix: SIMPLE_PREFIX, recursive: true };
+  for (const options of [{ prefix: INDEX, recursive: true }, simple, { prefix: PAGES }, { prefix: ROOT_PAGE }]) {
+    for await (const listed of listObjects(objects, options)) {
+      if (options !== simple || isSimpleKey(listed.key)) there.set(listed.key, listed);
+    }
   }
   return there;
 }
@@ -109,7 +136,7 @@ export async function listPublished(objects: ObjectStore): Promise<ReadonlyMap<s
 /** Entries that are written at a time, where their order does not matter. */
 const AT_ONCE = 64;
 
-/** Checksums of releases, of which there are very many, go together, and so do copies; everything else goes alone. */
+/** Checksums of releases, of which there are very many, go together, and so do copies and pages of projects; everything else goes alone. */
 function* batchesOf(entries: Iterable<Entry>): Generator<readonly Entry[]> {
   let batch: Entry[] = [];
   let kind: EntryKind | undefined;
@@ -133,10 +160,11 @@ function inOrder(batch: readonly Entry[]): readonly (readonly Entry[])[] {
   return [signatures, others].filter((part) => part.length > 0);
 }
 
-type EntryKind = 'copy' | 'sums' | 'page';
+type EntryKind = 'copy' | 'sums' | 'project' | 'page';
 
 function kindOf(entry: Entry): EntryKind {
   if ('source' in entry) return 'copy';
+  if (isSimpleProjectKey(entry.key)) return 'project';
   return parseSumsKey(entry.key) ? 'sums' : 'page';
 }
 
@@ -157,7 +185,7 @@ async function writeFile(
   if (listed && (await hasContent(objects, listed, Buffer.from(content)))) {
     return { known: { fingerprint, versionTag: versionTagOf(listed) } };
   }
-  if (listed && file.mayReplace && !(await isReplaceable(objects, listed, file))) return { warning: otherPage(key) };
+  if (listed && file.mayReplace && !(await hasOwn(objects, key, file.mayReplace))) return { warning: otherPage(key) };
   if (!dryRun) await objects.put(key, Buffer.from(content), { contentType, cacheControl: 'no-cache' });
   return { change: 'written', fresh: { key, fingerprint, content } };
 }
@@ -165,13 +193,17 @@ async function writeFile(
 /** More bytes than any page of ours has. */
 const LARGEST_PAGE = 16 * 1024 * 1024;
 
-/** What is too large is not ours. */
-async function isReplaceable(objects: ObjectStore, { key }: ListedObject, file: PublishedFile): Promise<boolean> {
+/** Whether what is there is ours, or nothing is. What is too large is not. */
+async function hasOwn(objects: ObjectStore, key: string, isOwn: (there: Buffer) => boolean): Promise<boolean> {
   const there = await objects.read(key, LARGEST_PAGE).catch(insteadOf('E_FORMAT', Buffer.alloc(0)));
-  return there === undefined || file.mayReplace?.(there) !== false;
+  return there === undefined || isOwn(there);
 }
 
 function otherPage(key: string): Notice {
+  if (key !== ROOT_PAGE) {
+    const how = 'move it away, or `--simple-index never` makes none';
+    return aboutKey(key, `\`${key}\` is another page, and stays as it is: ${how}`);
+  }
   const how = '`--index-html replace` puts the page of releases there, `--index-html none` says no more of it';
   return aboutKey(key, `\`${key}\` is another page, and stays as it is: ${how}`);
 }

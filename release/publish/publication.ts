@@ -19,6 +19,8 @@ export interface Publication {
   readonly warnings: readonly Notice[];
   /** True for a key below `releases/` that an earlier publication may have written: what is not written any more goes. */
   owns(key: string): boolean;
+  /** Of what lies at a key where others may have something of theirs, too: whether it is ours. All is, where this is not there. */
+  recognizes?(key: string): ((there: Buffer) => boolean) | undefined;
 }
 
 export interface PublishedFile {

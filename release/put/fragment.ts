@@ -124,14 +124,12 @@ export async function writeFragment(objects: ObjectStore, writing: FragmentWriti
   });
 }
 
-/** Whether these very files are in a fragment. */
+/** Whether these very files are in a fragment, and what is known of them. */
 export function hasFiles(fragment: Fragment | undefined, files: readonly FragmentFile[]): boolean {
-  return files.every((file) =>
-    isSameFile(
-      fragment?.files.find(({ name }) => name === file.name),
-      file,
-    ),
-  );
+  return files.every((file) => {
+    const there = fragment?.files.find(({ name }) => name === file.name);
+    return isSameFile(there, file) && (!file.python || JSON.stringify(there?.python) === JSON.stringify(file.python));
+  });
 }
 
 /** Whether the bytes are the same. */

@@ -10,6 +10,7 @@ const BY_ENDING: Readonly<Record<string, string>> = {
   gz: 'application/gzip',
   html: 'text/html; charset=utf-8',
   json: 'application/json',
+  metadata: 'text/plain; charset=utf-8',
   md: 'text/markdown; charset=utf-8',
   pdf: 'application/pdf',
   rpm: 'application/x-rpm',

@@ -20,6 +20,8 @@ export interface PutRequest {
   readonly time: string;
   /** Put them whatever is there. */
   readonly replace: boolean;
+  /** Take wheels and source distributions that are not what they say for any other files. */
+  readonly allowFaulty?: boolean | undefined;
   /** Change nothing. */
   readonly dryRun: boolean;
   /** In place of what a file's name says. */

@@ -50,6 +50,7 @@ const GOOD: Readonly<Record<SettingKey, readonly (readonly [text: string, value:
   ],
   'accent-color-dark': [['#7CC4E8', '#7cc4e8']],
   'index-html': [['replace', 'replace']],
+  'simple-index': [['never', 'never']],
   'required-targets': [['x86_64-unknown-linux-musl', 'x86_64-unknown-linux-musl']],
   'minimum-age': [
     ['0', 0],
@@ -78,6 +79,7 @@ const BAD: Readonly<Partial<Record<SettingKey, readonly (readonly [text: string,
   ],
   'accent-color-dark': [['red; } body { display: none', 'no colour']],
   'index-html': [['yes', 'no way to treat']],
+  'simple-index': [['yes', 'no time for']],
   releases: [['ftp://host/carport', 'ftp']],
   'release-keys': [['carport-1', 'not `NAME:BASE64`']],
   to: [

@@ -37,8 +37,8 @@ describe('settings', () => {
         'forge-kind',
       ],
       ...['from', 'gate-commands', 'gate-seconds', 'index-html', 'jobs', 'level', 'logo', 'minimum-age'],
-      ...['release-keys', 'releases', 'required-targets', 'retry-seconds', 'secret-key-files', 'skip-signed-by'],
-      ...['stable-pattern', 'store', 'title', 'to', 'trusted-keys'],
+      ...['release-keys', 'releases', 'required-targets', 'retry-seconds', 'secret-key-files', 'simple-index'],
+      ...['skip-signed-by', 'stable-pattern', 'store', 'title', 'to', 'trusted-keys'],
     ]);
     for (const [key, [value, origin]] of Object.entries(shown)) {
       expect([key, value, origin]).toEqual([key, Array.isArray(value) ? [] : null, 'default']);

@@ -59,8 +59,8 @@ describe('the layers', () => {
     expect(circles(modules)).toEqual([]);
   });
 
-  it('keeps lib/nix and lib/signing pure', () => {
-    expect(modules.filter(({ path }) => /^lib\/(nix|signing)\//.test(path)).flatMap(impurities)).toEqual([]);
+  it('keeps lib/nix, lib/signing and lib/python pure', () => {
+    expect(modules.filter(({ path }) => /^lib\/(nix|signing|python)\//.test(path)).flatMap(impurities)).toEqual([]);
   });
 
   it('opens sockets in lib/http only', () => {
