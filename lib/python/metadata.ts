@@ -41,7 +41,7 @@ export interface WheelInfo {
 }
 
 /** Fields, and what follows the first empty line. Throws `E_FORMAT`. */
-export function parseFields(
+function parseFields(
   what: string,
   bytes: Uint8Array,
 ): { readonly fields: readonly MetadataField[]; readonly body: string } {

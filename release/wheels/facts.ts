@@ -20,12 +20,6 @@ export function metadataNameOf(wheel: string): string {
   return `${wheel}${METADATA}`;
 }
 
-/** The wheel that a file is the core metadata of, by their names; `undefined` for any other file. */
-export function wheelOfMetadata(name: string): string | undefined {
-  const wheel = name.endsWith(METADATA) ? name.slice(0, -METADATA.length) : '';
-  return isWheelFile(wheel) ? wheel : undefined;
-}
-
 /** Whether a file is looked at as a wheel or, if its content is that of one, a source distribution. */
 export function mayBePython(name: string): boolean {
   return isWheelFile(name) || parseSdistName(name) !== undefined;
