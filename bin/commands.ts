@@ -81,7 +81,7 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       ...{
         name: 'image',
         summary: 'container images, without a daemon',
-        commands: ['build', 'push', 'copy', 'index', 'ls', 'inspect', 'publish'],
+        commands: ['build', 'push', 'copy', 'index', 'ls', 'inspect', 'publish', 'prune'],
       },
       load: () => import('./image/command.js'),
     },

@@ -23,7 +23,7 @@ export interface ImageOfPlatform {
 }
 
 /** Bytes of a config that are read. */
-const CONFIG_LIMIT = 4 * 1024 * 1024;
+export const CONFIG_LIMIT = 4 * 1024 * 1024;
 
 /** Reads an image; of several platforms that one. Throws `E_NOT_FOUND` where there is none, or none for the platform. */
 export async function readImage(
@@ -63,7 +63,7 @@ export async function readImage(
 }
 
 /** Reads a blob that is small. Throws `E_UNSUPPORTED` where it says that it is not. */
-async function readSmall(store: ImageStore, descriptor: Descriptor, limit: number): Promise<Uint8Array> {
+export async function readSmall(store: ImageStore, descriptor: Descriptor, limit: number): Promise<Uint8Array> {
   if (descriptor.size > limit) {
     throw new CarportError(
       'E_UNSUPPORTED',

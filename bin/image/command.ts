@@ -10,6 +10,7 @@ import { type OptionsOf, option } from '../declaration/options.js';
 import { FETCH_OPTIONS } from '../run/options.js';
 import { integer } from '../settings/parsers.js';
 import { COPY_OPTIONS, PLAIN_HTTP } from './options.js';
+import { configurePrune } from './prune/command.js';
 import { configurePublish } from './publish/command.js';
 
 /** Loaded when they are used: help does not need them. */
@@ -85,6 +86,7 @@ export function configure(command: Command, context: Context): void {
   });
   configureMoving(command, context);
   configurePublish(command, context);
+  configurePrune(command, context);
 }
 
 const IMAGE = argument('<image>', '`ghcr.io/owner/app:v1`, `oci:DIR:TAG` or `oci-archive:FILE`');

@@ -3,8 +3,7 @@
 import { createHttpClient } from '../../lib/http/client.js';
 import { parseReference, type RegistryReference } from '../../lib/oci/reference.js';
 import { createCredentials } from '../../lib/oci/registry/credentials.js';
-import { openRepository } from '../../lib/oci/registry/repository.js';
-import type { ImageStore } from '../../lib/oci/store.js';
+import { openRepository, type Repository } from '../../lib/oci/registry/repository.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import type { Context } from '../cli/context.js';
 import { warnPeople } from '../cli/warnings.js';
@@ -22,10 +21,16 @@ export interface RegistryUse {
 
 /** A repository, and which of its images is meant. */
 export interface OpenReference {
-  readonly store: ImageStore;
+  readonly store: Repository;
   readonly reference: RegistryReference;
   /** The other repository of the registry that blobs are taken from. */
   readonly mountFrom: string | undefined;
+}
+
+interface OpenOptions {
+  readonly writes?: boolean;
+  readonly removes?: boolean;
+  readonly from?: RegistryReference | undefined;
 }
 
 /** A request that fails so often in a row is worth a word. */
@@ -35,7 +40,7 @@ const NOTICE_ATTEMPT = 3;
 export function openRegistry(
   text: string,
   { context, options, signal, emit = warnPeople(context) }: RegistryUse,
-  { writes = false, from }: { readonly writes?: boolean; readonly from?: RegistryReference | undefined } = {},
+  { writes = false, removes = false, from }: OpenOptions = {},
 ): OpenReference {
   const reference = parseReference(text, { plainHttp: options.plainHttp ?? false });
   const isBeside = from?.origin.origin === reference.origin.origin && from.repository !== reference.repository;
@@ -56,5 +61,5 @@ export function openRegistry(
   });
   const login = createCredentials(context.env);
   const readsToo = mountFrom === undefined ? [] : [mountFrom];
-  return { reference, mountFrom, store: openRepository({ reference, http, writes, readsToo, login }) };
+  return { reference, mountFrom, store: openRepository({ reference, http, writes, removes, readsToo, login }) };
 }

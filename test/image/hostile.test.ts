@@ -56,6 +56,16 @@ describe('a registry', () => {
     expect(await repository('r.example.org/a', () => ({ body })).store.tags()).toEqual([]);
   });
 
+  it('that lets nobody remove images is told by its name, and a tag alone may stay', async () => {
+    const { store } = repository('r.example.org/a', () => ({ status: 405 }));
+    await expect(store.remove(`sha256:${'0'.repeat(64)}`)).rejects.toMatchObject({
+      code: 'E_UNSUPPORTED',
+      message: expect.stringContaining('`r.example.org`'),
+    });
+    expect(await store.remove('v1')).toBe('kept');
+    expect(await repository('r.example.org/a', () => ({ status: 404 })).store.remove('v1')).toBe('gone');
+  });
+
   it('that knows no such repository has no list of its tags', async () => {
     const { store } = repository('r.example.org/a', () => ({ status: 404 }));
     await expect(store.tags()).rejects.toMatchObject({ code: 'E_NOT_FOUND' });

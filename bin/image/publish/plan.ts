@@ -37,6 +37,19 @@ async function readImagePlan(context: Context): Promise<ProjectImages> {
   });
 }
 
+/** The repositories that the project's images go to, and what tags of variants end in. */
+export async function readRepositories(
+  context: Context,
+): Promise<{ readonly repositories: readonly string[]; readonly suffixes: readonly string[] }> {
+  const { plan } = await readImagePlan(context);
+  const { destinations } = planPublication(plan, { names: [], registries: [] });
+  const suffixes = plan.images.flatMap(({ variants }) => variants.map(({ suffix }) => suffix));
+  return {
+    repositories: [...new Set(destinations.map(({ repository }) => repository))],
+    suffixes: [...new Set(suffixes)],
+  };
+}
+
 /** What is to be published of it, by options. */
 export async function readProjectImages(
   names: readonly string[],

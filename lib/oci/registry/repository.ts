@@ -21,7 +21,9 @@ import type { ImageStore } from '../store.js';
 import { authorize } from './auth.js';
 import type { Connection } from './connection.js';
 import type { Login } from './login.js';
+import { createReferrers, type Referrers, referrersUrl } from './referrers.js';
 import { refused } from './refusal.js';
+import { type Removal, removeManifest } from './remove.js';
 import { resumeUploads } from './upload.js';
 import { createWriter } from './writer.js';
 
@@ -30,6 +32,8 @@ export interface RepositoryOptions {
   readonly http: HttpClient;
   /** Whether it is written to. */
   readonly writes: boolean;
+  /** Whether something is removed of it. */
+  readonly removes?: boolean;
   /** Repositories of the same registry that are read as well, to take blobs from. */
   readonly readsToo?: readonly string[];
   login(registry: string, repository: string): Promise<Login | undefined>;
@@ -43,11 +47,25 @@ const tagList = v.object({ tags: v.nullish(v.array(v.string())) });
 
 const NO_REGISTRY = 'a page of a proxy or of a login answers so: check the address of the registry';
 
-export function openRepository(options: RepositoryOptions): ImageStore {
+/** A repository, of which more is known and can be done than of a layout. */
+export interface Repository extends ImageStore, Referrers {
+  /** Removes a tag, or the manifest of a digest with all of its tags. Throws `E_UNSUPPORTED` where the registry lets nobody do that. */
+  remove(reference: string): Promise<Removal>;
+}
+
+export function openRepository(options: RepositoryOptions): Repository {
   const connection = connect(options);
-  const reader = createReader(connection);
+  const { get, ...reader } = createReader(connection);
+  const { putReferrer, ...writer } = createWriter(connection, reader.hasBlob);
+  const what = `\`${connection.registry}/${connection.repository}\``;
+  const api = {
+    referrers: (digest: string, artifactType?: string) => get(referrersUrl(connection, digest, artifactType)),
+    read: (response: HttpResponse) => readAll(response, MANIFEST_LIMIT, `the referrers in ${what}`),
+  };
   return {
-    ...{ description: describe(options), isRemote: true, ...reader, ...createWriter(connection, reader.hasBlob) },
+    ...{ description: describe(options), isRemote: true, ...reader, ...writer },
+    ...createReferrers({ ...api, manifest: reader.manifest, putManifest: writer.putManifest, putReferrer, what }),
+    remove: (reference) => removeManifest(connection, reference),
     async close() {
       options.http.close();
     },
@@ -58,10 +76,10 @@ function describe({ reference: { registry, repository } }: RepositoryOptions): s
   return `\`${registry}/${repository}\``;
 }
 
-function connect({ reference, http, writes, readsToo = [], login }: RepositoryOptions): Connection {
+function connect({ reference, http, writes, removes = false, readsToo = [], login }: RepositoryOptions): Connection {
   const { origin, registry, repository } = reference;
   const scopes = [
-    `repository:${repository}:${writes ? 'pull,push' : 'pull'}`,
+    `repository:${repository}:${removes ? 'pull,push,delete' : writes ? 'pull,push' : 'pull'}`,
     ...readsToo.filter((other) => other !== repository).map((other) => `repository:${other}:pull`),
   ];
   let hasLogin = false;
@@ -94,6 +112,7 @@ function createReader({ urlOf, send, fail, registry, repository, origin }: Conne
     return response;
   };
   return {
+    get,
     async manifest(reference = 'latest'): Promise<RawManifest | undefined> {
       const what = `\`${place}${isDigest(reference) ? '@' : ':'}${reference}\``;
       const response = await get(urlOf(`manifests/${reference}`), { accept: MANIFEST_TYPES.join(', ') });

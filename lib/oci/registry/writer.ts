@@ -13,7 +13,7 @@ const UPLOADS = 5;
 export function createWriter(
   connection: Connection,
   hasBlob: ImageStore['hasBlob'],
-): Pick<ImageStore, 'putBlob' | 'putManifest'> {
+): Pick<ImageStore, 'putBlob' | 'putManifest'> & { readonly putReferrer: PutReferrer } {
   return {
     async putBlob(blob, body, from) {
       const whole = body instanceof Uint8Array ? { size: body.length, open: () => onePiece(body) } : body;
@@ -29,9 +29,15 @@ export function createWriter(
         }
       }
     },
-    putManifest: (manifest, tag) => putManifest(connection, manifest, tag),
+    async putManifest(manifest, tag) {
+      await putManifest(connection, manifest, tag);
+    },
+    putReferrer: (manifest) => putManifest(connection, manifest, undefined),
   };
 }
+
+/** Sends a manifest that is about another. Tells whether the registry lists it by itself as one. */
+export type PutReferrer = (manifest: RawManifest) => Promise<boolean>;
 
 /** An upload, or nothing where the blob was taken from another repository. */
 async function begin(connection: Connection, blob: Descriptor, from: string | undefined): Promise<URL | undefined> {
@@ -88,7 +94,7 @@ async function putManifest(
   { urlOf, send, fail, registry }: Connection,
   { descriptor, bytes }: RawManifest,
   tag: string | undefined,
-): Promise<void> {
+): Promise<boolean> {
   const headers = { 'content-type': descriptor.mediaType };
   const url = urlOf(`manifests/${tag ?? descriptor.digest}`);
   const request: HttpRequest = { method: 'PUT', url, headers, body: bytes };
@@ -102,6 +108,7 @@ async function putManifest(
     });
   }
   checkDigest(response, descriptor, registry);
+  return response.headers['oci-subject'] !== undefined;
 }
 
 /** A registry may say what it has stored. */
