@@ -100,9 +100,9 @@ function connect({ reference, http, writes, removes = false, readsToo = [], logi
   };
 }
 
-function createReader({ urlOf, send, fail, registry, repository, origin }: Connection) {
-  const place = `${registry}/${repository}`;
-  const get = async (url: URL, headers: HttpRequest['headers'] = {}, method: 'GET' | 'HEAD' = 'GET') => {
+/** Reads from anywhere; nothing where there is nothing. */
+function getter({ send, fail }: Pick<Connection, 'send' | 'fail'>) {
+  return async (url: URL, headers: HttpRequest['headers'] = {}, method: 'GET' | 'HEAD' = 'GET') => {
     const { asked, response } = await followRedirects({ method, url, headers }, send);
     if (response.status === 404) {
       response.discard();
@@ -111,6 +111,11 @@ function createReader({ urlOf, send, fail, registry, repository, origin }: Conne
     if (response.status !== 200 && response.status !== 206) throw fail(asked, response);
     return response;
   };
+}
+
+function createReader({ urlOf, send, fail, registry, repository, origin }: Connection) {
+  const place = `${registry}/${repository}`;
+  const get = getter({ send, fail });
   return {
     get,
     async manifest(reference = 'latest'): Promise<RawManifest | undefined> {
