@@ -34,8 +34,8 @@ export async function readPackage(path: string, name: string, reading: PackageRe
     reading.work.emit({ type: 'warning', message: `${fault}: it is put as it is, and no simple index has it` });
   const checked = await checkPython(path, name, { allowed: reading.allowFaulty === true, tell });
   if (!checked) return {};
-  const { facts, metadata: bytes } = checked;
-  if (!bytes) return { facts };
+  const { facts, document: bytes } = checked;
+  if (facts.metadataSha256 === null) return { facts };
   const digest = { size: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
   const copy = reading.dryRun ? undefined : await reading.spool();
   if (copy !== undefined) await writeFile(copy, bytes, { flag: 'wx' });

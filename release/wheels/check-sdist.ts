@@ -66,9 +66,8 @@ export async function checkSdist(path: string, fileName: string): Promise<Checke
     );
   }
   const { requiresPython = null, version } = metadata;
-  return {
-    facts: { name: metadata.name, version: renderPythonVersion(version), requiresPython, metadataSha256: null },
-  };
+  const facts = { name: metadata.name, version: renderPythonVersion(version), requiresPython, metadataSha256: null };
+  return { facts, document: seen.metadata };
 }
 
 async function look(path: string, name: SdistName, size: number, seen: Seen): Promise<void> {

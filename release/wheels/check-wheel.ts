@@ -30,7 +30,7 @@ export async function checkWheel(path: string, fileName: string): Promise<Checke
       metadataSha256: createHash('sha256').update(metadataBytes).digest('hex'),
       ...(origin && { madeFrom: origin }),
     };
-    return { facts, metadata: metadataBytes };
+    return { facts, document: metadataBytes };
   } finally {
     await wheel.archive.close();
   }

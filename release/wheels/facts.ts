@@ -9,8 +9,8 @@ export type PythonFacts = NonNullable<FragmentFile['python']>;
 /** What was found in a wheel or a source distribution. */
 export interface CheckedPython {
   readonly facts: PythonFacts;
-  /** Its `METADATA`, as it is: what is served beside a wheel (PEP 658). */
-  readonly metadata?: Uint8Array;
+  /** Its `METADATA` or `PKG-INFO`, as it is; that of a wheel is served beside it (PEP 658). */
+  readonly document: Uint8Array;
 }
 
 const METADATA = '.metadata';

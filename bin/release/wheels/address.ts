@@ -1,0 +1,28 @@
+/** Addresses of indexes of Python packages. */
+
+import { CarportError } from '../../../lib/errors.js';
+import { isLoopback } from '../../../lib/oci/reference.js';
+
+/** Reads an address; `place` is where it is given. Throws `E_USAGE` for what is none, and for one with a password in it. */
+export function indexAddress(text: string, place: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol)) {
+    throw new CarportError('E_USAGE', `what \`${place}\` gives is no address of an index`, {
+      hint: 'give one such as `https://upload.pypi.org/legacy/`',
+    });
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new CarportError('E_USAGE', `the address of \`${place}\` has a password in it, which others can see`, {
+      hint: 'give the name with `--user` and the password with `--token-file FILE` or CARPORT_UPLOAD_TOKEN',
+    });
+  }
+  return url;
+}
+
+/** Throws `E_USAGE` for an address without TLS on another machine, unless that is allowed: passwords would be read on the way. */
+export function requireTls(url: URL, isAllowed: boolean): void {
+  if (isAllowed || url.protocol === 'https:' || isLoopback(url.hostname)) return;
+  throw new CarportError('E_USAGE', `\`${url.protocol}//${url.host}\` is without TLS`, {
+    hint: 'write `https://`, or allow it with `--plain-http`',
+  });
+}
