@@ -9,7 +9,7 @@ import { readSmallFile } from '../../lib/filesystem/small-files.js';
 import type { LocalChunks } from '../../lib/workers/jobs.js';
 
 /** First of the file; another form, or chunks that are cut in another way, have another. */
-const MAGIC = Buffer.from('carport local chunks 3\n');
+const MAGIC = Buffer.from('carport local chunks 4\n');
 const DIGEST = 32;
 const ROW = 4 + VIEW_HASH_SIZE;
 

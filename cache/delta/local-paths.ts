@@ -143,11 +143,11 @@ async function look(
 }
 
 /**
- * A NAR of up to the smallest chunk is one chunk, which begins as a NAR does, and chunks that are not the first of a NAR do not: then it has
+ * A NAR of up to the smallest first chunk is one chunk, which begins as a NAR does, and chunks that are not the first of a NAR do not: then it has
  * nothing in common with one of another size.
  */
 function isOfUse(local: PathInfo, wanted: PathInfo): boolean {
-  const isOneChunk = Math.min(local.narSize, wanted.narSize) <= CHUNK_SIZES.min;
+  const isOneChunk = Math.min(local.narSize, wanted.narSize) <= CHUNK_SIZES.first;
   return !isOneChunk || local.narSize === wanted.narSize;
 }
 

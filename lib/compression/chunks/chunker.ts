@@ -9,9 +9,9 @@ import { beginningAtEnd, type HashPartFinder } from './hash-parts.js';
 /**
  * Bytes of a chunk: at least, and at most (a mean of some 1.4 MiB). Smaller ones cost more in the tables of frames than a
  * reader of single chunks gains; of a toolchain chunks of half the size give 2 % more bytes. Where files are small, chunks go
- * down to `dense`, but for the first one of a NAR: of a tree of small files, one that is changed would cost too many others.
+ * down to `dense`, and the first one of a NAR to `first`: of a tree of small files, one that is changed would cost too many others.
  */
-export const CHUNK_SIZES = { dense: 64 * 1024, min: 1024 * 1024, max: 2 * 1024 * 1024 } as const;
+export const CHUNK_SIZES = { dense: 64 * 1024, first: 256 * 1024, min: 1024 * 1024, max: 2 * 1024 * 1024 } as const;
 
 /** Room for a chunk while it is gathered: a hash part may begin with its last byte, or with the next one. */
 const CHUNK_ROOM = CHUNK_SIZES.max + HASH_PART_LENGTH;
@@ -96,7 +96,7 @@ function createOpenChunk(finder: HashPartFinder, memory: Uint8Array) {
 
   /** Where the chunk ends in bytes without hash parts that go to `end`, or -1. */
   const cutBefore = (end: number): number => {
-    const from = Math.max(settled, isFirst ? CHUNK_SIZES.min : CHUNK_SIZES.dense);
+    const from = Math.max(settled, isFirst ? CHUNK_SIZES.first : CHUNK_SIZES.dense);
     const cut = cuts.find(buffer, from, Math.min(end, CHUNK_SIZES.max));
     if (cut >= 0) return cut;
     return end >= CHUNK_SIZES.max ? CHUNK_SIZES.max : -1;

@@ -59,7 +59,7 @@ export function parseRows(rows: Uint8Array, { narSize, dataSize, fileSize, refer
   while (at < rows.length) {
     const { row, end } = parseRow(rows, at, references);
     const isLast = end === rows.length;
-    const least = offset === 0 ? CHUNK_SIZES.min : CHUNK_SIZES.dense;
+    const least = offset === 0 ? CHUNK_SIZES.first : CHUNK_SIZES.dense;
     const isSized = row.size <= CHUNK_SIZES.max && (row.size >= least || isLast);
     if (!isSized || row.compressedSize > mostOf(row.size)) throw wrong('a chunk or its frame has not the size of one');
     chunks.push({ ...row, offset, fileOffset });

@@ -6,7 +6,8 @@ import type { NarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import type { Store } from '#lib/store/store.js';
 
-const MIB = CHUNK_SIZES.min;
+const FIRST = CHUNK_SIZES.first;
+const MIB = 1024 * 1024;
 const narHash: Hash = { algorithm: 'sha256', digest: Buffer.alloc(32) };
 const pathOf = (letter: string) => `/nix/store/${letter.repeat(32)}-tool-1`;
 const infoOf = (path: string, narSize: number) => ({ path, narHash, narSize, references: [], signatures: [] });
@@ -29,8 +30,8 @@ async function taken(sizes: Readonly<Record<string, number>>, narSize: number, f
 
 it('takes for a NAR of one chunk one of the very size only, and no such one for a larger', async () => {
   expect(await taken({ a: 999, b: 1000, c: 1001, d: 5 * MIB }, 1000, 500)).toBe('b');
-  expect(await taken({ a: MIB, b: MIB - 8, c: 2 * MIB }, MIB, MIB)).toBe('a');
-  expect(await taken({ a: MIB, b: 3 * MIB }, 4 * MIB, MIB)).toBe('b');
+  expect(await taken({ a: FIRST, b: FIRST - 8, c: 2 * MIB }, FIRST, MIB)).toBe('a');
+  expect(await taken({ a: FIRST, b: 3 * MIB }, 4 * MIB, MIB)).toBe('b');
 });
 
 it('has no more cut than what may be saved is worth', async () => {
