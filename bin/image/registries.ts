@@ -1,14 +1,12 @@
 /** Registries that a command speaks to. */
 
-import { createHttpClient } from '../../lib/http/client.js';
 import { parseReference, type RegistryReference } from '../../lib/oci/reference.js';
 import { createCredentials } from '../../lib/oci/registry/credentials.js';
 import { openRepository, type Repository } from '../../lib/oci/registry/repository.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import type { Context } from '../cli/context.js';
+import { openClient } from '../cli/http-client.js';
 import { warnPeople } from '../cli/warnings.js';
-import { patienceOf } from '../cli/with-caches.js';
-import { debugTopics, sayRequest } from '../reporters/debug.js';
 import type { Settings } from '../settings/setting.js';
 
 /** What commands that speak to registries have in common. */
@@ -33,9 +31,6 @@ interface OpenOptions {
   readonly from?: RegistryReference | undefined;
 }
 
-/** A request that fails so often in a row is worth a word. */
-const NOTICE_ATTEMPT = 3;
-
 /** Opens the repository that a text names. `from` is an image whose blobs are taken where they are in the same registry. */
 export function openRegistry(
   text: string,
@@ -45,20 +40,7 @@ export function openRegistry(
   const reference = parseReference(text, { plainHttp: options.plainHttp ?? false });
   const isBeside = from?.origin.origin === reference.origin.origin && from.repository !== reference.repository;
   const mountFrom = isBeside ? from.repository : undefined;
-  const seconds = patienceOf(options);
-  let isTold = false;
-  const http = createHttpClient({
-    ...{ env: context.env, signal, patienceMs: seconds * 1000 },
-    ...(debugTopics(context.env).has('http') && { onRequest: (request) => sayRequest(context, request) }),
-    onRetry({ url: { host }, reason, attempt }) {
-      if (attempt < NOTICE_ATTEMPT || isTold) return;
-      isTold = true;
-      emit({
-        type: 'warning',
-        message: `\`${host}\` does not answer as it should (${reason}): trying again for up to ${seconds} seconds`,
-      });
-    },
-  });
+  const http = openClient({ context, options, signal, emit });
   const login = createCredentials(context.env);
   const readsToo = mountFrom === undefined ? [] : [mountFrom];
   return { reference, mountFrom, store: openRepository({ reference, http, writes, removes, readsToo, login }) };

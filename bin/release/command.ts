@@ -8,6 +8,7 @@ import { declareCommand } from '../declaration/command.js';
 import { APPLY, PLAN_ONLY, YES_IN_PROJECT } from '../declaration/destroying.js';
 import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../declaration/options.js';
 import { duration, integer } from '../settings/parsers.js';
+import { declareForgePublish } from './forge/command.js';
 import { configureSteps } from './steps/command.js';
 import { declareWheels } from './wheels/command.js';
 
@@ -135,6 +136,7 @@ export function configure(command: Command, context: Context): void {
   declarePrune(command, context);
   configureSteps(command, context);
   declareWheels(command, context);
+  declareForgePublish(command, context);
 }
 
 function declarePut(command: Command, context: Context): void {

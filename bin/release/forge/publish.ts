@@ -1,0 +1,229 @@
+/** The command `release forge-publish`. */
+
+import { CarportError } from '../../../lib/errors.js';
+import type { Forge, ForgeKind } from '../../../lib/forge/contract.js';
+import { openForge } from '../../../lib/forge/open.js';
+import { type ForgePlace, parsePlace, splitForge } from '../../../lib/forge/place.js';
+import { hideKnownSecrets } from '../../../lib/known-secrets.js';
+import type { ActivityEvent, Work } from '../../../lib/work.js';
+import { versionOfTag } from '../../../release/component.js';
+import { checkPattern } from '../../../release/forge/names.js';
+import { tellDifference } from '../../../release/forge/plan.js';
+import { promoteOnForge } from '../../../release/forge/promote.js';
+import { type ForgeRequest, type ForgeResult, publishOnForge } from '../../../release/forge/publish.js';
+import { checkCommit, checkTag } from '../../../release/version.js';
+import { type Context, note, writeJson, writeLines } from '../../cli/context.js';
+import { openClient } from '../../cli/http-client.js';
+import { interruptible } from '../../cli/interrupt.js';
+import { count, formatBytes } from '../../cli/terminal.js';
+import { withCache } from '../../cli/with-caches.js';
+import { withActivity } from '../../reporters/activity.js';
+import { requireCache } from '../../settings/places.js';
+import { checkNotesOptions, readNotes } from '../notes.js';
+import { withRemembered } from '../remembered-settings.js';
+import { channelRuleOf, checkChannelRule, forgeOf, releaseTrustOf } from '../settings.js';
+import { notesFor } from '../steps/notes.js';
+import type { ForgeOptions } from './command.js';
+import { type FoundFiles, filesOfBucket, filesOfPaths } from './files.js';
+import { tokenFor } from './token.js';
+
+export async function forgePublish(
+  version: string,
+  words: readonly string[],
+  options: ForgeOptions,
+  context: Context,
+): Promise<void> {
+  const { place, files } = placeOf(words, options);
+  checkNotesOptions(options);
+  checkChannelRule(options.settings);
+  if (options.assetName !== undefined) checkPattern(options.assetName);
+  const tag = options.tag ?? version;
+  checkTag(tag, options.tag === undefined ? 'the version' : '--tag');
+  if (options.commit !== undefined) checkCommit(options.commit, '--commit');
+  const token = await tokenFor(place, options.tokenFile, context);
+  if (token === undefined) throw noToken(place.kind);
+  const said = await notesOf({ version: versionOfTag(version), tag }, options, context);
+  const stop = new AbortController();
+  const result = await withActivity(context, options, ({ emit }) =>
+    interruptible(
+      () => stop.abort(),
+      async () => {
+        const work: Work<ActivityEvent> = { emit, signal: stop.signal };
+        const use = { options, context, emit };
+        return withFiles(versionOfTag(version), files, use, async (found) => {
+          const forge = open(place, token, use, work);
+          try {
+            const request = requestOf({ version, tag, said }, found, options);
+            return await (options.promote ? promoteOnForge : publishOnForge)(forge, request, work);
+          } finally {
+            forge.close();
+          }
+        });
+      },
+    ),
+  );
+  await tell(result, { place, tag }, options, context);
+}
+
+/** What was asked for, of a file, of the tag or of commits. */
+async function notesOf(
+  { version, tag }: { readonly version: string; readonly tag: string },
+  options: ForgeOptions,
+  context: Context,
+): Promise<string | undefined> {
+  if (!options.notesFromCommits) return readNotes(options, { version, tag }, context);
+  const { settings } = options;
+  const request = { version, fromCommits: true, forge: forgeOf(settings), channelOf: channelRuleOf(settings) };
+  return (await notesFor(request, context)).notes;
+}
+
+/** `--to gitea URL`, `--to gitea:URL` or `--to URL`; what follows `--files` where a shell has made several words of it. */
+function placeOf(
+  words: readonly string[],
+  options: ForgeOptions,
+): { place: ForgePlace; files: readonly string[] | undefined } {
+  const { kind, address } = splitForge(options.to);
+  const isAddress = (word: string) => /^(?:[a-z]+:\/\/|[\w.-]+@[\w.-]+:)/.test(word);
+  const addresses = [...(address === undefined ? [] : [address]), ...words.filter(isAddress)];
+  const others = words.filter((word) => !isAddress(word));
+  if (addresses.length !== 1 || (others.length > 0 && options.files === undefined)) {
+    const wrong = addresses.length > 1 ? 'two repositories are named' : `it is not said which repository`;
+    throw new CarportError(
+      'E_USAGE',
+      others.length > 0 && addresses.length === 1 ? `\`${others[0]}\` is no address` : wrong,
+      {
+        hint: '`--to gitea https://git.example.org/owner/name`, or `--to https://github.com/owner/name`',
+      },
+    );
+  }
+  const { plainHttp, apiUrl } = options;
+  const place = parsePlace(addresses[0]!, kind, { plainHttp, api: apiUrl });
+  return { place, files: options.files && [...options.files, ...others] };
+}
+
+interface Use {
+  readonly options: ForgeOptions;
+  readonly context: Context;
+  readonly emit: Work<ActivityEvent>['emit'];
+}
+
+/** Finds the files, which are there until the work is done. A promotion needs none. */
+async function withFiles<T>(
+  version: string,
+  files: readonly string[] | undefined,
+  use: Use,
+  work: (found: FoundFiles) => Promise<T>,
+): Promise<T> {
+  const { options } = use;
+  const none = { assets: [], commit: undefined, notes: undefined, targets: [], project: undefined };
+  if (files) return work({ ...none, assets: await filesOfPaths(files) });
+  const { from } = options.settings;
+  if (options.promote && from.value.length === 0) return work(none);
+  const source = from.value[0] ?? requireCache({ ...from, value: undefined }, 'from');
+  const { policy } = await releaseTrustOf(options.settings, options);
+  return withCache(source, use, async ({ objects }) => {
+    const found = await filesOfBucket(objects, policy, { version, pattern: options.assetName });
+    return work(found);
+  });
+}
+
+function open(
+  place: ForgePlace,
+  token: string,
+  { options, context, emit }: Use,
+  { signal }: Work<ActivityEvent>,
+): Forge {
+  const http = openClient({ context, options, emit, signal, stallMs: STALL_MS });
+  const limits = {
+    ...{ patienceMs: options.rateLimitWait, signal },
+    onPause: ({ host, seconds }: { readonly host: string; readonly seconds: number }) =>
+      emit({
+        type: 'warning',
+        message: `\`${host}\` asks for fewer requests: going on in ${count(seconds, 'second')}`,
+      }),
+  };
+  return openForge({ place, http, token, limits });
+}
+
+/** A forge that has got all of a large file looks at it before it answers. */
+const STALL_MS = 120_000;
+
+function requestOf(
+  { version, tag, said }: { readonly version: string; readonly tag: string; readonly said: string | undefined },
+  { assets, commit, notes, targets, project }: FoundFiles,
+  options: ForgeOptions,
+): ForgeRequest {
+  const settings = withRemembered(options.settings, project);
+  const channelOf = channelRuleOf(settings);
+  const lacking = settings['required-targets'].value.filter((target) => !targets.includes(target));
+  if (lacking.length > 0 && project !== undefined && !options.draft) {
+    throw new CarportError('E_GATE', `\`${version}\` lacks ${lacking.map((each) => `\`${each}\``).join(', ')}`, {
+      hint: 'publish those targets in the bucket first, or leave it a draft with `--draft`',
+    });
+  }
+  const { title, prerelease, latest, createTag, draft, amend, keepExtra, dryRun } = options;
+  const isPrerelease = prerelease ?? channelOf(versionOfTag(tag)) !== 'stable';
+  const wanted = {
+    ...{ tag, commit: options.commit ?? commit, createsTag: createTag, title, notes: said, usualNotes: notes ?? '' },
+    ...{ isPrerelease, isLatest: latest, assets },
+  };
+  if (assets.length === 0 && !options.promote) {
+    throw new CarportError('E_USAGE', 'there is no file to publish', { hint: 'name files with `--files`' });
+  }
+  return { wanted, channelOf, dryRun, staysDraft: draft, amends: amend, keepsExtra: keepExtra };
+}
+
+const DONE: Readonly<Record<ForgeResult['state'], string>> = {
+  published: 'is published',
+  amended: 'is published, and what was different is mended',
+  draft: 'is a draft with all files',
+  unchanged: 'is published already: nothing to do',
+  promoted: 'is a stable release now',
+  planned: 'would be published: nothing was changed',
+};
+
+async function tell(
+  result: ForgeResult,
+  { place, tag }: { readonly place: ForgePlace; readonly tag: string },
+  options: ForgeOptions,
+  context: Context,
+): Promise<void> {
+  const { state, release, assets, removed, differences, isLatest } = result;
+  if (options.json) {
+    return writeJson(context.stdout, {
+      result: state === 'planned' ? 'planned' : state === 'unchanged' ? 'skipped' : 'done',
+      forge: {
+        ...{ kind: place.kind, address: place.address, tag, state },
+        release: release
+          ? {
+              id: release.id,
+              title: release.title,
+              draft: release.isDraft,
+              prerelease: release.isPrerelease,
+              url: release.page ?? null,
+            }
+          : null,
+        latest: isLatest ?? null,
+        assets: assets.map(({ storedName, ...asset }) => ({ ...asset, storedName })),
+        ...{ removed, differences },
+      },
+    });
+  }
+  if (state === 'planned') for (const each of differences) note(context, options, tellDifference(each));
+  const bytes = assets.reduce((sum, { size }) => sum + size, 0);
+  const sent = assets.filter((asset) => asset.state === 'sent' || asset.state === 'replaced').length;
+  const amount = assets.length === 0 ? '' : `: ${count(assets.length, 'file')} (${formatBytes(bytes)}), ${sent} sent`;
+  note(
+    context,
+    options,
+    `\`${tag}\` ${DONE[state]}${amount}${removed.length > 0 ? `, ${removed.length} removed` : ''}`,
+  );
+  if (release?.page !== undefined) await writeLines(context.stdout, [hideKnownSecrets(release.page)]);
+}
+
+function noToken(kind: ForgeKind): CarportError {
+  const name = { github: 'GITHUB_TOKEN', gitea: 'GITEA_TOKEN', forgejo: 'FORGEJO_TOKEN' }[kind];
+  return new CarportError('E_CREDENTIALS', 'there is no token for the forge', {
+    hint: `set CARPORT_FORGE_TOKEN or ${name}, or give \`--token-file FILE\``,
+  });
+}
