@@ -1,4 +1,5 @@
 /** What forges have in common: releases of a repository, and the files that are attached to them. */
+
 export const FORGES = ['github', 'gitea', 'forgejo'] as const;
 
 /** Whose API a forge has; Forgejo's is Gitea's. */

@@ -1,6 +1,7 @@
 /** Where a repository of a forge is, and its API. Source: GitHub's REST documentation, Gitea's and Forgejo's API. */
 
 import { CarportError } from '../errors.js';
+import { isLoopbackName } from '../http/ip-address.js';
 import { FORGES, type ForgeKind } from './contract.js';
 
 /** A repository of a forge. */
@@ -86,16 +87,10 @@ function kindOf({ hostname }: URL): ForgeKind | undefined {
 }
 
 function checkTls({ protocol, hostname, host }: URL, { plainHttp = false }: PlaceOptions): void {
-  if (protocol === 'https:' || plainHttp || isLoopback(hostname)) return;
+  if (protocol === 'https:' || plainHttp || isLoopbackName(hostname)) return;
   throw new CarportError('E_USAGE', `\`${host}\` would be told the token without TLS`, {
     hint: 'write `https://`, or allow it with `--plain-http`',
   });
-}
-
-/** Whether a host is this machine. */
-export function isLoopback(hostname: string): boolean {
-  const isNamed = hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]';
-  return isNamed || /^127(\.[0-9]{1,3}){3}$/.test(hostname);
 }
 
 function apiOf(kind: ForgeKind, base: URL, options: PlaceOptions): URL {

@@ -5,13 +5,6 @@ import { explainLimit, explainMissingTls } from '../http/failure.js';
 import type { HttpRequest, HttpResponse } from '../http/transport.js';
 import type { ForgePlace } from './place.js';
 
-/** An answer of a forge that is none that was hoped for. */
-export interface Refusal {
-  readonly status: number;
-  /** What the forge says to it, in one line. */
-  readonly told: string | undefined;
-}
-
 const TOKENS: Readonly<Record<ForgePlace['kind'], string>> = {
   github:
     'set CARPORT_FORGE_TOKEN or GITHUB_TOKEN, or give `--token-file`; it needs “Contents: write” of the repository',

@@ -1,6 +1,7 @@
 /** Names of images: `ghcr.io/owner/app:v1`, `garage@sha256:…`. Source: distribution's reference grammar, and docker's defaults. */
 
 import { CarportError } from '../errors.js';
+import { isLoopbackName } from '../http/ip-address.js';
 import { isDigest } from './documents.js';
 
 /** A name of an image, without where it is. */
@@ -78,7 +79,7 @@ export function parseReference(
   const path = isNamed ? others.join('/') : rest;
   const registry = /^(index\.|registry-1\.)?docker\.io$/.test(host) ? DOCKER : host;
   const repository = registry === DOCKER && !path.includes('/') ? `library/${path}` : path;
-  const isHere = isLoopback(hostnameOf(host));
+  const isHere = isLoopbackName(hostnameOf(host));
   if (scheme === 'http' && !isHere && (!plainHttp || registry === DOCKER)) {
     throw new CarportError('E_USAGE', `\`${host}\` would be spoken to without TLS`, {
       hint: registry === DOCKER ? 'write it without `http://`' : 'write `https://`, or allow it with `--plain-http`',
@@ -91,16 +92,6 @@ export function parseReference(
 
 export function renderReference({ registry, repository, tag, digest }: RegistryReference): string {
   return `${registry}/${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
-}
-
-/** Whether a host is this machine. */
-export function isLoopback(hostname: string): boolean {
-  return (
-    hostname === 'localhost' ||
-    hostname.endsWith('.localhost') ||
-    hostname === '[::1]' ||
-    /^127(\.[0-9]{1,3}){3}$/.test(hostname)
-  );
 }
 
 function hostnameOf(host: string): string {

@@ -27,7 +27,7 @@ export interface AssetsPlan {
 export type ReadDigests = ReadonlyMap<number, string>;
 
 /** Whether a file that is there is this one. A forge that has changed its name keeps it as a label. */
-export function isNamed(asset: ForgeAsset, { name }: Pick<WantedAsset, 'name'>, traits: ForgeTraits): boolean {
+function isNamed(asset: ForgeAsset, { name }: Pick<WantedAsset, 'name'>, traits: ForgeTraits): boolean {
   const stored = traits.storedName(name);
   return asset.name === stored || (stored !== name && asset.label === name);
 }

@@ -79,7 +79,7 @@ export function useGitea(): () => Gitea {
   return () => gitea!;
 }
 
-export async function startGitea(): Promise<Gitea> {
+async function startGitea(): Promise<Gitea> {
   const directory = await mkdtemp(join(tmpdir(), 'carport-gitea-'));
   const [port] = await findFreePorts(1);
   const url = `http://127.0.0.1:${port}`;

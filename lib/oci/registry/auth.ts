@@ -5,9 +5,9 @@
 
 import * as v from 'valibot';
 import { CarportError } from '../../errors.js';
+import { isLoopbackName } from '../../http/ip-address.js';
 import type { HttpRequest, HttpResponse, Transport, TransportDecorator } from '../../http/transport.js';
 import { rememberSecret } from '../../known-secrets.js';
-import { isLoopback } from '../reference.js';
 import { type Challenge, parseChallenge } from './challenge.js';
 import type { Login } from './login.js';
 
@@ -104,7 +104,7 @@ function realmOf(text: string, { origin, registry }: AuthOptions): URL {
 
 /** Whether a registry is without TLS, and another server on the same machine as it. */
 function isPlainBeside(origin: URL, { hostname }: URL): boolean {
-  const isSame = hostname === origin.hostname || (isLoopback(hostname) && isLoopback(origin.hostname));
+  const isSame = hostname === origin.hostname || (isLoopbackName(hostname) && isLoopbackName(origin.hostname));
   return origin.protocol === 'http:' && isSame;
 }
 
