@@ -5,8 +5,8 @@ import { createCredentials } from '../../lib/oci/registry/credentials.js';
 import { openRepository, type Repository } from '../../lib/oci/registry/repository.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import type { Context } from '../cli/context.js';
-import { openClient } from '../cli/http-client.js';
 import { warnPeople } from '../cli/warnings.js';
+import { openClient } from '../reporters/http-client.js';
 import type { Settings } from '../settings/setting.js';
 
 /** What commands that speak to registries have in common. */

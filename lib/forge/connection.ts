@@ -60,33 +60,14 @@ const ANSWER_LIMIT = 16 * 1024 * 1024;
 const MOST_PAGES = 400;
 
 export function openConnection(options: ConnectionOptions): ForgeConnection {
-  const { place, http, token, headers, limits } = options;
-  const inner: TransportDecorator = (send) => lookBeforeAgain(obeyRateLimits(limits)(authorized(options)(send)));
-  const transport = http.transport(inner);
-  const fail = (request: HttpRequest, response: HttpResponse) => {
-    response.discard();
-    return refused(request, response, place, token !== undefined);
-  };
+  const { place, headers } = options;
+  const send = createSender(options);
   const answerTo = async (question: Question): Promise<HttpResponse | undefined> => {
-    const { method = 'GET', url, json, body, nothing = [], look, send = transport } = question;
-    const plain: HttpRequest = {
-      ...{ method, url },
-      headers: { ...headers, ...(json && { 'content-type': 'application/json' }), ...question.headers },
-      ...(json ? { body: Buffer.from(JSON.stringify(json)) } : body !== undefined && { body }),
-    };
-    const request = look ? lookedAfter(plain, look) : plain;
-    // What changes something is not sent elsewhere.
-    const { asked, response } =
-      method === 'GET' ? await followRedirects(request, send) : { asked: request, response: await send(request) };
+    const { response, fail } = await send(requestOf(question, headers), question.send);
     if (response.status < 300) return response;
-    if (send !== transport && (response.status === 429 || response.status >= 500)) throw transient(response);
-    if (!nothing.includes(response.status)) throw fail(asked, response);
+    if (!question.nothing?.includes(response.status)) throw fail();
     response.discard();
     return undefined;
-  };
-  const read = async <Schema extends v.GenericSchema>(response: HttpResponse, url: URL, schema: Schema) => {
-    const what = `the answer of \`${url.host}\` to \`${url.pathname}\``;
-    return checkShape(what, jsonOf(what, await readAll(response, what)), schema);
   };
   return {
     urlOf(parts, query = {}) {
@@ -104,11 +85,11 @@ export function openConnection(options: ConnectionOptions): ForgeConnection {
       response?.discard();
       return response !== undefined;
     },
-    async *pages(url, schema, send) {
+    async *pages(url, schema, by) {
       for (let page = 1; page <= MOST_PAGES; page++) {
         const at = new URL(url);
         at.searchParams.set('page', String(page));
-        const response = await answerTo({ url: at, ...(send && { send }) });
+        const response = await answerTo({ url: at, ...(by && { send: by }) });
         const items = await read(response!, at, v.array(schema));
         yield items;
         // Where the next page is said to be is not believed: the host may be another name of this one.
@@ -116,12 +97,47 @@ export function openConnection(options: ConnectionOptions): ForgeConnection {
       }
     },
     async download(url) {
-      const request: HttpRequest = { method: 'GET', url, headers: { ...headers, accept: 'application/octet-stream' } };
-      const { asked, response } = await followRedirects(request, transport);
-      if (response.status !== 200) throw fail(asked, response);
+      const asked = { method: 'GET', url, headers: { ...headers, accept: 'application/octet-stream' } } as const;
+      const { response, fail } = await send(asked);
+      if (response.status !== 200) throw fail();
       return response.body;
     },
   };
+}
+
+/** Sends a request, by the usual way or another, and gives the answer with the error that it is where it was not hoped for. */
+function createSender(options: ConnectionOptions) {
+  const { place, http, token, limits } = options;
+  const inner: TransportDecorator = (send) => lookBeforeAgain(obeyRateLimits(limits)(authorized(options)(send)));
+  const usual = http.transport(inner);
+  return async (request: HttpRequest, send: Transport = usual) => {
+    // What changes something is not sent elsewhere.
+    const { asked, response } =
+      request.method === 'GET'
+        ? await followRedirects(request, send)
+        : { asked: request, response: await send(request) };
+    if (send !== usual && (response.status === 429 || response.status >= 500)) throw transient(response);
+    const fail = () => {
+      response.discard();
+      return refused(asked, response, place, token !== undefined);
+    };
+    return { response, fail };
+  };
+}
+
+function requestOf(question: Question, headers: ConnectionOptions['headers']): HttpRequest {
+  const { method = 'GET', url, json, body, look } = question;
+  const request: HttpRequest = {
+    ...{ method, url },
+    headers: { ...headers, ...(json && { 'content-type': 'application/json' }), ...question.headers },
+    ...(json ? { body: Buffer.from(JSON.stringify(json)) } : body !== undefined && { body }),
+  };
+  return look ? lookedAfter(request, look) : request;
+}
+
+async function read<Schema extends v.GenericSchema>(response: HttpResponse, url: URL, schema: Schema) {
+  const what = `the answer of \`${url.host}\` to \`${url.pathname}\``;
+  return checkShape(what, jsonOf(what, await readAll(response, what)), schema);
 }
 
 /** Says who asks, to the forge itself and to nobody else. */

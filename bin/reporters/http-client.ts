@@ -1,11 +1,11 @@
-/** Requests of a command to servers that are no caches: registries, forges. */
+/** Requests of a command to servers that are no caches, such as registries and forges; what goes wrong with them is told. */
 
 import { createHttpClient, type HttpClient } from '../../lib/http/client.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
-import { debugTopics, sayRequest } from '../reporters/debug.js';
+import type { Context } from '../cli/context.js';
+import { patienceOf } from '../cli/with-caches.js';
 import type { Settings } from '../settings/setting.js';
-import type { Context } from './context.js';
-import { patienceOf } from './with-caches.js';
+import { debugTopics, sayRequest } from './debug.js';
 
 export interface ClientUse {
   readonly context: Context;
