@@ -70,7 +70,19 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
     },
     {
       ...{ name: 'release', summary: 'releases: what a build made, for everybody' },
-      commands: ['put', 'ls', 'show', 'promote', 'yank', 'unyank', 'prune', 'notes', 'wheel-retag', 'upload-pypi', 'forge-publish'],
+      commands: [
+        'put',
+        'ls',
+        'show',
+        'promote',
+        'yank',
+        'unyank',
+        'prune',
+        'notes',
+        'wheel-retag',
+        'upload-pypi',
+        'forge-publish',
+      ],
       load: () => import('./release/command.js'),
     },
     {
