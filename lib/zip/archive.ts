@@ -46,7 +46,7 @@ const SMALL = 256 * 1024 ** 2;
 export async function openZip(path: string, what: string): Promise<ZipArchive> {
   const file = await open(path);
   try {
-    const zip = await yauzl.fromFdPromise(file.fd, { autoClose: false, strictFileNames: true }).catch(explained(what));
+    const zip = await yauzl.fromFdPromise(file.fd, { autoClose: false, decodeStrings: false }).catch(explained(what));
     const { size } = await file.stat();
     const members = await readMembers(zip, file, size, what);
     return {
@@ -90,16 +90,30 @@ function parentsOf(name: string): readonly string[] {
   return above.map((_, index) => above.slice(0, index + 1).join('/'));
 }
 
+/** The names are decoded here, so that what is wrong with one is told with it. */
 async function listEntries(zip: ZipFile, what: string): Promise<readonly Entry[]> {
   const entries: Entry[] = [];
   if (zip.entryCount > MAX_MEMBERS) throw formatError(what, `has more than ${MAX_MEMBERS} members`);
   try {
-    for await (const entry of zip.eachEntry()) entries.push(entry);
+    for await (const entry of zip.eachEntry()) {
+      entry.fileName = nameOf(entry, what);
+      entries.push(entry);
+    }
   } catch (error) {
     throw explainedError(what, error);
   }
   for (const entry of entries) refuseEntry(entry, what);
   return entries;
+}
+
+const UTF8 = 0x800;
+
+/** Without the flag a name is in an encoding of DOS, for some; only ASCII is the same for all. */
+function nameOf({ fileNameRaw, generalPurposeBitFlag: flags }: Entry, what: string): string {
+  const name = fileNameRaw.toString('utf8');
+  const isPlain = fileNameRaw.every((byte) => byte < 0x80);
+  if (isPlain || ((flags & UTF8) !== 0 && Buffer.from(name).equals(fileNameRaw))) return name;
+  throw formatError(what, `has a member \`${shown(name)}\` whose name is not UTF-8, or does not say that it is`);
 }
 
 const ENCRYPTED = 0x1;

@@ -7,7 +7,7 @@ import { parseRecordHash, type RecordRow } from '../../lib/python/record.js';
 import { comparePythonVersions, renderPythonVersion } from '../../lib/python/version.js';
 import type { ZipMember } from '../../lib/zip/archive.js';
 import type { CheckedPython } from './facts.js';
-import { openWheel, type Wheel } from './read-wheel.js';
+import { openWheel, RETAG_HINT, type Wheel } from './read-wheel.js';
 import { readOrigin } from './retag-origin.js';
 
 /**
@@ -49,7 +49,7 @@ function checkNames({ what, name, metadata }: Wheel): void {
     what,
     `is of version ${metadata.versionText} by its \`METADATA\`, and its name says ${name.versionText}`,
     {
-      hint: '`carport release wheel-retag FILE --version VERSION` makes the wheel of a version of that of another',
+      hint: RETAG_HINT,
     },
   );
 }

@@ -29,6 +29,10 @@ export interface Wheel {
   readonly record: readonly RecordRow[];
 }
 
+/** What to do where a file was renamed to another version. */
+export const RETAG_HINT =
+  '`carport release wheel-retag FILE --version VERSION` makes the wheel of a version of that of another';
+
 const DIST_INFO = '.dist-info';
 const DATA = '.data';
 const MAX_WHEEL = 1024 * 1024;
@@ -89,7 +93,9 @@ function directoryOf({ members }: ZipArchive, name: WheelName, what: string): st
   if (more.length > 0) throw formatError(what, `has ${found.length} directories \`…${DIST_INFO}\`, and may have one`);
   for (const top of [distInfo, ...tops.filter((each) => each.endsWith(DATA))]) {
     if (!isOf(top.replace(/\.[^.]+$/, ''), name))
-      throw formatError(what, `has \`${top}\`, which is of another name or version`);
+      throw formatError(what, `has \`${top}\`, which is of another name or version than its file`, {
+        hint: RETAG_HINT,
+      });
   }
   return distInfo;
 }
