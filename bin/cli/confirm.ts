@@ -44,13 +44,17 @@ export async function confirm(
 
 /**
  * Asks a person at a terminal whether to go on. Elsewhere it goes on: for commands that never asked, which scripts run.
- * `what` says what will be gone.
+ * `what` says what will be gone, or changed, and `otherwise` what has become of it when somebody does not want that.
  */
-export async function confirmAtTerminal(what: string, context: Context): Promise<void> {
+export async function confirmAtTerminal(
+  what: string,
+  context: Context,
+  otherwise = 'nothing was removed',
+): Promise<void> {
   if (!isTerminal(context)) return;
-  const answer = await ask(`${what} Go on? [y/N] `, 'nothing was removed', context);
+  const answer = await ask(`${what} Go on? [y/N] `, otherwise, context);
   if (/^y(es)?$/i.test(answer?.trim() ?? '')) return;
-  throw new CarportError('E_USAGE', 'not confirmed: nothing was removed', { hint: '`--yes` does it without asking' });
+  throw new CarportError('E_USAGE', `not confirmed: ${otherwise}`, { hint: '`--yes` does it without asking' });
 }
 
 /**

@@ -60,7 +60,7 @@ export function gitIn(directory: string, env: NodeJS.ProcessEnv, { signal, timeL
 }
 
 /** The error of a run of git. */
-function gitError(message: string, failure: string | undefined, hint?: string): CarportError {
+export function gitError(message: string, failure: string | undefined, hint?: string): CarportError {
   return new CarportError('E_PROGRAM', message, { cause: new Error(failure ?? 'it did not say why'), hint });
 }
 

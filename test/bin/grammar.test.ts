@@ -22,6 +22,7 @@ const DESTROYING: Readonly<Record<string, readonly string[]>> = {
 const CHANGING = [
   ...['push', 'release put', 'release promote', 'release yank', 'release unyank', 'index publish', 'pin set'],
   ...['cache init', 'cache config', 'cache page', 'cache copy', 'cache sign', 'store forget'],
+  ...['release bump', 'release tag', 'release branch'],
 ];
 
 interface Leaf {
@@ -79,7 +80,7 @@ describe('the commands', () => {
 
   it('say what they work on in one way', () => {
     for (const { path, option } of visible()) {
-      if (option.long === '--to' && path !== 'release promote')
+      if (option.long === '--to' && !['release promote', 'release bump'].includes(path))
         expect(path).toMatch(/^(push|watch|hook|cache (copy|refresh-toolchain))$/);
       if (option.long === '--from')
         expect(path).toMatch(

@@ -4,7 +4,11 @@ import type { Command } from 'commander';
 import type { Context } from '../../cli/context.js';
 import { argument } from '../../declaration/arguments.js';
 import { declareCommand } from '../../declaration/command.js';
+import { YES } from '../../declaration/destroying.js';
 import { flag, type OptionsOf, option, setting } from '../../declaration/options.js';
+
+/** As `release/steps/version-parts.ts` has them: help does not load it. */
+const PARTS = ['major', 'minor', 'patch', 'last'] as const;
 
 const NOTES_OPTIONS = [
   option('--notes-file <file>', 'the text; of a changelog, the section of the version; `-` is stdin'),
@@ -15,10 +19,69 @@ const NOTES_OPTIONS = [
   setting('stable-pattern'),
 ];
 
+const BUMP_OPTIONS = [
+  option('--part <part>', 'what is incremented (default: `part` of `[bump]`, else "patch")', { choices: PARTS }),
+  option('--to <version>', 'the next version itself'),
+  flag('--dry-run', 'show what would change; change nothing'),
+  YES,
+];
+
+const MARK_OPTIONS = [
+  flag('--push', 'push it, and nothing else'),
+  option('--remote <name>', 'the remote that is asked and pushed to (default: that of the branch, else `origin`)'),
+  flag('--allow-untracked', 'go on though there are files that git does not know'),
+  flag('--dry-run', 'check everything; change nothing'),
+];
+
+const TAG_OPTIONS = [
+  ...MARK_OPTIONS,
+  flag('--sign', 'sign it with your key, as git is set up'),
+  option('--message <text>', 'what the tag says (default: its name)'),
+];
+
+export type BumpOptions = OptionsOf<typeof BUMP_OPTIONS>;
+export type TagOptions = OptionsOf<typeof TAG_OPTIONS>;
+export type BranchOptions = OptionsOf<typeof MARK_OPTIONS>;
 export type NotesCommandOptions = OptionsOf<typeof NOTES_OPTIONS>;
 
 export function configureSteps(command: Command, context: Context): void {
+  declareBump(command, context);
+  declareMarks(command, context);
   declareNotes(command, context);
+}
+
+function declareBump(command: Command, context: Context): void {
+  declareCommand(command.command('bump'), context, {
+    description:
+      'Writes the next version into the files that `[bump]` in carport.toml names: shows the difference, and asks. All of them change, or none.',
+    examples: [
+      'carport release bump',
+      'carport release bump --part minor --dry-run',
+      'carport release bump --to 2.0.0-rc1 --yes',
+    ],
+    options: BUMP_OPTIONS,
+    run: async (options) => (await import('./bump.js')).bump(options, context),
+  });
+}
+
+function declareMarks(command: Command, context: Context): void {
+  const version = argument('[version]', 'the version (default: that of the files that `[bump]` names)');
+  declareCommand(command.command('tag'), context, {
+    description:
+      'Tags the commit at HEAD, when the tree is clean, has this version, and neither this clone nor the remote has the tag at another commit. What is done already is fine.',
+    examples: ['carport release tag v1.2.0 --push', 'carport release tag --sign --dry-run'],
+    arguments: [version],
+    options: TAG_OPTIONS,
+    run: async (...values) => (await import('./tag.js')).tag(...values, context),
+  });
+  declareCommand(command.command('branch'), context, {
+    description:
+      'Makes the branch of a release at HEAD, after the same checks as `release tag`. It is not checked out.',
+    examples: ['carport release branch 1.2.0 --push'],
+    arguments: [version],
+    options: MARK_OPTIONS,
+    run: async (...values) => (await import('./tag.js')).branch(...values, context),
+  });
 }
 
 function declareNotes(command: Command, context: Context): void {

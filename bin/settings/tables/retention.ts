@@ -5,6 +5,7 @@
 
 import { CarportError } from '../../../lib/errors.js';
 import { suggestion } from '../../../lib/suggestion.js';
+import { matchesWildcard } from '../../../release/steps/wildcard.js';
 import { type Context, workingDirectory } from '../../cli/context.js';
 import { type FileSettings, readProjectFile, readUserFile } from '../config-file.js';
 import { byteSize, duration } from '../parsers.js';
@@ -69,22 +70,7 @@ export async function readRetention(context: Pick<Context, 'cwd' | 'env'>): Prom
 
 /** Whether a tag is one of those that stay forever. */
 export function isKeptTag(tag: string, { tags }: Pick<ImageRetention, 'tags'>): boolean {
-  return tags.some((pattern) => matches(pattern.split('*'), tag));
-}
-
-/** The parts of a pattern one after the other: no pattern takes longer than the tag is long, times its parts. */
-function matches([first = '', ...rest]: readonly string[], tag: string): boolean {
-  const last = rest.pop();
-  if (last === undefined) return tag === first;
-  if (!tag.startsWith(first) || !tag.endsWith(last) || tag.length < first.length + last.length) return false;
-  const end = tag.length - last.length;
-  let at = first.length;
-  for (const part of rest) {
-    const found = tag.indexOf(part, at);
-    if (found < 0 || found + part.length > end) return false;
-    at = found + part.length;
-  }
-  return true;
+  return tags.some((pattern) => matchesWildcard(pattern, tag));
 }
 
 type Table = Readonly<Record<string, unknown>>;
