@@ -72,7 +72,8 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       ...{ name: 'release', summary: 'releases: what a build made, for everybody' },
       commands: [
         ...['put', 'ls', 'show', 'promote', 'yank', 'unyank', 'prune'],
-        ...['bump', 'tag', 'branch', 'notes'],
+        ...['put', 'ls', 'show', 'promote', 'yank', 'unyank', 'prune'],
+        ...['bump', 'tag', 'branch', 'notes', 'download'],
         ...['wheel-retag', 'upload-pypi', 'forge-publish'],
       ],
       load: () => import('./release/command.js'),

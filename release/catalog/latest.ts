@@ -4,16 +4,26 @@ import { aboutVersion, type Notice } from '../../lib/notice.js';
 import { CHANNELS, type Channel } from '../version.js';
 import type { Release, ReleaseIndex } from './model.js';
 
+/** What a choice of the latest release depends on. */
+export interface Eligible {
+  readonly channel: string;
+  readonly component?: string | undefined;
+  readonly yanked?: unknown;
+  readonly incomplete?: boolean | undefined;
+  readonly signed?: unknown;
+  readonly targets: readonly { readonly target: string }[];
+}
+
 /**
  * The first of a channel's releases, of the project itself or of a component, that can be used: not yanked, all of it there,
  * and signed where another is: who has no key cannot name the latest. It has all `requiredTargets`; where it is not said which these are, a stable one has those of the
  * stable one before it: else it would be the latest as soon as the first of its jobs is done.
  */
-export function latestOf(
-  releases: readonly Release[],
+export function latestOf<R extends Eligible>(
+  releases: readonly R[],
   requiredTargets: readonly string[] = [],
   component?: string,
-): Release | undefined {
+): R | undefined {
   const eligible = eligibleOf(releases, requiredTargets, component);
   if (requiredTargets.length > 0) return eligible[0];
   return eligible.find((release, index) => lackingOf(release, eligible[index + 1]).length === 0);
@@ -68,26 +78,26 @@ function tellLacking(
 }
 
 /** Targets that the release before a stable one has, and it has not. */
-function lackingOf({ channel, targets }: Release, before: Release | undefined): readonly string[] {
+function lackingOf({ channel, targets }: Eligible, before: Eligible | undefined): readonly string[] {
   if (channel !== 'stable' || before === undefined) return [];
   const here = new Set(targets.map(({ target }) => target));
   return before.targets.flatMap(({ target }) => (here.has(target) ? [] : [target]));
 }
 
-function eligibleOf(
-  releases: readonly Release[],
+function eligibleOf<R extends Eligible>(
+  releases: readonly R[],
   requiredTargets: readonly string[],
   component: string | undefined,
-): readonly Release[] {
+): readonly R[] {
   const usable = usableOf(releases, requiredTargets, component);
   return releases.some(isSigned) ? usable.filter(isSigned) : usable;
 }
 
-function usableOf(
-  releases: readonly Release[],
+function usableOf<R extends Eligible>(
+  releases: readonly R[],
   requiredTargets: readonly string[],
   component: string | undefined,
-): readonly Release[] {
+): readonly R[] {
   return releases.filter(
     ({ yanked, incomplete, targets, component: its }) =>
       its === component &&
@@ -97,6 +107,6 @@ function usableOf(
   );
 }
 
-function isSigned({ signed }: Release): boolean {
+function isSigned({ signed }: Eligible): boolean {
   return signed !== undefined;
 }

@@ -28,6 +28,7 @@ const PAUSE_MS = 1_000;
 
 const PublishedFile = v.object({
   name: v.string(),
+  size: v.optional(v.number()),
   sha256: v.nullable(v.string()),
   url: v.nullable(v.string()),
 });
@@ -37,6 +38,7 @@ const PublishedRelease = v.object({
   channel: v.string(),
   component: v.optional(v.string()),
   state: v.string(),
+  signed: v.optional(v.boolean()),
   yanked: v.nullable(v.object({ reason: v.nullable(v.string()) })),
   time: v.string(),
   targets: v.array(v.object({ target: v.string(), files: v.array(PublishedFile) })),
@@ -47,29 +49,33 @@ const Published = v.object({ version: v.literal(1), releases: v.array(PublishedR
 /** What is read here of a release of `releases/index.json`. */
 export type PublishedRelease = v.InferOutput<typeof PublishedRelease>;
 
-/** Releases in the order of the index, and the name of the key that has signed it. */
+/** Releases in the order of the index, and the name of the key that has signed it; none where it need not be signed, and is not. */
 export interface PublishedIndex {
   readonly releases: readonly PublishedRelease[];
-  readonly keyName: string;
+  readonly keyName: string | undefined;
 }
 
 /**
  * Reads `releases/index.json` by GETs alone. Throws `E_NOT_FOUND` where it or its signature is not there, `E_SIGNATURE` where no
- * such key has signed it, `E_FORMAT` for what is no index.
+ * such key has signed it, `E_FORMAT` for what is no index. With `allowUnsigned` that of a key that is not trusted is taken, too, and
+ * one without a signature.
  */
 export async function readPublishedIndex(
   objects: ReadStore,
   trusted: readonly PublicKey[],
   pause: (milliseconds: number) => Promise<void>,
+  { allowUnsigned = false }: { readonly allowUnsigned?: boolean } = {},
 ): Promise<PublishedIndex> {
   for (let reads = 1; ; reads++) {
-    const { text, signed, digest } = await readBoth(objects);
+    const { text, signed, digest } = await readBoth(objects, allowUnsigned);
+    if (signed === undefined) return { releases: releasesOf(objects, text), keyName: undefined };
     const verdict = verifyMinisig(digest, signed, trusted.map(minisignKey));
     if (verdict.state === 'valid') {
       checkName(objects.url, signedFileName(signed));
-      const { releases } = parseStrictJson(`\`${KEY}\` in \`${objects.url}\``, text, Published);
-      return { releases, keyName: verdict.key.publicKey.name };
+      return { releases: releasesOf(objects, text), keyName: verdict.key.publicKey.name };
     }
+    if (verdict.state === 'untrusted' && allowUnsigned)
+      return { releases: releasesOf(objects, text), keyName: undefined };
     if (verdict.state === 'untrusted') {
       throw new CarportError(
         'E_SIGNATURE',
@@ -89,9 +95,14 @@ export async function readPublishedIndex(
   }
 }
 
-async function readBoth(objects: ReadStore) {
+function releasesOf({ url }: ReadStore, text: string): readonly PublishedRelease[] {
+  return parseStrictJson(`\`${KEY}\` in \`${url}\``, text, Published).releases;
+}
+
+async function readBoth(objects: ReadStore, allowUnsigned: boolean) {
   const bytes = await objects.read(KEY, MAX_SIZE);
   const signature = bytes && (await objects.read(`${KEY}.minisig`, MAX_MINISIG_SIZE));
+  if (bytes && !signature && allowUnsigned) return { text: bytes.toString('utf8'), signed: undefined, digest: bytes };
   if (!bytes || !signature) {
     const missing = bytes ? `${KEY}.minisig` : KEY;
     throw new CarportError('E_NOT_FOUND', `\`${objects.url}\` has no \`${missing}\``, {

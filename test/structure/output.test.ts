@@ -11,7 +11,15 @@ const MAY_WRITE = ['cli/context.ts', 'program.ts', 'reporters/live.ts', 'reporte
 /** Data, byte by byte: of files, archives, caches and derivations, and what other programs print. */
 const WRITES_DATA = [
   ...['cache/browse.ts', 'cli/context.ts', 'cli/program-output.ts', 'completion/command.ts', 'offline/export.ts'],
-  ...['program.ts', 'scripts/derivation.ts', 'scripts/nar.ts', 'scripts/narinfo.ts', 'store/store.ts'],
+  ...[
+    'program.ts',
+    'release/steps/bump.ts',
+    'release/steps/download.ts',
+    'scripts/derivation.ts',
+    'scripts/nar.ts',
+    'scripts/narinfo.ts',
+    'store/store.ts',
+  ],
 ];
 
 const modules = readdirSync(BIN, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.ts'));

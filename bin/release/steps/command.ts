@@ -3,12 +3,31 @@
 import type { Command } from 'commander';
 import type { Context } from '../../cli/context.js';
 import { argument } from '../../declaration/arguments.js';
+import { SOURCE } from '../../declaration/buckets.js';
 import { declareCommand } from '../../declaration/command.js';
 import { YES } from '../../declaration/destroying.js';
-import { flag, type OptionsOf, option, setting } from '../../declaration/options.js';
+import { flag, type OptionsOf, option, setting, settingWithoutOption } from '../../declaration/options.js';
 
 /** As `release/steps/version-parts.ts` has them: help does not load it. */
 const PARTS = ['major', 'minor', 'patch', 'last'] as const;
+
+const DOWNLOAD_OPTIONS = [
+  option('--target <triple>', 'files of this platform; repeatable; of one alone they lie without a directory for it', {
+    repeatable: true,
+  }),
+  option('--name <pattern>', 'files of this name, in which `*` stands for any characters; repeatable', {
+    repeatable: true,
+  }),
+  option('--out <directory>', 'where they go (default: the working directory); `-` prints one file'),
+  flag('--dry-run', 'print what would be fetched; change nothing'),
+  ...SOURCE,
+  setting('trusted-keys'),
+  setting('secret-key-files'),
+  flag('--allow-unsigned', 'believe also what no trusted key has signed'),
+  setting('retry-seconds'),
+  setting('stable-pattern'),
+  settingWithoutOption('required-targets'),
+];
 
 const NOTES_OPTIONS = [
   option('--notes-file <file>', 'the text; of a changelog, the section of the version; `-` is stdin'),
@@ -42,12 +61,33 @@ const TAG_OPTIONS = [
 export type BumpOptions = OptionsOf<typeof BUMP_OPTIONS>;
 export type TagOptions = OptionsOf<typeof TAG_OPTIONS>;
 export type BranchOptions = OptionsOf<typeof MARK_OPTIONS>;
+export type DownloadOptions = OptionsOf<typeof DOWNLOAD_OPTIONS>;
 export type NotesCommandOptions = OptionsOf<typeof NOTES_OPTIONS>;
 
 export function configureSteps(command: Command, context: Context): void {
   declareBump(command, context);
   declareMarks(command, context);
   declareNotes(command, context);
+  declareDownload(command, context);
+}
+
+function declareDownload(command: Command, context: Context): void {
+  declareCommand(command.command('download'), context, {
+    description:
+      'Fetches the files of a release, each of which must be what was signed. What is here already is not fetched, and what a run that was killed has left is gone on with. Prints where they are.',
+    examples: [
+      'carport release download v1.2.0 --target x86_64-unknown-linux-musl --cache https://releases.example.org/',
+      "carport release download stable --name 'tool-*.tar.gz' --out toolchain --cache https://releases.example.org/",
+    ],
+    arguments: [
+      argument(
+        '<version>',
+        'a version, or a channel for the newest of it: `stable`, `extra`, `development`, `cli@stable`',
+      ),
+    ],
+    options: DOWNLOAD_OPTIONS,
+    run: async (...values) => (await import('./download.js')).download(...values, context),
+  });
 }
 
 function declareBump(command: Command, context: Context): void {
