@@ -86,7 +86,7 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
       ...{
         name: 'image',
         summary: 'container images, without a daemon',
-        commands: ['build', 'push', 'copy', 'index', 'ls', 'inspect', 'publish', 'prune'],
+        commands: ['build', 'push', 'copy', 'index', 'ls', 'inspect', 'publish', 'prune', 'sign', 'verify'],
       },
       load: () => import('./image/command.js'),
     },

@@ -12,6 +12,7 @@ import { integer } from '../settings/parsers.js';
 import { COPY_OPTIONS, PLAIN_HTTP } from './options.js';
 import { configurePrune } from './prune/command.js';
 import { configurePublish } from './publish/command.js';
+import { configureSigning } from './sign/command.js';
 
 /** Loaded when they are used: help does not need them. */
 const building = () => import('./build.js');
@@ -87,6 +88,7 @@ export function configure(command: Command, context: Context): void {
   configureMoving(command, context);
   configurePublish(command, context);
   configurePrune(command, context);
+  configureSigning(command, context);
 }
 
 const IMAGE = argument('<image>', '`ghcr.io/owner/app:v1`, `oci:DIR:TAG` or `oci-archive:FILE`');
