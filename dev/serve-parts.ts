@@ -1,12 +1,13 @@
 /**
  * Real servers for the scenarios in `test/scenarios`: `node dist/dev/serve-parts.js FILE PART…`, where a part is
- * `garage=BUCKET,BUCKET…` or `registry`. When all of them answer, their addresses are in FILE as lines that `sh`
+ * `garage=BUCKET,BUCKET…`, `gitea` or `registry`. When all of them answer, their addresses are in FILE as lines that `sh`
  * reads. It ends, and they with it, when its standard input does.
  */
 
 import { once } from 'node:events';
 import { rename, writeFile } from 'node:fs/promises';
 import { startGarage } from './garage.js';
+import { startGitea } from './gitea.js';
 import { startRegistry } from './registry.js';
 
 interface Part {
@@ -46,6 +47,7 @@ function renderVariable([name, value]: readonly [string, string]): string {
 function startPart(wanted: string): Promise<Part> {
   const [kind, value = ''] = wanted.split('=');
   if (kind === 'garage' && value !== '') return garagePart(value.split(','));
+  if (kind === 'gitea') return giteaPart();
   if (kind === 'registry') return registryPart();
   throw new Error(`there is no part ${wanted}`);
 }
@@ -73,4 +75,9 @@ async function garagePart(buckets: readonly string[]): Promise<Part> {
 async function registryPart(): Promise<Part> {
   const registry = await startRegistry();
   return { variables: { REGISTRY: registry.host }, stop: () => registry.close() };
+}
+
+async function giteaPart(): Promise<Part> {
+  const gitea = await startGitea();
+  return { variables: { GITEA: gitea.url, GITEA_TOKEN: gitea.token }, stop: () => gitea.close() };
 }

@@ -40,16 +40,18 @@ begin() {
   printf '#!/bin/sh\nexec node %s/dist/bin/carport.js "$@"\n' "$checkout" > "$work/bin/carport"
   chmod +x "$work/bin/carport"
   # Nothing of the person's own: no settings, no logins, no CI system that this may run in.
-  peers=${XDG_CACHE_HOME:-$HOME/.cache}/carport/peers/bin
-  export PATH="$work/bin:$PATH:$peers" HOME="$work/home" NO_COLOR=1 AWS_EC2_METADATA_DISABLED=true
+  cache=${XDG_CACHE_HOME:-$HOME/.cache}
+  export PATH="$work/bin:$PATH:$cache/carport/peers/bin" HOME="$work/home" NO_COLOR=1
   export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=maintainer GIT_AUTHOR_EMAIL=maintainer@example.org
   export GIT_COMMITTER_NAME=maintainer GIT_COMMITTER_EMAIL=maintainer@example.org
   unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
   unset XDG_CACHE_HOME XDG_CONFIG_HOME XDG_STATE_HOME XDG_DATA_HOME
-  for name in $(env | sed -n 's/^\(CI\|CI_[A-Z_]*\|CARPORT_[A-Z_]*\|DRONE[A-Z_]*\|GIT\(HUB\|LAB\|EA\)_[A-Z_]*\|FORGEJO_[A-Z_]*\)=.*/\1/p'); do
+  unset DOCKER_CONFIG DOCKER_AUTH DOCKER_AUTH_CONFIG REGISTRY_AUTH_FILE XDG_RUNTIME_DIR
+  for name in $(env | sed -n 's/^\(CI\|CI_[A-Z_]*\|AWS_[A-Z_]*\|CARPORT_[A-Z_]*\|DRONE[A-Z_]*\|GIT\(HUB\|LAB\|EA\)_[A-Z_]*\|FORGEJO_[A-Z_]*\)=.*/\1/p'); do
     # Which Garage it is, is the machine's.
     [ "$name" = CARPORT_GARAGE ] || unset "$name"
   done
+  export AWS_EC2_METADATA_DISABLED=true
 }
 
 clean_up() {
@@ -75,7 +77,7 @@ need() {
 
 parts() {
   mkfifo "$work/alive"
-  node "$checkout/dist/dev/serve-parts.js" "$work/parts" "$@" < "$work/alive" > "$work/parts.log" 2>&1 &
+  XDG_CACHE_HOME=$cache node "$checkout/dist/dev/serve-parts.js" "$work/parts" "$@" < "$work/alive" > "$work/parts.log" 2>&1 &
   serving=$!
   exec 9> "$work/alive"
   until [ -f "$work/parts" ]; do

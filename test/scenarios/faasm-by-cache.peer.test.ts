@@ -7,7 +7,7 @@ import { describeWithProgram } from '../support/programs.js';
 import { snapshot, writeFiles } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
 
-const SCRIPTS = '/opt/carport/test/scenarios/faasm';
+const SCRIPTS = '/opt/carport/test/scenarios/faasm/by-cache';
 
 /** What is downloaded as what, where it comes to, and the archive that it was published in. */
 const PARTS = [
