@@ -152,7 +152,11 @@ async function attach(
   const url = uploadUrl(release, place);
   url.search = String(new URLSearchParams({ name, ...(stored !== name && { label: name }) }));
   const headers = { 'content-type': 'application/octet-stream' };
-  return (await ask({ method: 'POST', url, headers, body: { size, open }, look }, Asset))!;
+  const request = { method: 'POST', url, headers, body: { size, open }, look } as const;
+  const sent = await ask({ ...request, nothing: [422] }, Asset);
+  // Somebody else has sent one of this name meanwhile: it is looked at by who wanted this.
+  const other = sent ?? (await assetsOf(connection, release)).find((asset) => asset.name === stored);
+  return other ?? (await ask(request, Asset))!;
 }
 
 /** Where files are sent: a template that GitHub tells with the release, and that leads to GitHub. */

@@ -3,7 +3,7 @@
 import { CarportError } from '../../../lib/errors.js';
 import type { Forge, ForgeKind } from '../../../lib/forge/contract.js';
 import { openForge } from '../../../lib/forge/open.js';
-import { type ForgePlace, parsePlace, splitForge } from '../../../lib/forge/place.js';
+import type { ForgePlace } from '../../../lib/forge/place.js';
 import { hideKnownSecrets } from '../../../lib/known-secrets.js';
 import type { ActivityEvent, Work } from '../../../lib/work.js';
 import { versionOfTag } from '../../../release/component.js';
@@ -26,6 +26,7 @@ import { notesFor } from '../steps/notes.js';
 import type { ForgeOptions } from './command.js';
 import { type FoundFiles, filesOfBucket, filesOfPaths } from './files.js';
 import { tokenFor } from './token.js';
+import { placeOf } from './where.js';
 
 export async function forgePublish(
   version: string,
@@ -33,7 +34,7 @@ export async function forgePublish(
   options: ForgeOptions,
   context: Context,
 ): Promise<void> {
-  const { place, files } = placeOf(words, options);
+  const { place, files } = placeOf(words, options, context.env);
   checkNotesOptions(options);
   checkChannelRule(options.settings);
   if (options.assetName !== undefined) checkPattern(options.assetName);
@@ -75,30 +76,6 @@ async function notesOf(
   const { settings } = options;
   const request = { version, fromCommits: true, forge: forgeOf(settings), channelOf: channelRuleOf(settings) };
   return (await notesFor(request, context)).notes;
-}
-
-/** `--to gitea URL`, `--to gitea:URL` or `--to URL`; what follows `--files` where a shell has made several words of it. */
-function placeOf(
-  words: readonly string[],
-  options: ForgeOptions,
-): { place: ForgePlace; files: readonly string[] | undefined } {
-  const { kind, address } = splitForge(options.to);
-  const isAddress = (word: string) => /^(?:[a-z]+:\/\/|[\w.-]+@[\w.-]+:)/.test(word);
-  const addresses = [...(address === undefined ? [] : [address]), ...words.filter(isAddress)];
-  const others = words.filter((word) => !isAddress(word));
-  if (addresses.length !== 1 || (others.length > 0 && options.files === undefined)) {
-    const wrong = addresses.length > 1 ? 'two repositories are named' : `it is not said which repository`;
-    throw new CarportError(
-      'E_USAGE',
-      others.length > 0 && addresses.length === 1 ? `\`${others[0]}\` is no address` : wrong,
-      {
-        hint: '`--to gitea https://git.example.org/owner/name`, or `--to https://github.com/owner/name`',
-      },
-    );
-  }
-  const { plainHttp, apiUrl } = options;
-  const place = parsePlace(addresses[0]!, kind, { plainHttp, api: apiUrl });
-  return { place, files: options.files && [...options.files, ...others] };
 }
 
 interface Use {
