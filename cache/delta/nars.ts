@@ -4,13 +4,15 @@ import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
 import type { TableChunk } from '../../lib/compression/chunks/table.js';
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import type { ExpectedNar } from '../../lib/compression/verified-nar.js';
-import { hasCode } from '../../lib/errors.js';
+import { CarportError, hasCode } from '../../lib/errors.js';
 import type { ByteRange } from '../../lib/object-store/object-store.js';
 import type { Assembly, AssemblyPart, LocalChunks } from '../../lib/workers/jobs.js';
 import type { FoundPath } from '../find-path.js';
-import { type PartlyHere, spend, waysToSpend } from './budget.js';
+import { type PartlyHere, requestsFor, spend, waysToSpend } from './budget.js';
 import type { createLocalChunks } from './local-chunks.js';
 import type { LocalPath } from './local-paths.js';
+import { type ManyRanges, MOST_TOGETHER } from './many-ranges.js';
+import { coalesce } from './ranges.js';
 import { openRange, type WithoutRanges } from './tables.js';
 
 /** Compressed bytes that are worth a request more, and the part of a file that is worth the work. */
@@ -51,6 +53,7 @@ export interface LeftFiles {
 /** What is noted while NARs are made. */
 interface Memory extends Pick<ReturnType<typeof createLocalChunks>, 'note' | 'forget' | 'keep'> {
   readonly withoutRanges: WithoutRanges;
+  readonly many: ManyRanges;
 }
 
 export interface PlannedNar extends DeltaNar {
@@ -62,13 +65,17 @@ export function isPartlyHere({ parts }: Matched): boolean {
   return parts.some(({ from }) => from !== undefined);
 }
 
+/** From so many ranges of a NAR on it is asked whether its server sends them in one answer. */
+const WORTH_ASKING = 4;
+
 /** What is made of matches, as far as that is worth it. `tables` is how many requests they have cost. */
-export function narsOf(
+export async function narsOf(
   matches: readonly Matched[],
   { tables, left }: { readonly tables: number; readonly left: LeftFiles | undefined },
   memory: Memory,
-): readonly PlannedNar[] {
-  const useful = matches.filter(isPartlyHere).map((match) => ({ match, partly: partlyOf(match) }));
+): Promise<readonly PlannedNar[]> {
+  const useful: { readonly match: Matched; readonly partly: PartlyHere }[] = [];
+  for (const match of matches.filter(isPartlyHere)) useful.push({ match, partly: await partlyOf(match, memory.many) });
   const begun = new Map(useful.map(({ match, partly }) => [match, left && begunRanges(match, partly, left)]));
   const fresh = useful.filter(({ match }) => begun.get(match) === undefined);
   const spent = spend(
@@ -82,12 +89,14 @@ export function narsOf(
   });
 }
 
-function partlyOf({ found, rows, parts }: Matched): PartlyHere {
+async function partlyOf({ found, rows, parts }: Matched, many: ManyRanges): Promise<PartlyHere> {
   const frames = rows.map(({ fileOffset, compressedSize }, index) => ({
     ...{ offset: fileOffset, compressedSize },
     isWanted: parts[index]!.from === undefined,
   }));
-  return { fileSize: found.info.fileSize!, frames };
+  const isWorthIt = coalesce(frames, Number.POSITIVE_INFINITY, 0).length >= WORTH_ASKING;
+  const isTogether = isWorthIt && (await many.ask(found.objects));
+  return { fileSize: found.info.fileSize!, frames, isTogether };
 }
 
 /** The ranges that an earlier run has begun to fetch, however many requests it had. */
@@ -105,7 +114,8 @@ function narOf(
   const { info } = found;
   const fetchSize = sizeOf(ranges);
   const saved = info.fileSize! - fetchSize;
-  if (ranges.length > 0 && saved < Math.max(info.fileSize! * WORTH_PART, (ranges.length - 1) * WORTH_A_RANGE)) {
+  const requests = requestsFor(ranges, { isTogether: memory.many.has(found.objects) });
+  if (ranges.length > 0 && saved < Math.max(info.fileSize! * WORTH_PART, (requests - 1) * WORTH_A_RANGE)) {
     return undefined;
   }
   // Of the whole file there may be more already than of what would be fetched.
@@ -119,7 +129,7 @@ function narOf(
       assembly: { trees: trees.map(({ path, list }) => ({ path, list })), parts, list: hashPartList(info) },
     },
     ...(ranges.length > 0 && {
-      source: (skip = 0) => piecesOf(found, rangesBehind(ranges, skip), memory.withoutRanges, onTheWay),
+      source: (skip = 0) => piecesOf(found, rangesBehind(ranges, skip), memory, onTheWay),
     }),
     hereSize: parts.reduce((sum, { size, from }) => sum + (from ? size : 0), 0),
     async noteMade(realPath) {
@@ -176,13 +186,37 @@ function chunksIn(rows: readonly TableChunk[]): LocalChunks {
 async function* piecesOf(
   found: FoundPath,
   ranges: readonly ByteRange[],
-  withoutRanges: WithoutRanges,
+  { withoutRanges, many }: Pick<Memory, 'withoutRanges' | 'many'>,
   failures: WeakSet<object>,
 ): AsyncGenerator<Uint8Array> {
+  let rest = ranges;
   try {
-    for (const range of ranges) yield* await openRange(found, range, withoutRanges);
+    while (rest.length > 1 && many.has(found.objects)) {
+      const given = yield* together(found, rest.slice(0, MOST_TOGETHER), many);
+      rest = rangesBehind(rest, given);
+    }
+    for (const range of rest) yield* await openRange(found, range, withoutRanges);
   } catch (error) {
     if (error instanceof Error) failures.add(error);
     throw error;
   }
+}
+
+/** What comes of ranges that are asked for together; gives how many bytes that was. Where it is none, the server is not asked so again. */
+async function* together(
+  found: FoundPath,
+  ranges: readonly ByteRange[],
+  many: ManyRanges,
+): AsyncGenerator<Uint8Array, number> {
+  let given = 0;
+  try {
+    for await (const piece of (await many.open(found, ranges)) ?? []) {
+      given += piece.length;
+      yield piece;
+    }
+  } catch (error) {
+    if (!(error instanceof CarportError) || error.code === 'E_INTERRUPTED') throw error;
+  }
+  if (given === 0) many.giveUp(found.objects);
+  return given;
 }

@@ -10,19 +10,30 @@ export interface PlacedFrame {
   readonly isWanted: boolean;
 }
 
-/** Bytes between two ranges that cost no more than a request does. */
+/** Bytes between two ranges that cost no more than a request does, or than a part of an answer. */
 const CHEAP_GAP = 64 * 1024;
+const CHEAP_GAP_IN_ANSWER = 256;
+
+/** The ranges that hold all wanted frames, in order, of a server that sends many in an answer. */
+export function rangesTogether(frames: readonly PlacedFrame[]): readonly ByteRange[] {
+  return coalesce(frames, Number.POSITIVE_INFINITY, 0, CHEAP_GAP_IN_ANSWER);
+}
 
 /**
- * The ranges that hold all wanted frames, in order. Gaps up to `CHEAP_GAP` are fetched along; and the smallest gaps, too, while there
+ * The ranges that hold all wanted frames, in order. Gaps up to `cheap` are fetched along; and the smallest gaps, too, while there
  * are more ranges than `most`, as far as that costs no more than `spare` bytes in all.
  */
-export function coalesce(frames: readonly PlacedFrame[], most: number, spare: number): readonly ByteRange[] {
+export function coalesce(
+  frames: readonly PlacedFrame[],
+  most: number,
+  spare: number,
+  cheap = CHEAP_GAP,
+): readonly ByteRange[] {
   const runs: { offset: number; end: number }[] = [];
   for (const { offset, compressedSize, isWanted } of frames) {
     if (!isWanted || compressedSize === 0) continue;
     const last = runs.at(-1);
-    if (last && offset - last.end <= CHEAP_GAP) last.end = offset + compressedSize;
+    if (last && offset - last.end <= cheap) last.end = offset + compressedSize;
     else runs.push({ offset, end: offset + compressedSize });
   }
   const joined = joinsOf(runs, most, spare);

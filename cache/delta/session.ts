@@ -7,6 +7,7 @@ import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { FoundPath } from '../find-path.js';
 import { createLocalChunks } from './local-chunks.js';
 import { createLocalPaths, type LocalPath, type OpenStore } from './local-paths.js';
+import { createManyRanges } from './many-ranges.js';
 import { createChunkPlaces } from './match.js';
 import { type DeltaNar, isPartlyHere, type LeftFiles, type Matched, narsOf, type PlannedNar } from './nars.js';
 import { createTables, usefulTable, type WithoutRanges } from './tables.js';
@@ -65,6 +66,7 @@ export function createDelta({ stores, storeDir, memory }: DeltaOptions, { pool, 
   const locals = createLocalPaths(stores, storeDir, now ?? (() => performance.now()));
   const chunks = createLocalChunks(memory, pool, locals.gone);
   const withoutRanges: WithoutRanges = new WeakSet();
+  const many = createManyRanges();
   const match = async (found: FoundPath, rows: readonly TableChunk[], like: readonly LocalPath[]): Promise<Matched> => {
     const places = createChunkPlaces();
     const trees: LocalPath[] = [];
@@ -99,7 +101,7 @@ export function createDelta({ stores, storeDir, memory }: DeltaOptions, { pool, 
       const isRelated = free.length < EVIDENCE || free.some(isPartlyHere);
       const matches = isRelated ? [...free, ...(await lookAt(promising.filter(costsRequest)))] : free;
       const { count, bytes } = tables.asked();
-      const nars = narsOf(matches, { tables: count, left }, { ...chunks, withoutRanges });
+      const nars = await narsOf(matches, { tables: count, left }, { ...chunks, withoutRanges, many });
       return { ...totals(paths, nars, withoutRanges), tablesSize: bytes };
     },
     keep: chunks.keep,

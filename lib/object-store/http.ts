@@ -4,12 +4,13 @@ import { CarportError } from '../errors.js';
 import { restartable } from '../http/body.js';
 import type { HttpClient } from '../http/client.js';
 import { encodePath } from '../http/encode.js';
-import { explainLimit, explainMissingTls, statusError } from '../http/failure.js';
+import { explainLimit, explainMissingTls, explainNetworkError, statusError } from '../http/failure.js';
 import { createNetrc } from '../http/netrc.js';
 import { type FinalAnswer, followRedirects, isRedirect } from '../http/redirect.js';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
 import { downloadOf, rangeHeader, readWhole } from './download.js';
 import { printableLink, resolveLink } from './link.js';
+import { boundaryOf, bytesOfParts, manyRangesHeader } from './many-ranges.js';
 import {
   type ByteRange,
   checkKey,
@@ -112,6 +113,17 @@ function createReader({ base, send, request, follow }: ReaderOptions) {
     response.discard();
     return isThere ? statOf(response.headers) : undefined;
   };
+  const openManyAt = async (target: URL, ranges: readonly ByteRange[]) => {
+    const { headers, ...rest } = await request('GET', target);
+    const { asked, response, isThere } = await follow({
+      ...rest,
+      headers: { ...headers, ...manyRangesHeader(ranges) },
+    });
+    const boundary = isThere ? boundaryOf(response) : undefined;
+    if (boundary !== undefined) return explained(bytesOfParts(response.body, boundary, ranges), asked);
+    response.discard();
+    return undefined;
+  };
   return {
     openAt,
     statAt,
@@ -121,9 +133,18 @@ function createReader({ base, send, request, follow }: ReaderOptions) {
         read: (limit) => readWhole(() => openAt(target), limit, printableLink(link)),
         stat: () => statAt(target),
         open: (range) => openAt(target, range),
+        openMany: (ranges) => openManyAt(target, ranges),
       };
     },
   };
+}
+
+async function* explained(bytes: AsyncIterable<Uint8Array>, { url }: HttpRequest): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes;
+  } catch (error) {
+    throw error instanceof CarportError ? error : explainNetworkError(error, url);
+  }
 }
 
 /** An answer about an object, after redirects. */

@@ -111,6 +111,11 @@ export interface LinkedObject {
   read(limit: number): Promise<Buffer | undefined>;
   stat(): Promise<ObjectStat | undefined>;
   open(range?: ByteRange): Promise<StoredObject | undefined>;
+  /**
+   * The bytes of several ranges, which follow each other, of one request; it is not gone on with when it breaks off. `undefined` where the
+   * server answers otherwise, as most do, or there is no such object.
+   */
+  openMany?(ranges: readonly ByteRange[]): Promise<AsyncIterable<Uint8Array> | undefined>;
 }
 
 /** A store whose documents may have links, as those of web servers do. */

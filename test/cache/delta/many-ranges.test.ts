@@ -1,0 +1,112 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { describe, expect, it } from 'vitest';
+import { createManyRanges } from '#cache/delta/many-ranges.js';
+import { narsOf } from '#cache/delta/nars.js';
+import type { NarInfo } from '#lib/nix/narinfo.js';
+import { noise } from '../../support/files.js';
+import { answerWith, useHttpServers } from '../../support/http-server.js';
+import { useStores } from '../../support/stores.js';
+
+const KIB = 1024;
+const FRAME = 200 * KIB;
+const COUNT = 140;
+const FILE = noise(FRAME * COUNT, 'file');
+const INFO = Buffer.from('StoreDir: /nix/store\n');
+const isWanted = (index: number) => index % 2 === 1;
+const WANTED = Buffer.concat(
+  Array.from({ length: COUNT }, (_, index) =>
+    FILE.subarray(index * FRAME, (index + (isWanted(index) ? 1 : 0)) * FRAME),
+  ).filter((_, index) => isWanted(index)),
+);
+
+/** How a server answers to several ranges. */
+type Answer = (response: ServerResponse, bytes: Buffer, ranges: readonly (readonly [number, number])[]) => void;
+
+const together: Answer = (response, bytes, ranges) => {
+  const parts = ranges.flatMap(([from, to]) => [
+    Buffer.from(`\r\n--B\r\nContent-Range: bytes ${from}-${to}/${bytes.length}\r\n\r\n`),
+    bytes.subarray(from, to + 1),
+  ]);
+  answerWith(response, Buffer.concat([...parts, Buffer.from('\r\n--B--\r\n')]), {
+    status: 206,
+    headers: { 'content-type': 'multipart/byteranges; boundary=B' },
+  });
+};
+const whole: Answer = (response, bytes) => answerWith(response, bytes);
+
+describe('ranges of one NAR', () => {
+  const serve = useHttpServers();
+  const stores = useStores();
+
+  /** What is fetched of the NAR of which every other chunk is here, and which requests that took. */
+  const fetched = async (many: Answer, ofNar: Answer = many) => {
+    const requests: { key: string; ranges: number }[] = [];
+    const server = await serve(({ url, headers }: IncomingMessage, response) => {
+      const isNar = url !== '/nix-cache-info';
+      const bytes = isNar ? FILE : INFO;
+      const ranges = [...headers.range!.matchAll(/(\d+)-(\d+)/g)].map(([, a, b]) => [Number(a), Number(b)] as const);
+      requests.push({ key: url!, ranges: ranges.length });
+      if (ranges.length > 1) return (isNar ? ofNar : many)(response, bytes, ranges);
+      const [from, to] = ranges[0]!;
+      const contentRange = `bytes ${from}-${to}/${bytes.length}`;
+      answerWith(response, bytes.subarray(from, to + 1), { status: 206, headers: { 'content-range': contentRange } });
+    });
+    const { objects } = (await stores()).open(server.url.href, { patienceMs: 500 });
+    const path = `/nix/store/${'a'.repeat(32)}-tool`;
+    const info: NarInfo = {
+      ...{ path, narHash: { algorithm: 'sha256', digest: Buffer.alloc(32) }, narSize: FILE.length, references: [] },
+      ...{ fileSize: 10 * FILE.length, url: 'nar/x', compression: 'zstd', signatures: [], unknownFields: [] },
+    };
+    const references = { count: 0, runs: new Uint8Array() };
+    const rows = Array.from({ length: COUNT }, (_, index) => ({
+      ...{ compressedSize: FRAME, size: FRAME, viewHash: Buffer.alloc(32), references },
+      ...{ offset: index * FRAME, fileOffset: index * FRAME },
+    }));
+    const parts = rows.map(({ size, offset }, index) =>
+      isWanted(index) ? { size } : { size, from: { tree: 0, offset, references } },
+    );
+    const nothing = async () => {};
+    const memory = { note: nothing, forget: nothing, keep: nothing, withoutRanges: new WeakSet<object>() };
+    const [nar] = await narsOf(
+      [{ found: { info, objects }, rows, trees: [], parts }],
+      { tables: -1000, left: undefined },
+      { ...memory, many: createManyRanges() },
+    );
+    const pieces: Uint8Array[] = [];
+    for await (const piece of nar!.source!(10)) pieces.push(Uint8Array.from(piece));
+    return { isRight: Buffer.concat(pieces).equals(WANTED.subarray(10)), requests };
+  };
+  const ofNar = (requests: readonly { key: string; ranges: number }[]) =>
+    requests.flatMap(({ key, ranges }) => (key === '/nix-cache-info' ? [] : [ranges]));
+
+  it('are asked for together where the server sends them so', async () => {
+    const { isRight, requests } = await fetched(together);
+    expect(isRight).toBe(true);
+    expect(requests[0]).toEqual({ key: '/nix-cache-info', ranges: 2 });
+    expect(ofNar(requests)).toEqual([64, 6]);
+  });
+
+  it('are asked for one by one elsewhere, and NARs not otherwise', async () => {
+    const { isRight, requests } = await fetched(whole);
+    expect(isRight).toBe(true);
+    expect(new Set(ofNar(requests))).toEqual(new Set([1]));
+  });
+
+  it('come one by one where NARs are on another server, or the answer is not what was asked for', async () => {
+    const otherOrder: Answer = (response, bytes, ranges) => together(response, bytes, [...ranges].reverse());
+    for (const answer of [whole, otherOrder]) {
+      const { isRight, requests } = await fetched(together, answer);
+      expect(isRight).toBe(true);
+      expect(ofNar(requests).filter((ranges) => ranges > 1)).toHaveLength(1);
+    }
+  });
+
+  it('go on where an answer breaks off', async () => {
+    let answers = 0;
+    const { isRight, requests } = await fetched(together, (response, bytes, ranges) =>
+      together(response, bytes, ++answers === 1 ? ranges.slice(0, 10) : ranges),
+    );
+    expect(isRight).toBe(true);
+    expect(ofNar(requests).filter((ranges) => ranges > 1)).toHaveLength(2);
+  });
+});
