@@ -4,8 +4,8 @@
 #   release.sh check                         builds and tests all targets: nothing is published of what does not pass
 #   release.sh build      TARGET             result/bin/garage
 #   release.sh test       TARGET             what was built is static, and runs
-#   release.sh publish    TARGET             to the bucket and, as an image of its platform, to the registry
-#   release.sh finish                        when all four are there: the image of all platforms, and the page
+#   release.sh publish    TARGET             to the bucket
+#   release.sh finish                        when all four are there: the image of all platforms, of what was published, and the page
 #   release.sh promote    DRONE_DEPLOY_TO    `drone build promote deuxfleurs/garage BUILD stable|extra [-p AS=v1.0.0-k2v]`
 #   release.sh toolchain                     what it takes to build, to the Nix cache
 set -eu
@@ -13,24 +13,7 @@ set -eu
 registry=${REGISTRY:-docker.io}
 nix_cache=${NIX_CACHE:-s3://nix?endpoint=https://garage.deuxfleurs.fr&region=garage}
 
-# The name that docker has for the target.
-architecture() {
-  case $1 in
-    x86_64-*) echo amd64 ;;
-    i686-*) echo 386 ;;
-    aarch64-*) echo arm64 ;;
-    armv6l-*) echo arm ;;
-    *) echo "release.sh: no target of ours: $1" >&2; return 1 ;;
-  esac
-}
-
-targets() {
-  echo aarch64-unknown-linux-musl armv6l-unknown-linux-musleabihf i686-unknown-linux-musl x86_64-unknown-linux-musl
-}
-
-images() {
-  for target in $(targets); do echo "$registry/dxflrs/$(architecture "$target")_garage:$1"; done
-}
+targets='aarch64-unknown-linux-musl armv6l-unknown-linux-musleabihf i686-unknown-linux-musl x86_64-unknown-linux-musl'
 
 build() {
   sh src/build.sh "$TARGET" result/bin/garage
@@ -48,27 +31,20 @@ gate() {
 }
 
 check() {
-  for TARGET in $(targets); do
+  for TARGET in $targets; do
     build
     gate
   done
 }
 
 publish() {
-  key=$(carport release put result/bin/garage --notes-file CHANGELOG.md)
-  version=${key#_releases/}
-  version=${version%%/*}
-  platform=linux/$(architecture "$TARGET")
-  # Machines with v6 take no image that is for arm alone.
-  [ "$platform" != linux/arm ] || platform=linux/arm/v6
-  carport image push result/bin/garage "$registry/dxflrs/$(architecture "$TARGET")_garage:$version" \
-    --platform "$platform" --env RUST_BACKTRACE=1 --env RUST_LOG=garage=info --cmd '["/garage","server"]'
+  carport release put result/bin/garage --notes-file CHANGELOG.md
 }
 
 finish() {
   version=$(carport ci env | sed -n 's/^version: \([^ ]*\) .*/\1/p')
-  # shellcheck disable=SC2046
-  carport image index "$registry/dxflrs/garage:$version" $(images "$version")
+  carport release download "$version" --out downloads
+  carport image publish --registry docker="$registry/dxflrs"
   carport index publish
 }
 

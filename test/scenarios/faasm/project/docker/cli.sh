@@ -1,0 +1,3 @@
+#!/bin/sh
+# Stands for the command line.
+echo cli

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Stands for the upload server.
+echo upload
