@@ -65,13 +65,16 @@ export const COMMAND_GROUPS: Readonly<Record<string, readonly CommandEntry[]>> =
   ],
   Releases: [
     {
-      ...{ name: 'ci', summary: 'what the CI system says of this build', commands: ['env'] },
+      ...{
+        name: 'ci',
+        summary: 'what the CI system says of this build, and what it wants signed',
+        commands: ['env', 'sign'],
+      },
       load: () => import('./release/ci-command.js'),
     },
     {
       ...{ name: 'release', summary: 'releases: what a build made, for everybody' },
       commands: [
-        ...['put', 'ls', 'show', 'promote', 'yank', 'unyank', 'prune'],
         ...['put', 'ls', 'show', 'promote', 'yank', 'unyank', 'prune'],
         ...['bump', 'tag', 'branch', 'notes', 'download'],
         ...['wheel-retag', 'upload-pypi', 'forge-publish'],

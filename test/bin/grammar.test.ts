@@ -25,6 +25,9 @@ const CHANGING = [
   ...['release bump', 'release tag', 'release branch'],
 ];
 
+/** Where `--to` is a channel, a version, an index of packages or a forge. */
+const OTHER_TO = ['release promote', 'release bump', 'release upload-pypi', 'release forge-publish'];
+
 interface Leaf {
   readonly path: string;
   readonly command: Command;
@@ -80,11 +83,11 @@ describe('the commands', () => {
 
   it('say what they work on in one way', () => {
     for (const { path, option } of visible()) {
-      if (option.long === '--to' && !['release promote', 'release bump'].includes(path))
+      if (option.long === '--to' && !OTHER_TO.includes(path))
         expect(path).toMatch(/^(push|watch|hook|cache (copy|refresh-toolchain))$/);
       if (option.long === '--from')
         expect(path).toMatch(
-          /^(pull|run|shell|lock|env|shims|outdated|closure|export|serve|cache copy|cache fsck|image (build|push))$/,
+          /^(pull|run|shell|lock|env|shims|outdated|closure|export|serve|cache copy|cache fsck|image (build|push|publish)|release forge-publish)$/,
         );
     }
     for (const { path, command } of leaves) {

@@ -15,7 +15,7 @@ const DOWNLOAD_OPTIONS = [
   option('--target <triple>', 'files of this platform; repeatable; of one alone they lie without a directory for it', {
     repeatable: true,
   }),
-  option('--name <pattern>', 'files of this name, in which `*` stands for any characters; repeatable', {
+  option('--name <name>', 'files of this name, in which `*` stands for any characters; repeatable', {
     repeatable: true,
   }),
   option('--out <directory>', 'where they go (default: the working directory); `-` prints one file'),

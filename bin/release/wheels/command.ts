@@ -18,7 +18,7 @@ const UPLOAD_OPTIONS = [
   option('--to <url>', 'where the index takes files, such as `https://upload.pypi.org/legacy/`', { required: true }),
   setting('from', { shown: 'cache' }),
   settingWithoutOption('to'),
-  option('--user <name>', 'who one is there (default: `__token__`, for a token) [TWINE_USERNAME]'),
+  option('--user <user>', 'who one is there (default: `__token__`, for a token) [TWINE_USERNAME]'),
   option(
     '--token-file <file>',
     'the token or password is in this file; `-` or `fd:N` reads it from there [CARPORT_UPLOAD_TOKEN]',
