@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { describeWithPeer } from '../support/peers.js';
@@ -75,6 +76,7 @@ describeWithPeer(missingForImages(), 'the images of a plan', () => {
   let turn = 0;
   beforeEach(async () => {
     proxy.heal();
+    proxy.reset();
     team = `t${turn++}`;
     for (const arch of ['amd64', 'arm']) {
       await mkdir(box().path('work/dist', arch), { recursive: true });
@@ -177,6 +179,21 @@ describeWithPeer(missingForImages(), 'the images of a plan', () => {
       'v1.0.0',
       'v1.0.0-gpu',
     ]);
+  });
+
+  it('are signed before a tag moves to them', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    await writeFile(box().path('work/image.key'), privateKey.export({ format: 'pem', type: 'pkcs8' }));
+    await writeFile(box().path('work/image.pub'), publicKey.export({ format: 'pem', type: 'spki' }));
+    const args = ['cloudtik', '--region', 'global', '--tag', 'v1.0.0', '--commit', COMMIT, '--sign-key', 'image.key'];
+    await publish(...args);
+    await publish(...args);
+    const paths = proxy.requests().filter(({ method }) => method === 'PUT');
+    const of = (end: string) => paths.findIndex(({ path }) => path.endsWith(end));
+    expect(of('.sig')).toBeGreaterThan(0);
+    expect(of('/manifests/latest')).toBeGreaterThan(of('.sig'));
+    const image = `127.0.0.1:${proxy.port}/${team}/team/cloudtik:latest-gpu`;
+    await box().succeed(['image', 'verify', image, '--key', 'image.pub', '--commit', COMMIT]);
   });
 
   it('are an error where one cannot be built, and nothing is sent', async () => {

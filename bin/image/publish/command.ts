@@ -19,6 +19,10 @@ const OPTIONS = [
   option('--registry <name=place>', 'another place for one of `[registries]`: `prc=127.0.0.1:5000/team`; repeatable', {
     repeatable: true,
   }),
+  option(
+    '--sign-key <file>',
+    'sign each image by this key, as `image sign` does, and attest the commit, where that is known',
+  ),
   flag('--replace', 'give the tag of a version to another image, where it is taken'),
   PLAIN_HTTP,
   ...FETCH_OPTIONS,

@@ -17,6 +17,7 @@ import type { PublishOptions } from './command.js';
 import { type Project, readProjectImages } from './plan.js';
 import { belowOf, checkTaken, lookInto, type Repository } from './repositories.js';
 import { type Sent, sendAll } from './send.js';
+import { signerOf } from './signer.js';
 import { openWorkshop, type Workshop } from './workshop.js';
 
 /** Builds and pushes the images of the project, or those that are named. */
@@ -29,13 +30,14 @@ export async function publish(names: readonly string[], options: PublishOptions,
     });
   }
   const ordered = inOrderOf(units, destinations);
+  const sign = await signerOf(options, project.build, context);
   await working(options, context, (work) =>
     withRepositories(ordered, project, { ...work, options, context }, async (repositories) => {
       if (options.dryRun) return tellPlan(repositories, project, options, context);
       const sent = await withWorkshop(project, { ...work, options, context }, async (workshop) => {
         for (const repository of options.replace ? [] : repositories)
           checkTaken(repository, digestOf(repository.destination.unit, workshop));
-        return sendAll(repositories, workshop, work);
+        return sendAll(repositories, workshop, sign, work);
       });
       await tell(sent, project, options, context);
     }),
@@ -110,10 +112,10 @@ async function tell(
   context: Context,
 ): Promise<void> {
   if (options.json) {
-    const images = sent.map(({ repository, built, state, blobs }) => {
+    const images = sent.map(({ repository, built, state, blobs, signed }) => {
       const { digest, mediaType } = built.manifest.descriptor;
       const platforms = built.images.map(({ platform }) => renderPlatform(platform));
-      return { ...placeJson(repository, digest), digest, mediaType, platforms, state, blobs };
+      return { ...placeJson(repository, digest), digest, mediaType, platforms, state, blobs, signed };
     });
     return writeJson(context.stdout, { build: buildJson(build), images, result: 'done' });
   }

@@ -1,10 +1,12 @@
 /** Sends images of a plan to their repositories: each with the tags that stay, and when all are there, those that move. */
 
 import { type BlobSource, type Copied, copyBlobs, copyImage } from '../../../image/copy.js';
+import type { Made } from '../../../image/sign/sign.js';
 import { CarportError } from '../../../lib/errors.js';
 import type { ActivityEvent, Work } from '../../../lib/work.js';
 import { titleOf } from './plan.js';
 import type { Repository, WantedTag } from './repositories.js';
+import type { Signer } from './signer.js';
 import type { BuiltUnit, Workshop } from './workshop.js';
 
 /** What has become of an image at its destination. */
@@ -13,6 +15,7 @@ export interface Sent {
   readonly built: BuiltUnit;
   readonly state: 'pushed' | 'current';
   readonly blobs: Copied;
+  readonly signed: readonly Made[];
 }
 
 const NOTHING: Copied = { sent: 0, sentBytes: 0, mounted: 0, present: 0 };
@@ -21,11 +24,17 @@ const NOTHING: Copied = { sent: 0, sentBytes: 0, mounted: 0, present: 0 };
 export async function sendAll(
   repositories: readonly Repository[],
   workshop: Workshop,
+  sign: Signer,
   work: Work<ActivityEvent>,
 ): Promise<readonly Sent[]> {
   const sent: Sent[] = [];
-  for (const repository of repositories)
-    sent.push(await telling(repository, sent, () => sendOne(repository, workshop, work)));
+  for (const repository of repositories) {
+    const one = await telling(repository, sent, async () => {
+      const { built, ...more } = await sendOne(repository, workshop, work);
+      return { built, ...more, signed: await sign(repository, built) };
+    });
+    sent.push(one);
+  }
   // Whoever pulls `latest` of one image finds that of the others, too, as far as that can be.
   for (const onlyNewest of [false, true]) {
     for (const { repository, built } of sent) {
@@ -36,7 +45,11 @@ export async function sendAll(
   return sent;
 }
 
-async function sendOne(repository: Repository, workshop: Workshop, work: Work<ActivityEvent>): Promise<Sent> {
+async function sendOne(
+  repository: Repository,
+  workshop: Workshop,
+  work: Work<ActivityEvent>,
+): Promise<Omit<Sent, 'signed'>> {
   const { destination, open, tags } = repository;
   const built = workshop.built.get(destination.unit)!;
   const { manifest, baseBlobs } = built;

@@ -11,12 +11,12 @@ import { type Context, workingDirectory } from '../../cli/context.js';
 const MAX_SIZE = 64 * 1024;
 
 /** Reads the secret key that an option names. */
-export async function secretImageKey(text: string, context: Context): Promise<ImageKey> {
+export async function secretImageKey(text: string, context: Context, option = '--key'): Promise<ImageKey> {
   const { COSIGN_PASSWORD: password } = context.env;
   rememberSecret(password);
-  const pem = await textOf(text, context);
+  const pem = await textOf(text, context, option);
   rememberSecret(pem);
-  return readImageKey(pem, `\`${text}\` (--key)`, () => password);
+  return readImageKey(pem, `\`${text}\` (${option})`, () => password);
 }
 
 /** Reads the public keys that options name. */
@@ -24,12 +24,12 @@ export async function publicImageKeys(texts: readonly string[], context: Context
   return Promise.all(texts.map(async (text) => readImagePublicKey(await textOf(text, context), `\`${text}\` (--key)`)));
 }
 
-async function textOf(text: string, context: Context): Promise<string> {
+async function textOf(text: string, context: Context, option = '--key'): Promise<string> {
   const variable = /^env:\/\/(.+)$/.exec(text)?.[1];
   if (variable !== undefined) {
     const value = context.env[variable];
     if (value) return value;
-    throw new CarportError('E_CREDENTIALS', `there is no variable \`${variable}\` (--key)`, {
+    throw new CarportError('E_CREDENTIALS', `there is no variable \`${variable}\` (${option})`, {
       hint: 'CI systems give no secrets to builds of pull requests',
     });
   }
@@ -42,7 +42,7 @@ async function textOf(text: string, context: Context): Promise<string> {
       await file.close();
     }
   } catch (cause) {
-    throw new CarportError('E_CREDENTIALS', `the key \`${text}\` (--key) cannot be read`, {
+    throw new CarportError('E_CREDENTIALS', `the key \`${text}\` (${option}) cannot be read`, {
       cause,
       hint: 'check the path; `env://NAME` is the variable `NAME`',
     });
