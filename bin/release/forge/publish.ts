@@ -4,7 +4,6 @@ import { CarportError } from '../../../lib/errors.js';
 import type { Forge, ForgeKind } from '../../../lib/forge/contract.js';
 import { openForge } from '../../../lib/forge/open.js';
 import type { ForgePlace } from '../../../lib/forge/place.js';
-import { hideKnownSecrets } from '../../../lib/known-secrets.js';
 import type { ActivityEvent, Work } from '../../../lib/work.js';
 import { versionOfTag } from '../../../release/component.js';
 import { checkPattern } from '../../../release/forge/names.js';
@@ -14,14 +13,15 @@ import { type ForgeRequest, type ForgeResult, publishOnForge } from '../../../re
 import { checkCommit, checkTag } from '../../../release/version.js';
 import { type Context, note, writeJson, writeLines } from '../../cli/context.js';
 import { interruptible } from '../../cli/interrupt.js';
+import { printableLine } from '../../cli/printable.js';
 import { count, formatBytes } from '../../cli/terminal.js';
 import { withCache } from '../../cli/with-caches.js';
 import { withActivity } from '../../reporters/activity.js';
 import { openClient } from '../../reporters/http-client.js';
-import { requireCache } from '../../settings/places.js';
+import { requireSource } from '../../settings/places.js';
 import { checkNotesOptions, readNotes } from '../notes.js';
 import { withRemembered } from '../remembered-settings.js';
-import { channelRuleOf, checkChannelRule, forgeOf, releaseTrustOf } from '../settings.js';
+import { channelRuleOf, checkChannelRule, releaseTrustOf } from '../settings.js';
 import { notesFor } from '../steps/notes.js';
 import type { ForgeOptions } from './command.js';
 import { type FoundFiles, filesOfBucket, filesOfPaths } from './files.js';
@@ -42,8 +42,8 @@ export async function forgePublish(
   checkTag(tag, options.tag === undefined ? 'the version' : '--tag');
   if (options.commit !== undefined) checkCommit(options.commit, '--commit');
   const token = await tokenFor(place, options.tokenFile, context);
-  if (token === undefined) throw noToken(place.kind);
-  const said = await notesOf({ version: versionOfTag(version), tag }, options, context);
+  if (token === undefined && !options.dryRun) throw noToken(place.kind);
+  const said = await notesOf({ version: versionOfTag(version), tag, place }, options, context);
   const stop = new AbortController();
   const result = await withActivity(context, options, ({ emit }) =>
     interruptible(
@@ -68,13 +68,13 @@ export async function forgePublish(
 
 /** What was asked for, of a file, of the tag or of commits. */
 async function notesOf(
-  { version, tag }: { readonly version: string; readonly tag: string },
+  { version, tag, place }: { readonly version: string; readonly tag: string; readonly place: ForgePlace },
   options: ForgeOptions,
   context: Context,
 ): Promise<string | undefined> {
   if (!options.notesFromCommits) return readNotes(options, { version, tag }, context);
-  const { settings } = options;
-  const request = { version, fromCommits: true, forge: forgeOf(settings), channelOf: channelRuleOf(settings) };
+  const forge = { kind: place.kind === 'github' ? ('github' as const) : ('gitea' as const), url: place.address };
+  const request = { version, fromCommits: true, forge, channelOf: channelRuleOf(options.settings) };
   return (await notesFor(request, context)).notes;
 }
 
@@ -94,9 +94,9 @@ async function withFiles<T>(
   const { options } = use;
   const none = { assets: [], commit: undefined, notes: undefined, targets: [], project: undefined };
   if (files) return work({ ...none, assets: await filesOfPaths(files) });
-  const { from } = options.settings;
-  if (options.promote && from.value.length === 0) return work(none);
-  const source = from.value[0] ?? requireCache({ ...from, value: undefined }, 'from');
+  const { from, to } = options.settings;
+  if (options.promote && from.value.length === 0 && to.value === undefined) return work(none);
+  const source = requireSource(options.settings);
   const { policy } = await releaseTrustOf(options.settings, options);
   return withCache(source, use, async ({ objects }) => {
     const found = await filesOfBucket(objects, policy, { version, pattern: options.assetName });
@@ -106,7 +106,7 @@ async function withFiles<T>(
 
 function open(
   place: ForgePlace,
-  token: string,
+  token: string | undefined,
   { options, context, emit }: Use,
   { signal }: Work<ActivityEvent>,
 ): Forge {
@@ -133,7 +133,7 @@ function requestOf(
   const settings = withRemembered(options.settings, project);
   const channelOf = channelRuleOf(settings);
   const lacking = settings['required-targets'].value.filter((target) => !targets.includes(target));
-  if (lacking.length > 0 && project !== undefined && !options.draft) {
+  if (lacking.length > 0 && targets.length > 0 && !options.draft) {
     throw new CarportError('E_GATE', `\`${version}\` lacks ${lacking.map((each) => `\`${each}\``).join(', ')}`, {
       hint: 'publish those targets in the bucket first, or leave it a draft with `--draft`',
     });
@@ -195,7 +195,7 @@ async function tell(
     options,
     `\`${tag}\` ${DONE[state]}${amount}${removed.length > 0 ? `, ${removed.length} removed` : ''}`,
   );
-  if (release?.page !== undefined) await writeLines(context.stdout, [hideKnownSecrets(release.page)]);
+  if (release?.page !== undefined) await writeLines(context.stdout, [printableLine(release.page)]);
 }
 
 function noToken(kind: ForgeKind): CarportError {
