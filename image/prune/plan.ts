@@ -45,6 +45,8 @@ export interface PrunePlan {
   /** Indexes before what is in them, and images before what is about them. */
   readonly remove: readonly Removal[];
   readonly kept: readonly KeptTag[];
+  /** Digests of what stays, and of all that this refers to. */
+  readonly needed: ReadonlySet<string>;
 }
 
 /** `sha256-…`, `sha256-….sig`: what is about a digest, where the registry does not list it. */
@@ -78,6 +80,7 @@ export function planPrune(facts: RepositoryFacts, rules: PruneRules): PrunePlan 
   const all = [...go, ...aboutGone];
   const gone = inOrder(all, facts).filter((digest) => !kept.has(digest));
   return {
+    needed: kept,
     untag: all.filter(({ digest }) => kept.has(digest)),
     remove: gone.map((digest) => ({
       digest,

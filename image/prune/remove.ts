@@ -17,7 +17,7 @@ export interface Pruned {
 /** Removes images and tags one after the other. A tag that has moved since it was looked at stays. */
 export async function removePlanned(
   repository: Repository,
-  { untag, remove }: PrunePlan,
+  { untag, remove, needed }: PrunePlan,
   { emit, signal }: Work<ActivityEvent>,
 ): Promise<Pruned> {
   const removed: Removal[] = [];
@@ -36,7 +36,8 @@ export async function removePlanned(
       signal.throwIfAborted();
       const about = await repository.referrers(each.digest);
       await repository.remove(each.digest);
-      for (const { digest } of about) await repository.remove(digest);
+      // A list of what is about an image may name anything.
+      for (const { digest } of about) if (!needed.has(digest)) await repository.remove(digest);
       removed.push(each);
       emit({ type: 'progress', items: 1 });
     }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Node, TagFact } from '#image/prune/facts.js';
 import { type PruneRules, planPrune } from '#image/prune/plan.js';
+import { removePlanned } from '#image/prune/remove.js';
 import { compareVersions } from '#release/catalog/version-order.js';
 
 const DAY = 86_400_000;
@@ -105,6 +106,18 @@ describe('of the tags of a repository', () => {
     // Something that stays is about it.
     expect(plan.untag).toBe('c');
     expect(plan.kept).toEqual(['a newest', 'latest latest', `${tagOf('a')}.sig referrer`]);
+  });
+
+  it('nothing goes that stays, whatever a list of what is about an image says', async () => {
+    const removed: string[] = [];
+    const repository = {
+      referrers: async () => ['signature', 'stays'].map((digest) => ({ digest })),
+      remove: async (digest: string) => removed.push(digest),
+    };
+    const plan = { untag: [], remove: [{ digest: 'goes', tags: [] }], kept: [], needed: new Set(['stays']) };
+    const work = { emit() {}, signal: new AbortController().signal };
+    await removePlanned(repository as never, plan, work);
+    expect(removed).toEqual(['goes', 'signature']);
   });
 
   it('an index of itself ends', () => {
