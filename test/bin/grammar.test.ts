@@ -112,6 +112,7 @@ describe('the commands', () => {
       '--compression',
       '--fingerprint',
       '--format',
+      '--key',
       '--out',
       '--remove',
       '--to',
