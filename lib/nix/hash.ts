@@ -44,7 +44,7 @@ export function formatHash(hash: Hash, format: HashFormat): string {
     case 'sri':
       return `${hash.algorithm}-${toBase64(hash.digest)}`;
     case 'nix32':
-      return encodeNix32(hash.digest);
+      return toNix32(hash.digest);
     case 'base16':
       return toHex(hash.digest);
     case 'base64':
@@ -53,8 +53,22 @@ export function formatHash(hash: Hash, format: HashFormat): string {
 }
 
 /** `sha256:<nix32>`, the form of narinfos, fingerprints and content addresses. */
-export function renderHash(hash: Hash): string {
-  return `${hash.algorithm}:${encodeNix32(hash.digest)}`;
+export function renderHash({ algorithm, digest }: Hash): string {
+  return `${algorithm}:${toNix32(digest)}`;
+}
+
+/** Digests that were parsed or rendered last: each of thousands of paths has two, which are rendered several times. */
+let recent: readonly { readonly digest: Uint8Array; readonly text: string }[] = [];
+
+function toNix32(digest: Uint8Array): string {
+  for (const known of recent) if (known.digest === digest) return known.text;
+  return remember(digest, encodeNix32(digest));
+}
+
+function remember(digest: Uint8Array, text: string): string {
+  const [last] = recent;
+  recent = last ? [{ digest, text }, last] : [{ digest, text }];
+  return text;
 }
 
 export function hashesEqual(a: Hash, b: Hash): boolean {
@@ -86,7 +100,11 @@ function decodeDigest(text: string, body: string, size: number, sri: boolean): U
     if (!/^[0-9a-fA-F]*$/.test(body)) throw formatError(what, 'is not base 16');
     return Buffer.from(body, 'hex');
   }
-  if (!sri && body.length === nix32Length(size)) return decodeNix32(body);
+  if (!sri && body.length === nix32Length(size)) {
+    const digest = decodeNix32(body);
+    remember(digest, body);
+    return digest;
+  }
   if (body.length === Math.ceil(size / 3) * 4) {
     const digest = decodeBase64(body, what);
     if (digest.length === size) return digest;

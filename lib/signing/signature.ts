@@ -73,15 +73,16 @@ export function signersOf(
   const message = Buffer.from(text);
   return keys.filter(({ name, key }) =>
     signatures.some((signed) => {
-      const { keyName, signature } = splitSignature(signed);
-      return keyName === name && signature !== undefined && verify(null, message, key, signature);
+      if (signatureKeyName(signed) !== name) return false;
+      const { signature } = splitSignature(signed);
+      return signature !== undefined && verify(null, message, key, signature);
     }),
   );
 }
 
 /** The name of the key that a signature says it was made with. */
 export function signatureKeyName(signature: string): string {
-  return splitSignature(signature).keyName;
+  return signature.slice(0, Math.max(signature.indexOf(':'), 0));
 }
 
 /** Whether a signature of the path says that it was made with a key of one of these names. */
@@ -90,9 +91,9 @@ export function isSignedByOneOf({ signatures }: PathInfo, names: readonly string
 }
 
 function splitSignature(text: string): { keyName: string; signature?: Uint8Array } {
-  const colon = text.indexOf(':');
-  const keyName = text.slice(0, Math.max(colon, 0));
-  const signature = Buffer.from(text.slice(colon + 1), 'base64');
-  const canonical = toBase64(signature) === text.slice(colon + 1) && signature.length === SIGNATURE_SIZE;
+  const keyName = signatureKeyName(text);
+  const base64 = text.slice(text.indexOf(':') + 1);
+  const signature = Buffer.from(base64, 'base64');
+  const canonical = signature.length === SIGNATURE_SIZE && toBase64(signature) === base64;
   return canonical ? { keyName, signature } : { keyName };
 }

@@ -28,7 +28,7 @@ export const NAR_MAGIC = 'nix-archive-1';
 
 /** Returns `name` when a directory entry may have it. */
 export function checkEntryName(name: Uint8Array): Uint8Array {
-  const text = Buffer.from(name).toString('latin1');
+  const text = Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1');
   if (text === '') throw formatError('NAR', 'an entry has an empty name');
   if (text === '.' || text === '..') throw formatError('NAR', `an entry is named \`${text}\``);
   if (text.includes('/')) throw formatError('NAR', `the entry name \`${text}\` has a slash`);

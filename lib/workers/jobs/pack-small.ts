@@ -11,8 +11,8 @@ import { loadZstd } from '../../compression/zstd-binding.js';
 import { isErrno } from '../../errors.js';
 import { writeWhole } from '../../filesystem/unpack.js';
 import { readTree } from '../../filesystem/whole-tree.js';
-import { encodeNix32 } from '../../nix/base32.js';
 import { checkedContentAddress } from '../../nix/content-address.js';
+import { formatHash } from '../../nix/hash.js';
 import { renderNarInfo, type UnknownField } from '../../nix/narinfo.js';
 import { mergeSignatures } from '../../nix/path-info.js';
 import { signPath } from '../../signing/signature.js';
@@ -70,7 +70,7 @@ function putPath(
   if (sha256.toString('hex') !== path.narHash) return undefined;
   const { file, chunks } = compress(nar, sha256, path);
   const digest = file === nar ? sha256 : hash('sha256', file, 'buffer');
-  const name = `${encodeNix32(digest)}.nar${job.ending}`;
+  const name = `${formatHash({ algorithm: 'sha256', digest }, 'nix32')}.nar${job.ending}`;
   const key = job.narKey + name;
   if (job.place) putFile(`${job.place.directory}/${name}`, file, job.place.temporary);
   const text = narInfoText(path, job, sha256, { url: key, digest, size: file.length, chunks });

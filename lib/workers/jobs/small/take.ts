@@ -4,7 +4,7 @@
  * way, which says why.
  */
 
-import { statSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { type SmallNarReader, smallPromise } from '../../../compression/small-nar.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../../../nix/narinfo.js';
 import { plainNarInfo, registeredInfo } from '../../../nix/registered.js';
@@ -37,10 +37,7 @@ function take(ticket: Ticket, job: TakeJob, trust: TrustPolicy, read: SmallNarRe
   let info: NarInfo;
   let text: string;
   try {
-    if (statSync(files.metadata, { throwIfNoEntry: false })) return REFUSED;
-    const bytes = readInput(`${cache}/${hashPartOf(ticket.baseName)}.narinfo`);
-    if (bytes === undefined) return REFUSED;
-    text = bytes.toString('latin1');
+    text = readInput(`${cache}/${hashPartOf(ticket.baseName)}.narinfo`).toString('latin1');
     info = parseNarInfo(text);
     requireAcceptable(info, { path, storeDir: storeDirs.storeDir }, trust, cache);
   } catch {
@@ -49,8 +46,8 @@ function take(ticket: Ticket, job: TakeJob, trust: TrustPolicy, read: SmallNarRe
   const promise = PLAIN_URL.test(info.url) ? smallPromise(info) : undefined;
   if (promise === undefined) return { state: 'found', text };
   try {
-    const file = readInput(`${cache}/${info.url}`);
-    if (file && unpackFile(promise, file, files.tree, read)) return { ...registered(info, files), text };
+    const file = readInput(`${cache}/${info.url}`, promise.fileSize);
+    if (unpackFile(promise, file, files.tree, read)) return { ...registered(info, files), text };
   } catch {
     // As below.
   }

@@ -1,16 +1,6 @@
 /** One small NAR as a tree: read, checked, unpacked, and given its name. The jobs for many share it. */
 
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import {
   createSmallNarReader,
   SMALL_NAR,
@@ -32,14 +22,16 @@ export function smallNarReader(): Promise<SmallNarReader | undefined> {
 /** Files are read into it: one is done with before the next. */
 const input = Buffer.allocUnsafeSlow(SMALL_NAR + 1);
 
-/** The bytes of a plain file, or more than `SMALL_NAR` of them when it is larger; in memory that is used again. */
-export function readInput(path: string): Buffer | undefined {
-  // Not blocking: a pipe in place of the file would hold the thread for ever.
+/**
+ * The bytes of a file, or more than `SMALL_NAR` of them when it is larger; in memory that is used again. Of a file that is said to have
+ * so many bytes, no more is looked at once these are there, but for one more.
+ */
+export function readInput(path: string, expected = Number.POSITIVE_INFINITY): Buffer {
+  // Not blocking: a pipe in place of the file would hold the thread for ever. It has nothing, and is not what was promised.
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    if (!fstatSync(file).isFile()) return undefined;
     let size = 0;
-    for (let read = -1; read !== 0 && size < input.length; size += read) {
+    for (let read = -1; read !== 0 && size < input.length && size !== expected; size += read) {
       read = readSync(file, input, size, input.length - size, null);
     }
     return input.subarray(0, size);
@@ -65,7 +57,7 @@ export function placeTree(tree: string, placement: Placement): SmallNarState {
   const { path, claim, metadata } = placement;
   try {
     // Another process was faster, or it is another path of that hash part.
-    if (statSync(metadata, { throwIfNoEntry: false })) return 'unpacked';
+    if (existsSync(metadata)) return 'unpacked';
     if (placement.written === undefined) writeFileSync(claim, placement.content, { flag: 'wx' });
     else renameSync(placement.written, claim);
     renameSync(tree, path);

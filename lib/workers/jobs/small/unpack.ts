@@ -14,7 +14,7 @@ export async function unpackSmall({ nars, bytes }: UnpackSmallJob): Promise<read
     if (nar.file === undefined) offset += nar.promise.fileSize;
     if (read === undefined) return 'refused';
     try {
-      const file = nar.file === undefined ? given?.subarray(start, offset) : readInput(nar.file);
+      const file = nar.file === undefined ? given?.subarray(start, offset) : readInput(nar.file, nar.promise.fileSize);
       if (file === undefined || !unpackFile(nar.promise, file, nar.destination, read)) return 'refused';
     } catch {
       return 'refused';
