@@ -15,6 +15,7 @@ const BUNDLE = `${DIST}bundle/`;
 
 /** By the names of their files in the bundle; threads are started with files beside the module that starts them. */
 const ENTRIES = {
+  script: 'lib/workers/bundled/script.js',
   start: 'bin/start.js',
   early: 'bin/push/early.js',
   main: 'bin/main.js',
@@ -66,7 +67,7 @@ const withoutLate: Plugin = {
 await rm(BUNDLE, { recursive: true, force: true });
 for (const [name, path] of Object.entries(ENTRIES)) await bundle(name, DIST + path);
 await writeFile(`${BUNDLE}package.json`, '{ "type": "commonjs" }\n');
-for (const name of ['early', 'main', 'thread']) await wrap(`${BUNDLE}${name}.js`);
+for (const name of ['start', 'early', 'main', 'thread']) await wrap(`${BUNDLE}${name}.js`);
 // In a process of its own: this one has loaded more than the program does.
 const { failure } = await runProgram(process.execPath, [`${DIST}tools/code-cache.js`]);
 if (failure) throw failure;

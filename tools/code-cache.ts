@@ -7,6 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
+import { setFlagsFromString } from 'node:v8';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { loadBundle, tuneEngine } from '../bin/bundle.js';
 import { formatHash } from '../lib/nix/hash.js';
@@ -33,6 +34,7 @@ try {
 process.exitCode = 0;
 await writeFile(early.codeCache, early.script.createCachedData());
 // What is written of a script is for the flags of that moment.
+await writeStart();
 tuneEngine();
 await writeFile(bundle.codeCache, bundle.script.createCachedData());
 await warmThread();
@@ -67,6 +69,14 @@ async function pushEarly(path: string, to: readonly string[]): Promise<void> {
   const context = { env: { HOME: directory, CI: '1' }, cwd: () => directory, answer };
   const said = await early!.exports.pushEarly(['push', path, ...to, '--store', 'nix'], context);
   if (said === undefined) throw new Error('a push that should have nothing to do found something');
+}
+
+/** Compiles all of what comes before the program, which is little: here it has not run. */
+async function writeStart(): Promise<void> {
+  setFlagsFromString('--no-lazy');
+  const { script, codeCache } = loadBundle('start')!;
+  setFlagsFromString('--lazy');
+  await writeFile(codeCache, script.createCachedData());
 }
 
 /** Has a thread do what threads do as a rule, and write what V8 has made of that. */
