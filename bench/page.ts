@@ -53,20 +53,26 @@ says how to get what is missing. Results are written to \`bench/results\`.
 /** Of measurements by hand: they change with the program. */
 const LIMITS = `## What the limits are
 
-* A push with nothing new: Node itself takes 0.04 s before it does anything, and 0.01 s more to load what starts programs, verifies
-  signatures and reads files. That alone is two to three times what all of Nix takes. One program of Nix is then asked for the roots (0.03 s),
-  while the program is loaded beside it (0.02 s: one file, and what V8 has made of it) and reads its settings and the key; some
-  ten small files are read and written, for the lease and the narinfos of the roots. Of 2,001 paths it is the same: the closure is not computed.
-* Many small paths from a directory: a thread does all of a path, some 0.9 ms of processor time: a third is the kernel's (two files, two
-  directories' entries, a narinfo and a NAR that are opened), 0.15 ms the signature, 0.1 ms zstd and sha256, the rest JavaScript that
-  runs a thousand times and so is hardly optimised. Two threads and the main one take 0.4 s to start. The main thread parses each narinfo
-  once more, and does little else.
+* A push with nothing new takes Node's own start (0.03 s of processor time), one program of Nix that is asked for the roots (0.025 s: two thirds
+  are its libraries), and 0.065 s of ours, of which Node takes the larger part: its loader of modules 0.01 s, functions of its modules for
+  files, streams, programs and keys, which V8 compiles when they are first called, 0.02 s. Where a directory may have all, such a push is a
+  script of its own, an eighth of the program, which V8 has compiled when it was built; so are the 23 KB before it. All of Nix's push is
+  0.03 s: below 3 of that would be below Node and the question to Nix together with no more than 0.035 s. Some ten small files are read and
+  written, for the lease and the narinfos of the roots, while Nix answers. Of 2,001 paths it is the same: the closure is not computed.
+* Many small paths from a directory: a thread does all of a path, some 0.9 ms of processor time. Of a whole pull are the kernel's 28 % (28 calls
+  a path, of which opening and making files, one directory and two renames are two thirds; Nix makes 118), checks of signatures 14 % (0.13 ms
+  each, nearly all of it the curve's arithmetic in OpenSSL), zstd and sha256 5 %, V8's compiler, loading and garbage 9 %, starting Node and two
+  threads 10 %, and 30 % JavaScript: reading the NAR and calling for its files 9 %, the narinfo 5 %, its content address 5 %, its metadata
+  4 %. 0.60 of Nix's time would be 1.7 s of processor time in place of 2.3 s on two processors: without most of that JavaScript.
+  The main thread parses each narinfo once more, and does little else.
   Files that were removed minutes ago make both sides slower, up to several times: ext4 looks at each freed inode for each file that is made.
 * Many small paths of a server: two requests each, on the main thread, some 0.6 ms of it; the server runs on the same two processors.
 * A large path: sha256 of the file and of the NAR (0.65 s/GB each) are one thread's; decompression (1.6 s/GB) and writing (0.5 to 1.0 s/GB)
   are done by who has time. Two threads are both busy to the end; from three on the hashes are the limit. Over HTTP the main thread takes
   1.2 s/GB of compressed bytes, since they go from the connection into memory that the threads share; through Node's client it would be
-  4 s/GB, and 1 s/GB for the garbage. A thread keeps them in a file, too, so that an interrupted pull goes on (0.7 s/GB).
+  4 s/GB, and 1 s/GB for the garbage. A thread keeps them in a file, too, so that an interrupted pull goes on (0.7 s/GB):
+  8 % of the processor time, in which zstd has 24 %, writing the tree 23 % and the two hashes 14 %. Both are on one thread, which has nothing else
+  to do; the main thread takes a tenth.
 * A push of many small paths to a directory: a thread takes some 0.6 ms of processor time a path. Of that are zstd 19 %, the kernel 22 % (a tree is
   read, two files are made and renamed), the signature 11 % (half of it OpenSSL's way to it), hashes 5 %, and 40 % JavaScript of many small
   functions, of which none has more than 5 %: looking at a path, its content address, the narinfo, the tables of chunks. Node's own thread
