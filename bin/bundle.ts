@@ -7,7 +7,6 @@ import { type BundledScript, loadBundled } from '../lib/workers/bundled/script.j
 
 /** What scripts export. */
 interface Exports {
-  readonly start: typeof import('./start.js');
   readonly main: typeof import('./main.js');
   readonly early: typeof import('./push/early.js');
 }
