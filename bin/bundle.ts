@@ -7,6 +7,8 @@ import { type BundledScript, loadBundled } from '../lib/workers/bundled/script.j
 
 /** What scripts export. */
 interface Exports {
+  /** Whose module loads this one. */
+  readonly start: object;
   readonly main: typeof import('./main.js');
   readonly early: typeof import('./push/early.js');
 }

@@ -14,7 +14,6 @@ import { formatHash } from '../lib/nix/hash.js';
 import { parseNarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
 import { askedOfNix } from '../lib/store/nix/ahead.js';
-import { loadBundled } from '../lib/workers/bundled/script.js';
 import { runThreadJobs } from './thread-jobs.js';
 
 const [bundle, early] = [loadBundle('main'), loadBundle('early')];
@@ -75,7 +74,7 @@ async function pushEarly(path: string, to: readonly string[]): Promise<void> {
 /** Compiles all of what comes before the program, which is little: here it has not run. */
 async function writeStart(): Promise<void> {
   setFlagsFromString('--no-lazy');
-  const { script, codeCache } = loadBundled(new URL('../bundle/start.js', import.meta.url))!;
+  const { script, codeCache } = loadBundle('start')!;
   setFlagsFromString('--lazy');
   await writeFile(codeCache, script.createCachedData());
 }
