@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, scryptSync } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+  scryptSync,
+  verify as verifyBytes,
+} from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import nacl from 'tweetnacl';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -56,7 +64,7 @@ describeWithPeer(missingForImages(), 'signatures of images', () => {
     for (const key of ['own.pub', 'other.pub']) expect((await verify('--key', key)).exitCode).toBe(0);
   });
 
-  it('are what others read: cosign’s payload, which openssl verifies', async () => {
+  it('are what others read: cosign’s payload, and a signature of its bytes', async () => {
     const { layers } = JSON.parse(crane('manifest', `${image}:${digest.replace(':', '-')}.sig`).toString());
     const [layer] = layers;
     const payload = crane('blob', `${image}@${layer.digest}`);
@@ -65,13 +73,9 @@ describeWithPeer(missingForImages(), 'signatures of images', () => {
       image: { 'docker-manifest-digest': digest },
       type: 'cosign container image signature',
     });
-    await writeFile(box().path('payload'), payload);
-    await writeFile(
-      box().path('signature'),
-      Buffer.from(layer.annotations['dev.cosignproject.cosign/signature'], 'base64'),
-    );
-    const args = ['-verify', box().path('work/own.pub'), '-signature', box().path('signature'), box().path('payload')];
-    expect(execFileSync('openssl', ['dgst', '-sha256', ...args]).toString()).toContain('Verified OK');
+    const signature = Buffer.from(layer.annotations['dev.cosignproject.cosign/signature'], 'base64');
+    const key = createPublicKey(await readFile(box().path('work/own.pub'), 'utf8'));
+    expect(verifyBytes('sha256', payload, key, signature)).toBe(true);
   });
 
   it('attest where an image is from: what CI says, or a release', async () => {
