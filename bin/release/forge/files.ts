@@ -19,6 +19,8 @@ export interface FoundFiles {
   readonly commit: string | undefined;
   readonly notes: string | undefined;
   readonly targets: readonly string[];
+  /** When something was last said of it. */
+  readonly time: string | undefined;
   readonly project: ReleaseSources['project'];
 }
 
@@ -41,6 +43,10 @@ export async function filesOfBucket(
     ...{ assets, commit: commitOf(candidate), project: sources.project },
     notes: fragments.find(({ notes }) => notes !== undefined)?.notes,
     targets: fragments.map(({ target }) => target),
+    time: fragments
+      .map(({ changed }) => changed)
+      .toSorted()
+      .at(-1),
   };
 }
 

@@ -10,6 +10,7 @@ import { checkPattern } from '../../../release/forge/names.js';
 import { tellDifference } from '../../../release/forge/plan.js';
 import { promoteOnForge } from '../../../release/forge/promote.js';
 import { type ForgeRequest, type ForgeResult, publishOnForge } from '../../../release/forge/publish.js';
+import { withSums } from '../../../release/forge/sums.js';
 import { checkCommit, checkTag } from '../../../release/version.js';
 import { type Context, note, writeJson, writeLines } from '../../cli/context.js';
 import { interruptible } from '../../cli/interrupt.js';
@@ -54,7 +55,8 @@ export async function forgePublish(
         return withFiles(versionOfTag(version), files, use, async (found) => {
           const forge = open(place, token, use, work);
           try {
-            const request = requestOf({ version, tag, said }, found, options);
+            const assets = await assetsOf(forge, versionOfTag(version), found, options);
+            const request = requestOf({ version, tag, said }, { ...found, assets }, options);
             return await (options.promote ? promoteOnForge : publishOnForge)(forge, request, work);
           } finally {
             forge.close();
@@ -64,6 +66,18 @@ export async function forgePublish(
     ),
   );
   await tell(result, { place, tag }, options, context);
+}
+
+/** The files, and their sums where these are asked for. */
+async function assetsOf(
+  { traits }: Forge,
+  version: string,
+  { assets, time }: FoundFiles,
+  options: ForgeOptions,
+): Promise<FoundFiles['assets']> {
+  if (!options.checksums || assets.length === 0) return assets;
+  const { keys } = await releaseTrustOf(options.settings, options);
+  return withSums(assets, traits, { version, time, key: keys[0] });
 }
 
 /** What was asked for, of a file, of the tag or of commits. */
@@ -92,7 +106,7 @@ async function withFiles<T>(
   work: (found: FoundFiles) => Promise<T>,
 ): Promise<T> {
   const { options } = use;
-  const none = { assets: [], commit: undefined, notes: undefined, targets: [], project: undefined };
+  const none = { assets: [], commit: undefined, notes: undefined, targets: [], time: undefined, project: undefined };
   if (files) return work({ ...none, assets: await filesOfPaths(files) });
   const { from, to } = options.settings;
   if (options.promote && from.value.length === 0 && to.value === undefined) return work(none);

@@ -43,10 +43,11 @@ describeWithPeer(missingForGitea(), 'Gitea', () => {
     const from = ['--cache', `file://${bucket}`, '--trusted-key', publicKey];
     const publish = (...more: readonly string[]) =>
       box.succeed(['release', 'forge-publish', 'v1.2.0-rc1', ...to, ...from, '--json', ...more], { env: gitea().env });
+    const signed = ['--checksums', '--secret-key', file];
     const planned = JSON.parse((await publish('--dry-run')).stdout);
     expect(planned).toMatchObject({ version: 1, result: 'planned', forge: { state: 'planned', release: null } });
     expect(await releases('dev')).toEqual([]);
-    const done = JSON.parse((await publish('--title', 'Candidate 1')).stdout);
+    const done = JSON.parse((await publish('--title', 'Candidate 1', ...signed)).stdout);
     expect(done).toMatchObject({
       result: 'done',
       forge: { kind: 'gitea', state: 'published', removed: [], differences: [] },
@@ -54,17 +55,22 @@ describeWithPeer(missingForGitea(), 'Gitea', () => {
     const [release] = await releases('everybody');
     expect(release).toMatchObject({ tag_name: 'v1.2.0-rc1', name: 'Candidate 1', draft: false, prerelease: true });
     expect(await downloads(release!)).toEqual({
+      SHA256SUMS: expect.any(String),
+      'SHA256SUMS.minisig': expect.any(String),
       [`tool-${one}`]: sha256(`tool for ${one}`),
       [`tool-${other}`]: sha256(`tool for ${other}`),
       [`tool-${one}.tar.gz`]: sha256(`archive for ${one}`),
       [`tool-${other}.tar.gz`]: sha256(`archive for ${other}`),
       'NOTICE.txt': sha256('the same'),
     });
-    expect(JSON.parse((await publish()).stdout)).toMatchObject({ result: 'skipped', forge: { state: 'unchanged' } });
-    const promoted = JSON.parse((await publish('--promote')).stdout);
+    expect(JSON.parse((await publish(...signed)).stdout)).toMatchObject({
+      result: 'skipped',
+      forge: { state: 'unchanged' },
+    });
+    const promoted = JSON.parse((await publish('--promote', ...signed)).stdout);
     expect(promoted).toMatchObject({ result: 'done', forge: { state: 'promoted', latest: null } });
     expect(await releases('everybody')).toMatchObject([{ name: 'Stable 1', draft: false, prerelease: false }]);
-    expect(JSON.parse((await publish('--promote')).stdout)).toMatchObject({ result: 'skipped' });
+    expect(JSON.parse((await publish('--promote', ...signed)).stdout)).toMatchObject({ result: 'skipped' });
   });
 
   it('takes files of no byte and names with spaces; goes on with a draft, and says how a published one differs', async () => {
@@ -112,10 +118,12 @@ describeWithPeer(missingForGitea(), 'Gitea', () => {
     expect(refused.exitCode).toBe(6);
     expect(refused.stderr).toContain(`\`a file.txt\` has the hash ${sha256('one')} and should have ${sha256('two')}`);
     expect(await downloads((await releases('everybody'))[0]!)).toMatchObject({ 'a file.txt': sha256('one') });
-    await box.succeed([...args, '--amend'], { env });
+    await box.succeed([...args, '--amend', '--checksums'], { env });
+    const sums = `${sha256('two')}  a file.txt\n${sha256('')}  empty\n`;
     expect(await downloads((await releases('everybody'))[0]!)).toEqual({
       'a file.txt': sha256('two'),
       empty: sha256(''),
+      SHA256SUMS: sha256(sums),
     });
   });
 
