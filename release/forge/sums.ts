@@ -4,9 +4,8 @@ import { createHash } from 'node:crypto';
 import type { ForgeTraits } from '../../lib/forge/contract.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { createMinisignHash, signMinisign } from '../../lib/signing/minisign.js';
+import { SUMS, signatureKey } from '../layout.js';
 import { checkedContent, type WantedAsset } from './wanted.js';
-
-const NAME = 'SHA256SUMS';
 
 export interface SumsOf {
   readonly version: string;
@@ -25,9 +24,9 @@ export function withSums(
   const lines = assets.map(({ name, sha256 }) => `${sha256}  ${traits.storedName(name)}\n`);
   const sums = Buffer.from(lines.toSorted((a, b) => (a.slice(66) < b.slice(66) ? -1 : 1)).join(''));
   const timestamp = time === undefined ? 0 : Date.parse(time) / 1000;
-  const about = { fileName: NAME, version, timestamp };
+  const about = { fileName: SUMS, version, timestamp };
   const signature = key && signMinisign(createMinisignHash().update(sums).digest(), about, key);
-  return [...assets, assetOf(NAME, sums), ...(signature ? [assetOf(`${NAME}.minisig`, Buffer.from(signature))] : [])];
+  return [...assets, assetOf(SUMS, sums), ...(signature ? [assetOf(signatureKey(SUMS), Buffer.from(signature))] : [])];
 }
 
 function assetOf(name: string, bytes: Buffer): WantedAsset {

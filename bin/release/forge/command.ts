@@ -31,7 +31,7 @@ const FORGE_OPTIONS = [
   flag('--notes-from-tag', 'what is new is the message of the annotated tag'),
   flag('--notes-from-commits', 'what is new is what `carport release notes --commits` prints'),
   option('--asset-name <pattern>', 'names of files of the bucket, such as `{stem}-{target}{ext}`'),
-  flag('--checksums', 'with `SHA256SUMS`, and its signature for minisign where there is a secret key'),
+  flag('--checksums', 'with the SHA-256 of all files, signed for minisign where there is a secret key'),
   toggle('--prerelease', 'it is one (default: what is not stable is one)', 'it is none'),
   toggle('--latest', 'it is the latest (default: the newest stable one is; GitHub only)', 'it is not the latest'),
   flag('--draft', 'leave it a draft, with all files, for somebody to look at'),
