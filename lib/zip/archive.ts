@@ -4,10 +4,15 @@
  */
 
 import { type FileHandle, open } from 'node:fs/promises';
-import type { Entry, ZipFile } from 'yauzl';
+import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
+import { crc32, inflateRaw, type ZlibOptions } from 'node:zlib';
+import type { Entry, RandomAccessReader, ZipFile } from 'yauzl';
 import yauzl from 'yauzl';
 import { CarportError, formatError } from '../errors.js';
+import { refuseTail } from './end.js';
 import { faultOfMemberName } from './member-name.js';
+import { piecesOf, type ReadAt, windowOf } from './window.js';
 
 /** A file in an archive. */
 export interface ZipMember {
@@ -46,13 +51,15 @@ const SMALL = 256 * 1024 ** 2;
 export async function openZip(path: string, what: string): Promise<ZipArchive> {
   const file = await open(path);
   try {
-    const zip = await yauzl.fromFdPromise(file.fd, { autoClose: false, decodeStrings: false }).catch(explained(what));
     const { size } = await file.stat();
-    const members = await readMembers(zip, file, size, what);
+    const readAt = windowOf(file);
+    const zip = await yauzl
+      .fromRandomAccessReaderPromise(readerOf(file, readAt), size, { autoClose: false, decodeStrings: false })
+      .catch(explained(what));
+    const members = await readMembers(zip, { file, readAt, size }, what);
     return {
       ...{ path, file, members },
-      read: (member) => readMember(zip, member, what),
-      // The one closes what the other has opened: that is done once.
+      read: (member) => readMember(zip, readAt, member, what),
       close: () => file.close(),
     };
   } catch (error) {
@@ -61,7 +68,30 @@ export async function openZip(path: string, what: string): Promise<ZipArchive> {
   }
 }
 
-async function readMembers(zip: ZipFile, file: FileHandle, size: number, what: string): Promise<readonly ZipMember[]> {
+/** What yauzl reads with: neighbours of what it has read before cost nothing. */
+function readerOf(file: FileHandle, readAt: ReadAt): RandomAccessReader {
+  const reader = new (yauzl.RandomAccessReader as unknown as new () => RandomAccessReader)();
+  reader.read = (buffer, offset, length, position, done) => {
+    readAt(position, length).then(
+      (bytes) => {
+        bytes.copy(buffer, offset);
+        done(null);
+      },
+      (error: Error) => done(error),
+    );
+  };
+  reader._readStreamForRange = (start, end) => Readable.from(piecesOf(file, { start, end }), { objectMode: false });
+  return reader;
+}
+
+interface Opened {
+  readonly file: FileHandle;
+  readonly readAt: ReadAt;
+  /** Bytes. */
+  readonly size: number;
+}
+
+async function readMembers(zip: ZipFile, { file, readAt, size }: Opened, what: string): Promise<readonly ZipMember[]> {
   const start = zip.readEntryCursor as unknown as number;
   const entries = await listEntries(zip, what);
   const end = zip.readEntryCursor as unknown as number;
@@ -80,7 +110,7 @@ async function readMembers(zip: ZipFile, file: FileHandle, size: number, what: s
   if (unpacked > MAX_UNPACKED || (unpacked > SMALL && unpacked > MAX_RATIO * size)) {
     throw formatError(what, `would be ${unpacked} bytes when it is unpacked, of ${size}: it is made to fill disks`);
   }
-  return locateMembers(zip, entries, start, what);
+  return locateMembers(readAt, entries, start, what);
 }
 
 /** `a` and `a/b` of `a/b/c`. A directory's own name has a `/` at its end. */
@@ -145,14 +175,33 @@ function refuseEntry(entry: Entry, what: string): void {
 }
 
 const HEADER = 30;
+const LOCAL_SIGNATURE = 0x04034b50;
 const HAS_DESCRIPTOR = 0x8;
 
 /** Signature or not, sizes of four bytes or of eight. */
 const DESCRIPTORS = [12, 16, 20, 24];
 
+/** Where the bytes of a member begin, behind its header. */
+function dataOffset(header: Buffer): number {
+  return HEADER + header.readUInt16LE(26) + header.readUInt16LE(28);
+}
+
+/** Whether what stands before a member says of it what the directory does; sizes may be told behind it only. */
+function isHeaderOf(header: Buffer, entry: Entry): boolean {
+  const flags = entry.generalPurposeBitFlag;
+  return (
+    header.readUInt32LE(0) === LOCAL_SIGNATURE &&
+    header.readUInt16LE(6) === flags &&
+    header.readUInt16LE(8) === entry.compressionMethod &&
+    ((flags & HAS_DESCRIPTOR) !== 0 || header.readUInt32LE(14) === entry.crc32) &&
+    header.readUInt16LE(26) === entry.fileNameLength &&
+    header.subarray(HEADER, HEADER + entry.fileNameLength).equals(entry.fileNameRaw)
+  );
+}
+
 /** Finds where each member is: they follow one another from the first byte to the directory. */
 async function locateMembers(
-  zip: ZipFile,
+  readAt: ReadAt,
   entries: readonly Entry[],
   end: number,
   what: string,
@@ -163,16 +212,12 @@ async function locateMembers(
   for (const [index, entry] of inOrder.entries()) {
     const { relativeOffsetOfLocalHeader: start, fileName: name, compressedSize } = entry;
     if (start !== at) throw formatError(what, `has bytes before \`${name}\` that belong to no member, or to two`);
-    const header = await zip.readLocalFileHeaderPromise(entry).catch(explained(what));
+    const header = await readAt(start, HEADER + entry.fileNameLength).catch(explained(what));
     const next = inOrder[index + 1]?.relativeOffsetOfLocalHeader ?? end;
-    const bytes = start + HEADER + header.fileNameLength + header.extraFieldLength + compressedSize;
+    const bytes = start + dataOffset(header) + compressedSize;
     const hasDescriptor = (entry.generalPurposeBitFlag & HAS_DESCRIPTOR) !== 0;
-    const isSame =
-      header.fileName.equals(entry.fileNameRaw) &&
-      header.compressionMethod === entry.compressionMethod &&
-      header.generalPurposeBitFlag === entry.generalPurposeBitFlag &&
-      (hasDescriptor || header.crc32 === entry.crc32);
-    if (!isSame) throw formatError(what, `says two things of \`${name}\`: before it, and in its directory`);
+    if (!isHeaderOf(header, entry))
+      throw formatError(what, `says two things of \`${name}\`: before it, and in its directory`);
     if (next - bytes !== 0 && !(hasDescriptor && DESCRIPTORS.includes(next - bytes))) {
       throw formatError(what, `has bytes after \`${name}\` that belong to no member, or to two`);
     }
@@ -190,42 +235,16 @@ async function locateMembers(
   }));
 }
 
-const END = 22;
-const END_SIGNATURE = 0x06054b50;
-const END_64 = 56 + 20;
-const END_64_SIGNATURE = 0x06064b50;
+/** Bytes of a member, packed and unpacked, that is read at once. */
+const AT_ONCE = { packed: 256 * 1024, size: 2 * 1024 * 1024 } as const;
 
-/** Behind the directory stands what closes the archive, which says the same of it, and nothing else. */
-async function refuseTail(
-  file: FileHandle,
-  directory: { readonly start: number; readonly end: number; readonly size: number; readonly entries: number },
-  what: string,
-): Promise<void> {
-  const { start, end, size, entries } = directory;
-  const tail = size - end;
-  const isLong = tail === END + END_64;
-  if (tail !== END && !isLong) throw formatError(what, 'has bytes behind its directory, or a comment');
-  const bytes = Buffer.alloc(tail);
-  await file.read(bytes, 0, tail, end);
-  const last = bytes.subarray(tail - END);
-  const is = (value: number, expected: number, unknown: number) => value === expected || (isLong && value === unknown);
-  const isSound =
-    last.readUInt32LE(0) === END_SIGNATURE &&
-    (!isLong || bytes.readUInt32LE(0) === END_64_SIGNATURE) &&
-    is(last.readUInt16LE(8), entries, 0xffff) &&
-    is(last.readUInt16LE(10), entries, 0xffff) &&
-    is(last.readUInt32LE(12), end - start, 0xffff_ffff) &&
-    is(last.readUInt32LE(16), start, 0xffff_ffff) &&
-    (!isLong || (bytes.readBigUInt64LE(40) === BigInt(end - start) && bytes.readBigUInt64LE(48) === BigInt(start)));
-  if (!isSound) throw formatError(what, 'has an end that says something else of its directory than is there');
-}
-
-async function* readMember(zip: ZipFile, member: ZipMember, what: string): AsyncGenerator<Buffer> {
-  const { crc32 } = await import('node:zlib');
+async function* readMember(zip: ZipFile, readAt: ReadAt, member: ZipMember, what: string): AsyncGenerator<Buffer> {
   let sum = 0;
+  const isSmall = member.entry.compressedSize <= AT_ONCE.packed && member.size <= AT_ONCE.size;
   try {
-    const stream = await zip.openReadStreamPromise(member.entry);
-    for await (const piece of stream) {
+    for await (const piece of isSmall
+      ? [await readSmall(readAt, member)]
+      : await zip.openReadStreamPromise(member.entry)) {
       sum = crc32(piece, sum);
       yield piece;
     }
@@ -233,6 +252,17 @@ async function* readMember(zip: ZipFile, member: ZipMember, what: string): Async
     throw explainedError(`${what}, \`${member.name}\``, error);
   }
   if (sum !== member.crc32) throw formatError(what, `has a member \`${member.name}\` that is damaged (CRC)`);
+}
+
+const inflate = promisify<Buffer, ZlibOptions, Buffer>(inflateRaw);
+
+/** Most members are small, and a stream for each would cost more than what it reads. */
+async function readSmall(readAt: ReadAt, { entry, span, size }: ZipMember): Promise<Buffer> {
+  const offset = dataOffset(await readAt(span.start, HEADER));
+  const packed = await readAt(span.start + offset, entry.compressedSize);
+  const bytes = entry.compressionMethod === STORED ? packed : await inflate(packed, { maxOutputLength: size + 1 });
+  if (bytes.length === size) return bytes;
+  throw new Error(`it has ${bytes.length} bytes, and the directory says ${size}`);
 }
 
 /** What yauzl says of an archive is a fault of the archive; what the system says is not. */

@@ -1,9 +1,9 @@
 /** Zip archives that are made of another: members as they were, under other names, and members of new bytes. */
 
-import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { CarportError } from '../errors.js';
 import type { ZipArchive, ZipMember } from './archive.js';
+import { piecesOf } from './window.js';
 
 /** A member of the new archive: one of the old, under a name, perhaps with other bytes; or one that is not in the old. */
 export interface NewMember {
@@ -20,7 +20,6 @@ const CENTRAL_SIGNATURE = 0x02014b50;
 const CENTRAL = 46;
 const END_SIGNATURE = 0x06054b50;
 const UTF8 = 0x800;
-const PIECE = 1024 * 1024;
 
 /** Offsets and counts have 32 and 16 bits in archives as they were before zip64. */
 const MAX_OFFSET = 0xffff_ffff;
@@ -133,19 +132,6 @@ function fillCentral(central: Buffer, { entry }: ZipMember, name: Buffer, flags:
 
 function flagsFor(name: string, flags: number): number {
   return /^[\x20-\x7e]*$/.test(name) ? flags : flags | UTF8;
-}
-
-async function* piecesOf(
-  file: FileHandle,
-  { start, end }: { readonly start: number; readonly end: number },
-): AsyncGenerator<Uint8Array> {
-  for (let at = start; at < end; ) {
-    const piece = Buffer.alloc(Math.min(PIECE, end - at));
-    const { bytesRead } = await file.read(piece, 0, piece.length, at);
-    if (bytesRead === 0) throw new CarportError('E_IO', 'the archive became shorter while it was read');
-    yield piece.subarray(0, bytesRead);
-    at += bytesRead;
-  }
 }
 
 function tooLarge(path: string): CarportError {
