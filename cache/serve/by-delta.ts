@@ -39,7 +39,8 @@ export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarSh
         else reject(error);
       }
     }
-    await delta.keep();
+    // What is remembered only saves work, and nobody waits for this.
+    await delta.keep().catch(() => undefined);
   };
   return async (found) => {
     if (usefulTable(found) === undefined) return undefined;
