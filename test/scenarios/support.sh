@@ -36,12 +36,12 @@ begin() {
   trap 'exit 130' INT
   trap 'exit 143' TERM
   trap 'exit 129' HUP
-  mkdir "$work/bin" "$work/home"
+  mkdir "$work/bin" "$work/home" "$work/tmp"
   printf '#!/bin/sh\nexec node %s/dist/bin/carport.js "$@"\n' "$checkout" > "$work/bin/carport"
   chmod +x "$work/bin/carport"
   # Nothing of the person's own: no settings, no logins, no CI system that this may run in.
   cache=${XDG_CACHE_HOME:-$HOME/.cache}
-  export PATH="$work/bin:$PATH:$cache/carport/peers/bin" HOME="$work/home" NO_COLOR=1
+  export PATH="$work/bin:$PATH:$cache/carport/peers/bin" HOME="$work/home" TMPDIR="$work/tmp" NO_COLOR=1
   export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=maintainer GIT_AUTHOR_EMAIL=maintainer@example.org
   export GIT_COMMITTER_NAME=maintainer GIT_COMMITTER_EMAIL=maintainer@example.org
   unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY

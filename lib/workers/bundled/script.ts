@@ -49,8 +49,9 @@ function runBundled(
   const script = new Script(source, { filename, ...(cachedData && { cachedData }) });
   const module = { exports: {} as unknown };
   const require = createRequire(url);
-  const importLate = async (name: string): Promise<unknown> =>
+  // In the bundle `import` becomes `importLate`, that of whoever runs this: nothing here may have the name.
+  const late = async (name: string): Promise<unknown> =>
     NATIVE.test(name) ? { default: require(name) } : import(name);
-  script.runInThisContext()(module.exports, require, module, filename, importLate);
+  script.runInThisContext()(module.exports, require, module, filename, late);
   return { script, exports: module.exports };
 }

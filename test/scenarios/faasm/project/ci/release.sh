@@ -47,6 +47,7 @@ gate() {
   sh tests/run.sh
   # What is taken from cpp must be in its main branch.
   upstream=$(mktemp -d)
+  trap 'rm -rf "$upstream"' EXIT
   git init --quiet --bare "$upstream"
   git -C "$upstream" fetch --quiet "${CPP:-https://github.com/faasm/cpp.git}" main
   git -C "$upstream" merge-base --is-ancestor "$(cat cpp.commit)" FETCH_HEAD || {
