@@ -4,7 +4,7 @@ import * as nodeModule from 'node:module';
 import { loadBundle, tuneEngine } from './bundle.js';
 import type { Context } from './cli/context.js';
 import { quickAnswer } from './help/quick.js';
-import { type Ahead, startAhead } from './push/ahead.js';
+import type { Ahead } from './push/ahead.js';
 
 type Program = Pick<typeof import('./main.js'), 'main' | 'explain'>;
 
@@ -34,13 +34,19 @@ export async function start(args: readonly string[], loadModules: () => Promise<
 
 async function run(args: readonly string[], loadModules: () => Promise<Program>): Promise<void> {
   // What cannot be known ahead is asked when the program is there.
-  const { answer, isLikelyDone } = await startAhead(args, context.env).catch((): Ahead => ({ isLikelyDone: false }));
+  const { answer, isLikelyDone } = await lookAhead(args).catch((): Ahead => ({ isLikelyDone: false }));
   const early = isLikelyDone ? loadBundle('early')?.exports : undefined;
   const said = await early?.pushEarly(args, { env: context.env, cwd: context.cwd, answer });
   if (said === undefined) await (await load(loadModules)).main(args, { ...context, answer });
   else await new Promise((resolve) => process.stderr.on('error', resolve).write(said, resolve));
   // All is written. To end as it comes takes Node some milliseconds more, and would wait for a program that nobody waits for.
   process.exit();
+}
+
+async function lookAhead(args: readonly string[]): Promise<Ahead> {
+  // Others need nothing of it, and it loads cryptography.
+  if (args[0] !== 'push') return { isLikelyDone: false };
+  return (await import('./push/ahead.js')).startAhead(args, context.env);
 }
 
 async function load(loadModules: () => Promise<Program>): Promise<Program> {
