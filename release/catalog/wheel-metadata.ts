@@ -1,5 +1,6 @@
 /** The metadata beside wheels: files of the release, of which nobody but installers is told. */
 
+import type { ReleaseFile } from '../sources/candidate.js';
 import { metadataNameOf } from '../wheels/facts.js';
 import type { Entry } from './entry.js';
 
@@ -16,4 +17,11 @@ export function withMetadata(entries: readonly Entry[]): readonly Entry[] {
     return beside.file.sha256 === sha256 ? { ...entry, file: { ...file, hasMetadata: true } } : entry;
   });
   return told.filter((_, index) => !belongings.has(entries[index]!));
+}
+
+/** The files of a release that people are to have. */
+export function withoutMetadata(files: readonly ReleaseFile[]): readonly ReleaseFile[] {
+  const beside = files.flatMap(({ key, python }) => (python?.metadataSha256 ? [metadataNameOf(key)] : []));
+  const belongings = new Set(beside);
+  return files.filter(({ key }) => !belongings.has(key));
 }

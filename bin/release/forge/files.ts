@@ -5,6 +5,7 @@ import { CarportError } from '../../../lib/errors.js';
 import { restartable } from '../../../lib/http/body.js';
 import type { ObjectStore } from '../../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../../lib/signing/trust.js';
+import { withoutMetadata } from '../../../release/catalog/wheel-metadata.js';
 import { assetNames } from '../../../release/forge/names.js';
 import { checkedContent, type WantedAsset } from '../../../release/forge/wanted.js';
 import { readLocalFile } from '../../../release/put/local-file.js';
@@ -35,7 +36,7 @@ export async function filesOfBucket(
   const yank = yankOf(candidate);
   if (yank !== undefined) throw new CarportError('E_GATE', yank, { hint: 'take another release' });
   const { fragments } = candidate;
-  const named = assetNames(filesOf(version, fragments), version, pattern);
+  const named = assetNames(withoutMetadata(filesOf(version, fragments)), version, pattern);
   const assets = [...named].map(([name, { key, size, sha256 }]) =>
     checkedContent({ name, size, sha256 }, () => readObject(objects, key), `\`${key}\` in \`${objects.url}\``),
   );
