@@ -1,13 +1,14 @@
 /**
  * Real servers for the scenarios in `test/scenarios`: `node dist/dev/serve-parts.js FILE PART…`, where a part is
- * `garage=BUCKET,BUCKET…`, `gitea` or `registry`. When all of them answer, their addresses are in FILE as lines that `sh`
- * reads. It ends, and they with it, when its standard input does.
+ * `garage=BUCKET,BUCKET…`, `gitea`, `pypi`, `registry` or `registry=VARIABLE`. When all of them answer, their addresses are in
+ * FILE as lines that `sh` reads. It ends, and they with it, when its standard input does.
  */
 
 import { once } from 'node:events';
 import { rename, writeFile } from 'node:fs/promises';
 import { startGarage } from './garage.js';
 import { startGitea } from './gitea.js';
+import { startPypiServer } from './pypi-server.js';
 import { startRegistry } from './registry.js';
 
 interface Part {
@@ -48,7 +49,8 @@ function startPart(wanted: string): Promise<Part> {
   const [kind, value = ''] = wanted.split('=');
   if (kind === 'garage' && value !== '') return garagePart(value.split(','));
   if (kind === 'gitea') return giteaPart();
-  if (kind === 'registry') return registryPart();
+  if (kind === 'pypi') return pypiPart();
+  if (kind === 'registry') return registryPart(value || 'REGISTRY');
   throw new Error(`there is no part ${wanted}`);
 }
 
@@ -72,12 +74,22 @@ async function garagePart(buckets: readonly string[]): Promise<Part> {
   };
 }
 
-async function registryPart(): Promise<Part> {
+async function registryPart(variable: string): Promise<Part> {
   const registry = await startRegistry();
-  return { variables: { REGISTRY: registry.host }, stop: () => registry.close() };
+  return { variables: { [variable]: registry.host }, stop: () => registry.close() };
 }
 
 async function giteaPart(): Promise<Part> {
   const gitea = await startGitea();
   return { variables: { GITEA: gitea.url, GITEA_TOKEN: gitea.token }, stop: () => gitea.close() };
+}
+
+/** An index of Python packages, and who may upload there. */
+async function pypiPart(): Promise<Part> {
+  const password = 'not-guessed-1';
+  const pypi = await startPypiServer('dev', password);
+  return {
+    variables: { PYPI: pypi.url, TWINE_USERNAME: 'dev', TWINE_PASSWORD: password },
+    stop: () => pypi.close(),
+  };
 }

@@ -1,9 +1,15 @@
 # What the scenarios' `run` have in common: real servers, a summary, and nothing left behind. Read by `.`, with `scenario`
 # set to the name of the folder.
 #
+#   own_network "$@"           begins again in a network of its own, without root as root of that; all ends with this process
 #   begin "$@"                 options, a directory `$work`, and `carport` on PATH
 #   need PROGRAM…              ends when one is missing; with `--needs` that is all
 #   parts PART…                starts servers (dev/serve-parts.ts) and sets their addresses
+#   releases KEY               releases go to the first bucket, signed with a new key of this name
+#   pythons                    `python` and `pip` on PATH are those of `.ci/run`, and heed no settings of this machine
+#   workflow EVENT JSON …      runs the project's workflows for that event, with these options of act
+#   website, api, seen, remote ask the bucket's website, and Gitea as a maintainer and as everybody; a remote for git
+#   later DAYS COMMAND…        carport in COMMAND takes it for so many days later; not with a bucket, which would not believe it
 #   step TITLE COMMAND…        must succeed, else all ends here
 #   refused TITLE WHY COMMAND… must fail, and say WHY, a pattern of grep
 #   check TITLE COMMAND…       must be so at the end; the others are asked all the same
@@ -11,6 +17,19 @@
 
 passed=0
 failed=0
+
+own_network() {
+  if [ "${SCENARIO_NETWORK-}" = own ]; then
+    mount -t tmpfs tmpfs /run
+    mkdir /run/netns
+    ip link set lo up
+  elif command -v ip > /dev/null && unshare --map-root-user --net --mount sh -c 'mount -t tmpfs tmpfs /run && mkdir /run/netns && ip netns add try' 2> /dev/null; then
+    SCENARIO_NETWORK=own exec unshare --map-root-user --net --mount sh "$0" "$@"
+  else
+    echo "$scenario: this machine gives no networks to processes (\`unshare --net\`, and \`ip\` of iproute2)" >&2
+    exit 1
+  fi
+}
 
 begin() {
   checkout=$(cd "$(dirname "$0")/../../.." && pwd)
@@ -41,13 +60,14 @@ begin() {
   chmod +x "$work/bin/carport"
   # Nothing of the person's own: no settings, no logins, no CI system that this may run in.
   cache=${XDG_CACHE_HOME:-$HOME/.cache}
-  export PATH="$work/bin:$PATH:$cache/carport/peers/bin" HOME="$work/home" TMPDIR="$work/tmp" NO_COLOR=1
+  export PATH="$work/bin:$PATH:$cache/carport/peers/bin:$cache/carport/peers/gitea" HOME="$work/home"
+  export TMPDIR="$work/tmp" NO_COLOR=1
   export GIT_CONFIG_NOSYSTEM=1 GIT_AUTHOR_NAME=maintainer GIT_AUTHOR_EMAIL=maintainer@example.org
   export GIT_COMMITTER_NAME=maintainer GIT_COMMITTER_EMAIL=maintainer@example.org
   unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
   unset XDG_CACHE_HOME XDG_CONFIG_HOME XDG_STATE_HOME XDG_DATA_HOME
   unset DOCKER_CONFIG DOCKER_AUTH DOCKER_AUTH_CONFIG REGISTRY_AUTH_FILE XDG_RUNTIME_DIR
-  for name in $(env | sed -n 's/^\(CI\|CI_[A-Z_]*\|AWS_[A-Z_]*\|CARPORT_[A-Z_]*\|DRONE[A-Z_]*\|GIT\(HUB\|LAB\|EA\)_[A-Z_]*\|FORGEJO_[A-Z_]*\)=.*/\1/p'); do
+  for name in $(env | sed -n 's/^\(CI\|CI_[A-Z_]*\|AWS_[A-Z_]*\|CARPORT_[A-Z_]*\|\(PIP\|UV\|TWINE\|PYTHON\)[A-Z_]*\|DRONE[A-Z_]*\|GIT\(HUB\|LAB\|EA\)_[A-Z_]*\|FORGEJO_[A-Z_]*\)=.*/\1/p'); do
     # Which Garage it is, is the machine's.
     [ "$name" = CARPORT_GARAGE ] || unset "$name"
   done
@@ -88,6 +108,57 @@ parts() {
   . "$work/parts"
   set +a
 }
+
+releases() {
+  carport key generate "$1" --out "$work/release.sec" > "$work/release.pub" 2> "$work/said"
+  carport key public "$work/release.sec" --minisign > "$work/minisign.pub"
+  CARPORT_CACHE="s3://$BUCKET?endpoint=$GARAGE_ENDPOINT&region=$GARAGE_REGION"
+  CARPORT_BASE_URL=$GARAGE_WEBSITE/
+  CARPORT_SECRET_KEY=$(cat "$work/release.sec")
+  CARPORT_TRUSTED_KEYS=$(cat "$work/release.pub")
+  export CARPORT_CACHE CARPORT_BASE_URL CARPORT_SECRET_KEY CARPORT_TRUSTED_KEYS
+  export RCLONE_S3_PROVIDER=Other RCLONE_S3_ENDPOINT="$GARAGE_ENDPOINT" RCLONE_S3_REGION="$GARAGE_REGION"
+  export RCLONE_S3_ENV_AUTH=true RCLONE_CONFIG="$work/rclone.conf"
+  : > "$RCLONE_CONFIG"
+}
+
+pythons() {
+  printf '#!/bin/sh\nexec %s/carport/peers/python/bin/python "$@"\n' "$cache" > "$work/bin/python"
+  printf '#!/bin/sh\nexec %s/carport/peers/python/bin/python -m pip "$@"\n' "$cache" > "$work/bin/pip"
+  chmod +x "$work/bin/python" "$work/bin/pip"
+  export PIP_CONFIG_FILE=/dev/null PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+  export PYTHONDONTWRITEBYTECODE=1 UV_NO_CONFIG=1
+}
+
+workflow() {
+  event=$1
+  printf '%s' "$2" > "$work/event.json"
+  shift 2
+  act "$event" --platform self-hosted=-self-hosted --eventpath "$work/event.json" --no-cache-server "$@"
+}
+
+later() {
+  cat > "$work/later.cjs" << JS
+const Clock = Date;
+globalThis.Date = class extends Clock {
+  constructor(...given) { super(...(given.length === 0 ? [Date.now()] : given)); }
+  static now() { return Clock.now() + $1 * 86_400_000; }
+};
+JS
+  shift
+  NODE_OPTIONS="--require $work/later.cjs" "$@"
+}
+
+website() { curl --fail --silent --show-error "$GARAGE_WEBSITE/$1"; }
+
+# api PATH [CURL'S OPTIONS]
+api() {
+  path=$1
+  shift
+  curl --fail --silent --show-error -H "Authorization: token $GITEA_TOKEN" -H 'Content-Type: application/json' "$@" "$GITEA/api/v1/$path"
+}
+seen() { curl --fail --silent --show-error "$GITEA/api/v1/$1"; }
+remote() { echo "$GITEA/dev/$1.git" | sed "s#://#://dev:$GITEA_TOKEN@#"; }
 
 step() {
   title=$1

@@ -1,0 +1,3 @@
+import { describeScenario } from '../support/scenario.js';
+
+describeScenario('cloudtik', 29);

@@ -1,0 +1,3 @@
+import cloudtik
+
+cloudtik.main()

@@ -1,0 +1,2 @@
+__version__ = "1.4.0"
+__commit__ = "unknown"

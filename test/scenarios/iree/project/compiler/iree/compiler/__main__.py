@@ -1,0 +1,3 @@
+from iree.compiler.version import REVISION
+
+print("IREE compiler of", REVISION)

@@ -1,0 +1,3 @@
+import mlc_llm
+
+print("mlc_llm", mlc_llm.__version__)
