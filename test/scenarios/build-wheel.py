@@ -25,7 +25,7 @@ def metadata(name, version, tag, requires_python):
     pure = "true" if platforms == "any" else "false"
     yield "METADATA", (
         f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: Stands for {name}\n"
-        f"Requires-Python: {requires_python}\n"
+        f"Requires-Python: {requires_python}\nDescription-Content-Type: text/plain\n\nStands for {name}.\n"
     )
     yield "WHEEL", f"Wheel-Version: 1.0\nGenerator: build-wheel\nRoot-Is-Purelib: {pure}\n{''.join(tags)}"
 

@@ -10,6 +10,7 @@
 #   workflow EVENT JSON …      runs the project's workflows for that event, with these options of act
 #   website, api, seen, remote ask the bucket's website, and Gitea as a maintainer and as everybody; a remote for git
 #   later DAYS COMMAND…        carport in COMMAND takes it for so many days later; not with a bucket, which would not believe it
+#   also_ends PID              a process that this has started ends with it
 #   step TITLE COMMAND…        must succeed, else all ends here
 #   refused TITLE WHY COMMAND… must fail, and say WHY, a pattern of grep
 #   check TITLE COMMAND…       must be so at the end; the others are asked all the same
@@ -74,7 +75,13 @@ begin() {
   export AWS_EC2_METADATA_DISABLED=true
 }
 
+also_ends() { started="${started-} $1"; }
+
 clean_up() {
+  for process in ${started-}; do
+    kill "$process" 2> /dev/null || true
+    wait "$process" || true
+  done
   # The servers end when nobody holds the other end of their input.
   exec 9>&-
   [ -z "${serving-}" ] || wait "$serving" || true
