@@ -20,15 +20,6 @@ export function metadataNameOf(wheel: string): string {
   return `${wheel}${METADATA}`;
 }
 
-/** Files of a release without the metadata beside wheels, which is for installers alone. */
-export function withoutMetadata<T extends Pick<FragmentFile, 'python'> & { readonly key: string }>(
-  files: readonly T[],
-): readonly T[] {
-  const wheels = files.filter(({ python }) => (python?.metadataSha256 ?? null) !== null);
-  const beside = new Set(wheels.map(({ key }) => metadataNameOf(key)));
-  return files.filter(({ key }) => !beside.has(key));
-}
-
 /** Whether a file is looked at as a wheel or, if its content is that of one, a source distribution. */
 export function mayBePython(name: string): boolean {
   return isWheelFile(name) || parseSdistName(name) !== undefined;

@@ -12,7 +12,6 @@ import { readLocalFile } from '../../../release/put/local-file.js';
 import { candidateOf, commitOf, filesOf, yankOf } from '../../../release/sources/candidate.js';
 import type { ReleaseSources } from '../../../release/sources/sources.js';
 import { readSources } from '../../../release/sources/sources.js';
-import { withoutMetadata } from '../../../release/wheels/facts.js';
 import { findLocalFiles } from '../local-files.js';
 
 /** What is to be published, and what is known of it. */
