@@ -29,13 +29,19 @@ export interface ManyRanges {
 
 export function createManyRanges(): ManyRanges {
   const known = new WeakMap<ObjectStore, boolean>();
+  const asked = new WeakMap<ObjectStore, Promise<boolean>>();
+  const find = async (objects: ObjectStore): Promise<boolean> => {
+    const sends = await sendsMany(objects);
+    if (!known.has(objects)) known.set(objects, sends);
+    return known.get(objects)!;
+  };
   return {
     async ask(objects) {
       const before = known.get(objects);
       if (before !== undefined) return before;
-      const sends = await sendsMany(objects);
-      known.set(objects, sends);
-      return sends;
+      const asking = asked.get(objects) ?? find(objects);
+      asked.set(objects, asking);
+      return asking;
     },
     has: (objects) => known.get(objects) ?? false,
     giveUp: (objects) => void known.set(objects, false),

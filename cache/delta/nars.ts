@@ -68,25 +68,50 @@ export function isPartlyHere({ parts }: Matched): boolean {
 /** From so many ranges of a NAR on it is asked whether its server sends them in one answer. */
 const WORTH_ASKING = 4;
 
-/** What is made of matches, as far as that is worth it. `tables` is how many requests they have cost. */
-export async function narsOf(
-  matches: readonly Matched[],
-  { tables, left }: { readonly tables: number; readonly left: LeftFiles | undefined },
-  memory: Memory,
-): Promise<readonly PlannedNar[]> {
-  const useful: { readonly match: Matched; readonly partly: PartlyHere }[] = [];
-  for (const match of matches.filter(isPartlyHere)) useful.push({ match, partly: await partlyOf(match, memory.many) });
-  const begun = new Map(useful.map(({ match, partly }) => [match, left && begunRanges(match, partly, left)]));
-  const fresh = useful.filter(({ match }) => begun.get(match) === undefined);
-  const spent = spend(
-    fresh.map(({ partly }) => partly),
-    useful.length - tables,
-  );
-  const rangesOfFresh = new Map(fresh.map(({ match }, index) => [match, spent[index]!]));
-  return useful.flatMap(({ match }) => {
-    const ranges = begun.get(match) ?? rangesOfFresh.get(match)!;
-    return narOf(match, ranges, left, memory) ?? [];
-  });
+/** Decides how NARs are made, of most of them before all others are known. */
+export interface Decisions {
+  /** What is made of a match, if that is worth it; `later` where that depends on what requests the others leave to it. */
+  decide(match: Matched): Promise<PlannedNar | 'later' | undefined>;
+  /** Those that were put off, when all others are decided. `tables` is how many requests tables have cost. */
+  rest(tables: number): ReadonlyMap<Matched, PlannedNar | undefined>;
+}
+
+interface Considered {
+  readonly match: Matched;
+  readonly partly: PartlyHere;
+  /** Whether it waits for the others. */
+  readonly isLate: boolean;
+}
+
+/** `left` as in `DeltaHints`. A NAR that takes one request at most has that for itself, however many the others take. */
+export function createDecisions(left: LeftFiles | undefined, memory: Memory): Decisions {
+  let begun = 0;
+  const fresh: Considered[] = [];
+  return {
+    async decide(match) {
+      if (!isPartlyHere(match)) return undefined;
+      const partly = await partlyOf(match, memory.many);
+      const begunBefore = left && begunRanges(match, partly, left);
+      if (begunBefore) {
+        begun++;
+        return narOf(match, begunBefore, left, memory);
+      }
+      const [ranges] = spend([partly], Number.POSITIVE_INFINITY);
+      const isLate = !partly.isTogether && ranges!.length > 1;
+      fresh.push({ match, partly, isLate });
+      return isLate ? 'later' : narOf(match, ranges!, left, memory);
+    },
+    rest(tables) {
+      const spent = spend(
+        fresh.map(({ partly }) => partly),
+        begun + fresh.length - tables,
+      );
+      const late = fresh.map(({ match, isLate }, index) => ({ match, isLate, ranges: spent[index]! }));
+      return new Map(
+        late.filter(({ isLate }) => isLate).map(({ match, ranges }) => [match, narOf(match, ranges, left, memory)]),
+      );
+    },
+  };
 }
 
 async function partlyOf({ found, rows, parts }: Matched, many: ManyRanges): Promise<PartlyHere> {

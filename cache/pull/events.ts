@@ -1,5 +1,6 @@
 /** What a pull tells of its work. */
 
+import type { Emit } from '../../lib/work.js';
 import type { TransferEvent } from '../transfer-events.js';
 
 /** A pin stands for something else than when it was pulled last from this cache. */
@@ -24,4 +25,25 @@ export interface ToolchainEvent {
   /** Since when the pin stood for what is locked, and for what it stands now; ISO 8601. */
   readonly locked: string;
   readonly newest: string;
+}
+
+/** Holds what is told of paths, until it is released; notices are told at once. */
+export function holdEvents(emit: Emit<PullEvent>) {
+  let held: PullEvent[] | undefined = [];
+  const hold = (events: PullEvent[], event: PullEvent): void => {
+    const last = events.at(-1);
+    // Bytes come in many pieces.
+    if (event.type !== 'progress' || last?.type !== 'progress') events.push(event);
+    else events[events.length - 1] = { type: 'progress', bytes: last.bytes + event.bytes };
+  };
+  return {
+    emit: (event: PullEvent): void => {
+      if (held === undefined || event.type === 'warning') emit(event);
+      else hold(held, event);
+    },
+    release: (): void => {
+      for (const event of held ?? []) emit(event);
+      held = undefined;
+    },
+  };
 }

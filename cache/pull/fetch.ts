@@ -12,7 +12,7 @@ import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { SmallNarUnpacker, WaitingNar } from '../../lib/workers/small-nars.js';
 import { expectedNar } from '../binary-cache.js';
-import type { DeltaPlan } from '../delta/session.js';
+import type { DeltaPlan } from '../delta/plan.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import type { FoundPath } from '../find-path.js';
 import { localNar, missingNar } from '../nars.js';
@@ -34,7 +34,7 @@ export interface FetchOptions extends Sources {
   /** Whether the store has all that a path refers to. */
   mayBePlaced(info: NarInfo): boolean;
   /** How paths are made of what is here. */
-  readonly delta: Pick<DeltaPlan, 'of'> | undefined;
+  readonly delta: Pick<DeltaPlan, 'of' | 'stop'> | undefined;
   /** Where a path of the store is on disk. */
   realPath(info: NarInfo): string;
   /** What was taken before. */
@@ -74,7 +74,7 @@ function alreadyTaken(taken: TakenTree, emit: FetchOptions['emit']): Fetched {
 /** Fetches from one cache, some times more while the bytes are wrong. */
 async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
   const { info, objects } = planned;
-  const nar = options.delta?.of(planned);
+  const nar = await options.delta?.of(planned);
   const made = nar && (await fetchByDelta(planned, nar, options));
   if (made) return { info: registeredInfo(info), ...made };
   // What was damaged on the way is whole at another try.

@@ -1,6 +1,6 @@
 /** Fetches the paths of a plan, many at a time, and registers each after its references. */
 
-import { createLimit, inDependencyOrder } from '../../lib/concurrency.js';
+import { createLimit, inDependencyOrder, type Limit } from '../../lib/concurrency.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import { registeredInfo } from '../../lib/nix/registered.js';
 import { createSmallNarUnpacker, createTreePlacer } from '../../lib/workers/small-nars.js';
@@ -66,10 +66,22 @@ export async function fetchAndRegister(
     fileSize += fetched.fileSize;
     emit({ type: 'path-finished', path, narSize: fetched.info.narSize, fileSize: fetched.fileSize });
   };
-  const limitOf = (path: FoundPath) => {
-    if (sources.delta?.of(path)) return limit;
-    return isSmall(path) ? ahead : isSmallHere(path) ? batches : limit;
+  const limitOf = (path: FoundPath) => (isSmall(path) ? ahead : isSmallHere(path) ? batches : limit);
+  const limitFor = (path: FoundPath): Limit => {
+    const { delta } = sources;
+    // Who waits to hear what is here of a path is in nobody's way.
+    if (!delta) return limitOf(path);
+    const isMade = () => delta.of(path).then(Boolean, () => false);
+    return async (work) => ((await isMade()) ? limit : limitOf(path))(work);
   };
+  // What is still looked for is waited for by those that are not begun.
+  const orStop = async <T>(work: Promise<T>): Promise<T> =>
+    work.catch((error: unknown) => {
+      sources.delta?.stop(error);
+      throw error;
+    });
+  const prepare = (path: string): Promise<Fetched> => orStop(fetchPath(planned.get(path)!, options));
+  const publish = (path: string, fetched: Fetched): Promise<void> => orStop(register(path, fetched));
   const discard = async (_: string, { temporary, taken }: Fetched): Promise<void> => {
     if (temporary !== undefined) await removeTree(temporary);
     if (taken?.state === 'unpacked') await removeTaken(taken.files);
@@ -77,8 +89,8 @@ export async function fetchAndRegister(
   await inDependencyOrder(
     [...planned.keys()],
     (path) => planned.get(path)!.info.references,
-    { prepare: (path) => fetchPath(planned.get(path)!, options), publish: register, discard },
-    { prepare: (path) => limitOf(planned.get(path)!), prepareFirst: largestFirst(fetch), signal },
+    { prepare, publish, discard },
+    { prepare: (path) => limitFor(planned.get(path)!), prepareFirst: largestFirst(fetch), signal },
   );
   return { fileSize };
 }

@@ -1,5 +1,6 @@
 /** A pull from its first question to its out-links: nothing is fetched that cannot be kept. */
 
+import { allDone } from '../../lib/concurrency.js';
 import { insteadOf, isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
@@ -7,14 +8,16 @@ import type { OutLinks } from '../../lib/store/own/out-links.js';
 import type { PulledPin } from '../../lib/store/own/pulled-pins.js';
 import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { createDelta, type DeltaOptions, type DeltaPlan } from '../delta/session.js';
+import type { DeltaPlan, DeltaTotals } from '../delta/plan.js';
+import { createDelta, type DeltaOptions } from '../delta/session.js';
 import type { Sources } from '../fallback.js';
 import { trustNow } from '../keys/follow.js';
 import type { PinPolicy } from '../pins/check.js';
 import type { SeenPins } from '../pins/seen.js';
 import { realisationsOfPulled } from '../realisations/pulled.js';
 import type { TransferSummary } from '../transfer-events.js';
-import type { PullEvent } from './events.js';
+import { holdEvents, type PullEvent } from './events.js';
+import type { FetchOptions } from './fetch.js';
 import { leftFiles } from './kept-file.js';
 import { lookForNars } from './look.js';
 import { orderCaches, type PullPlan, planPull } from './plan.js';
@@ -95,26 +98,26 @@ async function pullProtected(
     if (notWritable && plan.fetch.length > 0) throw notWritable;
     const preferred = plan.fetch.length > 0 ? [...(await store.queryClosure(before)).keys()] : [];
     const left = leftFiles(await destination.partlyFetched?.());
-    const whole = { ...plan, delta: await delta?.plan(plan.fetch, { preferred, left }).finally(keep) };
-    emit({ type: 'plan', verb: 'pull', ...planned(whole) });
-    return whole;
+    return { ...plan, delta: await delta?.plan(plan.fetch, { preferred, left }) };
   };
   if (dryRun) {
     const plan = await planWith();
+    await plan.delta?.totals;
+    const { transfer: _, ...totals } = await tellPlan(plan, emit);
     await lookForNars(plan, sources);
-    const { transfer: _, ...totals } = planned(plan);
     return { ...totals, transferred: 0, signed: 0, fileSize: 0 };
   }
   const receive = notWritable || !destination.takesAhead ? planFirst : takeAhead;
-  const { plan, fileSize: narsSize } = await receive(destination, sources, work, planWith).finally(keep);
+  const received = await receive(destination, sources, { ...work, keep }, planWith).finally(keep);
+  const { plan, told, fileSize: narsSize } = received;
   if (destination.takeRealisations !== undefined) {
     const realisations = await realisationsOfPulled(plan.fetch, trust, emit);
     if (realisations.length > 0) await destination.takeRealisations(realisations, emit);
   }
   await links.make(plan.roots);
   if (!notWritable) for (const pin of pins) await destination.keepPin(pin);
-  const fileSize = narsSize + (plan.delta?.tablesSize ?? 0);
-  const { transfer: transferred, ...totals } = planned(plan);
+  const fileSize = narsSize + ((await plan.delta?.totals)?.tablesSize ?? 0);
+  const { transfer: transferred, ...totals } = told;
   const summary = { ...totals, transferred, signed: 0, fileSize, storePaths: plan.storePaths };
   emit({ type: 'summary', verb: 'pull', ...summary });
   return summary;
@@ -140,6 +143,12 @@ interface PlannedPull extends PullPlan {
 
 interface Pulled extends PullTotals {
   readonly plan: PlannedPull;
+  readonly told: PlanTotals;
+}
+
+/** What writes down what was computed for a plan, too. */
+interface ReceiveWork extends PullWork {
+  keep(): Promise<void>;
 }
 
 type MakePlan = (ahead?: Ahead) => Promise<PlannedPull>;
@@ -148,38 +157,59 @@ type MakePlan = (ahead?: Ahead) => Promise<PlannedPull>;
 async function planFirst(
   destination: PullTarget,
   sources: Sources,
-  { pool, emit, signal }: PullWork,
+  work: ReceiveWork,
   makePlan: MakePlan,
 ): Promise<Pulled> {
   const plan = await makePlan();
-  const { realPath } = destination.store;
-  const { fileSize } = await destination.receive(pool, signal, (receiver) =>
-    fetchAndRegister(plan, { ...sources, emit, receiver, pool, realPath, delta: plan.delta, ahead: undefined }, signal),
+  return destination.receive(work.pool, work.signal, (receiver) =>
+    fetchPlanned(plan, { ...sources, receiver, realPath: destination.store.realPath, ahead: undefined }, work),
   );
-  return { plan, fileSize };
 }
 
 /** Takes what it can while the plan is made, then fetches the rest. */
 async function takeAhead(
   destination: PullTarget,
   sources: Sources,
-  { pool, emit, signal }: PullWork,
+  work: ReceiveWork,
   makePlan: MakePlan,
 ): Promise<Pulled> {
+  const { pool, signal } = work;
   return destination.receive(pool, signal, async (receiver) => {
     const ahead = createAhead(sources.caches, trustNow(sources.trust, sources.caches[0]), receiver, pool, signal);
     try {
       const plan = await makePlan(ahead);
-      const { realPath } = destination.store;
-      const options = { ...sources, emit, receiver, pool, realPath, delta: plan.delta, ahead };
-      return { plan, ...(await fetchAndRegister(plan, options, signal)) };
+      return await fetchPlanned(plan, { ...sources, receiver, realPath: destination.store.realPath, ahead }, work);
     } finally {
       await ahead?.discard();
     }
   });
 }
 
-function planned({ fetch, present, delta }: PlannedPull) {
+/** Fetches while it is still found out what is here of other paths; what comes of that is told when the plan can be. */
+async function fetchPlanned(
+  plan: PlannedPull,
+  sources: Sources & Pick<FetchOptions, 'receiver' | 'realPath' | 'ahead'>,
+  { pool, emit, signal, keep }: ReceiveWork,
+): Promise<Pulled> {
+  const held = holdEvents(emit);
+  const telling = tellPlan(plan, emit).finally(held.release);
+  const options = { ...sources, emit: held.emit, pool, delta: plan.delta };
+  const fetching = fetchAndRegister(plan, options, signal);
+  await allDone<unknown>([fetching, telling.finally(keep)]);
+  return { plan, told: await telling, ...(await fetching) };
+}
+
+/** Tells of a plan as soon as all of it is known; of one that comes to nothing what is known. */
+async function tellPlan(plan: PlannedPull, emit: PullWork['emit']): Promise<PlanTotals> {
+  const totals = await plan.delta?.totals.catch(() => undefined);
+  const told = planned(plan, totals);
+  emit({ type: 'plan', verb: 'pull', ...told });
+  return told;
+}
+
+type PlanTotals = ReturnType<typeof planned>;
+
+function planned({ fetch, present }: PullPlan, delta: DeltaTotals | undefined) {
   return {
     paths: fetch.length + present,
     present,

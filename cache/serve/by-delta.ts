@@ -31,13 +31,11 @@ export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarSh
     const batch = waiting.splice(0);
     try {
       const plan = await delta.plan(batch.map(({ found }) => found));
-      for (const { found, resolve } of batch) resolve(plan.of(found));
+      for (const { found, resolve, reject } of batch)
+        plan.of(found).then(resolve, (error) => settle(error, resolve, reject));
+      await plan.totals.catch(() => undefined);
     } catch (error) {
-      for (const { resolve, reject } of batch) {
-        // Whatever is wrong with it: everything can be fetched.
-        if (error instanceof CarportError) resolve(undefined);
-        else reject(error);
-      }
+      for (const { resolve, reject } of batch) settle(error, resolve, reject);
     }
     // What is remembered only saves work, and nobody waits for this.
     await delta.keep().catch(() => undefined);
@@ -49,6 +47,12 @@ export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarSh
     });
     return nar && readerOf(nar, work);
   };
+}
+
+/** Whatever is wrong with a plan: everything can be fetched. */
+function settle(error: unknown, resolve: Waiting['resolve'], reject: Waiting['reject']): void {
+  if (error instanceof CarportError) resolve(undefined);
+  else reject(error);
 }
 
 /** What fails so is fetched as a whole. */

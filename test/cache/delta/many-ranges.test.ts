@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { createManyRanges } from '#cache/delta/many-ranges.js';
-import { narsOf } from '#cache/delta/nars.js';
+import { createDecisions } from '#cache/delta/nars.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
 import { noise } from '../../support/files.js';
 import { answerWith, useHttpServers } from '../../support/http-server.js';
@@ -67,11 +67,10 @@ describe('ranges of one NAR', () => {
     );
     const nothing = async () => {};
     const memory = { note: nothing, forget: nothing, keep: nothing, withoutRanges: new WeakSet<object>() };
-    const [nar] = await narsOf(
-      [{ found: { info, objects }, rows, trees: [], parts }],
-      { tables: -1000, left: undefined },
-      { ...memory, many: createManyRanges() },
-    );
+    const matched = { found: { info, objects }, rows, trees: [], parts };
+    const decisions = createDecisions(undefined, { ...memory, many: createManyRanges() });
+    const decided = await decisions.decide(matched);
+    const nar = decided === 'later' ? decisions.rest(-1000).get(matched) : decided;
     const pieces: Uint8Array[] = [];
     for await (const piece of nar!.source!(10)) pieces.push(Uint8Array.from(piece));
     return { isRight: Buffer.concat(pieces).equals(WANTED.subarray(10)), requests };

@@ -1,0 +1,151 @@
+/** Finds out how each path of a plan is made: those that are likely to cost most first, and most of them before all are known. */
+
+import { allDone, mapAtMost } from '../../lib/concurrency.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { FoundPath } from '../find-path.js';
+import { type Decisions, type DeltaNar, isPartlyHere, type Matched, type PlannedNar } from './nars.js';
+import { type createTables, usefulTable, type WithoutRanges } from './tables.js';
+
+/** Tables that are asked for at a time, and paths that are looked at. */
+const TABLES_AT_ONCE = 64;
+
+/** Paths of which nothing is here, and whose tables cost nothing, so that the others are taken for strange, too. */
+const EVIDENCE = 4;
+
+/** What is made of the paths of a plan, most of it before all is known. */
+export interface DeltaPlan {
+  /**
+   * How a path is made, as soon as that is known; `undefined` where it is better fetched as a whole, or another cache has to be asked. Fails as
+   * the plan does.
+   */
+  of(found: FoundPath): Promise<DeltaNar | undefined>;
+  /** What all of it comes to, when that is known. */
+  readonly totals: Promise<DeltaTotals>;
+  /** Looks for nothing more: what is not known fails with this. */
+  stop(reason: unknown): void;
+}
+
+/** Bytes of a plan. */
+export interface DeltaTotals {
+  /** Compressed bytes of NARs that are fetched, wholly or in part. */
+  readonly fetchSize: number;
+  /** Bytes of NARs that are here. */
+  readonly hereSize: number;
+  /** Bytes of tables that were fetched for the plan. */
+  readonly tablesSize: number;
+}
+
+/** What a plan is made with. */
+interface Planning {
+  /** What is here of a path with a `usefulTable`. */
+  look(found: FoundPath): Promise<Matched | undefined>;
+  readonly decisions: Decisions;
+  readonly tables: Pick<ReturnType<typeof createTables>, 'asked'>;
+  readonly withoutRanges: WithoutRanges;
+  readonly signal: AbortSignal;
+}
+
+/** What others wait for. Where nobody does, its failure is nobody's. */
+function createAnswer<T>() {
+  let settle: { resolve(value: T): void; reject(error: unknown): void };
+  const promise = new Promise<T>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  promise.catch(() => undefined);
+  return { promise, ...settle! };
+}
+
+type Answer = ReturnType<typeof createAnswer<PlannedNar | undefined>>;
+
+/** Begins to look for `promising`, which are some of the paths; of the others nothing is here. */
+export function planPaths(paths: readonly FoundPath[], promising: readonly FoundPath[], planning: Planning): DeltaPlan {
+  const stopping = new AbortController();
+  const signal = AbortSignal.any([planning.signal, stopping.signal]);
+  const answers = new Map(promising.map(({ info }) => [info.path, createAnswer<PlannedNar | undefined>()]));
+  const totals = createAnswer<DeltaTotals>();
+  const fail = (error: unknown): void => {
+    for (const { reject } of answers.values()) reject(error);
+    totals.reject(error);
+  };
+  // Nobody waits for trees that are being cut.
+  const onAbort = () => fail(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  const work = async (): Promise<void> => {
+    signal.throwIfAborted();
+    const nars = await findNars(promising, answers, { ...planning, signal });
+    totals.resolve({ ...totalsOf(paths, nars), tablesSize: planning.tables.asked().bytes });
+  };
+  work()
+    .catch(fail)
+    .finally(() => signal.removeEventListener('abort', onAbort));
+  return {
+    async of({ info, objects }) {
+      const nar = await answers.get(info.path)?.promise;
+      if (nar?.found.objects !== objects || (nar.source && planning.withoutRanges.has(objects))) return undefined;
+      return nar;
+    },
+    totals: totals.promise,
+    stop: (reason) => stopping.abort(reason),
+  };
+}
+
+/** Answers for each path, and gives what can be made. */
+async function findNars(
+  promising: readonly FoundPath[],
+  answers: ReadonlyMap<string, Answer>,
+  { look, decisions, tables, signal }: Planning,
+): Promise<readonly PlannedNar[]> {
+  const nars: PlannedNar[] = [];
+  const answer = ({ info }: FoundPath, nar: PlannedNar | undefined): void => {
+    if (nar) nars.push(nar);
+    answers.get(info.path)!.resolve(nar);
+  };
+  const free = costliestFirst(promising.filter((found) => !costsRequest(found)));
+  const related = createAnswer<boolean>();
+  if (free.length < EVIDENCE) related.resolve(true);
+  const lookAt = async (found: FoundPath): Promise<void> => {
+    const match = await look(found);
+    if (match && isPartlyHere(match)) related.resolve(true);
+    const nar = match && (await decisions.decide(match));
+    if (nar !== 'later') answer(found, nar);
+  };
+  const lookAtFree = async (): Promise<void> => {
+    try {
+      await mapAtMost(TABLES_AT_ONCE, free, lookAt, signal);
+      related.resolve(false);
+    } catch (error) {
+      related.reject(error);
+      throw error;
+    }
+  };
+  // Of paths that have only the names of others in common, tables would cost requests for nothing.
+  const lookAtOthers = async (): Promise<void> => {
+    const others = costliestFirst(promising.filter(costsRequest));
+    if (await related.promise) await mapAtMost(TABLES_AT_ONCE, others, lookAt, signal);
+    else for (const found of others) answer(found, undefined);
+  };
+  await allDone([lookAtFree(), lookAtOthers()]);
+  for (const [{ found }, nar] of decisions.rest(tables.asked().count)) answer(found, nar);
+  return nars;
+}
+
+function costsRequest(found: FoundPath): boolean {
+  return usefulTable(found)?.place !== undefined;
+}
+
+function costliestFirst(paths: readonly FoundPath[]): readonly FoundPath[] {
+  return [...paths].sort((a, b) => sizeOf(b.info) - sizeOf(a.info));
+}
+
+/** Its compressed bytes, as far as they are known. */
+function sizeOf({ fileSize, narSize }: NarInfo): number {
+  return fileSize ?? narSize;
+}
+
+function totalsOf(paths: readonly FoundPath[], nars: readonly PlannedNar[]): Omit<DeltaTotals, 'tablesSize'> {
+  const byPath = new Map(nars.map((nar) => [nar.found.info.path, nar]));
+  return {
+    fetchSize: paths.reduce((sum, { info }) => sum + (byPath.get(info.path)?.fetchSize ?? sizeOf(info)), 0),
+    hereSize: nars.reduce((sum, { hereSize }) => sum + hereSize, 0),
+  };
+}
