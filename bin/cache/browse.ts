@@ -22,7 +22,7 @@ import { withCache } from '../cli/with-caches.js';
 import { pinPolicyOf, seenPinsOf } from '../pin/policy.js';
 import { writeList } from '../reporters/table.js';
 import { createLister, listingEvents } from '../scripts/nar-lister.js';
-import type { BrowseOptions, CatOptions } from './command.js';
+import type { BrowseOptions, CatOptions, LsOptions } from './command.js';
 import { factLines, infoJson } from './common.js';
 
 const READS_AT_ONCE = 64;
@@ -90,28 +90,35 @@ interface Found {
   readonly fileSize: number | undefined;
 }
 
-/** Prints the store paths in a cache. */
-export async function listPaths(url: CacheUrl, options: BrowseOptions, context: Context): Promise<void> {
+/** Prints the store paths in a cache; with `--long` their sizes in bytes also where no person reads it. */
+export async function listPaths(url: CacheUrl, options: LsOptions, context: Context): Promise<void> {
   await withCache(url, { options, context }, async ({ objects }) => {
     await requireCacheInfo(objects);
     const found: Found[] = [];
     const pick = ({ path, narSize, fileSize }: NarInfo): Found => ({ path, narSize, fileSize });
     for await (const each of narInfos(objects, pick)) found.push(each);
     found.sort((a, b) => (a.path < b.path ? -1 : 1));
-    if (options.json) return writeJson(context.stdout, { paths: found.map(({ path }) => path) });
+    if (options.json) {
+      const details = found.map(({ path, narSize, fileSize = null }) => ({ path, narSize, fileSize }));
+      return writeJson(context.stdout, { paths: found.map(({ path }) => path), ...(options.long && { details }) });
+    }
     await writeList(context, found, {
       columns: [{ name: 'store path' }, { name: 'size', isNumber: true }, { name: 'stored', isNumber: true }],
       row: ({ path, narSize, fileSize }) => [
         path,
         ...[narSize, fileSize].map((size) => (size === undefined ? '-' : formatBytes(size))),
       ],
-      line: ({ path }) => path,
+      line: (each) => (options.long ? longLine(each) : each.path),
     });
   });
 }
 
-/** Prints the files of a cached store path, or of a directory in it. */
-export async function listFiles(url: CacheUrl, path: string, options: BrowseOptions, context: Context): Promise<void> {
+function longLine({ path, narSize, fileSize }: Found): string {
+  return `${String(narSize).padStart(12)} ${String(fileSize ?? '-').padStart(12)} ${path}`;
+}
+
+/** Prints the files of a cached store path, or of a directory in it: their modes and sizes, with `--long` and without. */
+export async function listFiles(url: CacheUrl, path: string, options: LsOptions, context: Context): Promise<void> {
   const node = await withCache(url, { options, context }, async ({ objects }) => {
     const { hashPart, inner } = await findInnerPath(path, objects, (pin) => lookUpPin(objects, pin));
     const info = await readNarInfo(objects, hashPart);

@@ -43,6 +43,13 @@ const INIT_OPTIONS = [
 
 const BROWSE_OPTIONS = [CACHE, setting('retry-seconds')];
 
+const LS_OPTIONS = [
+  ...BROWSE_OPTIONS,
+  flag('--long', 'modes and sizes of files, in bytes; of store paths their sizes, and those of their NARs as stored', {
+    short: '-l',
+  }),
+];
+
 const CAT_OPTIONS = [
   CACHE,
   setting('trusted-keys'),
@@ -98,6 +105,7 @@ const EXPORT_OPTIONS = [
 export type InitOptions = OptionsOf<typeof INIT_OPTIONS>;
 export type ConfigOptions = OptionsOf<typeof CHANGES>;
 export type BrowseOptions = OptionsOf<typeof BROWSE_OPTIONS>;
+export type LsOptions = OptionsOf<typeof LS_OPTIONS>;
 export type CatOptions = OptionsOf<typeof CAT_OPTIONS>;
 export type RefreshToolchainOptions = OptionsOf<typeof REFRESH_OPTIONS>;
 export type CopyOptions = OptionsOf<typeof COPY_OPTIONS>;
@@ -206,9 +214,13 @@ function configureBrowsing(command: Command, context: Context): void {
   });
   declareCommand(command.command('ls'), context, {
     description: 'Prints the store paths in a cache, or the files of one of them.',
-    examples: ['carport cache ls file:///srv/cache', 'carport cache ls file:///srv/cache /nix/store/HASH-NAME/bin'],
-    arguments: [CACHE_ARGUMENT, argument('[path]', 'a store path, or a directory in one')],
-    options: BROWSE_OPTIONS,
+    examples: [
+      'carport cache ls file:///srv/cache',
+      'carport cache ls file:///srv/cache -l',
+      'carport cache ls file:///srv/cache /nix/store/HASH-NAME/bin -l',
+    ],
+    arguments: [CACHE_ARGUMENT, argument('[path]', 'a store path, or a file or directory in one')],
+    options: LS_OPTIONS,
     run: async (first, second, options) => {
       const { url, path } = await cacheAndPath(first, second, options);
       return path === undefined

@@ -68,6 +68,8 @@ interface ValueDetails {
 }
 
 interface FlagDetails {
+  /** A letter that is known from other programs. */
+  readonly short?: `-${string}`;
   /** The texts of other options, by their names, where this one is given and they are not. */
   readonly implies?: Readonly<Record<string, string>>;
   /** It goes on to work, and is in no help. */
@@ -118,9 +120,9 @@ export function option(flags: string, description: string, details: ValueDetails
 export function flag<const F extends `--${string}`>(
   flags: F,
   description: string,
-  { implies = {}, hidden = false }: FlagDetails = {},
+  { implies = {}, hidden = false, short }: FlagDetails = {},
 ): OptionRow<Name<F>, boolean> {
-  const declared = new Option(flags, description).hideHelp(hidden);
+  const declared = new Option(short ? `${short}, ${flags}` : flags, description).hideHelp(hidden);
   const implied = Object.entries(implies).map(([option, text]) => [option, only(text)]);
   if (implied.length > 0) declared.implies(Object.fromEntries(implied));
   const name = declared.attributeName() as Name<F>;

@@ -82,6 +82,23 @@ describe('carport cache', () => {
     expect(json).toEqual({ version: 1, paths: [...samples.paths].sort() });
   });
 
+  it('ls -l has sizes: of store paths those of NARs, of files also modes', async () => {
+    const { lines } = await box().succeed(['cache', 'ls', '-l', cache]);
+    const sizes = new Map(
+      lines.map((line) => line.trim().split(/ +/)).map(([nar, file, path]) => [path!, [nar, file]]),
+    );
+    expect([...sizes.keys()]).toEqual([...samples.paths].sort());
+    expect(sizes.get(samples.base.path)).toEqual([String(samples.base.narSize), expect.stringMatching(/^\d+$/)]);
+    const { paths, details } = JSON.parse((await box().succeed(['cache', 'ls', cache, '--long', '--json'])).stdout);
+    expect(details.map(({ path }: { path: string }) => path)).toEqual(paths);
+    expect(details).toContainEqual({
+      ...{ path: samples.base.path, narSize: samples.base.narSize },
+      fileSize: Number(sizes.get(samples.base.path)![1]),
+    });
+    const within = await box().succeed(['cache', 'ls', '-l', cache, `${samples.base.path}/lib`]);
+    expect(within.lines[1]).toMatch(/^-r--r--r-- +5000 \.\/data$/);
+  });
+
   it('ls lists files of a path, and of a directory in it', async () => {
     const ls = async (what: string) =>
       (await box().succeed(['cache', 'ls', cache, what])).lines.map((line) => line.replace(/ +/g, ' '));

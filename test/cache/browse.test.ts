@@ -43,6 +43,24 @@ describe('what a cached path holds', () => {
     return Buffer.concat(pieces);
   };
 
+  it('is read from the listing only where there is one', async () => {
+    const given = objects();
+    const asked: string[] = [];
+    const counted: typeof given = {
+      ...given,
+      open(key, range) {
+        asked.push(key);
+        return given.open(key, range);
+      },
+      read(key, limit) {
+        asked.push(key);
+        return given.read(key, limit);
+      },
+    };
+    await listCachedPath(counted, tree);
+    expect(asked).toEqual([`${hashPartOf(tree.path)}.ls`]);
+  });
+
   it('is the same from the listing and, without one, from the NAR', async () => {
     const listing = renderListing(await listCachedPath(objects(), tree));
     expect(JSON.parse(listing).root.entries.bin.entries.run).toMatchObject({
