@@ -4,9 +4,10 @@ import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CarportError, isErrno } from '../../lib/errors.js';
+import { CarportError } from '../../lib/errors.js';
 import { makeDirectory, makeRealDirectory } from '../../lib/filesystem/make-directory.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import { leavePart, type Part, takePart } from './part.js';
 import type { WantedFile } from './wanted.js';
 
 /** Where files go, and what is told of it. */
@@ -40,12 +41,9 @@ export async function fetchFile(objects: ObjectStore, file: WantedFile, fetching
     fetching.onBytes(file.size);
     return { file, path, state: 'here', resumed: 0 };
   }
-  // Whoever fetches the same beside this writes the same bytes to the same places.
-  const part = join(directory, `.${file.parts.at(-1)!.slice(0, 100)}.${partName(file)}.part`);
+  const part = await takePart(directory, file.parts.at(-1)!, partId(file));
   const resumed = await receive(objects, file, part, fetching);
-  await rename(part, path).catch(async (error: unknown) => {
-    if (!isErrno(error, 'ENOENT') || !(await isHere(path, file))) throw error;
-  });
+  await rename(part.path, path);
   return { file, path, state: 'fetched', resumed };
 }
 
@@ -65,7 +63,7 @@ async function isHere(path: string, { size, sha256 }: WantedFile): Promise<boole
   }
 }
 
-function partName({ sha256, key, size }: WantedFile): string {
+function partId({ sha256, key, size }: WantedFile): string {
   return sha256?.slice(0, 32) ?? createHash('sha256').update(`${key} ${size}`).digest('hex').slice(0, 32);
 }
 
@@ -78,32 +76,24 @@ async function directoryOf({ parts }: WantedFile, directory: string): Promise<st
 }
 
 /** Gives the bytes that were there of an earlier run. */
-async function receive(objects: ObjectStore, file: WantedFile, part: string, fetching: Fetching): Promise<number> {
-  const handle = await openPart(part);
+async function receive(objects: ObjectStore, file: WantedFile, part: Part, fetching: Fetching): Promise<number> {
+  const { handle } = part;
   try {
     const isKnown = file.sha256 !== undefined;
     const { size: found } = await handle.stat();
     const kept = isKnown && found <= file.size ? found : 0;
     if (await receiveFrom(kept, objects, file, { handle, ...fetching })) return kept;
     if (kept > 0 && (await receiveFrom(0, objects, file, { handle, ...fetching, onBytes: () => undefined }))) return 0;
+  } catch (error) {
+    await leavePart(part);
+    throw error;
   } finally {
     await handle.close();
   }
-  await unlink(part).catch(() => undefined);
+  await unlink(part.path).catch(() => undefined);
   throw new CarportError('E_INTEGRITY', `\`${file.key}\` in \`${objects.url}\` is not what was signed`, {
     hint: 'it, or what lies between, is damaged or was tampered with: tell the project, and do not use it',
   });
-}
-
-async function openPart(part: string): Promise<FileHandle> {
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-  const opened = await open(part, flags, 0o666).catch(async (error: unknown) => {
-    if (!isErrno(error, 'ELOOP', 'EISDIR')) throw error;
-    throw new CarportError('E_USAGE', `\`${part}\` is no file`, { hint: 'remove it, whoever has put it there' });
-  });
-  if ((await opened.stat()).isFile()) return opened;
-  await opened.close();
-  throw new CarportError('E_USAGE', `\`${part}\` is no file`, { hint: 'remove it, whoever has put it there' });
 }
 
 interface Receiving extends Fetching {

@@ -135,6 +135,37 @@ describe('release download', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
+  it('lets no run beside it write the same file, and takes what one that is gone has left', async () => {
+    const directory = at('work/got');
+    const wanted = ['v1.1.0', '--name', 'tool', '--target', TEST_TARGET, '--out', 'got'];
+    let isTime = false;
+    answer = async (_, response) => {
+      answer = undefined;
+      response.writeHead(200, { 'content-length': BIG.length }).write(BIG.slice(0, 300_000));
+      while (!isTime) await sleep(20);
+      response.end('x'.repeat(BIG.length - 300_000));
+    };
+    const wrong = web(...wanted);
+    while (!((await sizesIn(directory))[0]! > 0)) await sleep(20);
+    const [part] = await readdir(directory);
+    expect(await web(...wanted)).toMatchObject({ exitCode: 0 });
+    isTime = true;
+    expect(await wrong).toMatchObject({ exitCode: 6 });
+    expect(await readFile(`${directory}/tool`, 'utf8')).toBe(BIG);
+    expect(await readdir(directory)).toEqual(['tool']);
+
+    // As of a process that started at another time.
+    await rm(`${directory}/tool`);
+    await writeFile(`${directory}/${part!.replace(/-(\d+)-\d+-/, '-$1-1-')}`, BIG.slice(0, 1000));
+    const { files } = JSON.parse((await web(...wanted, '--json')).stdout) as { files: object[] };
+    expect(files).toMatchObject([{ state: 'fetched', resumed: 1000 }]);
+    expect(await readdir(directory)).toEqual(['tool']);
+  });
+  const sizesIn = async (directory: string) =>
+    Promise.all(
+      (await readdir(directory).catch(() => [])).map(async (name) => (await stat(`${directory}/${name}`)).size),
+    );
+
   it('writes nowhere else, whatever is signed or lies there', async () => {
     await mkdir(at('work/got'));
     await mkdir(at('elsewhere'));
