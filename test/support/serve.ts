@@ -8,7 +8,7 @@ import { createCacheServer } from '#cache/serve/session.js';
 import { startWebServer, type WebServer } from '#lib/http/server/server.js';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
 import type { PublicKey } from '#lib/signing/key.js';
-import { createWorkerPool } from '#lib/workers/pool.js';
+import { usePool } from './pool.js';
 
 export interface ServeOfTest {
   readonly caches: readonly ObjectStore[];
@@ -43,14 +43,14 @@ export interface Asked {
   readonly isWhole: boolean;
 }
 
-/** Servers of caches within this process, ended after each test. */
+/** Servers of caches within this process, ended after each test; they share a thread. */
 export function useCacheServers(): (options: ServeOfTest) => Promise<TestServer> {
+  const pool = usePool(1);
   const ends: (() => Promise<void>)[] = [];
   afterEach(async () => {
     await Promise.all(ends.splice(0).map((end) => end()));
   });
   return async ({ caches, keys = [], offlineOk = false, allowRemote = false, read, delta, now }) => {
-    const pool = createWorkerPool(1);
     const ended = new AbortController();
     const events: ServeEvent[] = [];
     const handle = createCacheServer({
@@ -63,7 +63,6 @@ export function useCacheServers(): (options: ServeOfTest) => Promise<TestServer>
     ends.push(async () => {
       await server.drain();
       ended.abort();
-      await pool.close();
     });
     const address = server.address!;
     return { address, events, server, get: (path, options) => ask(address, path, options) };

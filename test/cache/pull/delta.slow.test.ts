@@ -25,8 +25,7 @@ import { NO_LINKS, pinPolicy, SEEN_NOTHING } from '../../support/transfers.js';
 const OLD: Build = { number: 1 };
 const BUILDS = {
   rebuilt: { number: 2 },
-  swapped: { number: 3, swapped: true },
-  gone: { number: 4, gone: true },
+  referring: { number: 3, swapped: true, gone: true },
   patched: { number: 5, patched: true },
   unrelated: { number: 6, unrelated: true },
   moved: { number: 7, moved: true },
@@ -130,9 +129,9 @@ describe('a pull of what is here in part', () => {
     expect(events.find(({ type }) => type === 'plan')).toMatchObject({ hereSize, fetchSize: fileSize });
   });
 
-  it.each(['swapped', 'gone'] as const)('makes paths whose references are %s', async (name) => {
-    await pull(BUILDS[name]);
-    await expectWhole(BUILDS[name]);
+  it('makes paths whose references are swapped or gone', async () => {
+    await pull(BUILDS.referring);
+    await expectWhole(BUILDS.referring);
     expect(asked.bytes).toBeLessThan(2 * 1024 * 1024);
   });
 
@@ -188,7 +187,7 @@ describe('a pull of what is here in part', () => {
       // Rows that overlap, have gaps, or go on behind the end: each byte of them is another, or one of them is missing.
       (_, value) => inline(rows(value).subarray(0, 40)),
       (_, value) => inline(Buffer.concat([rows(value), rows(value)])),
-      ...[0, 1, 2, 3, 5, 20, 22, 24, 26].map((at) => (_: NarInfo, value: string) => {
+      ...[0, 3, 5, 22, 26].map((at) => (_: NarInfo, value: string) => {
         const bytes = rows(value);
         bytes[at]! ^= 0x55;
         return inline(bytes);
