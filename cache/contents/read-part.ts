@@ -71,18 +71,34 @@ export async function* readFilePart(objects: ObjectStore, info: NarInfo, part: F
   const length = last.fileOffset + last.compressedSize - first.fileOffset;
   const stored = await openRequiredNar(objects, info, { offset: first.fileOffset, length });
   const check = createChunkReader(await loadZstd(), objects, info);
-  let rest = chunks;
-  let held: Buffer = Buffer.alloc(0);
-  for await (const piece of stored.bytes()) {
-    held = Buffer.concat([held, piece]);
-    for (let [chunk] = rest; chunk && held.length >= chunk.compressedSize; [chunk] = rest) {
-      const bytes = check(chunk, held.subarray(0, chunk.compressedSize));
-      yield bytes.subarray(Math.max(offset - chunk.offset, 0), offset + size - chunk.offset);
-      held = held.subarray(chunk.compressedSize);
-      rest = rest.slice(1);
+  let read = 0;
+  for await (const { chunk, frame } of framesIn(stored.bytes(), chunks)) {
+    const bytes = check(chunk, frame);
+    yield bytes.subarray(Math.max(offset - chunk.offset, 0), offset + size - chunk.offset);
+    read++;
+  }
+  if (read < chunks.length) throw wrongPart(objects, info, 'the file ends before it should');
+}
+
+/** Bytes of chunks that follow each other, each valid until the next; what comes behind the last is passed over. */
+async function* framesIn(pieces: AsyncIterable<Uint8Array>, chunks: readonly TableChunk[]) {
+  // Parsed rows have frames of little more than the largest chunk.
+  const room = Buffer.allocUnsafe(Math.max(...chunks.map(({ compressedSize }) => compressedSize)));
+  let held = 0;
+  let next = 0;
+  for await (const piece of pieces) {
+    for (let rest = piece; rest.length > 0 && next < chunks.length; ) {
+      const chunk = chunks[next]!;
+      const taken = rest.subarray(0, chunk.compressedSize - held);
+      room.set(taken, held);
+      held += taken.length;
+      rest = rest.subarray(taken.length);
+      if (held < chunk.compressedSize) continue;
+      yield { chunk, frame: room.subarray(0, held) };
+      held = 0;
+      next++;
     }
   }
-  if (rest.length > 0) throw wrongPart(objects, info, 'the file ends before it should');
 }
 
 /** Decompresses chunks and compares them with the table. What is given is valid until the next. */

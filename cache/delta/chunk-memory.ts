@@ -6,7 +6,7 @@ import { VIEW_HASH_SIZE } from '../../lib/compression/chunks/view.js';
 import { writeBytesAtomically } from '../../lib/filesystem/atomic-write.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { readSmallFile } from '../../lib/filesystem/small-files.js';
-import type { LocalChunks } from '../../lib/workers/jobs.js';
+import type { LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
 
 /** First of the file; another form, or chunks that are cut in another way, have another. */
 const MAGIC = Buffer.from('carport local chunks 4\n');

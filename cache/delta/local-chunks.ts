@@ -1,7 +1,7 @@
 /** The chunks of local paths: those that are remembered, and those that a thread computes. */
 
 import { CarportError } from '../../lib/errors.js';
-import type { LocalChunks } from '../../lib/workers/jobs.js';
+import type { LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { type ChunkMemory, type LocalContent, openChunkMemory } from './chunk-memory.js';
 import type { LocalPath } from './local-paths.js';

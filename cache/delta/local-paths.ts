@@ -9,7 +9,7 @@ import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { nameOf } from '../../lib/nix/store-path.js';
 import type { Store } from '../../lib/store/store.js';
-import type { LocalTree } from '../../lib/workers/jobs.js';
+import type { LocalTree } from '../../lib/workers/jobs/delta/assembly.js';
 import { type NamedPaths, namePaths } from './names.js';
 
 /** A path that is here: where, and what is known of it. */

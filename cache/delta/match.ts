@@ -2,7 +2,7 @@
 
 import type { ChunkRow } from '../../lib/compression/chunks/table.js';
 import { VIEW_HASH_SIZE } from '../../lib/compression/chunks/view.js';
-import type { AssemblyPart, LocalChunks } from '../../lib/workers/jobs.js';
+import type { AssemblyPart, LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
 
 /** Where a chunk is that is here. */
 interface Place {

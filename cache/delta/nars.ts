@@ -6,7 +6,7 @@ import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import type { ExpectedNar } from '../../lib/compression/verified-nar.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
 import type { ByteRange } from '../../lib/object-store/object-store.js';
-import type { Assembly, AssemblyPart, LocalChunks } from '../../lib/workers/jobs.js';
+import type { Assembly, AssemblyPart, LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
 import type { FoundPath } from '../find-path.js';
 import { type PartlyHere, requestsFor, spend, waysToSpend } from './budget.js';
 import type { createLocalChunks } from './local-chunks.js';

@@ -1,7 +1,6 @@
 /** What can be asked of a worker, and what comes back. */
 
 import type { ToldChunks } from '../compression/chunks/field.js';
-import type { NotedReferences } from '../compression/chunks/references.js';
 import type { WritableCompression } from '../compression/compressor.js';
 import type { SmallPromise } from '../compression/small-nar.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
@@ -9,6 +8,7 @@ import type { Hash } from '../nix/hash.js';
 import type { SigningKey } from '../signing/signature.js';
 import type { ChunkLine } from './chunk-line.js';
 import type { KeptSource } from './files/kept-source.js';
+import type { Assembly, IndexChunksJob, LocalChunks } from './jobs/delta/assembly.js';
 import type { Layer, LayerJob } from './layers/layer.js';
 
 /** What identifies a path's content. */
@@ -123,29 +123,6 @@ export interface UnpackJob {
   readonly kept?: KeptSource;
   /** Memory that is shared with threads that help: the pool gives it. */
   readonly line?: ChunkLine;
-}
-
-/** How a NAR is made of trees that are here and of frames that the caller streams in. */
-export interface Assembly {
-  readonly trees: readonly LocalTree[];
-  /** The NAR in order. */
-  readonly parts: readonly AssemblyPart[];
-  /** Hash parts that stand in the NAR. */
-  readonly list: readonly string[];
-}
-
-/** A store path that is here. */
-export interface LocalTree {
-  /** Where it is on disk. */
-  readonly path: string;
-  /** Hash parts of what it refers to, and its own. */
-  readonly list: readonly string[];
-}
-
-/** Bytes of a NAR: of frames that are fetched, or a chunk of a tree's NAR with other hash parts. */
-export interface AssemblyPart {
-  readonly size: number;
-  readonly from?: { readonly tree: number; readonly offset: number; readonly references: NotedReferences };
 }
 
 /** Makes trees of small NARs, one after another, and gives them their names where it is told to. */
@@ -308,19 +285,6 @@ export interface UnpackUnknownJob {
 export interface UnpackUnknownResult extends NarDigest {
   /** When the tree is a plain file that is not executable: the sha256 of its bytes, which may be what it is named after. */
   readonly flatHash?: Hash;
-}
-
-/** Cuts the NAR of a path that is here as a push does. */
-export interface IndexChunksJob extends LocalTree {
-  readonly type: 'index-chunks';
-  readonly narSize: number;
-}
-
-/** Chunks of a NAR that is here, in order. */
-export interface LocalChunks {
-  readonly sizes: Uint32Array;
-  /** The hash of each one's view, one after another. */
-  readonly hashes: Uint8Array;
 }
 
 /** Hashes a path's NAR. */

@@ -2,7 +2,8 @@
 
 import type { Pieces } from '../buffers.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
-import type { Assembly, NarPiece, NarProgress } from './jobs.js';
+import type { Assembly } from './jobs/delta/assembly.js';
+import type { NarPiece, NarProgress } from './jobs.js';
 import { createOutlet } from './outlet.js';
 import type { WorkerPool } from './pool.js';
 

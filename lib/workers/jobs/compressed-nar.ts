@@ -9,7 +9,8 @@ import type { NarEvent } from '../../nix/nar/event.js';
 import type { ChunkLine } from '../chunk-line.js';
 import { createKeeper, type KeptSource } from '../files/kept-source.js';
 import type { SharedWrites } from '../files/shared-writes.js';
-import type { Assembly, JobContext } from '../jobs.js';
+import type { JobContext } from '../jobs.js';
+import type { Assembly } from './delta/assembly.js';
 
 const READ_SIZE = 256 * 1024;
 

@@ -4,7 +4,7 @@ import { createHashPartFinder } from '../../../compression/chunks/hash-parts.js'
 import { rebuildChunk } from '../../../compression/chunks/view.js';
 import { decompress } from '../../../compression/decompress.js';
 import { CarportError, hasCode } from '../../../errors.js';
-import type { Assembly, LocalTree } from '../../jobs.js';
+import type { Assembly, LocalTree } from './assembly.js';
 import { openNarRanges } from './nar-ranges.js';
 
 /**

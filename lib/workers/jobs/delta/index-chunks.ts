@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { createChunker } from '../../../compression/chunks/chunker.js';
 import { createHashPartFinder } from '../../../compression/chunks/hash-parts.js';
 import { VIEW_HASH_SIZE, viewHash } from '../../../compression/chunks/view.js';
-import type { IndexChunksJob, LocalChunks } from '../../jobs.js';
+import type { IndexChunksJob, LocalChunks } from './assembly.js';
 import { openNarRanges } from './nar-ranges.js';
 
 /** Larger pieces are read faster than a tree is walked, and gain nothing more. */

@@ -1,0 +1,39 @@
+/** What is told to threads of NARs that are made of what is here, and what they tell of that. */
+
+import type { NotedReferences } from '../../../compression/chunks/references.js';
+
+/** How a NAR is made of trees that are here and of frames that the caller streams in. */
+export interface Assembly {
+  readonly trees: readonly LocalTree[];
+  /** The NAR in order. */
+  readonly parts: readonly AssemblyPart[];
+  /** Hash parts that stand in the NAR. */
+  readonly list: readonly string[];
+}
+
+/** A store path that is here. */
+export interface LocalTree {
+  /** Where it is on disk. */
+  readonly path: string;
+  /** Hash parts of what it refers to, and its own. */
+  readonly list: readonly string[];
+}
+
+/** Bytes of a NAR: of frames that are fetched, or a chunk of a tree's NAR with other hash parts. */
+export interface AssemblyPart {
+  readonly size: number;
+  readonly from?: { readonly tree: number; readonly offset: number; readonly references: NotedReferences };
+}
+
+/** Cuts the NAR of a path that is here as a push does. */
+export interface IndexChunksJob extends LocalTree {
+  readonly type: 'index-chunks';
+  readonly narSize: number;
+}
+
+/** Chunks of a NAR that is here, in order. */
+export interface LocalChunks {
+  readonly sizes: Uint32Array;
+  /** The hash of each one's view, one after another. */
+  readonly hashes: Uint8Array;
+}
