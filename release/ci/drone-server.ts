@@ -1,7 +1,8 @@
 /** A server of Drone, which signs YAML with the secret of a repository that only it knows. */
 
+import { isUtf8 } from 'node:buffer';
 import * as v from 'valibot';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, formatError } from '../../lib/errors.js';
 import { explainMissingTls } from '../../lib/http/failure.js';
 import type { HttpResponse, Transport } from '../../lib/http/transport.js';
 import { collectSmall } from '../../lib/object-store/object-store.js';
@@ -22,10 +23,15 @@ const Answer = v.object({ data: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)) })
 
 /**
  * Has the server sign a YAML text, as `drone sign` does; gives hex digits. Redirects are not followed, so the token goes to this
- * server only. Throws `E_CREDENTIALS`, `E_NOT_FOUND` and `E_REMOTE` for a refusal, `E_FORMAT` for another answer.
+ * server only. Throws `E_CREDENTIALS`, `E_NOT_FOUND` and `E_REMOTE` for a refusal, `E_FORMAT` for another answer, and for what is not UTF-8.
  */
 export async function signByDrone(send: Transport, repository: DroneRepository, yaml: Uint8Array): Promise<string> {
   const { server, owner, name, token } = repository;
+  if (!isUtf8(yaml)) {
+    throw formatError('the YAML', 'it is not UTF-8, and what the server is sent would be other bytes', {
+      hint: 'save it as UTF-8',
+    });
+  }
   const base = server.pathname.replace(/\/+$/, '');
   const url = new URL(`${base}/api/repos/${encodeURIComponent(owner)}/${encodeURIComponent(name)}/sign`, server);
   const response = await send({

@@ -3,8 +3,8 @@
 import { CarportError, formatError } from '../../lib/errors.js';
 import { suggestion } from '../../lib/suggestion.js';
 import { fileKey, isFileName, isTarget } from '../layout.js';
-import { matchesWildcard } from '../steps/wildcard.js';
 import { isVersion } from '../version.js';
+import { matchesWildcard } from '../wildcard.js';
 import type { OfferedFile, OfferedRelease } from './offered.js';
 
 /** What of a release is wanted. */

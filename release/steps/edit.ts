@@ -33,11 +33,11 @@ export interface Edit {
 const MAX_FILE = 16 * 1024 * 1024;
 
 /**
- * A file of a project. Throws `E_NOT_FOUND` where it is not there, and `E_USAGE` where it is no file, is outside of the project by
+ * A file of a project. `missing` tells people what to do where there is none. Throws `E_NOT_FOUND` where it is not there, and `E_USAGE` where it is no file, is outside of the project by
  * a link, or is larger than 16 MiB.
  */
-export async function readProjectText(directory: string, name: string): Promise<ProjectFile> {
-  const bytes = await readInside(directory, name);
+export async function readProjectText(directory: string, name: string, missing: string): Promise<ProjectFile> {
+  const bytes = await readInside(directory, name, missing);
   const codec = codecOf(bytes.content);
   return { name, path: bytes.path, text: toText(bytes.content, codec), codec };
 }
@@ -45,6 +45,7 @@ export async function readProjectText(directory: string, name: string): Promise<
 async function readInside(
   directory: string,
   name: string,
+  missing: string,
 ): Promise<{ readonly path: string; readonly content: Buffer }> {
   let file: Awaited<ReturnType<typeof open>> | undefined;
   try {
@@ -65,9 +66,7 @@ async function readInside(
   } catch (cause) {
     if (cause instanceof CarportError) throw cause;
     if (isErrno(cause, 'ENOENT', 'ENOTDIR')) {
-      throw new CarportError('E_NOT_FOUND', `there is no file \`${name}\` in \`${directory}\``, {
-        hint: 'correct `[bump]` in carport.toml',
-      });
+      throw new CarportError('E_NOT_FOUND', `there is no file \`${name}\` in \`${directory}\``, { hint: missing });
     }
     throw new CarportError('E_IO', `\`${name}\` cannot be read`, { cause });
   } finally {
@@ -101,14 +100,20 @@ function toText(bytes: Buffer, { isWide, toBytes }: FileCodec): string {
   return !isWide || toBytes(text).equals(bytes) ? text : Buffer.from(bytes).swap16().toString('utf16le');
 }
 
+interface Made {
+  readonly edit: Edit;
+  readonly temporary: string;
+  readonly backup: string;
+}
+
 /**
  * Writes all of them, or none: all are written under other names first, and then renamed. Where one cannot be, those before it get
  * back what they had. Modes stay, and so do links to them. Throws `E_UNAVAILABLE` where somebody else has changed one meanwhile,
- * `E_IO` where one cannot be written.
+ * `E_IO` where one cannot be written; what cannot get back what it had keeps that beside it, and the error says where.
  */
 export async function writeAll(directory: string, edits: readonly Edit[]): Promise<void> {
-  const made: { readonly edit: Edit; readonly temporary: string; readonly backup: string }[] = [];
-  const done: typeof made = [];
+  const made: Made[] = [];
+  const done: Made[] = [];
   try {
     for (const edit of edits) made.push(await prepare(edit, directory));
     for (const each of made) {
@@ -118,7 +123,9 @@ export async function writeAll(directory: string, edits: readonly Edit[]): Promi
       done.push(each);
     }
   } catch (cause) {
-    for (const { edit, backup } of done) await rename(backup, edit.file.path);
+    const lost = await rollBack(done);
+    for (const each of lost) made.splice(made.indexOf(each), 1);
+    if (lost.length > 0) throw notRolledBack(lost, cause);
     if (cause instanceof CarportError) throw cause;
     throw new CarportError('E_IO', 'a file cannot be written: all of them are as they were', { cause });
   } finally {
@@ -126,6 +133,22 @@ export async function writeAll(directory: string, edits: readonly Edit[]): Promi
       for (const name of [temporary, backup]) await unlink(name).catch(() => undefined);
     }
   }
+}
+
+/** Gives those that did not get back what they had. */
+async function rollBack(done: readonly Made[]): Promise<readonly Made[]> {
+  const lost: Made[] = [];
+  for (const each of done) await rename(each.backup, each.edit.file.path).catch(() => lost.push(each));
+  return lost;
+}
+
+function notRolledBack(lost: readonly Made[], cause: unknown): CarportError {
+  const names = lost.map(({ edit }) => `\`${edit.file.name}\``).join(', ');
+  const backups = lost.map(({ backup }) => `\`${backup}\``).join(', ');
+  return new CarportError('E_IO', `a file cannot be written, nor get back what they had: ${names}`, {
+    cause,
+    hint: `what they had is in ${backups}`,
+  });
 }
 
 async function prepare({ file, text }: Edit, directory: string) {
@@ -138,7 +161,7 @@ async function prepare({ file, text }: Edit, directory: string) {
     await writeFile(temporary, file.codec.toBytes(text), { flag: 'wx', mode: mode & 0o777 });
     if (process.getuid?.() === 0) await chown(temporary, uid, gid);
     await chmod(temporary, mode & 0o7777);
-    const now = await readInside(directory, file.name);
+    const now = await readInside(directory, file.name, 'try again');
     if (!now.content.equals(file.codec.toBytes(file.text)) || now.path !== file.path) {
       throw new CarportError('E_UNAVAILABLE', `somebody else has changed \`${file.name}\` just now`, {
         hint: 'try again',

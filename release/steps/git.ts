@@ -72,8 +72,8 @@ function answerOf({ exitCode, stdout, stderr, failure }: ProgramResult): GitAnsw
   };
 }
 
-/** Secrets of carport and of buckets, which git and its hooks need not know. Keys of servers that git itself asks for stay. */
-const SECRET = /^(CARPORT_|AWS_|PLUGIN_|DRONE_TOKEN$|RELEASE_KEY$)/;
+/** Secrets of carport, of buckets, indexes and registries, which git and its hooks need not know. Keys of servers that git itself asks for stay. */
+const SECRET = /^(CARPORT_|AWS_|PLUGIN_|TWINE_|UV_PUBLISH_|COSIGN_|DOCKER_AUTH|DRONE_TOKEN$|RELEASE_KEY$)/;
 
 function environmentOf(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const passed = Object.entries(env).filter(([name]) => !SECRET.test(name));

@@ -23,8 +23,8 @@ export interface Keyed {
   readonly value: string;
 }
 
-/** Places of a text that are tried: of a lock file with thousands of dependencies most have other versions. */
-const MOST_TRIES = 1000;
+/** Places that are tried one by one. Each is the whole text parsed again, and more are told apart by halves. */
+const MOST_TRIES = 20;
 
 /** The text at a key. Throws `E_USAGE` where there is none, and for a file that is of none of these formats. */
 export function parseKeyed({ file, keys }: KeyPlace, text: string, codec: Codec): Keyed {
@@ -48,19 +48,54 @@ export function replaceKeyed(
 ): string {
   const [before, after] = change;
   const parse = parserOf(file);
-  const wanted = withValue(parse(codec.decodeText(text)), keys, after);
-  let tries = 0;
-  for (let at = text.indexOf(before); at >= 0 && tries < MOST_TRIES; at = text.indexOf(before, at + 1), tries++) {
-    const changed = text.slice(0, at) + after + text.slice(at + before.length);
-    if (isDeepStrictEqual(attempt(parse, codec.decodeText(changed)), wanted)) return changed;
+  const parsed = parse(codec.decodeText(text));
+  const wanted = withValue(parsed, keys, after);
+  const replaceAt = (places: readonly number[]) => replacedAt(text, places, change);
+  const parseAt = (places: readonly number[]) => attempt(parse, codec.decodeText(replaceAt(places)));
+  const places = narrowed(placesOf(text, before), change, (some) => valueAt(parseAt(some), keys));
+  for (const at of places.slice(0, MOST_TRIES)) {
+    if (isDeepStrictEqual(parseAt([at]), wanted)) return replaceAt([at]);
   }
-  throw new CarportError(
-    'E_USAGE',
-    `\`${keys.join('.')}\` of \`${file}\` is written in a way that carport does not change`,
-    {
-      hint: 'name it by the text around it: `match`',
-    },
+  const why =
+    places.length > MOST_TRIES
+      ? `is one of ${places.length} places with \`${before}\`, which carport cannot tell apart`
+      : 'is written in a way that carport does not change';
+  throw new CarportError('E_USAGE', `\`${keys.join('.')}\` of \`${file}\` ${why}`, {
+    hint: 'name it by the text around it: `match`',
+  });
+}
+
+/** Where a text stands as a word of its own. */
+function placesOf(text: string, word: string): readonly number[] {
+  const places: number[] = [];
+  const isInWord = (at: number) => /[0-9A-Za-z]/.test(text.charAt(at));
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + word.length)) {
+    if (!isInWord(at - 1) && !isInWord(at + word.length)) places.push(at);
+  }
+  return places;
+}
+
+function replacedAt(text: string, places: readonly number[], [before, after]: readonly [string, string]): string {
+  const ends = places.map((at) => at + before.length);
+  return (
+    places.map((at, index) => text.slice(ends[index - 1] ?? 0, at) + after).join('') + text.slice(ends.at(-1) ?? 0)
   );
+}
+
+/** The half of the places that changes the value, and of that the half, until one is left, or it cannot be told. */
+function narrowed(
+  places: readonly number[],
+  [before, after]: readonly [string, string],
+  valueWith: (places: readonly number[]) => unknown,
+): readonly number[] {
+  let left = places;
+  while (left.length > 1) {
+    const half = left.slice(0, left.length / 2);
+    const value = valueWith(half);
+    if (value !== before && value !== after) break;
+    left = value === after ? half : left.slice(half.length);
+  }
+  return left;
 }
 
 type Parse = (text: string) => unknown;

@@ -1,8 +1,8 @@
 /** Tags and branches of releases: what must hold before one is made, and how it is made and pushed. */
 
 import { CarportError } from '../../lib/errors.js';
+import { matchesWildcard } from '../wildcard.js';
 import { type Git, gitError } from './git.js';
-import { matchesWildcard } from './wildcard.js';
 
 /** A ref that is to be at HEAD. */
 export interface MarkRequest {
@@ -188,7 +188,7 @@ async function push(git: Git, { kind, name, remote }: MarkRequest, ref: string):
     ...['push', '--quiet', '--no-follow-tags', '--recurse-submodules=no', '--end-of-options', remote!, `${ref}:${ref}`],
   );
   if (exitCode === 0) return;
-  const isShallow = /shallow/.test(stderr);
+  const isShallow = /\(shallow update not allowed\)/.test(stderr);
   throw new CarportError('E_REMOTE', `the remote \`${remote}\` does not take the ${kind} \`${name}\``, {
     cause: new Error(failure ?? 'it did not say why'),
     hint: isShallow

@@ -71,7 +71,8 @@ async function readPlaces(directory: string, places: readonly Place[]): Promise<
   const files = new Map<string, ProjectFile>();
   const here: Here[] = [];
   for (const place of places) {
-    const file = files.get(place.file) ?? (await readProjectText(directory, place.file));
+    const file =
+      files.get(place.file) ?? (await readProjectText(directory, place.file, 'correct `[bump]` in carport.toml'));
     files.set(place.file, file);
     here.push({ ...findPlace(place, file.text, file.codec), file });
   }

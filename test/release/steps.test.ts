@@ -1,10 +1,18 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { CarportError } from '#lib/errors.js';
 import { unifiedDiff } from '#release/steps/diff.js';
+import { type Edit, readProjectText, writeAll } from '#release/steps/edit.js';
 import { replaceKeyed } from '#release/steps/keyed.js';
 import { findPlace, standingAt, versionOf } from '#release/steps/places.js';
 import { nextVersion } from '#release/steps/version-parts.js';
+import { useDirectory } from '../support/files.js';
 
 const CODEC = { encodeText: (text: string) => text, decodeText: (text: string) => text };
+
+const directory = useDirectory();
 
 describe('the next version', () => {
   it.each([
@@ -93,6 +101,45 @@ describe('a place', () => {
     expect(() => findPlace({ kind: 'key', file: 'p.json', keys: ['__proto__', 'x'] }, '{}', CODEC)).toThrow('no key');
     expect(() => findPlace({ kind: 'key', file: 'p.cfg', keys: ['v'] }, 'v=1', CODEC)).toThrow('TOML, JSON and YAML');
   });
+});
+
+it('one of thousands of places costs a few looks', () => {
+  const packages = Array.from({ length: 1100 }, (_, index) => `[[package]]\nname = "p${index}"\nversion = "0.1.0"\n`);
+  const replace = (text: string) =>
+    replaceKeyed({ file: 'Cargo.lock', keys: ['package', '1090', 'version'] }, text, CODEC, ['0.1.0', '0.2.0']);
+  const changed = packages.with(1090, packages[1090]!.replace('0.1.0', '0.2.0'));
+  expect(replace(packages.join('\n'))).toBe(changed.join('\n'));
+});
+
+it('what cannot get back what it had keeps it', async () => {
+  const edits: Edit[] = [];
+  for (const name of ['a', 'b', 'c']) {
+    await writeFile(join(directory(), name), 'old');
+    const file = await readProjectText(directory(), name, '');
+    edits.push({ file, text: 'new' });
+  }
+  const [a, b, c] = edits.map(({ file }) => file.path);
+  let looks = 0;
+  // Whoever puts directories in their places just before the last is written.
+  const last = {
+    get path() {
+      if (looks++ > 0 && readFileSync(b!, 'utf8') === 'new') {
+        for (const path of [a!, c!]) {
+          rmSync(path, { recursive: true });
+          mkdirSync(path);
+        }
+      }
+      return c!;
+    },
+  };
+  const hostile = { text: 'new', file: Object.create(edits[2]!.file, Object.getOwnPropertyDescriptors(last)) as never };
+  const error = await writeAll(directory(), [edits[0]!, edits[1]!, hostile]).catch((caught: unknown) => caught);
+  expect(error).toMatchObject({ code: 'E_IO', message: expect.stringContaining('`a`') });
+  expect(readFileSync(b!, 'utf8')).toBe('old');
+  const [kept, ...more] = readdirSync(directory()).filter((name) => name.startsWith('.'));
+  expect(more).toEqual([]);
+  expect((error as CarportError).hint).toContain(kept);
+  expect(readFileSync(join(directory(), kept!), 'utf8')).toBe('old');
 });
 
 it('a difference is one that patch takes', () => {

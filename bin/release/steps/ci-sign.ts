@@ -2,7 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
-import { CarportError } from '../../../lib/errors.js';
+import { CarportError, formatError } from '../../../lib/errors.js';
 import { rememberSecret } from '../../../lib/known-secrets.js';
 import { collectSmall } from '../../../lib/object-store/object-store.js';
 import { type DroneRepository, signByDrone } from '../../../release/ci/drone-server.js';
@@ -35,7 +35,11 @@ export async function ciSign(word: string | undefined, options: CiSignOptions, c
     throw new CarportError('E_USAGE', `\`--write\` does not go with ${verify ? '`--verify`' : 'stdin'}`);
   }
   const path = resolve(workingDirectory(context), file);
-  const found = file === '-' ? undefined : await readProjectText(dirname(path), basename(path));
+  const found =
+    file === '-'
+      ? undefined
+      : await readProjectText(dirname(path), basename(path), 'name the file: `carport ci sign FILE`');
+  if (found?.codec.isWide) throw formatError(`\`${file}\``, 'Drone reads UTF-8, and this is UTF-16');
   const text = found?.text ?? (await readStdin(context));
   const there = droneSignatureIn(text);
   const hmac = await signatureOf(text, options, context);

@@ -5,7 +5,7 @@
 
 import { CarportError } from '../../../lib/errors.js';
 import { suggestion } from '../../../lib/suggestion.js';
-import { matchesWildcard } from '../../../release/steps/wildcard.js';
+import { matchesWildcard } from '../../../release/wildcard.js';
 import { type Context, workingDirectory } from '../../cli/context.js';
 import { type FileSettings, readProjectFile, readUserFile } from '../config-file.js';
 import { byteSize, duration } from '../parsers.js';

@@ -46,7 +46,8 @@ it('ci sign signs by the secret of the repository, and verifies', async () => {
   expect(wrong.stderr).not.toContain(SECRET);
   await writeFile(box().path('work/secret'), 'short');
   expect(await run(bySecret)).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('shorter than 32') });
-  expect(await run(['none.yml', '--secret-file', 'none'])).toMatchObject({ exitCode: 5 });
+  const none = await run(['none.yml', '--secret-file', 'none']);
+  expect(none).toMatchObject({ exitCode: 5, stderr: expect.stringContaining('ci sign FILE') });
 });
 
 it('ci sign has the server sign, as drone sign does', async () => {
@@ -82,6 +83,14 @@ it('ci sign has the server sign, as drone sign does', async () => {
     expect(ran.exitCode, String(code)).toBe(exitCode);
     expect(ran.stdout + ran.stderr).not.toContain(TOKEN);
   }
+  // What is no UTF-8 would get to the server as other bytes.
+  const before = asked.length;
+  for (const bytes of [Buffer.from('name: \xfc\n', 'latin1'), Buffer.from('\u{feff}name: x\n', 'utf16le')]) {
+    await writeFile(file(), bytes);
+    expect(await run([], env)).toMatchObject({ exitCode: 6, stdout: '', stderr: expect.stringContaining('UTF-') });
+  }
+  expect(asked).toHaveLength(before);
+  await writeFile(file(), YAML);
   expect(strangers).toEqual([]);
   expect(await run([], { ...env, DRONE_SERVER: elsewhere.url.href })).toMatchObject({ exitCode: 6 });
   expect(await run([], { ...env, DRONE_REPO: 'acme' })).toMatchObject({ exitCode: 2 });

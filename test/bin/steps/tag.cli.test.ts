@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { createRepository, gitEnv, type Repository } from '../../support/git.js';
@@ -104,16 +104,28 @@ describe('release tag and release branch', () => {
 
   it('tell whose fault it is', async () => {
     await repository.commit('first');
-    await writeFile(`${remote}/hooks/pre-receive`, '#!/bin/sh\necho "tags are closed" >&2\nexit 1\n');
+    await writeFile(`${remote}/hooks/pre-receive`, '#!/bin/sh\necho "tags of shallow waters are closed" >&2\nexit 1\n');
     await chmod(`${remote}/hooks/pre-receive`, 0o755);
-    await refused(1, 'tags are closed', 'tag', 'v1.2.0', '--push');
+    await refused(1, 'waters are closed', 'tag', 'v1.2.0', '--push');
+    await refused(1, 'when the remote takes it, run this again', 'tag', 'v1.2.0', '--push');
     await rm(`${remote}/hooks/pre-receive`);
     // What a hook prints is not taken for ours.
     await mkdir(`${repository.directory}/.git/hooks`, { recursive: true });
-    await writeFile(`${repository.directory}/.git/hooks/pre-push`, '#!/bin/sh\necho "{\\"hook\\": true}"\n', {
-      mode: 0o755,
+    await writeFile(
+      `${repository.directory}/.git/hooks/pre-push`,
+      '#!/bin/sh\necho "{\\"hook\\": true}"\nenv > .git/env\n',
+      {
+        mode: 0o755,
+      },
+    );
+    const secrets = Object.fromEntries(
+      ['TWINE_PASSWORD', 'UV_PUBLISH_TOKEN', 'COSIGN_PASSWORD', 'CARPORT_SECRET_KEY'].map((name) => [name, 'hidden1']),
+    );
+    const ran = await box().carport(['release', 'tag', 'v1.2.0', '--push', '--json'], {
+      cwd: repository.directory,
+      env: { ...gitEnv(box()), ...secrets },
     });
-    const ran = await run('tag', 'v1.2.0', '--push', '--json');
+    expect(await readFile(`${repository.directory}/.git/env`, 'utf8')).not.toContain('hidden1');
     expect(JSON.parse(ran.stdout)).toMatchObject({ tag: 'v1.2.0', created: false, pushed: true });
     await repository.git('remote', 'set-url', 'origin', box().path('gone.git'));
     await refused(1, 'the remote `origin` cannot be asked', 'branch', '--push');
