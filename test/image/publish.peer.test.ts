@@ -156,6 +156,26 @@ describeWithPeer(missingForImages(), 'the images of a plan', () => {
     expect(refused).toMatchObject({ exitCode: 2 });
     expect(refused.stderr).toContain('`--replace`');
     expect(await tagsOf('--tag', 'v2.1.0', '--replace')).toEqual(['v2.1.0 set', 'latest set']);
+    // Another job publishes while this one sends its blobs.
+    const meanwhile = (tag: string) => {
+      proxy.heal();
+      proxy.fail({
+        match({ method }) {
+          if (method === 'POST') crane('tag', `${name}:v1.9.5`, tag);
+          return false;
+        },
+        fault: { status: 500, body: '' },
+      });
+    };
+    await writeFile(box().path('work/dist/rootfs/etc/os-release'), 'third');
+    meanwhile('v3.0.0');
+    const late = await box().carport(['image', 'publish', 'base', '--region', 'global', '--tag', 'v3.0.0']);
+    expect(late.exitCode).toBe(2);
+    expect(late.stderr).toContain('has another image `v3.0.0`');
+    expect(crane('digest', `${name}:v3.0.0`)).toBe(crane('digest', `${name}:v1.9.5`));
+    await writeFile(box().path('work/dist/rootfs/etc/os-release'), 'fourth');
+    meanwhile('v5.0.0');
+    expect(await tagsOf('--tag', 'v4.0.0')).toEqual(['v4.0.0 set', 'latest newer']);
   });
 
   it('are complete after a failure, which names the image and what is there, and `latest` has not moved', async () => {
@@ -191,9 +211,17 @@ describeWithPeer(missingForImages(), 'the images of a plan', () => {
     const paths = proxy.requests().filter(({ method }) => method === 'PUT');
     const of = (end: string) => paths.findIndex(({ path }) => path.endsWith(end));
     expect(of('.sig')).toBeGreaterThan(0);
-    expect(of('/manifests/latest')).toBeGreaterThan(of('.sig'));
+    for (const tag of ['v1.0.0', COMMIT, 'latest']) expect(of(`/manifests/${tag}`), tag).toBeGreaterThan(of('.sig'));
     const image = `127.0.0.1:${proxy.port}/${team}/team/cloudtik:latest-gpu`;
     await box().succeed(['image', 'verify', image, '--key', 'image.pub', '--commit', COMMIT]);
+  });
+
+  it('are an error where two would have the same tag, before anything is built', async () => {
+    const image = (name: string) => `[[image]]\nname = "${name}"\nrepository = "h.test/same"\ncontents = ["none"]\n`;
+    await writeFile(box().path('work/carport.toml'), image('one') + image('two'));
+    const { exitCode, stderr } = await box().carport(['image', 'publish', '--tag', 'v1.0.0', '--dry-run']);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('`one` and `two` are both to be `h.test/same:v1.0.0`');
   });
 
   it('are an error where one cannot be built, and nothing is sent', async () => {

@@ -15,7 +15,7 @@ import { withScratchLayout } from '../layouts.js';
 import { working } from '../push.js';
 import type { PublishOptions } from './command.js';
 import { type Project, readProjectImages } from './plan.js';
-import { belowOf, checkTaken, lookInto, type Repository } from './repositories.js';
+import { belowOf, checkApart, checkTaken, lookInto, type Repository } from './repositories.js';
 import { type Sent, sendAll } from './send.js';
 import { signerOf } from './signer.js';
 import { openWorkshop, type Workshop } from './workshop.js';
@@ -29,15 +29,20 @@ export async function publish(names: readonly string[], options: PublishOptions,
       hint: 'leave out `push = false`, or name the image',
     });
   }
+  checkApart(destinations, project.build);
   const ordered = inOrderOf(units, destinations);
   const sign = await signerOf(options, project.build, context);
   await working(options, context, (work) =>
     withRepositories(ordered, project, { ...work, options, context }, async (repositories) => {
       if (options.dryRun) return tellPlan(repositories, project, options, context);
       const sent = await withWorkshop(project, { ...work, options, context }, async (workshop) => {
-        for (const repository of options.replace ? [] : repositories)
-          checkTaken(repository, digestOf(repository.destination.unit, workshop));
-        return sendAll(repositories, workshop, sign, work);
+        const now: Repository[] = [];
+        for (const each of repositories) {
+          const repository = { ...each, tags: await each.lookAgain(each.tags) };
+          if (!options.replace) checkTaken(repository, digestOf(each.destination.unit, workshop));
+          now.push(repository);
+        }
+        return sendAll(now, workshop, { sign, replaces: options.replace === true }, work);
       });
       await tell(sent, project, options, context);
     }),

@@ -4,7 +4,7 @@ import type { PublishedBuild, VersionOrder } from '../../../image/publication/ta
 import { type ChosenTag, chooseTags, fillIn, newerStable } from '../../../image/publication/tags.js';
 import type { Destination } from '../../../image/publication/units.js';
 import { CarportError, insteadOf } from '../../../lib/errors.js';
-import { parseReference, type RegistryReference } from '../../../lib/oci/reference.js';
+import { parseReference, type RegistryReference, renderReference } from '../../../lib/oci/reference.js';
 import type { ImageStore } from '../../../lib/oci/store.js';
 import { isLocal } from '../places.js';
 import { type OpenReference, openRegistry, type RegistryUse } from '../registries.js';
@@ -23,6 +23,8 @@ export interface Repository {
   readonly destination: Destination;
   readonly open: OpenReference;
   readonly tags: readonly WantedTag[];
+  /** Looks again: others publish, too, while everything is built and sent. */
+  lookAgain(tags: readonly WantedTag[]): Promise<readonly WantedTag[]>;
 }
 
 /** Looks which tags a destination has. `from`: the image of the same registry that its blobs may be taken from. */
@@ -44,20 +46,40 @@ export async function lookInto(
     });
   }
   const open = openRegistry(repository, use, { writes: true, from });
-  try {
-    const others = image.variants.map((each) => each.suffix).filter((each) => each !== suffix);
-    const newer = chosen.some(({ onlyNewest }) => onlyNewest)
+  const others = image.variants.map((each) => each.suffix).filter((each) => each !== suffix);
+  const lookAgain = async (tags: readonly ChosenTag[]): Promise<readonly WantedTag[]> => {
+    const newer = tags.some(({ onlyNewest }) => onlyNewest)
       ? newerStable(build.version!, await tagsOf(open.store), { suffix, others }, order)
       : undefined;
-    const tags: WantedTag[] = [];
-    for (const each of chosen) {
-      const was = (await open.store.manifest(each.tag))?.descriptor.digest;
-      tags.push({ ...each, was, ...(each.onlyNewest && newer !== undefined && { newer }) });
+    const wanted: WantedTag[] = [];
+    for (const { tag, stays, onlyNewest } of tags) {
+      const was = (await open.store.manifest(tag))?.descriptor.digest;
+      wanted.push({ tag, stays, onlyNewest, was, ...(onlyNewest && newer !== undefined && { newer }) });
     }
-    return { destination, open, tags };
+    return wanted;
+  };
+  try {
+    return { destination, open, tags: await lookAgain(chosen), lookAgain };
   } catch (error) {
     await open.store.close();
     throw error;
+  }
+}
+
+/** Throws where two images would be given one tag: the second would take it from the first. */
+export function checkApart(destinations: readonly Destination[], build: PublishedBuild): void {
+  const owners = new Map<string, Destination>();
+  for (const destination of destinations) {
+    const { image, variant, repository, unit } = destination;
+    for (const { tag } of chooseTags(image.tags, variant?.suffix ?? '', build)) {
+      const name = renderReference({ ...parseReference(repository, { plainHttp: true }), tag, digest: undefined });
+      const owner = owners.get(name) ?? destination;
+      owners.set(name, owner);
+      if (owner.unit === unit) continue;
+      throw new CarportError('E_USAGE', `\`${owner.unit.id}\` and \`${unit.id}\` are both to be \`${name}\``, {
+        hint: 'give one of them another `repository`, `suffix` or `tags`',
+      });
+    }
   }
 }
 

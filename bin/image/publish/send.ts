@@ -5,7 +5,7 @@ import type { Made } from '../../../image/sign/sign.js';
 import { CarportError } from '../../../lib/errors.js';
 import type { ActivityEvent, Work } from '../../../lib/work.js';
 import { titleOf } from './plan.js';
-import type { Repository, WantedTag } from './repositories.js';
+import { checkTaken, type Repository, type WantedTag } from './repositories.js';
 import type { Signer } from './signer.js';
 import type { BuiltUnit, Workshop } from './workshop.js';
 
@@ -20,70 +20,93 @@ export interface Sent {
 
 const NOTHING: Copied = { sent: 0, sentBytes: 0, mounted: 0, present: 0 };
 
+interface How {
+  readonly sign: Signer;
+  /** Whether the tag of a version is taken from another image. */
+  readonly replaces: boolean;
+}
+
 /** Sends all, in their order. Of what fails the error says which image it was, and what is there already. */
 export async function sendAll(
   repositories: readonly Repository[],
   workshop: Workshop,
-  sign: Signer,
+  { sign, replaces }: How,
   work: Work<ActivityEvent>,
 ): Promise<readonly Sent[]> {
   const sent: Sent[] = [];
   for (const repository of repositories) {
     const one = await telling(repository, sent, async () => {
-      const { built, ...more } = await sendOne(repository, workshop, work);
-      return { built, ...more, signed: await sign(repository, built) };
+      const built = workshop.built.get(repository.destination.unit)!;
+      const { isThere, blobs } = await sendOne(repository, built, workshop, work);
+      // Whoever pulls by a tag finds a signature.
+      const signed = await sign(repository, built);
+      const { digest } = built.manifest.descriptor;
+      const isCurrent = isThere && repository.tags.every(({ was, newer }) => newer !== undefined || was === digest);
+      const now = await giveTags(repository, built, ({ stays }) => stays, replaces);
+      return { repository: now, built, state: isCurrent ? ('current' as const) : ('pushed' as const), blobs, signed };
     });
     sent.push(one);
   }
   // Whoever pulls `latest` of one image finds that of the others, too, as far as that can be.
   for (const onlyNewest of [false, true]) {
-    for (const { repository, built } of sent) {
-      const moving = repository.tags.filter((tag) => !tag.stays && tag.onlyNewest === onlyNewest);
-      await telling(repository, sent, () => giveTags(repository, built, moving));
+    for (const [at, { repository, built, ...more }] of sent.entries()) {
+      const isMoving = (tag: WantedTag) => !tag.stays && tag.onlyNewest === onlyNewest;
+      const now = await telling(repository, sent, () => giveTags(repository, built, isMoving, replaces));
+      sent[at] = { ...more, built, repository: now };
     }
   }
   return sent;
 }
 
+/** Sends blobs and manifest; no tag names it yet. */
 async function sendOne(
-  repository: Repository,
+  { open, tags }: Repository,
+  { manifest, baseBlobs }: BuiltUnit,
   workshop: Workshop,
   work: Work<ActivityEvent>,
-): Promise<Omit<Sent, 'signed'>> {
-  const { destination, open, tags } = repository;
-  const built = workshop.built.get(destination.unit)!;
-  const { manifest, baseBlobs } = built;
+): Promise<{ readonly isThere: boolean; readonly blobs: Copied }> {
   const { digest } = manifest.descriptor;
   const isThere = tags.some(({ was }) => was === digest) || (await open.store.manifest(digest)) !== undefined;
-  let blobs = NOTHING;
-  if (!isThere) {
-    const sourceOf = (blob: (typeof baseBlobs)[number]): BlobSource => ({
-      store: workshop.storeOf(blob),
-      repository: open.mountFrom,
-    });
-    const ofBase = await copyBlobs(baseBlobs, sourceOf, open.store, work);
-    const own = await copyImage(manifest, { store: workshop.layout }, { target: open.store, tag: undefined }, work);
-    // The layers of the base were there when the rest was sent.
-    const present = Math.max(0, own.present - ofBase.sent - ofBase.mounted - ofBase.present) + ofBase.present;
-    blobs = {
-      sent: own.sent + ofBase.sent,
-      sentBytes: own.sentBytes + ofBase.sentBytes,
-      mounted: ofBase.mounted,
-      present,
-    };
-  }
-  await giveTags(
-    repository,
-    built,
-    tags.filter(({ stays }) => stays),
-  );
-  const isCurrent = isThere && tags.every(({ was, newer }) => newer !== undefined || was === digest);
-  return { repository, built, state: isCurrent ? 'current' : 'pushed', blobs };
+  if (isThere) return { isThere, blobs: NOTHING };
+  const sourceOf = (blob: (typeof baseBlobs)[number]): BlobSource => ({
+    store: workshop.storeOf(blob),
+    repository: open.mountFrom,
+  });
+  const ofBase = await copyBlobs(baseBlobs, sourceOf, open.store, work);
+  const own = await copyImage(manifest, { store: workshop.layout }, { target: open.store, tag: undefined }, work);
+  // The layers of the base were there when the rest was sent.
+  const present = Math.max(0, own.present - ofBase.sent - ofBase.mounted - ofBase.present) + ofBase.present;
+  const blobs = {
+    sent: own.sent + ofBase.sent,
+    sentBytes: own.sentBytes + ofBase.sentBytes,
+    mounted: ofBase.mounted,
+    present,
+  };
+  return { isThere, blobs };
 }
 
-async function giveTags({ open }: Repository, { manifest }: BuiltUnit, tags: readonly WantedTag[]): Promise<void> {
-  for (const { tag, was, newer } of tags)
-    if (newer === undefined && was !== manifest.descriptor.digest) await open.store.putManifest(manifest, tag);
+/** Gives those tags that are chosen, as far as they are still to be had, and returns the repository as it is found then. */
+async function giveTags(
+  repository: Repository,
+  { manifest }: BuiltUnit,
+  isChosen: (tag: WantedTag) => boolean,
+  replaces: boolean,
+): Promise<Repository> {
+  const { open, lookAgain } = repository;
+  const { digest } = manifest.descriptor;
+  const tags: WantedTag[] = [];
+  for (const each of repository.tags) {
+    // What is there already needs no look: it would not be given.
+    if (!isChosen(each) || each.newer !== undefined || each.was === digest) {
+      tags.push(each);
+      continue;
+    }
+    const [now] = await lookAgain([each]);
+    if (!replaces) checkTaken({ ...repository, tags: [now!] }, digest);
+    if (now!.newer === undefined && now!.was !== digest) await open.store.putManifest(manifest, each.tag);
+    tags.push(now!);
+  }
+  return { ...repository, tags };
 }
 
 /** Names the image that failed, and those that are there. */

@@ -1,4 +1,4 @@
-/** Signs the images of a plan when they are at their destinations, before tags move to them. */
+/** Signs the images of a plan when they are at their destinations, before any tag names them. */
 
 import type { PublishedBuild } from '../../../image/publication/tags.js';
 import { PROVENANCE, provenanceOf } from '../../../image/sign/provenance.js';
