@@ -77,7 +77,8 @@ export async function startGitea(): Promise<Gitea> {
   const ended = once(child, 'exit');
   watchdog.watch([child.pid!]);
   while (!(await isReady(url))) {
-    if (child.exitCode !== null) throw new Error(`gitea has ended: ${await readFile(log, 'utf8')}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`gitea has ended: ${await readFile(log, 'utf8')}`);
     await sleep(50);
   }
   const api = askApi(url, token);

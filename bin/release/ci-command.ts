@@ -23,6 +23,7 @@ const SIGN_OPTIONS = [
   option('--server <url>', 'the server that signs where no secret is known [DRONE_SERVER]'),
   option('--token-file <file>', 'your token there; `-` or `fd:N` reads it from there [DRONE_TOKEN]'),
   option('--repository <owner/name>', 'the repository there [DRONE_REPO]'),
+  flag('--plain-http', 'allow a server that is written `http://…` on another machine: without TLS'),
   setting('retry-seconds'),
 ];
 

@@ -40,6 +40,8 @@ export interface Question {
 }
 
 export interface ForgeConnection {
+  /** Ends what waits. */
+  readonly signal: AbortSignal;
   /** Below the repository. Each part is encoded. */
   urlOf(parts: readonly (string | number)[], query?: Readonly<Record<string, string>>): URL;
   /** The answer, of which unknown fields are ignored; nothing where the statuses say so. */
@@ -70,6 +72,7 @@ export function openConnection(options: ConnectionOptions): ForgeConnection {
     return undefined;
   };
   return {
+    signal: options.limits.signal,
     urlOf(parts, query = {}) {
       const path = ['repos', place.owner, place.name, ...parts].map((part) => encodeURIComponent(part)).join('/');
       const url = new URL(path, place.api);

@@ -17,9 +17,10 @@ const PAUSE_MS = 300;
 const MARGIN_MS = 1000;
 
 /** Waits until Gitea tells that the tag was pushed, and a moment more; 15 seconds at most, as some are known in other ways. */
-export async function waitForTag({ urlOf, ask }: ForgeConnection, tag: string): Promise<void> {
+export async function waitForTag({ urlOf, ask, signal }: ForgeConnection, tag: string): Promise<void> {
+  const pause = (milliseconds: number) => sleep(milliseconds, undefined, { signal });
   const url = urlOf(['activities', 'feeds'], { limit: '50' });
-  for (const begun = performance.now(); performance.now() - begun < PATIENCE_MS; await sleep(PAUSE_MS)) {
+  for (const begun = performance.now(); performance.now() - begun < PATIENCE_MS; await pause(PAUSE_MS)) {
     const actions = await ask({ url, nothing: [403, 404] }, v.array(Action)).catch((error: unknown) => {
       // Of those that have another kind of it the time is waited.
       if (hasCode(error, 'E_FORMAT', 'E_REMOTE')) return undefined;
@@ -27,5 +28,5 @@ export async function waitForTag({ urlOf, ask }: ForgeConnection, tag: string): 
     });
     if (actions?.some(({ op_type, ref_name }) => op_type === 'push_tag' && ref_name === `refs/tags/${tag}`)) break;
   }
-  await sleep(MARGIN_MS);
+  await pause(MARGIN_MS);
 }

@@ -99,7 +99,7 @@ async function createDraft(
 }
 
 async function postDraft(
-  { urlOf, ask }: ForgeConnection,
+  { urlOf, ask, signal }: ForgeConnection,
   tag: string,
   text: ReleaseText,
   byTag: ByTag,
@@ -112,7 +112,7 @@ async function postDraft(
     return (
       (await ask({ method: 'POST', url: urlOf(['releases']), json, nothing, look }, Release)) ?? (await byTag(tag))
     );
-  });
+  }, signal);
   if (made) return made;
   throw new CarportError('E_REMOTE', `the forge says that there is a release of \`${tag}\`, and does not show it`, {
     hint: 'check that the token may write to the repository, and run it again',

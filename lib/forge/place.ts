@@ -1,7 +1,7 @@
 /** Where a repository of a forge is, and its API. Source: GitHub's REST documentation, Gitea's and Forgejo's API. */
 
 import { CarportError } from '../errors.js';
-import { isLoopbackName } from '../http/ip-address.js';
+import { requireTls } from '../http/require-tls.js';
 import { FORGES, type ForgeKind } from './contract.js';
 
 /** A repository of a forge. */
@@ -42,8 +42,9 @@ export function splitForge(text: string): { readonly kind?: ForgeKind; readonly 
 /** The repository at an address. Throws `E_USAGE` for what is none, and for one without TLS on another machine. */
 export function parsePlace(address: string, given: ForgeKind | undefined, options: PlaceOptions = {}): ForgePlace {
   const url = urlOf(address);
-  checkTls(url, options);
+  requireTls(url, options.plainHttp);
   const kind = given ?? kindOf(url);
+  refuseOther(kind, url);
   if (kind === undefined) {
     throw new CarportError('E_USAGE', `it is not known what kind of forge \`${url.host}\` is`, {
       hint: 'say it: `--to gitea`, `--to forgejo` or `--to github`, and then the address',
@@ -81,15 +82,20 @@ function urlOf(address: string): URL {
   return url;
 }
 
-function kindOf({ hostname }: URL): ForgeKind | undefined {
-  if (hostname.endsWith('.ghe.com')) return 'github';
-  return HOSTS[hostname] ?? FORGES.find((kind) => hostname.split('.').includes(kind));
+function knownKind(hostname: string): ForgeKind | undefined {
+  return hostname.endsWith('.ghe.com') ? 'github' : HOSTS[hostname];
 }
 
-function checkTls({ protocol, hostname, host }: URL, { plainHttp = false }: PlaceOptions): void {
-  if (protocol === 'https:' || plainHttp || isLoopbackName(hostname)) return;
-  throw new CarportError('E_USAGE', `\`${host}\` would be told the token without TLS`, {
-    hint: 'write `https://`, or allow it with `--plain-http`',
+function kindOf({ hostname }: URL): ForgeKind | undefined {
+  return knownKind(hostname) ?? FORGES.find((kind) => hostname.split('.').includes(kind));
+}
+
+/** The token of one kind is not told to a forge that is known to be of the other. */
+function refuseOther(kind: ForgeKind | undefined, { hostname, host }: URL): void {
+  const known = knownKind(hostname);
+  if (kind === undefined || known === undefined || (known === 'github') === (kind === 'github')) return;
+  throw new CarportError('E_USAGE', `\`${host}\` is of the kind ${known}, and not ${kind}`, {
+    hint: `say \`--to ${known}\`, or the address of the ${kind} that is meant: ${HINT}`,
   });
 }
 
@@ -97,7 +103,7 @@ function apiOf(kind: ForgeKind, base: URL, options: PlaceOptions): URL {
   if (options.api !== undefined) {
     if (!URL.canParse(options.api)) throw wrong(options.api, 'is no web address');
     const api = new URL(options.api.replace(/\/*$/, '/'));
-    checkTls(api, options);
+    requireTls(api, options.plainHttp);
     return api;
   }
   if (kind !== 'github') return new URL('api/v1/', base);

@@ -39,7 +39,8 @@ export function obeyRateLimits(options: RateLimitOptions): TransportDecorator {
       }
       response.discard();
       inARow++;
-      const until = now() + asked;
+      // Whoever says at once again and again is not asked without an end, as no pause is.
+      const until = now() + Math.max(asked, MARGIN_MS);
       const more = until - Math.max(resumeAt, now());
       if (waited + more > patienceMs) throw tooLong(request.url.host, asked, patienceMs);
       if (more > 0) {

@@ -71,7 +71,7 @@ export async function settleAssets(
     if (steps.send.length === 0 && steps.remove.length === 0) {
       return { assets: tell(wanted, plan, states), removed, differences: plan.differences };
     }
-    if (round > ROUNDS) throw neverRight(forge, plan);
+    if (round > ROUNDS) throw neverRight(forge, release, plan);
     await guard?.(plan);
     await mapAtMost(AT_ONCE, steps.remove, (asset) => forge.detach(release, asset), work.signal);
     removed.push(...steps.remove.map(({ name }) => name));
@@ -150,14 +150,14 @@ async function digestOf(forge: Forge, asset: ForgeAsset, { emit, signal }: Work<
   }
 }
 
-function neverRight({ address }: Forge, { differences }: AssetsPlan): CarportError {
+function neverRight({ address }: Forge, { isDraft }: ForgeRelease, { differences }: AssetsPlan): CarportError {
   const [first] = differences.filter(({ fault }) => fault !== 'extra');
   return new CarportError(
     'E_INTEGRITY',
     `\`${address}\` does not keep \`${first?.name}\` as it is sent, again and again`,
     {
       cause: new Error(`${first?.fault}`),
-      hint: 'somebody else may be changing the same release, or a proxy what is sent; nothing was published',
+      hint: `somebody else may be changing the same release, or a proxy what is sent; ${isDraft ? 'nothing was published' : 'it is published, and not as it should be: run it again with `--amend`'}`,
     },
   );
 }

@@ -22,6 +22,12 @@ describe('where a release is published', () => {
       expect([found.place.address, found.files], to).toEqual([address, files]);
     }
     expect(() => placeOf([], options('gitea'), {})).toThrow('which repository');
+    const job = { GITHUB_SERVER_URL: 'https://git.acme.org', GITHUB_REPOSITORY: 'o/r', GITHUB_ACTIONS: 'true' };
+    expect(() => placeOf([], options('gitea'), job)).toThrow('a job of the kind github');
+    expect(() => placeOf([], options('github'), { ...job, GITEA_ACTIONS: 'true' })).toThrow('a job of the kind gitea');
+    expect(placeOf([], options('forgejo'), { ...job, GITEA_ACTIONS: 'true' }).place.kind).toBe('forgejo');
+    expect(() => placeOf(['https://github.com/o/r'], options('gitea'), {})).toThrow('is of the kind github');
+    expect(() => placeOf(['https://codeberg.org/o/r'], options('github'), {})).toThrow('is of the kind forgejo');
     expect(() => placeOf([at], options(at), {})).toThrow('two repositories');
     expect(() => placeOf(['b', at], options('gitea'), {})).toThrow('`b` is no address');
   });
@@ -38,6 +44,15 @@ describe('where a release is published', () => {
       ['gitea:https://git.acme.org/o/r', { GITHUB_TOKEN: 'of-github' }, undefined],
       ['gitea:https://git.acme.org/o/r', job, 'of-the-job'],
       ['gitea:https://other.acme.org/o/r', job, undefined],
+      ['github:https://git.acme.org/o/r', job, 'of-the-job'],
+      ['github:https://git.acme.org/o/r', { GITHUB_TOKEN: 'of-github', GH_TOKEN: 'of-github' }, undefined],
+      ['https://github.evil.example/o/r', { GITHUB_TOKEN: 'of-github', GH_TOKEN: 'of-github' }, undefined],
+      ['https://github.com/o/r', job, undefined],
+      ['https://github.com/o/r', { ...job, GH_TOKEN: 'of-the-job' }, undefined],
+      ['https://github.com/o/r', { ...job, GH_TOKEN: 'mine' }, 'mine'],
+      ['gitea:https://other.acme.org/o/r', { ...job, GITEA_TOKEN: 'of-the-job' }, undefined],
+      ['github:http://127.0.0.1:3000/o/r', { GITHUB_TOKEN: 'mine' }, 'mine'],
+      ['github:http://127.0.0.1:3000/o/r', job, undefined],
     ] as const) {
       const { place } = placeOf([], options(to), {});
       expect(await tokenFor(place, undefined, fakeContext(env)), to).toBe(token);

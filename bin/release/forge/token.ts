@@ -1,13 +1,12 @@
 /** Who one is at a forge: a token, out of a file or of the environment, and never of the command line. */
 
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { CarportError } from '../../../lib/errors.js';
 import type { ForgeKind } from '../../../lib/forge/contract.js';
 import type { ForgePlace } from '../../../lib/forge/place.js';
+import { isLoopbackName } from '../../../lib/http/ip-address.js';
 import { rememberSecret } from '../../../lib/known-secrets.js';
-import { type Context, workingDirectory } from '../../cli/context.js';
-import { descriptorOf, readDescriptor } from '../../settings/held-key.js';
+import type { Context } from '../../cli/context.js';
+import { readToken } from '../../settings/token-file.js';
 
 const OWN = 'CARPORT_FORGE_TOKEN';
 
@@ -26,34 +25,33 @@ export async function tokenFor(
   file: string | undefined,
   context: Context,
 ): Promise<string | undefined> {
-  if (file !== undefined) return checked(await readToken(file, context), `\`${file}\` (--token-file)`);
+  if (file !== undefined) return checked(await readToken(file, '--token-file', context), `\`${file}\` (--token-file)`);
   const { env } = context;
-  const name = [OWN, ...variablesOf(place, env)].find((each) => env[each]);
+  const isOfOther = isOfOtherJob(place, env);
+  const name = [OWN, ...variablesOf(place, env).filter((each) => !isOfOther(env[each]))].find((each) => env[each]);
   return name === undefined ? undefined : checked(env[name]!, name);
 }
 
 /** That of another forge is not sent: `GITHUB_TOKEN` is one of the forge whose job this is, whatever kind that is. */
 function variablesOf({ kind, base }: ForgePlace, env: NodeJS.ProcessEnv): readonly string[] {
-  if (kind === 'github') {
-    const isTheirs = base.hostname === 'github.com' || base.hostname.endsWith('.ghe.com');
-    return isTheirs ? GITHUB : [...ENTERPRISE, ...GITHUB];
-  }
-  const server = env.GITHUB_SERVER_URL ?? '';
-  const isOfJob = URL.canParse(server) && new URL(server).origin === base.origin;
-  return [...VARIABLES[kind], ...(isOfJob ? ['GITHUB_TOKEN'] : [])];
+  const job = originOfJob(env);
+  const isOfJob = job === base.origin;
+  if (kind !== 'github') return [...VARIABLES[kind], ...(isOfJob ? ['GITHUB_TOKEN'] : [])];
+  if (base.hostname === 'github.com' || base.hostname.endsWith('.ghe.com')) return GITHUB;
+  // On this machine nobody else hears of it.
+  if (job === undefined && isLoopbackName(base.hostname)) return [...ENTERPRISE, ...GITHUB];
+  return [...ENTERPRISE, ...(isOfJob ? ['GITHUB_TOKEN'] : [])];
 }
 
-async function readToken(file: string, context: Context): Promise<string> {
-  const descriptor = descriptorOf(file);
-  if (descriptor !== undefined) return readDescriptor(descriptor, file);
-  try {
-    return await readFile(resolve(workingDirectory(context), file), 'utf8');
-  } catch (cause) {
-    throw new CarportError('E_CREDENTIALS', `\`${file}\` (--token-file) cannot be read`, {
-      cause,
-      hint: 'name the file with the token',
-    });
-  }
+/** Whether a token is that of a job of another forge, under whatever name: jobs give it names such as `GH_TOKEN`, too. */
+function isOfOtherJob({ base }: ForgePlace, env: NodeJS.ProcessEnv): (token: string | undefined) => boolean {
+  const job = originOfJob(env);
+  const isOther = job !== undefined && job !== base.origin && Boolean(env.GITHUB_TOKEN);
+  return (token) => isOther && token === env.GITHUB_TOKEN;
+}
+
+function originOfJob({ GITHUB_SERVER_URL: server = '' }: NodeJS.ProcessEnv): string | undefined {
+  return URL.canParse(server) ? new URL(server).origin : undefined;
 }
 
 /** What a header cannot have would end up in an error. */

@@ -1,8 +1,8 @@
 /** The command `ci sign`. */
 
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { CarportError, formatError } from '../../../lib/errors.js';
+import { requireTls } from '../../../lib/http/require-tls.js';
 import { rememberSecret } from '../../../lib/known-secrets.js';
 import { collectSmall } from '../../../lib/object-store/object-store.js';
 import { type DroneRepository, signByDrone } from '../../../release/ci/drone-server.js';
@@ -19,7 +19,7 @@ import { interruptible } from '../../cli/interrupt.js';
 import { openSource } from '../../cli/source.js';
 import { warnPeople } from '../../cli/warnings.js';
 import { openClient } from '../../reporters/http-client.js';
-import { descriptorOf, readDescriptor } from '../../settings/held-key.js';
+import { readToken } from '../../settings/token-file.js';
 import type { CiSignOptions } from '../ci-command.js';
 
 const SECRET_VARIABLE = 'CARPORT_DRONE_SECRET';
@@ -86,7 +86,7 @@ async function signatureOf(text: string, options: CiSignOptions, context: Contex
 async function secretOf({ secretFile }: CiSignOptions, context: Context): Promise<Uint8Array | undefined> {
   const place = secretFile === undefined ? SECRET_VARIABLE : `\`${secretFile}\` (--secret-file)`;
   const given =
-    secretFile === undefined ? context.env[SECRET_VARIABLE] : await readSecret(secretFile, '--secret-file', context);
+    secretFile === undefined ? context.env[SECRET_VARIABLE] : await readToken(secretFile, '--secret-file', context);
   const text = given?.replace(/\r?\n$/, '');
   if (text === undefined || text === '') return undefined;
   rememberSecret(text);
@@ -102,13 +102,13 @@ async function secretOf({ secretFile }: CiSignOptions, context: Context): Promis
 }
 
 async function repositoryOf(
-  { repository, server, tokenFile }: CiSignOptions,
+  { repository, server, tokenFile, plainHttp }: CiSignOptions,
   context: Context,
 ): Promise<DroneRepository> {
   const { env } = context;
   const address = server ?? env.DRONE_SERVER;
   const token = (
-    tokenFile === undefined ? env.DRONE_TOKEN : await readSecret(tokenFile, '--token-file', context)
+    tokenFile === undefined ? env.DRONE_TOKEN : await readToken(tokenFile, '--token-file', context)
   )?.trim();
   rememberSecret(token);
   if (!address || !token) {
@@ -122,11 +122,17 @@ async function repositoryOf(
     });
   }
   const url = URL.canParse(address) ? new URL(address) : undefined;
-  if (!url || !['https:', 'http:'].includes(url.protocol) || url.username !== '' || url.search !== '') {
+  if (!url || !['https:', 'http:'].includes(url.protocol) || url.search !== '') {
     throw new CarportError('E_USAGE', 'the address of Drone is none', {
       hint: 'give one such as `https://drone.example.org`',
     });
   }
+  if (url.username !== '' || url.password !== '') {
+    throw new CarportError('E_USAGE', `the address of \`${url.host}\` has a user or a password in it`, {
+      hint: 'give the token with DRONE_TOKEN or `--token-file FILE`',
+    });
+  }
+  requireTls(url, plainHttp);
   const named = repository ?? env.DRONE_REPO ?? '';
   const [owner, name, ...more] = named.split('/');
   if (owner && name && more.length === 0 && ![owner, name].some((part) => /^\.{1,2}$/.test(part))) {
@@ -135,19 +141,6 @@ async function repositoryOf(
   throw new CarportError('E_USAGE', 'it is not said which repository', {
     hint: 'give `--repository OWNER/NAME`, or set DRONE_REPO',
   });
-}
-
-async function readSecret(file: string, optionName: string, context: Context): Promise<string> {
-  const descriptor = descriptorOf(file);
-  if (descriptor !== undefined) return readDescriptor(descriptor, file);
-  try {
-    return await readFile(resolve(workingDirectory(context), file), 'utf8');
-  } catch (cause) {
-    throw new CarportError('E_CREDENTIALS', `\`${file}\` (${optionName}) cannot be read`, {
-      cause,
-      hint: 'name the file with it',
-    });
-  }
 }
 
 async function readStdin(context: Context): Promise<string> {

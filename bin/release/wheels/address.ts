@@ -1,7 +1,6 @@
 /** Addresses of indexes of Python packages. */
 
 import { CarportError } from '../../../lib/errors.js';
-import { isLoopbackName } from '../../../lib/http/ip-address.js';
 
 /** Reads an address; `place` is where it is given. Throws `E_USAGE` for what is none, and for one with a password in it. */
 export function indexAddress(text: string, place: string): URL {
@@ -17,12 +16,4 @@ export function indexAddress(text: string, place: string): URL {
     });
   }
   return url;
-}
-
-/** Throws `E_USAGE` for an address without TLS on another machine, unless that is allowed: passwords would be read on the way. */
-export function requireTls(url: URL, isAllowed: boolean): void {
-  if (isAllowed || url.protocol === 'https:' || isLoopbackName(url.hostname)) return;
-  throw new CarportError('E_USAGE', `\`${url.protocol}//${url.host}\` is without TLS`, {
-    hint: 'write `https://`, or allow it with `--plain-http`',
-  });
 }

@@ -1,12 +1,10 @@
 /** Who one is at an index: a token or password, out of a file, of the environment or of netrc, and never of the command line. */
 
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { CarportError } from '../../../lib/errors.js';
 import { createNetrc } from '../../../lib/http/netrc.js';
 import { rememberSecret } from '../../../lib/known-secrets.js';
-import { type Context, workingDirectory } from '../../cli/context.js';
-import { descriptorOf, readDescriptor } from '../../settings/held-key.js';
+import type { Context } from '../../cli/context.js';
+import { readToken } from '../../settings/token-file.js';
 
 /** What is said of it on the command line. */
 export interface LoginOptions {
@@ -28,7 +26,7 @@ export async function authorizationFor(
 ): Promise<string | undefined> {
   const { env } = context;
   const variable = tokenFile === undefined ? VARIABLES.find((each) => env[each]) : undefined;
-  const text = tokenFile === undefined ? env[variable ?? ''] : await readToken(tokenFile, context);
+  const text = tokenFile === undefined ? env[variable ?? ''] : await readToken(tokenFile, '--token-file', context);
   if (text === undefined) {
     if (user === undefined) return createNetrc(env)(url.hostname);
     throw new CarportError('E_CREDENTIALS', `there is no password of \`${user}\``, {
@@ -44,19 +42,6 @@ export async function authorizationFor(
 function userOf(variable: string | undefined, env: NodeJS.ProcessEnv): string | undefined {
   if (variable === 'UV_PUBLISH_TOKEN') return undefined;
   return (variable === 'UV_PUBLISH_PASSWORD' ? env.UV_PUBLISH_USERNAME : env.TWINE_USERNAME) || undefined;
-}
-
-async function readToken(file: string, context: Context): Promise<string> {
-  const descriptor = descriptorOf(file);
-  if (descriptor !== undefined) return readDescriptor(descriptor, file);
-  try {
-    return await readFile(resolve(workingDirectory(context), file), 'utf8');
-  } catch (cause) {
-    throw new CarportError('E_CREDENTIALS', `\`${file}\` (--token-file) cannot be read`, {
-      cause,
-      hint: 'name the file with the token or password',
-    });
-  }
 }
 
 function checked(text: string, place: string): string {

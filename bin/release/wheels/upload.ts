@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { CarportError } from '../../../lib/errors.js';
 import { makePrivateDirectory } from '../../../lib/filesystem/private-directory.js';
 import { createHttpClient, type HttpClient } from '../../../lib/http/client.js';
+import { requireTls } from '../../../lib/http/require-tls.js';
 import { openPackageIndex } from '../../../release/wheels/upload/package-index.js';
 import { type FileToUpload, type Uploaded, uploadFiles } from '../../../release/wheels/upload/session.js';
 import { type Context, note, writeJson, writeLines } from '../../cli/context.js';
@@ -14,7 +15,7 @@ import { withActivity } from '../../reporters/activity.js';
 import { debugTopics, sayRequest } from '../../reporters/debug.js';
 import { requireSource } from '../../settings/places.js';
 import { releaseTrustOf } from '../settings.js';
-import { indexAddress, requireTls } from './address.js';
+import { indexAddress } from './address.js';
 import type { UploadOptions } from './command.js';
 import { authorizationFor } from './login.js';
 import { filesOfBucket, filesOfPaths } from './upload-files.js';
@@ -23,7 +24,7 @@ import { filesOfBucket, filesOfPaths } from './upload-files.js';
 export async function upload(words: readonly string[], options: UploadOptions, context: Context): Promise<void> {
   const to = indexAddress(options.to, '--to');
   const simple = await options.indexUrl;
-  for (const url of simple ? [to, simple] : [to]) requireTls(url, options.plainHttp === true);
+  for (const url of simple ? [to, simple] : [to]) requireTls(url, options.plainHttp);
   const authorization = await authorizationFor(to, options, context);
   const send = (files: readonly FileToUpload[]) =>
     withActivity(context, options, ({ emit }) =>

@@ -95,5 +95,12 @@ it('ci sign has the server sign, as drone sign does', async () => {
   expect(await run([], { ...env, DRONE_SERVER: elsewhere.url.href })).toMatchObject({ exitCode: 6 });
   expect(await run([], { ...env, DRONE_REPO: 'acme' })).toMatchObject({ exitCode: 2 });
   expect(await run([], { ...env, DRONE_SERVER: 'drone' })).toMatchObject({ exitCode: 2 });
+  for (const [server, said] of [
+    ['http://192.0.2.2/', 'without TLS'],
+    ['https://:secret@drone.example.org/', 'a password in it'],
+  ] as const) {
+    const refused = await run([], { ...env, DRONE_SERVER: server });
+    expect(refused, server).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(said) });
+  }
   expect(await run([])).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('DRONE_TOKEN') });
 });

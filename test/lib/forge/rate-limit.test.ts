@@ -66,4 +66,16 @@ describe('limits of requests', () => {
     await expect(send(getRequest('https://git.example.org/'))).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
     expect(waits).toEqual([30_000]);
   });
+
+  it('are an end also where a forge says to come again at once, without an end', async () => {
+    let [now, asked] = [NOW, 0];
+    const send = obeyRateLimits({
+      ...{ patienceMs: 10_000, signal: new AbortController().signal, now: () => now, onPause: () => undefined },
+      async wait(milliseconds) {
+        now += milliseconds;
+      },
+    })(async () => (asked++ < 100 ? answer(429, { 'retry-after': '0' }) : answer(200)));
+    await expect(send(getRequest('https://git.example.org/'))).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+    expect(asked).toBe(11);
+  });
 });
