@@ -5,7 +5,7 @@
 
 import { CarportError } from '../../lib/errors.js';
 import { type Descriptor, describe, parseManifest, renderDocument } from '../../lib/oci/documents.js';
-import { OCI } from '../../lib/oci/media-types.js';
+import { isIndexType, OCI } from '../../lib/oci/media-types.js';
 import type { Repository } from '../../lib/oci/registry/repository.js';
 import { BUNDLE_TYPE } from './statement.js';
 
@@ -15,6 +15,9 @@ const EMPTY = Buffer.from('{}');
 
 /** Signatures of one image; more is nobody's. */
 const MOST = 100;
+
+/** As often as a list of referrers is written. */
+const TRIES = 5;
 
 /** The tag at which cosign looks for signatures (`sig`) and attestations (`att`). */
 export function cosignTag(digest: string, kind: 'sig' | 'att'): string {
@@ -47,16 +50,32 @@ export async function attachBundle(
   return manifest.descriptor.digest;
 }
 
-/** Adds a layer to the image at a tag of cosign's. */
+/** Adds a layer to the image at a tag of cosign's, and looks whether it is there: others may write that tag at the same time. */
 export async function attachLayer(
   repository: Repository,
   tag: string,
   bytes: Uint8Array,
   { mediaType, annotations }: Pick<Descriptor, 'mediaType' | 'annotations'>,
-): Promise<string> {
+): Promise<void> {
   const layer: Descriptor = { ...describe(mediaType, bytes).descriptor, annotations };
   await putOnce(repository, layer, bytes);
-  const layers = [...(await layersAt(repository, tag)), layer];
+  for (let attempt = 0; ; attempt++) {
+    const before = await layersAt(repository, tag);
+    if (before.some((each) => isSame(each, layer))) return;
+    if (attempt === TRIES) break;
+    await putLayers(repository, tag, [...before, layer]);
+  }
+  throw new CarportError('E_UNAVAILABLE', `others keep writing \`${tag}\` of ${repository.description}`, {
+    hint: 'run it again',
+  });
+}
+
+/** Signatures of one image by several keys are of the same bytes. */
+function isSame(a: Descriptor, b: Descriptor): boolean {
+  return a.digest === b.digest && a.annotations?.[SIGNATURE_ANNOTATION] === b.annotations?.[SIGNATURE_ANNOTATION];
+}
+
+async function putLayers(repository: Repository, tag: string, layers: readonly Descriptor[]): Promise<void> {
   if (layers.length > MOST) {
     throw new CarportError('E_UNSUPPORTED', `\`${tag}\` of ${repository.description} has ${layers.length} signatures`, {
       hint: `at most ${MOST} are kept: remove the tag, and sign again`,
@@ -71,14 +90,19 @@ export async function attachLayer(
     renderDocument({ schemaVersion: 2, mediaType: OCI.manifest, config: described, layers }),
   );
   await repository.putManifest(manifest, tag);
-  return manifest.descriptor.digest;
 }
 
-/** The layers of the image at a tag; none where there is no such. */
+/** The layers of the image at a tag; none where there is no such. Throws where it is no image: it is not to be written over. */
 export async function layersAt(repository: Repository, tag: string): Promise<readonly Descriptor[]> {
   const there = await repository.manifest(tag);
-  if (there === undefined || there.descriptor.mediaType !== OCI.manifest) return [];
-  return parseManifest(`\`${tag}\` of ${repository.description}`, there.bytes).layers.slice(0, MOST);
+  if (there === undefined) return [];
+  const what = `\`${tag}\` of ${repository.description}`;
+  if (isIndexType(there.descriptor.mediaType)) {
+    throw new CarportError('E_UNSUPPORTED', `${what} is an index, and signatures are layers of an image`, {
+      hint: 'cosign writes none: look who did, and remove the tag',
+    });
+  }
+  return parseManifest(what, there.bytes).layers.slice(0, MOST);
 }
 
 async function putOnce(repository: Repository, blob: Descriptor, bytes: Uint8Array): Promise<void> {

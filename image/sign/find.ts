@@ -61,11 +61,16 @@ export async function findSigned(
     return found && { format, predicateType: found.predicateType, predicate: found.predicate, key: found.key.hint };
   };
   for (const referrer of (await repository.referrers(digest, BUNDLE_TYPE)).slice(0, MOST)) {
-    const layer = await bundleOf(repository, referrer, digest);
+    const layer = await unlessDamaged(() => bundleOf(repository, referrer, digest));
     if (layer === undefined) others++;
     else await read(layer, (bytes) => check(parseBundle('the bundle', bytes), 'bundle'));
   }
-  for (const layer of await layersAt(repository, cosignTag(digest, 'sig'))) {
+  const layersOf = async (kind: 'sig' | 'att') => {
+    const layers = await unlessDamaged(() => layersAt(repository, cosignTag(digest, kind)));
+    if (layers === undefined) others++;
+    return layers ?? [];
+  };
+  for (const layer of await layersOf('sig')) {
     const signature = layer.annotations?.[SIGNATURE_ANNOTATION] ?? '';
     if (layer.mediaType !== SIMPLE_TYPE) continue;
     await read(layer, (bytes) => {
@@ -73,7 +78,7 @@ export async function findSigned(
       return key && { format: 'simple', predicateType: SIGNED, predicate: {}, key: key.hint };
     });
   }
-  for (const layer of await layersAt(repository, cosignTag(digest, 'att'))) {
+  for (const layer of await layersOf('att')) {
     if (layer.mediaType === ENVELOPE_TYPE)
       await read(layer, (bytes) => check(parseEnvelope('the envelope', bytes), 'simple'));
   }
@@ -88,15 +93,19 @@ async function bundleOf(repository: Repository, referrer: Descriptor, digest: st
   return subject?.digest === digest ? layers.find(({ mediaType }) => mediaType === BUNDLE_TYPE) : undefined;
 }
 
-async function judged(
+function judged(
   repository: Repository,
   blob: Descriptor,
   judge: (bytes: Uint8Array) => Signed | undefined,
 ): Promise<Signed | undefined> {
+  return unlessDamaged(async () => judge(await readSmall(repository, blob, LIMIT)));
+}
+
+/** Whoever may write there may put what is none. */
+async function unlessDamaged<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
-    return judge(await readSmall(repository, blob, LIMIT));
+    return await read();
   } catch (error) {
-    // Whoever may write there may put what is none.
     if (hasCode(error, 'E_FORMAT', 'E_UNSUPPORTED', 'E_NOT_FOUND', 'E_INTEGRITY')) return undefined;
     throw error;
   }

@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { attachBundle } from '#image/sign/attach.js';
+import { attachBundle, attachLayer, cosignTag, layersAt } from '#image/sign/attach.js';
 import { findSigned } from '#image/sign/find.js';
 import { type ImageKey, readImageKey } from '#image/sign/key.js';
-import { renderBundle, SIGNED, signStatement } from '#image/sign/statement.js';
+import { renderBundle, SIGNED, SIMPLE_TYPE, signStatement } from '#image/sign/statement.js';
 import {
   type Descriptor,
   describe as described,
@@ -11,7 +11,7 @@ import {
   type RawManifest,
   renderDocument,
 } from '#lib/oci/documents.js';
-import { OCI } from '#lib/oci/media-types.js';
+import { DOCKER, OCI } from '#lib/oci/media-types.js';
 import { createReferrers } from '#lib/oci/registry/referrers.js';
 import type { Repository } from '#lib/oci/registry/repository.js';
 
@@ -100,6 +100,45 @@ describe('what is about an image', () => {
     expect((await findSigned(store, DIGEST, [key.publicKey])).signed).toHaveLength(1);
     left = Number.POSITIVE_INFINITY;
     await expect(attach(store, key, { other: true })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  });
+
+  it('stays at the tags of cosign when others sign too, and is read of either format', async () => {
+    const tag = cosignTag(DIGEST, 'sig');
+    let other: RawManifest | undefined;
+    const { store, tags } = repository(true, (all) => {
+      // Somebody else has read the tag before that.
+      if (other) all.set(tag, other);
+      other = undefined;
+    });
+    const add = (signature: string) =>
+      attachLayer(store, tag, Buffer.from('payload'), {
+        mediaType: SIMPLE_TYPE,
+        annotations: { 'dev.cosignproject.cosign/signature': signature },
+      });
+    const there = async () =>
+      (await layersAt(store, tag)).map(({ annotations }) => Object.values(annotations ?? {})[0]);
+    await add('a');
+    const docker = { ...JSON.parse(Buffer.from(tags.get(tag)!.bytes).toString()), mediaType: DOCKER.manifest };
+    tags.set(tag, described(DOCKER.manifest, renderDocument(docker)));
+    other = tags.get(tag);
+    await add('b');
+    expect(await there()).toEqual(['a', 'b']);
+    const index = described(OCI.index, renderDocument({ schemaVersion: 2, manifests: [] }));
+    tags.set(tag, index);
+    await expect(add('c')).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
+    expect(tags.get(tag)).toBe(index);
+  });
+
+  it('is found beside manifests that are damaged', async () => {
+    const key = await newKey();
+    const { store, tags } = repository(true);
+    await attach(store, key);
+    const damaged = renderDocument({ subject: IMAGE, artifactType: 'application/vnd.dev.sigstore.bundle.v0.3+json' });
+    await store.putReferrer(described(OCI.manifest, damaged));
+    tags.set(cosignTag(DIGEST, 'sig'), described(OCI.manifest, damaged));
+    tags.set(cosignTag(DIGEST, 'att'), described(OCI.index, damaged));
+    const { signed, others } = await findSigned(store, DIGEST, [key.publicKey]);
+    expect({ count: signed.length, others }).toEqual({ count: 1, others: 3 });
   });
 
   it('counts for nothing where it is about another image, changed, or no signature at all', async () => {
