@@ -4,11 +4,14 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findFreePorts } from './free-ports.js';
 import { startWatchdog } from './watchdog.js';
+
+/** As `.ci/run` installs it. */
+const PROGRAM = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'carport/peers/bin/pypi-server');
 
 /** An index that takes the uploads of one user. It ends with this process. */
 export interface PypiServer {
@@ -28,14 +31,14 @@ export async function startPypiServer(user: string, password: string): Promise<P
   await writeFile(passwords, `${user}:{SHA}${createHash('sha1').update(password).digest('base64')}\n`);
   const directory = await mkdtemp(join(top, 'packages-'));
   const args = ['run', '-i', '127.0.0.1', '-p', `${port}`, '-P', passwords, '-a', 'update', directory];
-  const child = spawn('pypi-server', args, { stdio: 'ignore' });
+  const child = spawn(PROGRAM, args, { stdio: 'ignore' });
   const ended = once(child, 'exit');
   ended.catch(() => {});
   if (child.pid === undefined) await ended;
   else watchdog.watch([child.pid]);
   const url = `http://127.0.0.1:${port}/`;
   while (!(await answers(url))) {
-    if (child.exitCode !== null) throw new Error('pypi-server has ended');
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error('pypi-server has ended');
     await sleep(50);
   }
   return {

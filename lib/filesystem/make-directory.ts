@@ -30,7 +30,7 @@ export async function makeRealDirectory(path: string, mode = 0o777): Promise<voi
   });
   if ((await lstat(path)).isDirectory()) return;
   throw new CarportError('E_USAGE', `\`${path}\` is there, and is no directory`, {
-    hint: 'carport keeps what belongs to toolchains there: remove it, whoever has put it there',
+    hint: 'what is written below it would go elsewhere: remove it, whoever has put it there',
   });
 }
 

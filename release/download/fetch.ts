@@ -32,7 +32,8 @@ const PIECE = 256 * 1024;
 /**
  * Brings a file to its place. What is there already with the same hash stays; what another run has left of it is gone on with, and
  * thrown away when the whole is not what was signed. A link in its place is replaced, and not followed. Throws `E_INTEGRITY` for
- * bytes that are not what was signed, `E_NOT_FOUND` where there is no object, `E_USAGE` for a link in place of a directory.
+ * bytes that are not what was signed, `E_NOT_FOUND` where there is no object, `E_USAGE` for a link in place of a directory, and a
+ * directory in its own place.
  */
 export async function fetchFile(objects: ObjectStore, file: WantedFile, fetching: Fetching): Promise<Fetched> {
   const directory = await directoryOf(file, fetching.directory);
@@ -40,6 +41,11 @@ export async function fetchFile(objects: ObjectStore, file: WantedFile, fetching
   if (await isHere(path, file)) {
     fetching.onBytes(file.size);
     return { file, path, state: 'here', resumed: 0 };
+  }
+  if ((await lstat(path).catch(() => undefined))?.isDirectory()) {
+    throw new CarportError('E_USAGE', `\`${path}\` is a directory, and a file is to go there`, {
+      hint: 'remove it, or name another place with `--out`',
+    });
   }
   const part = await takePart(directory, file.parts.at(-1)!, partId(file));
   const resumed = await receive(objects, file, part, fetching);

@@ -38,7 +38,7 @@ interface Place {
 /**
  * Makes a tag or a branch at HEAD, and pushes it where that is asked. One that is there at this commit is fine, and so a run that
  * broke off is run again. Throws `E_USAGE` for a tree that is not clean, a wrong branch and a name that is no ref, `E_GATE` for one that
- * is elsewhere at another commit, `E_NOT_FOUND` without a commit, `E_PROGRAM` with what git said, `E_REMOTE` for a push that is refused.
+ * is elsewhere at another commit, or is not signed where that is asked, `E_NOT_FOUND` without a commit, `E_PROGRAM` with what git said, `E_REMOTE` for a push that is refused.
  */
 export async function makeMark(git: Git, request: MarkRequest): Promise<Mark> {
   const { kind, name } = request;
@@ -54,9 +54,11 @@ export async function makeMark(git: Git, request: MarkRequest): Promise<Mark> {
   const there = await remotePlace(git, request, ref);
   if (there && there.commit !== commit)
     throw elsewhere(request, `the remote \`${request.remote}\``, there.commit, commit);
+  if (here) await checkSigned(git, request, here);
   const mark = { ref, commit, created: here === undefined, pushed: request.push && there === undefined };
   if (request.dryRun) return mark;
   if (here === undefined) await make(git, request, ref, { commit, there });
+  if (here === undefined && there) await checkSigned(git, request, there);
   if (mark.pushed) await push(git, request, ref);
   return mark;
 }
@@ -157,6 +159,16 @@ function elsewhere({ kind, name }: MarkRequest, where: string, other: string, co
 interface At {
   readonly commit: string;
   readonly there: Place | undefined;
+}
+
+/** A tag that is there already is no signed one by being asked for. Whose signature it is, `git tag --verify` tells. */
+async function checkSigned(git: Git, { kind, name, sign }: MarkRequest, { object }: Place): Promise<void> {
+  if (kind !== 'tag' || !sign) return;
+  const { stdout } = await git.ask('cat-file', 'tag', object);
+  if (/^-----BEGIN (PGP|SSH) SIGNATURE-----$|^-----BEGIN (PGP MESSAGE|SIGNED MESSAGE)-----$/m.test(stdout)) return;
+  throw new CarportError('E_GATE', `the tag \`${name}\` is there already, and is not signed`, {
+    hint: 'go on without `--sign`; or, where nobody else has it, take it back with `git tag --delete`, and run this again',
+  });
 }
 
 /** What the remote has is fetched, so that there are no two tags of one name. */

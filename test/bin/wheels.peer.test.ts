@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, expect, it } from 'vitest';
+import { startPypiServer } from '#dev/pypi-server.js';
 import { nginxMissing, startNginx } from '../support/nginx.js';
 import { describeWithPeer } from '../support/peers.js';
-import { pythonMissing, runPython, startPypiServer } from '../support/python-peers.js';
+import { pythonMissing, runPython } from '../support/python-peers.js';
 import { useSandbox } from '../support/sandbox.js';
 import { sdistBytes, wheelNameOf, writeWheel } from '../support/wheels.js';
 
@@ -83,7 +84,7 @@ describeWithPeer((await nginxMissing()) ?? pythonMissing, 'wheels with the progr
   it('are sent to an index, once', async () => {
     await writeFile(dist('demo_pkg-1.0.tar.gz'), await sdistBytes([], 'demo_pkg-1.0'));
     await carport('release', 'put', dist(FINAL), dist('demo_pkg-1.0.tar.gz'), '--tag', 'v1.0.0');
-    const index = await startPypiServer(box().path('pypi'), 'dev', 'sekrit-1234');
+    const index = await startPypiServer('dev', 'sekrit-1234');
     try {
       await writeFile(box().path('work/password'), 'sekrit-1234\n', { mode: 0o600 });
       const to = ['--to', index.url, '--user', 'dev', '--token-file', box().path('work/password')];
@@ -105,7 +106,7 @@ describeWithPeer((await nginxMissing()) ?? pythonMissing, 'wheels with the progr
         stderr: expect.stringContaining('with other bytes'),
       });
     } finally {
-      await index.stop();
+      await index.close();
     }
   });
 });

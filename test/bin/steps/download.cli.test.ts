@@ -176,7 +176,14 @@ describe('release download', () => {
       stderr: expect.stringContaining('no directory'),
     });
     await rm(at('work/got', TEST_TARGET));
-    await mkdir(at('work/got', TEST_TARGET));
+    await mkdir(at('work/got', TEST_TARGET, 'tool'), { recursive: true });
+    asked = [];
+    expect(await web('v1.0.0', '--name', 'tool', '--out', 'got')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('tool` is a directory'),
+    });
+    expect(asked).toEqual([]);
+    await rm(at('work/got', TEST_TARGET, 'tool'), { recursive: true });
     await symlink(at('elsewhere/file'), at('work/got', TEST_TARGET, 'tool'));
     expect(await web('v1.0.0', '--out', 'got')).toMatchObject({ exitCode: 0 });
     expect((await lstat(at('work/got', TEST_TARGET, 'tool'))).isFile()).toBe(true);

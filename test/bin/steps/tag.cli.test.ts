@@ -135,6 +135,7 @@ describe('release tag and release branch', () => {
       stderr: expect.stringContaining('it is not known whether the remote'),
     });
     await refused(1, 'git makes no tag', 'tag', 'lib/v1.2.0', '--sign');
+    await refused(1, 'is there already, and is not signed', 'tag', 'v1.2.0', '--sign');
     await repository.git('remote', 'remove', 'origin');
     await refused(2, 'where to push to', 'branch', '--push');
     const none = await box().carport(['release', 'tag', 'v1'], { cwd: box().path('work'), env: gitEnv(box()) });
