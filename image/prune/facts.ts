@@ -36,11 +36,18 @@ const AT_ONCE = 8;
 /** A time of before is what tools write that want no time. */
 const EARLIEST = Date.UTC(1980, 0, 2);
 
-/** Looks at all tags. What cannot be read is an error: it may refer to what would be removed. */
-export async function readFacts(store: ImageStore, { emit, signal }: Work<ActivityEvent>): Promise<RepositoryFacts> {
+/**
+ * Looks at all tags. What cannot be read is an error: it may refer to what would be removed. `known`: what was read before, and
+ * is not read again.
+ */
+export async function readFacts(
+  store: ImageStore,
+  { emit, signal }: Work<ActivityEvent>,
+  known: RepositoryFacts['nodes'] = new Map(),
+): Promise<RepositoryFacts> {
   const names = await store.tags();
   emit({ type: 'started', verb: 'look at', unit: 'tags', items: names.length });
-  const nodes = new Map<string, Node>();
+  const nodes = new Map(known);
   const found = await mapAtMost(
     AT_ONCE,
     names,

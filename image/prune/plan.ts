@@ -27,6 +27,7 @@ export type KeptReason =
   | 'young'
   | 'no-age'
   | 'not-named'
+  | 'changed'
   | 'referrer';
 
 export interface KeptTag extends TagFact {
@@ -54,9 +55,30 @@ const REFERRER = /^sha256-([0-9a-f]{64})(?:\..*)?$/;
 
 /** Decides by rules. What a tag that stays refers to stays: images of an index, and what a signature is about. */
 export function planPrune(facts: RepositoryFacts, rules: PruneRules): PrunePlan {
+  return planWith(facts, (named) => reasonsOf(named, facts, rules));
+}
+
+/** What of a plan may still go by what is found now: tags that came or moved since stay, and all that they refer to. */
+export function planAgain(facts: RepositoryFacts, { untag, remove, kept }: PrunePlan): PrunePlan {
+  const nameOf = ({ tag, digest }: TagFact) => `${tag}@${digest}`;
+  const going = new Set([
+    ...untag.map(nameOf),
+    ...remove.flatMap(({ digest, tags }) => tags.map((tag) => nameOf({ tag, digest }))),
+  ]);
+  const before = new Map(kept.map((each) => [nameOf(each), each.reason]));
+  return planWith(facts, (named) => {
+    const staying = named.filter((each) => !going.has(nameOf(each)));
+    return new Map(staying.map((each) => [each.tag, before.get(nameOf(each)) ?? 'changed']));
+  });
+}
+
+function planWith(
+  facts: RepositoryFacts,
+  reasonsFor: (named: readonly TagFact[]) => ReadonlyMap<string, KeptReason>,
+): PrunePlan {
   const about = facts.tags.filter(({ tag }) => REFERRER.test(tag));
   const named = facts.tags.filter(({ tag }) => !REFERRER.test(tag));
-  const reasons = reasonsOf(named, facts, rules);
+  const reasons = reasonsFor(named);
   const stay = named.filter(({ tag }) => reasons.has(tag));
   const go = named.filter(({ tag }) => !reasons.has(tag));
   const goingDigests = new Set(go.map(({ digest }) => digest));

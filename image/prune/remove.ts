@@ -3,23 +3,29 @@
 import { CarportError } from '../../lib/errors.js';
 import type { Repository } from '../../lib/oci/registry/repository.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
-import type { TagFact } from './facts.js';
-import type { PrunePlan, Removal } from './plan.js';
+import { type RepositoryFacts, readFacts, type TagFact } from './facts.js';
+import { type PrunePlan, planAgain, type Removal } from './plan.js';
 
 /** What was done. */
 export interface Pruned {
+  /** What was still to be done. */
+  readonly plan: PrunePlan;
   readonly removed: readonly Removal[];
   readonly untagged: readonly TagFact[];
   /** Tags that the registry cannot remove without the image, which stays. */
   readonly stuck: readonly TagFact[];
 }
 
-/** Removes images and tags one after the other. A tag that has moved since it was looked at stays. */
+/** Removes images and tags one after the other. What has got a tag since it was looked at stays, with all that it refers to. */
 export async function removePlanned(
   repository: Repository,
-  { untag, remove, needed }: PrunePlan,
-  { emit, signal }: Work<ActivityEvent>,
+  planned: PrunePlan,
+  known: RepositoryFacts['nodes'],
+  work: Work<ActivityEvent>,
 ): Promise<Pruned> {
+  const { emit, signal } = work;
+  const plan = planAgain(await readFacts(repository, work, known), planned);
+  const { untag, remove, needed } = plan;
   const removed: Removal[] = [];
   const untagged: TagFact[] = [];
   const stuck: TagFact[] = [];
@@ -49,5 +55,5 @@ export async function removePlanned(
       hint,
     });
   }
-  return { removed, untagged, stuck };
+  return { plan, removed, untagged, stuck };
 }

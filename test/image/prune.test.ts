@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Node, TagFact } from '#image/prune/facts.js';
 import { type PruneRules, planPrune } from '#image/prune/plan.js';
 import { removePlanned } from '#image/prune/remove.js';
+import { describe as described, renderDocument } from '#lib/oci/documents.js';
+import { OCI } from '#lib/oci/media-types.js';
 import { compareVersions } from '#release/catalog/version-order.js';
 
 const DAY = 86_400_000;
@@ -108,15 +110,49 @@ describe('of the tags of a repository', () => {
     expect(plan.kept).toEqual(['a newest', 'latest latest', `${tagOf('a')}.sig referrer`]);
   });
 
-  it('nothing goes that stays, whatever a list of what is about an image says', async () => {
+  it('nothing goes that stays or has a new tag, whatever a list of what is about an image says', async () => {
     const removed: string[] = [];
+    const document = (manifests: readonly string[]) =>
+      described(
+        OCI.index,
+        renderDocument({
+          ...{ schemaVersion: 2, mediaType: OCI.index },
+          manifests: manifests.map((digest) => ({ mediaType: OCI.manifest, digest, size: 1 })),
+        }),
+      );
+    const [goes, copied, part] = ['goes', 'copied', 'part'].map(digestOf) as [string, string, string];
+    // Since the look one image was copied to another tag, and another has become part of an index.
+    const index = document([part]);
+    const tags = new Map<string, string>([
+      ...([
+        ['a', goes],
+        ['b', copied],
+        ['c', part],
+        ['v1', copied],
+      ] as const),
+      ...([
+        ['v2', index.descriptor.digest],
+        ['stays', digestOf('stays')],
+      ] as const),
+    ]);
     const repository = {
-      referrers: async () => ['signature', 'stays'].map((digest) => ({ digest })),
-      remove: async (digest: string) => removed.push(digest),
+      tags: async () => [...tags.keys()],
+      async manifest(reference: string) {
+        const digest = tags.get(reference);
+        return digest && { ...index, descriptor: { ...index.descriptor, digest } };
+      },
+      referrers: async () => ['signature', 'stays'].map((name) => ({ digest: digestOf(name) })),
+      remove: async (digest: string) => removed.push(nameOf(digest)),
     };
-    const plan = { untag: [], remove: [{ digest: 'goes', tags: [] }], kept: [], needed: new Set(['stays']) };
+    const nodes = new Map([goes, copied, part, digestOf('stays')].map((digest) => [digest, { digest, children: [] }]));
+    const facts = { tags: ['a', 'b', 'c', 'stays'].map((tag) => ({ tag, digest: tags.get(tag)! })), nodes };
+    const none = { patterns: [], keep: undefined, within: undefined, now: NOW };
+    const reasonOf = (tag: string) => (tag === 'stays' ? ('pattern' as const) : undefined);
+    const rules = { ...none, staysFor: reasonOf, matches: () => false, compare: () => 0 };
+    const plan = planPrune(facts, rules);
+    expect(plan.remove.map(({ digest }) => nameOf(digest)).sort()).toEqual(['copied', 'goes', 'part']);
     const work = { emit() {}, signal: new AbortController().signal };
-    await removePlanned(repository as never, plan, work);
+    await removePlanned(repository as never, plan, nodes, work);
     expect(removed).toEqual(['goes', 'signature']);
   });
 

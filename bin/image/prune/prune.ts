@@ -1,6 +1,6 @@
 /** The command `image prune`. */
 
-import { readFacts } from '../../../image/prune/facts.js';
+import { type RepositoryFacts, readFacts } from '../../../image/prune/facts.js';
 import { type KeptReason, type PrunePlan, type PruneRules, planPrune } from '../../../image/prune/plan.js';
 import { type Pruned, removePlanned } from '../../../image/prune/remove.js';
 import { CarportError } from '../../../lib/errors.js';
@@ -18,6 +18,7 @@ import { pruneRulesOf } from './rules.js';
 interface Repository {
   readonly name: string;
   readonly plan: PrunePlan;
+  readonly nodes: RepositoryFacts['nodes'];
   readonly done?: Pruned;
 }
 
@@ -28,22 +29,19 @@ export async function prune(names: readonly string[], options: ImagePruneOptions
   for (const name of project.repositories) checkName(name);
   const rules = await pruneRulesOf(options, project.suffixes, context);
   const use = (work: Work<ActivityEvent>) => ({ context, options, ...work });
-  const look = () =>
-    working(options, context, async (work) => {
-      const planned: Repository[] = [];
-      for (const name of project.repositories) planned.push(await planOf(name, rules, use(work)));
-      return planned;
-    });
-  const planned = await look();
+  const planned = await working(options, context, async (work) => {
+    const all: Repository[] = [];
+    for (const name of project.repositories) all.push(await planOf(name, rules, use(work)));
+    return all;
+  });
   if (options.dryRun || planned.every(({ plan }) => isNothing(plan))) return tell(planned, options, context);
   if (!options.yes) await ask(planned, context);
-  // While a person thought about it something may have changed.
-  const again = options.yes ? planned : await look();
   const done = await working(options, context, async (work) => {
     const pruned: Repository[] = [];
-    for (const { name, plan } of again) {
+    for (const { name, plan, nodes } of planned) {
       const { store } = openRegistry(name, use(work), { writes: true, removes: true });
-      pruned.push({ name, plan, done: await closing(store, (open) => removePlanned(open, plan, work)) });
+      const done = await closing(store, (open) => removePlanned(open, plan, nodes, work));
+      pruned.push({ name, nodes, plan: done.plan, done });
     }
     return pruned;
   });
@@ -60,7 +58,10 @@ function checkName(text: string): void {
 
 async function planOf(name: string, rules: PruneRules, use: Parameters<typeof openRegistry>[1] & Work<ActivityEvent>) {
   const { store } = openRegistry(name, use);
-  return closing(store, async (open) => ({ name, plan: planPrune(await readFacts(open, use), rules) }));
+  return closing(store, async (open) => {
+    const facts = await readFacts(open, use);
+    return { name, plan: planPrune(facts, rules), nodes: facts.nodes };
+  });
 }
 
 function isNothing({ remove, untag }: PrunePlan): boolean {
@@ -91,6 +92,7 @@ const REASONS: Readonly<Record<KeptReason, string>> = {
   young: 'young',
   'no-age': 'of an age that is not known',
   'not-named': 'not looked at',
+  changed: 'new since they were looked at',
   referrer: 'about others',
 };
 
