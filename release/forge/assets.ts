@@ -32,8 +32,8 @@ export interface Settling {
   readonly may: 'change' | 'tidy' | 'look';
   /** Reads also what the forge vouches for. */
   readonly readsAll: boolean;
-  /** Throws, where there is a reason by now to change nothing more. */
-  guard?(plan: AssetsPlan): Promise<void>;
+  /** Throws, where there is a reason by now to change nothing more; `again` where the files are others by now. */
+  guard?(plan: AssetsPlan): Promise<'again' | undefined>;
 }
 
 /** Forges ask for little at a time, and one file fills most lines. */
@@ -72,7 +72,7 @@ export async function settleAssets(
       return { assets: tell(wanted, plan, states), removed, differences: plan.differences };
     }
     if (round > ROUNDS) throw neverRight(forge, release, plan);
-    await guard?.(plan);
+    if ((await guard?.(plan)) === 'again') continue;
     await mapAtMost(AT_ONCE, steps.remove, (asset) => forge.detach(release, asset), work.signal);
     removed.push(...steps.remove.map(({ name }) => name));
     for (const { name } of steps.send) {
@@ -157,7 +157,7 @@ function neverRight({ address }: Forge, { isDraft }: ForgeRelease, { differences
     `\`${address}\` does not keep \`${first?.name}\` as it is sent, again and again`,
     {
       cause: new Error(`${first?.fault}`),
-      hint: `somebody else may be changing the same release, or a proxy what is sent; ${isDraft ? 'nothing was published' : 'it is published, and not as it should be: run it again with `--amend`'}`,
+      hint: `somebody else may be changing the same release, or a proxy what is sent; ${isDraft ? 'this run has published nothing' : 'it is published, and not as it should be: run it again with `--amend`'}`,
     },
   );
 }

@@ -5,6 +5,7 @@ import type { Forge } from '../../lib/forge/contract.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
 import { settleAssets } from './assets.js';
 import { differs, type ForgeRequest, type ForgeResult, latestOf } from './publish.js';
+import { differenceOfText } from './text.js';
 import { checkTag } from './wanted.js';
 
 /** Files are compared only where there are any. */
@@ -31,11 +32,12 @@ export async function promoteOnForge(
   const title = wanted.title ?? stableTitle(release.title);
   const isLatest = await latestOf(forge, { ...wanted, isPrerelease: false }, channelOf);
   const told = forge.traits.isToldLatest ? isLatest : undefined;
-  if (!release.isPrerelease && title === release.title) {
+  const { text: asked } = await differenceOfText(forge, release, { ...wanted, isPrereleaseSaid: false });
+  if (!release.isPrerelease && title === release.title && Object.keys(asked).length === 0) {
     return { ...settled, state: 'unchanged', release, isLatest: undefined };
   }
   if (dryRun) return { ...settled, state: 'planned', release, isLatest: told };
-  const text = { title, isPrerelease: false, ...(told !== undefined && { isLatest: told }) };
+  const text = { ...asked, title, isPrerelease: false, ...(told !== undefined && { isLatest: told }) };
   return { ...settled, state: 'promoted', release: await forge.edit(release, text), isLatest: told };
 }
 

@@ -10,7 +10,8 @@ import type { ChannelRule } from '../version.js';
 import { type Settled, settleAssets } from './assets.js';
 import { isNewest } from './latest.js';
 import { type AssetsPlan, type Difference, planAssets, tellDifference } from './plan.js';
-import { checkAssets, checkTag, type WantedRelease } from './wanted.js';
+import { differenceOfText } from './text.js';
+import { checkAssets, checkTag, type WantedAsset, type WantedRelease } from './wanted.js';
 
 export interface ForgeRequest {
   readonly wanted: WantedRelease;
@@ -84,16 +85,25 @@ function settlingOf(forge: Forge, draft: ForgeRelease, { wanted }: ForgeRequest)
      * Another run may have published it meanwhile: then nothing that everybody sees is changed. Or the forge itself has, which has
      * heard of its tag: then it is no draft any more, and is to be one again.
      */
-    async guard({ send, differences }: AssetsPlan): Promise<void> {
+    async guard({ send, differences }: AssetsPlan): Promise<'again' | undefined> {
       const [now] = await forge.releasesOf(wanted.tag);
       const isTidy = send.length === 0 && differences.every(({ fault }) => fault === 'twice' || fault === 'extra');
-      if (!now || now.isDraft || isTidy) return;
+      if (!now || now.isDraft || isTidy) return undefined;
+      if (now.id === draft.id && (await hasCome(forge, now, send))) return 'again';
       const isHalf = differences.every(({ fault }) => fault === 'missing' || fault === 'unfinished');
       if (!forge.traits.publishesDrafts || now.id !== draft.id || !isHalf)
         throw differs(forge, wanted.tag, differences);
       await forge.edit(now, { isDraft: true });
+      return undefined;
     },
   };
+}
+
+/** Whether another run has sent what was missing, after this one has looked. */
+async function hasCome(forge: Forge, release: ForgeRelease, send: readonly WantedAsset[]): Promise<boolean> {
+  const found = await forge.assets(release);
+  const names = new Set(found.filter(({ isWhole }) => isWhole).map(({ name, size }) => `${size} ${name}`));
+  return send.every(({ name, size }) => names.has(`${size} ${forge.traits.storedName(name)}`));
 }
 
 async function publishDraft(
@@ -170,19 +180,12 @@ async function comparePublished(
   const settling = { may: amends ? ('change' as const) : ('tidy' as const), readsAll: false };
   const settled = await settleAssets(forge, release, wanted.assets, settling, work);
   const open = settled.differences.filter(({ fault }) => fault !== 'extra' || !(keepsExtra || amends));
-  if (open.length > 0) throw differs(forge, wanted.tag, open);
-  const said = amends ? await amendText(forge, release, wanted) : release;
+  const { text, told } = await differenceOfText(forge, release, wanted);
+  if (open.length > 0 || (told.length > 0 && !amends)) throw differs(forge, wanted.tag, open, told);
+  const said = amends && Object.keys(text).length > 0 ? await forge.edit(release, text) : release;
   const isChanged =
     said !== release || settled.removed.length > 0 || settled.assets.some(({ state }) => state !== 'kept');
   return { ...settled, state: isChanged ? 'amended' : 'unchanged', release: said, isLatest: undefined };
-}
-
-async function amendText(forge: Forge, release: ForgeRelease, { title, notes }: WantedRelease): Promise<ForgeRelease> {
-  const text = {
-    ...(title !== undefined && title !== release.title && { title }),
-    ...(notes !== undefined && notes !== release.notes && { notes }),
-  };
-  return Object.keys(text).length === 0 ? release : forge.edit(release, text);
 }
 
 async function plan(
@@ -219,9 +222,14 @@ function refuseExtra({ address }: Forge, { differences }: Settled, { wanted, kee
 }
 
 /** The error of a published release that is not what it should be. */
-export function differs({ address }: Forge, tag: string, differences: readonly Difference[]): CarportError {
+export function differs(
+  { address }: Forge,
+  tag: string,
+  differences: readonly Difference[],
+  told: readonly string[] = [],
+): CarportError {
   return new CarportError('E_INTEGRITY', `\`${tag}\` is published at \`${address}\`, and differs from the release`, {
-    cause: new Error(listed(differences)),
+    cause: new Error([...told, ...(differences.length > 0 ? [listed(differences)] : [])].join('; ')),
     hint: 'nothing of it was changed; `--amend` sends what is missing and replaces what differs (`--keep-extra` only leaves what is there beside it)',
   });
 }

@@ -23,6 +23,8 @@ export interface WantedRelease {
   readonly notes: string | undefined;
   readonly usualNotes: string;
   readonly isPrerelease: boolean;
+  /** Whether that was asked for: else a published release stays what it is. */
+  readonly isPrereleaseSaid: boolean;
   /** Whether the forge shows it as the latest; with nothing, the newest stable one is. */
   readonly isLatest: boolean | undefined;
   readonly assets: readonly WantedAsset[];

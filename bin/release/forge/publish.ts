@@ -156,7 +156,7 @@ function requestOf(
   const isPrerelease = prerelease ?? channelOf(versionOfTag(tag)) !== 'stable';
   const wanted = {
     ...{ tag, commit: options.commit ?? commit, createsTag: createTag, title, notes: said, usualNotes: notes ?? '' },
-    ...{ isPrerelease, isLatest: latest, assets },
+    ...{ isPrerelease, isPrereleaseSaid: prerelease !== undefined, isLatest: latest, assets },
   };
   if (assets.length === 0 && !options.promote) {
     throw new CarportError('E_USAGE', 'there is no file to publish', { hint: 'name files with `--files`' });
@@ -172,6 +172,16 @@ const DONE: Readonly<Record<ForgeResult['state'], string>> = {
   promoted: 'is a stable release now',
   planned: 'would be published: nothing was changed',
 };
+
+/** A plan for what is published already says what the run would. */
+function doneOf({ state, release, differences }: ForgeResult, { amend, keepExtra, promote }: ForgeOptions): string {
+  if (state !== 'planned' || promote || !release || release.isDraft) return DONE[state];
+  const isRight = differences.every(({ fault }) => fault === 'twice' || (fault === 'extra' && (amend || keepExtra)));
+  if (isRight) return 'is published already, with these files';
+  return amend
+    ? 'is published, and would be mended'
+    : 'is published and differs: it would be refused without `--amend`';
+}
 
 async function tell(
   result: ForgeResult,
@@ -207,7 +217,7 @@ async function tell(
   note(
     context,
     options,
-    `\`${tag}\` ${DONE[state]}${amount}${removed.length > 0 ? `, ${removed.length} removed` : ''}`,
+    `\`${tag}\` ${doneOf(result, options)}${amount}${removed.length > 0 ? `, ${removed.length} removed` : ''}`,
   );
   if (release?.page !== undefined) await writeLines(context.stdout, [printableLine(release.page)]);
 }

@@ -46,6 +46,14 @@ describe('GitHub', () => {
       result: 'skipped',
     });
     expect(github.requests.filter((request) => !request.startsWith('GET'))).toHaveLength(count);
+    const said = ['--title', 'Other', '--prerelease'];
+    const different = await box.carport(argsFor(github, ...said), { env: github.env });
+    expect([different.exitCode, different.stderr]).toEqual([6, expect.stringContaining('should be `Other`')]);
+    expect(different.stderr).toContain('it is no prerelease');
+    await box.succeed(argsFor(github, ...said, '--amend'), { env: github.env });
+    expect(github.releases).toMatchObject([{ name: 'Other', prerelease: true }]);
+    await box.succeed(argsFor(github, '--no-prerelease', '--latest', '--amend'), { env: github.env });
+    expect(github.releases).toMatchObject([{ name: 'Other', prerelease: false }]);
     await writeFile(box.path('work', 'tool'), 'other');
     const refused = await box.carport(argsFor(github), { env: github.env });
     expect([refused.exitCode, refused.stderr]).toEqual([
