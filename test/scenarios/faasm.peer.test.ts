@@ -1,3 +1,3 @@
 import { describeScenario } from '../support/scenario.js';
 
-describeScenario('faasm', 32);
+describeScenario('faasm', 31);

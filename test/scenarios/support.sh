@@ -80,7 +80,7 @@ also_ends() { started="${started-} $1"; }
 clean_up() {
   for process in ${started-}; do
     kill "$process" 2> /dev/null || true
-    wait "$process" || true
+    wait "$process" 2> /dev/null || true
   done
   # The servers end when nobody holds the other end of their input.
   exec 9>&-
