@@ -142,7 +142,7 @@ describe('of the tags of a repository', () => {
         return digest && { ...index, descriptor: { ...index.descriptor, digest } };
       },
       referrers: async () => ['signature', 'stays'].map((name) => ({ digest: digestOf(name) })),
-      remove: async (digest: string) => removed.push(nameOf(digest)),
+      remove: async (reference: string) => removed.push(nameOf(reference) || `tag ${reference}`),
     };
     const nodes = new Map([goes, copied, part, digestOf('stays')].map((digest) => [digest, { digest, children: [] }]));
     const facts = { tags: ['a', 'b', 'c', 'stays'].map((tag) => ({ tag, digest: tags.get(tag)! })), nodes };
@@ -153,7 +153,7 @@ describe('of the tags of a repository', () => {
     expect(plan.remove.map(({ digest }) => nameOf(digest)).sort()).toEqual(['copied', 'goes', 'part']);
     const work = { emit() {}, signal: new AbortController().signal };
     await removePlanned(repository as never, plan, nodes, work);
-    expect(removed).toEqual(['goes', 'signature']);
+    expect(removed).toEqual(['tag b', 'tag c', 'goes', 'signature']);
   });
 
   it('an index of itself ends', () => {
