@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto';
 import { open, readFile, writeFile } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { expect, it } from 'vitest';
+import type { Forge, ReleaseText } from '#lib/forge/contract.js';
+import { openForge } from '#lib/forge/open.js';
+import { parsePlace } from '#lib/forge/place.js';
+import { createHttpClient } from '#lib/http/client.js';
 import { parseSecretKey } from '#lib/signing/key.js';
+import { publishOnForge } from '#release/forge/publish.js';
+import { checkedContent } from '#release/forge/wanted.js';
 import { type GiteaRelease, missingForGitea, useGitea } from '../../support/gitea.js';
 import { killCount, killOften } from '../../support/kill.js';
 import { describeWithPeer } from '../../support/peers.js';
@@ -197,6 +204,46 @@ describeWithPeer(missingForGitea(), 'Gitea', () => {
     expect(both).toHaveLength(1);
     expect(both[0]!.assets.map(({ name }) => name).sort()).toEqual(Object.keys(wanted).sort());
     expect(await downloads(both[0]!)).toEqual(wanted);
+  });
+
+  it('leaves what another run has published meanwhile as it is', async () => {
+    const box = sandbox();
+    const { address, commit, releases } = await gitea().repository('meanwhile', ['v1.0.0']);
+    await writeFile(box.path('work', 'tool'), 'tool');
+    const { signal } = new AbortController();
+    const http = createHttpClient({ env: {}, signal });
+    const limits = { patienceMs: 60_000, signal, onPause: () => undefined };
+    const forge = openForge({ place: parsePlace(address, 'gitea'), http, token: gitea().token, limits });
+    let looks = 0;
+    const drafts: ReleaseText[] = [];
+    const late: Forge = {
+      ...forge,
+      async assets(release) {
+        const found = await forge.assets(release);
+        // The other run does all of it after this one has looked.
+        if (looks++ === 0) {
+          const to = ['--to', `gitea:${address}`, '--files', 'tool'];
+          await box.succeed(['release', 'forge-publish', 'v1.0.0', ...to], { env: gitea().env });
+        }
+        return found;
+      },
+      async edit(release, text) {
+        if (text.isDraft && looks > 0) drafts.push(text);
+        return forge.edit(release, text);
+      },
+    };
+    const tool = { name: 'tool', size: 4, sha256: sha256('tool') };
+    const asset = checkedContent(tool, () => Readable.from([Buffer.from('tool')]), 'tool');
+    const wanted = {
+      ...{ tag: 'v1.0.0', commit, createsTag: false, title: undefined, notes: undefined, usualNotes: '' },
+      ...{ isPrerelease: false, isPrereleaseSaid: false, isLatest: undefined, assets: [asset] },
+    };
+    const choices = { dryRun: false, staysDraft: false, amends: false, keepsExtra: false };
+    const request = { wanted, channelOf: () => 'stable' as const, ...choices };
+    const done = await publishOnForge(late, request, { emit: () => undefined, signal });
+    forge.close();
+    expect([done.state, done.assets.map(({ state }) => state), drafts]).toEqual(['published', ['kept'], []]);
+    expect(await releases('everybody')).toMatchObject([{ draft: false, assets: [{ name: 'tool' }] }]);
   });
 
   it('sends a large file in little memory', async () => {
