@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CarportError, isErrno } from '../errors.js';
 import { homeDirectory } from '../home-directory.js';
-import { rememberSecret } from '../known-secrets.js';
+import { basicAuthorization } from './basic.js';
 
 /** Tells the `Authorization` for a host, from the netrc file: `$NETRC`, else `~/.netrc`, as curl and Nix read it. */
 export function createNetrc(env: NodeJS.ProcessEnv): (hostname: string) => Promise<string | undefined> {
@@ -12,8 +12,7 @@ export function createNetrc(env: NodeJS.ProcessEnv): (hostname: string) => Promi
   return async (hostname) => {
     text ??= readNetrc(env.NETRC || join(homeDirectory(env), '.netrc'));
     const login = findLogin(await text, hostname);
-    rememberSecret(login?.password);
-    return login && `Basic ${Buffer.from(`${login.name}:${login.password}`).toString('base64')}`;
+    return login && basicAuthorization(login.name, login.password);
   };
 }
 

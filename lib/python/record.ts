@@ -57,7 +57,7 @@ function quoted(cell: string): string {
 
 /** Cells between commas, in quotes where they have commas themselves (RFC 4180). */
 function* parseCsv(what: string, text: string): Generator<readonly string[]> {
-  const cell = /(?:"(?<inQuotes>(?:[^"]|"")*)"|(?<plain>[^",\r\n]*))(?<end>,|\r\n|\n|\r|$)/y;
+  const cell = /(?:"(?<inQuotes>[^"]*(?:""[^"]*)*)"|(?<plain>[^",\r\n]*))(?<end>,|\r\n|\n|\r|$)/y;
   let row: string[] = [];
   while (cell.lastIndex < text.length || row.length > 0) {
     const groups = cell.exec(text)?.groups;

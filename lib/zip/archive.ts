@@ -9,24 +9,13 @@ import { promisify } from 'node:util';
 import { crc32, inflateRaw, type ZlibOptions } from 'node:zlib';
 import type { Entry, RandomAccessReader, ZipFile } from 'yauzl';
 import yauzl from 'yauzl';
-import { CarportError, formatError } from '../errors.js';
+import { formatError } from '../errors.js';
 import { refuseTail } from './end.js';
+import { explained, explainedError } from './fault.js';
+import { dataOffset, HEADER, locateMembers } from './locate.js';
+import { UNICODE_PATH, type ZipMember } from './member.js';
 import { faultOfMemberName } from './member-name.js';
 import { piecesOf, type ReadAt, windowOf } from './window.js';
-
-/** A file in an archive. */
-export interface ZipMember {
-  readonly name: string;
-  /** Bytes when it is unpacked. */
-  readonly size: number;
-  readonly crc32: number;
-  /** Nothing is stored of it but its name. */
-  readonly isDirectory: boolean;
-  /** Where all that belongs to it begins and ends: header, bytes, descriptor. */
-  readonly span: { readonly start: number; readonly end: number };
-  /** Its entry of the directory. */
-  readonly entry: Entry;
-}
 
 /** An archive that is open, and sound as far as its directory goes. */
 export interface ZipArchive {
@@ -103,21 +92,27 @@ async function readMembers(zip: ZipFile, { file, readAt, size }: Opened, what: s
     names.add(fileName);
     unpacked += uncompressedSize;
   }
-  for (const { fileName } of entries) {
-    const file = parentsOf(fileName).find((parent) => names.has(parent));
-    if (file !== undefined) throw formatError(what, `has \`${file}\` both as a file and as a directory`);
-  }
+  const above = fileAbove(names);
+  if (above !== undefined) throw formatError(what, `has \`${above}\` both as a file and as a directory`);
   if (unpacked > MAX_UNPACKED || (unpacked > SMALL && unpacked > MAX_RATIO * size)) {
     throw formatError(what, `would be ${unpacked} bytes when it is unpacked, of ${size}: it is made to fill disks`);
   }
   return locateMembers(readAt, entries, start, what);
 }
 
-/** `a` and `a/b` of `a/b/c`. A directory's own name has a `/` at its end. */
-function parentsOf(name: string): readonly string[] {
-  const parts = name.replace(/\/$/, '').split('/');
-  const above = parts.slice(0, name.endsWith('/') ? parts.length : -1);
-  return above.map((_, index) => above.slice(0, index + 1).join('/'));
+/** A file that is a directory of another, too. A directory's own name has a `/` at its end. */
+function fileAbove(names: ReadonlySet<string>): string | undefined {
+  const directories = new Set<string>();
+  for (const name of names) {
+    // Those above one that was met were met, too.
+    for (let at = name.lastIndexOf('/'); at > 0; at = name.lastIndexOf('/', at - 1)) {
+      const directory = name.slice(0, at);
+      if (names.has(directory)) return directory;
+      if (directories.has(directory)) break;
+      directories.add(directory);
+    }
+  }
+  return undefined;
 }
 
 /** The names are decoded here, so that what is wrong with one is told with it. */
@@ -169,70 +164,12 @@ function refuseEntry(entry: Entry, what: string): void {
   if (type !== 0 && type !== PLAIN_FILE && type !== DIRECTORY) {
     throw formatError(what, `has a member \`${name}\` that is a link or a device, and no file`);
   }
+  if (entry.extraFields.some(({ id }) => id === UNICODE_PATH)) {
+    throw formatError(what, `has a member \`${name}\` with a second name`);
+  }
   if (name.endsWith('/') && (entry.uncompressedSize > 0 || entry.compressedSize > 2)) {
     throw formatError(what, `has a directory \`${name}\` with bytes of its own`);
   }
-}
-
-const HEADER = 30;
-const LOCAL_SIGNATURE = 0x04034b50;
-const HAS_DESCRIPTOR = 0x8;
-
-/** Signature or not, sizes of four bytes or of eight. */
-const DESCRIPTORS = [12, 16, 20, 24];
-
-/** Where the bytes of a member begin, behind its header. */
-function dataOffset(header: Buffer): number {
-  return HEADER + header.readUInt16LE(26) + header.readUInt16LE(28);
-}
-
-/** Whether what stands before a member says of it what the directory does; sizes may be told behind it only. */
-function isHeaderOf(header: Buffer, entry: Entry): boolean {
-  const flags = entry.generalPurposeBitFlag;
-  return (
-    header.readUInt32LE(0) === LOCAL_SIGNATURE &&
-    header.readUInt16LE(6) === flags &&
-    header.readUInt16LE(8) === entry.compressionMethod &&
-    ((flags & HAS_DESCRIPTOR) !== 0 || header.readUInt32LE(14) === entry.crc32) &&
-    header.readUInt16LE(26) === entry.fileNameLength &&
-    header.subarray(HEADER, HEADER + entry.fileNameLength).equals(entry.fileNameRaw)
-  );
-}
-
-/** Finds where each member is: they follow one another from the first byte to the directory. */
-async function locateMembers(
-  readAt: ReadAt,
-  entries: readonly Entry[],
-  end: number,
-  what: string,
-): Promise<readonly ZipMember[]> {
-  const inOrder = entries.toSorted((a, b) => a.relativeOffsetOfLocalHeader - b.relativeOffsetOfLocalHeader);
-  const spans = new Map<Entry, ZipMember['span']>();
-  let at = 0;
-  for (const [index, entry] of inOrder.entries()) {
-    const { relativeOffsetOfLocalHeader: start, fileName: name, compressedSize } = entry;
-    if (start !== at) throw formatError(what, `has bytes before \`${name}\` that belong to no member, or to two`);
-    const header = await readAt(start, HEADER + entry.fileNameLength).catch(explained(what));
-    const next = inOrder[index + 1]?.relativeOffsetOfLocalHeader ?? end;
-    const bytes = start + dataOffset(header) + compressedSize;
-    const hasDescriptor = (entry.generalPurposeBitFlag & HAS_DESCRIPTOR) !== 0;
-    if (!isHeaderOf(header, entry))
-      throw formatError(what, `says two things of \`${name}\`: before it, and in its directory`);
-    if (next - bytes !== 0 && !(hasDescriptor && DESCRIPTORS.includes(next - bytes))) {
-      throw formatError(what, `has bytes after \`${name}\` that belong to no member, or to two`);
-    }
-    spans.set(entry, { start, end: next });
-    at = next;
-  }
-  if (at !== end) throw formatError(what, 'has bytes before its directory that belong to no member');
-  return entries.map((entry) => ({
-    name: entry.fileName,
-    size: entry.uncompressedSize,
-    crc32: entry.crc32,
-    isDirectory: entry.fileName.endsWith('/'),
-    span: spans.get(entry)!,
-    entry,
-  }));
 }
 
 /** Bytes of a member, packed and unpacked, that is read at once. */
@@ -263,19 +200,6 @@ async function readSmall(readAt: ReadAt, { entry, span, size }: ZipMember): Prom
   const bytes = entry.compressionMethod === STORED ? packed : await inflate(packed, { maxOutputLength: size + 1 });
   if (bytes.length === size) return bytes;
   throw new Error(`it has ${bytes.length} bytes, and the directory says ${size}`);
-}
-
-/** What yauzl says of an archive is a fault of the archive; what the system says is not. */
-function explainedError(what: string, error: unknown): unknown {
-  if (error instanceof CarportError || !(error instanceof Error)) return error;
-  const isSystem = 'syscall' in error;
-  return isSystem ? error : formatError(what, 'is no sound zip archive', { cause: error });
-}
-
-function explained(what: string): (error: unknown) => never {
-  return (error) => {
-    throw explainedError(what, error);
-  };
 }
 
 function shown(name: string): string {

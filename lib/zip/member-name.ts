@@ -4,6 +4,9 @@
 const MAX_NAME = 4096;
 const MAX_PART = 255;
 
+/** Directories above each other. */
+const MAX_DEPTH = 64;
+
 /** Why a member may not be called so, as a part of a sentence; `undefined` for a sound name. A directory ends with `/`. */
 export function faultOfMemberName(name: string): string | undefined {
   if (name === '' || name === '/') return 'has no name';
@@ -13,6 +16,7 @@ export function faultOfMemberName(name: string): string | undefined {
   const parts = name.replace(/\/$/, '').split('/');
   if (parts.includes('..')) return 'leads outside of the directory that it is unpacked in';
   if (parts.includes('.') || parts.includes('')) return 'has a name with an empty part or `.`';
+  if (parts.length > MAX_DEPTH) return 'lies too deep';
   const isLong = Buffer.byteLength(name) > MAX_NAME || parts.some((part) => Buffer.byteLength(part) > MAX_PART);
   return isLong ? 'has a name that is too long' : undefined;
 }

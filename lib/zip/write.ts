@@ -2,7 +2,8 @@
 
 import { crc32 } from 'node:zlib';
 import { CarportError } from '../errors.js';
-import type { ZipArchive, ZipMember } from './archive.js';
+import type { ZipArchive } from './archive.js';
+import type { ZipMember } from './member.js';
 import { piecesOf } from './window.js';
 
 /** A member of the new archive: one of the old, under a name, perhaps with other bytes; or one that is not in the old. */

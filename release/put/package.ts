@@ -22,6 +22,8 @@ export interface ReadPackage {
   readonly metadata?: { readonly name: string; readonly digest: FileDigest; readonly copy?: string };
 }
 
+const WAY_OUT = '`--allow-faulty-packages` puts it as it is, and no simple index has it then';
+
 /**
  * Looks at the file at a path, which is to be called `name`. Nothing for what is neither a wheel nor a source distribution.
  * Throws `E_FORMAT` or `E_INTEGRITY` for one that is not what it says.
@@ -32,7 +34,7 @@ export async function readPackage(path: string, name: string, reading: PackageRe
   const { checkPython } = await import('../wheels/check.js');
   const tell = (fault: string) =>
     reading.work.emit({ type: 'warning', message: `${fault}: it is put as it is, and no simple index has it` });
-  const checked = await checkPython(path, name, { allowed: reading.allowFaulty === true, tell });
+  const checked = await checkPython(path, name, { allowed: reading.allowFaulty === true, wayOut: WAY_OUT, tell });
   if (!checked) return {};
   const { facts, document: bytes } = checked;
   if (facts.metadataSha256 === null) return { facts };

@@ -21,6 +21,9 @@ const MAX_MEMBERS = 200_000;
 /** What was seen of an archive. */
 interface Seen {
   readonly names: Set<string>;
+  /** Directories that members lie in. */
+  readonly directories: Set<string>;
+  readonly links: Set<string>;
   /** The one directory that all is in. */
   top?: string;
   /** The first member that should not be there. */
@@ -38,7 +41,7 @@ export async function checkSdist(path: string, fileName: string): Promise<Checke
   const what = `source distribution \`${fileName}\``;
   const name = parseSdistName(fileName);
   if (!name) return undefined;
-  const seen: Seen = { names: new Set(), unpacked: 0 };
+  const seen: Seen = { names: new Set(), directories: new Set(), links: new Set(), unpacked: 0 };
   const { size } = await stat(path);
   try {
     await look(path, name, size, seen);
@@ -89,13 +92,15 @@ async function look(path: string, name: SdistName, size: number, seen: Seen): Pr
       let length = 0;
       for await (const piece of entry as AsyncIterable<Buffer>) {
         length += piece.length;
+        seen.unpacked += piece.length;
+        if (isTooMuch(seen, size)) {
+          seen.fault ??= `has ${seen.unpacked} bytes and more when it is unpacked, of ${size}: it is made to fill disks`;
+          return;
+        }
         if (isMetadata && length <= MAX_METADATA) pieces.push(piece);
       }
+      if (isMetadata && length > MAX_METADATA) seen.fault ??= `has a \`PKG-INFO\` of ${length} bytes`;
       if (isMetadata) seen.metadata = Buffer.concat(pieces);
-      seen.unpacked += length;
-      if (!isTooMuch(seen, size)) continue;
-      seen.fault ??= `has more than ${seen.unpacked} bytes when it is unpacked, of ${size}: it is made to fill disks`;
-      return;
     }
   } finally {
     source.destroy();
@@ -121,7 +126,8 @@ function isInTop(member: string, { project, version }: SdistName, seen: Seen): b
 }
 
 /** Why a member should not be there, as installers see it (PEP 706). */
-function faultOf({ name, type, linkname }: Header, { names, top }: Seen): string | undefined {
+function faultOf({ name, type, linkname }: Header, seen: Seen): string | undefined {
+  const { names, directories, links, top } = seen;
   const shown = `\`${JSON.stringify(name).slice(1, -1).slice(0, 100)}\``;
   const fault = faultOfMemberName(name);
   if (fault !== undefined) return `has a member ${shown} that ${fault}`;
@@ -129,13 +135,35 @@ function faultOf({ name, type, linkname }: Header, { names, top }: Seen): string
   if (plain !== top && !plain.startsWith(`${top}/`)) return `has a member ${shown} beside \`${top}/\``;
   if (names.has(plain) && type !== 'directory') return `has ${shown} twice`;
   names.add(plain);
+  const link = directoriesAbove(plain, directories).find((directory) => links.has(directory));
+  if (link !== undefined) return `has a member ${shown} below a link`;
+  if (type !== 'directory' && directories.has(plain)) return `has ${shown} both as a directory and as something else`;
   if (type === 'file' || type === 'contiguous-file' || type === 'directory') return undefined;
   if (type !== 'link' && type !== 'symlink') return `has a member ${shown} that is a device`;
   // A symbolic link begins where it lies, another at the top.
   const target = linkname ?? '';
   const leads = type === 'symlink' ? posix.join(posix.dirname(plain), target) : posix.normalize(target);
+  if (type === 'symlink') links.add(plain);
+  // What climbs out of a directory that is a link itself comes out elsewhere.
+  if (climbsOut(target)) return `has a link ${shown} that does not lead straight where it leads`;
   const isInside = !target.startsWith('/') && (leads === top || leads.startsWith(`${top}/`));
   return isInside ? undefined : `has a link ${shown} that leads outside`;
+}
+
+function climbsOut(target: string): boolean {
+  const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+  return parts.lastIndexOf('..') > parts.findIndex((part) => part !== '..') && parts.some((part) => part !== '..');
+}
+
+/** All that a member lies in; each is looked at once, and those above it, too. */
+function directoriesAbove(name: string, met: Set<string>): readonly string[] {
+  const above: string[] = [];
+  for (let at = name.lastIndexOf('/'); at > 0; at = name.lastIndexOf('/', at - 1)) {
+    const directory = name.slice(0, at);
+    above.push(directory);
+    met.add(directory);
+  }
+  return above;
 }
 
 function isSystem(error: unknown): boolean {

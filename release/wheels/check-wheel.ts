@@ -5,7 +5,7 @@ import { CarportError, formatError } from '../../lib/errors.js';
 import { expandTags, isPlatformTag, normalizeProject } from '../../lib/python/file-name.js';
 import { parseRecordHash, type RecordRow } from '../../lib/python/record.js';
 import { comparePythonVersions, renderPythonVersion } from '../../lib/python/version.js';
-import type { ZipMember } from '../../lib/zip/archive.js';
+import type { ZipMember } from '../../lib/zip/member.js';
 import type { CheckedPython } from './facts.js';
 import { openWheel, RETAG_HINT, type Wheel } from './read-wheel.js';
 import { readOrigin } from './retag-origin.js';

@@ -11,7 +11,8 @@ import {
 } from '../../lib/python/metadata.js';
 import { MAX_RECORD, parseRecord, type RecordRow } from '../../lib/python/record.js';
 import { comparePythonVersions, tryPythonVersion } from '../../lib/python/version.js';
-import { openZip, type ZipArchive, type ZipMember } from '../../lib/zip/archive.js';
+import { openZip, type ZipArchive } from '../../lib/zip/archive.js';
+import type { ZipMember } from '../../lib/zip/member.js';
 
 /** A wheel that is open. */
 export interface Wheel {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { escapeVersion } from '../../lib/python/file-name.js';
 import { withVersion } from '../../lib/python/metadata.js';
 import { type RecordRow, recordHash, renderRecord } from '../../lib/python/record.js';
-import type { ZipMember } from '../../lib/zip/archive.js';
+import type { ZipMember } from '../../lib/zip/member.js';
 import type { NewMember } from '../../lib/zip/write.js';
 import type { Wheel } from './read-wheel.js';
 import { ORIGIN_FILE, type RetagOrigin, renderOrigin } from './retag-origin.js';

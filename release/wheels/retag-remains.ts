@@ -1,6 +1,6 @@
 /** Where the old version still stands in a wheel that gets another. */
 
-import type { ZipMember } from '../../lib/zip/archive.js';
+import type { ZipMember } from '../../lib/zip/member.js';
 import { readSmallMember, type Wheel } from './read-wheel.js';
 
 /** Files in which projects keep their version; bytes of one that is looked at. */

@@ -32,6 +32,10 @@ export interface TestMember {
   /** In the header before it, where that is another. */
   readonly localName?: string;
   readonly localCrc?: number;
+  readonly localSize?: number;
+  readonly localExtra?: Buffer;
+  /** What stands behind it. */
+  readonly descriptor?: Buffer;
   /** In the directory, where it is another. */
   readonly size?: number;
   readonly mode?: number;
@@ -98,8 +102,10 @@ export function zipBytes(members: readonly TestMember[]): Buffer {
     local.writeUInt16LE(0x5021, 12);
     local.writeUInt32LE(member.localCrc ?? crc32(plain), 14);
     local.writeUInt32LE(packed.length, 18);
-    local.writeUInt32LE(member.size ?? plain.length, 22);
+    local.writeUInt32LE(member.localSize ?? member.size ?? plain.length, 22);
     local.writeUInt16LE(localName.length, 26);
+    const { localExtra: extra = Buffer.alloc(0), descriptor = Buffer.alloc(0) } = member;
+    local.writeUInt16LE(extra.length, 28);
     const bytes = Buffer.from(name);
     const central = Buffer.alloc(46);
     central.writeUInt32LE(0x02014b50, 0);
@@ -114,9 +120,9 @@ export function zipBytes(members: readonly TestMember[]): Buffer {
     central.writeUInt16LE(bytes.length, 28);
     central.writeUInt32LE((mode << 16) >>> 0, 38);
     central.writeUInt32LE(at, 42);
-    locals.push(local, localName, packed);
+    locals.push(local, localName, extra, packed, descriptor);
     directory.push(central, bytes);
-    at += local.length + localName.length + packed.length;
+    at += local.length + localName.length + extra.length + packed.length + descriptor.length;
   }
   const entries = Buffer.concat(directory);
   const end = Buffer.alloc(22);

@@ -1,6 +1,7 @@
 /** Who one is at an index: a token or password, out of a file, of the environment or of netrc, and never of the command line. */
 
 import { CarportError } from '../../../lib/errors.js';
+import { basicAuthorization } from '../../../lib/http/basic.js';
 import { createNetrc } from '../../../lib/http/netrc.js';
 import { rememberSecret } from '../../../lib/known-secrets.js';
 import type { Context } from '../../cli/context.js';
@@ -35,7 +36,7 @@ export async function authorizationFor(
   }
   const password = checked(text, tokenFile === undefined ? variable! : `\`${tokenFile}\` (--token-file)`);
   const name = user ?? userOf(variable, env) ?? TOKEN_USER;
-  return `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`;
+  return basicAuthorization(name, password);
 }
 
 /** The name that is set beside the password. */

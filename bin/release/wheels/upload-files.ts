@@ -78,10 +78,7 @@ export async function filesOfPaths(words: readonly string[]): Promise<readonly F
   const files: FileToUpload[] = [];
   for (const path of await findLocalFiles(words)) {
     const name = basename(path);
-    const checked =
-      isWheelFile(name) || parseSdistName(name)
-        ? await checkPython(path, name, { allowed: false, tell: () => undefined })
-        : undefined;
+    const checked = isWheelFile(name) || parseSdistName(name) ? await checkPython(path, name) : undefined;
     if (!checked) {
       throw new CarportError('E_USAGE', `\`${path}\` is neither a wheel nor a source distribution`, {
         hint: 'leave it out: indexes of Python packages take nothing else',

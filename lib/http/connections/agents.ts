@@ -3,6 +3,7 @@
 import { setMaxListeners } from 'node:events';
 import { Agent, type RequestOptions } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
+import { basicAuthorization } from '../basic.js';
 import type { Authorities } from './certificates.js';
 import { type HttpProxy, proxyFor } from './proxy.js';
 import { tapConnections } from './taps.js';
@@ -125,6 +126,5 @@ function plainHost(hostname: string): string {
 
 function authorizationOf({ url: { username, password } }: HttpProxy): Readonly<Record<string, string>> {
   if (username === '' && password === '') return {};
-  const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
-  return { 'proxy-authorization': `Basic ${Buffer.from(login).toString('base64')}` };
+  return { 'proxy-authorization': basicAuthorization(decodeURIComponent(username), decodeURIComponent(password)) };
 }

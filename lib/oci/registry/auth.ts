@@ -5,6 +5,7 @@
 
 import * as v from 'valibot';
 import { CarportError } from '../../errors.js';
+import { basicAuthorization } from '../../http/basic.js';
 import { isLoopbackName } from '../../http/ip-address.js';
 import type { HttpRequest, HttpResponse, Transport, TransportDecorator } from '../../http/transport.js';
 import { rememberSecret } from '../../known-secrets.js';
@@ -81,7 +82,7 @@ async function authorizationFor(
 }
 
 function basic({ user, password }: Extract<Login, { kind: 'password' }>): string {
-  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+  return basicAuthorization(user, password);
 }
 
 /**

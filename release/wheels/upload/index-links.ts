@@ -45,10 +45,29 @@ function htmlLinks(text: string, base: URL): readonly IndexLink[] {
         ?.slice(1)
         .find((each) => each !== undefined);
       if (href === undefined) return [];
-      const [address = '', fragment = ''] = href.replaceAll('&amp;', '&').split('#', 2);
+      const [address = '', fragment = ''] = withoutEntities(href).split('#', 2);
       const sha256 = /(?:^|&)sha256=([0-9a-f]{64})(?:&|$)/.exec(fragment)?.[1];
       return linkOf(undefined, address, sha256, base);
     });
+}
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  amp: '&',
+  lt: '<',
+  gt: '>',
+  quot: '"',
+  apos: "'",
+  plus: '+',
+  num: '#',
+};
+
+/** Text of HTML with the characters that were written otherwise (Gitea has `&#43;` for `+`). */
+export function withoutEntities(html: string): string {
+  return html.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,4}));/gi, (entity, decimal, hex, name) => {
+    if (name !== undefined) return ENTITIES[String(name).toLowerCase()] ?? entity;
+    const code = decimal === undefined ? Number.parseInt(hex, 16) : Number(decimal);
+    return code > 0x10_ffff ? entity : String.fromCodePoint(code);
+  });
 }
 
 function linkOf(

@@ -8,7 +8,7 @@ import { collectSmall } from '../../../lib/object-store/object-store.js';
 import { normalizeProject } from '../../../lib/python/file-name.js';
 import { digestOf } from '../../put/local-file.js';
 import type { Form } from './form.js';
-import { type IndexLink, parseIndexPage } from './index-links.js';
+import { type IndexLink, parseIndexPage, withoutEntities } from './index-links.js';
 
 /** Where an index is, and who one is there. */
 export interface PackageIndexOptions {
@@ -30,8 +30,8 @@ export type UploadAnswer =
 export interface PackageIndex {
   /** Files of a project; empty where it has none; `undefined` where the index does not tell. */
   files(project: string): Promise<readonly IndexLink[] | undefined>;
-  /** The SHA-256 of a file that it has; read, where the index does not tell it. */
-  hashOf(link: IndexLink): Promise<string | undefined>;
+  /** The SHA-256 of a file that it has; read, where the index does not tell it, and no further than what is compared with it. */
+  hashOf(link: IndexLink, size: number): Promise<string | undefined>;
   upload(form: Form): Promise<UploadAnswer>;
 }
 
@@ -57,10 +57,13 @@ export function openPackageIndex({ to, simple, authorization, send }: PackageInd
       }
       return isMissing ? [] : undefined;
     },
-    async hashOf({ url, sha256 }) {
+    async hashOf({ url, sha256 }, size) {
       if (sha256 !== undefined) return sha256;
       const { response } = await followRedirects(get(url), send);
-      if (response.status === 200) return (await digestOf(response.body)).sha256;
+      if (response.status === 200) {
+        const digest = await digestOf(upTo(response.body, size + 1));
+        return digest.size > size ? LONGER : digest.sha256;
+      }
       response.discard();
       return undefined;
     },
@@ -75,6 +78,19 @@ export function openPackageIndex({ to, simple, authorization, send }: PackageInd
       throw error;
     },
   };
+}
+
+/** In place of the hash of a file that has more bytes than what it is compared with. */
+export const LONGER = 'more bytes';
+
+/** The first bytes of a body; the rest is not read. */
+async function* upTo(body: AsyncIterable<Uint8Array>, size: number): AsyncGenerator<Uint8Array> {
+  let left = size;
+  for await (const piece of body) {
+    yield piece.subarray(0, left);
+    left -= piece.length;
+    if (left <= 0) return;
+  }
 }
 
 /** Follows redirects within the host only: pypiserver sends whoever asks for what it has not to PyPI, which is another index. */
@@ -140,7 +156,7 @@ function refusal(to: URL, response: HttpResponse, hasPassword: boolean): Carport
   if (status === 403) {
     return new CarportError('E_CREDENTIALS', `${server} does not allow it`, {
       cause,
-      hint: 'check what the token may do there',
+      hint: 'check what the token may do there; some say so of a wrong password',
     });
   }
   const limit = explainLimit(status);
@@ -156,11 +172,10 @@ function hintFor(status: number): string {
 
 /** What a server says, without markup. */
 function wordsOf({ refusal: text = '' }: HttpResponse): string {
-  const words = text
+  const plain = text
     .slice(0, 4000)
     .replace(/<(style|script|title|head)[^>]*>[\s\S]*?<\/\1>/gi, ' ')
-    .replace(/<[^>]*>/g, ' ')
-    .replace(/\s+/g, ' ')
-    .trim();
+    .replace(/<[^>]*>/g, ' ');
+  const words = withoutEntities(plain).replace(/\s+/g, ' ').trim();
   return words === '' ? '' : `: ${words.slice(0, 300)}`;
 }

@@ -6,7 +6,7 @@ import type { ActivityEvent, Work } from '../../../lib/work.js';
 import { checkPython } from '../check.js';
 import { uploadFields } from './fields.js';
 import { formOf } from './form.js';
-import type { PackageIndex } from './package-index.js';
+import { LONGER, type PackageIndex } from './package-index.js';
 
 /** A file that is to be in the index. */
 export interface FileToUpload {
@@ -69,7 +69,7 @@ export async function uploadFiles(
 async function send(index: PackageIndex, file: FileToUpload, skipExisting: boolean): Promise<Uploaded['state']> {
   const { name, size, sha256 } = file;
   const answer = await file.withFile(async (path) => {
-    const checked = await checkPython(path, name, { allowed: false, tell: () => undefined });
+    const checked = await checkPython(path, name);
     if (!checked) throw new CarportError('E_FORMAT', `\`${name}\` is neither a wheel nor a source distribution`);
     const fields = uploadFields({ name, sha256, blake2b256: await blake2Of(path), document: checked.document });
     return index.upload(formOf(fields, { name, path, size }));
@@ -85,7 +85,7 @@ async function hasFile(index: PackageIndex, file: FileToUpload, skipExisting: bo
   const { name, project, sha256 } = file;
   const link = (await index.files(project))?.find((each) => each.name === name);
   if (!link) return false;
-  const found = await index.hashOf(link);
+  const found = await index.hashOf(link, file.size);
   if (found === sha256) return true;
   if (found === undefined && skipExisting) return true;
   if (found === undefined) {
@@ -94,7 +94,7 @@ async function hasFile(index: PackageIndex, file: FileToUpload, skipExisting: bo
     });
   }
   throw new CarportError('E_INTEGRITY', `the index has \`${name}\` with other bytes`, {
-    cause: new Error(`there: sha256 ${found}; here: sha256 ${sha256}`),
+    cause: new Error(`there: ${found === LONGER ? found : `sha256 ${found}`}; here: sha256 ${sha256}`),
     hint: 'what an index has does not change: publish under another version, or with a build tag',
   });
 }

@@ -29,6 +29,8 @@ const put = async (bytes: Uint8Array) => {
   return path;
 };
 const check = async (wheel: TestWheel, name = wheelNameOf(wheel)) => checkWheel(await put(wheelBytes(wheel)), name);
+/** What Info-ZIP calls a file: `x`. */
+const SECOND_NAME = Buffer.from('75700600010000000078', 'hex');
 const RECORD = 'demo_pkg-1.0rc1.dist-info/RECORD';
 const LISTED = (name: string) => (text: string) => text.replace(`${RECORD},,`, `${name},,\n${RECORD},,`);
 
@@ -104,6 +106,10 @@ describe('a wheel', () => {
     ['both as a file and as a directory', and({ name: 'demo_pkg/version.py/x' })],
     ['says two things of `demo_pkg/version.py`', but('version.py', { localName: 'demo_pkg/another.py' })],
     ['says two things of `demo_pkg/version.py`', but('version.py', { localCrc: 1 })],
+    ['says two things of `demo_pkg/version.py`', but('version.py', { localSize: 5 })],
+    ['says two things of `demo_pkg/version.py`', but('version.py', { localExtra: SECOND_NAME })],
+    ['behind it, and in its directory', but('version.py', { flags: 8, descriptor: Buffer.alloc(16) })],
+    ['lies too deep', and({ name: `${'d/'.repeat(100)}x` })],
     ['`demo_pkg/version.py` has 5 bytes', but('version.py', { size: 5 })],
     ['no sound zip', but('RECORD', { size: 5 })],
     ['made to fill disks', but('version.py', { size: 0xfffffff0 })],
@@ -159,6 +165,13 @@ describe('a source distribution', () => {
     });
   });
 
+  it('is refused where a member lies below a link, in either order', async () => {
+    const link = { name: `${TOP}/top`, type: 'symlink', linkname: '.' } as const;
+    const below = { name: `${TOP}/top/x` };
+    await expect(look(await sdistBytes([link, below]))).rejects.toThrow('below a link');
+    await expect(look(await sdistBytes([below, link]))).rejects.toThrow('both as a directory and as something else');
+  });
+
   it('is told from any other archive', async () => {
     expect(await look(await tarBytes([{ name: `${TOP}/README`, content: 'x' }]))).toBeUndefined();
     expect(await look(await tarBytes([{ name: 'other/PKG-INFO', content: 'x' }]))).toBeUndefined();
@@ -175,6 +188,7 @@ describe('a source distribution', () => {
     ['leads outside', { name: `${TOP}/a`, type: 'link', linkname: 'other/x' }],
     ['a device', { name: `${TOP}/a`, type: 'character-device' }],
     ['twice', { name: `${TOP}/pyproject.toml` }],
+    ['does not lead straight', { name: `${TOP}/a`, type: 'symlink', linkname: 'b/../c' }],
   ])('is refused: %s', async (why, member) => {
     await expect(look(await sdistBytes([member]))).rejects.toMatchObject({
       code: 'E_FORMAT',
