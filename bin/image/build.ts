@@ -1,11 +1,11 @@
 /** The command `image build`. */
 
-import { readImage } from '../../image/base.js';
+import { type ImageOfPlatform, readImage } from '../../image/base.js';
 import { type BuiltImage, buildImage } from '../../image/build.js';
 import { type BlobSource, copyBlobs } from '../../image/copy.js';
 import { MOST_LAYERS } from '../../image/limits.js';
 import { planLayers } from '../../image/plan.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, formatError } from '../../lib/errors.js';
 import type { Descriptor } from '../../lib/oci/documents.js';
 import type { Layout } from '../../lib/oci/layout.js';
 import type { ImageFormat } from '../../lib/oci/media-types.js';
@@ -91,7 +91,7 @@ export async function buildInto(
   }
   const contents = await findContents(targets, options, context, within);
   const run = await runSettingsOf(options, contents);
-  const base = place && (await readImage(place.store, place.reference, given));
+  const base = place && (await readBase(place, given));
   const platform: Platform = given ?? base?.platform ?? platformOfNode(process.arch);
   const baseLayers = base?.manifest.layers ?? [];
   const layers = planLayers(contents, layersLeft(options.maxLayers, baseLayers.length));
@@ -100,6 +100,24 @@ export async function buildInto(
     withHeldPaths(contents, contents.graph.values(), () => buildImage(layout, request, { ...work, pool: threads }));
   const built = await (pool ? make(pool) : withPool(options.settings.jobs.value, make));
   return { ...built, baseLayers };
+}
+
+/** The base; its layers are taken as they are, but what is made of them has to agree with itself. */
+async function readBase(
+  { store, reference }: Omit<ImagePlace, 'close'>,
+  platform: Platform | undefined,
+): Promise<ImageOfPlatform> {
+  const base = await readImage(store, reference, platform);
+  const { manifest, config } = base;
+  const [layers, named] = [manifest.layers.length, config.rootfs.diff_ids.length];
+  if (layers === named) return base;
+  throw formatError(
+    `the base \`${reference ?? ''}\` of ${store.description}`,
+    `has ${layers} layers, and its config names ${named}`,
+    {
+      hint: 'take another base: no runtime takes an image of this one',
+    },
+  );
 }
 
 /** As many layers as are asked for, and as lie above those of the base. */

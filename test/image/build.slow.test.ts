@@ -313,4 +313,26 @@ describe('image build --base', () => {
     ]);
     expect(other.stderr).toContain('is for `linux/amd64`, and not for `linux/arm64`');
   });
+
+  it('refuses a base whose config does not name its layers', async () => {
+    await writeFile(box().path('work/one'), '1');
+    const { digest } = await build(['one'], '--out', 'lying');
+    const manifest = JSON.parse((await blob('lying', digest)).toString());
+    const config = JSON.parse((await blob('lying', manifest.config.digest)).toString());
+    config.rootfs.diff_ids = [];
+    manifest.config = await put(config, manifest.config);
+    const index = JSON.parse(await readFile(box().path('work/lying/index.json'), 'utf8'));
+    index.manifests = [await put(manifest, index.manifests[0])];
+    await writeFile(box().path('work/lying/index.json'), JSON.stringify(index));
+    const line = ['image', 'build', 'one', '--name', 'x', '--out', 'y', '--base', 'lying'];
+    const { exitCode, stderr } = await box().carport(line);
+    expect([exitCode, stderr]).toEqual([6, expect.stringContaining('has 1 layers, and its config names 0')]);
+
+    async function put(document: object, like: object): Promise<object> {
+      const bytes = Buffer.from(JSON.stringify(document));
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      await writeFile(box().path(`work/lying/blobs/sha256/${sha256}`), bytes);
+      return { ...like, digest: `sha256:${sha256}`, size: bytes.length };
+    }
+  });
 });
