@@ -55,9 +55,9 @@ function quoted(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
-/** Cells between commas, in quotes where they have commas themselves (RFC 4180). */
+/** Cells between commas, in quotes where they have commas themselves (RFC 4180). None is longer than a name. */
 function* parseCsv(what: string, text: string): Generator<readonly string[]> {
-  const cell = /(?:"(?<inQuotes>[^"]*(?:""[^"]*)*)"|(?<plain>[^",\r\n]*))(?<end>,|\r\n|\n|\r|$)/y;
+  const cell = /(?:"(?<inQuotes>(?:[^"]|""){0,8192})"|(?<plain>[^",\r\n]*))(?<end>,|\r\n|\n|\r|$)/y;
   let row: string[] = [];
   while (cell.lastIndex < text.length || row.length > 0) {
     const groups = cell.exec(text)?.groups;

@@ -155,7 +155,7 @@ function climbsOut(target: string): boolean {
   return parts.lastIndexOf('..') > parts.findIndex((part) => part !== '..') && parts.some((part) => part !== '..');
 }
 
-/** All that a member lies in; each is looked at once, and those above it, too. */
+/** All that a member lies in. */
 function directoriesAbove(name: string, met: Set<string>): readonly string[] {
   const above: string[] = [];
   for (let at = name.lastIndexOf('/'); at > 0; at = name.lastIndexOf('/', at - 1)) {
