@@ -88,8 +88,9 @@ describeWithGarage('an index that is published on Garage', () => {
     proxy().reset();
     expect((await publish()).stdout).toBe('');
     expect([sent('PUT'), sent('POST')]).toEqual([[], []]);
-    // Five listings of sources and three of the index, the ledger, and the latest file and what it is a copy of.
-    expect(proxy().requests().length).toBeLessThanOrEqual(11);
+    // Five listings of sources, three of the index and one of pages for installers, the ledger, and the latest file and what it
+    // is a copy of.
+    expect(proxy().requests().length).toBeLessThanOrEqual(12);
     expect(sent('GET').filter((path) => path.startsWith('carport/'))).toEqual(['carport/ledger.json']);
   });
 

@@ -1,7 +1,7 @@
 /** The command `ci sign`. */
 
 import { basename, dirname, resolve } from 'node:path';
-import { CarportError, formatError } from '../../../lib/errors.js';
+import { CarportError, formatError, hasCode } from '../../../lib/errors.js';
 import { requireTls } from '../../../lib/http/require-tls.js';
 import { rememberSecret } from '../../../lib/known-secrets.js';
 import { collectSmall } from '../../../lib/object-store/object-store.js';
@@ -13,7 +13,7 @@ import {
   signDrone,
   withDroneSignature,
 } from '../../../release/ci/drone-signature.js';
-import { readProjectText, writeAll } from '../../../release/steps/edit.js';
+import { type ProjectFile, readProjectText, writeAll } from '../../../release/steps/edit.js';
 import { type Context, note, workingDirectory, writeJson, writeLines } from '../../cli/context.js';
 import { interruptible } from '../../cli/interrupt.js';
 import { openSource } from '../../cli/source.js';
@@ -35,10 +35,7 @@ export async function ciSign(word: string | undefined, options: CiSignOptions, c
     throw new CarportError('E_USAGE', `\`--write\` does not go with ${verify ? '`--verify`' : 'stdin'}`);
   }
   const path = resolve(workingDirectory(context), file);
-  const found =
-    file === '-'
-      ? undefined
-      : await readProjectText(dirname(path), basename(path), 'name the file: `carport ci sign FILE`');
+  const found = file === '-' ? undefined : await readPipeline(path, file);
   if (found?.codec.isWide) throw formatError(`\`${file}\``, 'Drone reads UTF-8, and this is UTF-16');
   const text = found?.text ?? (await readStdin(context));
   const there = droneSignatureIn(text);
@@ -56,6 +53,17 @@ export async function ciSign(word: string | undefined, options: CiSignOptions, c
   if (!write) return writeLines(context.stdout, [hmac]);
   const done = dryRun ? 'would be signed' : 'signed';
   note(context, options, isNew ? `\`${file}\`: ${done}` : `the signature of \`${file}\` is right already`);
+}
+
+async function readPipeline(path: string, file: string): Promise<ProjectFile> {
+  const hint = 'name the file: `carport ci sign FILE`';
+  try {
+    return await readProjectText(dirname(path), basename(path), hint);
+  } catch (error) {
+    // A key in its place is known by the whole of it.
+    if (hasCode(error, 'E_NOT_FOUND')) throw new CarportError('E_NOT_FOUND', `there is no file \`${file}\``, { hint });
+    throw error;
+  }
 }
 
 function notSigned(file: string, there: string | undefined): CarportError {
