@@ -3,16 +3,16 @@
 import { tmpdir } from 'node:os';
 import { CarportError } from '../../../lib/errors.js';
 import { makePrivateDirectory } from '../../../lib/filesystem/private-directory.js';
-import { createHttpClient, type HttpClient } from '../../../lib/http/client.js';
+import type { HttpClient } from '../../../lib/http/client.js';
 import { requireTls } from '../../../lib/http/require-tls.js';
 import { openPackageIndex } from '../../../release/wheels/upload/package-index.js';
 import { type FileToUpload, type Uploaded, uploadFiles } from '../../../release/wheels/upload/session.js';
 import { type Context, note, writeJson, writeLines } from '../../cli/context.js';
 import { interruptible } from '../../cli/interrupt.js';
 import { warnPeople } from '../../cli/warnings.js';
-import { patienceOf, withCache } from '../../cli/with-caches.js';
+import { withCache } from '../../cli/with-caches.js';
 import { withActivity } from '../../reporters/activity.js';
-import { debugTopics, sayRequest } from '../../reporters/debug.js';
+import { openClient } from '../../reporters/http-client.js';
 import { requireSource } from '../../settings/places.js';
 import { releaseTrustOf } from '../settings.js';
 import { indexAddress } from './address.js';
@@ -82,27 +82,13 @@ function onlyVersion(words: readonly string[]): string {
   });
 }
 
-/** A request that fails so often in a row is worth a word. */
-const NOTICE_ATTEMPT = 3;
-
 async function withHttp<T>(
   options: UploadOptions,
   context: Context,
   work: (http: HttpClient, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const stop = new AbortController();
-  const seconds = patienceOf(options);
-  let isTold = false;
-  const http = createHttpClient({
-    ...{ env: context.env, signal: stop.signal, patienceMs: seconds * 1000 },
-    ...(debugTopics(context.env).has('http') && { onRequest: (request) => sayRequest(context, request) }),
-    onRetry({ url: { host }, reason, attempt }) {
-      if (attempt < NOTICE_ATTEMPT || isTold) return;
-      isTold = true;
-      const message = `\`${host}\` does not answer as it should (${reason}): trying again for up to ${seconds} seconds`;
-      warnPeople(context)({ type: 'warning', message });
-    },
-  });
+  const http = openClient({ context, options, signal: stop.signal, emit: warnPeople(context) });
   try {
     return await interruptible(
       () => stop.abort(),
