@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { dirname } from 'node:path';
+import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { listen, preload, serve } from '../support/cache-commands.js';
+import { installModules } from '../support/installed.js';
 import { createSampleStore, type SampleStore, snapshot } from '../support/samples.js';
 import { useSandbox } from '../support/sandbox.js';
 import { faultsOf, narInfosOf } from '../support/transfers.js';
@@ -188,6 +190,10 @@ describe('--skip-signed-by', () => {
 
 describe('help', () => {
   const box = useSandbox('all');
+  let program: string;
+  beforeAll(async () => {
+    program = await installModules(box().path('installed'));
+  });
 
   it.each([['--help'], ['push --help'], ['pull --help'], ['cache --help'], ['cache erase --help']])(
     'loads neither the AWS SDK nor what opens connections: `%s`',
@@ -204,7 +210,8 @@ describe('help', () => {
          }`,
       );
       const register = `import { register } from 'node:module'; register('./hooks.mjs', import.meta.url);`;
-      await box().succeed(line.split(' '), { env: await preload(box(), 'register', register) });
+      const env = { ...box().env, ...(await preload(box(), 'register', register)) };
+      await execa(process.execPath, [program, ...line.split(' ')], { env, extendEnv: false });
       const loaded = await readFile(log, 'utf8');
       expect(loaded).toContain(line === '--help' ? '/dist/bin/help/root.js' : '/dist/bin/program.js');
       if (line === '--help') expect(loaded).not.toMatch(/commander|program\.js/);

@@ -9,20 +9,27 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const TOP = fileURLToPath(new URL('../..', import.meta.url));
+const BUNDLE = join(TOP, 'dist/bundle/');
 
 /** The paths of all sources. */
 export function sources(): ReadonlySet<string> {
   return new Set(project().fileNames);
 }
 
-/** Transpiles what has changed, and removes what is of no source any more. */
+/**
+ * Transpiles what has changed, and removes what is of no source any more: the program as a build put it together, too, unless nothing
+ * has changed since.
+ */
 export function transpileSources(): void {
   const { options, fileNames } = project();
   const paths = fileNames.map((name) => name.slice(TOP.length));
   // Of one file alone nothing tells that the package has ES modules.
   const one = { ...options, module: ts.ModuleKind.ESNext };
-  for (const path of paths.filter(isNewer)) transpile(path, one);
-  removeStale(join(TOP, 'dist'), new Set(paths.map(outputOf)));
+  const changed = paths.filter(isNewer);
+  for (const path of changed) transpile(path, one);
+  const stale = staleOutputs(join(TOP, 'dist'), new Set(paths.map(outputOf)));
+  for (const path of stale) removeOutput(path);
+  if (changed.length > 0 || stale.length > 0) rmSync(BUNDLE, { recursive: true, force: true });
 }
 
 function project(): ts.ParsedCommandLine {
@@ -49,11 +56,13 @@ function transpile(path: string, compilerOptions: ts.CompilerOptions): void {
 }
 
 /** A module that was moved or deleted must not be found any more. */
-function removeStale(directory: string, outputs: ReadonlySet<string>): void {
-  for (const entry of readdirSync(directory, { withFileTypes: true, recursive: true })) {
-    const path = join(entry.parentPath, entry.name);
-    if (entry.isFile() && path.endsWith('.js') && !outputs.has(path)) {
-      for (const stale of [path, `${path}.map`, path.replace(/\.js$/, '.d.ts')]) rmSync(stale, { force: true });
-    }
-  }
+function staleOutputs(directory: string, outputs: ReadonlySet<string>): readonly string[] {
+  return readdirSync(directory, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.js'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => !outputs.has(path) && !path.startsWith(BUNDLE));
+}
+
+function removeOutput(path: string): void {
+  for (const output of [path, `${path}.map`, path.replace(/\.js$/, '.d.ts')]) rmSync(output, { force: true });
 }
