@@ -6,6 +6,16 @@ import type { NarInfo } from '../lib/nix/narinfo.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 
 /**
+ * Whether a NAR that was refused, each time that it was read, would be so again: its file is as it was told, nobody reads it, it has
+ * the same wrong bytes as the time before, or was read as often as the store may give others.
+ */
+export function isRefusedForGood({ traits }: Pick<ObjectStore, 'traits'>, failures: readonly NarRefusal[]): boolean {
+  const [before, last] = [failures.at(-2), failures.at(-1)!];
+  if (last.found === 'as told' || last.code === 'E_UNSUPPORTED') return true;
+  return before?.message === last.message || failures.length >= traits.maxReads;
+}
+
+/**
  * The error of a NAR that was refused, each time that it was read. It says no more than is known: a file is damaged when it
  * has twice the same bytes that its narinfo does not tell of. Only of such a one a hint may say to remove it.
  */

@@ -12,25 +12,50 @@ export interface PartlyHere {
   readonly isTogether?: boolean;
 }
 
-/** Which part of a file may be fetched along, so that there are fewer requests. */
+/**
+ * Which part of all files may be fetched in all, so that there are no more requests than without a delta; and which along, whatever
+ * the rest is. Bytes count for more than requests: where these do not suffice, only a little is fetched along.
+ */
+const MOST_PART = 1 / 40;
+const LITTLE_PART = 1 / 400;
 const SPARE_PART = 1 / 200;
 
 /** Ways to fetch a NAR that are looked at. */
-const MOST_WAYS = 64;
+const MOST_WAYS = 128;
 
 /**
  * The ranges of each. `requests` is what all NARs would cost without a delta less what is spent already: for tables, and for NARs
- * that are fetched whole.
+ * that are fetched whole. Where the ranges are more, the nearest are joined, of whichever NAR they are.
  */
 export function spend(partly: readonly PartlyHere[], requests: number): readonly (readonly ByteRange[])[] {
   const wished = partly.map(wish);
-  const costs = wished.map((ranges, index) => requestsFor(ranges, partly[index]!));
-  const wishes = costs.reduce((sum, cost) => sum + cost, 0);
-  if (wishes <= requests) return wished;
-  return partly.map((each, index) => {
-    if (each.isTogether) return wished[index]!;
-    const most = Math.max(1, Math.floor((costs[index]! * requests) / wishes));
-    return rangesOf(each, most);
+  const cost = wished.reduce((sum, ranges, index) => sum + requestsFor(ranges, partly[index]!), 0);
+  if (cost <= requests) return wished;
+  const gaps = wished.flatMap((ranges, index) => (partly[index]!.isTogether ? [] : gapsOf(ranges, index)));
+  const fewer = gaps.sort((a, b) => a.size - b.size).slice(0, cost - requests);
+  const fileSize = partly.reduce((sum, each) => sum + each.fileSize, 0);
+  const most = fileSize * MOST_PART - sizesOf(wished.flat().map(({ length: size }) => ({ size })));
+  const needed = fewer.length < cost - requests ? Number.POSITIVE_INFINITY : sizesOf(fewer);
+  const isReached = needed <= Math.max(most, fileSize * LITTLE_PART);
+  let spare = isReached ? needed : Math.min(most, fileSize * SPARE_PART);
+  const joins = partly.map(() => 0);
+  for (const { index, size } of fewer) {
+    spare -= size;
+    if (spare < 0) break;
+    joins[index]!++;
+  }
+  return wished.map((ranges, index) => joinedTo(ranges.length - joins[index]!, partly[index]!, ranges));
+}
+
+function sizesOf(all: readonly { readonly size: number }[]): number {
+  return all.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Bytes between ranges of a NAR. */
+function gapsOf(ranges: readonly ByteRange[], index: number) {
+  return ranges.slice(1).map(({ offset }, before) => {
+    const { offset: from, length } = ranges[before]!;
+    return { index, size: offset - from - length };
   });
 }
 
@@ -43,15 +68,15 @@ export function requestsFor(ranges: readonly ByteRange[], { isTogether }: Pick<P
   return isTogether ? Math.ceil(ranges.length / MOST_TOGETHER) : ranges.length;
 }
 
-/** The ranges of a NAR that may cost so many requests. */
-function rangesOf({ frames, fileSize }: PartlyHere, most: number): readonly ByteRange[] {
-  return coalesce(frames, most, fileSize * SPARE_PART);
+/** The ranges of a NAR, where that are to be so many; `wished` are those that it needs. */
+function joinedTo(count: number, { frames }: PartlyHere, wished: readonly ByteRange[]): readonly ByteRange[] {
+  return count === wished.length ? wished : coalesce(frames, count, Number.POSITIVE_INFINITY);
 }
 
 /** All that `spend` may give for a NAR, whatever the others are; of one of very many ranges some of that. */
 export function waysToSpend(partly: PartlyHere): readonly (readonly ByteRange[])[] {
   const wished = coalesce(partly.frames, Number.POSITIVE_INFINITY, 0);
   const together = partly.isTogether ? [rangesTogether(partly.frames)] : [];
-  const mosts = Array.from({ length: Math.min(MOST_WAYS, wished.length) }, (_, index) => index + 1);
-  return [...together, wished, ...mosts.map((most) => rangesOf(partly, most))];
+  const counts = Array.from({ length: Math.min(MOST_WAYS, wished.length) }, (_, joins) => wished.length - joins);
+  return [...together, ...counts.map((count) => joinedTo(count, partly, wished))];
 }

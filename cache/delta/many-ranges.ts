@@ -6,8 +6,8 @@ import type { FoundPath } from '../find-path.js';
 import { CACHE_INFO_KEY } from '../layout.js';
 import { narObject } from '../nars.js';
 
-/** Ranges of one request: some servers take no more, and headers have a limit. */
-export const MOST_TOGETHER = 64;
+/** Ranges of one request: Apache takes no more than 200, and most servers 8 KB of header. */
+export const MOST_TOGETHER = 192;
 
 /** Two parts of the smallest object that each cache has; between them lies something, since neighbours may become one. */
 const PROBE = [
@@ -19,6 +19,8 @@ const PROBE = [
 export interface ManyRanges {
   /** Costs a request, the first time. */
   ask(objects: ObjectStore): Promise<boolean>;
+  /** Requests that asking has cost so far. */
+  asked(): number;
   /** What is known. */
   has(objects: ObjectStore): boolean;
   /** It does not, or not always. */
@@ -30,7 +32,9 @@ export interface ManyRanges {
 export function createManyRanges(): ManyRanges {
   const known = new WeakMap<ObjectStore, boolean>();
   const asked = new WeakMap<ObjectStore, Promise<boolean>>();
+  let requests = 0;
   const find = async (objects: ObjectStore): Promise<boolean> => {
+    if (hasLinks(objects) && objects.link(CACHE_INFO_KEY).openMany) requests++;
     const sends = await sendsMany(objects);
     if (!known.has(objects)) known.set(objects, sends);
     return known.get(objects)!;
@@ -43,6 +47,7 @@ export function createManyRanges(): ManyRanges {
       asked.set(objects, asking);
       return asking;
     },
+    asked: () => requests,
     has: (objects) => known.get(objects) ?? false,
     giveUp: (objects) => void known.set(objects, false),
     open: async ({ info, objects }, ranges) => narObject(objects, info).openMany?.(ranges),

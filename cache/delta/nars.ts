@@ -6,13 +6,14 @@ import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import type { ExpectedNar } from '../../lib/compression/verified-nar.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
 import type { ByteRange } from '../../lib/object-store/object-store.js';
-import type { Assembly, AssemblyPart, LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
+import type { Assembly, AssemblyPart } from '../../lib/workers/jobs/delta/assembly.js';
 import type { FoundPath } from '../find-path.js';
 import { type PartlyHere, requestsFor, spend, waysToSpend } from './budget.js';
 import type { createLocalChunks } from './local-chunks.js';
 import type { LocalPath } from './local-paths.js';
 import { type ManyRanges, MOST_TOGETHER } from './many-ranges.js';
 import { coalesce } from './ranges.js';
+import { contentAt, cutsOf } from './seen-table.js';
 import { openRange, type WithoutRanges } from './tables.js';
 
 /** Compressed bytes that are worth a request more, and the part of a file that is worth the work. */
@@ -28,7 +29,7 @@ export interface DeltaNar {
   /** These ranges, the job's source, perhaps without the first bytes of them; absent where all of it is here. */
   readonly source?: (skip?: number) => AsyncGenerator<Uint8Array>;
   readonly fetchSize: number;
-  /** It lies there now: that is remembered where all of it is made of what was here. */
+  /** It lies there now: how it is cut is remembered, as its table says. */
   noteMade(realPath: string): Promise<void>;
   /** It could not be made. Where it was not what was signed, what is remembered of the paths that it was made of is forgotten. */
   failed(error: unknown): Promise<void>;
@@ -102,9 +103,10 @@ export function createDecisions(left: LeftFiles | undefined, memory: Memory): De
       return isLate ? 'later' : narOf(match, ranges!, left, memory);
     },
     rest(tables) {
+      const requests = begun + fresh.length - tables - memory.many.asked();
       const spent = spend(
         fresh.map(({ partly }) => partly),
-        begun + fresh.length - tables,
+        requests,
       );
       const late = fresh.map(({ match, isLate }, index) => ({ match, isLate, ranges: spent[index]! }));
       return new Map(
@@ -158,9 +160,7 @@ function narOf(
     }),
     hereSize: parts.reduce((sum, { size, from }) => sum + (from ? size : 0), 0),
     async noteMade(realPath) {
-      const { narHash, narSize } = info;
-      // Of what was fetched nobody has compared the hashes in the table.
-      if (ranges.length === 0) await memory.note({ realPath, narHash: narHash.digest, narSize }, chunksIn(rows));
+      await memory.note(contentAt(realPath, info), cutsOf(rows));
     },
     async failed(error) {
       const isWrong = error instanceof NarRefusal || hasCode(error, 'E_INTEGRITY');
@@ -198,13 +198,6 @@ function joined(parts: readonly AssemblyPart[]): readonly AssemblyPart[] {
     else all.push(part);
   }
   return all;
-}
-
-function chunksIn(rows: readonly TableChunk[]): LocalChunks {
-  return {
-    sizes: Uint32Array.from(rows, ({ size }) => size),
-    hashes: Buffer.concat(rows.map(({ viewHash }) => viewHash)),
-  };
 }
 
 /** The bytes of ranges; what goes wrong with that is noted: it says nothing of the chunks. */

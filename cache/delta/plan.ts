@@ -2,6 +2,7 @@
 
 import { allDone, mapAtMost } from '../../lib/concurrency.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
 import type { FoundPath } from '../find-path.js';
 import { type Decisions, type DeltaNar, isPartlyHere, type Matched, type PlannedNar } from './nars.js';
 import { type createTables, usefulTable, type WithoutRanges } from './tables.js';
@@ -23,6 +24,8 @@ export interface DeltaPlan {
   readonly totals: Promise<DeltaTotals>;
   /** Looks for nothing more: what is not known fails with this. */
   stop(reason: unknown): void;
+  /** Remembers how a path is cut that was fetched as a whole, and where it lies. */
+  noteCuts(info: NarInfo, realPath: string, cuts: LocalChunks): Promise<void>;
 }
 
 /** Bytes of a plan. */
@@ -58,7 +61,11 @@ function createAnswer<T>() {
 type Answer = ReturnType<typeof createAnswer<PlannedNar | undefined>>;
 
 /** Begins to look for `promising`, which are some of the paths; of the others nothing is here. */
-export function planPaths(paths: readonly FoundPath[], promising: readonly FoundPath[], planning: Planning): DeltaPlan {
+export function planPaths(
+  paths: readonly FoundPath[],
+  promising: readonly FoundPath[],
+  planning: Planning,
+): Omit<DeltaPlan, 'noteCuts'> {
   const stopping = new AbortController();
   const signal = AbortSignal.any([planning.signal, stopping.signal]);
   const answers = new Map(promising.map(({ info }) => [info.path, createAnswer<PlannedNar | undefined>()]));

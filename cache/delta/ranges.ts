@@ -10,8 +10,8 @@ export interface PlacedFrame {
   readonly isWanted: boolean;
 }
 
-/** Bytes between two ranges that cost no more than a request does, or than a part of an answer. */
-const CHEAP_GAP = 64 * 1024;
+/** Bytes between two ranges that cost less than a request does, or than a part of an answer. */
+const CHEAP_GAP = 8 * 1024;
 const CHEAP_GAP_IN_ANSWER = 256;
 
 /** The ranges that hold all wanted frames, in order, of a server that sends many in an answer. */

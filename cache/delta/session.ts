@@ -9,6 +9,7 @@ import { createManyRanges } from './many-ranges.js';
 import { createChunkPlaces } from './match.js';
 import { createDecisions, type LeftFiles, type Matched } from './nars.js';
 import { type DeltaPlan, planPaths } from './plan.js';
+import { contentAt } from './seen-table.js';
 import { createTables, usefulTable, type WithoutRanges } from './tables.js';
 
 export interface DeltaOptions {
@@ -74,7 +75,8 @@ export function createDelta({ stores, storeDir, memory }: DeltaOptions, { pool, 
       };
       const decisions = createDecisions(left, { ...chunks, withoutRanges, many });
       const promising = wanted.filter(({ info }) => like.has(info.path));
-      return planPaths(paths, promising, { look, decisions, tables, withoutRanges, signal });
+      const plan = planPaths(paths, promising, { look, decisions, tables, withoutRanges, signal });
+      return { ...plan, noteCuts: (info, realPath, cuts) => chunks.note(contentAt(realPath, info), cuts) };
     },
     keep: chunks.keep,
   };

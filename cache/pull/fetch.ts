@@ -13,10 +13,11 @@ import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { SmallNarUnpacker, WaitingNar } from '../../lib/workers/small-nars.js';
 import { expectedNar } from '../binary-cache.js';
 import type { DeltaPlan } from '../delta/plan.js';
+import { seenTable } from '../delta/seen-table.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import type { FoundPath } from '../find-path.js';
 import { localNar, missingNar } from '../nars.js';
-import { refusedNar } from '../refused-nar.js';
+import { isRefusedForGood, refusedNar } from '../refused-nar.js';
 import { fetchByDelta } from './by-delta.js';
 import type { PullEvent } from './events.js';
 import { isBetterWithout, keptFile, takePartial } from './kept-file.js';
@@ -34,7 +35,7 @@ export interface FetchOptions extends Sources {
   /** Whether the store has all that a path refers to. */
   mayBePlaced(info: NarInfo): boolean;
   /** How paths are made of what is here. */
-  readonly delta: Pick<DeltaPlan, 'of' | 'stop'> | undefined;
+  readonly delta: Pick<DeltaPlan, 'of' | 'stop' | 'noteCuts'> | undefined;
   /** Where a path of the store is on disk. */
   realPath(info: NarInfo): string;
   /** What was taken before. */
@@ -88,8 +89,7 @@ async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fet
       if (cause.code === 'E_NOT_FOUND') throw missingNar(objects, info);
       if (cause instanceof NarRefusal) {
         refusals.push(cause);
-        const isSure = cause.found === 'as told' || cause.code === 'E_UNSUPPORTED';
-        if (isSure || fetch === maxReads) throw refusedNar(info, objects, refusals);
+        if (isRefusedForGood(objects, refusals)) throw refusedNar(info, objects, refusals);
       } else if (cause.code === 'E_PROGRAM') {
         const message = `the NAR of \`${info.path}\` in \`${objects.url}\` cannot be read here`;
         throw new CarportError('E_PROGRAM', message, { cause, hint: cause.hint });
@@ -123,15 +123,20 @@ async function attempt(planned: FoundPath, options: FetchOptions, partial?: Part
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
   const job = { type: receiver.job, destination: temporary, promise: expectedNar(info) } as const;
   const weight = info.narSize;
+  const table = options.delta && seenTable(planned);
+  const remember = async (): Promise<void> => {
+    const cuts = table?.cuts();
+    if (cuts) await options.delta?.noteCuts(info, options.realPath(info), cuts);
+  };
   try {
     const file = localNar(objects, info);
     const bytes = isSmall(planned) ? await readSmallFile(info, objects) : undefined;
     const content = file === undefined ? bytes && { bytes } : { file };
     const taken = content && (await takeSmall(info, temporary, content, options));
-    if (taken) return taken;
+    if (taken) return { ...taken, remember };
     const source = () => {
-      if (bytes) return wholeFile(bytes);
-      return partial ? keptFile(info, objects, partial) : largeFile(info, objects);
+      const pieces = bytes ? wholeFile(bytes) : partial ? keptFile(info, objects, partial) : largeFile(info, objects);
+      return table ? table.watch(pieces) : pieces;
     };
     const { fileSize } =
       file === undefined
@@ -141,7 +146,7 @@ async function attempt(planned: FoundPath, options: FetchOptions, partial?: Part
             weight,
           })
         : await pool.run({ ...job, file }, { onProgress, weight });
-    return { info: registeredInfo(info), temporary, fileSize };
+    return { info: registeredInfo(info), temporary, fileSize, remember };
   } catch (error) {
     await removeTree(temporary);
     throw error;

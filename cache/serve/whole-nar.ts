@@ -5,7 +5,7 @@ import { CarportError } from '../../lib/errors.js';
 import { type Hash, hashesEqual } from '../../lib/nix/hash.js';
 import type { NarPiece, NarProgress } from '../../lib/workers/jobs.js';
 import type { FoundPath } from '../find-path.js';
-import { refusedNar } from '../refused-nar.js';
+import { isRefusedForGood, refusedNar } from '../refused-nar.js';
 import type { NarShortcut } from './by-delta.js';
 import type { PlainNarReader } from './plain-nar.js';
 
@@ -54,8 +54,9 @@ export async function* readWholeNar(options: WholeNarOptions, progress = AT_BEGI
         if (isShortcut && error.code !== 'E_UNAVAILABLE') continue;
         if (error instanceof NarRefusal) refusals.push(error);
         failure = refusals.length > 0 ? refusedNar(found.info, found.objects, refusals) : error;
-        const mayDiffer = error instanceof NarRefusal ? error.found !== 'as told' : error.code === 'E_INTEGRITY';
-        if (!mayDiffer || error.code === 'E_UNSUPPORTED') break;
+        const mayDiffer =
+          error instanceof NarRefusal ? !isRefusedForGood(found.objects, refusals) : error.code === 'E_INTEGRITY';
+        if (!mayDiffer) break;
       }
     }
     if (failure) onFailure(found, failure);

@@ -7,7 +7,7 @@ import type { CheckResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { expectedNar } from '../binary-cache.js';
 import { localNar, openRequiredNar } from '../nars.js';
-import { refusedNar } from '../refused-nar.js';
+import { isRefusedForGood, refusedNar } from '../refused-nar.js';
 
 /** Has a worker read a NAR: of a file of this machine, or as it comes. */
 export type ReadNar<T> = (
@@ -27,8 +27,7 @@ export async function readNar<T>(objects: ObjectStore, info: NarInfo, read: Read
     } catch (error) {
       if (!(error instanceof NarRefusal)) throw error;
       refusals.push(error);
-      const isSure = error.found === 'as told' || error.code === 'E_UNSUPPORTED';
-      if (isSure || refusals.length === objects.traits.maxReads) throw refusedNar(info, objects, refusals);
+      if (isRefusedForGood(objects, refusals)) throw refusedNar(info, objects, refusals);
     }
   }
 }

@@ -171,9 +171,9 @@ describe('a NAR that a pull refuses', () => {
       );
     });
     const { message, hint } = await pull(from.href);
-    expect(fetches).toBe(3);
+    expect(fetches).toBe(2);
     expect(message).toMatch(/ is damaged$/);
-    expect(hint).toContain('each of 3 times');
+    expect(hint).toContain('each of 2 times');
     expect(hint.indexOf('another machine')).toBeLessThan(hint.search(REMOVAL));
   });
 

@@ -8,8 +8,8 @@ import { type ChunkRow, renderRows } from './table.js';
 const KEY = 'CarportChunks';
 const AFTER = 'FileSize';
 
-/** Rows up to so many bytes are in the narinfo itself: of a small NAR they would cost a request, and that more than it. */
-const MOST_INLINE = 1024;
+/** Rows up to so many bytes, of some hundred chunks, are in the narinfo itself: a table costs a request, and that more than they do. */
+const MOST_INLINE = 4096;
 
 /** The number of the format, and either the rows, or where the table's frame is in the file: its offset and length. */
 const VALUE = /^2(?::([A-Za-z0-9+/]+={0,2})|@([0-9]{1,15})\+([1-9][0-9]{0,9}))$/;

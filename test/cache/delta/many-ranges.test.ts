@@ -8,16 +8,17 @@ import { answerWith, useHttpServers } from '../../support/http-server.js';
 import { useStores } from '../../support/stores.js';
 
 const KIB = 1024;
-const FRAME = 200 * KIB;
-const COUNT = 140;
-const FILE = noise(FRAME * COUNT, 'file');
+const FRAME = 10 * KIB;
+const MANY = 400;
+const FILE = noise(FRAME * MANY, 'file');
 const INFO = Buffer.from('StoreDir: /nix/store\n');
 const isWanted = (index: number) => index % 2 === 1;
-const WANTED = Buffer.concat(
-  Array.from({ length: COUNT }, (_, index) =>
-    FILE.subarray(index * FRAME, (index + (isWanted(index) ? 1 : 0)) * FRAME),
-  ).filter((_, index) => isWanted(index)),
-);
+const wantedOf = (count: number) =>
+  Buffer.concat(
+    Array.from({ length: count }, (_, index) => FILE.subarray(index * FRAME, (index + 1) * FRAME)).filter((_, index) =>
+      isWanted(index),
+    ),
+  );
 
 /** How a server answers to several ranges. */
 type Answer = (response: ServerResponse, bytes: Buffer, ranges: readonly (readonly [number, number])[]) => void;
@@ -39,7 +40,7 @@ describe('ranges of one NAR', () => {
   const stores = useStores();
 
   /** What is fetched of the NAR of which every other chunk is here, and which requests that took. */
-  const fetched = async (many: Answer, ofNar: Answer = many) => {
+  const fetched = async (many: Answer, ofNar: Answer = many, count = 40) => {
     const requests: { key: string; ranges: number }[] = [];
     const server = await serve(({ url, headers }: IncomingMessage, response) => {
       const isNar = url !== '/nix-cache-info';
@@ -54,11 +55,11 @@ describe('ranges of one NAR', () => {
     const { objects } = (await stores()).open(server.url.href, { patienceMs: 500 });
     const path = `/nix/store/${'a'.repeat(32)}-tool`;
     const info: NarInfo = {
-      ...{ path, narHash: { algorithm: 'sha256', digest: Buffer.alloc(32) }, narSize: FILE.length, references: [] },
+      ...{ path, narHash: { algorithm: 'sha256', digest: Buffer.alloc(32) }, narSize: FRAME * count, references: [] },
       ...{ fileSize: 10 * FILE.length, url: 'nar/x', compression: 'zstd', signatures: [], unknownFields: [] },
     };
     const references = { count: 0, runs: new Uint8Array() };
-    const rows = Array.from({ length: COUNT }, (_, index) => ({
+    const rows = Array.from({ length: count }, (_, index) => ({
       ...{ compressedSize: FRAME, size: FRAME, viewHash: Buffer.alloc(32), references },
       ...{ offset: index * FRAME, fileOffset: index * FRAME },
     }));
@@ -73,16 +74,16 @@ describe('ranges of one NAR', () => {
     const nar = decided === 'later' ? decisions.rest(-1000).get(matched) : decided;
     const pieces: Uint8Array[] = [];
     for await (const piece of nar!.source!(10)) pieces.push(Uint8Array.from(piece));
-    return { isRight: Buffer.concat(pieces).equals(WANTED.subarray(10)), requests };
+    return { isRight: Buffer.concat(pieces).equals(wantedOf(count).subarray(10)), requests };
   };
   const ofNar = (requests: readonly { key: string; ranges: number }[]) =>
     requests.flatMap(({ key, ranges }) => (key === '/nix-cache-info' ? [] : [ranges]));
 
   it('are asked for together where the server sends them so', async () => {
-    const { isRight, requests } = await fetched(together);
+    const { isRight, requests } = await fetched(together, together, MANY);
     expect(isRight).toBe(true);
     expect(requests[0]).toEqual({ key: '/nix-cache-info', ranges: 2 });
-    expect(ofNar(requests)).toEqual([64, 6]);
+    expect(ofNar(requests)).toEqual([192, 8]);
   });
 
   it('are asked for one by one elsewhere, and NARs not otherwise', async () => {

@@ -19,10 +19,10 @@ describe('coalesce', () => {
   it('fetches small gaps along', () => {
     const frames = [
       { offset: 0, compressedSize: 10, isWanted: true },
-      { offset: 10, compressedSize: 64 * KIB, isWanted: false },
-      { offset: 10 + 64 * KIB, compressedSize: 10, isWanted: true },
+      { offset: 10, compressedSize: 8 * KIB, isWanted: false },
+      { offset: 10 + 8 * KIB, compressedSize: 10, isWanted: true },
     ];
-    expect(coalesce(frames, 9, 0)).toEqual([{ offset: 0, length: 20 + 64 * KIB }]);
+    expect(coalesce(frames, 9, 0)).toEqual([{ offset: 0, length: 20 + 8 * KIB }]);
   });
 
   it('joins the nearest where there are too many, as long as that costs little', () => {
@@ -34,14 +34,27 @@ describe('coalesce', () => {
 
 describe('spend', () => {
   const partly = (wanted: string, fileSize = 1_000_000_000) => ({ fileSize, frames: framesOf(wanted) });
+  const counts = (all: ReturnType<typeof spend>) => all.map(({ length }) => length);
   it('gives each NAR the ranges that it needs, if there are as many requests', () => {
-    expect(spend([partly('x..x', 1000), partly('..x', 1000)], 3).map(({ length }) => length)).toEqual([2, 1]);
+    expect(counts(spend([partly('x..x', 1000), partly('..x', 1000)], 3))).toEqual([2, 1]);
   });
 
-  it('joins ranges where there are fewer, as far as that costs few bytes of the file', () => {
+  it('joins the nearest of all NARs where there are fewer, as far as no more than a fortieth is fetched then', () => {
     expect(spend([partly('x..x..x..x')], 1)).toEqual([[range(0, 10)]]);
-    expect(spend([partly('x..x..x..x', 1000), partly('x', 1000)], 1).map(({ length }) => length)).toEqual([4, 1]);
-    // Half a percent of it is 48 KiB less than a gap for each five that are wished to be joined.
+    expect(counts(spend([partly('x....x....x'), partly('x..x..x..x')], 4))).toEqual([3, 1]);
+    // With 300 KiB of 40 MB less than a fortieth would be left, and more than a two-hundredth would be fetched along.
+    expect(counts(spend([partly('x..x.....x', 23_000_000)], 2))).toEqual([2]);
+    expect(counts(spend([partly('x..x.....x', 19_000_000)], 2))).toEqual([3]);
+  });
+
+  it('joins fewer where that does not suffice: bytes count for more', () => {
+    expect(counts(spend([partly('x..x..x..x', 1000), partly('x', 1000)], 1))).toEqual([4, 1]);
+    // A two-hundredth is one gap.
     expect(spend([partly('x.x.x', 22_000_000)], 0)).toEqual([[range(0, 3), range(4, 1)]]);
+  });
+
+  it('joins a little also where more than a fortieth has to be fetched', () => {
+    expect(counts(spend([partly(`x.${'x'.repeat(40)}`, 60_000_000)], 1))).toEqual([1]);
+    expect(counts(spend([partly(`x.${'x'.repeat(40)}`, 30_000_000)], 1))).toEqual([2]);
   });
 });

@@ -186,8 +186,8 @@ describe('the field of a narinfo', () => {
     const { field: few } = tellChunks(ROWS);
     expect(few).toMatchObject({ key: 'CarportChunks', after: 'FileSize' });
     expect(Buffer.from(toldOf(few.value)!.rows!).equals(renderRows(ROWS))).toBe(true);
-    const { field: many } = tellChunks(new Array(40).fill(row(MIB, 10)));
-    expect(many.value).toBe(`2@400+${renderRows(new Array(40).fill(row(MIB, 10))).length + 20}`);
+    const { field: many } = tellChunks(new Array(200).fill(row(MIB, 10)));
+    expect(many.value).toBe(`2@2000+${renderRows(new Array(200).fill(row(MIB, 10))).length + 20}`);
     expect(toldOf('2@400+600')).toEqual({ place: { offset: 400, length: 600 } });
   });
 
