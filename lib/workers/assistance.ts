@@ -1,7 +1,7 @@
 /** Lines of chunks for large NARs, and which idle thread helps with which. */
 
 import { CHUNK_SIZES } from '../compression/chunks/chunker.js';
-import { type ChunkLine, createChunkLine, type OpenChunkLine, openChunkLine } from './chunk-line.js';
+import { type ChunkLine, createChunkLine, type OpenChunkLine, openChunkLine, renewChunkLine } from './chunk-line.js';
 import { createWriteList } from './files/shared-writes.js';
 import type { AssistJob, CheckJob, FetchJob, Job, PackJob, SaveJob, UnpackJob } from './jobs.js';
 
@@ -14,6 +14,9 @@ const SLOTS_A_THREAD = 4;
 /** Memory of all lines together, whatever the threads. */
 const MEMORY = 256 * 1024 * 1024;
 
+/** Lines that are kept for the next large NAR. */
+const KEPT = 2;
+
 /** With fewer slots than this a thread works alone. */
 const MIN_SLOTS = 4;
 
@@ -23,13 +26,20 @@ interface SharedWork {
   /** Of compression; without one, frames are decompressed. */
   readonly level: number | undefined;
   helpers: number;
+  hasEnded: boolean;
 }
 
 /** Keeps the lines of the jobs of `threads` threads. */
 export function createAssistance(threads: number) {
   const works = new Map<ChunkLine, SharedWork>();
+  const lines = createLines();
   const slots = threads * SLOTS_A_THREAD;
   const slotsInUse = () => [...works.values()].reduce((sum, { line }) => sum + line.slots, 0);
+  const leave = (work: SharedWork): void => {
+    // Whoever helps may still write to the memory.
+    if (!work.hasEnded || work.helpers > 0 || !works.delete(work.line)) return;
+    lines.giveBack(work.line);
+  };
 
   return {
     /** The job with a line, where it is large and there is memory for one. */
@@ -37,13 +47,14 @@ export function createAssistance(threads: number) {
       if (threads < 2 || weight < SHARED_FROM || !canBeShared(job) || compressionOf(job) !== 'zstd') return job;
       const free = Math.floor(MEMORY / (2 * CHUNK_SIZES.max)) - slotsInUse();
       if (free < MIN_SLOTS) return job;
-      const chunks = createChunkLine(Math.min(slots, free), frameBound(CHUNK_SIZES.max));
+      const chunks = lines.take(Math.min(slots, free));
       const line = job.type === 'unpack' || job.type === 'save' ? { ...chunks, writes: createWriteList() } : chunks;
       works.set(line, {
         line,
         open: openChunkLine(line),
         level: job.type === 'pack' ? job.level : undefined,
         helpers: 0,
+        hasEnded: false,
       });
       return { ...job, line };
     },
@@ -62,12 +73,31 @@ export function createAssistance(threads: number) {
     /** A job is done, or has failed. */
     ended(job: Job): void {
       if (job.type === 'assist') {
-        const work = works.get(job.line);
-        if (work) work.helpers--;
+        const work = works.get(job.line)!;
+        work.helpers--;
+        leave(work);
       }
       if (!canBeShared(job) || job.line === undefined) return;
-      works.get(job.line)?.open.end();
-      works.delete(job.line);
+      const work = works.get(job.line)!;
+      work.open.end();
+      work.hasEnded = true;
+      leave(work);
+    },
+  };
+}
+
+/** Lines whose memory is used again: what is new is filled with zeros, page by page, when it is first written to. */
+function createLines() {
+  let free: ChunkLine[] = [];
+  return {
+    take(slots: number): ChunkLine {
+      const line = free.pop();
+      if (line?.slots === slots) return renewChunkLine(line);
+      free = [];
+      return createChunkLine(slots, frameBound(CHUNK_SIZES.max));
+    },
+    giveBack(line: ChunkLine): void {
+      if (free.length < KEPT) free.push(line);
     },
   };
 }

@@ -53,6 +53,12 @@ export function createChunkLine(slots: number, frameBound: number): ChunkLine {
   return { memory: new SharedArrayBuffer(4 * HEADER + slots * slotSize), slots, frameBound };
 }
 
+/** A line that nobody has filled, in the memory of one that nobody uses any more. */
+export function renewChunkLine({ memory, slots, frameBound }: ChunkLine): ChunkLine {
+  new Int32Array(memory, 0, HEADER + slots * NUMBERS).fill(0);
+  return { memory, slots, frameBound };
+}
+
 export type OpenChunkLine = ReturnType<typeof openChunkLine>;
 
 /** The line as a thread sees it. */
