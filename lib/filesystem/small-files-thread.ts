@@ -76,15 +76,18 @@ function read({ path, limit }: Extract<FileOperation, { type: 'read' }>): Uint8A
 
 const MD5_READ_SIZE = 256 * 1024;
 
-function md5({ path, start, size }: Extract<FileOperation, { type: 'md5' }>): Uint8Array {
+function md5({ path, start, size, into }: Extract<FileOperation, { type: 'md5' }>): Uint8Array {
   const hasher = createHash('md5');
-  const buffer = Buffer.allocUnsafe(Math.min(size, MD5_READ_SIZE));
+  const pieceSize = Math.min(size, MD5_READ_SIZE);
+  const buffer = into ? undefined : Buffer.allocUnsafe(pieceSize);
   const file = openSync(path, 'r');
   try {
     for (let offset = 0; offset < size; ) {
-      const read = readSync(file, buffer, 0, Math.min(buffer.length, size - offset), start + offset);
+      const wanted = Math.min(pieceSize, size - offset);
+      const room = buffer ?? Buffer.from(into!, offset, wanted);
+      const read = readSync(file, room, 0, wanted, start + offset);
       if (read === 0) throw new Error(`\`${path}\` has fewer bytes than it should`);
-      hasher.update(buffer.subarray(0, read));
+      hasher.update(room.subarray(0, read));
       offset += read;
     }
   } finally {

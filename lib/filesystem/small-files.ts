@@ -23,7 +23,14 @@ export type FileOperation =
   | { readonly type: 'find'; readonly directory: string; readonly limit: number }
   | { readonly type: 'entries'; readonly directory: string; readonly prefix: string }
   | { readonly type: 'stat'; readonly directory: string; readonly paths: readonly string[] }
-  | { readonly type: 'md5'; readonly path: string; readonly start: number; readonly size: number };
+  | {
+      readonly type: 'md5';
+      readonly path: string;
+      readonly start: number;
+      readonly size: number;
+      /** Where the bytes are put, too. */
+      readonly into?: SharedArrayBuffer | undefined;
+    };
 
 /** Where something is, and is to be. */
 export type Move = readonly [from: string, to: string];
@@ -88,9 +95,17 @@ export async function statSmallFiles(directory: string, paths: readonly string[]
   return foundOf(await submit({ type: 'stat', directory, paths })) ?? [];
 }
 
-/** The MD5 of a part of a file, which may be large; one that has fewer bytes is an error. */
-export async function md5OfFile(path: string, start: number, size: number): Promise<Buffer> {
-  const { bytes } = await submit({ type: 'md5', path, start, size });
+/**
+ * The MD5 of a part of a file, which may be large; one that has fewer bytes is an error. Its bytes are put at the beginning of
+ * `into`, which has room for them, where that is given.
+ */
+export async function md5OfFile(
+  path: string,
+  start: number,
+  size: number,
+  into?: SharedArrayBuffer | undefined,
+): Promise<Buffer> {
+  const { bytes } = await submit({ type: 'md5', path, start, size, into });
   return Buffer.from(bytes!);
 }
 
@@ -173,7 +188,9 @@ function submit(operation: FileOperation): Promise<FileResult> {
 
 function sendBatch(): void {
   if (running !== undefined || queue.length === 0) return;
-  running = queue.splice(0);
+  // What takes a while ends a batch: who waits for it does not wait for the next.
+  const slow = queue.findIndex(({ operation }) => operation.type === 'md5');
+  running = queue.splice(0, slow === -1 ? queue.length : slow + 1);
   thread ??= start();
   thread.ref();
   const operations = running.map(({ operation }) => operation);

@@ -1,8 +1,6 @@
-/** Bodies that can be sent again, and their MD5. */
+/** Bodies that can be sent again. */
 
-import { hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { md5OfFile } from '../filesystem/small-files.js';
 import type { RequestBody } from './transport.js';
 
 /** Bytes, or a file of which the size is known. */
@@ -18,10 +16,6 @@ export function restartable(body: BytesOrFile): RequestBody {
 /** The same of a part of a file. */
 export function restartableRange(path: string, start: number, size: number): RequestBody {
   return { size, open: () => fileRange(path, start, size) };
-}
-
-export function md5Of(body: BytesOrFile): Promise<Buffer> {
-  return body instanceof Uint8Array ? Promise.resolve(hash('md5', body, 'buffer')) : md5OfFile(body.path, 0, body.size);
 }
 
 /** The file is opened when it is read, so that nobody misses its failure. */

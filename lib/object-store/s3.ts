@@ -1,8 +1,8 @@
 /** A bucket, or a directory in one. */
 
+import { hash } from 'node:crypto';
 import type { StorageClass } from '@aws-sdk/client-s3';
 import { CarportError, hasCode } from '../errors.js';
-import { md5Of, restartable } from '../http/body.js';
 import type { HttpClient } from '../http/client.js';
 import { downloadOf, rangeHeader, readWhole } from './download.js';
 import {
@@ -23,6 +23,7 @@ import { type Bucket, openBucket } from './s3/bucket.js';
 import type { Copier, CopyDetails } from './s3/copy.js';
 import type { Listing } from './s3/listing.js';
 import type { Upload } from './s3/parts/multipart.js';
+import { createPartMemory, type ReadPart } from './s3/parts/part-memory.js';
 import type { UploadRecords } from './s3/parts/upload-records.js';
 import { refusalCodeOf } from './s3/refusal.js';
 import { createSpool } from './spool.js';
@@ -55,7 +56,12 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     answer?.response.discard();
     return answer?.response.headers;
   };
-  const takesSmallParts = createAsking(bucket, prefix + TEMPORARY);
+  const sending = {
+    location,
+    records,
+    takesSmallParts: createAsking(bucket, prefix + TEMPORARY),
+    memory: createPartMemory(),
+  };
   const copyWhole = createCopies(bucket, prefix + TEMPORARY, location.storageClass);
   const copyTo = async (from: string, to: string, details: CopyDetails) =>
     copyWhole({ bucket: bucket.name, key: whole(from) }, whole(to), details).catch((error) => {
@@ -75,7 +81,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     open,
     now: () => bucket.time(whole('nix-cache-info')),
     async put(key, body, metadata) {
-      await putObject(bucket, { key: whole(key), body, metadata }, { location, records, takesSmallParts });
+      await putObject(bucket, { key: whole(key), body, metadata }, sending);
     },
     copy: (from, to) => copyTo(from, to, {}),
     servedAs: async (key) => ({ server: await serverOf(bucket), bucket: bucket.name, key: whole(key) }),
@@ -107,27 +113,29 @@ interface NewObject {
   readonly metadata: ObjectMetadata;
 }
 
+/** What objects are sent with. */
+type Sending = Pick<S3StoreOptions, 'location' | 'records'> & Pick<Upload, 'takesSmallParts' | 'memory'>;
+
 /** Puts an object with one request, or a large file in parts. */
 async function putObject(
   bucket: Bucket,
   { key, body, metadata }: NewObject,
-  {
-    location,
-    records,
-    takesSmallParts,
-  }: Pick<S3StoreOptions, 'location' | 'records'> & Pick<Upload, 'takesSmallParts'>,
+  { location, records, takesSmallParts, memory }: Sending,
 ): Promise<void> {
   const { storageClass, multipartThreshold, partSize } = location;
-  if (!(body instanceof Uint8Array) && body.size >= multipartThreshold) {
-    const { uploadInParts } = await import('./s3/parts/multipart.js');
-    return uploadInParts(bucket, records, { key, file: body, partSize, takesSmallParts, metadata, storageClass });
-  }
-  const headers = {
-    ...metadataHeaders(metadata),
-    ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
-    'content-md5': (await md5Of(body)).toString('base64'),
+  const send = async ({ md5, body }: ReadPart): Promise<void> => {
+    const headers = {
+      ...metadataHeaders(metadata),
+      ...(storageClass !== undefined && { 'x-amz-storage-class': storageClass }),
+      'content-md5': md5.toString('base64'),
+    };
+    await bucket.put({ key, headers, body });
   };
-  await bucket.put({ key, headers, body: restartable(body) });
+  if (body instanceof Uint8Array) return send({ md5: hash('md5', body, 'buffer'), body });
+  if (body.size < multipartThreshold) return memory.hold({ ...body, start: 0 }, send);
+  const { uploadInParts } = await import('./s3/parts/multipart.js');
+  const parts = { partSize, takesSmallParts, memory };
+  return uploadInParts(bucket, records, { key, file: body, ...parts, metadata, storageClass });
 }
 
 /** Lists a bucket. What is needed for that is loaded by the first listing. */

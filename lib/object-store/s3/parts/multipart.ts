@@ -11,13 +11,12 @@ import {
 } from '@aws-sdk/client-s3';
 import { mapAtMost } from '../../../concurrency.js';
 import { CarportError, hasCode } from '../../../errors.js';
-import { md5OfFile } from '../../../filesystem/small-files.js';
-import { restartableRange } from '../../../http/body.js';
 import type { ObjectMetadata } from '../../object-store.js';
 import { type Bucket, sizeOf } from '../bucket.js';
 import { nextPage } from '../pages.js';
 import { refusalCodeOf } from '../refusal.js';
 import type { AnswerMetadata } from '../sdk.js';
+import type { PartMemory } from './part-memory.js';
 import { SAFE_PART } from './smallest-part.js';
 import type { KeptRecord, UploadRecord, UploadRecords } from './upload-records.js';
 
@@ -29,6 +28,7 @@ export interface Upload {
   readonly partSize: number;
   /** Whether the server takes parts below `SAFE_PART`; asked where that matters only. */
   readonly takesSmallParts: () => Promise<boolean>;
+  readonly memory: PartMemory;
   readonly metadata: ObjectMetadata;
   readonly storageClass: string | undefined;
 }
@@ -53,7 +53,7 @@ export async function uploadInParts(bucket: Bucket, records: UploadRecords, uplo
   let begun = (await resumeUpload(all, store, upload)) ?? (await beginUpload(all, store, upload));
   for (let lost = false; ; lost = true) {
     try {
-      await sendParts(bucket, begun, upload.file);
+      await sendParts(bucket, begun, upload);
       await records.forget(begun.kept);
       return;
     } catch (error) {
@@ -213,22 +213,19 @@ async function listParts(
   }
 }
 
-async function sendParts(bucket: Bucket, { kept, parts }: BegunUpload, file: Upload['file']): Promise<void> {
+async function sendParts(bucket: Bucket, { kept, parts }: BegunUpload, { file, memory }: Upload): Promise<void> {
   const { key, uploadId, partSize, size } = kept.record;
-  const sendPart = async (number: number) => {
+  const sendPart = (number: number) => {
     const start = (number - 1) * partSize;
-    const length = Math.min(partSize, size - start);
-    const md5 = await md5OfFile(file.path, start, length);
-    const ETag = `"${md5.toString('hex')}"`;
-    if (parts.get(number) === md5.toString('hex')) return { PartNumber: number, ETag };
-    const etag = await bucket.put({
-      key,
-      query: { partNumber: String(number), uploadId },
-      headers: { 'content-md5': md5.toString('base64') },
-      body: restartableRange(file.path, start, length),
+    const part = { path: file.path, start, size: Math.min(partSize, size - start) };
+    return memory.hold(part, async ({ md5, body }) => {
+      const ETag = `"${md5.toString('hex')}"`;
+      if (parts.get(number) === md5.toString('hex')) return { PartNumber: number, ETag };
+      const query = { partNumber: String(number), uploadId };
+      const etag = await bucket.put({ key, query, headers: { 'content-md5': md5.toString('base64') }, body });
+      // Of encrypted parts it is not the MD5.
+      return { PartNumber: number, ETag: etag ?? ETag };
     });
-    // Of encrypted parts it is not the MD5.
-    return { PartNumber: number, ETag: etag ?? ETag };
   };
   const numbers = Array.from({ length: Math.max(1, Math.ceil(size / partSize)) }, (_, index) => index + 1);
   const MultipartUpload = { Parts: [...(await mapAtMost(PARTS_AT_ONCE, numbers, sendPart))] };
