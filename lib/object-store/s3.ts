@@ -56,12 +56,7 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     answer?.response.discard();
     return answer?.response.headers;
   };
-  const sending = {
-    location,
-    records,
-    takesSmallParts: createAsking(bucket, prefix + TEMPORARY),
-    memory: createPartMemory(),
-  };
+  const sending = createSending(bucket, prefix, { location, records });
   const copyWhole = createCopies(bucket, prefix + TEMPORARY, location.storageClass);
   const copyTo = async (from: string, to: string, details: CopyDetails) =>
     copyWhole({ bucket: bucket.name, key: whole(from) }, whole(to), details).catch((error) => {
@@ -115,6 +110,10 @@ interface NewObject {
 
 /** What objects are sent with. */
 type Sending = Pick<S3StoreOptions, 'location' | 'records'> & Pick<Upload, 'takesSmallParts' | 'memory'>;
+
+function createSending(bucket: Bucket, prefix: string, given: Pick<Sending, 'location' | 'records'>): Sending {
+  return { ...given, takesSmallParts: createAsking(bucket, prefix + TEMPORARY), memory: createPartMemory() };
+}
 
 /** Puts an object with one request, or a large file in parts. */
 async function putObject(
