@@ -39,7 +39,7 @@ describe('a pull', () => {
     await killOften(
       box(),
       () => pullInto(store()),
-      killCount(10),
+      killCount(6),
       async (wasKilled, at) => {
         const verified = await box().carport(['store', 'verify', '--store', store()]);
         expect(verified.exitCode, `${at}: ${verified.stdout}`).toBe(0);
@@ -58,7 +58,7 @@ describe('a pull', () => {
 
   it('beside another one of the same closure into the same store is as good as alone', async () => {
     const contents = Object.keys(await snapshot(`${large.root}/nix/store`)).length;
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 6; round++) {
       const store = box().path(`both-${round}`);
       const pulls = await Promise.all([box().carport(pullInto(store)), box().carport(pullInto(store))]);
       for (const { exitCode, stderr, lines } of pulls) {

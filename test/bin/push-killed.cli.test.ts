@@ -18,12 +18,12 @@ describe('a push that is killed at any instant', () => {
   });
 
   it.each([
-    ['zstd', killCount(10), SIZES.length, []],
+    ['zstd', killCount(6), SIZES.length, []],
     // Small paths without a listing go many at a time.
-    ['zstd', killCount(10), SIZES.length, ['--no-listing']],
-    ['none', killCount(6), SIZES.length, ['--no-listing']],
+    ['zstd', killCount(6), SIZES.length, ['--no-listing']],
+    ['none', killCount(4), SIZES.length, ['--no-listing']],
     // xz takes its time: a closure of fewer paths.
-    ['xz', killCount(4), SIZES.length - 12, []],
+    ['xz', killCount(3), SIZES.length - 12, []],
   ] as const)(
     'leaves a cache whose every narinfo is complete (%s, %i times)',
     { timeout: 300_000 },

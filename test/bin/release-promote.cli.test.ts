@@ -299,7 +299,7 @@ describe('carport release promote', () => {
     const source = await hashesIn(bucket);
     const wanted = [...source].filter(([name]) => name.startsWith('_releases/')).map(([, hash]) => hash);
     const promoted = (files: ReadonlyMap<string, string>) => [...files].filter(([name]) => name.includes(`/${TO}/`));
-    await killOften(box(), args, killCount(8), async (wasKilled, at) => {
+    await killOften(box(), args, killCount(5), async (wasKilled, at) => {
       const latest = await latestStable(bucket, policy());
       const files = await hashesIn(bucket);
       for (const [name, hash] of source) expect(files.get(name), `${name}, ${at}`).toBe(hash);

@@ -14,7 +14,7 @@ const nginxIsMissing = await nginxMissing();
 
 const TARGET = 'x86_64-unknown-linux-musl';
 /** Bytes, of files that take a while. */
-const LARGE = 40_000_000;
+const LARGE = 16_000_000;
 
 /** A tag and a commit of each system; how the rest are read is tested with `ci env`. */
 const ONE_OF_EACH = CASES.filter(
@@ -276,7 +276,7 @@ describe('carport release put', () => {
   });
 
   it('publishes a large file in little memory', async () => {
-    const size = 300 * 1024 * 1024;
+    const size = 200 * 1024 * 1024;
     await makeFile('large', 'begin');
     await truncate(box().path('work/large'), size - 3);
     await appendFile(box().path('work/large'), 'end');
