@@ -30,6 +30,10 @@ export async function readImageKey(text: string, place: string, password: () => 
       hint: 'it is PEM: `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out image.key` makes one, and so does `cosign generate-key-pair`',
     });
   }
+  if (!label.endsWith('PRIVATE KEY')) {
+    const kind = label.endsWith('PUBLIC KEY') ? 'a public key, and no secret one' : `${label}, and no secret key`;
+    throw formatError(place, `is ${kind}`, { hint: 'what is secret signs; `image verify` takes the public key' });
+  }
   const privateKey = /^ENCRYPTED (SIGSTORE|COSIGN) PRIVATE KEY$/.test(label)
     ? await decryptCosign(text, place, password())
     : openKey(text, place, password);

@@ -180,6 +180,9 @@ describe('what is about an image', () => {
       pem('ENCRYPTED COSIGN PRIVATE KEY', Buffer.from(JSON.stringify(json)).toString('base64'));
     const kdf = { name: 'scrypt', params: { N: 2 ** 30, r: 8, p: 1 }, salt: '' };
     const cipher = { name: 'nacl/secretbox', nonce: '' };
+    for (const label of ['PUBLIC KEY', 'RSA PUBLIC KEY'])
+      await expect(read(pem(label, 'AAAA'))).rejects.toThrow('the key: is a public key, and no secret one');
+    await expect(read(pem('CERTIFICATE', 'AAAA'))).rejects.toThrow('the key: is CERTIFICATE, and no secret key');
     for (const text of ['', 'x', pem('PRIVATE KEY', 'AAAA'), pem('ENCRYPTED SIGSTORE PRIVATE KEY', 'AAAA'), cosign({})])
       await expect(read(text)).rejects.toMatchObject({ code: 'E_FORMAT' });
     await expect(read(cosign({ kdf, cipher, ciphertext: '' }))).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
