@@ -21,6 +21,8 @@ import { piecesOf, type ReadAt, windowOf } from './window.js';
 export interface ZipArchive {
   readonly path: string;
   readonly file: FileHandle;
+  /** The bytes of the archive, of which what was read last is kept. */
+  readonly readAt: ReadAt;
   /** In the order of the directory. */
   readonly members: readonly ZipMember[];
   /** The bytes of a member; what is not what the directory says of it is an error (`E_FORMAT`) at its end. */
@@ -45,9 +47,9 @@ export async function openZip(path: string, what: string): Promise<ZipArchive> {
     const zip = await yauzl
       .fromRandomAccessReaderPromise(readerOf(file, readAt), size, { autoClose: false, decodeStrings: false })
       .catch(explained(what));
-    const members = await readMembers(zip, { file, readAt, size }, what);
+    const members = await readMembers(zip, { readAt, size }, what);
     return {
-      ...{ path, file, members },
+      ...{ path, file, readAt, members },
       read: (member) => readMember(zip, readAt, member, what),
       close: () => file.close(),
     };
@@ -74,17 +76,16 @@ function readerOf(file: FileHandle, readAt: ReadAt): RandomAccessReader {
 }
 
 interface Opened {
-  readonly file: FileHandle;
   readonly readAt: ReadAt;
   /** Bytes. */
   readonly size: number;
 }
 
-async function readMembers(zip: ZipFile, { file, readAt, size }: Opened, what: string): Promise<readonly ZipMember[]> {
+async function readMembers(zip: ZipFile, { readAt, size }: Opened, what: string): Promise<readonly ZipMember[]> {
   const start = zip.readEntryCursor as unknown as number;
   const entries = await listEntries(zip, what);
   const end = zip.readEntryCursor as unknown as number;
-  await refuseTail(file, { start, end, size, entries: entries.length }, what);
+  await refuseTail(readAt, { start, end, size, entries: entries.length }, what);
   const names = new Set<string>();
   let unpacked = 0;
   for (const { fileName, uncompressedSize } of entries) {

@@ -1,7 +1,8 @@
 /** The end of a zip archive, behind its directory. */
 
-import type { FileHandle } from 'node:fs/promises';
 import { formatError } from '../errors.js';
+import { explained } from './fault.js';
+import type { ReadAt } from './window.js';
 
 const END = 22;
 const END_SIGNATURE = 0x06054b50;
@@ -10,7 +11,7 @@ const END_64_SIGNATURE = 0x06064b50;
 
 /** Behind the directory stands what closes the archive, which says the same of it, and nothing else. */
 export async function refuseTail(
-  file: FileHandle,
+  readAt: ReadAt,
   directory: { readonly start: number; readonly end: number; readonly size: number; readonly entries: number },
   what: string,
 ): Promise<void> {
@@ -18,8 +19,7 @@ export async function refuseTail(
   const tail = size - end;
   const isLong = tail === END + END_64;
   if (tail !== END && !isLong) throw formatError(what, 'has bytes behind its directory, or a comment');
-  const bytes = Buffer.alloc(tail);
-  await file.read(bytes, 0, tail, end);
+  const bytes = await readAt(end, tail).catch(explained(what));
   const last = bytes.subarray(tail - END);
   const is = (value: number, expected: number, unknown: number) => value === expected || (isLong && value === unknown);
   const isSound =

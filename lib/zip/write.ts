@@ -68,15 +68,13 @@ interface Headers {
 }
 
 /** Of a member that is copied: its own, with another name. */
-async function oldHeaders({ file, path }: ZipArchive, { name, like }: NewMember): Promise<Headers> {
+async function oldHeaders({ readAt, path }: ZipArchive, { name, like }: NewMember): Promise<Headers> {
   const { start, end } = like.span;
   const { entry } = like;
   if ([entry.compressedSize, entry.uncompressedSize].some((size) => size >= MAX_OFFSET)) throw tooLarge(path);
-  const header = Buffer.alloc(LOCAL);
-  await file.read(header, 0, LOCAL, start);
+  const header = Buffer.from(await readAt(start, LOCAL));
   const oldName = header.readUInt16LE(26);
-  const extra = Buffer.alloc(header.readUInt16LE(28));
-  await file.read(extra, 0, extra.length, start + LOCAL + oldName);
+  const extra = await readAt(start + LOCAL + oldName, header.readUInt16LE(28));
   const bytes = Buffer.from(name);
   const flags = flagsFor(name, entry.generalPurposeBitFlag);
   header.writeUInt16LE(flags, 6);
