@@ -24,7 +24,6 @@ const SLOW_MS = 5_000;
  * limited by their bytes as well: over a slow line many at a time would all be answered late, and be taken for stalled.
  */
 export function createAdaptiveLimit(limit: number): TransportDecorator {
-  // What has no body does not wait for what has one.
   const waiting: readonly [bodiless: Waiting[], bodies: Waiting[]] = [[], []];
   let [allowed, window] = [limit, FIRST_WINDOW];
   let [underWay, bytesUnderWay] = [0, 0];
@@ -32,12 +31,15 @@ export function createAdaptiveLimit(limit: number): TransportDecorator {
 
   const hasRoom = (size: number): boolean =>
     underWay < Math.floor(allowed) && (size === 0 || bytesUnderWay === 0 || bytesUnderWay + size <= window);
+  const begin = (size: number): void => {
+    underWay++;
+    bytesUnderWay += size;
+  };
   const admit = (): void => {
     for (const queue of waiting) {
       while (queue[0] && hasRoom(queue[0].size)) {
         const { size, start } = queue.shift()!;
-        underWay++;
-        bytesUnderWay += size;
+        begin(size);
         start();
       }
     }
@@ -60,10 +62,8 @@ export function createAdaptiveLimit(limit: number): TransportDecorator {
   };
   return (send) => async (request) => {
     const size = bodySize(request);
-    await new Promise<void>((start) => {
-      waiting[size === 0 ? 0 : 1].push({ size, start });
-      admit();
-    });
+    if (waiting[0].length === 0 && (size === 0 || waiting[1].length === 0) && hasRoom(size)) begin(size);
+    else await new Promise<void>((start) => waiting[size === 0 ? 0 : 1].push({ size, start }));
     const release = (): void => {
       underWay--;
       bytesUnderWay -= size;
@@ -73,7 +73,8 @@ export function createAdaptiveLimit(limit: number): TransportDecorator {
     try {
       const response = await send(request);
       learn(response, size, performance.now() - started);
-      void response.closed.then(release);
+      if (response.whole) release();
+      else void response.closed.then(release);
       return response;
     } catch (error) {
       if (isErrno(error, 'ETIMEDOUT')) cutWindow();
@@ -83,6 +84,7 @@ export function createAdaptiveLimit(limit: number): TransportDecorator {
   };
 }
 
+/** What has no body does not wait for what has one. */
 interface Waiting {
   readonly size: number;
   start(): void;

@@ -9,10 +9,14 @@ import { basicAuthorization } from './basic.js';
 /** Tells the `Authorization` for a host, from the netrc file: `$NETRC`, else `~/.netrc`, as curl and Nix read it. */
 export function createNetrc(env: NodeJS.ProcessEnv): (hostname: string) => Promise<string | undefined> {
   let text: Promise<string> | undefined;
+  const known = new Map<string, string | undefined>();
   return async (hostname) => {
+    if (known.has(hostname)) return known.get(hostname);
     text ??= readNetrc(env.NETRC || join(homeDirectory(env), '.netrc'));
     const login = findLogin(await text, hostname);
-    return login && basicAuthorization(login.name, login.password);
+    const authorization = login && basicAuthorization(login.name, login.password);
+    known.set(hostname, authorization);
+    return authorization;
   };
 }
 

@@ -37,7 +37,7 @@ export async function followRedirects(first: HttpRequest, send: Transport): Prom
  * gets the range that is asked for, and no other header.
  */
 export function redirectedRequest(
-  { method, url, headers }: HttpRequest,
+  { method, url, headers, ...rest }: HttpRequest,
   response: Pick<HttpResponse, 'status' | 'headers'>,
 ): HttpRequest | undefined {
   const location = isRedirect(response) ? (response.headers.location ?? '') : '';
@@ -45,7 +45,7 @@ export function redirectedRequest(
   const target = new URL(location, url);
   const isSafe = target.protocol === 'https:' || (target.protocol === 'http:' && url.protocol === 'http:');
   if (!isSafe) return undefined;
-  return { method, url: target, headers: target.host === url.host ? headers : headersForOthers(headers) };
+  return { ...rest, method, url: target, headers: target.host === url.host ? headers : headersForOthers(headers) };
 }
 
 /** The headers that another server may have. */

@@ -56,22 +56,26 @@ export function createRetry(options: RetryOptions): TransportDecorator {
   const servers = new Map<string, ServerState>();
   // A cache may lead to other servers: what those do is not its own doing.
   const stateOf = ({ origin }: URL): ServerState => {
-    const state = servers.get(origin) ?? { answered: false, failingSince: undefined, gaveUp: undefined };
+    const known = servers.get(origin);
+    if (known) return known;
+    const state: ServerState = { answered: false, failingSince: undefined, gaveUp: undefined };
     servers.set(origin, state);
     return state;
   };
   // As many pauses at a time as requests.
   setMaxListeners(0, signal);
 
-  const once = async (send: Transport, request: HttpRequest): Promise<HttpResponse | Failure> => {
+  const once = async (send: Transport, request: HttpRequest, server: ServerState): Promise<HttpResponse | Failure> => {
     try {
       const response = await send(request);
       if (isTransientResponse(response)) return { cause: statusError(response), retryAfterMs: retryAfter(response) };
-      Object.assign(stateOf(request.url), { answered: true, failingSince: undefined, gaveUp: undefined });
+      server.answered = true;
+      server.failingSince = undefined;
+      server.gaveUp = undefined;
       return response;
     } catch (error) {
       signal.throwIfAborted();
-      if (isTransientError(error) || (stateOf(request.url).answered && isGarbled(error)))
+      if (isTransientError(error) || (server.answered && isGarbled(error)))
         return { cause: error, retryAfterMs: undefined };
       throw explainNetworkError(error, request.url);
     }
@@ -83,8 +87,8 @@ export function createRetry(options: RetryOptions): TransportDecorator {
     if (server.gaveUp) server.gaveUp.at = performance.now();
     for (let attempt = 1, alone = 0; ; attempt++) {
       const started = performance.now();
-      const result = await once(send, request);
-      if (!('cause' in result)) return { ...result, attempts: attempt };
+      const result = await once(send, request, server);
+      if (!('cause' in result)) return attempt === 1 ? result : { ...result, attempts: attempt };
       const now = performance.now();
       server.failingSince ??= now;
       // Others were answered since this was sent.

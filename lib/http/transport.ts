@@ -15,6 +15,8 @@ export interface HttpRequest {
   /** Names in lower case. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: RequestBody;
+  /** Whether the answer is expected to be short. A long one costs another request. */
+  readonly isShort?: boolean;
 }
 
 export interface HttpResponse {
@@ -28,6 +30,8 @@ export interface HttpResponse {
   readonly refusal?: string;
   /** Must be read or discarded. */
   readonly body: Pieces;
+  /** All of the body, in memory of its own, where it came so: then it need be neither read nor discarded. */
+  readonly whole?: Uint8Array;
   /** Lets the connection go. */
   discard(): void;
   /** Settles when the body was read or discarded, or nothing came of it for too long. */

@@ -20,6 +20,8 @@ export interface Download extends StoredObject {
   readonly encodings: readonly string[];
   /** In place of `bytes`. */
   sent(): Pieces;
+  /** In place of both: all that is sent, where it is here already. */
+  readonly whole: Uint8Array | undefined;
 }
 
 /** A good answer to a GET, and what is needed to ask for the rest of it. */
@@ -29,6 +31,14 @@ export interface Answered {
   readonly send: Transport;
   /** What was asked for; all of the object without it. */
   readonly range?: ByteRange | undefined;
+}
+
+/** Bytes of a range that is read at once. */
+const SHORT_RANGE = 512 * 1024;
+
+/** Whether the answer to a request for a range is short. */
+export function isShortRange(range: ByteRange | undefined): boolean {
+  return range !== undefined && range.length <= SHORT_RANGE;
 }
 
 /** The header that asks for a range, or nothing. */
@@ -60,7 +70,7 @@ export function downloadOf(answered: Answered): Download {
     });
   return {
     size: extent.isExact && encodings.length === 0 ? extent.end - extent.start : Number.NaN,
-    ...{ etag: response.headers.etag, encodings, sent },
+    ...{ etag: response.headers.etag, encodings, sent, whole: wholeOf(answered, extent) },
     isWhole: range !== undefined && response.status === 200 && !isPartial(response),
     bytes: () => (encodings.length === 0 ? sent() : decoded(sent(), encodings, name)),
     discard() {
@@ -68,6 +78,11 @@ export function downloadOf(answered: Answered): Download {
       reading.response.discard();
     },
   };
+}
+
+/** All of a short object; a part of one is cut out as it is read. */
+function wholeOf({ response, range }: Answered, { isExact }: Extent): Uint8Array | undefined {
+  return isExact && range === undefined && response.status === 200 && !isPartial(response) ? response.whole : undefined;
 }
 
 /** What is read just now, and whether nobody wants it any more. */
@@ -139,13 +154,18 @@ export async function readWhole(
   for (let reads = 1; ; reads++) {
     const object = await open();
     if (object === undefined) return undefined;
-    const bytes = await collectSmall(object.sent(), limit, key);
+    const bytes = await bytesOf(object, limit, key);
     if (!contradicts(bytes, object.etag) || last?.equals(bytes) || reads === READS) {
       const { encodings } = object;
       return encodings.length === 0 ? bytes : collectSmall(decoded(onePiece(bytes), encodings, key), limit, key);
     }
     last = bytes;
   }
+}
+
+function bytesOf({ whole, sent }: Download, limit: number, key: string): Buffer | Promise<Buffer> {
+  if (whole === undefined || whole.length > limit) return collectSmall(sent(), limit, key);
+  return Buffer.from(whole.buffer, whole.byteOffset, whole.length);
 }
 
 async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

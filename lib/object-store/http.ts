@@ -8,7 +8,7 @@ import { explainLimit, explainMissingTls, explainNetworkError, statusError } fro
 import { createNetrc } from '../http/netrc.js';
 import { type FinalAnswer, followRedirects, isRedirect } from '../http/redirect.js';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
-import { downloadOf, rangeHeader, readWhole } from './download.js';
+import { downloadOf, isShortRange, rangeHeader, readWhole } from './download.js';
 import { printableLink, resolveLink } from './link.js';
 import { boundaryOf, bytesOfParts, manyRangesHeader } from './many-ranges.js';
 import {
@@ -46,11 +46,8 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
 
   const netrcFile = env.NETRC || '~/.netrc';
 
-  const urlOf = (key: string): URL => {
-    const target = new URL(base);
-    target.pathname += encodePath(checkKey(key));
-    return target;
-  };
+  const top = new URL('./', base).href;
+  const urlOf = (key: string): URL => new URL(top + encodePath(checkKey(key)));
   const request = async (method: HttpRequest['method'], target: URL): Promise<HttpRequest> => {
     // A password for the cache is for nobody that a narinfo names.
     const authorization = target.origin === base.origin ? await netrc(target.hostname) : undefined;
@@ -64,7 +61,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
     traits: WEB_SERVER_TRAITS,
     localFile: () => undefined,
     spoolName: () => spool.name(),
-    read: (key, limit) => readWhole(() => openAt(urlOf(key)), limit, key),
+    read: (key, limit) => readWhole(() => openAt(urlOf(key), undefined, true), limit, key),
     stat: async (key) => statAt(urlOf(key)),
     open: async (key, range) => openAt(urlOf(key), range),
     link: linkTo,
@@ -83,6 +80,7 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
           ...(contentDisposition && { 'content-disposition': contentDisposition }),
         },
         body: restartable(body),
+        isShort: true,
       });
       response.discard();
       if (response.status >= 300) throw fail({ ...rest, headers }, response);
@@ -103,13 +101,17 @@ interface ReaderOptions {
 
 /** What is read of a web server, by its URL. */
 function createReader({ base, send, request, follow }: ReaderOptions) {
-  const openAt = async (target: URL, range?: ByteRange) => {
+  const openAt = async (target: URL, range?: ByteRange, isShort = isShortRange(range)) => {
     const { headers, ...rest } = await request('GET', target);
-    const { asked, response, isThere } = await follow({ ...rest, headers: { ...headers, ...rangeHeader(range) } });
+    const { asked, response, isThere } = await follow({
+      ...rest,
+      headers: { ...headers, ...rangeHeader(range) },
+      isShort,
+    });
     return isThere ? downloadOf({ response, request: asked, send, range }) : undefined;
   };
   const statAt = async (target: URL) => {
-    const { response, isThere } = await follow(await request('HEAD', target));
+    const { response, isThere } = await follow({ ...(await request('HEAD', target)), isShort: true });
     response.discard();
     return isThere ? statOf(response.headers) : undefined;
   };
@@ -130,7 +132,7 @@ function createReader({ base, send, request, follow }: ReaderOptions) {
     linkTo(link: string): LinkedObject {
       const target = resolveLink(link, base);
       return {
-        read: (limit) => readWhole(() => openAt(target), limit, printableLink(link)),
+        read: (limit) => readWhole(() => openAt(target, undefined, true), limit, printableLink(link)),
         stat: () => statAt(target),
         open: (range) => openAt(target, range),
         openMany: (ranges) => openManyAt(target, ranges),

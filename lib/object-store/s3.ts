@@ -4,7 +4,7 @@ import { hash } from 'node:crypto';
 import type { StorageClass } from '@aws-sdk/client-s3';
 import { CarportError, hasCode } from '../errors.js';
 import type { HttpClient } from '../http/client.js';
-import { downloadOf, rangeHeader, readWhole } from './download.js';
+import { downloadOf, isShortRange, rangeHeader, readWhole } from './download.js';
 import {
   BUCKET_TRAITS,
   type ByteRange,
@@ -47,12 +47,12 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
   const spool = createSpool();
   const prefix = location.prefix === '' ? '' : `${location.prefix}/`;
   const whole = (key: string): string => prefix + checkKey(key);
-  const open = async (key: string, range?: ByteRange) => {
-    const answer = await bucket.ask('GET', whole(key), rangeHeader(range));
+  const open = async (key: string, range?: ByteRange, isShort = isShortRange(range)) => {
+    const answer = await bucket.ask('GET', whole(key), { headers: rangeHeader(range), isShort });
     return answer && downloadOf({ ...answer, range });
   };
   const head = async (key: string) => {
-    const answer = await bucket.ask('HEAD', whole(key));
+    const answer = await bucket.ask('HEAD', whole(key), { isShort: true });
     answer?.response.discard();
     return answer?.response.headers;
   };
@@ -68,12 +68,12 @@ export function openS3Store({ location, env, http, records }: S3StoreOptions): S
     traits: BUCKET_TRAITS,
     localFile: () => undefined,
     spoolName: () => spool.name(),
-    read: (key, limit) => readWhole(() => open(key), limit, key),
+    read: (key, limit) => readWhole(() => open(key, undefined, true), limit, key),
     async stat(key) {
       const found = await head(key);
       return found && statOf(found);
     },
-    open,
+    open: (key, range) => open(key, range),
     now: () => bucket.time(whole('nix-cache-info')),
     async put(key, body, metadata) {
       await putObject(bucket, { key: whole(key), body, metadata }, sending);

@@ -8,6 +8,7 @@ import type { Pieces, Room } from '../../buffers.js';
 import { distrusted } from '../failure.js';
 import type { HttpRequest, HttpResponse, Transport } from '../transport.js';
 import { type AgentOptions, createAgents, type Route } from './agents.js';
+import { createExchanges, type Exchanged } from './exchanges.js';
 import { pourBody, type StallLimits } from './pour.js';
 import { proxyRefusal, throughProxy } from './proxy-failure.js';
 
@@ -31,7 +32,9 @@ export function openConnections({ stallMs, signal, ...options }: ConnectionOptio
   const agents = createAgents(options);
   // One listener for all of them: as an option of each request the signal costs more than signing it.
   const underWay = new Map<ClientRequest, Exchange>();
+  const exchanges = createExchanges({ stallMs, stalled: ({ host }) => stalled(host, stallMs), brokenOff });
   const stop = () => {
+    exchanges.lines.close(signal.reason as Error);
     for (const [request, { fail }] of underWay) {
       // Node has taken its own listener off a socket whose answer is just done.
       request.socket?.on('error', () => undefined);
@@ -44,6 +47,15 @@ export function openConnections({ stallMs, signal, ...options }: ConnectionOptio
     signal.throwIfAborted();
     const route = await agents.routeTo(request.url);
     signal.throwIfAborted();
+    if (exchanges.takes(request, route)) {
+      const exchanged = await exchanges.send(request, route).catch((error: unknown) => {
+        throw distrusted(error, agents.unusableAuthorities());
+      });
+      if (exchanged) return shortResponse(exchanged, request);
+      // Done again, what changes something has to count as another try.
+      if (request.method !== 'GET' && request.method !== 'HEAD') throw brokenOff(request.url);
+    }
+    exchanges.lines.keep(options.connections - underWay.size - 1);
     const outgoing = open(request, route, stallMs);
     const exchange = watch(outgoing, request.url, route, stallMs);
     const { answered } = exchange;
@@ -69,10 +81,35 @@ export function openConnections({ stallMs, signal, ...options }: ConnectionOptio
     send,
     close() {
       signal.removeEventListener('abort', stop);
+      exchanges.lines.close(new Error('the connections are closed'));
       agents.close();
     },
   };
 }
+
+/** What an exchange brought, as an answer. */
+function shortResponse(exchanged: NonNullable<Exchanged>, { url }: HttpRequest): HttpResponse {
+  const { status, headers, body, isWhole, error } = exchanged;
+  const isRefused = status >= 300;
+  // Of a refusal the status is enough; nobody can have stored what was not sent.
+  if (error && status < 500 && isRefused) throw error;
+  if (!exchanged.isSent && !isRefused) throw brokenOff(url);
+  const pieces = {
+    async *[Symbol.asyncIterator]() {
+      if (body.length > 0) yield body;
+      if (error) throw error;
+    },
+  };
+  return {
+    ...{ status, headers, body: pieces, discard: () => undefined, closed: CLOSED },
+    ...(isRefused && {
+      refusal: Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8', 0, REFUSAL_LIMIT),
+    }),
+    ...(isWhole && { whole: body }),
+  };
+}
+
+const CLOSED = Promise.resolve();
 
 function open({ method, headers, body }: HttpRequest, route: Route, timeout: number): ClientRequest {
   const size = body === undefined ? undefined : body instanceof Uint8Array ? body.length : body.size;

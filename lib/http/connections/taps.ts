@@ -47,6 +47,26 @@ export function tapConnections<A extends Agent>(agent: A): A {
   return Object.assign(agent, { createConnection });
 }
 
+/** Takes bytes of a connection, which are valid during the call. */
+export type TakeBytes = (bytes: Uint8Array) => void;
+
+/** A connection of a tapped agent that the agent does not know of: `take` has all that comes on it. */
+export function connectTapped(agent: Agent, options: object, take: TakeBytes): Socket {
+  const socket = (agent as unknown as { createConnection: Connect }).createConnection(options)!;
+  const sink: Sink = {
+    memory: () => undefined,
+    take(bytes) {
+      take(bytes);
+      return true;
+    },
+  };
+  const tap = taps.get(socket);
+  if (tap) tap.sink = sink;
+  // Where Node does not read into given memory.
+  socket.on('data', take);
+  return socket;
+}
+
 /** Bytes from which a body is worth a connection: one that was read so is not used for another request. */
 const WORTH = 4 * 1024 * 1024;
 

@@ -34,10 +34,10 @@ export interface Bucket {
   readonly name: string;
   address(): Promise<S3Address>;
   /**
-   * Sends a GET or HEAD for an object; `undefined` when it is not there. The answer may have status 416 where `headers` ask
-   * for a range, which begins where the object has ended.
+   * Sends a GET or HEAD for an object; `undefined` when it is not there. The answer may have status 416 where a range is
+   * asked for, which begins where the object has ended.
    */
-  ask(method: 'GET' | 'HEAD', key: string, headers?: HttpRequest['headers']): Promise<Answer | undefined>;
+  ask(method: 'GET' | 'HEAD', key: string, asked?: Asked): Promise<Answer | undefined>;
   /** Sends a GET for an object as somebody who has no key. */
   askAnonymously(key: string): Promise<Answer>;
   /** The server's time, as it dates its answer about any key. */
@@ -49,6 +49,9 @@ export interface Bucket {
   /** The same when the work was interrupted: one try, for a few seconds. */
   cleanUp<T>(action: string, request: (client: S3Client, bucket: string) => Promise<T>): Promise<T>;
 }
+
+/** What is asked of an object, beside itself. */
+export type Asked = Partial<Pick<HttpRequest, 'headers' | 'isShort'>>;
 
 export interface PutRequest {
   readonly key: string;
@@ -101,13 +104,13 @@ export function openBucket(options: BucketOptions): Bucket {
     askAnonymously: async (key) => askAsAnybody((await session()).address, key, http.transport()),
     async time(key) {
       const { address, send } = await session();
-      const response = await send({ method: 'HEAD', url: objectUrl(address, key), headers: {} });
+      const response = await send({ method: 'HEAD', url: objectUrl(address, key), headers: {}, isShort: true });
       response.discard();
       return serverTime(response.headers, url);
     },
     async put({ key, query = {}, headers, body }) {
       const { address, send } = await session();
-      const response = await send({ method: 'PUT', url: objectUrl(address, key, query), headers, body });
+      const response = await send({ method: 'PUT', url: objectUrl(address, key, query), headers, body, isShort: true });
       response.discard();
       if (response.status >= 300) throw await refuse(`PUT ${key}`, toRefusal(response));
       return response.headers.etag;
@@ -131,11 +134,11 @@ async function askAsAnybody(address: S3Address, key: string, send: Transport): P
 async function askObject(
   { address, send }: Session,
   refuse: (action: string, refusal: Refusal) => Promise<CarportError>,
-  ...[method, key, headers = {}]: Parameters<Bucket['ask']>
+  ...[method, key, asked = {}]: Parameters<Bucket['ask']>
 ): Promise<Answer | undefined> {
-  const request: HttpRequest = { method, url: objectUrl(address, key), headers };
+  const request: HttpRequest = { method, url: objectUrl(address, key), headers: {}, ...asked };
   const response = await send(request);
-  if (response.status < 300 || (response.status === 416 && headers.range !== undefined))
+  if (response.status < 300 || (response.status === 416 && request.headers.range !== undefined))
     return { request, response, send };
   response.discard();
   // An answer to HEAD has no body that would tell why.

@@ -1,0 +1,117 @@
+/** Connections that are kept for short exchanges: one exchange at a time, the last that was used first. */
+
+import type { Agent } from 'node:http';
+import { isIP, type Socket } from 'node:net';
+import type { ResponseHeaders } from '../transport.js';
+import type { Route } from './agents.js';
+import { connectTapped, type TakeBytes } from './taps.js';
+
+export interface LineOptions {
+  /** Milliseconds without a byte in either direction after which a connection is given up. */
+  readonly stallMs: number;
+  /** The error of that. */
+  readonly stalled: (url: URL) => Error;
+  /** The error of a connection that is closed before there was an answer. */
+  readonly brokenOff: (url: URL) => Error;
+}
+
+/** A connection, and what it is doing. */
+export interface Line {
+  readonly socket: Socket;
+  /** The exchange that is under way. */
+  current: Current | undefined;
+  /** When the server will have closed it, if nothing is sent before. */
+  expires: number;
+}
+
+export interface Current {
+  readonly url: URL;
+  /** Takes bytes that are valid during the call. */
+  take(bytes: Uint8Array): void;
+  fail(error: Error): void;
+}
+
+export interface Lines {
+  /** A connection that does nothing, or a new one. */
+  take(origin: string, route: Route): Line;
+  /** Gives one back, after an answer with these headers. */
+  giveBack(origin: string, line: Line, headers: ResponseHeaders): void;
+  /** Lets connections go that do nothing, but for so many in all. */
+  keep(connections: number): void;
+  /** Ends what is under way with an error, and lets all go. */
+  close(error: Error): void;
+}
+
+/** What Node takes off the time that a server says it keeps a connection, for one that is just being closed. */
+const KEEP_MARGIN_MS = 1000;
+
+export function createLines(options: LineOptions): Lines {
+  const idle = new Map<string, Line[]>();
+  const lines = new Set<Line>();
+  return {
+    take(origin, route) {
+      const free = idle.get(origin);
+      for (let line = free?.pop(); line; line = free!.pop()) {
+        if (!line.socket.destroyed && performance.now() < line.expires) {
+          line.socket.ref();
+          return line;
+        }
+        line.socket.destroy();
+      }
+      const line = open(route, options, () => {
+        lines.delete(line);
+        const left = idle.get(origin) ?? [];
+        if (left.includes(line)) left.splice(left.indexOf(line), 1);
+      });
+      lines.add(line);
+      return line;
+    },
+    giveBack(origin, line, headers) {
+      line.expires = performance.now() + keptMs(headers);
+      line.socket.unref();
+      const free = idle.get(origin) ?? [];
+      idle.set(origin, free);
+      free.push(line);
+    },
+    keep(connections) {
+      for (const free of idle.values())
+        for (const { socket } of free.splice(0, Math.max(0, lines.size - connections))) socket.destroy();
+    },
+    close(error) {
+      for (const { socket, current } of lines) socket.destroy(current && error);
+    },
+  };
+}
+
+/** Milliseconds that a server says it keeps a connection that is not used. */
+function keptMs(headers: ResponseHeaders): number {
+  const seconds = /(?:^|[,\s])timeout=([0-9]{1,6})/i.exec(headers['keep-alive']?.toString() ?? '')?.[1];
+  return seconds === undefined ? Number.POSITIVE_INFINITY : Number(seconds) * 1000 - KEEP_MARGIN_MS;
+}
+
+function open(route: Route, { stallMs, stalled, brokenOff }: LineOptions, closed: () => void): Line {
+  let failure: Error | undefined;
+  const socket = connect(route, (bytes) => {
+    if (line.current) line.current.take(bytes);
+    else socket.destroy();
+  });
+  const line: Line = { socket, current: undefined, expires: Number.POSITIVE_INFINITY };
+  socket.setTimeout(stallMs, () => socket.destroy(line.current && stalled(line.current.url)));
+  socket.on('error', (error) => {
+    failure = error;
+  });
+  socket.on('end', () => socket.destroy());
+  socket.on('close', () => {
+    closed();
+    line.current?.fail(failure ?? brokenOff(line.current.url));
+  });
+  return line;
+}
+
+/** A connection as the route's agent would make it. */
+function connect({ options: { protocol: _, path: __, agent, hostname, ...options } }: Route, take: TakeBytes): Socket {
+  const { options: kept } = agent as Agent & { readonly options: object };
+  // As Node's client names the server to TLS.
+  const servername = isIP(hostname!) ? '' : hostname;
+  return connectTapped(agent as Agent, { ...kept, ...options, host: hostname, servername }, take);
+}
