@@ -13,11 +13,11 @@ export interface PartlyHere {
 }
 
 /**
- * Which part of all files may be fetched in all, so that there are no more requests than without a delta; and which along, whatever
- * the rest is. Bytes count for more than requests: where these do not suffice, only a little is fetched along.
+ * Which part of all files may be fetched in all, so that there are no more requests than without a delta. Bytes count for more: where this
+ * does not suffice, or more is fetched in any case, only a little is fetched along.
  */
 const MOST_PART = 1 / 40;
-const LITTLE_PART = 1 / 400;
+const MUCH_PART = 0.03;
 const SPARE_PART = 1 / 200;
 
 /** Ways to fetch a NAR that are looked at. */
@@ -32,30 +32,36 @@ export function spend(partly: readonly PartlyHere[], requests: number): readonly
   const cost = wished.reduce((sum, ranges, index) => sum + requestsFor(ranges, partly[index]!), 0);
   if (cost <= requests) return wished;
   const gaps = wished.flatMap((ranges, index) => (partly[index]!.isTogether ? [] : gapsOf(ranges, index)));
-  const fewer = gaps.sort((a, b) => a.size - b.size).slice(0, cost - requests);
-  const fileSize = partly.reduce((sum, each) => sum + each.fileSize, 0);
-  const most = fileSize * MOST_PART - sizesOf(wished.flat().map(({ length: size }) => ({ size })));
+  const fewer = gaps.sort((a, b) => a.length - b.length).slice(0, cost - requests);
+  const spare = spareBytes(sizesOf(wished.flat()), sizesOf(partly.map(({ fileSize: length }) => ({ length }))));
   const needed = fewer.length < cost - requests ? Number.POSITIVE_INFINITY : sizesOf(fewer);
-  const isReached = needed <= Math.max(most, fileSize * LITTLE_PART);
-  let spare = isReached ? needed : Math.min(most, fileSize * SPARE_PART);
+  let left = needed <= spare.most ? needed : spare.least;
   const joins = partly.map(() => 0);
-  for (const { index, size } of fewer) {
-    spare -= size;
-    if (spare < 0) break;
+  for (const { index, length } of fewer) {
+    left -= length;
+    if (left < 0) break;
     joins[index]!++;
   }
   return wished.map((ranges, index) => joinedTo(ranges.length - joins[index]!, partly[index]!, ranges));
 }
 
-function sizesOf(all: readonly { readonly size: number }[]): number {
-  return all.reduce((sum, { size }) => sum + size, 0);
+/** What may be fetched along: where that suffices for no more requests, and where it does not. */
+function spareBytes(wished: number, fileSize: number): { readonly most: number; readonly least: number } {
+  const spare = fileSize * SPARE_PART;
+  if (wished > fileSize * MUCH_PART) return { most: spare, least: spare };
+  const most = Math.max(0, fileSize * MOST_PART - wished);
+  return { most, least: Math.min(most, spare) };
+}
+
+function sizesOf(all: readonly { readonly length: number }[]): number {
+  return all.reduce((sum, { length }) => sum + length, 0);
 }
 
 /** Bytes between ranges of a NAR. */
 function gapsOf(ranges: readonly ByteRange[], index: number) {
   return ranges.slice(1).map(({ offset }, before) => {
     const { offset: from, length } = ranges[before]!;
-    return { index, size: offset - from - length };
+    return { index, length: offset - from - length };
   });
 }
 

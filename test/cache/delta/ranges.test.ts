@@ -53,8 +53,10 @@ describe('spend', () => {
     expect(spend([partly('x.x.x', 22_000_000)], 0)).toEqual([[range(0, 3), range(4, 1)]]);
   });
 
-  it('joins a little also where more than a fortieth has to be fetched', () => {
-    expect(counts(spend([partly(`x.${'x'.repeat(40)}`, 60_000_000)], 1))).toEqual([1]);
-    expect(counts(spend([partly(`x.${'x'.repeat(40)}`, 30_000_000)], 1))).toEqual([2]);
+  it('joins a little also where much has to be fetched', () => {
+    const much = `x.${'x'.repeat(40)}`;
+    expect(counts(spend([partly(much, 60_000_000)], 1))).toEqual([1]);
+    expect(counts(spend([partly(much, 19_000_000)], 1))).toEqual([2]);
+    expect(counts(spend([partly(much, 150_000_000)], 1))).toEqual([2]);
   });
 });
