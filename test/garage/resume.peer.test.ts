@@ -52,7 +52,7 @@ describeWithGarage('a large upload', () => {
       .filter(({ method, path }) => method === 'PUT' && path.includes('partNumber='));
   const untilSent = async (count: number) => {
     const sent = () => partsSent().filter(({ status }) => status === 200).length;
-    await expect.poll(sent, { timeout: 30_000, interval: 5 }).toBeGreaterThanOrEqual(count);
+    await expect.poll(sent, { timeout: 60_000, interval: 5 }).toBeGreaterThanOrEqual(count);
   };
   /** Of parts that arrived, each once: one that a busy server refuses, or whose answer is lost, is sent again. */
   const arrived = (parts: ReturnType<typeof partsSent>) => {
@@ -115,9 +115,9 @@ describeWithGarage('a large upload', () => {
       proxy()
         .requests()
         .some(({ method, path, status }) => method === 'POST' && path.includes('uploadId=') && status === 200);
-    await expect.poll(isWhole, { timeout: 30_000, interval: 5 }).toBe(true);
+    await expect.poll(isWhole, { timeout: 60_000, interval: 5 }).toBe(true);
     // A record of what is whole would stay for a day.
-    await expect.poll(() => records(), { timeout: 30_000, interval: 5 }).toEqual([]);
+    await expect.poll(() => records(), { timeout: 60_000, interval: 5 }).toEqual([]);
     await run.kill('SIGKILL');
     proxy().heal();
     proxy().reset();

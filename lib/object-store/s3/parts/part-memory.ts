@@ -31,11 +31,8 @@ const MIB = 1024 * 1024;
 /** Pieces of memory have few sizes, so that they can be used again. What is larger is read from its file while it is sent. */
 const SIZES: readonly number[] = [MIB, 2 * MIB, 4 * MIB, 8 * MIB, 16 * MIB];
 
-/** Bytes that are held at a time: six parts as they are by default. */
-const MOST_BYTES = 48 * MIB;
-
-/** Memory that nobody uses and that is kept: new memory is cleared first, page by page. */
-const KEPT = 2;
+/** Bytes that are held at a time, or kept to be used again: new memory would be cleared first, page by page. */
+const MOST_BYTES = 32 * MIB;
 
 /** Makes the memory of one bucket. */
 export function createPartMemory(): PartMemory {
@@ -69,6 +66,11 @@ function createRoom() {
       begin();
     }
   };
+  /** Lets go of what was used longest ago, until there is room for what is held. */
+  const trim = (): void => {
+    const sizeOf = (all: typeof kept) => all.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    while (held + sizeOf(kept) > MOST_BYTES) kept = kept.slice(0, -1);
+  };
   return {
     async take(length: number): Promise<SharedArrayBuffer> {
       await new Promise<void>((begin) => {
@@ -77,11 +79,12 @@ function createRoom() {
       });
       const memory = kept.find(({ byteLength }) => byteLength === length);
       kept = kept.filter((each) => each !== memory);
+      trim();
       return memory ?? new SharedArrayBuffer(length);
     },
     giveBack(memory: SharedArrayBuffer): void {
       held -= memory.byteLength;
-      kept = held === 0 ? [] : [memory, ...kept].slice(0, KEPT);
+      kept = [memory, ...kept];
       letIn();
     },
   };

@@ -39,7 +39,7 @@ describe('the memory of parts that are sent', () => {
     const { hold } = createPartMemory();
     const ends: (() => void)[] = [];
     const held: number[] = [];
-    const all = Array.from({ length: 60 }, (_, start) =>
+    const all = Array.from({ length: 42 }, (_, start) =>
       hold({ path, start, size: MIB }, async ({ body }) => {
         held.push(start);
         const first = Buffer.from((body as Uint8Array).subarray(0, 50));
@@ -48,14 +48,14 @@ describe('the memory of parts that are sent', () => {
         expect(first.equals((body as Uint8Array).subarray(0, 50))).toBe(true);
       }),
     );
-    while (held.length < 48) await turn();
+    while (held.length < 32) await turn();
     for (let count = 0; count < 20; count++) await turn();
-    expect(held).toEqual(Array.from({ length: 48 }, (_, start) => start));
+    expect(held).toEqual(Array.from({ length: 32 }, (_, start) => start));
     for (const end of ends.splice(0, 2)) end();
-    while (held.length < 50) await turn();
-    expect(held.slice(48)).toEqual([48, 49]);
+    while (held.length < 34) await turn();
+    expect(held.slice(32)).toEqual([32, 33]);
     let ended = 2;
-    while (ended < 60) {
+    while (ended < 42) {
       await turn();
       ended += ends.length;
       for (const end of ends.splice(0)) end();
