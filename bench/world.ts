@@ -115,7 +115,7 @@ export async function openWorld(): Promise<World> {
 
 /** A command of carport. */
 export function carport(args: readonly string[], env: Readonly<Record<string, string>> = {}): Command {
-  return { argv: [NODE, join(SOURCES, 'dist/bin/carport.js'), ...args], env };
+  return { argv: [NODE, join(SOURCES, 'dist/bundle/carport.js'), ...args], env };
 }
 
 /** What the numbers are of. */

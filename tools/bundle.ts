@@ -15,7 +15,7 @@ const BUNDLE = `${DIST}bundle/`;
 
 /** By the names of their files in the bundle; threads are started with files beside the module that starts them. */
 const ENTRIES = {
-  script: 'lib/workers/bundled/script.js',
+  carport: 'bin/installed.js',
   start: 'bin/start.js',
   early: 'bin/push/early.js',
   main: 'bin/main.js',
@@ -32,11 +32,17 @@ const NOT_AHEAD = [
   ...[/\/xz-write\.js$/, /\/s3\//, /\/zstd-wasm\.js$/],
 ];
 
+/** What an early push cannot need, which looks into directories only: servers, archives, the making of keys. Who calls it leaves the work to the program. */
+const NOT_EARLY =
+  /\/(?:tweetnacl\/nacl-fast|dist\/lib\/(?:http|compression|object-store\/(?:http|s3|download|many-ranges|content-encoding|spool|s3\/\S+)))(?:\/\S+)?\.js$/;
+
 /** Modules of Node that take long to load, and that few commands need: they are when something of them is used. */
 const SLOW = ['http', 'https', 'net', 'tls', 'zlib', 'readline', 'child_process', 'worker_threads', 'stream/web'];
 
 /** Begins the name of a module that stands for one from outside. */
 const OUTSIDE = '\0outside:';
+/** And that of one that stands for one of ours. */
+const REFUSED = '\0refused:';
 
 const plugins: readonly Plugin[] = [
   {
@@ -64,6 +70,34 @@ const withoutLate: Plugin = {
       : undefined,
 };
 
+const atOnce: Plugin = {
+  name: 'files are read at once where nothing else is done meanwhile',
+  resolveId: (source, _, { kind }) =>
+    source === 'node:fs/promises' && kind !== 'dynamic-import' ? `${DIST}lib/filesystem/at-once.js` : undefined,
+};
+
+const withoutServers: Plugin = {
+  name: 'what an early push cannot need is refused when it is called',
+  async resolveId(source, importer, options) {
+    const found = await this.resolve(source, importer, { ...options, skipSelf: true });
+    if (!found || !NOT_EARLY.test(found.id) || !(await functionsOf(found.id))) return undefined;
+    return { id: REFUSED + found.id, moduleSideEffects: false };
+  },
+  async load(id) {
+    if (!id.startsWith(REFUSED)) return undefined;
+    const names = (await functionsOf(id.slice(REFUSED.length))) ?? [];
+    const code = `function refuse() { throw new Error('left to the program'); }
+export { ${names.map((name) => `refuse as ${name}`).join(', ')} };`;
+    return { code, moduleType: 'js' };
+  },
+};
+
+/** By the names of scripts. */
+const EARLY: Readonly<Record<string, readonly Plugin[]>> = {
+  start: [withoutLate, atOnce],
+  early: [withoutLate, withoutServers, atOnce],
+};
+
 await rm(BUNDLE, { recursive: true, force: true });
 for (const [name, path] of Object.entries(ENTRIES)) await bundle(name, DIST + path);
 await writeFile(`${BUNDLE}package.json`, '{ "type": "commonjs" }\n');
@@ -76,7 +110,7 @@ async function bundle(name: string, path: string): Promise<void> {
   const built = await rolldown({
     input: { [name]: path },
     platform: 'node',
-    plugins: [...(['start', 'early'].includes(name) ? [withoutLate] : []), ...plugins],
+    plugins: [...(EARLY[name] ?? []), ...plugins],
     // That a module is loaded early and late is no fault.
     checks: { ineffectiveDynamicImport: false },
   });
@@ -87,6 +121,13 @@ async function bundle(name: string, path: string): Promise<void> {
     entryFileNames: '[name].js',
     minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   });
+}
+
+/** What a module exports where that is functions, or a package as one; nothing where there are values, which are needed to read a command line. */
+async function functionsOf(path: string): Promise<readonly string[] | undefined> {
+  const all = Object.entries((await import(path)) as object).filter(([name]) => /^\w+$/.test(name));
+  const isFunctions = all.every(([name, value]) => name === 'default' || typeof value === 'function');
+  return isFunctions ? all.map(([name]) => name) : undefined;
 }
 
 function outside(source: string): string {
