@@ -4,14 +4,16 @@
 const { createRequire } = process.getBuiltinModule('node:module');
 const require = createRequire(import.meta.url);
 
-/** Whether there is what `tools/bundle.ts` makes. */
+/** What `tools/bundle.ts` makes. */
+const INSTALLED = '../bundle/carport.js';
+
 function isBundled(): boolean {
   try {
-    return require.resolve('../bundle/carport.js') !== undefined;
+    return require.resolve(INSTALLED) !== undefined;
   } catch {
     return false;
   }
 }
 
-if (isBundled()) require('../bundle/carport.js');
+if (isBundled()) require(INSTALLED);
 else await (await import('./start.js')).start(process.argv.slice(2), () => import('./main.js'));
