@@ -7,19 +7,14 @@
 import { loadBundled } from '../lib/workers/bundled/script.js';
 
 type Start = typeof import('./start.js');
-type Main = typeof import('./main.js');
 
-const bundled = loadBundled(
-  new URL('../bundle/start.js', import.meta.url),
-  new URL('../.tsbuildinfo', import.meta.url),
-);
+const DIRECTORY = new URL('../', import.meta.url);
 
-/** By a name that the bundler does not see: it would put the module in here. */
-const load = (name: string): Promise<unknown> => import(new URL(`../bin/${name}.js`, import.meta.url).href);
+const bundled = loadBundled(new URL('bundle/start.js', DIRECTORY), new URL('.tsbuildinfo', DIRECTORY));
 
 async function run(): Promise<void> {
-  const { start } = (bundled?.exports ?? (await load('start'))) as Start;
-  await start(process.argv.slice(2), () => load('main') as Promise<Main>);
+  const { start } = (bundled?.exports ?? (await import('./start.js'))) as Start;
+  await start(process.argv.slice(2), () => import('./main.js'));
 }
 
 run();

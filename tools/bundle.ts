@@ -70,6 +70,12 @@ const withoutLate: Plugin = {
       : undefined,
 };
 
+const besides: Plugin = {
+  name: 'modules stay where they are',
+  resolveId: (source, _, { kind }) =>
+    kind === 'dynamic-import' ? { id: source.replace('./', '../bin/'), external: true } : undefined,
+};
+
 const atOnce: Plugin = {
   name: 'files are read at once where nothing else is done meanwhile',
   resolveId: (source, _, { kind }) =>
@@ -94,6 +100,7 @@ export { ${names.map((name) => `refuse as ${name}`).join(', ')} };`;
 
 /** By the names of scripts. */
 const EARLY: Readonly<Record<string, readonly Plugin[]>> = {
+  carport: [besides],
   start: [withoutLate, atOnce],
   early: [withoutLate, withoutServers, atOnce],
 };
