@@ -25,7 +25,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { isErrno } from '../errors.js';
+import { isErrno } from '../../errors.js';
 
 export const appendFile = atOnce(appendFileSync);
 export const chmod = atOnce(chmodSync);
