@@ -1,6 +1,8 @@
 /** The next cache, where one fails. */
 
 import { type CarportError, type ErrorCode, hasCode } from '../lib/errors.js';
+import { renderHash } from '../lib/nix/hash.js';
+import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf, storeDirOf } from '../lib/nix/store-path.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { Emit, WarningEvent } from '../lib/work.js';
@@ -25,8 +27,14 @@ export async function fromFirstThatCan<T>(
     try {
       return await attempt(from);
     } catch (error) {
-      if (!isFaultOfCache(error) || rest.length === 0) throw error;
+      if (!isFaultOfCache(error)) throw error;
       const { path } = from.info;
+      const alone = from.isHint && (await askAlone(from, trust));
+      if (alone) {
+        from = alone;
+        continue;
+      }
+      if (rest.length === 0) throw error;
       const about = { path, cache: from.objects.url };
       const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
       // Where there is no other, this is the error, and no warning that says the same.
@@ -37,6 +45,23 @@ export async function fromFirstThatCan<T>(
       rest = rest.slice(rest.indexOf(from.objects) + 1);
     }
   }
+}
+
+/** What the cache says of the path by itself, where that is not what its batch said. */
+async function askAlone({ info, objects }: FoundPath, trust: ReaderTrust): Promise<FoundPath | undefined> {
+  const { path } = info;
+  const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
+  const found = await findPath([objects], wanted, trust, () => undefined).catch((error: unknown) => {
+    if (isFaultOfCache(error)) return undefined;
+    throw error;
+  });
+  return found && toldOfNar(found.info) !== toldOfNar(info) ? found : undefined;
+}
+
+/** What a narinfo says of its NAR and its file. */
+function toldOfNar({ url, compression, narHash, narSize, fileHash, fileSize }: NarInfo): string {
+  const hashes = [narHash, ...(fileHash ? [fileHash] : [])].map(renderHash);
+  return [url, compression, narSize, fileSize, ...hashes].join(' ');
 }
 
 /** Another cache may do better. Errors of the store that is written to are no `CarportError`. */

@@ -5,6 +5,7 @@ import type { NarInfo } from '../lib/nix/narinfo.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import { requireAcceptable, type WantedPath } from '../lib/signing/acceptable.js';
 import type { Emit, WarningEvent } from '../lib/work.js';
+import type { BatchReader } from './batches/reader.js';
 import { readNarInfo } from './binary-cache.js';
 import { type ReaderTrust, trustNow, withSuccessors } from './keys/follow.js';
 import { type LockedContent, lockedPathIsGone, requireLockedContent } from './toolchains/locked.js';
@@ -14,6 +15,8 @@ export interface FoundPath {
   readonly info: NarInfo;
   /** The cache that `info` is from. */
   readonly objects: ObjectStore;
+  /** It is from a batch: what the cache says of the path by itself may be something else by now. */
+  readonly isHint?: true;
 }
 
 interface Wanted extends WantedPath {
@@ -22,17 +25,26 @@ interface Wanted extends WantedPath {
   readonly locked?: LockedContent | undefined;
 }
 
-/** The first acceptable narinfo; a cache whose answer is refused is passed over with a warning. */
+/**
+ * The first acceptable narinfo; a cache whose answer is refused is passed over with a warning. What `batches` say is taken where it
+ * is accepted; what is not is asked for by itself.
+ */
 export async function findPath(
   caches: readonly ObjectStore[],
   wanted: Wanted,
   trust: ReaderTrust,
   emit: Emit<WarningEvent>,
+  batches?: BatchReader,
 ): Promise<FoundPath> {
   let refusal: CarportError | undefined;
   for (const objects of caches) {
     try {
-      const info = await readNarInfo(objects, wanted.hashPart);
+      const read = await batches?.read(objects, wanted.hashPart);
+      if (read?.isHint && read.info && isAcceptable(read.info, wanted, trustNow(trust, objects), objects)) {
+        if (refusal) emit({ type: 'warning', message: refusal.message });
+        return { info: read.info, objects, isHint: true };
+      }
+      const info = read && !read.isHint ? read.info : await readNarInfo(objects, wanted.hashPart);
       if (info === undefined) continue;
       await withSuccessors(trust, objects, emit, (policy) => requireAcceptable(info, wanted, policy, objects.url));
       if (wanted.locked) requireLockedContent(info, wanted.locked, trustNow(trust, objects), objects.url);
@@ -50,4 +62,16 @@ export async function findPath(
   throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls}`, {
     hint: 'check the path, or name the cache that has it with `--from`',
   });
+}
+
+/** Whether a reader takes it as it is, without asking for more. */
+function isAcceptable(info: NarInfo, wanted: Wanted, trust: ReaderTrust, { url }: ObjectStore): boolean {
+  try {
+    requireAcceptable(info, wanted, trust, url);
+    if (wanted.locked) requireLockedContent(info, wanted.locked, trust, url);
+    return true;
+  } catch (error) {
+    if (error instanceof CarportError) return false;
+    throw error;
+  }
 }

@@ -8,6 +8,7 @@ import type { NarInfo } from '../lib/nix/narinfo.js';
 import { isRealisationId, type TracedOutput } from '../lib/nix/realisation.js';
 import { isHashPart, isStoreBaseName } from '../lib/nix/store-path.js';
 import { checkKey, TEMPORARY } from '../lib/object-store/object-store.js';
+import { isBatchName } from './batches/field.js';
 
 /** What a cache says of itself. Where it is missing there is no cache. */
 export const CACHE_INFO_KEY = 'nix-cache-info';
@@ -37,6 +38,9 @@ export const LEASES = 'carport/leases/';
 /** What the cache held, day by day. */
 export const STATS = 'carport/stats/';
 
+/** Narinfos that were pushed together, many in one object. */
+export const BATCHES = 'carport/batches/';
+
 /** Garbage collections that are under way. */
 export const SWEEPS = 'carport/sweeps/';
 
@@ -50,10 +54,11 @@ const DEBUG_INFO = 'debuginfo/';
 const OF_NIX = [NARS, LOGS, DEBUG_INFO, REALISATIONS, TRACES];
 
 /** What carport keeps beside it; leases and sweeps are for garbage collection. Releases are not part of the cache. */
-const OF_CARPORT = [PINS, UPSTREAM_KEYS, TEMPORARY, LEASES, SWEEPS, STATS];
+const OF_CARPORT = [PINS, UPSTREAM_KEYS, TEMPORARY, LEASES, SWEEPS, STATS, BATCHES];
 
 const NARINFO = '.narinfo';
 const LISTING = '.ls';
+const BATCH = '.zst';
 
 /** The key of the narinfo of a hash part. */
 export function narInfoKey(hashPart: string): string {
@@ -64,6 +69,18 @@ export function narInfoKey(hashPart: string): string {
 export function hashPartOfKey(key: string): string | undefined {
   const hashPart = key.endsWith(NARINFO) ? key.slice(0, -NARINFO.length) : '';
   return isHashPart(hashPart) ? hashPart : undefined;
+}
+
+/** The key of a batch of narinfos. */
+export function batchKey(name: string): string {
+  return `${BATCHES}${name}${BATCH}`;
+}
+
+/** The name of the batch that a key is that of; `undefined` for any other key. */
+export function batchNameOfKey(key: string): string | undefined {
+  const isBatch = key.startsWith(BATCHES) && key.endsWith(BATCH);
+  const name = isBatch ? key.slice(BATCHES.length, -BATCH.length) : '';
+  return isBatchName(name) ? name : undefined;
 }
 
 /** The key of the listing of a path's NAR. */

@@ -10,7 +10,9 @@ import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { Store } from '../../lib/store/store.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
+import { type BatchReader, createBatchReader } from '../batches/reader.js';
 import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
+import type { Sources } from '../fallback.js';
 import { type FoundPath, findPath } from '../find-path.js';
 import type { ReaderTrust } from '../keys/follow.js';
 import { type LockedContent, requireSameHere } from '../toolchains/locked.js';
@@ -67,21 +69,43 @@ export async function orderCaches(
 /**
  * Walks the narinfos breadth first from `wanted`, many at a time. Each must be signed as `trust` says. What the store
  * has is not asked for; what it lacks of the closure of that is: an own store may be damaged. What can be is taken `ahead`.
+ * Roots are asked for by themselves, the others by batches where these help.
  */
 export async function planPull(
   caches: readonly ObjectStore[],
-  store: Pick<Store, 'storeDir' | 'description' | 'queryInfos' | 'queryClosure' | 'queryHashParts'>,
+  store: PlanStore,
   wanted: readonly WantedRoot[],
   trust: ReaderTrust,
   emit: Emit<WarningEvent>,
   ahead?: Pick<Ahead, 'prepare' | 'take'>,
 ): Promise<PullPlan> {
+  const batches = createBatchReader();
+  const sources = { caches, trust, emit };
+  try {
+    return await planWith(batches, sources, store, wanted, ahead);
+  } catch (error) {
+    // What was said of many at once may be old: then it leads nowhere, or in circles.
+    if (!batches.hasHinted() || !(error instanceof CarportError) || error.code === 'E_INTERRUPTED') throw error;
+    return planWith(undefined, sources, store, wanted);
+  }
+}
+
+type PlanStore = Pick<Store, 'storeDir' | 'description' | 'queryInfos' | 'queryClosure' | 'queryHashParts'>;
+
+async function planWith(
+  batches: BatchReader | undefined,
+  { caches, trust, emit }: Sources,
+  store: PlanStore,
+  wanted: readonly WantedRoot[],
+  ahead?: Pick<Ahead, 'prepare' | 'take'>,
+): Promise<PullPlan> {
   const limit = createLimit(QUERIES_AT_ONCE);
-  const find = ({ hashPart, path, locked }: WantedRoot) =>
-    limit(() => findPath(caches, { hashPart, path, locked, storeDir: store.storeDir }, trust, emit));
+  const find = ({ hashPart, path, locked }: WantedRoot, together?: BatchReader) =>
+    limit(() => findPath(caches, { hashPart, path, locked, storeDir: store.storeDir }, trust, emit, together));
   const found = new Map<string, FoundPath>();
   const note = (planned: FoundPath): NarInfo => {
     found.set(planned.info.path, planned);
+    batches?.learn(planned.objects, planned.info);
     return planned.info;
   };
 
@@ -111,7 +135,8 @@ export async function planPull(
     const closure = unknown.length > 0 ? await store.queryClosure(unknown) : new Map<string, PathInfo>();
     for (const [path, info] of closure) local.set(path, info);
     const missing = unknown.filter((path) => !local.has(path) && !found.has(path));
-    await Promise.all(missing.map(async (path) => note(await find({ hashPart: hashPartOf(path), path }))));
+    batches?.expect(missing.map(hashPartOf));
+    await Promise.all(missing.map(async (path) => note(await find({ hashPart: hashPartOf(path), path }, batches))));
     return new Map(paths.map((path) => [path, local.get(path) ?? found.get(path)!.info]));
   });
   const storePaths = topologicalOrder(graph).map(({ path }) => path);

@@ -47,7 +47,7 @@ export async function publishPlan(
   options: UploadOptions,
   signal: AbortSignal,
 ): Promise<PushTotals> {
-  const { objects, pool, keys, emit } = options;
+  const { objects, pool, keys, emit, batches } = options;
   // More than the threads have room for, so that they never wait for a result to be written.
   const small = createLimit(Math.max(pool.capacity + 2, UPLOADS_AT_ONCE));
   // Each may be a large file that waits for the network.
@@ -70,10 +70,13 @@ export async function publishPlan(
     if (result && result.state !== 'refused') {
       emit({ type: 'path-started', path, narSize: info.narSize });
       emit({ type: 'progress', bytes: info.narSize });
+      if (result.narInfo !== undefined) batches?.add(path, result.narInfo);
       return { fileSize: result.fileSize, ...(result.state === 'packed' && { text: result.narInfo }) };
     }
     const narInfo = await uploadNar(info, nars, writeListingOf, { ...options, listing: isListed(info) });
-    return { fileSize: narInfo.fileSize ?? 0, text: renderNarInfo(narInfo) };
+    const text = renderNarInfo(narInfo);
+    batches?.add(path, text);
+    return { fileSize: narInfo.fileSize ?? 0, text };
   };
   const publish = async (path: string, uploaded: Uploaded | undefined): Promise<void> => {
     const old = unsigned.get(path);
@@ -99,5 +102,6 @@ export async function publishPlan(
       signal,
     },
   );
+  await batches?.finish();
   return { fileSize };
 }

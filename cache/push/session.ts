@@ -11,6 +11,7 @@ import type { FoundRealisation } from '../../lib/store/realisations.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import { createBatchWriter } from '../batches/write.js';
 import { LEASING, type Leased, type Leasing, withLease } from '../leases/lease.js';
 import { publishRealisations } from '../realisations/publish.js';
 import type { TransferSummary } from '../transfer-events.js';
@@ -127,12 +128,16 @@ async function pushLeased(
   emit({ type: 'plan', verb: 'push', ...totals, transfer: uploadPaths.length, narSize, storePaths: uploadPaths });
   for (const notice of noticesOf(plan, request)) emit({ type: 'warning', ...notice });
   if (dryRun) return { ...totals, transferred: 0, narSize, fileSize: 0, signed: 0, storePaths: uploadPaths };
-  const { fileSize } = await publishAll(
-    plan,
-    realisations,
-    { ...packing, objects, store, pool, keys, emit, until },
-    signal,
+  const made = new Set(realisations.map(({ outPath }) => outPath));
+  // What has realisations tells of them later, when its batch is written.
+  const together = plan.upload.filter(({ path }) => !made.has(path));
+  const batches = createBatchWriter(
+    together,
+    keys.map(({ name }) => name),
+    { objects, emit },
   );
+  const options = { ...packing, objects, store, pool, keys, emit, until, batches };
+  const { fileSize } = await publishAll(plan, realisations, options, signal);
   await refresh(rootsOf(plan));
   await finishPush(objects, store.storeDir, plan);
   await setPins(objects, pins, pinned, emit);

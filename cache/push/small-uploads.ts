@@ -10,6 +10,7 @@ import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import { signatureKeyName } from '../../lib/signing/signature.js';
 import { SMALL_PATH, type SmallPath, type SmallPathResult } from '../../lib/workers/jobs.js';
+import { batchField, type ToldBatch } from '../batches/field.js';
 import { writeNar } from '../binary-cache.js';
 import { narInfoKey, newNarKey } from '../layout.js';
 import type { NarSizes } from '../nars.js';
@@ -125,11 +126,15 @@ function visibleAfter(
   return seen;
 }
 
+function fieldOf(batch: ToldBatch | undefined): Pick<SmallPath, 'field'> {
+  return batch ? { field: batchField(batch) } : {};
+}
+
 /** Has a thread pack paths, and put them into the cache where it can. */
 async function pack(
   infos: readonly PathInfo[],
   mayBeSeen: ReadonlySet<string>,
-  { objects, store, pool, keys, compression, level, until }: UploadOptions,
+  { objects, store, pool, keys, compression, level, until, batches }: UploadOptions,
 ): Promise<Map<string, SmallPathResult>> {
   const place = objects.placeOf;
   const ending = WRITABLE_COMPRESSIONS[compression];
@@ -141,6 +146,7 @@ async function pack(
       ...{ narSize: info.narSize, references: [...info.references].sort(), deriver: info.deriver, ca: info.ca },
       signatures: info.signatures.filter((signature) => !names.has(signatureKeyName(signature))),
       ...(place && mayBeSeen.has(info.path) && { narInfo: place(narInfoKey(hashPartOf(info.path))) }),
+      ...fieldOf(batches?.batchOf(info.path)),
     }),
   );
   const directory = place && { directory: dirname(place(anyKey)), temporary: await objects.spoolName() };

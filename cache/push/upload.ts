@@ -15,6 +15,8 @@ import type { Store } from '../../lib/store/store.js';
 import type { Emit } from '../../lib/work.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import { inBatch } from '../batches/field.js';
+import type { BatchWriter } from '../batches/write.js';
 import { writeNar } from '../binary-cache.js';
 import { fieldsOfContents } from '../contents/signed-contents.js';
 import { newNarKey } from '../layout.js';
@@ -42,6 +44,8 @@ export interface UploadOptions extends Packing {
   readonly pool: WorkerPool;
   readonly keys: readonly SecretKey[];
   readonly emit: Emit<PushEvent>;
+  /** Which narinfos lie together. */
+  readonly batches?: BatchWriter | undefined;
   /** As in `Leased`. */
   readonly until?: Leased['until'] | undefined;
 }
@@ -81,7 +85,7 @@ export async function uploadNar(
     ]);
     const failed = written.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
-    return toNarInfo(info, packed, url, compression, keys);
+    return inBatch(toNarInfo(info, packed, url, compression, keys), options.batches?.batchOf(info.path));
   } finally {
     if (spooled) await removeSpool(spoolPath);
   }

@@ -5,6 +5,7 @@ import type { WritableCompression } from '../compression/compressor.js';
 import type { SmallPromise } from '../compression/small-nar.js';
 import type { ExpectedNar } from '../compression/verified-nar.js';
 import type { Hash } from '../nix/hash.js';
+import type { UnknownField } from '../nix/narinfo.js';
 import type { SigningKey } from '../signing/signature.js';
 import type { ChunkLine } from './chunk-line.js';
 import type { KeptSource } from './files/kept-source.js';
@@ -70,14 +71,16 @@ export interface SmallPath {
   readonly signatures: readonly string[];
   /** Where its narinfo is written, if it may be seen when the paths before it can. */
   readonly narInfo?: string | undefined;
+  /** What its narinfo says beside what is found here; then the text is given in any case. */
+  readonly field?: UnknownField | undefined;
 }
 
 /**
- * `visible`: all is written. `packed`: the NAR is, or it is given, and the text of the narinfo is given. `refused`: something is not
+ * `visible`: all is written; the text of the narinfo is given where somebody waits for it. `packed`: the NAR is, or it is given, and the text of the narinfo is given. `refused`: something is not
  * as it should be, or failed; a NAR may have been written.
  */
 export type SmallPathResult =
-  | { readonly state: 'visible'; readonly fileSize: number }
+  | { readonly state: 'visible'; readonly fileSize: number; readonly narInfo?: string }
   | {
       readonly state: 'packed';
       readonly fileSize: number;

@@ -81,7 +81,7 @@ function putPath(
   const waits = path.references.some((reference) => unseen.has(reference));
   if (path.narInfo === undefined || waits || isLate(job)) return packed;
   putFile(path.narInfo, Buffer.from(text, 'latin1'), job.place.temporary);
-  return { state: 'visible', fileSize: file.length };
+  return { state: 'visible', fileSize: file.length, ...(path.field && { narInfo: text }) };
 }
 
 /** NARs are read into it: one is done with before the next. */
@@ -100,7 +100,7 @@ function narInfoText(
   sha256: Buffer,
   { url, digest, size, chunks }: PutNar,
 ) {
-  const { storePath, narSize, references, deriver, signatures } = path;
+  const { storePath, narSize, references, deriver, signatures, field } = path;
   const said = {
     path: storePath,
     narHash: { algorithm: 'sha256', digest: sha256 },
@@ -119,7 +119,7 @@ function narInfoText(
       keys.map((key) => signPath(said, key)),
     ),
     ...{ url, compression, fileHash: { algorithm: 'sha256', digest }, fileSize: size },
-    unknownFields: chunks ? [chunks] : [],
+    unknownFields: [chunks, field].filter((each) => each !== undefined),
   });
 }
 
