@@ -11,6 +11,7 @@ import { missingObject, type ObjectStore } from '../lib/object-store/object-stor
 import type { SecretKey } from '../lib/signing/key.js';
 import { signatureKeyName, signPath, verifyPath } from '../lib/signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
+import { createRenewal } from './batches/renew.js';
 import { readNarInfo, writeNarInfo } from './binary-cache.js';
 import { cacheClosure } from './cached-closure.js';
 import { listNarsIfCheaper } from './existing-objects.js';
@@ -43,14 +44,14 @@ export function saySame(a: PathInfo, b: PathInfo): boolean {
 
 /**
  * Signs a narinfo where it is, and takes signatures of other keys off it. It is read once more: another may have signed it in
- * the meantime, erased it, or written another, which stays as it is.
+ * the meantime, erased it, or written another, which stays as it is. Gives what it wrote.
  */
 export async function addSignatures(
   objects: ObjectStore,
   old: NarInfo,
   keys: readonly SecretKey[],
   remove: readonly string[] = [],
-): Promise<void> {
+): Promise<NarInfo> {
   const hashPart = hashPartOf(old.path);
   const now = await readNarInfo(objects, hashPart);
   if (now === undefined) throw missingObject(narInfoKey(hashPart), objects.url);
@@ -60,7 +61,9 @@ export async function addSignatures(
       hint: 'run it again',
     });
   }
-  await writeNarInfo(objects, withSignatures(now, keys, remove));
+  const signed = withSignatures(now, keys, remove);
+  await writeNarInfo(objects, signed);
+  return signed;
 }
 
 /** Narinfos that are signed at a time. */
@@ -91,11 +94,16 @@ export async function signClosures(
   const order = topologicalOrder(graph).map(({ path }) => graph.get(path)!);
   const unsigned = order.filter((info) => !hasAllSignatures(info, keys)).map(({ path }) => path);
   const limit = createLimit(AT_ONCE);
+  const renewal = createRenewal(objects);
   await inDependencyOrder(
     unsigned,
     (path) => graph.get(path)!.references,
-    { prepare: async (path) => graph.get(path)!, publish: (_, info) => addSignatures(objects, info, keys) },
+    {
+      prepare: async (path) => graph.get(path)!,
+      publish: async (_, info) => renewal.note(await addSignatures(objects, info, keys)),
+    },
     { publish: () => limit },
   );
+  await renewal.finish();
   return unsigned;
 }

@@ -12,6 +12,7 @@ import { asWritable, type ObjectStore, TEMPORARY } from '../../lib/object-store/
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { SpooledFile } from '../../lib/workers/jobs.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import { inBatch } from '../batches/field.js';
 import { expectedNar, readListing, writeListing, writeNar } from '../binary-cache.js';
 import { NAR_ENDINGS, narKey, newNarKey } from '../layout.js';
 import type { NarSizes } from '../nars.js';
@@ -42,7 +43,8 @@ export async function copyNar(info: NarInfo, copying: NarCopying): Promise<NarIn
   // No signature covers it: what is wrong is not handed on.
   const ca = checkedContentAddress(info);
   const url = narKeyOf(info, fileHash);
-  return withSignatures({ ...said, ...(ca && { ca }), url, fileHash, fileSize }, copying.keys);
+  // Its batch is one of the other cache.
+  return inBatch(withSignatures({ ...said, ...(ca && { ca }), url, fileHash, fileSize }, copying.keys), undefined);
 }
 
 function narKeyOf({ compression }: NarInfo, fileHash: SpooledFile['fileHash']): string {

@@ -2,13 +2,15 @@
 
 import { createLimit, inDependencyOrder, mapAtMost } from '../../lib/concurrency.js';
 import { CarportError } from '../../lib/errors.js';
-import type { NarInfo } from '../../lib/nix/narinfo.js';
+import { type NarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
-import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo, writeNarInfo } from '../binary-cache.js';
+import { inBatch } from '../batches/field.js';
+import { createBatchWriter } from '../batches/write.js';
+import { checkStoreDir, readCacheInfo, requireCacheInfo, writeCacheInfo, writeNarInfoText } from '../binary-cache.js';
 import { listNarsIfCheaper } from '../existing-objects.js';
 import { copyStatements } from '../keys/publish.js';
 import { type Leased, type Leasing, withLease } from '../leases/lease.js';
@@ -151,6 +153,10 @@ async function copyPaths(
   const onProgress = (done: number) => emit({ type: 'progress', bytes: done });
   const copying: NarCopying = { from, to, pool, keys, nars, onProgress };
   const limit = createLimit(AT_ONCE);
+  // What has realisations tells of them later, when its batch is written.
+  const together = copy.filter(({ path }) => !realisations.has(path));
+  const names = keys.map(({ name }) => name);
+  const batches = createBatchWriter(together, names, { objects: to, emit });
   let fileSize = 0;
   await inDependencyOrder(
     [...infos.keys()],
@@ -158,7 +164,9 @@ async function copyPaths(
     {
       prepare: (path) => copyNar(infos.get(path)!, copying),
       async publish(path, info) {
-        await writeNarInfo(to, info);
+        const text = renderNarInfo(inBatch(info, batches.batchOf(path)));
+        await writeNarInfoText(to, hashPartOf(path), text);
+        batches.add(path, text);
         await publishRealisations(to, realisations.get(path) ?? [], keys);
         fileSize += info.fileSize ?? 0;
         emit({ type: 'item-finished', name: path, size: info.fileSize ?? 0 });
@@ -166,6 +174,7 @@ async function copyPaths(
     },
     { prepare: () => limit, signal },
   );
+  await batches.finish();
   return fileSize;
 }
 

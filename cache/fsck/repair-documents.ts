@@ -61,6 +61,10 @@ async function repairOne(finding: Finding, look: Look, tools: DocumentTools): Pr
       return remove(objects, key, 'nobody can read it, and the next pin that is set writes it anew');
     case 'record-damaged':
       return remove(objects, key, 'nobody can read it, and nothing needs it');
+    case 'batch-damaged':
+      return remove(objects, key, 'nobody can read it, and readers ask for each of its narinfos');
+    case 'batch-orphaned':
+      return remove(objects, key, 'none of its paths is there');
     case 'temporary':
       return (await tools.oddities.repair(finding)) ?? (await remove(objects, key, 'nobody has finished it'));
     case 'not-a-file':

@@ -4,6 +4,7 @@ import { createLimit, inDependencyOrder } from '../../lib/concurrency.js';
 import { renderNarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
+import { createRenewal } from '../batches/renew.js';
 import { writeNarInfoText } from '../binary-cache.js';
 import { listNarsIfCheaper } from '../existing-objects.js';
 import { addSignatures } from '../signatures.js';
@@ -58,6 +59,7 @@ export async function publishPlan(
   const unsigned = new Map(plan.sign.map((info) => [info.path, info]));
   const writeListingOf = createListingWriter({ objects, emit });
   const isListed = worthListing(plan.upload, options);
+  const renewal = createRenewal(objects);
   let fileSize = 0;
 
   const together = createSmallUploads(plan, isListed, nars, options);
@@ -80,7 +82,7 @@ export async function publishPlan(
   };
   const publish = async (path: string, uploaded: Uploaded | undefined): Promise<void> => {
     const old = unsigned.get(path);
-    if (old) await addSignatures(objects, old, keys);
+    if (old) renewal.note(await addSignatures(objects, old, keys));
     if (uploaded === undefined) return;
     if (uploaded.text !== undefined) await writeNarInfoText(objects, hashPartOf(path), uploaded.text);
     fileSize += uploaded.fileSize;
@@ -102,6 +104,7 @@ export async function publishPlan(
       signal,
     },
   );
+  await renewal.finish();
   await batches?.finish();
   return { fileSize };
 }

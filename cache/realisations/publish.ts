@@ -14,6 +14,7 @@ import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
 import { signatureKeyName, signText } from '../../lib/signing/signature.js';
 import type { FoundRealisation } from '../../lib/store/realisations.js';
+import { createRenewal, type Renewal } from '../batches/renew.js';
 import { readNarInfo, writeNarInfo } from '../binary-cache.js';
 import {
   readRealisation,
@@ -40,7 +41,9 @@ export async function publishRealisations(
   await Promise.all(realisations.map((each) => limit(() => publish(objects, each, keys))));
   const ids = new Map<string, string[]>();
   for (const { id, outPath } of realisations) ids.set(outPath, [...(ids.get(outPath) ?? []), id]);
-  await Promise.all([...ids].map(([path, known]) => limit(() => tellIds(objects, path, known))));
+  const renewal = createRenewal(objects);
+  await Promise.all([...ids].map(([path, known]) => limit(() => tellIds(objects, path, known, renewal))));
+  await renewal.finish();
 }
 
 async function publish(objects: ObjectStore, found: FoundRealisation, keys: readonly SecretKey[]): Promise<void> {
@@ -97,10 +100,12 @@ function isForeign(signature: string, keys: readonly SecretKey[]): boolean {
 }
 
 /** Has the narinfo of a path tell its realisations. It is read again: another may have changed it, or erased it. */
-async function tellIds(objects: ObjectStore, path: string, ids: readonly string[]): Promise<void> {
+async function tellIds(objects: ObjectStore, path: string, ids: readonly string[], renewal: Renewal): Promise<void> {
   const info = await readNarInfo(objects, hashPartOf(path));
   if (info === undefined || info.path !== path) return;
   const known = realisationIdsOf(info);
   if (ids.every((id) => known.includes(id))) return;
-  await writeNarInfo(objects, withRealisationIds(info, ids));
+  const told = withRealisationIds(info, ids);
+  await writeNarInfo(objects, told);
+  renewal.note(told);
 }

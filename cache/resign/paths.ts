@@ -9,6 +9,7 @@ import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import { signatureKeyName, verifyPath } from '../../lib/signing/signature.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import { createRenewal, type Renewal } from '../batches/renew.js';
 import { listHashParts, readNarInfo } from '../binary-cache.js';
 import { type Leasing, withLease } from '../leases/lease.js';
 import { listNars, type NarSizes, narFault } from '../nars.js';
@@ -108,17 +109,19 @@ async function signChanges(
   // Listed after the narinfos were read: each is written after its NAR.
   const nars = await listNars(objects);
   const signed: string[] = [];
+  const renewal = createRenewal(objects);
   const prepare = (path: string) => limits.check(() => refusalOf(objects, changes.get(path)!, { ...request, nars }));
   const publish = async (path: string, refusal: PathRefusal | undefined) => {
     const info = changes.get(path)!;
     const leadsTo = info.references.some((reference) => reference !== path && refused.has(reference));
-    const why = refusal ?? (leadsTo ? 'refers-to-refused' : await sign(objects, info, request));
+    const why = refusal ?? (leadsTo ? 'refers-to-refused' : await sign(objects, info, request, renewal));
     if (why === undefined) signed.push(path);
     else if (why !== 'gone') refused.set(path, why);
     emit({ type: 'progress', items: 1 });
   };
   const order = topologicalOrder(changes).map(({ path }) => path);
   await inDependencyOrder(order, references, { prepare, publish }, { publish: () => limits.sign, signal });
+  if (!request.dryRun) await renewal.finish();
   return signed;
 }
 
@@ -186,10 +189,11 @@ async function sign(
   objects: ObjectStore,
   info: NarInfo,
   { keys, remove, dryRun }: PathsRequest,
+  renewal: Renewal,
 ): Promise<PathRefusal | 'gone' | undefined> {
   if (dryRun) return undefined;
   try {
-    await addSignatures(objects, info, keys, remove);
+    renewal.note(await addSignatures(objects, info, keys, remove));
     return undefined;
   } catch (error) {
     if (error instanceof CarportError && error.code === 'E_INTEGRITY') return 'changed';

@@ -7,6 +7,7 @@ import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { PublicKey } from '../../lib/signing/key.js';
 import { verifyPath } from '../../lib/signing/signature.js';
+import { inBatch } from '../batches/field.js';
 import { readNarInfo } from '../binary-cache.js';
 import type { FoundPath } from '../find-path.js';
 import { servedNarKey } from '../layout.js';
@@ -112,10 +113,10 @@ async function readAgain(objects: ObjectStore, hashPart: string, upstreams: Upst
   }
 }
 
-/** The narinfo as it is served: all that is signed, and the signatures, are as they were. */
+/** The narinfo as it is served: all that is signed, and the signatures, are as they were. No batch is served. */
 export function servedNarInfo(info: NarInfo): string {
   const { path, narHash, narSize } = info;
   const url = servedNarKey({ hashPart: hashPartOf(path), narHash: formatHash(narHash, 'nix32') });
   const file = { url, compression: 'none', fileHash: narHash, fileSize: narSize };
-  return renderNarInfo({ ...info, ...file });
+  return renderNarInfo(inBatch({ ...info, ...file }, undefined));
 }

@@ -10,6 +10,7 @@ import type { TrustPolicy } from '../../../lib/signing/trust.js';
 import { readCacheInfo } from '../../binary-cache.js';
 import { readStatements } from '../../keys/statement.js';
 import {
+  BATCHES,
   CACHE_INFO_KEY,
   CACHE_KEYS,
   isKeyOfCache,
@@ -28,6 +29,7 @@ import { readPinList } from '../../pins/list.js';
 import { PIN, type Pin, toPin } from '../../pins/pin.js';
 import { isSnapshot } from '../../stats/snapshots.js';
 import type { Finding } from '../finding.js';
+import { lookAtBatch } from './batches.js';
 import { whyUnreadable } from './narinfo.js';
 
 /** Documents that are read at a time. */
@@ -79,7 +81,11 @@ export async function lookAtDocuments(
       return [whyUnreadable(error, key)];
     }
   };
-  return (await mapAtMost(AT_ONCE, keys, look, signal)).flat();
+  const isBatch = (key: string) => key.startsWith(BATCHES);
+  const others = keys.filter((key) => !isBatch(key));
+  const found = (await mapAtMost(AT_ONCE, others, look, signal)).flat();
+  // Each takes some memory.
+  return [...found, ...(await mapAtMost(1, keys.filter(isBatch), look, signal)).flat()];
 }
 
 async function lookAtDocument(
@@ -93,6 +99,7 @@ async function lookAtDocument(
   if (key.startsWith(LEASES) || key.startsWith(SWEEPS)) return lookAtClaim(objects, key, surroundings);
   if (key.startsWith(STATS)) return lookAtSnapshot(objects, key);
   if (key.startsWith(UPSTREAM_KEYS)) return lookAtRecord(objects, key);
+  if (key.startsWith(BATCHES)) return lookAtBatch(objects, key, surroundings);
   if (key.startsWith(TEMPORARY)) {
     const age = surroundings.time - (surroundings.modified.get(key) ?? surroundings.time);
     return age < DAY ? [] : [{ kind: 'temporary', key, message: 'a copy that nobody has finished' }];

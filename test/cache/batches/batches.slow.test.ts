@@ -8,7 +8,6 @@ import { batchKey, batchNameOfKey, isKeyOfCache, narInfoKey } from '#cache/layou
 import { planPull } from '#cache/pull/plan.js';
 import { compressDocument, decompressDocument } from '#lib/compression/bounded-zstd.js';
 import { CarportError } from '#lib/errors.js';
-import { encodeNix32 } from '#lib/nix/base32.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { renderNarInfo } from '#lib/nix/narinfo.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
@@ -17,6 +16,7 @@ import { openMemoryStore } from '#lib/object-store/memory.js';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
 import type { PublicKey } from '#lib/signing/key.js';
 import { createBatchedCache, fakeNarInfo } from '../../support/batched-cache.js';
+import { fakeFan as fan, fakePath as path } from '../../support/fake-paths.js';
 import { sampleKey } from '../../support/samples.js';
 
 const [KEY, NEW] = [sampleKey('test-1'), sampleKey('new-1', 2)];
@@ -28,18 +28,6 @@ const NO_STORE = {
   queryHashParts: async () => new Map(),
 };
 const TEXT = { contentType: 'text/plain' };
-
-/** Paths that one refers to, and which refer to nothing. */
-function fan(count: number, name: string, more: readonly string[] = []): readonly PathInfo[] {
-  const others = Array.from({ length: count }, (_, index) => path(`${name}-${index}`, []));
-  return [...others, path(name, [...others.map(({ path }) => path), ...more])];
-}
-
-function path(name: string, references: readonly string[]): PathInfo {
-  const narHash = hashBytes('sha256', name);
-  const hashPart = encodeNix32(narHash.digest.subarray(0, 20));
-  return { path: `/nix/store/${hashPart}-${name}`, narHash, narSize: 100, references, signatures: [] };
-}
 
 function plan(
   caches: readonly ObjectStore[],

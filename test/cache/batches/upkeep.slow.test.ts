@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { readBatch } from '#cache/batches/document.js';
+import { toldBatch } from '#cache/batches/field.js';
+import { readNarInfo } from '#cache/binary-cache.js';
+import { planErase } from '#cache/erase.js';
+import { lookAtDocuments } from '#cache/fsck/look/documents.js';
+import { NO_MEMORY } from '#cache/gc/narinfo-memory.js';
+import { applyCollection, planCollection, SWEEPING } from '#cache/gc/session.js';
+import { batchKey, batchNameOfKey } from '#cache/layout.js';
+import { resignPaths } from '#cache/resign/paths.js';
+import { signClosures } from '#cache/signatures.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
+import { hashPartOf } from '#lib/nix/store-path.js';
+import type { MemoryObjects } from '#lib/object-store/memory.js';
+import type { ObjectStore, WriteStore } from '#lib/object-store/object-store.js';
+import { createBatchedCache } from '../../support/batched-cache.js';
+import { fakeFan } from '../../support/fake-paths.js';
+import { sampleKey } from '../../support/samples.js';
+import { pinPolicy, SEEN_NOTHING } from '../../support/transfers.js';
+
+const [KEY, NEW] = [sampleKey('test-1'), sampleKey('new-1', 2)];
+const DAY = 86_400_000;
+const work = { emit: () => {}, signal: new AbortController().signal };
+const trust = { keys: [KEY.publicKey], allowUnsigned: false };
+const TEXT = { contentType: 'text/plain' };
+
+/** Hash parts and texts of a batch. */
+async function textsOf(store: ObjectStore, name: string) {
+  return [...((await readBatch(store, name)) ?? [])].map(([hashPart, text]) => [hashPart, text.toString()] as const);
+}
+
+/** The same of the narinfos of paths by themselves. */
+async function aloneOf(store: ObjectStore, infos: readonly PathInfo[]) {
+  const read = async (hashPart: string) => (await store.read(`${hashPart}.narinfo`, 9999))?.toString() ?? '';
+  return Promise.all(infos.map(async ({ path }) => [hashPartOf(path), await read(hashPartOf(path))] as const));
+}
+
+/** Makes objects as old as if they had been written so many days ago. */
+function age(content: MemoryObjects, isIt: (key: string) => boolean, days: number): void {
+  for (const [key, object] of content) {
+    if (isIt(key)) content.set(key, { ...object, modified: new Date(Date.now() - days * DAY) });
+  }
+}
+
+async function collect(store: WriteStore) {
+  const request = {
+    pins: { policy: pinPolicy(trust), seen: SEEN_NOTHING, history: 1000 },
+    ...{ sources: [], keepNewerThan: 30 * DAY, maxSize: undefined },
+  };
+  const plan = await planCollection(store, request, { ...work, memory: NO_MEMORY });
+  return applyCollection(store, plan, request, work, { ...SWEEPING, patience: 0 });
+}
+
+describe('batches of narinfos', () => {
+  it('say what narinfos say that were signed again, by all ways to sign', async () => {
+    const infos = fakeFan(20, 'signed');
+    const { store, batchKeys } = await createBatchedCache([infos], [KEY]);
+    const name = batchNameOfKey(batchKeys()[0]!)!;
+    await signClosures(store, [infos.at(-1)!.path], [NEW], trust);
+    const second = await textsOf(store, name);
+    expect(second).toEqual(await aloneOf(store, infos));
+    expect(second[0]![1]).toContain('Sig: new-1:');
+    await resignPaths(
+      store,
+      { keys: [NEW], remove: [KEY.name], trust: { ...trust, keys: [NEW.publicKey] }, dryRun: false },
+      work,
+    );
+    const third = await textsOf(store, name);
+    expect(third).toEqual(await aloneOf(store, infos));
+    expect(third[0]![1]).not.toContain('Sig: test-1:');
+    expect(toldBatch((await readNarInfo(store, hashPartOf(infos[0]!.path)))!)).toEqual({ name, count: 21 });
+  });
+
+  it('stay away where somebody has removed them', async () => {
+    const infos = fakeFan(20, 'away');
+    const { store, batchKeys } = await createBatchedCache([infos], [KEY]);
+    await store.remove(batchKeys());
+    await signClosures(store, [infos.at(-1)!.path], [NEW], trust);
+    expect(batchKeys()).toEqual([]);
+  });
+
+  it('lose what a collection removes, and go with the last of it', async () => {
+    const [old, mixed, kept] = [fakeFan(10, 'old'), fakeFan(10, 'mixed'), fakeFan(10, 'kept')];
+    const { store, content, batchKeys } = await createBatchedCache([old, mixed, kept], [KEY]);
+    const [first, second, third] = batchKeys();
+    const gone = new Set([...old, ...mixed.slice(3)].map(({ path }) => hashPartOf(path)));
+    const ofGone = (key: string) => gone.has(key.slice(0, 32)) || gone.has(key.slice(4, 36));
+    age(content, (key) => ofGone(key) || key === first, 60);
+    const before = content.get(third!);
+    expect(await collect(store)).toMatchObject({ paths: 19 });
+    expect(batchKeys()).toEqual([second, third]);
+    expect(await textsOf(store, batchNameOfKey(second!)!)).toEqual(await aloneOf(store, mixed.slice(0, 3)));
+    expect(content.get(third!)).toBe(before);
+  });
+
+  it('stay in a collection while they may be of a push under way, and go later with what nobody can read', async () => {
+    const [old, coming] = [fakeFan(10, 'gone'), fakeFan(10, 'coming')];
+    const { store, content, batchKeys } = await createBatchedCache([old, coming], [KEY]);
+    const [, second] = batchKeys();
+    await store.remove(coming.map(({ path }) => `${hashPartOf(path)}.narinfo`));
+    await store.put(batchKey('0'.repeat(24)), Buffer.from('no zstd'), TEXT);
+    age(content, (key) => key.includes(hashPartOf(old.at(-1)!.path)), 60);
+    await collect(store);
+    expect(batchKeys()).toHaveLength(3);
+    age(content, (key) => key !== 'nix-cache-info' && !key.includes('narinfo'), 2);
+    age(content, (key) => key.includes(hashPartOf(old[0]!.path)), 60);
+    await collect(store);
+    expect(batchKeys()).not.toContain(second);
+    expect(batchKeys()).toHaveLength(1);
+  });
+
+  it('are looked at by a check, and belong to the cache', async () => {
+    const [good, gone, young] = [fakeFan(10, 'good'), fakeFan(10, 'gone'), fakeFan(10, 'young')];
+    const { store, content, batchKeys } = await createBatchedCache([good, gone, young], [KEY]);
+    const [first, second, third] = batchKeys();
+    await store.put(batchKey('0'.repeat(24)), Buffer.from('no zstd'), TEXT);
+    await store.put(batchKey('1'.repeat(24)), content.get(first!)!.bytes.slice(0, 100), TEXT);
+    await store.put('carport/batches/other', Buffer.from(''), TEXT);
+    const there = new Set(good.map(({ path }) => hashPartOf(path)));
+    const modified = new Map(batchKeys().map((key) => [key, Date.now() - (key === third ? 0 : 2 * DAY)]));
+    const surroundings = { hasPath: (hashPart: string) => there.has(hashPart), trust, time: Date.now(), modified };
+    const found = await lookAtDocuments(store, batchKeys(), surroundings, work.signal);
+    expect(found.map(({ kind, key }) => [kind, key])).toEqual([
+      ['batch-orphaned', second],
+      ['batch-damaged', batchKey('0'.repeat(24))],
+      ['batch-damaged', batchKey('1'.repeat(24))],
+      ['foreign', 'carport/batches/other'],
+    ]);
+    expect((await planErase(store)).keys).toEqual(expect.arrayContaining(batchKeys()));
+  });
+});
