@@ -11,7 +11,7 @@ import { type BatchTexts, isRefusedBatch, writeBatch } from './document.js';
 import { MOST_IN_BATCH, type ToldBatch } from './field.js';
 
 /** Fewer are as soon asked for one by one. */
-export const FEWEST_IN_BATCH = 8;
+const FEWEST_IN_BATCH = 8;
 
 /** Bytes of the narinfos of a batch, about: those of paths with thousands of references are large. */
 const MOST_BYTES = 2 * 1024 * 1024;
