@@ -1,6 +1,6 @@
 /** Uploads the paths of a plan, many at a time, and makes each visible after its references. */
 
-import { createLimit, inDependencyOrder } from '../../lib/concurrency.js';
+import { createLimit, type DependencyLimits, inDependencyOrder } from '../../lib/concurrency.js';
 import { renderNarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
@@ -10,7 +10,7 @@ import { listNarsIfCheaper } from '../existing-objects.js';
 import { addSignatures } from '../signatures.js';
 import { createListingWriter, worthListing } from './listings.js';
 import type { PushPlan } from './plan.js';
-import { createSmallUploads } from './small-uploads.js';
+import { createSmallUploads, type SmallUploads } from './small-uploads.js';
 import { type UploadOptions, uploadNar } from './upload.js';
 
 /** Paths that are packed or sent at a time: a server far away answers late, but many at once. */
@@ -49,10 +49,6 @@ export async function publishPlan(
   signal: AbortSignal,
 ): Promise<PushTotals> {
   const { objects, pool, keys, emit, batches } = options;
-  // More than the threads have room for, so that they never wait for a result to be written.
-  const small = createLimit(Math.max(pool.capacity + 2, UPLOADS_AT_ONCE));
-  // Each may be a large file that waits for the network.
-  const large = createLimit(pool.size + 1);
   const nars = await listNarsIfCheaper(objects, plan.upload.length);
   const infos = new Map(plan.order.map((info) => [info.path, info]));
   const uploads = new Map(plan.upload.map((info) => [info.path, info]));
@@ -63,7 +59,6 @@ export async function publishPlan(
   let fileSize = 0;
 
   const together = createSmallUploads(plan, isListed, nars, options);
-  const many = createLimit(together.atOnce);
 
   const upload = async (path: string): Promise<Uploaded | undefined> => {
     const info = uploads.get(path);
@@ -88,23 +83,35 @@ export async function publishPlan(
     fileSize += uploaded.fileSize;
     emit({ type: 'path-finished', path, narSize: uploads.get(path)!.narSize, fileSize: uploaded.fileSize });
   };
-  await inDependencyOrder(
-    [...infos.keys()],
-    (path) => infos.get(path)!.references,
-    { prepare: upload, publish },
-    {
-      prepareFirst: packingOrder(plan.upload).map(({ path }) => path),
-      prepare(path) {
-        const info = uploads.get(path);
-        if (info === undefined) return undefined;
-        if (together.has(path)) return many;
-        return info.narSize >= LARGE ? large : small;
-      },
-      publish: (path) => (unsigned.has(path) ? small : undefined),
-      signal,
-    },
-  );
+  const work = { prepare: upload, publish };
+  const limits = { ...limitsOf(plan, together, pool), signal };
+  await inDependencyOrder([...infos.keys()], (path) => infos.get(path)!.references, work, limits);
   await renewal.finish();
   await batches?.finish();
   return { fileSize };
+}
+
+/** How many paths are on their way at a time, by their size. */
+function limitsOf(
+  { upload, sign }: Pick<PushPlan, 'upload' | 'sign'>,
+  together: SmallUploads,
+  pool: UploadOptions['pool'],
+): DependencyLimits<string> {
+  // More than the threads have room for, so that they never wait for a result to be written.
+  const small = createLimit(Math.max(pool.capacity + 2, UPLOADS_AT_ONCE));
+  // Each may be a large file that waits for the network.
+  const large = createLimit(pool.size + 1);
+  const many = createLimit(together.atOnce);
+  const sizes = new Map(upload.map(({ path, narSize }) => [path, narSize]));
+  const unsigned = new Set(sign.map(({ path }) => path));
+  return {
+    prepareFirst: packingOrder(upload).map(({ path }) => path),
+    prepare(path) {
+      const narSize = sizes.get(path);
+      if (narSize === undefined) return undefined;
+      if (together.has(path)) return many;
+      return narSize >= LARGE ? large : small;
+    },
+    publish: (path) => (unsigned.has(path) ? small : undefined),
+  };
 }

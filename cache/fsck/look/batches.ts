@@ -8,16 +8,23 @@ import type { WriteStore } from '../../../lib/object-store/object-store.js';
 import { type BatchTexts, readBatch } from '../../batches/document.js';
 import { batchNameOfKey } from '../../layout.js';
 import type { Finding } from '../finding.js';
-import type { DocumentSurroundings } from './documents.js';
 
 /** What is younger may be of a push that is under way, in milliseconds. */
 const DAY = 24 * 60 * 60 * 1000;
+
+interface BatchSurroundings {
+  readonly hasPath: (hashPart: string) => boolean;
+  /** The store's time, in milliseconds. */
+  readonly time: number;
+  /** When an object was written, in milliseconds. */
+  readonly modified: ReadonlyMap<string, number>;
+}
 
 /** Looks at what lies at a key among batches. */
 export async function lookAtBatch(
   objects: WriteStore,
   key: string,
-  { hasPath, time, modified }: DocumentSurroundings,
+  { hasPath, time, modified }: BatchSurroundings,
 ): Promise<readonly Finding[]> {
   const name = batchNameOfKey(key);
   if (name === undefined) return [{ kind: 'foreign', key, message: 'it is no batch of narinfos' }];
