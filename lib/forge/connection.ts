@@ -58,6 +58,9 @@ export interface ForgeConnection {
   download(url: URL): Promise<AsyncIterable<Uint8Array>>;
 }
 
+/** What is answered of a commit that is not there: a repository may be empty, and a name be no commit's. */
+export const NO_COMMIT: readonly number[] = [404, 409, 422];
+
 const ANSWER_LIMIT = 16 * 1024 * 1024;
 const MOST_PAGES = 400;
 

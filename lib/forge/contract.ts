@@ -81,6 +81,8 @@ export interface Forge {
   check(): Promise<void>;
   /** The commit of a tag; `undefined` where there is no such tag, or no such repository. */
   commitOfTag(tag: string): Promise<string | undefined>;
+  /** Whether the repository has a commit, of which a tag can be made. `commit` is all of its name, in hexadecimal digits. */
+  hasCommit(commit: string): Promise<boolean>;
   /** All of a tag: the published one first, then drafts, the oldest first. */
   releasesOf(tag: string): Promise<readonly ForgeRelease[]>;
   /** Drafts of a tag that carport has made. None where a tag has one release at most. */

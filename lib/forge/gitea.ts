@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { CarportError } from '../errors.js';
 import type { Transport } from '../http/transport.js';
-import type { ForgeConnection } from './connection.js';
+import { type ForgeConnection, NO_COMMIT } from './connection.js';
 import type { AssetContent, Forge, ForgeAsset, ForgeRelease, ReleaseText } from './contract.js';
 import { waitForTag } from './gitea-tags.js';
 import { formOf } from './multipart.js';
@@ -30,6 +30,9 @@ const Asset = v.object({
 
 const Tag = v.object({ commit: v.object({ sha: v.string() }) });
 
+/** A commit without its files, which take long to find. */
+const BRIEFLY = { stat: 'false', files: 'false', verification: 'false' };
+
 /** Opens a repository. */
 export function openGitea(place: ForgePlace, connection: ForgeConnection, close: () => void): Forge {
   const { urlOf, ask, tell, download } = connection;
@@ -47,6 +50,7 @@ export function openGitea(place: ForgePlace, connection: ForgeConnection, close:
     async commitOfTag(tag) {
       return (await ask({ url: urlOf(['tags', ...tag.split('/')]), nothing: [404] }, Tag))?.commit.sha;
     },
+    hasCommit: (commit) => tell({ url: urlOf(['git', 'commits', commit], BRIEFLY), nothing: NO_COMMIT }),
     async releasesOf(tag) {
       const found = await byTag(tag);
       return found ? [releaseOf(found)] : [];

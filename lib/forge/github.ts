@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { CarportError } from '../errors.js';
 import type { Transport } from '../http/transport.js';
-import type { ForgeConnection } from './connection.js';
+import { type ForgeConnection, NO_COMMIT } from './connection.js';
 import type { AssetContent, Forge, ForgeAsset, ForgeRelease, ReleaseText } from './contract.js';
 import { githubAssetName } from './github-name.js';
 import type { ForgePlace } from './place.js';
@@ -62,6 +62,7 @@ export function openGithub(place: ForgePlace, connection: ForgeConnection, close
       await tell({ url: urlOf([]) });
     },
     commitOfTag: (tag) => commitOfTag(connection, tag),
+    hasCommit: (commit) => tell({ url: urlOf(['git', 'commits', commit]), nothing: NO_COMMIT }),
     async releasesOf(tag) {
       const published = await ask({ url: urlOf(['releases', 'tags', tag]), nothing: [404] }, Release);
       if (published && !published.draft) return [releaseOf(published)];

@@ -10,6 +10,7 @@ import type { ChannelRule } from '../version.js';
 import { type Settled, settleAssets } from './assets.js';
 import { isNewest } from './latest.js';
 import { type AssetsPlan, type Difference, planAssets, tellDifference } from './plan.js';
+import { countedOnce } from './progress.js';
 import { differenceOfText } from './text.js';
 import { checkAssets, checkTag, type WantedAsset, type WantedRelease } from './wanted.js';
 
@@ -36,14 +37,17 @@ export interface ForgeResult extends Settled {
 export async function publishOnForge(
   forge: Forge,
   request: ForgeRequest,
-  work: Work<ActivityEvent>,
+  { emit, signal }: Work<ActivityEvent>,
 ): Promise<ForgeResult> {
   const { wanted, dryRun } = request;
   checkAssets(wanted.assets, forge.traits);
   const hasTag = await checkTag(forge, wanted);
   const [there] = await forge.releasesOf(wanted.tag);
   const bytes = wanted.assets.reduce((sum, { size }) => sum + size, 0);
-  work.emit({ type: 'started', verb: 'publish', unit: 'files', items: wanted.assets.length, bytes: 2 * bytes });
+  // Sent, and read again.
+  const total = 2 * bytes;
+  emit({ type: 'started', verb: 'publish', unit: 'files', items: wanted.assets.length, bytes: total });
+  const work = { emit: countedOnce(total, emit), signal };
   if (dryRun) return plan(forge, there, request, work);
   if (there && !there.isDraft) return comparePublished(forge, there, request, work);
   const draft = await sayOf(forge, there ?? (await ownDraft(forge, wanted, hasTag)), wanted);

@@ -98,7 +98,10 @@ export async function checkTag(forge: Forge, { tag, commit, createsTag }: Wanted
         hint: `push it (\`git push origin ${tag}\`), or have it made at the commit of the release with \`--create-tag\``,
       });
     }
-    if (commit !== undefined) return false;
+    if (commit !== undefined) {
+      await checkCommit(forge, tag, commit);
+      return false;
+    }
     throw new CarportError('E_USAGE', `it is not known at which commit the tag \`${tag}\` is to be made`, {
       hint: 'say it with `--commit`',
     });
@@ -110,6 +113,18 @@ export async function checkTag(forge: Forge, { tag, commit, createsTag }: Wanted
     {
       cause: new Error(`the tag is at ${there}, the release is of ${commit}`),
       hint: 'somebody has moved the tag, or the files are of another build',
+    },
+  );
+}
+
+/** The tag is made when all files are there: that it cannot be is said before. */
+async function checkCommit(forge: Forge, tag: string, commit: string): Promise<void> {
+  if (await forge.hasCommit(commit)) return;
+  throw new CarportError(
+    'E_NOT_FOUND',
+    `\`${forge.address}\` has no commit \`${commit}\` to make the tag \`${tag}\` at`,
+    {
+      hint: 'push it first (`git push origin HEAD`), or check `--commit`',
     },
   );
 }

@@ -125,6 +125,8 @@ async function answer(github: Github, state: State, request: IncomingMessage, re
   const release = github.releases.find((each) => each.id === Number(id));
   const told = (each: GithubRelease) => releaseJson(each, github);
   if (route === 'GET ') return reply(200, { full_name: 'owner/tool' });
+  if (route.startsWith('GET /git/commits/'))
+    return path.endsWith(`/${COMMIT}`) ? reply(200, { sha: COMMIT }) : reply(404, { message: 'Not Found' });
   if (route.startsWith('GET /git/')) return tags(github, path, reply);
   if (route === 'GET /releases/latest') {
     const latest = github.releases.find(({ tag_name, draft }) => tag_name === state.latest && !draft);

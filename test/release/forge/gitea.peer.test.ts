@@ -149,6 +149,8 @@ describeWithPeer(missingForGitea(), 'Gitea', () => {
         env: variables,
       });
     expect((await attempt('v2.0.0', address)).stderr).toContain('--create-tag');
+    const unknown = await attempt('v2.0.0', address, ['--create-tag', '--commit', 'a'.repeat(40)]);
+    expect([unknown.exitCode, unknown.stderr]).toEqual([5, expect.stringContaining('has no commit `aaaa')]);
     expect((await attempt('v1.0.0', address, ['--commit', 'a'.repeat(40)])).exitCode).toBe(6);
     expect((await attempt('v1.0.0', address.replace('refused', 'nowhere'))).stderr).toContain(
       'does not have what was asked for',
@@ -249,7 +251,7 @@ describeWithPeer(missingForGitea(), 'Gitea', () => {
   it('sends a large file in little memory', async () => {
     const box = sandbox();
     const { address, releases } = await gitea().repository('large', ['v1.0.0']);
-    const size = 300_000_000;
+    const size = 120_000_000;
     const file = await open(box.path('work', 'large'), 'w');
     await file.truncate(size);
     await file.close();

@@ -68,6 +68,20 @@ describe('GitHub', () => {
     expect(github.latest()).toBe('v1.0.0');
   });
 
+  it('makes a tag at a commit that is there, and says before it sends anything that another is not', async () => {
+    const { box, github } = await prepare();
+    github.tags.clear();
+    const unknown = 'd'.repeat(40);
+    const refused = await box.carport(
+      argsFor(github, '--create-tag').map((word) => (word === COMMIT ? unknown : word)),
+      { env: github.env },
+    );
+    expect([refused.exitCode, refused.stderr]).toEqual([5, expect.stringContaining(`has no commit \`${unknown}\``)]);
+    expect(github.requests.filter((request) => !request.startsWith('GET'))).toEqual([]);
+    await box.succeed(argsFor(github, '--create-tag'), { env: github.env });
+    expect(github.tags).toEqual(new Map([['v1.0.0', COMMIT]]));
+  });
+
   it('goes on with a draft among many, keeps what somebody has written, and takes away its own twin and what has broken off', async () => {
     const { box, github } = await prepare();
     for (let number = 0; number < 40; number++) {
