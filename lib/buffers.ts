@@ -1,5 +1,7 @@
 /** Buffers that are used again, and bytes that can be moved to a thread. */
 
+import type { Writable } from 'node:stream';
+
 /** Buffers of one size that are used again: allocating and collecting them costs more than filling small ones. */
 export interface BufferPool {
   take(): Buffer;
@@ -47,4 +49,31 @@ export function ownMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 export function copyBytes(from: Uint8Array, into: Uint8Array, offset: number): void {
   if (from.length === 0) return;
   Buffer.from(into.buffer, into.byteOffset + offset, from.length).fill(from);
+}
+
+/**
+ * Gives a stream all bytes of a source, and ends it. The next piece is asked for when the stream is done with the one before, whose
+ * memory may be used again: Node's own streams read ahead. Throws what the source throws; a stream that closes lets the source go.
+ */
+export async function feed(source: AsyncIterable<Uint8Array>, stream: Writable): Promise<void> {
+  const pieces = source[Symbol.asyncIterator]();
+  // Not awaited: the source may never answer.
+  stream.once('close', () => void pieces.return?.().catch(() => undefined));
+  while (stream.writable) {
+    const { value, done } = await pieces.next();
+    if (done) stream.end();
+    else await give(value, stream);
+  }
+}
+
+/** A stream that is closed need not say that it is done. */
+function give(piece: Uint8Array, stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stream.off('close', done);
+      resolve();
+    };
+    stream.once('close', done);
+    stream.write(piece, done);
+  });
 }

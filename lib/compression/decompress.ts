@@ -1,9 +1,9 @@
 /** Every compression that can be read, in pieces of bounded size. */
 
-import { type Duplex, pipeline, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { ReadableStream } from 'node:stream/web';
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
-import { createBufferPool } from '../buffers.js';
+import { createBufferPool, feed } from '../buffers.js';
 import { CarportError } from '../errors.js';
 import { decompressByProgram, READ_BY_PROGRAM } from './by-program.js';
 import { formatOf, HEAD_SIZE } from './format-of.js';
@@ -156,11 +156,12 @@ async function* decompressBrotli(source: Source): AsyncGenerator<Uint8Array> {
   const stream = createBrotliDecompress();
   try {
     yield* through(counted(), stream);
-    while (given === stream.bytesWritten) {
+    for (let isAtEnd = false; !isAtEnd && given === stream.bytesWritten; ) {
       const { value, done } = await pieces.next();
-      if (done) return;
-      given += value.length;
+      isAtEnd = done === true;
+      given += value?.length ?? 0;
     }
+    if (given === stream.bytesWritten) return;
     throw new CarportError('E_INTEGRITY', 'the file is not valid br', { cause: new Error('bytes come after its end') });
   } finally {
     // Not awaited: the source may never answer.
@@ -168,9 +169,9 @@ async function* decompressBrotli(source: Source): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Both ends of a pipeline know when the other fails, or is no longer read. */
 function through(source: Source, stream: Duplex): Source {
-  return pipeline(Readable.from(source, { objectMode: false }), stream, () => undefined);
+  feed(source, stream).catch((error) => stream.destroy(error));
+  return stream;
 }
 
 /** Takes any number of streams, with zeros between them. Dictionaries of more than 64 MiB are refused. */

@@ -1,8 +1,7 @@
 /** Runs a program to its end, within limits of time and output, or has bytes go through it, and says how it ended. */
 
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Options } from 'execa';
+import { feed } from '../buffers.js';
 import { isErrno } from '../errors.js';
 import { hidePasswords } from '../hide-passwords.js';
 import { gather } from './gather.js';
@@ -193,7 +192,9 @@ export async function* filterThrough(
     stderr = (stderr + bytes.toString('utf8')).slice(0, FILTER_STDERR_KEPT);
   });
   // A program that has seen enough closes its input; how it ended tells whether that was right.
-  const given = pipeline(Readable.from(source, { objectMode: false }), running.stdin).catch(() => undefined);
+  running.stdin.on('error', () => undefined);
+  // What the source throws is known to who gave it. Not awaited: it may never answer.
+  void feed(source, running.stdin).catch(() => running.stdin.end());
   let isDone = false;
   try {
     for await (const bytes of running.stdout) yield bytes as Uint8Array;
@@ -206,7 +207,5 @@ export async function* filterThrough(
   } finally {
     if (!isDone) running.kill('SIGKILL');
     running.stdin.destroy();
-    // Not awaited: the source may never answer.
-    void given;
   }
 }

@@ -73,6 +73,17 @@ export async function* stream(bytes: Uint8Array, pieceSize = 64 * 1024): AsyncGe
   for (let at = 0; at < bytes.length; at += pieceSize) yield bytes.subarray(at, at + pieceSize);
 }
 
+/** Pieces in memory that threads share, and that is used again. */
+export async function* inSameMemory(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  const memory = Buffer.from(new SharedArrayBuffer(512 * 1024));
+  for (let rest = bytes; rest.length > 0; rest = rest.subarray(memory.length)) {
+    const part = rest.subarray(0, memory.length);
+    memory.set(part);
+    yield memory.subarray(0, part.length);
+    memory.fill(0x55);
+  }
+}
+
 function inside(directory: Buffer, name: Buffer): Buffer {
   return Buffer.concat([directory, Buffer.from('/'), name]);
 }

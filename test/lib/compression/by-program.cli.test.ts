@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { decompress } from '#lib/compression/decompress.js';
-import { gather, noise, stream } from '../../support/files.js';
+import { gather, inSameMemory, noise, stream } from '../../support/files.js';
 import { describeWithProgram, runOnBytes } from '../../support/programs.js';
 
 const CONTENT = Buffer.concat([Buffer.alloc(700_000, 'some text '), noise(300_000), Buffer.alloc(1000)]);
@@ -34,6 +34,12 @@ describe.each(COMPRESSORS)('%s', (name, program, args) => {
       await expect(read(name, noise(5000))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
       await expect(read(name, whole.subarray(0, -1))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
       await expect(read(name, whole.subarray(0, 2000))).rejects.toMatchObject({ code: 'E_INTEGRITY' });
+    });
+
+    it('is read from memory that is used again', async () => {
+      const content = noise(1_200_000);
+      const bytes = await gather(decompress(name, inSameMemory(runOnBytes(program, args, content))));
+      expect(bytes.equals(content)).toBe(true);
     });
 
     it('throws the very error that the source throws', async () => {

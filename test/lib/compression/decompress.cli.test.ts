@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decompress } from '#lib/compression/decompress.js';
 import * as arbitrary from '../../support/arbitraries.js';
-import { gather, noise, stream } from '../../support/files.js';
+import { gather, inSameMemory, noise, stream } from '../../support/files.js';
 import { describeWithProgram, runOnBytes } from '../../support/programs.js';
 import { frameOf, frameWithWindow, skippableFrame } from '../../support/zstd.js';
 
@@ -38,6 +38,11 @@ describe.each(NAMES)('decompressing %s', { timeout: 60_000 }, (name) => {
       }),
       { numRuns: 15 },
     );
+  });
+
+  it('is done with each piece of the file before it asks for the next', async () => {
+    const content = noise(1_500_000);
+    expect((await gather(decompress(name, inSameMemory(compress(name, content))))).equals(content)).toBe(true);
   });
 
   it('throws the very error that the source throws', async () => {
