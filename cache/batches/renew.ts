@@ -1,15 +1,19 @@
 /** Brings batches up to date where narinfos of theirs are written anew, such as with another signature, or have gone. */
 
+import { mapAtMost } from '../../lib/concurrency.js';
 import { hasCode } from '../../lib/errors.js';
 import { type NarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
-import type { ObjectStore, WriteStore } from '../../lib/object-store/object-store.js';
+import type { ListedObject, ObjectStore, WriteStore } from '../../lib/object-store/object-store.js';
 import { BATCHES, batchNameOfKey } from '../layout.js';
 import { type BatchTexts, isRefusedBatch, readBatch, writeBatch } from './document.js';
 import { toldBatch } from './field.js';
 
 /** What is younger may be of a push that is under way, of which nothing is visible yet. */
 const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** Batches that a collection reads at a time. */
+const AT_ONCE = 4;
 
 /** Narinfos that were written anew, until their batches are. */
 export interface Renewal {
@@ -44,6 +48,8 @@ export function createRenewal(objects: ObjectStore): Renewal {
 export interface Remaining {
   /** Those that it has removed. */
   isRemoved(hashPart: string): boolean;
+  /** Whether there are any. */
+  readonly hasRemoved: boolean;
   /** Those that were there before. */
   wasThere(hashPart: string): boolean;
   /** The store's time then, in milliseconds. */
@@ -53,14 +59,14 @@ export interface Remaining {
 /** Takes out of all batches what has gone, and removes those that have nothing any more, or that nobody can read. */
 export async function tidyBatches(
   objects: WriteStore,
-  { isRemoved, wasThere, time }: Remaining,
+  { isRemoved, hasRemoved, wasThere, time }: Remaining,
   signal: AbortSignal,
 ): Promise<void> {
-  for await (const { key, modified } of objects.list({ prefix: BATCHES })) {
-    signal.throwIfAborted();
+  const tidyOne = async ({ key, modified }: ListedObject): Promise<void> => {
     const name = batchNameOfKey(key);
-    if (name === undefined) continue;
+    if (name === undefined) return;
     const isOld = modified.getTime() < time - DAY_MS;
+    if (!isOld && !hasRemoved) return;
     const texts = await readBatch(objects, name).catch(ifDamaged);
     const before = texts?.size ?? 0;
     for (const hashPart of [...(texts?.keys() ?? [])]) {
@@ -69,7 +75,10 @@ export async function tidyBatches(
     const left = texts?.size ?? 0;
     if (left === 0 && (isOld || before > 0)) await objects.remove([key]);
     else if (left < before) await writeBatch(objects, name, texts!);
-  }
+  };
+  const listed: ListedObject[] = [];
+  for await (const object of objects.list({ prefix: BATCHES })) listed.push(object);
+  await mapAtMost(AT_ONCE, listed, tidyOne, signal);
 }
 
 function ifDamaged(error: unknown): undefined {

@@ -7,7 +7,7 @@ import { CarportError } from '../../lib/errors.js';
 import { LIST_PAGE, type WriteStore } from '../../lib/object-store/object-store.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
 import { tidyBatches } from '../batches/renew.js';
-import { listingKey, narInfoKey } from '../layout.js';
+import { BATCHES, listingKey, narInfoKey } from '../layout.js';
 import { type Clock, elapsedSince, momentOf } from '../leases/clock.js';
 import {
   hashPartsIn,
@@ -234,14 +234,18 @@ export async function sweep(plan: GcPlan, tools: SweepTools, steps = SWEEP_STEPS
   }
 }
 
-/** What has gone is in no batch of narinfos any more, so that its name is nowhere. No reader needs that. */
+/**
+ * What has gone, also by other means, is in no batch of narinfos any more, so that its name is nowhere. No reader needs that. A
+ * listing that shows no batch saves the look.
+ */
 async function tidyBatchesOf({ plan, final, removed }: SweepState, { objects, signal }: SweepTools): Promise<void> {
-  if (removed.paths === 0) return;
-  const { narInfos } = plan.survey;
+  const { narInfos, carportKeys } = plan.survey;
+  const hasRemoved = removed.paths > 0;
+  if (!hasRemoved && !carportKeys.some((key) => key.startsWith(BATCHES))) return;
   const numberOf = (hashPart: string) => narInfos.hashParts.find(hashPart);
   const isRemoved = (hashPart: string) => final!.narInfos[numberOf(hashPart)] === 1;
   const wasThere = (hashPart: string) => numberOf(hashPart) >= 0;
-  await tidyBatches(objects, { isRemoved, wasThere, time: plan.survey.time }, signal);
+  await tidyBatches(objects, { isRemoved, hasRemoved, wasThere, time: plan.survey.time }, signal);
 }
 
 /** Removes pages of objects, each while the sweep counts. */

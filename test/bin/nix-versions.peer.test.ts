@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { answerWith, useHttpServers } from '../support/http-server.js';
-import { createNixStore, type NixStore } from '../support/nix.js';
+import { createNixStore, type NixStore, type NixStoreOptions } from '../support/nix.js';
 import { describeWithNixVersion, NIX_VERSIONS } from '../support/nix-versions.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
 
-/** Several outputs that refer to each other, and a file that is not executable beside one that is. */
+/** Several outputs that refer to each other, a file that is not executable beside one that is, and enough paths for a batch of narinfos. */
 const EXPRESSION = `
   let
     run = name: more: script: derivation ({
@@ -20,7 +20,8 @@ const EXPRESSION = `
       ln -s /nowhere $out/dangling; seq 1 50000 > $lib/numbers; : > $lib/nothing; echo $text > "$lib/with space/name"
     '';
   in {
-    all = run "everything" { tools = [ tools.out tools.lib ]; } "echo it was built; echo $tools > $out";
+    all = run "everything" { tools = [ tools.out tools.lib ] ++ builtins.genList (n: builtins.toFile "some" (toString n)) 6; }
+      "echo it was built; echo $tools > $out";
     itself = run "itself" { __contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256"; } "echo $out > $out";
     odd = [
       (run "fixed" { outputHashMode = "flat"; outputHashAlgo = "sha256"; outputHash = builtins.hashString "sha256" "x"; } "")
@@ -60,8 +61,9 @@ for (const version of NIX_VERSIONS) {
     const inFreshStore = async <T>(
       settings: Readonly<Record<string, string>>,
       work: (store: NixStore) => Promise<T>,
+      options: NixStoreOptions = { version },
     ): Promise<T> => {
-      const store = await createNixStore({ version, settings });
+      const store = await createNixStore({ ...options, settings });
       try {
         return await work(store);
       } finally {
@@ -76,8 +78,9 @@ for (const version of NIX_VERSIONS) {
     };
 
     it('what carport pushes can be read there, and is not taken without the signature of a trusted key', async () => {
-      // With a field that Nix passes over.
-      expect(await readFile(join(cache, `${hashPartOf(out)}.narinfo`), 'latin1')).toMatch(/^CarportChunks: 2:/m);
+      // With fields that Nix passes over.
+      const narInfo = await readFile(join(cache, `${hashPartOf(out)}.narinfo`), 'latin1');
+      expect(narInfo).toMatch(/^CarportChunks: 2:.*\nCarportBatch: [0-9a-z]{24} 10$/m);
       await inFreshStore({ ...trusting(), 'trusted-public-keys': 'other:'.concat('A'.repeat(43), '=') }, (store) =>
         expect(store.run('nix', ['copy', '--from', `file://${cache}`, out])).rejects.toThrow(/signature/),
       );
@@ -89,20 +92,25 @@ for (const version of NIX_VERSIONS) {
       expect(listed).toMatch(/dr-xr-xr-x .*with space\n-r--r--r-- .* 49 .*with space.name/);
     });
 
-    it.each(['a directory', 'a web server'])(
-      'what carport pushes is taken with its signatures from %s',
-      async (kind) => {
-        const { url } = await serve(async ({ url: path = '' }, response) => {
-          const bytes = await readFile(join(cache, decodeURIComponent(path))).catch(() => undefined);
-          answerWith(response, bytes ?? '', { status: bytes ? 200 : 404 });
-        });
-        await inFreshStore(trusting(), async (store) => {
+    it.each([
+      ['a directory', 'it', { version }],
+      ['a web server', 'it', { version }],
+      ['a web server', 'the system’s Nix', {}],
+    ])('what carport pushes is taken with its signatures from %s, by %s', async (kind, _, options) => {
+      const { url } = await serve(async ({ url: path = '' }, response) => {
+        const bytes = await readFile(join(cache, decodeURIComponent(path))).catch(() => undefined);
+        answerWith(response, bytes ?? '', { status: bytes ? 200 : 404 });
+      });
+      await inFreshStore(
+        trusting(),
+        async (store) => {
           await store.run('nix', ['copy', '--from', kind === 'a directory' ? `file://${cache}` : url.href, out]);
           await store.run('nix-store', ['--verify', '--check-contents']);
           expect(await infosOf(store)).toEqual(infos);
-        });
-      },
-    );
+        },
+        options,
+      );
+    });
 
     it('what it pushes is pulled, into a store without Nix and into its own, and can be read there', async () => {
       const theirs = box().path('theirs');

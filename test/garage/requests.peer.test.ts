@@ -113,10 +113,22 @@ describeWithGarage('the requests', () => {
     expect(puts).toBeLessThanOrEqual(6);
   });
 
-  it('of a push into an empty cache are few before it sends', async () => {
+  it('of a push into an empty cache are few before it sends, and of a pull from it one for each path', async () => {
     const empty = await garage().freshBucket();
-    const { gets, lists } = await pushAnd([large.paths[1500]!], empty);
+    const root = large.paths[1500]!;
+    const { gets, lists } = await pushAnd([root], empty);
     expect(gets + lists).toBeLessThanOrEqual(7);
+    proxy().reset();
+    const from = garage().url(empty, { endpoint: proxy().url });
+    const to = ['--store', box().path('pulled'), '--trusted-key', key.publicKey];
+    const { lines } = await carport.succeed(['pull', root, '--from', from, ...to]);
+    expect(lines.length).toBeGreaterThan(100);
+    const asked = proxy()
+      .requests()
+      .map(({ path }) => path);
+    // Each NAR; the description, the narinfo of the root, the batch with the others; what had to be asked for again.
+    expect(asked.length).toBeLessThanOrEqual(lines.length + 15);
+    expect(asked.filter((path) => path.includes('/carport/batches/')).length).toBeGreaterThan(0);
   });
 
   it('of a push whose root alone is missing are few', async () => {

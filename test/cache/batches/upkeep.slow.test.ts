@@ -109,6 +109,24 @@ describe('batches of narinfos', () => {
     expect(batchKeys()).toHaveLength(1);
   });
 
+  it('go in a collection that removes nothing, too, once none of their paths is there by other means', async () => {
+    const [gone, half, kept, young] = [
+      fakeFan(10, 'gone'),
+      fakeFan(10, 'half'),
+      fakeFan(10, 'kept'),
+      fakeFan(9, 'new'),
+    ];
+    const { store, content, calls, objects, batchKeys } = await createBatchedCache([gone, half, kept, young], [KEY]);
+    const [first, second, third, fourth] = batchKeys();
+    const away = [...gone, ...half.slice(4), ...young].map(({ path }) => hashPartOf(path));
+    await store.remove(away.flatMap((hashPart) => [`${hashPart}.narinfo`, `nar/${hashPart}.nar`]));
+    age(content, (key) => [first, second, third].includes(key), 2);
+    expect(await collect(objects)).toMatchObject({ paths: 0 });
+    expect(batchKeys()).toEqual([second, third, fourth]);
+    expect(await textsOf(store, batchNameOfKey(second!)!)).toEqual(await aloneOf(store, half.slice(0, 4)));
+    expect(calls).not.toContain(`read ${fourth}`);
+  });
+
   it('are looked at by a check, and belong to the cache', async () => {
     const [good, gone, young] = [fakeFan(10, 'good'), fakeFan(10, 'gone'), fakeFan(10, 'young')];
     const { store, content, batchKeys } = await createBatchedCache([good, gone, young], [KEY]);
