@@ -45,9 +45,9 @@ describeWithGarage('cache fsck of a bucket', () => {
       Buffer.from(change((await bucket.read(narInfoKey(number))).toString('latin1')), 'latin1'),
     );
 
-  it('asks for each narinfo and listing once, and lists once', async () => {
+  it('asks for each narinfo, listing and batch once, and lists once', async () => {
     const before = await bucket.objects();
-    const small = [...before.keys()].filter((name) => /\.(narinfo|ls)$/.test(name)).length;
+    const small = [...before.keys()].filter((name) => /\.(narinfo|ls)$|^carport\/batches\//.test(name)).length;
     proxy().reset();
     const { exitCode, found } = await fsck();
     const requests = proxy().requests();
