@@ -6,7 +6,7 @@ import type { NarInfo } from '../lib/nix/narinfo.js';
 import { hashPartOf, storeDirOf } from '../lib/nix/store-path.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import type { Emit, WarningEvent } from '../lib/work.js';
-import { type FoundPath, findPath } from './find-path.js';
+import { type FoundPath, findPath, type Wanted } from './find-path.js';
 import type { ReaderTrust } from './keys/follow.js';
 
 export interface Sources {
@@ -16,27 +16,29 @@ export interface Sources {
   readonly emit: Emit<WarningEvent>;
 }
 
-/** Tries the cache where it was found, then those after it that have the path; one that fails is passed over with a warning. */
+/**
+ * Tries the cache where it was found, then those after it that have the path; one that fails is passed over with a warning. What they
+ * have is held to what the plan and a lock say.
+ */
 export async function fromFirstThatCan<T>(
   found: FoundPath,
   { caches, trust, emit }: Sources,
   attempt: (from: FoundPath) => Promise<T>,
 ): Promise<T> {
+  const wanted = wantedAgain(found);
   let rest = caches.slice(caches.indexOf(found.objects) + 1);
   for (let from = found; ; ) {
     try {
       return await attempt(from);
     } catch (error) {
       if (!isFaultOfCache(error)) throw error;
-      const { path } = from.info;
-      const alone = from.isHint && (await askAlone(from, trust));
+      const alone = from.isHint && (await askAlone(from, wanted, trust));
       if (alone) {
         from = alone;
         continue;
       }
       if (rest.length === 0) throw error;
-      const about = { path, cache: from.objects.url };
-      const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
+      const about = { path: wanted.path, cache: from.objects.url };
       // Where there is no other, this is the error, and no warning that says the same.
       from = await findPath(rest, wanted, trust, emit).catch(() => {
         throw error;
@@ -47,10 +49,17 @@ export async function fromFirstThatCan<T>(
   }
 }
 
+/** What another answer has to be. */
+function wantedAgain({ info: { path, references }, locked }: FoundPath): Wanted & { readonly path: string } {
+  return { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path), references, locked };
+}
+
 /** What the cache says of the path by itself, where that is not what its batch said. */
-async function askAlone({ info, objects }: FoundPath, trust: ReaderTrust): Promise<FoundPath | undefined> {
-  const { path } = info;
-  const wanted = { hashPart: hashPartOf(path), path, storeDir: storeDirOf(path) };
+async function askAlone(
+  { info, objects }: FoundPath,
+  wanted: Wanted,
+  trust: ReaderTrust,
+): Promise<FoundPath | undefined> {
   const found = await findPath([objects], wanted, trust, () => undefined).catch((error: unknown) => {
     if (isFaultOfCache(error)) return undefined;
     throw error;

@@ -17,12 +17,17 @@ export interface FoundPath {
   readonly objects: ObjectStore;
   /** It is from a batch: what the cache says of the path by itself may be something else by now. */
   readonly isHint?: true;
+  /** What a lock says of it: that holds in each cache that is tried for it. */
+  readonly locked?: LockedContent;
 }
 
-interface Wanted extends WantedPath {
+/** What is looked for. */
+export interface Wanted extends WantedPath {
   readonly hashPart: string;
   /** What a lock says of it: anything else is refused. */
   readonly locked?: LockedContent | undefined;
+  /** All that it may refer to, where that is planned already: a build that needs more is refused. */
+  readonly references?: readonly string[];
 }
 
 /**
@@ -36,6 +41,7 @@ export async function findPath(
   emit: Emit<WarningEvent>,
   batches?: BatchReader,
 ): Promise<FoundPath> {
+  const { locked } = wanted;
   let refusal: CarportError | undefined;
   for (const objects of caches) {
     try {
@@ -47,9 +53,10 @@ export async function findPath(
       const info = read && !read.isHint ? read.info : await readNarInfo(objects, wanted.hashPart);
       if (info === undefined) continue;
       await withSuccessors(trust, objects, emit, (policy) => requireAcceptable(info, wanted, policy, objects.url));
-      if (wanted.locked) requireLockedContent(info, wanted.locked, trustNow(trust, objects), objects.url);
+      if (locked) requireLockedContent(info, locked, trustNow(trust, objects), objects.url);
+      requirePlanned(info, wanted, objects);
       if (refusal) emit({ type: 'warning', message: refusal.message });
-      return { info, objects };
+      return { info, objects, ...(locked && { locked }) };
     } catch (error) {
       if (!(error instanceof CarportError)) throw error;
       if (refusal) emit({ type: 'warning', message: refusal.message });
@@ -58,9 +65,19 @@ export async function findPath(
   }
   if (refusal) throw refusal;
   const urls = caches.map(({ url }) => `\`${url}\``).join(', ') || 'any cache';
-  if (wanted.locked) throw lockedPathIsGone(wanted.path ?? wanted.hashPart, wanted.locked, urls);
+  if (locked) throw lockedPathIsGone(wanted.path ?? wanted.hashPart, locked, urls);
   throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls}`, {
     hint: 'check the path, or name the cache that has it with `--from`',
+  });
+}
+
+/** What is registered has all that it refers to, and so far that is what was planned. */
+function requirePlanned({ path, references }: NarInfo, wanted: Wanted, { url }: ObjectStore): void {
+  const planned = wanted.references;
+  const more = planned && references.find((reference) => reference !== path && !planned.includes(reference));
+  if (more === undefined) return;
+  throw new CarportError('E_UNSUPPORTED', `\`${path}\` in \`${url}\` is another build, which also needs \`${more}\``, {
+    hint: 'pull it from that cache alone',
   });
 }
 

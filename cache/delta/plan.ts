@@ -16,8 +16,8 @@ const EVIDENCE = 4;
 /** What is made of the paths of a plan, most of it before all is known. */
 export interface DeltaPlan {
   /**
-   * How a path is made, as soon as that is known; `undefined` where it is better fetched as a whole, or another cache has to be asked. Fails as
-   * the plan does.
+   * How a path is made, as soon as that is known; `undefined` where it is better fetched as a whole, or it is not what was planned, but what
+   * another cache says of it, or the same one by now. Fails as the plan does.
    */
   of(found: FoundPath): Promise<DeltaNar | undefined>;
   /** What all of it comes to, when that is known. */
@@ -88,7 +88,12 @@ export function planPaths(
   return {
     async of({ info, objects }) {
       const nar = await answers.get(info.path)?.promise;
-      if (nar?.found.objects !== objects || (nar.source && planning.withoutRanges.has(objects))) return undefined;
+      if (
+        nar?.found.objects !== objects ||
+        nar.found.info !== info ||
+        (nar.source && planning.withoutRanges.has(objects))
+      )
+        return undefined;
       return nar;
     },
     totals: totals.promise,

@@ -15,6 +15,7 @@ import { trustNow } from '../keys/follow.js';
 import type { PinPolicy } from '../pins/check.js';
 import type { SeenPins } from '../pins/seen.js';
 import { realisationsOfPulled } from '../realisations/pulled.js';
+import { requireSameHere } from '../toolchains/locked.js';
 import type { TransferSummary } from '../transfer-events.js';
 import { holdEvents, type PullEvent } from './events.js';
 import type { FetchOptions } from './fetch.js';
@@ -114,6 +115,7 @@ async function pullProtected(
     const realisations = await realisationsOfPulled(plan.fetch, trust, emit);
     if (realisations.length > 0) await destination.takeRealisations(realisations, emit);
   }
+  await requireLocksHold(plan, store);
   await links.make(plan.roots);
   if (!notWritable) for (const pin of pins) await destination.keepPin(pin);
   const fileSize = narsSize + ((await plan.delta?.totals)?.tablesSize ?? 0);
@@ -121,6 +123,17 @@ async function pullProtected(
   const summary = { ...totals, transferred, signed: 0, fileSize, storePaths: plan.storePaths };
   emit({ type: 'summary', verb: 'pull', ...summary });
   return summary;
+}
+
+/** What is registered already is left as it is: somebody else may have been the first to register another build. */
+async function requireLocksHold({ fetch }: PullPlan, store: PullTarget['store']): Promise<void> {
+  const locked = fetch.filter((planned) => planned.locked);
+  if (locked.length === 0) return;
+  const there = await store.queryInfos(locked.map(({ info }) => info.path));
+  for (const { info, locked: lock } of locked) {
+    const registered = there.get(info.path);
+    if (registered) requireSameHere(registered, lock!, store.description);
+  }
 }
 
 /** Tells of a pin that has moved since it was pulled here, and gives what it stood for. A record that cannot be read tells nothing. */

@@ -10,6 +10,7 @@ import type { PinPolicy } from '../pins/check.js';
 import { findPin } from '../pins/find.js';
 import type { PinReference } from '../pins/reference.js';
 import type { SeenPins } from '../pins/seen.js';
+import { requireOneLock } from '../toolchains/locked.js';
 import type { WantedRoot } from './plan.js';
 
 /** One thing that is asked for. */
@@ -40,8 +41,22 @@ export async function findTargets(targets: readonly Target[], source: PinSource)
       return { roots: pin.storePaths.map((path) => ({ path, hashPart: hashPartOf(path) })), pins: [pin] };
     }),
   );
-  const roots = new Map(found.flatMap((each) => each.roots).map((root) => [root.hashPart, root]));
-  return { roots: [...roots.values()], pins: found.flatMap(({ pins }) => pins) };
+  return { roots: eachOnce(found.flatMap(({ roots }) => roots)), pins: found.flatMap(({ pins }) => pins) };
+}
+
+/** What is named twice is asked for once, as whoever says most of it wants it: a lock holds whatever else names the path. */
+function eachOnce(roots: readonly WantedRoot[]): readonly WantedRoot[] {
+  const paths = new Map(roots.flatMap(({ hashPart, path }) => (path === undefined ? [] : [[hashPart, path] as const])));
+  const wanted = new Map<string, WantedRoot>();
+  for (const { hashPart, path = paths.get(hashPart), locked } of roots) {
+    // Of two names with one hash part, one will be refused.
+    const key = path ?? hashPart;
+    const before = wanted.get(key)?.locked;
+    if (before && locked) requireOneLock(key, before, locked);
+    const lock = before ?? locked;
+    wanted.set(key, { hashPart, ...(path !== undefined && { path }), ...(lock && { locked: lock }) });
+  }
+  return [...wanted.values()];
 }
 
 async function requirePin(reference: PinReference, { caches, policy, seen, emit }: PinSource): Promise<PulledPin> {

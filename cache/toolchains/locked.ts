@@ -42,8 +42,17 @@ export function requireSameHere(info: PathInfo, locked: LockedContent, store: st
   });
 }
 
+/** Throws where two toolchains lock a path to two contents: it cannot be both. */
+export function requireOneLock(path: string, locked: LockedContent, other: LockedContent): void {
+  if (hashesEqual(locked.narHash, other.narHash)) return;
+  const otherwise = `\`${other.file}\` has ${formatHash(other.narHash, 'sri')} for \`${other.toolchain}\``;
+  throw disagreement({ path }, locked, otherwise, {
+    hint: `one of the two was built again: ${update(locked)} or ${update(other)} takes what is signed now`,
+  });
+}
+
 function disagreement(
-  { path }: PathInfo,
+  { path }: Pick<PathInfo, 'path'>,
   { toolchain, file, narHash }: LockedContent,
   found: string,
   details: { readonly hint: string },
