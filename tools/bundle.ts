@@ -29,7 +29,7 @@ const PACKAGES = [/^zstd-napi/, /^@aws-sdk\//, /^@smithy\//, /^xz-decompress/, /
 /** Of what is loaded late only in the program, and not before it: its size is time. Who asks for it leaves the work to the program. */
 const NOT_AHEAD = [
   ...[/^execa$/, /command\.js$/, /^\.\/scripts\//, /\/push\.js$/],
-  ...[/\/xz-write\.js$/, /\/s3\//, /\/zstd-wasm\.js$/],
+  ...[/\/xz\/write\.js$/, /\/s3\//, /\/zstd-wasm\.js$/],
 ];
 
 /** What an early push cannot need, which looks into directories only: servers, archives, the making of keys. Who calls it leaves the work to the program. */

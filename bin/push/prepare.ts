@@ -31,7 +31,7 @@ export async function preparePush(
   const to = requireCache(settings.to, 'to');
   const packing = packingOf(settings, to, options);
   const jobs = settings.jobs.value;
-  if (packing.compression === 'xz') await (await import('../../lib/compression/xz-write.js')).requireXz();
+  if (packing.compression === 'xz') await (await import('../../lib/compression/xz/write.js')).requireXz();
   const keys = given ?? (await loadPushKeys(options, context));
   const { value: names, origin } = settings['skip-signed-by'];
   const request = {

@@ -1,13 +1,13 @@
 /** Every compression that can be read, in pieces of bounded size. */
 
 import type { Duplex } from 'node:stream';
-import { ReadableStream } from 'node:stream/web';
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib';
 import { createBufferPool, feed } from '../buffers.js';
 import { CarportError } from '../errors.js';
 import { decompressByProgram, READ_BY_PROGRAM } from './by-program.js';
 import { formatOf, HEAD_SIZE } from './format-of.js';
 import { peek } from './peek.js';
+import { decompressXz } from './xz/read.js';
 import { loadZstd } from './zstd-binding.js';
 
 /** Bytes that one step of decompression gives at most: an archive that explodes is stopped piece by piece. */
@@ -41,10 +41,10 @@ const UNSUPPORTED: readonly (readonly [says: RegExp, why: string])[] = [
   [/^Frame requires too much memory/, 'it needs a window of more than 128 MiB'],
   [/^Dictionary mismatch/, 'it needs a dictionary, which it does not hold'],
   [/^(Unsupported frame parameter|Version not supported)/, 'it is of a newer format'],
-  [/error code 4$/, 'it needs a dictionary of more than 64 MiB'],
-  [/error code 6$/, 'it has a filter, or a check such as SHA-256, that carport does not know'],
+  [/error code 4$|usage limit reached/, 'it needs a dictionary of more than 64 MiB'],
+  [/error code 6$|Unsupported options/, 'it has a filter, or a check such as SHA-256, that carport does not know'],
   [/WINDOW_BITS$/, 'it has a large window, which is not of RFC 7932'],
-  [/^Allocation error|error code 3$/, 'it needs more memory than there is'],
+  [/^Allocation error|error code 3$|Cannot allocate/, 'it needs more memory than there is'],
 ];
 
 /**
@@ -84,7 +84,7 @@ function refused(compression: string, cause: unknown): CarportError {
       cause,
     });
   }
-  if (says.includes('unexpected end of file')) return truncated(compression);
+  if (says.some((text) => /unexpected end of (file|input)$/i.test(text))) return truncated(compression);
   return new CarportError('E_INTEGRITY', `the file is not valid ${compression}`, { cause });
 }
 
@@ -172,34 +172,6 @@ async function* decompressBrotli(source: Source): AsyncGenerator<Uint8Array> {
 function through(source: Source, stream: Duplex): Source {
   feed(source, stream).catch((error) => stream.destroy(error));
   return stream;
-}
-
-/** Takes any number of streams, with zeros between them. Dictionaries of more than 64 MiB are refused. */
-async function* decompressXz(source: Source): AsyncGenerator<Uint8Array> {
-  const { default: xz } = await import('xz-decompress');
-  const pieces = source[Symbol.asyncIterator]();
-  let ended = false;
-  const input = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        let { value, done } = await pieces.next();
-        // The library takes an empty piece for data that has stopped.
-        while (!done && value.length === 0) ({ value, done } = await pieces.next());
-        // The library may ask once more while it still has output; asked again, it would wait for ever.
-        if (!done) controller.enqueue(value);
-        else if (!ended) controller.enqueue(new Uint8Array());
-        else controller.error(truncated('xz'));
-        ended = done === true;
-      },
-    },
-    { highWaterMark: 0 },
-  );
-  try {
-    yield* new xz.XzReadableStream(input as never) as unknown as AsyncIterable<Uint8Array>;
-  } finally {
-    // Not awaited: the library reads ahead, and the source may never answer.
-    pieces.return?.().catch(() => undefined);
-  }
 }
 
 function truncated(compression: string): CarportError {

@@ -74,7 +74,7 @@ function packWith(
 
 /** The xz program takes files: the NAR goes to disk once more, which is nothing beside the time that xz takes. */
 async function packXz(job: PackJob, nar: Iterable<Uint8Array>): Promise<SpooledFile> {
-  const { compressFileXz } = await import('../../compression/xz-write.js');
+  const { compressFileXz } = await import('../../compression/xz/write.js');
   const [narPath, xzPath] = [`${job.spoolPath}.nar`, `${job.spoolPath}.xz`];
   try {
     const file = openSync(narPath, 'wx');

@@ -2,9 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
 import { decompress } from '#lib/compression/decompress.js';
-import { compressFileXz } from '#lib/compression/xz-write.js';
-import { gather, noise, stream, useDirectory } from '../../support/files.js';
-import { describeWithProgram, runOnBytes } from '../../support/programs.js';
+import { compressFileXz } from '#lib/compression/xz/write.js';
+import { gather, noise, stream, useDirectory } from '../../../support/files.js';
+import { describeWithProgram, runOnBytes } from '../../../support/programs.js';
 
 describeWithProgram('xz', 'compressing with the program xz', () => {
   const directory = useDirectory();

@@ -1,7 +1,7 @@
 /** Compresses with the program `xz`. */
 
-import { CarportError } from '../errors.js';
-import { type RunOptions, runProgram } from '../process/run.js';
+import { CarportError } from '../../errors.js';
+import { type RunOptions, runProgram } from '../../process/run.js';
 
 /** Throws unless the `xz` program can be run: it is better said before the work than in the middle of it. */
 export async function requireXz(): Promise<void> {
