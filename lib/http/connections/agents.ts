@@ -31,6 +31,8 @@ export interface Agents {
   routeTo(url: URL): Promise<Route>;
   /** What of the environment's authorities cannot be used, when TLS was used. */
   unusableAuthorities(): readonly string[];
+  /** Lets connections go that nobody uses, but for so many in all. */
+  keep(connections: number): void;
   close(): void;
 }
 
@@ -85,11 +87,18 @@ export function createAgents({ connections, authorities, env }: AgentOptions): A
       return forwards ? forwarded(url, proxy) : tunnelled(url, proxy);
     },
     unusableAuthorities: () => unusableAuthorities,
+    keep: (connections) => keepSockets([...agents.values()], connections),
     close() {
       closing.abort();
       for (const agent of agents.values()) agent.destroy();
     },
   };
+}
+
+function keepSockets(agents: readonly Agent[], connections: number): void {
+  const free = agents.flatMap(({ freeSockets }) => Object.values(freeSockets).flatMap((sockets = []) => sockets));
+  const used = agents.flatMap(({ sockets: used }) => Object.values(used).flatMap((sockets = []) => sockets));
+  for (const socket of free.slice(0, Math.max(0, free.length + used.length - connections))) socket.destroy();
 }
 
 interface TunnelOptions {

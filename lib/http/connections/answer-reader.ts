@@ -14,10 +14,10 @@ export interface ShortAnswer {
 }
 
 /**
- * `more` bytes are needed; the answer is `whole`; or it is `odd`: none that is read here, because it is long, has no length, is of
- * another protocol, or is not as RFC 9112 has it.
+ * `more` bytes are needed; the answer is `whole`; or it is none that is read here: because it is `long`, or `unsupported`, having no
+ * length, being of another protocol, or not as RFC 9112 has it.
  */
-export type Reading = 'more' | 'whole' | 'odd';
+export type Reading = 'more' | 'whole' | 'long' | 'unsupported';
 
 export interface AnswerReader {
   /** Takes the next bytes, which are valid during the call only. */
@@ -40,9 +40,10 @@ const HEAD =
 const STATUS = 'HTTP/1.1 '.length;
 /** Headers of which Node keeps the first; others are lists. */
 const SINGLE = new Set(['etag', 'last-modified', 'location', 'date', 'retry-after', 'server', 'content-type', 'age']);
-/** Headers that say how the body is sent: two of them, or both, are how answers are smuggled. */
-const FRAMING = new Set(['content-length', 'transfer-encoding', 'content-range']);
+/** Headers that say where the body ends, or which bytes it has: with two of them, two readers may read two answers. */
+const ONLY_ONCE = new Set(['content-length', 'transfer-encoding', 'content-range']);
 
+/** Reads the answer to one request of this method. It never throws, and holds no more than the limits of this module. */
 export function createAnswerReader(method: string): AnswerReader {
   let begun: Buffer | undefined;
   let head: Head | undefined;
@@ -53,12 +54,13 @@ export function createAnswerReader(method: string): AnswerReader {
     const end = all.indexOf(END_OF_HEAD);
     if (end < 0) {
       begun = begun ? all : Buffer.from(all);
-      return all.length > HEAD_LIMIT ? 'odd' : 'more';
+      return all.length > HEAD_LIMIT ? 'unsupported' : 'more';
     }
-    if (end > HEAD_LIMIT) return 'odd';
+    if (end > HEAD_LIMIT) return 'unsupported';
     head = parseHead(all.toString('latin1', 0, end));
-    body = head && bodyOf(head, method);
-    if (!body) return 'odd';
+    const found = head ? bodyOf(head, method) : 'unsupported';
+    if (typeof found === 'string') return found;
+    body = found;
     return body.take(all.subarray(end + END_OF_HEAD.length));
   };
   return {
@@ -86,7 +88,7 @@ function parseHead(text: string): Head | undefined {
     const value = (end < 0 ? text.slice(colon + 1) : text.slice(colon + 1, end)).trim();
     const before = headers[name];
     if (before === undefined) headers[name] = value;
-    else if (FRAMING.has(name)) return undefined;
+    else if (ONLY_ONCE.has(name)) return undefined;
     else if (!SINGLE.has(name)) headers[name] = `${before}, ${value}`;
     at = end + 2;
   }
@@ -104,67 +106,106 @@ interface Body {
   isWhole(): boolean;
 }
 
-function bodyOf({ status, headers }: Head, method: string): Body | undefined {
+function bodyOf({ status, headers }: Head, method: string): Body | 'long' | 'unsupported' {
   const coding = headers['transfer-encoding'];
   const length = headers['content-length'];
-  if (coding !== undefined && length !== undefined) return undefined;
+  if (coding !== undefined && length !== undefined) return 'unsupported';
   if (method === 'HEAD' || status === 204 || status === 304) return sizedBody(0);
-  if (coding !== undefined) return /^chunked$/i.test(coding) ? chunkedBody() : undefined;
-  if (length === undefined || !/^[0-9]{1,9}$/.test(length) || Number(length) > SHORT_BODY) return undefined;
-  return sizedBody(Number(length));
+  if (coding !== undefined) return /^chunked$/i.test(coding) ? chunkedBody() : 'unsupported';
+  if (length === undefined || !/^[0-9]{1,15}$/.test(length)) return 'unsupported';
+  return Number(length) > SHORT_BODY ? 'long' : sizedBody(Number(length));
 }
 
 function sizedBody(size: number): Body {
-  const memory = Buffer.allocUnsafeSlow(size);
-  let used = 0;
+  const pieces = createPieces();
   return {
     take(bytes) {
       // Who sends more than an answer is out of step, and what comes next on the connection is not to be believed.
-      if (bytes.length > size - used) return 'odd';
-      memory.set(bytes, used);
-      used += bytes.length;
-      return used === size ? 'whole' : 'more';
+      if (bytes.length > size - pieces.size()) return 'unsupported';
+      pieces.add(bytes);
+      return pieces.size() === size ? 'whole' : 'more';
     },
-    bytes: () => memory.subarray(0, used),
-    isWhole: () => used === size,
+    bytes: pieces.joined,
+    isWhole: () => pieces.size() === size,
   };
 }
 
 const CHUNK_SIZE = /^([0-9a-fA-F]{1,6})[\t ]*(?:;[\t\x20-\x7e]*)?$/;
+const CHUNK_LINE = 1024;
 
-/** A chunked body (RFC 9112, section 7.1), read when there is enough of it: what is sent so is a page of a few lines. */
+/** A chunked body (RFC 9112, section 7.1). Trailers, which are rare, are not read. */
 function chunkedBody(): Body {
-  let raw: Buffer = Buffer.alloc(0);
-  let decoded: { readonly bytes: Uint8Array; readonly state: Reading } = { bytes: raw, state: 'more' };
+  const pieces = createPieces();
+  let raw = 0;
+  /** What has come of the line that says how long a chunk is, or of what ends a chunk. */
+  let line = '';
+  /** Bytes of the chunk that are to come; -1 at such a line, 0 behind a chunk. */
+  let left = -1;
+  let isLast = false;
+  let state: Reading = 'more';
+
+  const takeLine = (): Reading => {
+    const size = CHUNK_SIZE.exec(line)?.[1];
+    if (left === 0 ? line !== '' : size === undefined) return 'unsupported';
+    if (left === 0 && isLast) return 'whole';
+    isLast = left < 0 && Number.parseInt(size!, 16) === 0;
+    left = left === 0 ? -1 : Number.parseInt(size!, 16);
+    line = '';
+    return 'more';
+  };
+  const takeAll = (bytes: Uint8Array): Reading => {
+    for (let at = 0; at < bytes.length; ) {
+      if (left > 0) {
+        const piece = bytes.subarray(at, at + left);
+        pieces.add(piece);
+        left -= piece.length;
+        at += piece.length;
+        continue;
+      }
+      line += String.fromCharCode(bytes[at++]!);
+      if (line.length > CHUNK_LINE) return 'unsupported';
+      if (!line.endsWith('\r\n')) continue;
+      line = line.slice(0, -2);
+      const reading = takeLine();
+      if (reading === 'whole' && at < bytes.length) return 'unsupported';
+      if (reading !== 'more') return reading;
+    }
+    return 'more';
+  };
   return {
     take(bytes) {
-      raw = Buffer.concat([raw, bytes]);
-      decoded = decodeChunks(raw);
-      return raw.length > CHUNKED_BODY ? 'odd' : decoded.state;
+      raw += bytes.length;
+      state = raw > CHUNKED_BODY ? 'long' : takeAll(bytes);
+      return state;
     },
-    bytes: () => decoded.bytes,
-    isWhole: () => decoded.state === 'whole',
+    bytes: pieces.joined,
+    isWhole: () => state === 'whole',
   };
 }
 
-function decodeChunks(raw: Buffer): { readonly bytes: Uint8Array; readonly state: Reading } {
-  const chunks: Uint8Array[] = [];
-  const result = (state: Reading) => ({ bytes: Uint8Array.from(Buffer.concat(chunks)), state });
-  for (let at = 0; ; ) {
-    const end = raw.indexOf('\r\n', at);
-    if (end < 0) return result(raw.length - at > 1024 ? 'odd' : 'more');
-    const digits = CHUNK_SIZE.exec(raw.toString('latin1', at, end))?.[1];
-    if (digits === undefined) return result('odd');
-    const size = Number.parseInt(digits, 16);
-    at = end + 2;
-    if (size === 0) {
-      // Trailers, which are rare, would come here.
-      if (raw.length - at < 2) return result('more');
-      return result(raw.length - at === 2 && raw.toString('latin1', at) === '\r\n' ? 'whole' : 'odd');
-    }
-    chunks.push(raw.subarray(at, Math.min(raw.length, at + size)));
-    if (raw.length < at + size + 2) return result('more');
-    if (raw.toString('latin1', at + size, at + size + 2) !== '\r\n') return result('odd');
-    at += size + 2;
-  }
+/** Copies of pieces: memory is taken as they come, whatever length was told. */
+function createPieces() {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  return {
+    size: () => size,
+    add(bytes: Uint8Array): void {
+      if (bytes.length === 0) return;
+      const own = Buffer.allocUnsafeSlow(bytes.length);
+      own.set(bytes);
+      pieces.push(own);
+      size += own.length;
+    },
+    /** All of them, in memory of its own. */
+    joined(): Uint8Array {
+      if (pieces.length === 1) return pieces[0]!;
+      const all = Buffer.allocUnsafeSlow(size);
+      let at = 0;
+      for (const piece of pieces) {
+        all.set(piece, at);
+        at += piece.length;
+      }
+      return all;
+    },
+  };
 }

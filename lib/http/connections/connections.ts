@@ -32,9 +32,10 @@ export function openConnections({ stallMs, signal, ...options }: ConnectionOptio
   const agents = createAgents(options);
   // One listener for all of them: as an option of each request the signal costs more than signing it.
   const underWay = new Map<ClientRequest, Exchange>();
-  const exchanges = createExchanges({ stallMs, stalled: ({ host }) => stalled(host, stallMs), brokenOff });
+  const opening = (kept: number) => agents.keep(options.connections - kept - 1);
+  const exchanges = createExchanges({ stallMs, stalled, brokenOff, opening });
   const stop = () => {
-    exchanges.lines.close(signal.reason as Error);
+    exchanges.connections.close(signal.reason as Error);
     for (const [request, { fail }] of underWay) {
       // Node has taken its own listener off a socket whose answer is just done.
       request.socket?.on('error', () => undefined);
@@ -53,9 +54,9 @@ export function openConnections({ stallMs, signal, ...options }: ConnectionOptio
       });
       if (exchanged) return shortResponse(exchanged, request);
       // Done again, what changes something has to count as another try.
-      if (request.method !== 'GET' && request.method !== 'HEAD') throw brokenOff(request.url);
+      if (request.method !== 'GET' && request.method !== 'HEAD') throw unreadable(request.url);
     }
-    exchanges.lines.keep(options.connections - underWay.size - 1);
+    exchanges.connections.keep(options.connections - underWay.size - 1);
     const outgoing = open(request, route, stallMs);
     const exchange = watch(outgoing, request.url, route, stallMs);
     const { answered } = exchange;
@@ -81,19 +82,19 @@ export function openConnections({ stallMs, signal, ...options }: ConnectionOptio
     send,
     close() {
       signal.removeEventListener('abort', stop);
-      exchanges.lines.close(new Error('the connections are closed'));
+      exchanges.connections.close(new Error('the connections are closed'));
       agents.close();
     },
   };
 }
 
 /** What an exchange brought, as an answer. */
-function shortResponse(exchanged: NonNullable<Exchanged>, { url }: HttpRequest): HttpResponse {
+function shortResponse(exchanged: NonNullable<Exchanged>, { url, body: sent }: HttpRequest): HttpResponse {
   const { status, headers, body, isWhole, error } = exchanged;
   const isRefused = status >= 300;
   // Of a refusal the status is enough; nobody can have stored what was not sent.
   if (error && status < 500 && isRefused) throw error;
-  if (!exchanged.isSent && !isRefused) throw brokenOff(url);
+  if (sent !== undefined && !exchanged.isSent && !isRefused) throw brokenOff(url);
   const pieces = {
     async *[Symbol.asyncIterator]() {
       if (body.length > 0) yield body;
@@ -252,6 +253,13 @@ async function readRefusal(body: AsyncIterable<Uint8Array>, mayBreakOff: boolean
 
 function brokenOff(url: URL): Error {
   return Object.assign(new Error(`\`${url.host}\` closed the connection without an answer`), { code: 'ECONNRESET' });
+}
+
+/** The code is that of a connection that broke: what was asked for may have been done, and is tried again. */
+function unreadable(url: URL): Error {
+  return Object.assign(new Error(`\`${url.host}\` answered what is no short answer of HTTP/1.1`), {
+    code: 'ECONNRESET',
+  });
 }
 
 function stalled(host: string, stallMs: number): Error {

@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 import type { HttpRequest } from '../transport.js';
 import type { Route } from './agents.js';
 import { createAnswerReader, type ShortAnswer } from './answer-reader.js';
-import { createLines, type LineOptions, type Lines } from './lines.js';
+import { createKeptConnections, type KeptConnections, type KeptOptions } from './kept-connections.js';
 
 /** What came of a request: an answer, whole or with what broke it off; or nothing that is read here. */
 export type Exchanged = (ShortAnswer & { readonly isSent: boolean; readonly error?: Error }) | undefined;
@@ -17,49 +17,56 @@ export interface Exchanges {
   takes(request: HttpRequest, route: Route): boolean;
   /** Sends it. Rejects when there was no answer; gives `undefined` when there was one that Node's client has to read. */
   send(request: HttpRequest, route: Route): Promise<Exchanged>;
-  readonly lines: Pick<Lines, 'keep' | 'close'>;
+  readonly connections: Pick<KeptConnections, 'keep' | 'close'>;
 }
 
 /** Bytes of a body that is sent so: it is in the system's hands at once. */
 const SMALL_BODY = 256 * 1024;
-/** Answers of one server that Node's client had to read, after which it is asked for all. */
-const ODD_ANSWERS = 3;
+/** Answers of one server, one after another, that only Node's client could read: then it is asked for all. */
+const UNSUPPORTED_ANSWERS = 3;
 const METHODS: readonly string[] = ['GET', 'HEAD', 'PUT', 'DELETE'];
 /** What may be in a header's value (RFC 9110, section 5.5). */
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
-export function createExchanges(options: LineOptions): Exchanges {
-  const lines = createLines(options);
-  const oddAnswers = new Map<string, number>();
+/** Exchanges of one client. What they cannot read is counted for each server. */
+export function createExchanges(options: KeptOptions): Exchanges {
+  const connections = createKeptConnections(options);
+  const unsupported = new Map<string, number>();
   return {
     takes: ({ method, url, headers, body, isShort }, { proxy }) =>
       isShort === true &&
       proxy === undefined &&
       METHODS.includes(method) &&
       (body === undefined || (body instanceof Uint8Array && body.length <= SMALL_BODY)) &&
-      (oddAnswers.get(url.origin) ?? 0) < ODD_ANSWERS &&
+      (unsupported.get(url.origin) ?? 0) < UNSUPPORTED_ANSWERS &&
       Object.values(headers).every((value) => VALUE.test(value)),
     send: (request, route) =>
       new Promise((resolve, reject) => {
         const { origin } = request.url;
-        const line = lines.take(origin, route);
-        const { socket } = line;
+        const connection = connections.take(origin, route);
+        const { socket } = connection;
         const reader = createAnswerReader(request.method);
-        const end = (answer: ShortAnswer | undefined, error?: Error): void => {
+        const settle = (answer: ShortAnswer | undefined, error?: Error): void => {
           const isSent = socket.writableLength === 0;
-          line.current = undefined;
           // What was not sent to its end leaves the connection out of step.
-          if (answer?.isKept && isSent && !error) lines.giveBack(origin, line, answer.headers);
+          if (answer?.isKept && isSent && !error) connections.giveBack(origin, connection, answer.headers);
           else socket.destroy();
           resolve(answer && { ...answer, isSent, ...(error && { error }) });
         };
-        line.current = {
+        const end = (answer: ShortAnswer | undefined, error?: Error): void => {
+          connection.current = undefined;
+          // TLS says a turn later that all is written.
+          if (answer && socket.writableLength > 0) setImmediate(settle, answer, error);
+          else settle(answer, error);
+        };
+        connection.current = {
           url: request.url,
           take(bytes) {
             const reading = reader.take(bytes);
             if (reading === 'more') return;
-            if (reading === 'odd') oddAnswers.set(origin, (oddAnswers.get(origin) ?? 0) + 1);
-            end(reading === 'odd' ? undefined : reader.answer());
+            if (reading === 'unsupported') unsupported.set(origin, (unsupported.get(origin) ?? 0) + 1);
+            else if (reading === 'whole') unsupported.delete(origin);
+            end(reading === 'whole' ? reader.answer() : undefined);
           },
           fail(error) {
             const answer = reader.answer();
@@ -69,7 +76,7 @@ export function createExchanges(options: LineOptions): Exchanges {
         };
         write(socket, request, route.options.path!);
       }),
-    lines,
+    connections,
   };
 }
 

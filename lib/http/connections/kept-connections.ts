@@ -6,17 +6,19 @@ import type { ResponseHeaders } from '../transport.js';
 import type { Route } from './agents.js';
 import { connectTapped, type TakeBytes } from './taps.js';
 
-export interface LineOptions {
+export interface KeptOptions {
   /** Milliseconds without a byte in either direction after which a connection is given up. */
   readonly stallMs: number;
   /** The error of that. */
-  readonly stalled: (url: URL) => Error;
+  readonly stalled: (host: string, stallMs: number) => Error;
   /** The error of a connection that is closed before there was an answer. */
   readonly brokenOff: (url: URL) => Error;
+  /** Told before one is opened how many there are. */
+  readonly opening: (connections: number) => void;
 }
 
 /** A connection, and what it is doing. */
-export interface Line {
+export interface KeptConnection {
   readonly socket: Socket;
   /** The exchange that is under way. */
   current: Current | undefined;
@@ -31,11 +33,11 @@ export interface Current {
   fail(error: Error): void;
 }
 
-export interface Lines {
+export interface KeptConnections {
   /** A connection that does nothing, or a new one. */
-  take(origin: string, route: Route): Line;
+  take(origin: string, route: Route): KeptConnection;
   /** Gives one back, after an answer with these headers. */
-  giveBack(origin: string, line: Line, headers: ResponseHeaders): void;
+  giveBack(origin: string, connection: KeptConnection, headers: ResponseHeaders): void;
   /** Lets connections go that do nothing, but for so many in all. */
   keep(connections: number): void;
   /** Ends what is under way with an error, and lets all go. */
@@ -45,40 +47,42 @@ export interface Lines {
 /** What Node takes off the time that a server says it keeps a connection, for one that is just being closed. */
 const KEEP_MARGIN_MS = 1000;
 
-export function createLines(options: LineOptions): Lines {
-  const idle = new Map<string, Line[]>();
-  const lines = new Set<Line>();
+/** Connections for one client: as many as there are exchanges at once, kept until the server or `close` ends them. */
+export function createKeptConnections(options: KeptOptions): KeptConnections {
+  const idle = new Map<string, KeptConnection[]>();
+  const all = new Set<KeptConnection>();
   return {
     take(origin, route) {
       const free = idle.get(origin);
-      for (let line = free?.pop(); line; line = free!.pop()) {
-        if (!line.socket.destroyed && performance.now() < line.expires) {
-          line.socket.ref();
-          return line;
+      for (let connection = free?.pop(); connection; connection = free!.pop()) {
+        if (!connection.socket.destroyed && performance.now() < connection.expires) {
+          connection.socket.ref();
+          return connection;
         }
-        line.socket.destroy();
+        connection.socket.destroy();
       }
-      const line = open(route, options, () => {
-        lines.delete(line);
+      options.opening(all.size);
+      const connection = open(route, options, () => {
+        all.delete(connection);
         const left = idle.get(origin) ?? [];
-        if (left.includes(line)) left.splice(left.indexOf(line), 1);
+        if (left.includes(connection)) left.splice(left.indexOf(connection), 1);
       });
-      lines.add(line);
-      return line;
+      all.add(connection);
+      return connection;
     },
-    giveBack(origin, line, headers) {
-      line.expires = performance.now() + keptMs(headers);
-      line.socket.unref();
+    giveBack(origin, connection, headers) {
+      connection.expires = performance.now() + keptMs(headers);
+      connection.socket.unref();
       const free = idle.get(origin) ?? [];
       idle.set(origin, free);
-      free.push(line);
+      free.push(connection);
     },
     keep(connections) {
       for (const free of idle.values())
-        for (const { socket } of free.splice(0, Math.max(0, lines.size - connections))) socket.destroy();
+        for (const { socket } of free.splice(0, Math.max(0, all.size - connections))) socket.destroy();
     },
     close(error) {
-      for (const { socket, current } of lines) socket.destroy(current && error);
+      for (const { socket, current } of all) socket.destroy(current && error);
     },
   };
 }
@@ -89,23 +93,23 @@ function keptMs(headers: ResponseHeaders): number {
   return seconds === undefined ? Number.POSITIVE_INFINITY : Number(seconds) * 1000 - KEEP_MARGIN_MS;
 }
 
-function open(route: Route, { stallMs, stalled, brokenOff }: LineOptions, closed: () => void): Line {
+function open(route: Route, { stallMs, stalled, brokenOff }: KeptOptions, closed: () => void): KeptConnection {
   let failure: Error | undefined;
   const socket = connect(route, (bytes) => {
-    if (line.current) line.current.take(bytes);
+    if (connection.current) connection.current.take(bytes);
     else socket.destroy();
   });
-  const line: Line = { socket, current: undefined, expires: Number.POSITIVE_INFINITY };
-  socket.setTimeout(stallMs, () => socket.destroy(line.current && stalled(line.current.url)));
+  const connection: KeptConnection = { socket, current: undefined, expires: Number.POSITIVE_INFINITY };
+  socket.setTimeout(stallMs, () => socket.destroy(connection.current && stalled(connection.current.url.host, stallMs)));
   socket.on('error', (error) => {
     failure = error;
   });
   socket.on('end', () => socket.destroy());
   socket.on('close', () => {
     closed();
-    line.current?.fail(failure ?? brokenOff(line.current.url));
+    connection.current?.fail(failure ?? brokenOff(connection.current.url));
   });
-  return line;
+  return connection;
 }
 
 /** A connection as the route's agent would make it. */
