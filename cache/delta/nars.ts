@@ -13,8 +13,8 @@ import type { createLocalChunks } from './local-chunks.js';
 import type { LocalPath } from './local-paths.js';
 import { type ManyRanges, MOST_TOGETHER } from './many-ranges.js';
 import { coalesce } from './ranges.js';
-import { contentAt, cutsOf } from './seen-table.js';
 import { openRange, type WithoutRanges } from './tables.js';
+import { contentAt, cutsOf } from './watched-table.js';
 
 /** Compressed bytes that are worth a request more, and the part of a file that is worth the work. */
 const WORTH_A_RANGE = 32 * 1024;

@@ -9,8 +9,8 @@ import { createManyRanges } from './many-ranges.js';
 import { createChunkPlaces } from './match.js';
 import { createDecisions, type LeftFiles, type Matched } from './nars.js';
 import { type DeltaPlan, planPaths } from './plan.js';
-import { contentAt } from './seen-table.js';
 import { createTables, usefulTable, type WithoutRanges } from './tables.js';
+import { contentAt } from './watched-table.js';
 
 export interface DeltaOptions {
   /** Stores to take from, the best first. */

@@ -13,7 +13,7 @@ import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { SmallNarUnpacker, WaitingNar } from '../../lib/workers/small-nars.js';
 import { expectedNar } from '../binary-cache.js';
 import type { DeltaPlan } from '../delta/plan.js';
-import { seenTable } from '../delta/seen-table.js';
+import { watchedTable } from '../delta/watched-table.js';
 import { fromFirstThatCan, type Sources } from '../fallback.js';
 import type { FoundPath } from '../find-path.js';
 import { localNar, missingNar } from '../nars.js';
@@ -123,7 +123,7 @@ async function attempt(planned: FoundPath, options: FetchOptions, partial?: Part
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
   const job = { type: receiver.job, destination: temporary, promise: expectedNar(info) } as const;
   const weight = info.narSize;
-  const table = options.delta && seenTable(planned);
+  const table = options.delta && watchedTable(planned);
   const remember = async (): Promise<void> => {
     const cuts = table?.cuts();
     if (cuts) await options.delta?.noteCuts(info, options.realPath(info), cuts);

@@ -15,7 +15,7 @@ import { chunksOf, usefulTable } from './tables.js';
 const WORTH_REMEMBERING = 1024 * 1024;
 
 /** The table of a NAR that is fetched as a whole. */
-export interface SeenTable {
+export interface WatchedTable {
   /** The pieces of the file, from its first byte on, as they are. */
   watch(pieces: Pieces): Pieces;
   /** How the NAR is cut, when all of the file has come by, and as far as the table is one. It is as untrusted as any. */
@@ -23,17 +23,17 @@ export interface SeenTable {
 }
 
 /** `undefined` where there is none of use, or it is not worth it. */
-export function seenTable(found: FoundPath): SeenTable | undefined {
+export function watchedTable(found: FoundPath): WatchedTable | undefined {
   const told = found.info.narSize > WORTH_REMEMBERING ? usefulTable(found) : undefined;
   if (told === undefined) return undefined;
   const { rows, place } = told;
-  // `usefulTable` passes over tables that are large.
-  const frame = place && Buffer.alloc(place.length);
+  // It is only said to be there: memory is taken for what comes.
+  const frame: Uint8Array[] = [];
   return {
-    watch: (pieces) => (frame ? watched(pieces, place, frame) : pieces),
+    watch: (pieces) => (place ? watched(pieces, place, frame) : pieces),
     cuts() {
       try {
-        return cutsOf(chunksOf(found.info, rows ?? rowsOfFrame(frame!), place?.offset));
+        return cutsOf(chunksOf(found.info, rows ?? rowsOfFrame(Buffer.concat(frame)), place?.offset));
       } catch (error) {
         if (error instanceof CarportError) return undefined;
         throw error;
@@ -42,20 +42,24 @@ export function seenTable(found: FoundPath): SeenTable | undefined {
   };
 }
 
-function watched(pieces: Pieces, place: ByteRange, frame: Buffer): Pieces {
-  const copied = (from: AsyncIterable<Uint8Array>) => copying(from, place.offset, frame);
+function watched(pieces: Pieces, place: ByteRange, frame: Uint8Array[]): Pieces {
+  const copied = (from: AsyncIterable<Uint8Array>) => copying(from, place, frame);
   return Object.assign(copied(pieces), { into: (room) => copied(piecesIn(pieces, room)) } satisfies Pick<
     Pieces,
     'into'
   >);
 }
 
-/** Copies what lies at an offset. */
-async function* copying(pieces: AsyncIterable<Uint8Array>, offset: number, to: Uint8Array): AsyncGenerator<Uint8Array> {
+/** Copies what lies in a range. */
+async function* copying(
+  pieces: AsyncIterable<Uint8Array>,
+  { offset, length }: ByteRange,
+  to: Uint8Array[],
+): AsyncGenerator<Uint8Array> {
   let at = -offset;
   for await (const piece of pieces) {
     const end = at + piece.length;
-    if (end > 0 && at < to.length) to.set(piece.subarray(Math.max(0, -at), to.length - at), Math.max(0, at));
+    if (end > 0 && at < length) to.push(Buffer.from(piece.subarray(Math.max(0, -at), length - at)));
     at = end;
     yield piece;
   }
