@@ -1,7 +1,7 @@
 /** Key files. */
 
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { CarportError } from '../errors.js';
+import { CarportError, isErrno } from '../errors.js';
 import { decodeBase64, toBase64 } from '../nix/hash.js';
 
 /** An ed25519 key that caches sign with (libutil/signature). It is never printed: `JSON.stringify` shows its name. */
@@ -81,9 +81,10 @@ function secretKey(name: string, seed: Uint8Array, publicBytes: Uint8Array): Sec
   let privateKey: KeyObject;
   try {
     privateKey = createPrivateKey({ key: { ...JWK, d, x }, format: 'jwk' });
-  } catch {
+  } catch (error) {
     // Node 24 compares them itself, and earlier ones give the half that belongs to the seed.
-    return undefined;
+    if (isErrno(error, 'ERR_CRYPTO_INVALID_JWK')) return undefined;
+    throw error;
   }
   if (privateKey.export({ format: 'jwk' }).x !== x) return undefined;
   const key: Omit<SecretKey, 'privateKey'> = { name, publicKey: publicKey(name, publicBytes) };

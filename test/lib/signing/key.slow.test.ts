@@ -1,7 +1,10 @@
+import crypto from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import nacl from 'tweetnacl';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { isKeyPair } from '#lib/ed25519-pair.js';
 import type { CarportError } from '#lib/errors.js';
 import {
   checkKeyName,
@@ -62,6 +65,23 @@ describe('a secret key is refused', () => {
     const other = secretKeyFromSeed('other', new Uint8Array(32));
     const mixed = Buffer.concat([SEED, other.publicKey.bytes]).toString('base64');
     expectFormatError('its two halves do not belong together', () => parseSecretKey(`test-1:${mixed}`));
+  });
+
+  it.each([
+    ['ERR_CRYPTO_INVALID_JWK', 'its two halves do not belong together', false],
+    ['ERR_OSSL_EVP_UNSUPPORTED', 'unsupported', true],
+  ])('and not called wrong where OpenSSL fails, with %s', (code, reason, isHidden) => {
+    const failing = vi.spyOn(crypto, 'createPrivateKey').mockImplementation(() => {
+      throw Object.assign(new Error('unsupported'), { code });
+    });
+    syncBuiltinESMExports();
+    try {
+      expect(() => parseSecretKey(SECRET)).toThrow(reason);
+      expect(isKeyPair('', '')).toBe(isHidden);
+    } finally {
+      failing.mockRestore();
+      syncBuiltinESMExports();
+    }
   });
 
   it('when any bit of it is flipped', () => {
