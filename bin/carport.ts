@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** The program in a checkout: as it is installed (`installed.ts`), or its modules where it was not put together. Imports nothing: Node takes longer for a module than for what is in it. */
+/**
+ * The program in a checkout: as it is installed (`installed.ts`), or its modules where it was not put together. Imports nothing: Node
+ * takes longer for a module than for what is in it.
+ */
 
 const { createRequire } = process.getBuiltinModule('node:module');
 const load = createRequire(import.meta.url);

@@ -79,7 +79,7 @@ const besides: Plugin = {
 const atOnce: Plugin = {
   name: 'files are read at once where nothing else is done meanwhile',
   resolveId: (source, _, { kind }) =>
-    source === 'node:fs/promises' && kind !== 'dynamic-import' ? `${DIST}lib/workers/bundled/at-once.js` : undefined,
+    source === 'node:fs/promises' && kind !== 'dynamic-import' ? `${DIST}lib/workers/bundled/sync-fs.js` : undefined,
 };
 
 const withoutServers: Plugin = {

@@ -73,12 +73,14 @@ export function createAssistance(threads: number) {
     /** A job is done, or has failed. */
     ended(job: Job): void {
       if (job.type === 'assist') {
-        const work = works.get(job.line)!;
+        const work = works.get(job.line);
+        if (!work) return;
         work.helpers--;
         leave(work);
       }
       if (!canBeShared(job) || job.line === undefined) return;
-      const work = works.get(job.line)!;
+      const work = works.get(job.line);
+      if (!work) return;
       work.open.end();
       work.hasEnded = true;
       leave(work);

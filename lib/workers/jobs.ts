@@ -76,8 +76,8 @@ export interface SmallPath {
 }
 
 /**
- * `visible`: all is written; the text of the narinfo is given where somebody waits for it. `packed`: the NAR is, or it is given, and the text of the narinfo is given. `refused`: something is not
- * as it should be, or failed; a NAR may have been written.
+ * `visible`: all is written; the text of the narinfo is given where somebody waits for it. `packed`: the NAR is, or it is given, and
+ * the text of the narinfo is given. `refused`: something is not as it should be, or failed; a NAR may have been written.
  */
 export type SmallPathResult =
   | { readonly state: 'visible'; readonly fileSize: number; readonly narInfo?: string }

@@ -30,6 +30,14 @@ it('memory of a large NAR is used for the next one, as soon as nobody has it who
   expect(assistance.next()).toMatchObject({ recalls: 0, line: third.line });
 });
 
+it('ends once what ends twice', () => {
+  const assistance = createAssistance(4);
+  const job = assistance.shared(JOB, LARGE) as UnpackJob;
+  const helper = assistance.next()!;
+  for (let time = 0; time < 2; time++) for (const ended of [helper, job]) assistance.ended(ended);
+  expect(assistance.next()).toBeUndefined();
+});
+
 it('memory of lines is bounded, also of those that are kept', () => {
   const assistance = createAssistance(16);
   const jobs = Array.from({ length: 3 }, () => assistance.shared(JOB, LARGE) as UnpackJob);

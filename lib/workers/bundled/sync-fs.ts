@@ -1,7 +1,7 @@
 /**
  * Calls of `node:fs/promises` that are done before they return, for a process that has nothing else to do meanwhile: to hand one to a
  * thread takes longer than what is done to a small file, and Node's module for that longer to load than this. `tools/bundle.ts` gives
- * it to a push that has nothing to do, which needs no more of them than these.
+ * it to what runs before the program, and to a push that may have nothing to do, which need no more of them than these.
  */
 
 import {
@@ -45,14 +45,16 @@ export const writeFile = atOnce(writeFileSync);
 /** What is rare waits for a thread. */
 export const open: typeof promises.open = (...args) => promises.open(...args);
 
-/** Removes a file; directories are what nobody asks for who has nothing to do. */
-export async function rm(path: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
+/** Removes a file; more than that is rare. */
+export const rm: typeof promises.rm = async (path, options = {}) => {
+  const { force = false, ...others } = options;
+  if (Object.keys(others).length > 0) return promises.rm(path, options);
   try {
     unlinkSync(path);
   } catch (error) {
     if (!force || !isErrno(error, 'ENOENT')) throw error;
   }
-}
+};
 
 /** As far as entries are read one after another. */
 export async function opendir(path: string): Promise<AsyncIterable<Dirent>> {
