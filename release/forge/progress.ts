@@ -3,7 +3,7 @@
 import type { ActivityEvent, Emit } from '../../lib/work.js';
 
 /** Passes events on: of progress only as many bytes as were announced (`total`), and each item once. */
-export function countedOnce(total: number, emit: Emit<ActivityEvent>): Emit<ActivityEvent> {
+export function countOnce(total: number, emit: Emit<ActivityEvent>): Emit<ActivityEvent> {
   let left = total;
   const finished = new Set<string>();
   return (event) => {

@@ -10,7 +10,7 @@ import type { ChannelRule } from '../version.js';
 import { type Settled, settleAssets } from './assets.js';
 import { isNewest } from './latest.js';
 import { type AssetsPlan, type Difference, planAssets, tellDifference } from './plan.js';
-import { countedOnce } from './progress.js';
+import { countOnce } from './progress.js';
 import { differenceOfText } from './text.js';
 import { checkAssets, checkTag, type WantedAsset, type WantedRelease } from './wanted.js';
 
@@ -47,7 +47,7 @@ export async function publishOnForge(
   // Sent, and read again.
   const total = 2 * bytes;
   emit({ type: 'started', verb: 'publish', unit: 'files', items: wanted.assets.length, bytes: total });
-  const work = { emit: countedOnce(total, emit), signal };
+  const work = { emit: countOnce(total, emit), signal };
   if (dryRun) return plan(forge, there, request, work);
   if (there && !there.isDraft) return comparePublished(forge, there, request, work);
   const draft = await sayOf(forge, there ?? (await ownDraft(forge, wanted, hasTag)), wanted);

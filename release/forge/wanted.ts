@@ -124,7 +124,7 @@ async function checkCommit(forge: Forge, tag: string, commit: string): Promise<v
     'E_NOT_FOUND',
     `\`${forge.address}\` has no commit \`${commit}\` to make the tag \`${tag}\` at`,
     {
-      hint: 'push it first (`git push origin HEAD`), or check `--commit`',
+      hint: 'push it first (`git push origin HEAD`), or check `--commit`; a forge says the same of a repository that is not there, and to a token that may not read its commits',
     },
   );
 }

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 import type { ActivityEvent } from '#lib/work.js';
-import { countedOnce } from '#release/forge/progress.js';
+import { countOnce } from '#release/forge/progress.js';
 
 it('what is sent again is not counted again, so that there are never more bytes or files than there were to be', () => {
   const told: ActivityEvent[] = [];
-  const emit = countedOnce(10, (event) => told.push(event));
+  const emit = countOnce(10, (event) => told.push(event));
   const item = { name: 'tool', size: 5 };
   for (let times = 0; times < 3; times++) {
     emit({ type: 'item-started', ...item });
