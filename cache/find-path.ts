@@ -46,17 +46,16 @@ export async function findPath(
   for (const objects of caches) {
     try {
       const read = await batches?.read(objects, wanted.hashPart);
-      if (read?.isHint && read.info && isAcceptable(read.info, wanted, trustNow(trust, objects), objects)) {
-        if (refusal) emit({ type: 'warning', message: refusal.message });
-        return { info: read.info, objects, isHint: true };
-      }
-      const info = read && !read.isHint ? read.info : await readNarInfo(objects, wanted.hashPart);
+      const hint = read?.isHint && isAcceptable(read.info, wanted, trustNow(trust, objects), objects) && read.info;
+      const info = hint || (read && !read.isHint ? read.info : await readNarInfo(objects, wanted.hashPart));
       if (info === undefined) continue;
-      await withSuccessors(trust, objects, emit, (policy) => requireAcceptable(info, wanted, policy, objects.url));
-      if (locked) requireLockedContent(info, locked, trustNow(trust, objects), objects.url);
+      if (!hint) {
+        await withSuccessors(trust, objects, emit, (policy) => requireAcceptable(info, wanted, policy, objects.url));
+        if (locked) requireLockedContent(info, locked, trustNow(trust, objects), objects.url);
+      }
       requirePlanned(info, wanted, objects);
       if (refusal) emit({ type: 'warning', message: refusal.message });
-      return { info, objects, ...(locked && { locked }) };
+      return { info, objects, ...(locked && { locked }), ...(hint && { isHint: true }) };
     } catch (error) {
       if (!(error instanceof CarportError)) throw error;
       if (refusal) emit({ type: 'warning', message: refusal.message });
@@ -81,11 +80,11 @@ function requirePlanned({ path, references }: NarInfo, wanted: Wanted, { url }: 
   });
 }
 
-/** Whether a reader takes it as it is, without asking for more. */
+/** Whether a reader takes what a batch says as it is, without asking for more. What is locked is asked for by itself. */
 function isAcceptable(info: NarInfo, wanted: Wanted, trust: ReaderTrust, { url }: ObjectStore): boolean {
+  if (wanted.locked) return false;
   try {
     requireAcceptable(info, wanted, trust, url);
-    if (wanted.locked) requireLockedContent(info, wanted.locked, trust, url);
     return true;
   } catch (error) {
     if (error instanceof CarportError) return false;

@@ -15,18 +15,18 @@ import { type ToldBatch, toldBatch } from './field.js';
  * A batch is fetched for this part of it: a narinfo by itself takes about 1.2 KB and a part of a round trip, in a batch a fifth of
  * that.
  */
-const WORTH = 1 / 16;
+const WORTH_PART = 1 / 16;
 const FEWEST = 4;
 
 /** Bytes of batches that are kept for what may still be wanted of them; of more the oldest are given up. */
 const MOST_KEPT = 64 * 1024 * 1024;
 
 /** A narinfo that was read. */
-export interface ReadInfo {
-  readonly info: NarInfo | undefined;
-  /** It is from a batch: what the cache says of the path by itself may be something else by now. */
-  readonly isHint: boolean;
-}
+export type ReadInfo =
+  /** From a batch: what the cache says of the path by itself may be something else by now. */
+  | { readonly info: NarInfo; readonly isHint: true }
+  /** By itself. */
+  | { readonly info: NarInfo | undefined; readonly isHint: false };
 
 /** Reads the narinfos of one run. */
 export interface BatchReader {
@@ -53,8 +53,10 @@ interface Batch extends ToldBatch {
 interface Known {
   /** By name. */
   readonly batches: Map<string, Batch>;
-  /** Where a path may lie. */
+  /** Where a path may lie that is not known yet. */
   readonly guesses: Map<string, Batch>;
+  /** Paths that are known, wherever they were: they are wanted of no batch any more. */
+  readonly found: Set<string>;
 }
 
 /** Begins a run: nothing is known of any cache. */
@@ -63,7 +65,9 @@ export function createBatchReader(): BatchReader {
   const kept = createKept();
   let hasHinted = false;
   const knownOf = (objects: ObjectStore): Known => {
-    const one = known.get(objects) ?? { batches: new Map<string, Batch>(), guesses: new Map<string, Batch>() };
+    const there = known.get(objects);
+    if (there) return there;
+    const one: Known = { batches: new Map(), guesses: new Map(), found: new Set() };
     known.set(objects, one);
     return one;
   };
@@ -75,13 +79,13 @@ export function createBatchReader(): BatchReader {
     learn(objects, info) {
       const told = objects.traits.isImmediate ? undefined : toldBatch(info);
       if (told === undefined) return;
-      const { batches, guesses } = knownOf(objects);
-      const batch = batches.get(told.name) ?? { ...told, wanted: new Set<string>() };
-      batches.set(told.name, batch);
+      const one = knownOf(objects);
+      const batch = batchOf(told, one);
       batch.wanted.add(hashPartOf(info.path));
+      settle(hashPartOf(info.path), one);
       for (const reference of info.references) {
         const hashPart = hashPartOf(reference);
-        if (!guesses.has(hashPart)) guesses.set(hashPart, batch);
+        if (!one.guesses.has(hashPart) && !one.found.has(hashPart)) one.guesses.set(hashPart, batch);
       }
     },
     async read(objects, hashPart) {
@@ -109,11 +113,14 @@ async function readGuessed(
   for (let batch = known.guesses.get(hashPart); batch !== undefined && !tried.has(batch); ) {
     tried.add(batch);
     batch.wanted.add(hashPart);
-    if (batch.texts === undefined && batch.wanted.size < Math.max(FEWEST, batch.count * WORTH)) return undefined;
+    if (batch.texts === undefined && batch.wanted.size < Math.max(FEWEST, batch.count * WORTH_PART)) return undefined;
     batch.texts ??= load(objects, batch, kept);
     const texts = await batch.texts;
     const info = take(texts, hashPart);
-    if (info) return { info, isHint: true };
+    if (info) {
+      settle(hashPart, known);
+      return { info, isHint: true };
+    }
     // It is in another one, or in none.
     if (batch.scout === undefined) {
       const alone = readNarInfo(objects, hashPart);
@@ -127,12 +134,23 @@ async function readGuessed(
   return undefined;
 }
 
-function otherOf(scout: NarInfo | undefined, { batches }: Known, tried: ReadonlySet<Batch>): Batch | undefined {
+function otherOf(scout: NarInfo | undefined, known: Known, tried: ReadonlySet<Batch>): Batch | undefined {
   const told = scout && toldBatch(scout);
   if (told === undefined) return undefined;
+  const batch = batchOf(told, known);
+  return tried.has(batch) ? undefined : batch;
+}
+
+function batchOf(told: ToldBatch, { batches }: Known): Batch {
   const batch = batches.get(told.name) ?? { ...told, wanted: new Set<string>() };
   batches.set(told.name, batch);
-  return tried.has(batch) ? undefined : batch;
+  return batch;
+}
+
+/** Notes that a path is known, so that nobody thinks of it that it lies in some batch, too. */
+function settle(hashPart: string, { guesses, found }: Known): void {
+  found.add(hashPart);
+  guesses.delete(hashPart);
 }
 
 /** Thinks of what is wanted of one batch, and does not lie there, that it lies in the other. */

@@ -154,6 +154,18 @@ describe('a pull of paths that were pushed together', () => {
     expect(asked()).toEqual({ narInfos: 11, batches: 0 });
   });
 
+  it('asks for few of what was pushed before by themselves, where what refers to them comes from a batch', async () => {
+    const before = fan(300, 'before');
+    const above = fan(
+      60,
+      'after',
+      before.slice(0, 2).map(({ path }) => path),
+    );
+    const { objects, asked } = await createBatchedCache([before, above], []);
+    expect((await plan([objects], [above.at(-1)!], [])).fetch).toHaveLength(63);
+    expect(asked()).toEqual({ narInfos: 3, batches: 1 });
+  });
+
   it('asks a directory for each: there it costs nothing', async () => {
     const infos = fan(50, 'near');
     const { objects, asked } = await createBatchedCache([infos], [KEY]);
