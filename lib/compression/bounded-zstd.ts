@@ -1,10 +1,12 @@
-/** Small documents as zstd: in one step, and never more of them than is wanted. */
+/** Small documents as one frame of zstd: made in one step, and never more of them read than is wanted. */
 
-import { formatError } from '../errors.js';
+import { setImmediate } from 'node:timers/promises';
+import { CarportError, formatError } from '../errors.js';
+import { decompressZstd } from './decompress.js';
 import { loadZstd } from './zstd-binding.js';
 
-/** Bytes that one step gives at most. */
-const PIECE_SIZE = 256 * 1024;
+/** Bytes of a file that are taken in one turn: what is made to be slow takes some milliseconds of each. */
+const BYTES_A_TURN = 64 * 1024;
 
 /** The largest window, of 16 MiB: a frame that wants more memory is refused. */
 const WINDOW_LOG_MAX = 24;
@@ -18,28 +20,28 @@ export async function compressDocument(bytes: Uint8Array, level: number): Promis
   return Buffer.from(into.subarray(0, context.compress2(into, bytes)));
 }
 
-/** What untrusted frames hold; `E_FORMAT` for more than `limit` bytes, and for what is not whole, or no zstd. */
+/** What an untrusted frame holds; `E_FORMAT` for more than `limit` bytes or one frame, and for what is not whole, or no zstd. */
 export async function decompressDocument(bytes: Uint8Array, limit: number): Promise<Buffer> {
-  const zstd = await loadZstd();
-  const context = new zstd.DCtx();
-  context.setParameter(zstd.DParameter.windowLogMax, WINDOW_LOG_MAX);
   const pieces: Buffer[] = [];
-  const output = Buffer.allocUnsafe(PIECE_SIZE);
-  let [size, taken, isAtEnd, holdsMore] = [0, 0, false, false];
+  let size = 0;
   try {
-    while (taken < bytes.length || holdsMore) {
-      const [expected, produced, consumed] = context.decompressStream(output, bytes.subarray(taken));
-      taken += consumed;
-      size += produced;
+    for await (const piece of decompressZstd(inTurns(bytes), { windowLogMax: WINDOW_LOG_MAX, isOneFrame: true })) {
+      size += piece.length;
       if (size > limit) break;
-      pieces.push(Buffer.from(output.subarray(0, produced)));
-      isAtEnd = expected === 0;
-      holdsMore = produced === output.length && !isAtEnd;
+      pieces.push(Buffer.from(piece));
     }
   } catch (cause) {
+    if (cause instanceof CarportError) throw formatError('document', cause.message);
     throw formatError('document', `is not zstd: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
   if (size > limit) throw formatError('document', `is larger than ${limit} bytes`);
-  if (!isAtEnd) throw formatError('document', 'its end is missing');
   return Buffer.concat(pieces, size);
+}
+
+/** Parts of a file, between which others have their turn. */
+async function* inTurns(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += BYTES_A_TURN) {
+    if (at > 0) await setImmediate();
+    yield bytes.subarray(at, at + BYTES_A_TURN);
+  }
 }

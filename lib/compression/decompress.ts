@@ -108,16 +108,26 @@ function watch(source: Source) {
 
 const outputs = createBufferPool(PIECE_SIZE);
 
-/** Takes any number of frames, skippable ones too, and at least one. */
-export async function* decompressZstd(source: Source): AsyncGenerator<Uint8Array> {
+/** What is taken of zstd. */
+interface ZstdLimits {
+  readonly windowLogMax?: number;
+  readonly isOneFrame?: boolean;
+}
+
+/** Takes any number of frames, skippable ones too, and at least one; unless it is to be one. */
+export async function* decompressZstd(
+  source: Source,
+  { windowLogMax = ZSTD_WINDOW_LOG_MAX, isOneFrame = false }: ZstdLimits = {},
+): AsyncGenerator<Uint8Array> {
   const zstd = await loadZstd();
   const context = new zstd.DCtx();
-  context.setParameter(zstd.DParameter.windowLogMax, ZSTD_WINDOW_LOG_MAX);
+  context.setParameter(zstd.DParameter.windowLogMax, windowLogMax);
   const output = outputs.take();
   let atFrameEnd = false;
   for await (const input of source) {
     // zstd answers 0 when a frame has ended and all of it was given; asked again without input, it would wait for another.
     for (let offset = 0, holdsMore = false; offset < input.length || holdsMore; ) {
+      if (atFrameEnd && isOneFrame) throw new CarportError('E_INTEGRITY', 'bytes come after the end of the zstd frame');
       const [expected, produced, consumed] = context.decompressStream(output, input.subarray(offset));
       offset += consumed;
       atFrameEnd = expected === 0;

@@ -29,6 +29,13 @@ const NO_STORE = {
 };
 const TEXT = { contentType: 'text/plain' };
 
+/** A frame of blocks that hold nothing. */
+const EMPTY_BLOCKS = Buffer.concat([
+  Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58]),
+  Buffer.alloc(3_000_000),
+  Buffer.from([1, 0, 0]),
+]);
+
 function plan(
   caches: readonly ObjectStore[],
   roots: readonly PathInfo[],
@@ -89,6 +96,12 @@ describe('batches of narinfos', () => {
     ['nothing', async () => Buffer.alloc(0)],
     ['half', async () => (await compressDocument(Buffer.from(`${'StorePath: x\n'.repeat(50)}`), 3)).subarray(0, 30)],
     ['a bomb', () => compressDocument(Buffer.alloc(17 * 1024 * 1024, '\n'), 3)],
+    [
+      'a second frame',
+      async () => Buffer.concat(Array(2).fill(await compressDocument(Buffer.from('StorePath: x\n'), 3))),
+    ],
+    ['very many frames', async () => Buffer.alloc(4_000_000, await compressDocument(Buffer.alloc(0), 3))],
+    ['very many blocks', async () => EMPTY_BLOCKS],
     ['no line end', () => compressDocument(Buffer.from('StorePath: /nix/store/x'), 3)],
     ['no path', () => compressDocument(Buffer.from('URL: x\n\nURL: y\n'), 3)],
     [
