@@ -95,7 +95,7 @@ export async function signClosures(
   const unsigned = order.filter((info) => !hasAllSignatures(info, keys)).map(({ path }) => path);
   const limit = createLimit(AT_ONCE);
   const renewal = createRenewal(objects);
-  await inDependencyOrder(
+  const done = inDependencyOrder(
     unsigned,
     (path) => graph.get(path)!.references,
     {
@@ -104,6 +104,6 @@ export async function signClosures(
     },
     { publish: () => limit },
   );
-  await renewal.finish();
+  await renewal.finish(done);
   return unsigned;
 }

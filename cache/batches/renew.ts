@@ -1,6 +1,6 @@
 /** Brings batches up to date where narinfos of theirs are written anew, such as with another signature, or have gone. */
 
-import { mapAtMost } from '../../lib/concurrency.js';
+import { createLimit, mapAtMost } from '../../lib/concurrency.js';
 import { hasCode } from '../../lib/errors.js';
 import { type NarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
@@ -8,6 +8,7 @@ import type { ListedObject, ObjectStore, WriteStore } from '../../lib/object-sto
 import { BATCHES, batchNameOfKey } from '../layout.js';
 import { type BatchTexts, isRefusedBatch, readBatch, writeBatch } from './document.js';
 import { toldBatch } from './field.js';
+import { createWrites } from './writes.js';
 
 /** What is younger may be of a push that is under way, of which nothing is visible yet. */
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -17,31 +18,48 @@ const AT_ONCE = 4;
 
 /** Narinfos that were written anew, until their batches are. */
 export interface Renewal {
-  /** Notes one, as it is now. */
+  /** Notes one, as it is now. A batch of which all are noted is written at once. */
   note(info: NarInfo): void;
-  /** Writes the batches. One that is not there, or cannot be written, stays so: readers ask for what they do not accept. */
-  finish(): Promise<void>;
+  /**
+   * Waits for the work that notes narinfos, and writes the other batches. One that is not there, or cannot be read or
+   * written, stays so: readers ask for what they do not accept. Fails where `work` does, or the store cannot be reached.
+   */
+  finish(work?: Promise<unknown>): Promise<void>;
 }
 
+/** Begins the renewal of batches of one store. */
 export function createRenewal(objects: ObjectStore): Renewal {
   const changes = new Map<string, BatchTexts>();
+  const writes = createWrites();
+  // One after another: each takes some memory.
+  const limit = createLimit(1);
+  const write = (name: string): void => {
+    const changed = changes.get(name)!;
+    changes.delete(name);
+    writes.begin(() => limit(() => renewBatch(objects, name, changed)));
+  };
   return {
     note(info) {
-      const name = toldBatch(info)?.name;
-      if (name === undefined) return;
-      const texts: BatchTexts = changes.get(name) ?? new Map();
+      const told = toldBatch(info);
+      if (told === undefined) return;
+      const texts: BatchTexts = changes.get(told.name) ?? new Map();
       texts.set(hashPartOf(info.path), Buffer.from(renderNarInfo(info), 'latin1'));
-      changes.set(name, texts);
+      changes.set(told.name, texts);
+      if (texts.size === told.count) write(told.name);
     },
-    async finish() {
-      for (const [name, changed] of changes) {
-        const texts = await readBatch(objects, name).catch(ifDamaged);
-        if (texts === undefined) continue;
-        for (const [hashPart, text] of changed) if (texts.has(hashPart)) texts.set(hashPart, text);
-        await writeBatch(objects, name, texts).catch(ifRefused);
-      }
+    async finish(work = Promise.resolve()) {
+      await writes.finish(work);
+      for (const name of [...changes.keys()]) write(name);
+      await writes.finish(work);
     },
   };
+}
+
+async function renewBatch(objects: ObjectStore, name: string, changed: BatchTexts): Promise<void> {
+  const texts = await readBatch(objects, name).catch(ifDamagedOrRefused);
+  if (texts === undefined) return;
+  for (const [hashPart, text] of changed) if (texts.has(hashPart)) texts.set(hashPart, text);
+  await writeBatch(objects, name, texts).catch(ifDamagedOrRefused);
 }
 
 /** What a collection knows of narinfos. */
@@ -85,6 +103,6 @@ function ifDamaged(error: unknown): undefined {
   if (!hasCode(error, 'E_FORMAT', 'E_INTEGRITY')) throw error;
 }
 
-function ifRefused(error: unknown): void {
-  if (!isRefusedBatch(error)) throw error;
+function ifDamagedOrRefused(error: unknown): undefined {
+  if (!isRefusedBatch(error)) ifDamaged(error);
 }

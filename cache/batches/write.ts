@@ -9,6 +9,7 @@ import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { type BatchTexts, isRefusedBatch, writeBatch } from './document.js';
 import { MOST_IN_BATCH, type ToldBatch } from './field.js';
+import { createWrites } from './writes.js';
 
 /** Fewer are as soon asked for one by one. */
 const FEWEST_IN_BATCH = 8;
@@ -25,8 +26,11 @@ export interface BatchWriter {
   batchOf(path: string): ToldBatch | undefined;
   /** Takes the text of a narinfo. A batch is written when it has all of its narinfos. */
   add(path: string, narInfo: string): void;
-  /** Waits for what is being written. Fails where the store cannot be reached. */
-  finish(): Promise<void>;
+  /**
+   * Waits for the work that adds narinfos, and for what is being written then, however it ends. Fails where `work` does, or the store
+   * cannot be reached.
+   */
+  finish(work?: Promise<unknown>): Promise<void>;
 }
 
 /** A batch whose narinfos come. */
@@ -51,7 +55,7 @@ export function createBatchWriter(
     const batch = { name: nameOf(members, keyNames), count: paths.length, paths, texts: new Map<string, string>() };
     for (const path of paths) batches.set(path, batch);
   }
-  const writing: Promise<void>[] = [];
+  const writes = createWrites();
   let isRefused = false;
   const write = async ({ name, paths, texts }: Waiting): Promise<void> => {
     if (isRefused) return;
@@ -75,15 +79,9 @@ export function createBatchWriter(
       const batch = batches.get(path);
       if (batch === undefined) return;
       batch.texts.set(path, narInfo);
-      if (batch.texts.size < batch.count) return;
-      const written = write(batch);
-      // Whoever waits for it is told.
-      written.catch(() => undefined);
-      writing.push(written);
+      if (batch.texts.size === batch.count) writes.begin(() => write(batch));
     },
-    async finish() {
-      await Promise.all(writing);
-    },
+    finish: (work = Promise.resolve()) => writes.finish(work),
   };
 }
 

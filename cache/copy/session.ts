@@ -158,7 +158,7 @@ async function copyPaths(
   const names = keys.map(({ name }) => name);
   const batches = createBatchWriter(together, names, { objects: to, emit });
   let fileSize = 0;
-  await inDependencyOrder(
+  const done = inDependencyOrder(
     [...infos.keys()],
     (path) => infos.get(path)!.references,
     {
@@ -174,7 +174,7 @@ async function copyPaths(
     },
     { prepare: () => limit, signal },
   );
-  await batches.finish();
+  await batches.finish(done);
   return fileSize;
 }
 

@@ -1,7 +1,7 @@
 /** What to fetch from where, and whether to trust it. */
 
 import { createLimit } from '../../lib/concurrency.js';
-import { CarportError } from '../../lib/errors.js';
+import { CarportError, type ErrorCode, hasCode } from '../../lib/errors.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -20,6 +20,15 @@ import type { Ahead } from './take-ahead.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
+
+/**
+ * What a narinfo can be found to be that nobody would have asked for, had a batch not been old; a server may call what is not there
+ * forbidden. That a server cannot be reached is no fault of a batch.
+ */
+const LED_ASTRAY: readonly ErrorCode[] = [
+  ...(['E_NOT_FOUND', 'E_FORMAT', 'E_INTEGRITY', 'E_SIGNATURE'] as const),
+  ...(['E_UNSUPPORTED', 'E_CREDENTIALS', 'E_REMOTE'] as const),
+];
 
 /** What is asked for. */
 export interface WantedRoot {
@@ -80,14 +89,24 @@ export async function planPull(
   ahead?: Pick<Ahead, 'prepare' | 'take'>,
 ): Promise<PullPlan> {
   const batches = createBatchReader();
-  const sources = { caches, trust, emit };
+  const sources = { caches, trust, emit: eachOnce(emit) };
   try {
     return await planWith(batches, sources, store, wanted, ahead);
   } catch (error) {
     // What was said of many at once may be old: then it leads nowhere, or in circles.
-    if (!batches.hasHinted() || !(error instanceof CarportError) || error.code === 'E_INTERRUPTED') throw error;
+    if (!batches.hasHinted() || !hasCode(error, ...LED_ASTRAY)) throw error;
     return planWith(undefined, sources, store, wanted);
   }
+}
+
+/** Passes over what was told before: of two plans each may come upon the same. */
+function eachOnce(emit: Emit<WarningEvent>): Emit<WarningEvent> {
+  const told = new Set<string>();
+  return (event) => {
+    if (told.has(event.message)) return;
+    told.add(event.message);
+    emit(event);
+  };
 }
 
 type PlanStore = Pick<Store, 'storeDir' | 'description' | 'queryInfos' | 'queryClosure' | 'queryHashParts'>;

@@ -1,6 +1,6 @@
 /** Uploads the paths of a plan, many at a time, and makes each visible after its references. */
 
-import { createLimit, type DependencyLimits, inDependencyOrder } from '../../lib/concurrency.js';
+import { allDone, createLimit, type DependencyLimits, inDependencyOrder } from '../../lib/concurrency.js';
 import { renderNarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
@@ -85,9 +85,8 @@ export async function publishPlan(
   };
   const work = { prepare: upload, publish };
   const limits = { ...limitsOf(plan, together, pool), signal };
-  await inDependencyOrder([...infos.keys()], (path) => infos.get(path)!.references, work, limits);
-  await renewal.finish();
-  await batches?.finish();
+  const done = inDependencyOrder([...infos.keys()], (path) => infos.get(path)!.references, work, limits);
+  await allDone([renewal.finish(done), batches?.finish(done) ?? done]);
   return { fileSize };
 }
 

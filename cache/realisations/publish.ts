@@ -1,6 +1,6 @@
 /** Writes the realisations of pushed paths into a cache: without them Nix does not find there what content-addressed derivations have made. */
 
-import { createLimit } from '../../lib/concurrency.js';
+import { mapAtMost } from '../../lib/concurrency.js';
 import { insteadOf } from '../../lib/errors.js';
 import { mergeSignatures } from '../../lib/nix/path-info.js';
 import {
@@ -37,13 +37,11 @@ export async function publishRealisations(
   realisations: readonly FoundRealisation[],
   keys: readonly SecretKey[],
 ): Promise<void> {
-  const limit = createLimit(AT_ONCE);
-  await Promise.all(realisations.map((each) => limit(() => publish(objects, each, keys))));
+  await mapAtMost(AT_ONCE, realisations, (each) => publish(objects, each, keys));
   const ids = new Map<string, string[]>();
   for (const { id, outPath } of realisations) ids.set(outPath, [...(ids.get(outPath) ?? []), id]);
   const renewal = createRenewal(objects);
-  await Promise.all([...ids].map(([path, known]) => limit(() => tellIds(objects, path, known, renewal))));
-  await renewal.finish();
+  await renewal.finish(mapAtMost(AT_ONCE, ids, ([path, known]) => tellIds(objects, path, known, renewal)));
 }
 
 async function publish(objects: ObjectStore, found: FoundRealisation, keys: readonly SecretKey[]): Promise<void> {

@@ -120,8 +120,9 @@ async function signChanges(
     emit({ type: 'progress', items: 1 });
   };
   const order = topologicalOrder(changes).map(({ path }) => path);
-  await inDependencyOrder(order, references, { prepare, publish }, { publish: () => limits.sign, signal });
-  if (!request.dryRun) await renewal.finish();
+  const done = inDependencyOrder(order, references, { prepare, publish }, { publish: () => limits.sign, signal });
+  // A dry run notes none.
+  await renewal.finish(done);
   return signed;
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { parseBatch, readBatch, writeBatch } from '#cache/batches/document.js';
 import { inBatch, toldBatch } from '#cache/batches/field.js';
@@ -13,7 +14,7 @@ import { renderNarInfo } from '#lib/nix/narinfo.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { openMemoryStore } from '#lib/object-store/memory.js';
-import type { ObjectStore } from '#lib/object-store/object-store.js';
+import type { ObjectStore, WriteStore } from '#lib/object-store/object-store.js';
 import type { PublicKey } from '#lib/signing/key.js';
 import { createBatchedCache, fakeNarInfo } from '../../support/batched-cache.js';
 import { fakeFan as fan, fakePath as path } from '../../support/fake-paths.js';
@@ -28,13 +29,6 @@ const NO_STORE = {
   queryHashParts: async () => new Map(),
 };
 const TEXT = { contentType: 'text/plain' };
-
-/** A frame of blocks that hold nothing. */
-const EMPTY_BLOCKS = Buffer.concat([
-  Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58]),
-  Buffer.alloc(3_000_000),
-  Buffer.from([1, 0, 0]),
-]);
 
 function plan(
   caches: readonly ObjectStore[],
@@ -80,6 +74,24 @@ describe('batches of narinfos', () => {
     expect(writer(wide).batchOf(wide[0]!.path)!.count).toBeLessThan(16);
   });
 
+  it('are waited for where the work before has failed', async () => {
+    let ended = 0;
+    const store = openMemoryStore();
+    const slow: ObjectStore = {
+      ...store,
+      async put(...object) {
+        await setTimeout(20);
+        await store.put(...object);
+        ended++;
+      },
+    };
+    const infos = fan(10, 'failing');
+    const writer = createBatchWriter(infos, [], { objects: slow, emit: () => undefined });
+    for (const info of infos) writer.add(info.path, 'x\n');
+    await expect(writer.finish(Promise.reject(new Error('it failed')))).rejects.toThrow('it failed');
+    expect(ended).toBe(1);
+  });
+
   it('go without where the server takes none', async () => {
     const told: string[] = [];
     const store = openMemoryStore();
@@ -98,10 +110,11 @@ describe('batches of narinfos', () => {
     ['a bomb', () => compressDocument(Buffer.alloc(17 * 1024 * 1024, '\n'), 3)],
     [
       'a second frame',
-      async () => Buffer.concat(Array(2).fill(await compressDocument(Buffer.from('StorePath: x\n'), 3))),
+      async () => {
+        const texts = [`StorePath: /${'0'.repeat(32)}-a\n`, `\nStorePath: /${'1'.repeat(32)}-b\n`];
+        return Buffer.concat(await Promise.all(texts.map((text) => compressDocument(Buffer.from(text), 3))));
+      },
     ],
-    ['very many frames', async () => Buffer.alloc(4_000_000, await compressDocument(Buffer.alloc(0), 3))],
-    ['very many blocks', async () => EMPTY_BLOCKS],
     ['no line end', () => compressDocument(Buffer.from('StorePath: /nix/store/x'), 3)],
     ['no path', () => compressDocument(Buffer.from('URL: x\n\nURL: y\n'), 3)],
     [
@@ -198,14 +211,8 @@ describe('a pull of paths that were pushed together', () => {
     expect(asked()).toEqual({ narInfos: 31, batches: 1 });
   });
 
-  it.each<[string, (name: string, store: ObjectStore, infos: readonly PathInfo[]) => Promise<unknown>]>([
-    [
-      'is not there',
-      async (name, store) =>
-        'remove' in store
-          ? (store as never as { remove(keys: string[]): Promise<void> }).remove([batchKey(name)])
-          : undefined,
-    ],
+  it.each<[string, (name: string, store: WriteStore, infos: readonly PathInfo[]) => Promise<unknown>]>([
+    ['is not there', (name, store) => store.remove([batchKey(name)])],
     ['is damaged', (name, store) => store.put(batchKey(name), Buffer.from('no zstd'), TEXT)],
     [
       'has other contents, which nobody has signed',
@@ -256,8 +263,30 @@ describe('a pull of paths that were pushed together', () => {
       await writeNarInfo(store, inBatch(old, { name, count: 1 + index }));
     }
     expect((await plan([objects], [infos.at(-1)!])).fetch).toHaveLength(41);
-    expect(asked().narInfos).toBe(41);
-    expect(asked().batches).toBeLessThan(41);
+    // Each that was asked for in vain leads to another one, until fewer are left than a batch is asked for.
+    expect(asked()).toEqual({ narInfos: 41, batches: 38 });
+  });
+
+  it.each([
+    ['cannot be reached', 'E_UNAVAILABLE', 1],
+    ['has another narinfo, which is not for readers', 'E_CREDENTIALS', 2],
+  ] as const)('asks anew where a hint leads to what %s, if the hint can be at fault', async (_, code, times) => {
+    const infos = fan(30, 'led');
+    const far = path('far');
+    const low = { ...infos[0]!, references: [far.path] };
+    const farKey = narInfoKey(hashPartOf(far.path));
+    const pushed = [far, low, ...infos.slice(1)];
+    const { objects, calls } = await createBatchedCache([pushed], [], (call) => {
+      if (call === `read ${farKey}`) throw new CarportError(code, 'not here');
+    });
+    await expect(plan([objects], [infos.at(-1)!], [])).resolves.toBeDefined();
+    const batch = toldBatch((await readNarInfo(objects, hashPartOf(low.path)))!)!;
+    const texts = (await readBatch(objects, batch.name))!;
+    texts.delete(hashPartOf(far.path));
+    await writeBatch(objects, batch.name, texts);
+    calls.length = 0;
+    await expect(plan([objects], [infos.at(-1)!], [])).rejects.toMatchObject({ code });
+    expect(calls.filter((call) => call === `read ${narInfoKey(hashPartOf(infos.at(-1)!.path))}`)).toHaveLength(times);
   });
 
   it('looks again at what it knows from a batch where its NAR is not there', async () => {

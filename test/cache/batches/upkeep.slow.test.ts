@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readBatch } from '#cache/batches/document.js';
 import { toldBatch } from '#cache/batches/field.js';
+import { createRenewal } from '#cache/batches/renew.js';
 import { readNarInfo } from '#cache/binary-cache.js';
 import { planErase } from '#cache/erase.js';
 import { lookAtDocuments } from '#cache/fsck/look/documents.js';
@@ -9,6 +10,7 @@ import { applyCollection, planCollection, SWEEPING } from '#cache/gc/session.js'
 import { batchKey, batchNameOfKey } from '#cache/layout.js';
 import { resignPaths } from '#cache/resign/paths.js';
 import { signClosures } from '#cache/signatures.js';
+import { CarportError } from '#lib/errors.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import type { MemoryObjects } from '#lib/object-store/memory.js';
@@ -69,6 +71,33 @@ describe('batches of narinfos', () => {
     expect(third).toEqual(await aloneOf(store, infos));
     expect(third[0]![1]).not.toContain('Sig: test-1:');
     expect(toldBatch((await readNarInfo(store, hashPartOf(infos[0]!.path)))!)).toEqual({ name, count: 21 });
+  });
+
+  it.each(['read', 'put'])(
+    'stay as they are where the server refuses to %s them, and the rest is done',
+    async (method) => {
+      const infos = fakeFan(10, 'refused');
+      const { objects, store } = await createBatchedCache([infos], [KEY], (call) => {
+        if (call.startsWith(`${method} carport/batches/`)) throw new CarportError('E_CREDENTIALS', 'it may not');
+      });
+      expect(await signClosures(objects, [infos.at(-1)!.path], [NEW], trust)).toHaveLength(11);
+      expect((await aloneOf(store, infos)).every(([, text]) => text.includes('Sig: new-1:'))).toBe(true);
+    },
+  );
+
+  it('are written anew as soon as all of their narinfos are', async () => {
+    const infos = fakeFan(10, 'soon');
+    let onWritten: () => void = () => undefined;
+    const { objects, store } = await createBatchedCache([infos], [KEY], (call) => {
+      if (call.startsWith('put carport/batches/')) onWritten();
+    });
+    const renewal = createRenewal(objects);
+    // The work ends when the batch is written, and would never.
+    const work = new Promise<void>((resolve) => {
+      onWritten = resolve;
+    });
+    for (const { path } of infos) renewal.note((await readNarInfo(store, hashPartOf(path)))!);
+    await renewal.finish(work);
   });
 
   it('stay away where somebody has removed them', async () => {
