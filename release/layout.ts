@@ -184,8 +184,8 @@ function parseLatestName(name: string): LatestOf | undefined {
 }
 
 /**
- * The version of a key of checksums, of all or of one target, or of their signature; `undefined` for any other key. A version may be called as another
- * part of the index.
+ * The version of a key of checksums, of all or of one target, or of their signature; `undefined` for any other key. A version may
+ * be called as another part of the index.
  */
 export function parseSumsKey(key: string): { readonly version: string; readonly isSignature: boolean } | undefined {
   if (!key.startsWith(INDEX)) return undefined;

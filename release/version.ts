@@ -27,8 +27,8 @@ const PATTERN_MILLISECONDS = 500;
 
 /**
  * The rule that tells channels: a commit is `development`, a tag that `stablePattern` matches as a whole is `stable`,
- * another tag `extra`. Of a tag with a component it need match only what follows that. Without a pattern three numbers behind a `v` are stable. `origin` is where the pattern is from,
- * for errors.
+ * another tag `extra`. Of a tag with a component it need match only what follows that. Without a pattern three numbers behind a `v`
+ * are stable. `origin` is where the pattern is from, for errors.
  */
 export function channelRule(stablePattern?: string, origin = 'stable-pattern'): ChannelRule {
   const isStable = stablePattern === undefined ? matchDefault : patternMatcher(stablePattern, origin);

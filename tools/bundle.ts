@@ -32,7 +32,10 @@ const NOT_AHEAD = [
   ...[/\/xz\/write\.js$/, /\/s3\//, /\/zstd-wasm\.js$/],
 ];
 
-/** What an early push cannot need, which looks into directories only: servers, archives, the making of keys. Who calls it leaves the work to the program. */
+/**
+ * What an early push cannot need, which looks into directories only: servers, archives, the making of keys. Who calls it leaves the
+ * work to the program.
+ */
 const NOT_EARLY =
   /\/(?:tweetnacl\/nacl-fast|dist\/lib\/(?:http|compression|object-store\/(?:http|s3|download|many-ranges|content-encoding|spool|s3\/\S+)))(?:\/\S+)?\.js$/;
 

@@ -18,7 +18,10 @@ export function createPool(jobs: number | undefined): WorkerPool {
   return createWorkerPool(Math.min(jobs ?? availableParallelism(), affordableThreads()));
 }
 
-/** Runs work with threads, `jobs` of them or as many as there are processors, and ends them. An interrupt stops the threads and lets the work clean up behind itself. */
+/**
+ * Runs work with threads, `jobs` of them or as many as there are processors, and ends them. An interrupt stops the threads and lets
+ * the work clean up behind itself.
+ */
 export async function withPool<T>(
   jobs: number | undefined,
   work: (pool: WorkerPool) => Promise<T>,

@@ -151,7 +151,10 @@ function isOfUse(local: PathInfo, wanted: PathInfo): boolean {
   return !isOneChunk || local.narSize === wanted.narSize;
 }
 
-/** The first of them that take no longer than may be saved; whether they are remembered makes no difference, so that a pull that goes on plans as before. */
+/**
+ * The first of them that take no longer than may be saved; whether they are remembered makes no difference, so that a pull that
+ * goes on plans as before.
+ */
 function worthCutting(locals: readonly PathInfo[], { narSize, fileSize = 0 }: NarInfo): readonly PathInfo[] {
   let left = narSize + fileSize * CUT_FOR_A_BYTE;
   return locals.filter((local) => {

@@ -6,7 +6,7 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, scrypt } from 'node:crypto';
 import nacl from 'tweetnacl';
 import * as v from 'valibot';
-import { CarportError, formatError } from '../../lib/errors.js';
+import { CarportError, formatError, isErrno } from '../../lib/errors.js';
 
 /** A key to sign with. It is never printed: `JSON.stringify` shows the hint. */
 export interface ImageKey {
@@ -71,7 +71,12 @@ function openKey(text: string, place: string, password: () => string | undefined
   if (isEncrypted && passphrase === undefined) throw noPassword(place);
   try {
     return createPrivateKey({ key: text, format: 'pem', ...(passphrase !== undefined && { passphrase }) });
-  } catch {
+  } catch (error) {
+    if (isEncrypted && isErrno(error, 'ERR_OSSL_EVP_UNSUPPORTED')) {
+      throw new CarportError('E_UNSUPPORTED', `${place} is encrypted as this OpenSSL does not do any more`, {
+        hint: '`openssl pkcs8 -topk8 -v2 aes256 -provider legacy -provider default -in FILE -out NEW` encrypts it as it is done now',
+      });
+    }
     throw isEncrypted ? wrongPassword(place) : formatError(place, 'is a damaged key');
   }
 }

@@ -14,9 +14,9 @@ export type PlainNarFrom =
   | { readonly assembly: Assembly };
 
 /**
- * The NAR that was promised, from where `after` ends, in pieces with memory of their own, each with the hash of all up to its end. The last piece comes when all of it was as promised; else this
- * throws what an unpacking would, and what came before is not to be used. When `signal` is aborted, or nobody reads on, the
- * source is let go.
+ * The NAR that was promised, from where `after` ends, in pieces with memory of their own, each with the hash of all up to its end.
+ * The last piece comes when all of it was as promised; else this throws what an unpacking would, and what came before is not to be
+ * used. When `signal` is aborted, or nobody reads on, the source is let go.
  */
 export async function* readPlainNar(
   pool: WorkerPool,

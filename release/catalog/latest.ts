@@ -16,8 +16,9 @@ export interface Eligible {
 
 /**
  * The first of a channel's releases, of the project itself or of a component, that can be used: not yanked, all of it there,
- * and signed where another is: who has no key cannot name the latest. It has all `requiredTargets`; where it is not said which these are, a stable one has those of the
- * stable one before it: else it would be the latest as soon as the first of its jobs is done.
+ * and signed where another is: who has no key cannot name the latest. It has all `requiredTargets`; where it is not said which
+ * these are, a stable one has those of the stable one before it: else it would be the latest as soon as the first of its jobs is
+ * done.
  */
 export function latestOf<R extends Eligible>(
   releases: readonly R[],

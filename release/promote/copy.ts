@@ -11,8 +11,8 @@ import { isFresh, type Making, type PromotedFile } from './request.js';
 import { isPromoted, ofAnother } from './state.js';
 
 /**
- * Copies one file, unless it is there, and reads it again; tells of the bytes that it reads. Throws `E_INTEGRITY` when the copy is not what was signed, `E_USAGE` when somebody else
- * has put another file there.
+ * Copies one file, unless it is there, and reads it again; tells of the bytes that it reads. Throws `E_INTEGRITY` when the copy is
+ * not what was signed, `E_USAGE` when somebody else has put another file there.
  */
 export async function copyFile(
   { store, request, made, emit }: Making,

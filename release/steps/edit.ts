@@ -33,8 +33,8 @@ export interface Edit {
 const MAX_FILE = 16 * 1024 * 1024;
 
 /**
- * A file of a project. `missing` tells people what to do where there is none. Throws `E_NOT_FOUND` where it is not there, and `E_USAGE` where it is no file, is outside of the project by
- * a link, or is larger than 16 MiB.
+ * A file of a project. `missing` tells people what to do where there is none. Throws `E_NOT_FOUND` where it is not there, and
+ * `E_USAGE` where it is no file, is outside of the project by a link, or is larger than 16 MiB.
  */
 export async function readProjectText(directory: string, name: string, missing: string): Promise<ProjectFile> {
   const bytes = await readInside(directory, name, missing);

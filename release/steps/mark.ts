@@ -38,7 +38,8 @@ interface Place {
 /**
  * Makes a tag or a branch at HEAD, and pushes it where that is asked. One that is there at this commit is fine, and so a run that
  * broke off is run again. Throws `E_USAGE` for a tree that is not clean, a wrong branch and a name that is no ref, `E_GATE` for one that
- * is elsewhere at another commit, or is not signed where that is asked, `E_NOT_FOUND` without a commit, `E_PROGRAM` with what git said, `E_REMOTE` for a push that is refused.
+ * is elsewhere at another commit, or is not signed where that is asked, `E_NOT_FOUND` without a commit, `E_PROGRAM` with what git
+ * said, `E_REMOTE` for a push that is refused.
  */
 export async function makeMark(git: Git, request: MarkRequest): Promise<Mark> {
   const { kind, name } = request;

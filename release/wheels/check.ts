@@ -13,8 +13,9 @@ export interface PythonChecking {
 }
 
 /**
- * What the file at a path is, which is to be called `fileName`; `undefined` for what is neither. Throws `E_FORMAT` or `E_INTEGRITY` for one that is not what it says;
- * where that is `allowed`, `tell` gets what is wrong, and the file is as any other. `wayOut` is an option that allows it.
+ * What the file at a path is, which is to be called `fileName`; `undefined` for what is neither. Throws `E_FORMAT` or `E_INTEGRITY`
+ * for one that is not what it says; where that is `allowed`, `tell` gets what is wrong, and the file is as any other. `wayOut` is
+ * an option that allows it.
  */
 export async function checkPython(
   path: string,

@@ -173,6 +173,20 @@ describe('what is about an image', () => {
     expect(await findSigned(store, DIGEST, [key.publicKey])).toEqual({ signed: [], others: 1 });
   });
 
+  it('tells a wrong password from a cipher that OpenSSL has given up', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const [cipher, aes, gone] = ['aes-256-cbc', '60864801650304012a', '60864801650304017f'];
+    const der = privateKey.export({ format: 'der', type: 'pkcs8', cipher, passphrase: 'password' }).toString('hex');
+    const read = (hex: string, password: string) => {
+      const label = 'ENCRYPTED PRIVATE KEY-----';
+      const text = `-----BEGIN ${label}\n${Buffer.from(hex, 'hex').toString('base64')}\n-----END ${label}\n`;
+      return readImageKey(text, 'the key', () => password);
+    };
+    await read(der, 'password');
+    await expect(read(der, 'wrong')).rejects.toMatchObject({ code: 'E_CREDENTIALS' });
+    await expect(read(der.replace(aes, gone), 'password')).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
+  });
+
   it('is not signed by damaged keys, nor by what takes more memory than there is', async () => {
     const read = (text: string) => readImageKey(text, 'the key', () => 'password');
     const pem = (label: string, body: string) => `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----`;

@@ -36,7 +36,10 @@ export interface FakeBucket {
 
 const MIB = 1024 * 1024;
 
-/** A bucket `nix` of a server that answers as a test says, as real ones do too rarely; objects from 1 MiB go in parts of 5 MiB, which every server takes. */
+/**
+ * A bucket `nix` of a server that answers as a test says, as real ones do too rarely; objects from 1 MiB go in parts of 5 MiB,
+ * which every server takes.
+ */
 export function useFakeBucket(): (
   answer: (asked: Asked) => Reply | Promise<Reply>,
   options?: Partial<HttpClientOptions>,

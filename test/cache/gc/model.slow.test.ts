@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { BROKEN } from './model/broken.js';
 import { explore, type Outcome, type Protocol } from './model/run.js';
 
-/** Each seed is one interleaving. Others than these, and more: `CARPORT_MODEL_SEED=900000 CARPORT_MODEL_RUNS=50000 npx vitest run test/cache/gc/model.slow.test.ts` */
+/**
+ * Each seed is one interleaving. Others than these, and more: `CARPORT_MODEL_SEED=900000 CARPORT_MODEL_RUNS=50000 npx vitest run
+ * test/cache/gc/model.slow.test.ts`
+ */
 const FIRST_SEED = Number(process.env.CARPORT_MODEL_SEED ?? 1);
 const RUNS = Number(process.env.CARPORT_MODEL_RUNS ?? 5_000);
 
