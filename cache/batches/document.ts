@@ -20,6 +20,12 @@ const SEPARATOR = Buffer.from('\n\n');
 const PATH_FIELD = Buffer.from('StorePath: ');
 const LINE_END = 10;
 
+/** A batch that is younger may be of a push that is under way, of which nothing is visible yet. In milliseconds. */
+export const YOUNG_MS = 24 * 60 * 60 * 1000;
+
+/** Batches that are read at a time, by who looks at all of them: each takes some memory. */
+export const READ_AT_ONCE = 4;
+
 /** The texts of narinfos by the hash parts of their paths, in the order of the batch. They are not looked at yet. */
 export type BatchTexts = Map<string, Buffer>;
 

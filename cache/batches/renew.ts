@@ -1,20 +1,15 @@
 /** Brings batches up to date where narinfos of theirs are written anew, such as with another signature, or have gone. */
 
 import { createLimit, mapAtMost } from '../../lib/concurrency.js';
-import { hasCode } from '../../lib/errors.js';
+import { type CarportError, hasCode } from '../../lib/errors.js';
 import { type NarInfo, renderNarInfo } from '../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ListedObject, ObjectStore, WriteStore } from '../../lib/object-store/object-store.js';
+import type { WarningEvent, Work } from '../../lib/work.js';
 import { BATCHES, batchNameOfKey } from '../layout.js';
-import { type BatchTexts, isRefusedBatch, readBatch, writeBatch } from './document.js';
+import { type BatchTexts, isRefusedBatch, READ_AT_ONCE, readBatch, writeBatch, YOUNG_MS } from './document.js';
 import { toldBatch } from './field.js';
 import { createWrites } from './writes.js';
-
-/** What is younger may be of a push that is under way, of which nothing is visible yet. */
-const DAY_MS = 24 * 60 * 60 * 1000;
-
-/** Batches that a collection reads at a time. */
-const AT_ONCE = 4;
 
 /** Narinfos that were written anew, until their batches are. */
 export interface Renewal {
@@ -74,16 +69,20 @@ export interface Remaining {
   readonly time: number;
 }
 
-/** Takes out of all batches what has gone, and removes those that have nothing any more, or that nobody can read. */
+/**
+ * Takes out of all batches what has gone, and removes those that have nothing any more, or that nobody can read. What the server
+ * refuses stays as it is, with a warning: all else is done by then.
+ */
 export async function tidyBatches(
   objects: WriteStore,
   { isRemoved, hasRemoved, wasThere, time }: Remaining,
-  signal: AbortSignal,
+  { emit, signal }: Work<WarningEvent>,
 ): Promise<void> {
+  const refused: CarportError[] = [];
   const tidyOne = async ({ key, modified }: ListedObject): Promise<void> => {
     const name = batchNameOfKey(key);
     if (name === undefined) return;
-    const isOld = modified.getTime() < time - DAY_MS;
+    const isOld = modified.getTime() < time - YOUNG_MS;
     if (!isOld && !hasRemoved) return;
     const texts = await readBatch(objects, name).catch(ifDamaged);
     const before = texts?.size ?? 0;
@@ -94,9 +93,20 @@ export async function tidyBatches(
     if (left === 0 && (isOld || before > 0)) await objects.remove([key]);
     else if (left < before) await writeBatch(objects, name, texts!);
   };
+  const tidyOrNote = (object: ListedObject): Promise<void> =>
+    tidyOne(object).catch((error) => {
+      if (!isRefusedBatch(error)) throw error;
+      refused.push(error);
+    });
   const listed: ListedObject[] = [];
   for await (const object of objects.list({ prefix: BATCHES })) listed.push(object);
-  await mapAtMost(AT_ONCE, listed, tidyOne, signal);
+  await mapAtMost(READ_AT_ONCE, listed, tidyOrNote, signal);
+  if (refused.length === 0) return;
+  const [number, why] = [refused.length === 1 ? 'one batch' : `${refused.length} batches`, refused[0]!.message];
+  emit({
+    type: 'warning',
+    message: `${number} of narinfos in \`${objects.url}\` could not be brought up to date: ${why}`,
+  });
 }
 
 function ifDamaged(error: unknown): undefined {

@@ -238,14 +238,17 @@ export async function sweep(plan: GcPlan, tools: SweepTools, steps = SWEEP_STEPS
  * What has gone, also by other means, is in no batch of narinfos any more, so that its name is nowhere. No reader needs that. A
  * listing that shows no batch saves the look.
  */
-async function tidyBatchesOf({ plan, final, removed }: SweepState, { objects, signal }: SweepTools): Promise<void> {
+async function tidyBatchesOf(
+  { plan, final, removed }: SweepState,
+  { objects, emit, signal }: SweepTools,
+): Promise<void> {
   const { narInfos, carportKeys } = plan.survey;
   const hasRemoved = removed.paths > 0;
   if (!hasRemoved && !carportKeys.some((key) => key.startsWith(BATCHES))) return;
   const numberOf = (hashPart: string) => narInfos.hashParts.find(hashPart);
   const isRemoved = (hashPart: string) => final!.narInfos[numberOf(hashPart)] === 1;
   const wasThere = (hashPart: string) => numberOf(hashPart) >= 0;
-  await tidyBatches(objects, { isRemoved, hasRemoved, wasThere, time: plan.survey.time }, signal);
+  await tidyBatches(objects, { isRemoved, hasRemoved, wasThere, time: plan.survey.time }, { emit, signal });
 }
 
 /** Removes pages of objects, each while the sweep counts. */

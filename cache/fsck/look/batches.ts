@@ -5,12 +5,9 @@ import { CarportError, hasCode } from '../../../lib/errors.js';
 import { parseNarInfo } from '../../../lib/nix/narinfo.js';
 import { hashPartOf } from '../../../lib/nix/store-path.js';
 import type { WriteStore } from '../../../lib/object-store/object-store.js';
-import { type BatchTexts, readBatch } from '../../batches/document.js';
+import { type BatchTexts, readBatch, YOUNG_MS } from '../../batches/document.js';
 import { batchNameOfKey } from '../../layout.js';
 import type { Finding } from '../finding.js';
-
-/** What is younger may be of a push that is under way, in milliseconds. */
-const DAY = 24 * 60 * 60 * 1000;
 
 interface BatchSurroundings {
   readonly hasPath: (hashPart: string) => boolean;
@@ -41,5 +38,5 @@ export async function lookAtBatch(
   }
   if (texts === undefined || [...texts.keys()].some(hasPath)) return [];
   const age = time - (modified.get(key) ?? time);
-  return age < DAY ? [] : [{ kind: 'batch-orphaned', key, message: 'none of the paths of this batch is there' }];
+  return age < YOUNG_MS ? [] : [{ kind: 'batch-orphaned', key, message: 'none of the paths of this batch is there' }];
 }

@@ -7,6 +7,7 @@ import { hashPartOf } from '../../../lib/nix/store-path.js';
 import { documentKey, readDocument } from '../../../lib/object-store/documents.js';
 import { TEMPORARY, type WriteStore } from '../../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../../lib/signing/trust.js';
+import { READ_AT_ONCE } from '../../batches/document.js';
 import { readCacheInfo } from '../../binary-cache.js';
 import { readStatements } from '../../keys/statement.js';
 import {
@@ -84,8 +85,7 @@ export async function lookAtDocuments(
   const isBatch = (key: string) => key.startsWith(BATCHES);
   const others = keys.filter((key) => !isBatch(key));
   const found = (await mapAtMost(AT_ONCE, others, look, signal)).flat();
-  // Each takes some memory.
-  return [...found, ...(await mapAtMost(1, keys.filter(isBatch), look, signal)).flat()];
+  return [...found, ...(await mapAtMost(READ_AT_ONCE, keys.filter(isBatch), look, signal)).flat()];
 }
 
 async function lookAtDocument(

@@ -15,6 +15,7 @@ import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import type { MemoryObjects } from '#lib/object-store/memory.js';
 import type { ObjectStore, WriteStore } from '#lib/object-store/object-store.js';
+import type { ActivityEvent } from '#lib/work.js';
 import { createBatchedCache } from '../../support/batched-cache.js';
 import { fakeFan } from '../../support/fake-paths.js';
 import { sampleKey } from '../../support/samples.js';
@@ -44,13 +45,13 @@ function age(content: MemoryObjects, isIt: (key: string) => boolean, days: numbe
   }
 }
 
-async function collect(store: WriteStore) {
+async function collect(store: WriteStore, emit: (event: ActivityEvent) => void = work.emit) {
   const request = {
     pins: { policy: pinPolicy(trust), seen: SEEN_NOTHING, history: 1000 },
     ...{ sources: [], keepNewerThan: 30 * DAY, maxSize: undefined },
   };
   const plan = await planCollection(store, request, { ...work, memory: NO_MEMORY });
-  return applyCollection(store, plan, request, work, { ...SWEEPING, patience: 0 });
+  return applyCollection(store, plan, request, { ...work, emit }, { ...SWEEPING, patience: 0 });
 }
 
 describe('batches of narinfos', () => {
@@ -154,6 +155,20 @@ describe('batches of narinfos', () => {
     expect(batchKeys()).toEqual([second, third, fourth]);
     expect(await textsOf(store, batchNameOfKey(second!)!)).toEqual(await aloneOf(store, half.slice(0, 4)));
     expect(calls).not.toContain(`read ${fourth}`);
+  });
+
+  it('stay as they are where a collection may not read them, which it tells', async () => {
+    const infos = fakeFan(10, 'forbidden');
+    const told: string[] = [];
+    const { objects, content, batchKeys } = await createBatchedCache([infos], [KEY], (call) => {
+      if (call.startsWith('read carport/batches/')) throw new CarportError('E_CREDENTIALS', 'it may not');
+    });
+    age(content, (key) => key !== 'nix-cache-info', 60);
+    expect(await collect(objects, (event) => 'message' in event && told.push(event.message))).toMatchObject({
+      paths: 11,
+    });
+    expect(batchKeys()).toHaveLength(1);
+    expect(told).toEqual([expect.stringContaining('one batch of narinfos')]);
   });
 
   it('are looked at by a check, and belong to the cache', async () => {
