@@ -3,6 +3,7 @@
 import { setMaxListeners } from 'node:events';
 import { Agent, type RequestOptions } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { basicAuthorization } from '../basic.js';
 import type { Authorities } from './certificates.js';
 import { type HttpProxy, proxyFor } from './proxy.js';
@@ -51,11 +52,12 @@ export function createAgents({ connections, authorities, env }: AgentOptions): A
   const { signal } = closing;
   setMaxListeners(0, signal);
   let unusableAuthorities: readonly string[] = [];
-  let trusted: Promise<{ readonly ca?: string[] }> | undefined;
-  const trust = (): Promise<{ readonly ca?: string[] }> =>
+  let trusted: Promise<Trust> | undefined;
+  const trust = (): Promise<Trust> =>
     (trusted ??= authorities().then(({ trusted: ca, unusable }) => {
       unusableAuthorities = unusable;
-      return ca === undefined ? {} : { ca: [...ca] };
+      // Made once: to parse all authorities takes 40 ms, and each connection would.
+      return ca === undefined ? {} : { secureContext: createSecureContext({ ca: [...ca] }) };
     }));
 
   const direct = async ({ protocol, hostname, port, pathname, search }: URL): Promise<Route> => {
@@ -68,10 +70,10 @@ export function createAgents({ connections, authorities, env }: AgentOptions): A
     return { options, headers: {} };
   };
   const tunnelled = async (url: URL, proxy: HttpProxy): Promise<Route> => {
-    const ca = url.protocol === 'https:' || proxy.url.protocol === 'https:' ? await trust() : {};
-    const agent = await agentFor(proxy.url.href, () => tunnelAgent(proxy, { ...kept, ...ca }, signal));
+    const trusting = url.protocol === 'https:' || proxy.url.protocol === 'https:' ? await trust() : {};
+    const agent = await agentFor(proxy.url.href, () => tunnelAgent(proxy, { ...kept, ...trusting }, signal));
     const { options, headers } = await direct(url);
-    return { options: { ...options, ...ca, agent }, headers, proxy, isTunnel: true };
+    return { options: { ...options, ...trusting, agent }, headers, proxy, isTunnel: true };
   };
   /** A proxy is told the whole URL of what is not secret (RFC 9112, section 3.2.2). */
   const forwarded = async (url: URL, proxy: HttpProxy): Promise<Route> => {
@@ -101,17 +103,21 @@ function keepSockets(agents: readonly Agent[], connections: number): void {
   for (const socket of free.slice(0, Math.max(0, free.length + used.length - connections))) socket.destroy();
 }
 
-interface TunnelOptions {
+/** What a TLS connection is told of whom to trust; nothing for what Node trusts anyway. */
+interface Trust {
+  readonly secureContext?: SecureContext;
+}
+
+interface TunnelOptions extends Trust {
   readonly keepAlive: boolean;
   readonly maxSockets: number;
   readonly scheduling: 'lifo';
-  readonly ca?: string[];
 }
 
 /** The agent for connections through a proxy; `signal` ends those that are not through yet. */
 async function tunnelAgent({ url }: HttpProxy, options: TunnelOptions, signal: AbortSignal): Promise<Agent> {
   if (url.protocol.startsWith('socks')) {
-    const { ca: _, ...kept } = options;
+    const { secureContext: _, ...kept } = options;
     const { SocksProxyAgent } = await import('socks-proxy-agent');
     return new SocksProxyAgent(url, { ...kept, socketOptions: { signal } });
   }

@@ -37,7 +37,7 @@ const END_OF_HEAD = Buffer.from('\r\n\r\n');
 /** A status line and field lines (RFC 9112, sections 4 and 5): no white space before a colon, no control characters in a value. */
 const HEAD =
   /^HTTP\/1\.1 [2-5][0-9]{2}(?: [\t\x20-\x7e\x80-\xff]*)?(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*$/;
-const STATUS = 'HTTP/1.1 '.length;
+const PROTOCOL = 'HTTP/1.1 ';
 /** Headers of which Node keeps the first; others are lists. */
 const SINGLE = new Set(['etag', 'last-modified', 'location', 'date', 'retry-after', 'server', 'content-type', 'age']);
 /** Headers that say where the body ends, or which bytes it has: with two of them, two readers may read two answers. */
@@ -54,7 +54,7 @@ export function createAnswerReader(method: string): AnswerReader {
     const end = all.indexOf(END_OF_HEAD);
     if (end < 0) {
       begun = begun ? all : Buffer.from(all);
-      return all.length > HEAD_LIMIT ? 'unsupported' : 'more';
+      return all.length > HEAD_LIMIT || !mayBecomeHead(all.toString('latin1')) ? 'unsupported' : 'more';
     }
     if (end > HEAD_LIMIT) return 'unsupported';
     head = parseHead(all.toString('latin1', 0, end));
@@ -71,6 +71,12 @@ export function createAnswerReader(method: string): AnswerReader {
       return { status, headers, body: body.bytes(), isWhole: body.isWhole(), isKept: body.isWhole() && isKept(head) };
     },
   };
+}
+
+/** Whether a head may begin so. What is no HTTP at all may never send the end of one. */
+function mayBecomeHead(text: string): boolean {
+  const isBegun = text.length < PROTOCOL.length ? PROTOCOL.startsWith(text) : text.startsWith(PROTOCOL);
+  return isBegun && !/[^\r]\n/.test(text);
 }
 
 interface Head {
@@ -92,7 +98,7 @@ function parseHead(text: string): Head | undefined {
     else if (!SINGLE.has(name)) headers[name] = `${before}, ${value}`;
     at = end + 2;
   }
-  return { status: Number(text.slice(STATUS, STATUS + 3)), headers };
+  return { status: Number(text.slice(PROTOCOL.length, PROTOCOL.length + 3)), headers };
 }
 
 function isKept({ headers }: Head): boolean {

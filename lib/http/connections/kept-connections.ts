@@ -112,10 +112,18 @@ function open(route: Route, { stallMs, stalled, brokenOff }: KeptOptions, closed
   return connection;
 }
 
+/** What Node tells of an agent, and its types do not. */
+interface AgentOfNode extends Agent {
+  readonly options: object;
+  readonly defaultPort: number;
+}
+
 /** A connection as the route's agent would make it. */
 function connect({ options: { protocol: _, path: __, agent, hostname, ...options } }: Route, take: TakeBytes): Socket {
-  const { options: kept } = agent as Agent & { readonly options: object };
+  const { options: kept, defaultPort } = agent as AgentOfNode;
+  // A URL says nothing of the port that its scheme has.
+  const port = options.port || defaultPort;
   // As Node's client names the server to TLS.
   const servername = isIP(hostname!) ? '' : hostname;
-  return connectTapped(agent as Agent, { ...kept, ...options, host: hostname, servername }, take);
+  return connectTapped(agent as Agent, { ...kept, ...options, host: hostname, port, servername }, take);
 }

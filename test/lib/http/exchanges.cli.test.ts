@@ -155,6 +155,12 @@ describe('requests with short answers', () => {
     }
   });
 
+  it.each(['http', 'https'])('go to the port of %s when the URL names none', async (scheme) => {
+    // Nothing is there that listens.
+    const sent = connect().send(short(new URL(`${scheme}://127.255.255.254/`)));
+    await expect(sent).rejects.toMatchObject({ code: 'ECONNREFUSED', port: scheme === 'http' ? 80 : 443 });
+  });
+
   it('send no header that would be two', async () => {
     const { url } = await serve((_, response) => answerWith(response));
     await expect(connect().send(short(url, { headers: { 'x-a': 'b\r\nx-c: d' } }))).rejects.toThrow(/header/i);
