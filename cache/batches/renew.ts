@@ -61,8 +61,8 @@ async function renewBatch(objects: ObjectStore, name: string, changed: BatchText
 export interface Remaining {
   /** Those that it has removed. */
   isRemoved(hashPart: string): boolean;
-  /** Whether there are any. */
-  readonly hasRemoved: boolean;
+  /** What names a batch: how many narinfos that stay, and how many that were removed; nothing for a batch that none names. */
+  namedBy(batch: string): { readonly count: number; readonly staying: number; readonly removed: number } | undefined;
   /** Those that were there before. */
   wasThere(hashPart: string): boolean;
   /** The store's time then, in milliseconds. */
@@ -75,7 +75,7 @@ export interface Remaining {
  */
 export async function tidyBatches(
   objects: WriteStore,
-  { isRemoved, hasRemoved, wasThere, time }: Remaining,
+  { isRemoved, namedBy, wasThere, time }: Remaining,
   { emit, signal }: Work<WarningEvent>,
 ): Promise<void> {
   const refused: CarportError[] = [];
@@ -83,7 +83,11 @@ export async function tidyBatches(
     const name = batchNameOfKey(key);
     if (name === undefined) return;
     const isOld = modified.getTime() < time - YOUNG_MS;
-    if (!isOld && !hasRemoved) return;
+    const named = namedBy(name);
+    // Nobody reads one that no narinfo names; one of which all are there, and only they, is as it should be.
+    const isUnused = named === undefined || (named.staying === 0 && named.removed >= named.count);
+    if (isUnused) return isOld || named ? objects.remove([key]) : undefined;
+    if (named.removed === 0 && (!isOld || named.staying === named.count)) return;
     const texts = await readBatch(objects, name).catch(ifDamaged);
     const before = texts?.size ?? 0;
     for (const hashPart of [...(texts?.keys() ?? [])]) {

@@ -31,14 +31,14 @@ export const NO_MEMORY: NarInfoMemory = {
 };
 
 /** First of the file; another form has another. */
-const MAGIC = Buffer.from('carport narinfos 2\n');
+const MAGIC = Buffer.from('carport narinfos 3\n');
 const DIGEST = 32;
 const CHUNK = 1024 * 1024;
 /** More than a narinfo can say, of which 4 MiB are read. */
 const MOST = 8 * 1024 * 1024;
 
-/** A record: its length; hash part, MD5, size, time; size of the NAR; lengths of name, key of the NAR and references, derivation; those. */
-const HEAD = PACKED + MD5 + 8 + 8 + 8 + 2 + 4 + 4 + 1;
+/** A record: its length; hash part, MD5, size, time; size of the NAR; lengths of name, key of the NAR and references, derivation, name of the batch, its narinfos; those. */
+const HEAD = PACKED + MD5 + 8 + 8 + 8 + 2 + 4 + 4 + 1 + 1 + 2;
 
 /**
  * Opens what is remembered of a cache. A file that is not whole counts for nothing. Where this machine's directory cannot be
@@ -110,9 +110,11 @@ async function createWriter(path: string) {
 }
 
 function encode({ packed, md5, size, modified }: ListedNarInfo, facts: NarInfoFacts): Buffer {
-  const { name, narKey, narSize, references, deriver = '' } = facts;
+  const { name, narKey, narSize, references, deriver = '', batch = { name: '', count: 0 } } = facts;
   const key = Buffer.from(narKey);
-  const record = Buffer.alloc(4 + HEAD + name.length + key.length + references.length + deriver.length);
+  const record = Buffer.alloc(
+    4 + HEAD + name.length + key.length + references.length + deriver.length + batch.name.length,
+  );
   record.writeUInt32LE(record.length - 4, 0);
   record.set(packed, 4);
   record.set(md5, 4 + PACKED);
@@ -124,10 +126,12 @@ function encode({ packed, md5, size, modified }: ListedNarInfo, facts: NarInfoFa
   at = record.writeUInt32LE(key.length, at);
   at = record.writeUInt32LE(references.length, at);
   at = record.writeUInt8(deriver.length, at);
+  at = record.writeUInt8(batch.name.length, at);
+  at = record.writeUInt16LE(batch.count, at);
   at += record.write(name, at, 'latin1');
   record.set(key, at);
   record.set(references, at + key.length);
-  record.write(deriver, at + key.length + references.length, 'latin1');
+  record.write(deriver + batch.name, at + key.length + references.length, 'latin1');
   return record;
 }
 
@@ -135,7 +139,7 @@ function decode(record: Buffer): NarInfoFacts {
   const narSize = record.readDoubleLE(PACKED + MD5 + 16);
   let at = PACKED + MD5 + 24;
   const sizes = [record.readUInt16LE(at), record.readUInt32LE(at + 2), record.readUInt32LE(at + 6)] as const;
-  const deriverSize = record[at + 10]!;
+  const [deriverSize, batchSize, count] = [record[at + 10]!, record[at + 11]!, record.readUInt16LE(at + 12)];
   at = HEAD;
   const take = (size: number) => {
     at += size;
@@ -145,7 +149,8 @@ function decode(record: Buffer): NarInfoFacts {
   const narKey = take(sizes[1]).toString();
   const references = Uint8Array.from(take(sizes[2]));
   const deriver = take(deriverSize).toString('latin1');
-  return { name, narKey, narSize, references, deriver: deriver === '' ? undefined : deriver };
+  const batch = batchSize > 0 ? { name: take(batchSize).toString('latin1'), count } : undefined;
+  return { name, narKey, narSize, references, deriver: deriver === '' ? undefined : deriver, batch };
 }
 
 /** Reads records in their order, each when it is its turn. */

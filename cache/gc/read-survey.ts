@@ -6,6 +6,7 @@ import { hashPartOf, nameOf } from '../../lib/nix/store-path.js';
 import type { Inventory } from '../../lib/object-store/inventory.js';
 import type { ListedObject, WriteStore } from '../../lib/object-store/object-store.js';
 import type { ActivityEvent, Work } from '../../lib/work.js';
+import { toldBatch } from '../batches/field.js';
 import { readNarInfo, requireCacheInfo } from '../binary-cache.js';
 import { collectedKindOf, isCarportKey, logOwnerOf, narKey } from '../layout.js';
 import { ownerOf } from './belongings.js';
@@ -148,7 +149,8 @@ export async function readFacts(objects: WriteStore, hashPart: string): Promise<
     const references = new Uint8Array(others.length * PACKED);
     for (const [index, reference] of others.entries()) pack(reference, references, index * PACKED);
     const deriver = info.deriver === undefined ? undefined : hashPartOf(info.deriver);
-    return { name: nameOf(info.path), narKey: narKey(info), narSize: info.narSize, references, deriver };
+    const facts = { name: nameOf(info.path), narKey: narKey(info), narSize: info.narSize, references, deriver };
+    return { ...facts, batch: toldBatch(info) };
   } catch (cause) {
     if (!hasCode(cause, 'E_INTEGRITY', 'E_FORMAT')) throw cause;
     throw new CarportError('E_INTEGRITY', 'it is not known what a narinfo keeps: nothing is removed', {

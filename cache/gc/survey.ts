@@ -1,5 +1,6 @@
 /** What a cache holds, as columns: narinfos and what they refer to, NARs, and what belongs to paths. */
 
+import type { ToldBatch } from '../batches/field.js';
 import { bytes, growing, integers, naturals, numbers } from './growing.js';
 import { createHashParts, type HashParts, PACKED } from './hash-parts.js';
 import { createTexts, type Texts } from './texts.js';
@@ -32,6 +33,9 @@ export interface NarInfoColumns extends Listed {
   readonly references: Int32Array;
   /** 1 for one that had vanished when it was to be read. */
   readonly vanished: Uint8Array;
+  /** The number of the batch that each one names; -1 for none. */
+  readonly batch: Int32Array;
+  readonly batches: readonly ToldBatch[];
 }
 
 /** Objects by their keys. */
@@ -78,6 +82,8 @@ export interface NarInfoFacts {
   readonly references: Uint8Array;
   /** The hash part of the derivation. */
   readonly deriver: string | undefined;
+  /** The batch that it says it lies in. */
+  readonly batch?: ToldBatch | undefined;
 }
 
 /** What a listing tells of a narinfo: what has another of these is another. */
@@ -175,6 +181,12 @@ function createNarInfos(narKeys: Texts) {
   const [hashParts, names, listed, md5s] = [createHashParts(), createTexts(), createListed(), growing(bytes)];
   const [nar, references, firstReference] = [growing(integers), growing(integers), growing(naturals)];
   const narSizes = growing(numbers);
+  const [batch, batches, batchNumbers] = [growing(integers), [] as ToldBatch[], new Map<string, number>()];
+  const numberOfBatch = (told: ToldBatch): number => {
+    const number = batchNumbers.get(told.name) ?? batches.push(told) - 1;
+    batchNumbers.set(told.name, number);
+    return number;
+  };
   let vanished = new Uint8Array(0);
   firstReference.push(0);
   return {
@@ -202,6 +214,7 @@ function createNarInfos(narKeys: Texts) {
       names.add(facts?.name ?? '');
       nar.push(facts ? narKeys.find(facts.narKey) : -1);
       narSizes.push(facts?.narSize ?? 0);
+      batch.push(facts?.batch ? numberOfBatch(facts.batch) : -1);
       const packed = facts?.references ?? new Uint8Array(0);
       for (let at = 0; at < packed.length; at += PACKED) references.push(hashParts.findPacked(packed, at));
       firstReference.push(references.length);
@@ -209,7 +222,7 @@ function createNarInfos(narKeys: Texts) {
     done: (): NarInfoColumns => ({
       ...listed.done(),
       ...{ hashParts, names, vanished, nar: nar.array(), narSize: narSizes.array(), md5: md5s.array() },
-      ...{ firstReference: firstReference.array(), references: references.array() },
+      ...{ firstReference: firstReference.array(), references: references.array(), batch: batch.array(), batches },
     }),
   };
 }

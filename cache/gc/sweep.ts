@@ -243,12 +243,20 @@ async function tidyBatchesOf(
   { objects, emit, signal }: SweepTools,
 ): Promise<void> {
   const { narInfos, carportKeys } = plan.survey;
-  const hasRemoved = removed.paths > 0;
-  if (!hasRemoved && !carportKeys.some((key) => key.startsWith(BATCHES))) return;
+  if (removed.paths === 0 && !carportKeys.some((key) => key.startsWith(BATCHES))) return;
+  const named = new Map(narInfos.batches.map(({ name, count }) => [name, { count, staying: 0, removed: 0 }]));
+  for (let number = 0; number < narInfos.length; number++) {
+    const batch = narInfos.batches[narInfos.batch[number]!];
+    if (batch) named.get(batch.name)![final!.narInfos[number] === 1 ? 'removed' : 'staying']++;
+  }
   const numberOf = (hashPart: string) => narInfos.hashParts.find(hashPart);
   const isRemoved = (hashPart: string) => final!.narInfos[numberOf(hashPart)] === 1;
   const wasThere = (hashPart: string) => numberOf(hashPart) >= 0;
-  await tidyBatches(objects, { isRemoved, hasRemoved, wasThere, time: plan.survey.time }, { emit, signal });
+  await tidyBatches(
+    objects,
+    { isRemoved, namedBy: (name) => named.get(name), wasThere, time: plan.survey.time },
+    { emit, signal },
+  );
 }
 
 /** Removes pages of objects, each while the sweep counts. */

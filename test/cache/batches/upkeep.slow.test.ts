@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readBatch } from '#cache/batches/document.js';
 import { toldBatch } from '#cache/batches/field.js';
@@ -5,7 +8,7 @@ import { createRenewal } from '#cache/batches/renew.js';
 import { readNarInfo } from '#cache/binary-cache.js';
 import { planErase } from '#cache/erase.js';
 import { lookAtDocuments } from '#cache/fsck/look/documents.js';
-import { NO_MEMORY } from '#cache/gc/narinfo-memory.js';
+import { NO_MEMORY, openNarInfoMemory } from '#cache/gc/narinfo-memory.js';
 import { applyCollection, planCollection, SWEEPING } from '#cache/gc/session.js';
 import { batchKey, batchNameOfKey } from '#cache/layout.js';
 import { resignPaths } from '#cache/resign/paths.js';
@@ -111,13 +114,15 @@ describe('batches of narinfos', () => {
 
   it('lose what a collection removes, and go with the last of it', async () => {
     const [old, mixed, kept] = [fakeFan(10, 'old'), fakeFan(10, 'mixed'), fakeFan(10, 'kept')];
-    const { store, content, batchKeys } = await createBatchedCache([old, mixed, kept], [KEY]);
+    const { objects, store, content, calls, batchKeys } = await createBatchedCache([old, mixed, kept], [KEY]);
     const [first, second, third] = batchKeys();
     const gone = new Set([...old, ...mixed.slice(3)].map(({ path }) => hashPartOf(path)));
     const ofGone = (key: string) => gone.has(key.slice(0, 32)) || gone.has(key.slice(4, 36));
     age(content, (key) => ofGone(key) || key === first, 60);
     const before = content.get(third!);
-    expect(await collect(store)).toMatchObject({ paths: 19 });
+    expect(await collect(objects)).toMatchObject({ paths: 19 });
+    // The others are all gone, or all there.
+    expect(calls.filter((call) => call.startsWith('read carport/batches/'))).toEqual([`read ${second}`]);
     expect(batchKeys()).toEqual([second, third]);
     expect(await textsOf(store, batchNameOfKey(second!)!)).toEqual(await aloneOf(store, mixed.slice(0, 3)));
     expect(content.get(third!)).toBe(before);
@@ -163,12 +168,37 @@ describe('batches of narinfos', () => {
     const { objects, content, batchKeys } = await createBatchedCache([infos], [KEY], (call) => {
       if (call.startsWith('read carport/batches/')) throw new CarportError('E_CREDENTIALS', 'it may not');
     });
-    age(content, (key) => key !== 'nix-cache-info', 60);
+    const kept = infos.slice(0, 3).map(({ path }) => hashPartOf(path));
+    age(content, (key) => key !== 'nix-cache-info' && !kept.some((hashPart) => key.includes(hashPart)), 60);
     expect(await collect(objects, (event) => 'message' in event && told.push(event.message))).toMatchObject({
-      paths: 11,
+      paths: 8,
     });
     expect(batchKeys()).toHaveLength(1);
     expect(told).toEqual([expect.stringContaining('one batch of narinfos')]);
+  });
+
+  it('are remembered by a collection with what narinfos say', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'carport-test-'));
+    try {
+      const listed = { packed: new Uint8Array(20).fill(1), md5: new Uint8Array(16).fill(2), size: 3, modified: 4 };
+      const others = { name: 'a', narKey: 'nar/b', narSize: 5, references: new Uint8Array(40).fill(6) };
+      const batch = { name: '0'.repeat(24), count: 2048 };
+      for (const facts of [
+        { ...others, deriver: '7'.repeat(32), batch },
+        { ...others, deriver: undefined, batch },
+        { ...others, deriver: '7'.repeat(32), batch: undefined },
+      ]) {
+        const first = await openNarInfoMemory(directory, 's3://cache');
+        await first.note(listed, facts);
+        await first.keep();
+        await first.close();
+        const second = await openNarInfoMemory(directory, 's3://cache');
+        expect(await second.recall(listed)).toMatchObject({ ...facts, references: Uint8Array.from(facts.references) });
+        await second.close();
+      }
+    } finally {
+      await rm(directory, { recursive: true });
+    }
   });
 
   it('are looked at by a check, and belong to the cache', async () => {
