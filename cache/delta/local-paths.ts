@@ -31,7 +31,7 @@ const MOST_TAKEN = 3;
 const CUT_FOR_A_BYTE = 8;
 
 /** The names in a store are read again after so long: there are new paths to take from. */
-const RENEW_MS = 60_000;
+const RENEW_MS = 10_000;
 
 /** A store that does not answer in that time is as if there were none: who holds its lock may wait for what is planned here. */
 const PATIENCE_MS = 10_000;

@@ -2,6 +2,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 import { CarportError } from '../../lib/errors.js';
+import { formatHash } from '../../lib/nix/hash.js';
 import { readPlainNar } from '../../lib/workers/plain-nar.js';
 import type { DeltaNar } from '../delta/nars.js';
 import { createDelta, type DeltaOptions, type DeltaWork } from '../delta/session.js';
@@ -25,6 +26,7 @@ interface Waiting {
 export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarShortcut {
   const delta = createDelta(options, work);
   const waiting: Waiting[] = [];
+  const failures = createFailures();
   // Who asks meanwhile is looked at beside the others: a plan in which large trees are cut takes long.
   const planAll = async (): Promise<void> => {
     await pause(GATHER_MS);
@@ -41,11 +43,11 @@ export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarSh
     await delta.keep().catch(() => undefined);
   };
   return async (found) => {
-    if (usefulTable(found) === undefined) return undefined;
+    if (usefulTable(found) === undefined || failures.has(found)) return undefined;
     const nar = await new Promise<DeltaNar | undefined>((resolve, reject) => {
       if (waiting.push({ found, resolve, reject }) === 1) void planAll();
     });
-    return nar && readerOf(nar, work);
+    return nar && readerOf(nar, work, () => failures.add(found));
   };
 }
 
@@ -55,14 +57,31 @@ function settle(error: unknown, resolve: Waiting['resolve'], reject: Waiting['re
   else reject(error);
 }
 
+/** NARs that are remembered at most. */
+const MOST_FAILURES = 10_000;
+
+/** NARs that could not be made so: whoever has got some of the bytes comes again, and the whole then has to be right from the beginning. */
+function createFailures() {
+  const failed = new Set<string>();
+  const nameOf = ({ info, objects }: FoundPath) => `${objects.url} ${info.path} ${formatHash(info.narHash, 'nix32')}`;
+  return {
+    has: (found: FoundPath) => failed.has(nameOf(found)),
+    add(found: FoundPath) {
+      if (failed.size >= MOST_FAILURES) failed.clear();
+      failed.add(nameOf(found));
+    },
+  };
+}
+
 /** What fails so is fetched as a whole. */
-function readerOf(nar: DeltaNar, { pool }: DeltaWork): PlainNarReader {
+function readerOf(nar: DeltaNar, { pool }: DeltaWork, onFailure: () => void): PlainNarReader {
   return async function* read(_, signal, after) {
     const { promise, assembly } = nar.job;
     try {
       const from = { assembly, ...(nar.source && { source: nar.source() }) };
       yield* readPlainNar(pool, promise, from, signal, after);
     } catch (error) {
+      if (!signal.aborted) onFailure();
       await nar.failed(error);
       throw error;
     }

@@ -5,14 +5,14 @@ import { openChunkMemory } from '#cache/delta/chunk-memory.js';
 import { pushClosure } from '#cache/push/session.js';
 import { CarportError } from '#lib/errors.js';
 import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
-import { parseNarInfo } from '#lib/nix/narinfo.js';
+import { parseNarInfo, renderNarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { type MemoryObjects, openMemoryStore } from '#lib/object-store/memory.js';
 import type { ObjectStore } from '#lib/object-store/object-store.js';
 import { runtimeClosure } from '#lib/store/closure.js';
 import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
 import { usePool } from '../../support/pool.js';
-import { makeBuild, pathOf } from '../../support/rebuilds.js';
+import { type Build, makeBuild, pathOf } from '../../support/rebuilds.js';
 import { sampleKey } from '../../support/samples.js';
 import { useSandbox } from '../../support/sandbox.js';
 import { type TestServer, useCacheServers } from '../../support/serve.js';
@@ -33,9 +33,13 @@ let read = 0;
 beforeAll(async () => {
   local = openOwnStore(box().path('local'));
   await makeBuild(local, pool, OLD);
-  const from = openOwnStore(box().path('builds'));
-  const closure = await runtimeClosure(from, [await makeBuild(from, pool, NEW)]);
-  paths = [...closure.graph.keys()];
+  paths = await pushBuild(NEW, content);
+});
+
+/** Fills a cache; gives the paths that it has. */
+async function pushBuild(build: Build, into: MemoryObjects): Promise<readonly string[]> {
+  const from = openOwnStore(box().path(`builds-${Object.keys(build)}-${build.number}`));
+  const closure = await runtimeClosure(from, [await makeBuild(from, pool, build)]);
   const request = {
     ...{ store: from, own: from, closure, keys: [KEY] },
     packing: { compression: 'zstd', level: 3, listing: false },
@@ -46,8 +50,9 @@ beforeAll(async () => {
     ...{ checkAll: false, skipSignedBy: { names: [], origin: 'the test' }, realisations: [], dryRun: false },
   } as const;
   const work = { pool, emit: () => {}, signal: new AbortController().signal };
-  await pushClosure(openMemoryStore(content), request, work);
-});
+  await pushClosure(openMemoryStore(into), request, work);
+  return [...closure.graph.keys()];
+}
 
 /** Counts the bytes of NARs that are read. */
 function counted(objects: ObjectStore): ObjectStore {
@@ -128,6 +133,26 @@ it('remembers what a plan has computed that took long, and asks a server that is
   expect(body.length).toBeLessThan(info.narSize);
   expect(whole).toEqual([]);
   await vi.waitFor(async () => expect(await isRemembered('another')).toBe(true), { timeout: 60_000 });
+});
+
+it('fetches a NAR as a whole the next time, where its table said that what is here is in it', async () => {
+  const swapped = { number: 2, swapped: true };
+  const [lying, before]: [MemoryObjects, MemoryObjects] = [new Map(), new Map()];
+  await pushBuild(swapped, lying);
+  await pushBuild(OLD, before);
+  const infoOf = async (objects: MemoryObjects, build: Build) => {
+    const bytes = await openMemoryStore(objects).read(`${hashPartOf(pathOf('large-2.0', build))}.narinfo`, 10_000);
+    return parseNarInfo(bytes!.toString('latin1'));
+  };
+  const info = { ...(await infoOf(lying, swapped)), unknownFields: (await infoOf(before, OLD)).unknownFields };
+  const key = `${hashPartOf(info.path)}.narinfo`;
+  await openMemoryStore(lying).put(key, Buffer.from(renderNarInfo(info), 'latin1'), { contentType: 'text/plain' });
+  const { get } = await start({ objects: openMemoryStore(lying), memory: 'lies' });
+  const { url } = parseNarInfo((await get(`/${key}`)).body.toString('latin1'));
+  const first = await get(`/${url}`);
+  const isRight = ({ body }: typeof first) => hashesEqual(hashBytes('sha256', body), info.narHash);
+  expect(isRight(first)).toBe(false);
+  expect(isRight(await get(`/${url}`))).toBe(true);
 });
 
 it('fetches a NAR as a whole where what is here is not what it was', async () => {
