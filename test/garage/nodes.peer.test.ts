@@ -97,7 +97,7 @@ describeWithGarage('three nodes of Garage', () => {
   it('give a pull while another one is killed', async () => {
     const store = box().path('pulled-beside');
     const run = carport.start(pullFrom(throughProxy(full), store));
-    await untilAnswered(250, run);
+    await untilAnswered(80, run);
     await kill(2);
     await expectDone(run);
     await expectWholeStore(store);
@@ -109,7 +109,7 @@ describeWithGarage('three nodes of Garage', () => {
       carport.start(pushTo(throughProxy(bucket))),
       carport.start(pullFrom(throughProxy(full), store)),
     ] as const;
-    await Promise.all(runs.map((run) => untilAnswered(300, run)));
+    await Promise.all(runs.map((run) => untilAnswered(150, run)));
     await Promise.all([kill(0), proxy().pause()]);
     await sleep(1000);
     await Promise.all([garage().nodes[0]!.start(), proxy().resume()]);
@@ -178,7 +178,7 @@ describeWithGarage('three nodes of Garage', () => {
     const store = box().path('pulled-in-two');
     const pull = pullFrom(throughProxy(full), store, '--retry-seconds', '2');
     const run = carport.start(pull);
-    await untilAnswered(300, run);
+    await untilAnswered(120, run);
     await Promise.all([kill(0, 1, 2), proxy().pause()]);
     const stopped = performance.now();
     const { exitCode, stderr, stdout } = await run.ended;
