@@ -1,5 +1,6 @@
 /** Reads a short answer of HTTP/1.1 from the bytes of a connection, strictly: what is unusual is somebody else's. */
 
+import { ownMemory } from '../../buffers.js';
 import type { ResponseHeaders } from '../transport.js';
 
 /** The status and headers of an answer, and what of its body has come. */
@@ -197,21 +198,10 @@ function createPieces() {
     size: () => size,
     add(bytes: Uint8Array): void {
       if (bytes.length === 0) return;
-      const own = Buffer.allocUnsafeSlow(bytes.length);
-      own.set(bytes);
-      pieces.push(own);
-      size += own.length;
+      pieces.push(new Uint8Array(bytes));
+      size += bytes.length;
     },
     /** All of them, in memory of its own. */
-    joined(): Uint8Array {
-      if (pieces.length === 1) return pieces[0]!;
-      const all = Buffer.allocUnsafeSlow(size);
-      let at = 0;
-      for (const piece of pieces) {
-        all.set(piece, at);
-        at += piece.length;
-      }
-      return all;
-    },
+    joined: (): Uint8Array => (pieces.length === 1 ? pieces[0]! : ownMemory(Buffer.concat(pieces))),
   };
 }
