@@ -5,9 +5,9 @@ import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { openConnections } from '#lib/http/connections/connections.js';
 import type { HttpResponse } from '#lib/http/transport.js';
 import { gather, noise } from '../../support/files.js';
+import { useConnections } from '../../support/http-connections.js';
 import { answerWith, getRequest, readRequest, useHttpServers } from '../../support/http-server.js';
 
 const STALL = 300;
@@ -22,13 +22,7 @@ describe('connections', () => {
     for (const end of ends.splice(0)) end();
   });
 
-  const connect = (connections = 4, stallMs = 10_000) => {
-    const stop = new AbortController();
-    const authorities = async () => ({ trusted: undefined, unusable: [] });
-    const opened = openConnections({ connections, stallMs, signal: stop.signal, authorities, env: {} });
-    ends.push(() => opened.close());
-    return { ...opened, stop };
-  };
+  const connect = useConnections();
   const textOf = async ({ body }: HttpResponse) => (await gather(body)).toString();
 
   it('give the status, the headers and the body of an answer', async () => {
@@ -41,7 +35,12 @@ describe('connections', () => {
 
   it('let an answer go whose body never comes', async () => {
     const { url } = await serve((_, response) => void response.writeHead(200, { 'content-length': 5 }).flushHeaders());
-    const response = await connect(4, STALL).send({ method: 'PUT', url, headers: {}, body: Buffer.from('x') });
+    const response = await connect({ stallMs: STALL }).send({
+      method: 'PUT',
+      url,
+      headers: {},
+      body: Buffer.from('x'),
+    });
     response.discard();
     await response.closed;
   });
@@ -177,7 +176,7 @@ describe('connections', () => {
       now--;
       answerWith(response, 'x');
     });
-    const { send } = connect(3);
+    const { send } = connect({ connections: 3 });
     await Promise.all(Array.from({ length: 12 }, async () => textOf(await send(getRequest(server.url)))));
     expect([most, server.connections()]).toEqual([3, 3]);
   });
@@ -203,12 +202,12 @@ describe('connections', () => {
 
     it('are given up when no answer comes', async () => {
       const { url } = await serve(() => undefined);
-      await expectStall(connect(4, STALL).send(getRequest(url)));
+      await expectStall(connect({ stallMs: STALL }).send(getRequest(url)));
     });
 
     it('are given up when nothing more of the head comes', async () => {
       const { url } = await serve(({ socket }) => void socket.write('HTTP/1.1 200 OK\r\ncontent-le'));
-      await expectStall(connect(4, STALL).send(getRequest(url)));
+      await expectStall(connect({ stallMs: STALL }).send(getRequest(url)));
     });
 
     it('are given up when nothing more of the body comes', async () => {
@@ -216,7 +215,7 @@ describe('connections', () => {
         response.writeHead(200, { 'content-length': 10 });
         response.write('half ');
       });
-      const response = await connect(4, STALL).send(getRequest(url));
+      const response = await connect({ stallMs: STALL }).send(getRequest(url));
       await expectStall(gather(response.body));
       await response.closed;
     });
@@ -226,19 +225,19 @@ describe('connections', () => {
         response.writeHead(500, { 'content-length': 10 });
         response.write('half ');
       });
-      expect((await connect(4, STALL).send(getRequest(url))).status).toBe(500);
+      expect((await connect({ stallMs: STALL }).send(getRequest(url))).status).toBe(500);
     });
 
     it('are given up when the server does not read what is sent', async () => {
       const { url } = await serve((request) => void request.pause());
       const body = noise(50_000_000);
-      await expectStall(connect(4, STALL).send({ method: 'PUT', url, headers: {}, body }));
+      await expectStall(connect({ stallMs: STALL }).send({ method: 'PUT', url, headers: {}, body }));
     });
 
     it('are given up when the machine does not take the connection', async () => {
       const { port, end } = await listenWithoutAccepting();
       ends.push(end);
-      await expectStall(connect(4, STALL).send(getRequest(`http://127.0.0.1:${port}/`)));
+      await expectStall(connect({ stallMs: STALL }).send(getRequest(`http://127.0.0.1:${port}/`)));
     });
 
     it('are not, while bytes come or go slowly, or the reader is slow', async () => {
@@ -251,7 +250,7 @@ describe('connections', () => {
         response.end(noise(200_000));
       };
       const { url } = await serve(slowly);
-      const response = await connect(4, PATIENT).send(getRequest(url));
+      const response = await connect({ stallMs: PATIENT }).send(getRequest(url));
       let size = 0;
       for await (const piece of response.body) {
         if (size === 8) await sleep(PATIENT * 1.2);
@@ -273,7 +272,7 @@ describe('connections', () => {
         }
       };
       const request = { method: 'PUT', url: reader.url, headers: {}, body: { size: 40, open } } as const;
-      expect(await textOf(await connect(4, PATIENT).send(request))).toBe('40');
+      expect(await textOf(await connect({ stallMs: PATIENT }).send(request))).toBe('40');
     });
   });
 
@@ -284,7 +283,7 @@ describe('connections', () => {
         response.writeHead(200, { 'content-length': 10 });
         response.write('half ');
       });
-      const { send, stop } = connect(2);
+      const { send, stop } = connect({ connections: 2 });
       const waiting = [1, 2, 3, 4].map(() => send(getRequest(new URL('wait', url))));
       const reading = connect();
       const response = await reading.send(getRequest(url));

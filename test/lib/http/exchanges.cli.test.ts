@@ -5,9 +5,9 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
-import { openConnections } from '#lib/http/connections/connections.js';
 import type { HttpRequest } from '#lib/http/transport.js';
 import { gather } from '../../support/files.js';
+import { useConnections } from '../../support/http-connections.js';
 import { answerWith, readRequest, useHttpServers } from '../../support/http-server.js';
 import { CERTIFICATE, TLS_KEY } from '../../support/tls.js';
 
@@ -20,17 +20,7 @@ describe('requests with short answers', () => {
     for (const end of ends.splice(0)) end();
   });
 
-  const connect = ({
-    connections = 4,
-    stallMs = 10_000,
-    trusted = undefined as readonly string[] | undefined,
-  } = {}) => {
-    const stop = new AbortController();
-    const authorities = async () => ({ trusted, unusable: [] });
-    const opened = openConnections({ connections, stallMs, signal: stop.signal, authorities, env: {} });
-    ends.push(() => opened.close());
-    return { ...opened, stop };
-  };
+  const connect = useConnections();
   const short = (url: URL, more: Partial<HttpRequest> = {}): HttpRequest => ({
     ...{ method: 'GET', url, headers: {}, isShort: true },
     ...more,
