@@ -79,7 +79,8 @@ export async function openWorld(): Promise<World> {
   await mountWork(kept);
   // Only some jobs need it; they fail without.
   if (await isThere(KEPT_RCLONE)) await mount('--bind', await realpath(KEPT_RCLONE), RCLONE);
-  await mkdir(join(ROOT, 'nix'), { recursive: true });
+  // A root of unpacked packages, as `.ci/run` makes it, has few directories.
+  for (const name of ['nix', 'mnt', 'proc', 'dev', 'tmp', 'etc']) await mkdir(join(ROOT, name), { recursive: true });
   await writeFile(join(ROOT, 'etc/hosts'), '', { flag: 'a' });
   await mount('--rbind', PLACES, join(ROOT, PLACES));
   await mount('--bind', KEPT_STORE, join(ROOT, 'nix'));
