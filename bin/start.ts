@@ -34,10 +34,10 @@ export async function start(args: readonly string[], loadModules: () => Promise<
 
 async function run(args: readonly string[], loadModules: () => Promise<Program>): Promise<void> {
   // What cannot be known ahead is asked when the program is there.
-  const { answer, isLikelyDone } = await lookAhead(args).catch((): Ahead => ({ isLikelyDone: false }));
+  const { answers, isLikelyDone } = await lookAhead(args).catch((): Ahead => ({ isLikelyDone: false }));
   const early = isLikelyDone ? loadBundle('early')?.exports : undefined;
-  const said = await early?.pushEarly(args, { env: context.env, cwd: context.cwd, answer });
-  if (said === undefined) await (await load(loadModules)).main(args, { ...context, answer });
+  const said = await early?.pushEarly(args, { env: context.env, cwd: context.cwd, answers });
+  if (said === undefined) await (await load(loadModules)).main(args, { ...context, answers });
   else await new Promise((resolve) => process.stderr.on('error', resolve).write(said, resolve));
   // All is written. To end as it comes takes Node some milliseconds more, and would wait for a program that nobody waits for.
   process.exit();

@@ -65,8 +65,8 @@ async function pushEarly(path: string, to: readonly string[]): Promise<void> {
   const { narHash, narSize } = parseNarInfo(text);
   const info = { narHash: formatHash(narHash, 'sri'), narSize, references: [], signatures: [] };
   const stdout = JSON.stringify({ info: { [basename(path)]: info }, storeDir: dirname(path), version: 2 });
-  const answer = { arguments: askedOfNix('paths', [path]), result: Promise.resolve({ stdout, stderr: '' }) };
-  const context = { env: { HOME: directory, CI: '1' }, cwd: () => directory, answer };
+  const answers = [{ arguments: askedOfNix('paths', [path]), result: Promise.resolve({ stdout, stderr: '' }) }];
+  const context = { env: { HOME: directory, CI: '1' }, cwd: () => directory, answers };
   const said = await early!.exports.pushEarly(['push', path, ...to, '--store', 'nix'], context);
   if (said === undefined) throw new Error('a push that should have nothing to do found something');
 }

@@ -24,11 +24,11 @@ export interface LocalPaths {
 /** What `--store` names, or all that there is. `asked` are paths of which the closure will surely be asked for. */
 export async function openLocalPaths(
   settings: Pick<Settings, 'store'>,
-  { env, answer }: Context,
+  { env, answers }: Context,
   asked: readonly string[] = [],
 ): Promise<LocalPaths> {
   const selection = settings.store.value;
-  const store = await openStoreForReading(selection, env, asked, asked.length > 0 ? answer : undefined);
+  const store = await openStoreForReading(selection, env, asked, asked.length > 0 ? answers : []);
   const own = openOwnForReading(selection, env);
   const nix = selection === undefined || selection === NIX ? [nixPins(env)] : [];
   return { store, own, pins: [...(own ? [own] : []), ...nix].filter(({ storeDir }) => storeDir === store.storeDir) };

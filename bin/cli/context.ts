@@ -27,7 +27,7 @@ export interface Context {
   /** Secret keys that were in the environment, which has them no longer. */
   readonly heldKeys?: HeldKeys | undefined;
   /** What Nix was asked before the program was there. */
-  readonly answer?: NixAnswer | undefined;
+  readonly answers?: readonly NixAnswer[] | undefined;
 }
 
 /** The working directory; throws `E_NOT_FOUND` where it is gone. */

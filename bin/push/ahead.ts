@@ -20,7 +20,7 @@ const DESCRIPTOR = /fd:\d|\/fd\//;
 /** What can be known of a push before the program is there. */
 export interface Ahead {
   /** What Nix was asked. */
-  readonly answer?: NixAnswer;
+  readonly answers?: readonly NixAnswer[];
   /** Whether it may have nothing to do, and a directory of this machine can tell. */
   readonly isLikelyDone: boolean;
 }
@@ -28,7 +28,7 @@ export interface Ahead {
 const NOTHING: Ahead = { isLikelyDone: false };
 
 /**
- * Starts Nix for a command line and environment, where that is surely of use; the push that asks the same takes the answer. A guess:
+ * Starts Nix for a command line and environment, where that is surely of use; the push that asks the same takes the answers. A guess:
  * what it does not foresee is asked when it is known.
  */
 export async function startAhead(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ahead> {
@@ -42,8 +42,8 @@ export async function startAhead(args: readonly string[], env: NodeJS.ProcessEnv
   const isThere = directory !== undefined && (await hasCache(directory));
   const isWhole =
     words.some((word) => WHOLE.test(word)) || (await isListed(env)) || (directory !== undefined && !isThere);
-  const answer = askAhead(isWhole ? 'closure' : 'paths', paths, takeKeys(env).env);
-  return { answer, isLikelyDone: isThere && !isWhole };
+  const answers = askAhead(isWhole ? 'closure' : 'paths', paths, takeKeys(env).env);
+  return { answers, isLikelyDone: isThere && !isWhole };
 }
 
 /** Whether a key may come through a descriptor, which programs would have that are started before it is read and closed. */

@@ -29,7 +29,7 @@ export async function endsAtRoots(
   const { keys, skipSignedBy } = request;
   const paths = rootsOf(targets, options, context);
   // Nix is asked for the closure where there is no cache, or it will be looked at.
-  const isWhole = context.answer?.arguments.includes(RECURSIVE[0]) === true;
+  const isWhole = context.answers?.some((answer) => answer.arguments.includes(RECURSIVE[0])) === true;
   if (paths.length === 0 || keys.length === 0 || isWhole) return false;
   // The store is asked beside the cache.
   const roots = rootsHere(paths, options, context);
@@ -60,9 +60,9 @@ function rootsOf(targets: readonly string[], options: PushCommandOptions, contex
 async function rootsHere(
   paths: readonly string[],
   { settings }: PushCommandOptions,
-  { env, answer }: Context,
+  { env, answers }: Context,
 ): Promise<readonly PathInfo[] | undefined> {
-  const infos = await glanceAt(settings.store.value, env, paths, answer);
+  const infos = await glanceAt(settings.store.value, env, paths, answers);
   if (infos === undefined) return undefined;
   const roots = paths.map((path) => infos.get(path)!);
   return (await haveToldPaths(roots)) ? roots : undefined;

@@ -22,10 +22,10 @@ export async function run(targets: readonly string[], options: PushCommandOption
   const prepared = await preparePush(options, context);
   if (isWithoutKey(prepared.request.keys, options, context)) return;
   if (await endsAtRoots(targets, prepared, options, context)) return;
-  const here = await openLocalPaths(options.settings, context, asked(targets, options));
-  const { store, own } = here;
   const threads = await startThreadsEarly(prepared);
   const push = withReporter(context, options, async (emit) => {
+    const here = await openLocalPaths(options.settings, context, asked(targets, options));
+    const { store, own } = here;
     const closure = await closureOf(options, store, await resolveLocalPaths(targets, here, context));
     for (const warning of closureWarnings(closure, options)) emit(warning);
     const group = beginGroup(context, options, 'carport push');

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { encodeNix32 } from '../../lib/nix/base32.js';
-import { renderHash } from '../../lib/nix/hash.js';
+import { toHex } from '../../lib/nix/hash.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
@@ -109,7 +109,7 @@ function sizeOf({ references, signatures }: PathInfo): number {
 }
 
 function nameOf(members: readonly PathInfo[], keyNames: readonly string[]): string {
-  const lines = members.map(({ path, narHash }) => `${path} ${renderHash(narHash)}\n`).sort();
+  const lines = members.map(({ path, narHash }) => `${path} ${toHex(narHash.digest)}\n`).sort();
   const hash = createHash('sha256').update(`carport-batch\n${[...keyNames].sort().join(' ')}\n`);
   for (const line of lines) hash.update(line);
   return encodeNix32(hash.digest().subarray(0, NAME_SIZE));

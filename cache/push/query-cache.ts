@@ -38,11 +38,11 @@ async function askForEach(
   listed: ReadonlySet<string> | undefined,
   checkNar: boolean,
 ): Promise<PathStatuses> {
-  const ask = async (info: PathInfo): Promise<PathStatus> => {
-    if (listed && !listed.has(hashPartOf(info.path))) return { info, state: 'absent' };
-    return queryPath(objects, info, keys, checkNar);
-  };
-  return new Map(await mapAtMost(QUERIES_AT_ONCE, infos, async (info) => [info.path, await ask(info)] as const));
+  const absent = infos.filter(({ path }) => listed && !listed.has(hashPartOf(path)));
+  const answers = new Map(absent.map((info): [string, PathStatus] => [info.path, { info, state: 'absent' }]));
+  const asked = infos.filter(({ path }) => !answers.has(path));
+  const ask = async (info: PathInfo) => [info.path, await queryPath(objects, info, keys, checkNar)] as const;
+  return new Map([...answers, ...(await mapAtMost(QUERIES_AT_ONCE, asked, ask))]);
 }
 
 /**

@@ -12,6 +12,7 @@ import type { Store } from '../../lib/store/store.js';
 import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { createBatchWriter } from '../batches/write.js';
+import { readCacheInfo } from '../binary-cache.js';
 import { LEASING, type Leased, type Leasing, withLease } from '../leases/lease.js';
 import { publishRealisations } from '../realisations/publish.js';
 import type { TransferSummary } from '../transfer-events.js';
@@ -91,21 +92,29 @@ export async function pushClosure(
 }
 
 async function pushHeld(objects: ObjectStore, request: PushRequest, work: PushWork): Promise<TransferSummary> {
-  const { store, closure, packing, pins, skipSignedBy, dryRun } = request;
+  const { store, closure, packing, pins, dryRun } = request;
   const { pool, emit, signal, leasing = LEASING } = work;
   const hasCache = await checkPushTarget(objects, store.storeDir, pins);
   if (dryRun) return pushLeased({ objects, refresh: async () => {} }, { ...request, hasCache }, work);
   if (!hasCache) prepareSmallUploads(closure.graph.size, { pool, ...packing });
   // Who is refused leaves nothing where there was nothing, not even an empty directory.
-  if (!hasCache && isListable(objects)) {
-    const plan = await planPush(objects, planRequestOf({ ...request, hasCache }));
-    checkPinned(pins, closure.pinned, plan, skipSignedBy.origin);
-  }
+  const early = !hasCache && isListable(objects) ? await planAndCheck(objects, { ...request, hasCache }) : undefined;
   const lease = { paths: closure.graph.keys(), emit, signal };
-  return withLease(objects, lease, (leased) => pushLeased(leased, { ...request, hasCache }, work), leasing);
+  return withLease(objects, lease, (leased) => pushLeased(leased, { ...request, hasCache, early }, work), leasing);
 }
 
-type HeldRequest = PushRequest & { readonly hasCache: boolean };
+type HeldRequest = PushRequest & {
+  readonly hasCache: boolean;
+  /** What was planned before anybody could know of this push: it stands if there is no cache still. */
+  readonly early?: PushPlan | undefined;
+};
+
+async function planAndCheck(objects: ObjectStore, request: HeldRequest): Promise<PushPlan> {
+  const { pins, closure, skipSignedBy } = request;
+  const plan = await planPush(objects, planRequestOf(request));
+  checkPinned(pins, closure.pinned, plan, skipSignedBy.origin);
+  return plan;
+}
 
 function planRequestOf({ closure, keys, checkAll, skipSignedBy, skipPaths, hasCache }: HeldRequest) {
   const skipped = { skipSignedBy: skipSignedBy.names, ...(skipPaths && { skipPaths }) };
@@ -117,10 +126,11 @@ async function pushLeased(
   request: HeldRequest,
   { pool, emit, signal }: PushWork,
 ): Promise<TransferSummary> {
-  const { store, closure, realisations, keys, packing, pins, skipSignedBy, dryRun } = request;
+  const { store, closure, realisations, keys, packing, pins, dryRun, early } = request;
   const { pinned } = closure;
-  const plan = await planPush(objects, planRequestOf(request));
-  checkPinned(pins, pinned, plan, skipSignedBy.origin);
+  // Others make the cache before they write into it.
+  const stands = early !== undefined && (await readCacheInfo(objects)) === undefined;
+  const plan = stands ? early : await planAndCheck(objects, request);
   signal.throwIfAborted();
   if (!dryRun) await beginPush(objects, store.storeDir, plan);
   const { narSize, ...totals } = totalsOf(plan);

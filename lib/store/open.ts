@@ -18,19 +18,19 @@ export const NIX = 'nix';
 
 /**
  * The store to read from: the system's Nix (`nix`), carport's own at a root, or, when none is named, what the system's
- * Nix has and beside it the own store at its default root. `closureOf` and `answer` as in `openNixStore`.
+ * Nix has and beside it the own store at its default root. `closureOf` and `answers` as in `openNixStore`.
  */
 export async function openStoreForReading(
   selection: string | undefined,
   env: NodeJS.ProcessEnv,
   closureOf: readonly string[] = [],
-  answer?: NixAnswer,
+  answers: readonly NixAnswer[] = [],
 ): Promise<Store> {
   if (selection !== undefined && selection !== NIX) return openOwnStore(selection);
-  if (selection === NIX) return requireNixStore(env, closureOf, answer);
+  if (selection === NIX) return requireNixStore(env, closureOf, answers);
   const own = openOwnStore(defaultStoreRoot(env));
   // A Nix that does not work matters only for what the own store does not have.
-  const nix = await openNixStore(env, closureOf, answer).catch((error) => failingStore(own, error));
+  const nix = await openNixStore(env, closureOf, answers).catch((error) => failingStore(own, error));
   if (nix) return nix.storeDir === own.storeDir ? uniteStores([nix, own]) : nix;
   return (await isThere(NIX_STATE)) ? { ...own, description: `${own.description} (${NO_NIX})` } : own;
 }
@@ -43,9 +43,9 @@ export async function glanceAt(
   selection: string | undefined,
   env: NodeJS.ProcessEnv,
   paths: readonly string[],
-  answer?: NixAnswer,
+  answers: readonly NixAnswer[] = [],
 ): Promise<PathGraph | undefined> {
-  if (selection === undefined || selection === NIX) return glanceAtPaths(env, paths, answer);
+  if (selection === undefined || selection === NIX) return glanceAtPaths(env, paths, answers);
   const store = openOwnStore(selection);
   const infos = await store.queryInfos(paths);
   return paths.every((path) => storeDirOf(path) === store.storeDir && infos.has(path)) ? infos : undefined;
@@ -73,9 +73,9 @@ function realPathOrItself(path: string): Promise<string> {
 export async function requireNixStore(
   env: NodeJS.ProcessEnv,
   closureOf: readonly string[] = [],
-  answer?: NixAnswer,
+  answers: readonly NixAnswer[] = [],
 ): Promise<Store> {
-  const nix = await openNixStore(env, closureOf, answer);
+  const nix = await openNixStore(env, closureOf, answers);
   if (nix) return nix;
   throw new CarportError('E_NOT_FOUND', '`--store nix`: the program `nix` is not on PATH', {
     hint: "leave `--store` out to use carport's own store",

@@ -23,19 +23,30 @@ export function askedOfNix(what: 'paths' | 'closure', paths: readonly string[]):
   return [...NIX_COMMAND, ...PATH_INFO, ...JSON_FORMAT, ...(what === 'closure' ? RECURSIVE : []), ...paths];
 }
 
-/** Asks Nix about paths, none of them a derivation, or about their closure, for whoever asks the same next. */
-export function askAhead(what: 'paths' | 'closure', paths: readonly string[], env: NodeJS.ProcessEnv): NixAnswer {
-  const args = askedOfNix(what, paths);
-  const result = startNix('nix', args, env);
-  // Perhaps nobody will ask.
-  result.catch(() => undefined);
-  return { arguments: args, result };
+/** The arguments with which Nix is asked for its setting `store` (2.20 and later). */
+export const STORE_SETTING = [...NIX_COMMAND, 'config', 'show', 'store'];
+
+/**
+ * Asks Nix about paths, none of them a derivation, or about their closure and where its store is, for whoever asks the same next.
+ */
+export function askAhead(
+  what: 'paths' | 'closure',
+  paths: readonly string[],
+  env: NodeJS.ProcessEnv,
+): readonly NixAnswer[] {
+  const questions = [askedOfNix(what, paths), ...(what === 'closure' ? [STORE_SETTING] : [])];
+  return questions.map((args) => {
+    const result = startNix('nix', args, env);
+    // Perhaps nobody will ask.
+    result.catch(() => undefined);
+    return { arguments: args, result };
+  });
 }
 
-/** The output of an answer, if this was the question and Nix could tell; asking again says why not. */
-export async function answerTo(args: readonly string[], answer: NixAnswer | undefined): Promise<string | undefined> {
-  if (answer === undefined || args.length !== answer.arguments.length) return undefined;
-  if (!args.every((arg, at) => arg === answer.arguments[at])) return undefined;
-  const { stdout, failure } = await answer.result;
-  return failure === undefined ? stdout : undefined;
+/** The output of the answer to a question, if there is one and Nix could tell; asking again says why not. */
+export async function answerTo(args: readonly string[], answers: readonly NixAnswer[]): Promise<string | undefined> {
+  const isOf = (answer: NixAnswer) =>
+    args.length === answer.arguments.length && args.every((arg, at) => arg === answer.arguments[at]);
+  const found = await answers.find(isOf)?.result;
+  return found?.failure === undefined ? found?.stdout : undefined;
 }

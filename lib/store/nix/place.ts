@@ -6,6 +6,7 @@ import { insteadOf } from '../../errors.js';
 import { isThere } from '../../filesystem/exists.js';
 import { xdgDirectory } from '../../home-directory.js';
 import { DEFAULT_STORE_DIR } from '../../nix/store-path.js';
+import { answerTo, type NixAnswer, STORE_SETTING } from './ahead.js';
 import { NIX_COMMAND, runNix } from './program.js';
 
 /** Where a store of Nix lies. */
@@ -17,11 +18,14 @@ export interface NixPlace {
 }
 
 /**
- * Asks Nix for its setting `store`, of which `NIX_REMOTE` is the default, and takes it apart; `undefined` when `nix` is not on
- * PATH.
+ * Asks Nix for its setting `store`, of which `NIX_REMOTE` is the default, unless one of `answers` is for that, and takes it apart;
+ * `undefined` when `nix` is not on PATH.
  */
-export async function placeOfNix(env: NodeJS.ProcessEnv): Promise<NixPlace | undefined> {
-  const setting = await storeSetting(env);
+export async function placeOfNix(
+  env: NodeJS.ProcessEnv,
+  answers: readonly NixAnswer[] = [],
+): Promise<NixPlace | undefined> {
+  const setting = await storeSetting(env, answers);
   if (setting === undefined) return undefined;
   if (setting !== '' && setting !== 'auto') return placeOfUri(setting, env);
   // Who cannot make `/nix` gets a store in the home directory (Nix 2.10 and later).
@@ -33,10 +37,10 @@ export async function placeOfNix(env: NodeJS.ProcessEnv): Promise<NixPlace | und
 const STATE = '/nix/var/nix';
 
 /** Nix 2.20 and later print one setting, earlier ones all. */
-async function storeSetting(env: NodeJS.ProcessEnv): Promise<string | undefined> {
-  const shown = await runNix('nix', [...NIX_COMMAND, 'config', 'show', 'store'], env).catch(
-    insteadOf('E_PROGRAM', FAILED),
-  );
+async function storeSetting(env: NodeJS.ProcessEnv, answers: readonly NixAnswer[]): Promise<string | undefined> {
+  const known = await answerTo(STORE_SETTING, answers);
+  if (known !== undefined) return known.trim();
+  const shown = await runNix('nix', STORE_SETTING, env).catch(insteadOf('E_PROGRAM', FAILED));
   if (shown !== FAILED) return shown?.trim();
   const all = await runNix('nix', [...NIX_COMMAND, 'show-config', '--json'], env).catch(insteadOf('E_PROGRAM', FAILED));
   if (all === undefined) return undefined;

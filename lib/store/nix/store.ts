@@ -24,15 +24,15 @@ const FOR_DERIVATIONS = ['--extra-experimental-features', 'ca-derivations impure
 
 /**
  * The system's Nix, through its public command line; `undefined` when `nix` is not on PATH. Of what the closure will be asked
- * of Nix is asked at once, beside what takes as long, unless `answer` is for that.
+ * of Nix is asked at once, beside what takes as long, unless one of `answers` is for that.
  */
 export async function openNixStore(
   env: NodeJS.ProcessEnv,
   closureOf: readonly string[] = [],
-  answer?: NixAnswer,
+  answers: readonly NixAnswer[] = [],
 ): Promise<Store | undefined> {
-  const askPathInfo = withFirst(pathInfoOf(env, answer), [...RECURSIVE, ...closureOf], closureOf.length > 0);
-  const place = await placeOfNix(env);
+  const askPathInfo = withFirst(pathInfoOf(env, answers), [...RECURSIVE, ...closureOf], closureOf.length > 0);
+  const place = await placeOfNix(env, answers);
   if (place === undefined) return undefined;
   const { storeDir, realStoreDir } = place;
 
@@ -99,9 +99,9 @@ async function validOf(paths: readonly string[], env: NodeJS.ProcessEnv): Promis
 export async function glanceAtPaths(
   env: NodeJS.ProcessEnv,
   paths: readonly string[],
-  answer?: NixAnswer,
+  answers: readonly NixAnswer[] = [],
 ): Promise<PathGraph | undefined> {
-  const output = await pathInfoOf(env, answer)(paths).catch(insteadOf('E_PROGRAM', undefined));
+  const output = await pathInfoOf(env, answers)(paths).catch(insteadOf('E_PROGRAM', undefined));
   if (output === undefined) return undefined;
   const infos = new Map([...pathInfosIn(output, storeDirOf(paths[0]!))].map((info) => [info.path, info]));
   return paths.every((path) => infos.has(path)) ? infos : undefined;
@@ -127,12 +127,12 @@ type AskPathInfo = (args: readonly string[]) => Promise<string | undefined>;
  * Asks for path infos in a format that Nix does not warn about, if there is no answer yet. Of versions that do not know of formats it
  * is tried once: to ask for the version is a program, too.
  */
-function pathInfoOf(env: NodeJS.ProcessEnv, answer?: NixAnswer): AskPathInfo {
+function pathInfoOf(env: NodeJS.ProcessEnv, answers: readonly NixAnswer[]): AskPathInfo {
   let format = JSON_FORMAT;
   return async (args) => {
     const tried = format;
     const question = (form: readonly string[]) => [...NIX_COMMAND, ...PATH_INFO, ...form, ...args];
-    const known = await answerTo(question(tried), answer);
+    const known = await answerTo(question(tried), answers);
     if (known !== undefined) return known;
     try {
       return await runNix('nix', question(tried), env);
