@@ -39,7 +39,7 @@ export interface FetchOptions extends Sources {
   /** Where a path of the store is on disk. */
   realPath(info: NarInfo): string;
   /** What was taken before. */
-  readonly ahead: Pick<Ahead, 'hand'> | undefined;
+  readonly ahead: Pick<Ahead, 'hand' | 'isPlaced'> | undefined;
 }
 
 /** A path whose NAR was what was signed. */
@@ -67,9 +67,9 @@ export async function fetchPath(planned: FoundPath, options: FetchOptions): Prom
 }
 
 function alreadyTaken(taken: TakenTree, emit: FetchOptions['emit']): Fetched {
-  const { info, state } = taken;
+  const { info } = taken;
   emit({ type: 'progress', bytes: info.narSize });
-  return { info, taken, ...(state === 'placed' && { placed: true }), fileSize: info.fileSize! };
+  return { info, taken, fileSize: info.fileSize! };
 }
 
 /** Fetches from one cache, some times more while the bytes are wrong. */

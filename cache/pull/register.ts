@@ -1,7 +1,8 @@
 /** Fetches the paths of a plan, many at a time, and registers each after its references. */
 
-import { createLimit, inDependencyOrder, type Limit } from '../../lib/concurrency.js';
+import { createLimit, inDependencyOrder, inTurns, type Limit } from '../../lib/concurrency.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { registeredInfo } from '../../lib/nix/registered.js';
 import { createSmallNarUnpacker, createTreePlacer } from '../../lib/workers/small-nars.js';
 import type { FoundPath } from '../find-path.js';
@@ -47,6 +48,10 @@ export async function fetchAndRegister(
   const planned = new Map(fetch.map((each) => [each.info.path, each]));
   const registered = new Set<string>();
   let fileSize = 0;
+  for (const info of await placedAhead(fetch, sources)) {
+    planned.delete(info.path);
+    fileSize += info.fileSize!;
+  }
 
   const options: FetchOptions = {
     ...sources,
@@ -90,9 +95,26 @@ export async function fetchAndRegister(
     [...planned.keys()],
     (path) => planned.get(path)!.info.references,
     { prepare, publish, discard },
-    { prepare: (path) => limitFor(planned.get(path)!), prepareFirst: largestFirst(fetch), signal },
+    { prepare: (path) => limitFor(planned.get(path)!), prepareFirst: largestFirst([...planned.values()]), signal },
   );
   return { fileSize };
+}
+
+/** Tells of paths that threads have registered before the plan was made. Of thousands a promise for each would take a while. */
+async function placedAhead(
+  fetch: readonly FoundPath[],
+  { ahead, emit }: Pick<FetchOptions, 'ahead' | 'emit'>,
+): Promise<readonly NarInfo[]> {
+  const placed: NarInfo[] = [];
+  await inTurns(fetch, ({ info }) => {
+    const { path, narSize, fileSize } = info;
+    if (!ahead?.isPlaced(path)) return;
+    placed.push(info);
+    emit({ type: 'path-started', path, narSize });
+    emit({ type: 'progress', bytes: narSize });
+    emit({ type: 'path-finished', path, narSize, fileSize: fileSize! });
+  });
+  return placed;
 }
 
 /** While one thread is at a large path, the others do the rest, and then help. */

@@ -20,6 +20,9 @@ import type { PathReceiver } from './target.js';
 /** Paths that a thread is given at a time: it takes some milliseconds for them. */
 const BATCH = 32;
 
+/** Batches that a thread has: the main thread may be a while at something else. */
+const BATCHES = 3;
+
 /** Bytes that a path is worth, before anything is known of it. */
 const WEIGHT = 8 * 1024;
 
@@ -40,6 +43,8 @@ export interface Ahead {
   take(paths: readonly string[]): Promise<readonly FoundPath[]>;
   /** Hands over what has become of a path, once; `undefined` where it is still to be fetched. */
   hand(path: string): TakenTree | undefined;
+  /** Whether a path is registered already: then nothing is left to be handed over. */
+  isPlaced(path: string): boolean;
   /** Removes what nobody was handed. */
   discard(): Promise<void>;
 }
@@ -86,12 +91,17 @@ export function createAhead(
     },
     async take(paths) {
       const tickets = paths.flatMap((path) => byThreads.ticket(path) ?? []);
-      return (await mapAtMost(2 * pool.size, batchesOf(tickets, pool.size), takeBatch, signal)).flat();
+      return (await mapAtMost(BATCHES * pool.size, batchesOf(tickets, pool.size), takeBatch, signal)).flat();
     },
     hand(path) {
       const tree = taken.get(path);
       taken.delete(path);
       return tree;
+    },
+    isPlaced(path) {
+      const isPlaced = taken.get(path)?.state === 'placed';
+      if (isPlaced) taken.delete(path);
+      return isPlaced;
     },
     async discard() {
       for (const { state, files } of taken.values()) {

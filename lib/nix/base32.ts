@@ -5,10 +5,10 @@ import { formatError } from '../errors.js';
 /** Nix's base-32 alphabet: no `e`, `o`, `t`, `u` (libutil/base-nix-32). */
 export const NIX32_ALPHABET = '0123456789abcdfghijklmnpqrsvwxyz';
 
-/** Two characters for each ten bits. */
-const PAIRS: readonly string[] = Array.from(
+/** The codes of two characters for each ten bits, the first of them in the low byte. */
+const PAIRS = Uint16Array.from(
   { length: 1024 },
-  (_, bits) => NIX32_ALPHABET[bits >> 5]! + NIX32_ALPHABET[bits & 31]!,
+  (_, bits) => NIX32_ALPHABET.charCodeAt(bits >> 5) | (NIX32_ALPHABET.charCodeAt(bits & 31) << 8),
 );
 
 const VALUES = new Int8Array(256).fill(-1);
@@ -24,36 +24,61 @@ export function nix32Length(size: number): number {
   return Math.ceil((size * 8) / 5);
 }
 
+/** Room for the text of the longest hash, a sha512. */
+const room = Buffer.alloc(104);
+
 /** Renders bytes in nix32: groups of five bits, read from the last to the first. */
 export function encodeNix32(bytes: Uint8Array): string {
   const length = nix32Length(bytes.length);
-  let text = '';
-  // Two characters at a time: of thousands of paths each has a handful of hashes.
-  for (let n = 0; n < length; n += 2) {
-    const bit = n * 5;
-    const index = bit >> 3;
-    const three = bytes[index]! | ((bytes[index + 1] ?? 0) << 8) | ((bytes[index + 2] ?? 0) << 16);
-    text = PAIRS[(three >> (bit & 7)) & 1023]! + text;
+  // Two characters at a time, from the last on: of thousands of paths each has a handful of hashes.
+  let at = length + (length % 2);
+  const end = at;
+  const text = end <= room.length ? room : Buffer.alloc(end);
+  let [bits, count] = [0, 0];
+  for (let index = 0; at > 0; index++) {
+    bits |= (bytes[index] ?? 0) << count;
+    count += 8;
+    if (count < 10) continue;
+    at -= 2;
+    const pair = PAIRS[bits & 1023]!;
+    text[at] = pair & 255;
+    text[at + 1] = pair >> 8;
+    bits >>>= 10;
+    count -= 10;
   }
-  return length % 2 === 0 ? text : text.slice(1);
+  return text.toString('latin1', length % 2, end);
 }
+
+/** Ten bits for the codes of two characters, seven bits each; -1 where one is not in the alphabet. */
+const PAIR_VALUES = Int16Array.from({ length: 1 << 14 }, (_, pair) => {
+  const [first, second] = [nix32Value(pair >> 7), nix32Value(pair & 127)];
+  return first < 0 || second < 0 ? -1 : (first << 5) | second;
+});
 
 /** Parses nix32; refuses foreign characters, impossible lengths and spare bits that are not zero. */
 export function decodeNix32(text: string): Uint8Array {
   const size = Math.floor((text.length * 5) / 8);
   if (nix32Length(size) !== text.length) throw formatError(`nix32 \`${text}\``, `length ${text.length} is impossible`);
   const bytes = new Uint8Array(size);
-  for (let n = 0; n < text.length; n++) {
-    const value = nix32Value(text.charCodeAt(text.length - 1 - n));
-    if (value < 0) throw formatError(`nix32 \`${text}\``, `\`${text[text.length - 1 - n]}\` is not in the alphabet`);
-    const bit = n * 5;
-    const index = bit >> 3;
-    const shifted = value << (bit & 7);
-    bytes[index] = (bytes[index] ?? 0) | (shifted & 255);
-    if (shifted > 255) {
-      if (index + 1 >= size) throw formatError(`nix32 \`${text}\``, 'spare bits are not zero');
-      bytes[index + 1] = shifted >> 8;
+  let [index, bits, count] = [0, 0, 0];
+  for (let at = text.length - 2; at > -2; at -= 2) {
+    // Before an odd number of characters a zero, which is no bits.
+    const [first, second] = [at < 0 ? ZERO : text.charCodeAt(at), text.charCodeAt(at + 1)];
+    const value = (first | second) < 128 ? PAIR_VALUES[(first << 7) | second]! : -1;
+    if (value < 0) throw formatError(`nix32 \`${text}\``, `\`${foreignIn(text)}\` is not in the alphabet`);
+    bits |= value << count;
+    for (count += 10; count >= 8 && index < size; count -= 8) {
+      bytes[index++] = bits & 255;
+      bits >>>= 8;
     }
   }
+  if (bits !== 0) throw formatError(`nix32 \`${text}\``, 'spare bits are not zero');
   return bytes;
+}
+
+const ZERO = NIX32_ALPHABET.charCodeAt(0);
+
+/** The last character that is not in the alphabet. */
+function foreignIn(text: string): string | undefined {
+  return [...text].findLast((character) => nix32Value(character.charCodeAt(0)) < 0);
 }

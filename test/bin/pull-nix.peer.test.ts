@@ -1,9 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { createNixStore, describeWithNix, type NixStore } from '../support/nix.js';
+import { createNixStore, describeWithNix, type NixStore, untilListening } from '../support/nix.js';
 import { CARPORT, type KeyFile, type Ran, useSandbox } from '../support/sandbox.js';
 
 const EXPRESSION = `
@@ -249,7 +248,7 @@ describeWithNix('`pull --store nix` beside a daemon that does not trust the user
     await writeFile(join(directory, 'nix.conf'), `${text}${settings}\n`);
     const env = { ...store.env, NIX_DAEMON_SOCKET_PATH: socket };
     daemons.push(spawn('nix-daemon', [], { env: { ...env, NIX_CONF_DIR: directory }, stdio: 'ignore' }));
-    while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 10));
+    await untilListening(socket);
     return { ...env, NIX_REMOTE: 'daemon' };
   };
   const pull = (env: Readonly<Record<string, string>>, ...more: readonly string[]) =>

@@ -33,9 +33,9 @@ describe('a push before the program is there', () => {
   const push = (path: string, infos: object, ...more: readonly string[]) => {
     const stdout = JSON.stringify({ info: infos, storeDir: '/nix/store', version: 2 });
     const result = Promise.resolve({ exitCode: 0, stdout, stderr: '' });
-    const answer = { arguments: askedOfNix('paths', [path]), result };
+    const answers = [{ arguments: askedOfNix('paths', [path]), result }];
     const args = ['push', path, '--to', cache('cache'), '--store', 'nix', ...more];
-    return pushEarly(args, { env: { ...box().env, CI: '1' }, cwd: () => box().path('work'), answer });
+    return pushEarly(args, { env: { ...box().env, CI: '1' }, cwd: () => box().path('work'), answers });
   };
 
   it('ends where the cache has all of it, says so, and keeps no lease', async () => {

@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseRealisation, realisationFingerprint } from '#lib/nix/realisation.js';
 import { parsePublicKey } from '#lib/signing/key.js';
 import { verifyText } from '#lib/signing/signature.js';
-import { createNixStore, describeWithNix, type NixStore } from '../support/nix.js';
+import { createNixStore, describeWithNix, type NixStore, untilListening } from '../support/nix.js';
 import { describeWithNixVersion, NIX_VERSIONS, type NixVersion } from '../support/nix-versions.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
 
@@ -129,7 +128,7 @@ for (const version of versions) {
       const library = await store.run('nix-build', [file, '-A', 'library', '--no-out-link']);
       const daemon = spawn('nix-daemon', [], { env: { ...store.env, ...socket }, stdio: 'ignore' });
       try {
-        while (!existsSync(env.NIX_DAEMON_SOCKET_PATH)) await new Promise((resolve) => setTimeout(resolve, 10));
+        await untilListening(socket.NIX_DAEMON_SOCKET_PATH);
         await box().succeed(['push', library, '--to', box().path('of-daemon')], { env });
         expect((await readdir(box().path('of-daemon/realisations'))).length).toBe(1);
         await mkdir(join(store.root, 'broken'));

@@ -1,8 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { execa } from 'execa';
 import { makeNixPrograms, type NixVersion } from './nix-versions.js';
 import { describeWithPeer } from './peers.js';
@@ -131,4 +133,14 @@ function ownStoreDir(root: string): Record<string, string> {
     NIX_STATE_DIR: join(root, 'var', 'nix'),
     NIX_LOG_DIR: join(root, 'var', 'log', 'nix'),
   };
+}
+
+/** Waits until a daemon takes connections: its socket is there a moment before. */
+export async function untilListening(socket: string): Promise<void> {
+  const isTaken = () =>
+    new Promise<boolean>((resolve) => {
+      const connection = connect(socket, () => connection.end(() => resolve(true)));
+      connection.on('error', () => resolve(false));
+    });
+  while (!(await isTaken())) await setTimeout(10);
 }

@@ -121,6 +121,17 @@ describe('pushClosure', () => {
     expect(first).toEqual(wanted);
   });
 
+  it('plans anew when somebody else makes the cache between its plan and its lease', async () => {
+    let isFirst = true;
+    const { objects: watched } = watchStore(objects, async (call) => {
+      if (!isFirst || !call.startsWith('put carport/leases/')) return;
+      isFirst = false;
+      await push({ pins: { requests: [], signing: signingOf(KEY) } });
+    });
+    expect(await push({}, { to: watched })).toMatchObject({ present: 3, transferred: 0 });
+    expect(await faultsOf(cache)).toEqual([]);
+  });
+
   it('sends nothing the second time, and signs with another key what is there', async () => {
     await push({ pins: { requests: [], signing: signingOf(KEY) } });
     expect(await push()).toMatchObject({ present: 3, transferred: 0, signed: 0, fileSize: 0 });
