@@ -63,7 +63,7 @@ export async function fetchAndRegister(
     try {
       if (!fetched.placed) await takeIn(receiver, fetched, placeTaken);
     } catch (error) {
-      await discard(path, fetched);
+      await discard(fetched);
       throw error;
     }
     registered.add(path);
@@ -87,14 +87,10 @@ export async function fetchAndRegister(
     });
   const prepare = (path: string): Promise<Fetched> => orStop(fetchPath(planned.get(path)!, options));
   const publish = (path: string, fetched: Fetched): Promise<void> => orStop(register(path, fetched));
-  const discard = async (_: string, { temporary, taken }: Fetched): Promise<void> => {
-    if (temporary !== undefined) await removeTree(temporary);
-    if (taken?.state === 'unpacked') await removeTaken(taken.files);
-  };
   await inDependencyOrder(
     [...planned.keys()],
     (path) => planned.get(path)!.info.references,
-    { prepare, publish, discard },
+    { prepare, publish, discard: (_, fetched) => discard(fetched) },
     { prepare: (path) => limitFor(planned.get(path)!), prepareFirst: largestFirst([...planned.values()]), signal },
   );
   return { fileSize };
@@ -121,6 +117,12 @@ async function placedAhead(
 function largestFirst(fetch: readonly FoundPath[]): readonly string[] {
   const large = fetch.filter(({ info }) => info.narSize >= LARGE).sort((a, b) => b.info.narSize - a.info.narSize);
   return large.map(({ info }) => info.path);
+}
+
+/** Removes what was fetched and will not be registered. */
+async function discard({ temporary, taken }: Fetched): Promise<void> {
+  if (temporary !== undefined) await removeTree(temporary);
+  if (taken?.state === 'unpacked') await removeTaken(taken.files);
 }
 
 type PlaceTaken = (taken: TakenTree) => Promise<void>;

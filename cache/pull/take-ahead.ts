@@ -98,11 +98,7 @@ export function createAhead(
       taken.delete(path);
       return tree;
     },
-    isPlaced(path) {
-      const isPlaced = taken.get(path)?.state === 'placed';
-      if (isPlaced) taken.delete(path);
-      return isPlaced;
-    },
+    isPlaced: (path) => taken.get(path)?.state === 'placed' && taken.delete(path),
     async discard() {
       for (const { state, files } of taken.values()) {
         if (state === 'unpacked') await removeTaken(files);
