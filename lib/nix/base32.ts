@@ -5,14 +5,20 @@ import { formatError } from '../errors.js';
 /** Nix's base-32 alphabet: no `e`, `o`, `t`, `u` (libutil/base-nix-32). */
 export const NIX32_ALPHABET = '0123456789abcdfghijklmnpqrsvwxyz';
 
-/** The codes of two characters for each ten bits, the first of them in the low byte. */
-const PAIRS = Uint16Array.from(
-  { length: 1024 },
-  (_, bits) => NIX32_ALPHABET.charCodeAt(bits >> 5) | (NIX32_ALPHABET.charCodeAt(bits & 31) << 8),
-);
-
 const VALUES = new Int8Array(256).fill(-1);
 for (let value = 0; value < 32; value++) VALUES[NIX32_ALPHABET.charCodeAt(value)] = value;
+
+/** The codes of two characters for each ten bits, the first of them in the low byte. */
+const PAIRS = new Uint16Array(1 << 10);
+/** Ten bits for the codes of two characters, seven bits each; -1 where one is not in the alphabet. */
+const PAIR_VALUES = new Int16Array(1 << 14).fill(-1);
+// Every process makes them: a function for each of 16,384 would take longer than many a command has to do.
+for (let bits = 0; bits < 1 << 10; bits++) {
+  const first = NIX32_ALPHABET.charCodeAt(bits >> 5);
+  const second = NIX32_ALPHABET.charCodeAt(bits & 31);
+  PAIRS[bits] = first | (second << 8);
+  PAIR_VALUES[(first << 7) | second] = bits;
+}
 
 /** The value of a nix32 character code, or -1 when it is not in the alphabet. */
 export function nix32Value(charCode: number): number {
@@ -48,12 +54,6 @@ export function encodeNix32(bytes: Uint8Array): string {
   }
   return text.toString('latin1', length % 2, end);
 }
-
-/** Ten bits for the codes of two characters, seven bits each; -1 where one is not in the alphabet. */
-const PAIR_VALUES = Int16Array.from({ length: 1 << 14 }, (_, pair) => {
-  const [first, second] = [nix32Value(pair >> 7), nix32Value(pair & 127)];
-  return first < 0 || second < 0 ? -1 : (first << 5) | second;
-});
 
 /** Parses nix32; refuses foreign characters, impossible lengths and spare bits that are not zero. */
 export function decodeNix32(text: string): Uint8Array {
