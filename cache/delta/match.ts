@@ -10,9 +10,6 @@ interface Place {
   readonly offset: number;
 }
 
-/** Places of one view that are remembered: a tree of zeros has many. */
-const MOST_PLACES = 8;
-
 /** How often a tree may be gone back in: it is read in order, from its beginning. */
 const MOST_RETURNS = 16;
 
@@ -35,21 +32,32 @@ export function createChunkPlaces(): ChunkPlaces {
         const key = keyOf(hashes.subarray(index * VIEW_HASH_SIZE, (index + 1) * VIEW_HASH_SIZE), size);
         const known = places.get(key);
         if (known === undefined) places.set(key, [{ tree, offset }]);
-        else if (known.length < MOST_PLACES) known.push({ tree, offset });
+        else known.push({ tree, offset });
         offset += size;
       });
     },
     hasAll: (rows) => rows.every((row) => placesOf(row) !== undefined),
     partsOf(rows) {
       const reached = new Map<number, number>();
+      // A tree of zeros has many places of one view: those that lie behind are not looked at again.
+      const passed = new Map<readonly Place[], number>();
+      const placeAhead = (known: readonly Place[]): Place | undefined => {
+        let index = passed.get(known) ?? 0;
+        while (index < known.length && known[index]!.offset < (reached.get(known[index]!.tree) ?? 0)) index++;
+        passed.set(known, index);
+        return known[index];
+      };
       let returns = 0;
       return rows.map((row): AssemblyPart => {
         const { size, references } = row;
-        const known = placesOf(row) ?? [];
-        const ahead = known.find(({ tree, offset }) => offset >= (reached.get(tree) ?? 0));
-        if (ahead === undefined && known.length > 0) returns++;
-        const place = ahead ?? (returns > MOST_RETURNS ? undefined : known[0]);
-        if (place === undefined) return { size };
+        const known = placesOf(row);
+        if (known === undefined) return { size };
+        const ahead = placeAhead(known);
+        if (ahead === undefined) {
+          if (++returns > MOST_RETURNS) return { size };
+          passed.clear();
+        }
+        const place = ahead ?? known[0]!;
         reached.set(place.tree, place.offset + size);
         return { size, from: { ...place, references } };
       });
