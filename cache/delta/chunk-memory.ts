@@ -2,18 +2,19 @@
 
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
+import type { Cutting } from '../../lib/compression/chunks/density.js';
 import { VIEW_HASH_SIZE } from '../../lib/compression/chunks/view.js';
 import { writeBytesAtomically } from '../../lib/filesystem/atomic-write.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
 import { readSmallFile } from '../../lib/filesystem/small-files.js';
 import type { LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
 
-/** First of the file; another form, or chunks that are cut in another way, have another. */
-const MAGIC = Buffer.from('carport local chunks 4\n');
+/** First of the file; another form has another. */
+const MAGIC = Buffer.from('carport local chunks 5\n');
 const DIGEST = 32;
 const ROW = 4 + VIEW_HASH_SIZE;
 
-/** Bytes of the file: chunks of some 300 GB of large files, or 30 GB of small ones. */
+/** Bytes of the file: chunks of some 300 GB of large files, or 20 GB of small ones. */
 const MOST = 8 * 1024 * 1024;
 
 /** A path's place on disk, and what it holds. */
@@ -25,8 +26,8 @@ export interface LocalContent {
 }
 
 export interface ChunkMemory {
-  /** What is known of a path, if that is of the same content. */
-  recall(content: LocalContent): LocalChunks | undefined;
+  /** What is known of a path that is cut so, if that is of the same content. */
+  recall(content: LocalContent, cutting: Cutting): LocalChunks | undefined;
   note(content: LocalContent, chunks: LocalChunks): void;
   /** Forgets what was wrong. */
   forget(realPath: string): void;
@@ -45,36 +46,41 @@ export async function openChunkMemory(file: string): Promise<ChunkMemory> {
   const forgotten = new Set<string>();
   let isOld = false;
   return {
-    recall(content) {
-      const record = records.get(content.realPath);
+    recall(content, cutting) {
+      const key = keyOf(cutting, content.realPath);
+      const record = records.get(key);
       const chunks = record && chunksOf(record, content);
       if (chunks === undefined) return undefined;
       // Used last.
-      records.delete(content.realPath);
-      records.set(content.realPath, record!);
+      records.delete(key);
+      records.set(key, record!);
       return chunks;
     },
     note(content, chunks) {
-      records.delete(content.realPath);
-      records.set(content.realPath, encode(content, chunks));
-      noted.add(content.realPath);
-      forgotten.delete(content.realPath);
+      const key = keyOf(chunks.cutting, content.realPath);
+      records.delete(key);
+      records.set(key, encode(content, chunks));
+      noted.add(key);
+      forgotten.delete(key);
       isOld = true;
     },
     forget(realPath) {
-      noted.delete(realPath);
-      forgotten.add(realPath);
-      if (records.delete(realPath)) isOld = true;
+      for (const cutting of ALL_CUTTINGS) {
+        const key = keyOf(cutting, realPath);
+        noted.delete(key);
+        forgotten.add(key);
+        if (records.delete(key)) isOld = true;
+      }
     },
     async keep(isGone) {
       if (!isOld) return;
       // What others have written meanwhile stays: a server runs for months beside pulls.
-      const others = (await read()).filter(([realPath]) => !records.has(realPath) && !forgotten.has(realPath));
+      const others = (await read()).filter(([key]) => !records.has(key) && !forgotten.has(key));
       isOld = false;
-      const wanted = [...others, ...records].filter(([realPath]) => noted.has(realPath) || !isGone(realPath));
+      const wanted = [...others, ...records].filter(([key]) => noted.has(key) || !isGone(realPathOf(key)));
       const kept = newest(wanted);
       records.clear();
-      for (const [realPath, record] of kept) records.set(realPath, record);
+      for (const [key, record] of kept) records.set(key, record);
       noted.clear();
       forgotten.clear();
       const content = Buffer.concat([MAGIC, ...records.values()]);
@@ -84,7 +90,18 @@ export async function openChunkMemory(file: string): Promise<ChunkMemory> {
   };
 }
 
-type KnownRecord = readonly [realPath: string, record: Buffer];
+type KnownRecord = readonly [key: string, record: Buffer];
+
+const ALL_CUTTINGS = [2, 3] as const satisfies readonly Cutting[];
+
+/** The same path may be known as it is cut in several ways: caches hold tables of each. */
+function keyOf(cutting: number, realPath: string): string {
+  return `${cutting} ${realPath}`;
+}
+
+function realPathOf(key: string): string {
+  return key.slice(key.indexOf(' ') + 1);
+}
 
 /** The last records, which the file has room for. */
 function newest(records: readonly KnownRecord[]): readonly KnownRecord[] {
@@ -100,11 +117,11 @@ function digestOf(content: Uint8Array): Buffer {
   return createHash('sha256').update(content).digest();
 }
 
-/** A record: its length without these 4 bytes; lengths of the path; the path; hash and size of its NAR; for each chunk its size and hash. */
+/** A record: its length without these 4 bytes; lengths of the path; the path; hash and size of its NAR; how it is cut; for each chunk its size and hash. */
 const HEAD = 4 + 2;
-const CONTENT = 32 + 8;
+const CONTENT = 32 + 8 + 1;
 
-function encode({ realPath, narHash, narSize }: LocalContent, { sizes, hashes }: LocalChunks): Buffer {
+function encode({ realPath, narHash, narSize }: LocalContent, { cutting, sizes, hashes }: LocalChunks): Buffer {
   const path = Buffer.from(realPath);
   const record = Buffer.alloc(HEAD + path.length + CONTENT + sizes.length * ROW);
   record.writeUInt32LE(record.length - 4, 0);
@@ -112,6 +129,7 @@ function encode({ realPath, narHash, narSize }: LocalContent, { sizes, hashes }:
   record.set(path, HEAD);
   record.set(narHash.subarray(0, 32), HEAD + path.length);
   record.writeDoubleLE(narSize, HEAD + path.length + 32);
+  record[HEAD + path.length + 40] = cutting;
   sizes.forEach((size, index) => {
     const at = HEAD + path.length + CONTENT + index * ROW;
     record.writeUInt32LE(size, at);
@@ -126,6 +144,7 @@ function chunksOf(record: Buffer, { narHash, narSize }: LocalContent): LocalChun
   if (!record.subarray(content, content + 32).equals(narHash) || record.readDoubleLE(content + 32) !== narSize) {
     return undefined;
   }
+  const cutting = record[content + 40] as Cutting;
   const rows = record.subarray(content + CONTENT);
   const count = rows.length / ROW;
   const sizes = new Uint32Array(count);
@@ -137,10 +156,10 @@ function chunksOf(record: Buffer, { narHash, narSize }: LocalContent): LocalChun
     hashes.set(rows.subarray(at + 4, at + ROW), index * VIEW_HASH_SIZE);
     total += sizes[index]!;
   }
-  return total === narSize ? { sizes, hashes } : undefined;
+  return total === narSize ? { cutting, sizes, hashes } : undefined;
 }
 
-/** The records of a file by their paths; none where it is not as `keep` writes it. */
+/** The records of a file by their keys; none where it is not as `keep` writes it. */
 function recordsIn(file: Buffer): readonly KnownRecord[] {
   const end = file.length - DIGEST;
   if (end < MAGIC.length || !file.subarray(0, MAGIC.length).equals(MAGIC)) return [];
@@ -151,7 +170,8 @@ function recordsIn(file: Buffer): readonly KnownRecord[] {
     const path = size > HEAD ? file.readUInt16LE(at + 4) : 0;
     const rows = size - HEAD - path - CONTENT;
     if (rows < 0 || rows % ROW !== 0 || at + size > end) return [];
-    records.push([file.toString('utf8', at + HEAD, at + HEAD + path), file.subarray(at, at + size)]);
+    const key = keyOf(file[at + HEAD + path + 40]!, file.toString('utf8', at + HEAD, at + HEAD + path));
+    records.push([key, file.subarray(at, at + size)]);
     at += size;
   }
   return records;

@@ -1,5 +1,6 @@
 /** The chunks of local paths: those that are remembered, and those that a thread computes. */
 
+import type { Cutting } from '../../lib/compression/chunks/density.js';
 import { CarportError } from '../../lib/errors.js';
 import type { LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
@@ -28,9 +29,15 @@ export function createLocalChunks(file: string, pool: WorkerPool, gone: () => Pr
     kept = kept.then(async () => (await opened)?.keep(await gone()));
     return kept;
   };
-  const compute = async ({ path, list }: LocalPath, content: LocalContent): Promise<LocalChunks | undefined> => {
+  const keyOf = ({ path }: LocalPath, cutting: Cutting) => `${cutting} ${path}`;
+  const compute = async (
+    local: LocalPath,
+    content: LocalContent,
+    cutting: Cutting,
+  ): Promise<LocalChunks | undefined> => {
+    const { path, list } = local;
     const { narSize } = content;
-    const job = { type: 'index-chunks', path, list, narSize } as const;
+    const job = { type: 'index-chunks', path, list, narSize, cutting } as const;
     try {
       const chunks = await pool.run(job, { weight: narSize });
       await note(content, chunks);
@@ -42,18 +49,18 @@ export function createLocalChunks(file: string, pool: WorkerPool, gone: () => Pr
       if (error instanceof CarportError) return undefined;
       throw error;
     } finally {
-      running.delete(path);
+      running.delete(keyOf(local, cutting));
     }
   };
   return {
     note,
-    /** The chunks of a path; `undefined` where it cannot be read. */
-    async of(local: LocalPath): Promise<LocalChunks | undefined> {
+    /** The chunks of a path that is cut so; `undefined` where it cannot be read. */
+    async of(local: LocalPath, cutting: Cutting): Promise<LocalChunks | undefined> {
       const content = { realPath: local.path, narHash: local.info.narHash.digest, narSize: local.info.narSize };
-      const known = (await memory()).recall(content);
+      const known = (await memory()).recall(content, cutting);
       if (known) return known;
-      const computed = running.get(local.path) ?? compute(local, content);
-      running.set(local.path, computed);
+      const computed = running.get(keyOf(local, cutting)) ?? compute(local, content, cutting);
+      running.set(keyOf(local, cutting), computed);
       return computed;
     },
     /** What was told of this place on disk was wrong. */

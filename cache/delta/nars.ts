@@ -1,5 +1,6 @@
 /** NARs that are made of what is here and of ranges of their files: which are worth it, and what is remembered of them. */
 
+import type { Cutting } from '../../lib/compression/chunks/density.js';
 import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
 import type { TableChunk } from '../../lib/compression/chunks/table.js';
 import { NarRefusal } from '../../lib/compression/nar-refusal.js';
@@ -39,6 +40,7 @@ export interface DeltaNar {
 export interface Matched {
   readonly found: FoundPath;
   readonly rows: readonly TableChunk[];
+  readonly cutting: Cutting;
   readonly trees: readonly LocalPath[];
   readonly parts: readonly AssemblyPart[];
 }
@@ -137,7 +139,7 @@ function narOf(
   left: LeftFiles | undefined,
   memory: Memory,
 ): PlannedNar | undefined {
-  const { found, rows, trees } = match;
+  const { found, rows, cutting, trees } = match;
   const { info } = found;
   const fetchSize = sizeOf(ranges);
   const saved = info.fileSize! - fetchSize;
@@ -160,7 +162,7 @@ function narOf(
     }),
     hereSize: parts.reduce((sum, { size, from }) => sum + (from ? size : 0), 0),
     async noteMade(realPath) {
-      await memory.note(contentAt(realPath, info), cutsOf(rows));
+      await memory.note(contentAt(realPath, info), cutsOf(rows, cutting));
     },
     async failed(error) {
       const isWrong = error instanceof NarRefusal || hasCode(error, 'E_INTEGRITY');

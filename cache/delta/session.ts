@@ -51,15 +51,16 @@ export function createDelta({ stores, storeDir, memory }: DeltaOptions, { pool, 
   const withoutRanges: WithoutRanges = new WeakSet();
   const many = createManyRanges();
   const match = async (found: FoundPath, rows: readonly TableChunk[], like: readonly LocalPath[]): Promise<Matched> => {
+    const { cutting } = usefulTable(found)!;
     const places = createChunkPlaces();
     const trees: LocalPath[] = [];
     for (const local of like) {
-      const known = await chunks.of(local);
+      const known = await chunks.of(local, cutting);
       if (known === undefined) continue;
       places.add(trees.push(local) - 1, known);
       if (places.hasAll(rows)) break;
     }
-    return { found, rows, trees, parts: places.partsOf(rows) };
+    return { found, rows, cutting, trees, parts: places.partsOf(rows) };
   };
   return {
     async plan(paths, { preferred = [], left } = {}) {

@@ -15,7 +15,7 @@ import { openRequiredNar } from '../nars.js';
  * more than it saves.
  */
 const LARGEST = 512 * 1024;
-const LARGEST_PART = 1 / 300;
+const LARGEST_PART = 1 / 200;
 const SMALL = 2048;
 
 /** What a narinfo says of its chunks, where it is worth to look; nothing of a NAR that may be larger than it is known to be. */

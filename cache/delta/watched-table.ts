@@ -1,6 +1,7 @@
 /** Tables that come by when whole NARs are fetched: so it is remembered how a path is cut, and nobody has to read it again for that. */
 
 import { type Pieces, piecesIn } from '../../lib/buffers.js';
+import type { Cutting } from '../../lib/compression/chunks/density.js';
 import { rowsOfFrame } from '../../lib/compression/chunks/frames.js';
 import type { ChunkRow } from '../../lib/compression/chunks/table.js';
 import { CarportError } from '../../lib/errors.js';
@@ -26,14 +27,14 @@ export interface WatchedTable {
 export function watchedTable(found: FoundPath): WatchedTable | undefined {
   const told = found.info.narSize > WORTH_REMEMBERING ? usefulTable(found) : undefined;
   if (told === undefined) return undefined;
-  const { rows, place } = told;
+  const { rows, place, cutting } = told;
   // It is only said to be there: memory is taken for what comes.
   const frame: Uint8Array[] = [];
   return {
     watch: (pieces) => (place ? watched(pieces, place, frame) : pieces),
     cuts() {
       try {
-        return cutsOf(chunksOf(found.info, rows ?? rowsOfFrame(Buffer.concat(frame)), place?.offset));
+        return cutsOf(chunksOf(found.info, rows ?? rowsOfFrame(Buffer.concat(frame)), place?.offset), cutting);
       } catch (error) {
         if (error instanceof CarportError) return undefined;
         throw error;
@@ -71,8 +72,9 @@ export function contentAt(realPath: string, { narHash, narSize }: PathInfo): Loc
 }
 
 /** How a NAR is cut that has these chunks. */
-export function cutsOf(rows: readonly ChunkRow[]): LocalChunks {
+export function cutsOf(rows: readonly ChunkRow[], cutting: Cutting): LocalChunks {
   return {
+    cutting,
     sizes: Uint32Array.from(rows, ({ size }) => size),
     hashes: Buffer.concat(rows.map(({ viewHash }) => viewHash)),
   };

@@ -18,6 +18,7 @@ interface Vectors {
     readonly found: readonly (readonly [at: number, which: number])[];
   }[];
   readonly cuts: readonly {
+    readonly format: 2 | 3;
     readonly places: readonly (readonly [at: number, which: number | null])[];
     readonly files?: { readonly first: number; readonly step: number; readonly end: number };
     readonly chunks: unknown;
@@ -44,11 +45,11 @@ describe('the test vectors of docs/nar-frames.md', () => {
   it('hold for chunks', () => {
     const block = (n: number) => createHash('sha256').update(`carport vector ${n}`).digest();
     const content = Buffer.concat(Array.from({ length: 163_840 }, (_, n) => block(n)));
-    for (const { places, files, chunks } of cuts) {
+    for (const { format, places, files, chunks } of cuts) {
       const bytes = Buffer.from(content);
       for (let at = files?.first ?? 0; at < (files?.end ?? 0); at += files!.step) bytes.set(FILE_BEGIN, at);
       for (const [at, which] of places) bytes.write(which === null ? '\0'.repeat(32) : list[which]!, at, 'latin1');
-      const chunker = createChunker(createHashPartFinder(list));
+      const chunker = createChunker(createHashPartFinder(list), undefined, format);
       const cut = [];
       for (const part of [chunker.push(bytes), chunker.end()]) {
         for (const { bytes, positions, references } of part) {

@@ -3,7 +3,7 @@
 import { copyBytes, createBufferPool } from '../../buffers.js';
 import { HASH_PART_LENGTH } from '../../nix/store-path.js';
 import { CUT_BELOW, createCutFinder } from '../gear/cut-finder.js';
-import { isDense } from './density.js';
+import { CUTTING, CUTTING_RULES, type Cutting, countBeginnings } from './density.js';
 import { beginningAtEnd, type HashPartFinder } from './hash-parts.js';
 
 /**
@@ -11,7 +11,7 @@ import { beginningAtEnd, type HashPartFinder } from './hash-parts.js';
  * reader of single chunks gains; of a toolchain chunks of half the size give 2 % more bytes. Where files are small, chunks go
  * down to `dense`, and the first one of a NAR to `first`: of a tree of small files, one that is changed would cost too many others.
  */
-export const CHUNK_SIZES = { dense: 64 * 1024, first: 256 * 1024, min: 1024 * 1024, max: 2 * 1024 * 1024 } as const;
+export const CHUNK_SIZES = { dense: 32 * 1024, first: 256 * 1024, min: 1024 * 1024, max: 2 * 1024 * 1024 } as const;
 
 /** Room for a chunk while it is gathered: a hash part may begin with its last byte, or with the next one. */
 const CHUNK_ROOM = CHUNK_SIZES.max + HASH_PART_LENGTH;
@@ -54,8 +54,12 @@ export interface Chunker {
  * part: one that would cross the largest size begins the next chunk. Where files are small, chunks are. Where the pieces of `push`
  * end makes no difference.
  */
-export function createChunker(finder: HashPartFinder, room: ChunkRoom = oneBuffer()): Chunker {
-  const open = createOpenChunk(finder, room.take());
+export function createChunker(
+  finder: HashPartFinder,
+  room: ChunkRoom = oneBuffer(),
+  cutting: Cutting = CUTTING,
+): Chunker {
+  const open = createOpenChunk(finder, room.take(), cutting);
   const carried = keptRests.take();
 
   /** The chunks in what was gathered. What follows a chunk is kept elsewhere while that is looked at. */
@@ -85,18 +89,19 @@ export function createChunker(finder: HashPartFinder, room: ChunkRoom = oneBuffe
 }
 
 /** The chunk that is being gathered. */
-function createOpenChunk(finder: HashPartFinder, memory: Uint8Array) {
+function createOpenChunk(finder: HashPartFinder, memory: Uint8Array, cutting: Cutting) {
   let buffer = memory;
   // Of what is used, so much has been looked at.
   let [used, settled] = [0, 0];
   let positions: number[] = [];
   let references: number[] = [];
   let isFirst = true;
-  const cuts = createWindows();
+  const cuts = createWindows(cutting);
+  const { least } = CUTTING_RULES[cutting];
 
   /** Where the chunk ends in bytes without hash parts that go to `end`, or -1. */
   const cutBefore = (end: number): number => {
-    const from = Math.max(settled, isFirst ? CHUNK_SIZES.first : CHUNK_SIZES.dense);
+    const from = Math.max(settled, isFirst ? CHUNK_SIZES.first : least);
     const cut = cuts.find(buffer, from, Math.min(end, CHUNK_SIZES.max));
     if (cut >= 0) return cut;
     return end >= CHUNK_SIZES.max ? CHUNK_SIZES.max : -1;
@@ -143,24 +148,33 @@ function createOpenChunk(finder: HashPartFinder, memory: Uint8Array) {
 }
 
 /** Looks for the end of a chunk, window by window: what is in one says whether the next one is hashed, and how often it is cut. */
-function createWindows() {
+function createWindows(cutting: Cutting) {
+  const rule = CUTTING_RULES[cutting];
+  const { window } = rule;
   const cuts = createCutFinder();
   let current = 0;
   let limit = 0;
+  // Files that begin in the chunk before this window, and in each of the last windows.
+  let files = 0;
+  let recent: readonly number[] = [];
   /** Comes to the next window; the hash begins anew where it was not wanted in the one before. */
   const enterNext = (chunk: Uint8Array): void => {
-    const start = ++current * CHUNK_SIZES.dense;
+    const start = ++current * window;
     if (limit === 0) cuts.restart();
-    if (isDense(chunk.subarray(start - CHUNK_SIZES.dense, start))) limit = CUT_BELOW.dense;
-    else limit = start < CHUNK_SIZES.min ? 0 : CUT_BELOW.usual;
+    const begun = countBeginnings(chunk.subarray(start - window, start));
+    files += begun;
+    recent = [...recent, begun].slice(-rule.recent);
+    const recently = recent.reduce((sum, each) => sum + each, 0);
+    if (recently >= rule.beginnings && files * start >= rule.waste) limit = rule.limit;
+    else limit = start < CHUNK_SIZES.min ? 0 : CUT_BELOW;
   };
   return {
     /** Where a chunk ends in its bytes between two places, without hash parts, or -1. */
     find(chunk: Uint8Array, from: number, to: number): number {
       for (let at = from; at < to; ) {
-        const index = Math.floor(at / CHUNK_SIZES.dense);
+        const index = Math.floor(at / window);
         while (current < index) enterNext(chunk);
-        const end = Math.min(to, (index + 1) * CHUNK_SIZES.dense);
+        const end = Math.min(to, (index + 1) * window);
         const cut = limit > 0 ? cuts.find(chunk.subarray(at, end), limit) : -1;
         if (cut >= 0) return at + cut;
         at = end;
@@ -169,7 +183,8 @@ function createWindows() {
     },
     /** Another chunk begins. */
     restart(): void {
-      [current, limit] = [0, 0];
+      [current, limit, files] = [0, 0, 0];
+      recent = [];
     },
   };
 }

@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { copyBytes } from '../../buffers.js';
 import { gearModule, PLACES } from './module.js';
 
-/** The hash cuts where its upper 19 bits are zero, once in 512 KiB; or 14 where files are small, once in 16 KiB. */
-export const CUT_BELOW = { usual: 1 << 13, dense: 1 << 18 } as const;
+/** The hash cuts where its upper 19 bits are zero, once in 512 KiB; more often where files are small. */
+export const CUT_BELOW = 1 << 13;
 
 /** Random-looking numbers that are the same everywhere: chunks of one content must be cut alike on all machines. */
 const GEAR = Int32Array.from({ length: 256 }, (_, byte) =>

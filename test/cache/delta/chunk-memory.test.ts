@@ -11,7 +11,7 @@ const content = (name: string, narSize = 30) => ({
   narHash: createHash('sha256').update(name).digest(),
   narSize,
 });
-const CHUNKS = { sizes: Uint32Array.of(10, 20), hashes: new Uint8Array(64).fill(7) };
+const CHUNKS = { cutting: 3, sizes: Uint32Array.of(10, 20), hashes: new Uint8Array(64).fill(7) } as const;
 const NOTHING_GONE = () => false;
 
 describe('what is remembered of local chunks', () => {
@@ -26,10 +26,27 @@ describe('what is remembered of local chunks', () => {
   it('is there in the next run, for the same content', async () => {
     await kept('one', 'two');
     const memory = await openChunkMemory(file());
-    expect(memory.recall(content('one'))).toEqual(CHUNKS);
-    expect(memory.recall({ ...content('two'), narHash: content('one').narHash })).toBeUndefined();
-    expect(memory.recall(content('two', 31))).toBeUndefined();
-    expect(memory.recall(content('three'))).toBeUndefined();
+    expect(memory.recall(content('one'), 3)).toEqual(CHUNKS);
+    expect(memory.recall({ ...content('two'), narHash: content('one').narHash }, 3)).toBeUndefined();
+    expect(memory.recall(content('two', 31), 3)).toBeUndefined();
+    expect(memory.recall(content('three'), 3)).toBeUndefined();
+  });
+
+  it('is of one way of cutting, and of another one, too', async () => {
+    const other = { ...CHUNKS, cutting: 2, sizes: Uint32Array.of(5, 25) } as const;
+    const memory = await openChunkMemory(file());
+    for (const chunks of [CHUNKS, other]) memory.note(content('one'), chunks);
+    await memory.keep(NOTHING_GONE);
+    const after = await openChunkMemory(file());
+    expect([2, 3].map((cutting) => after.recall(content('one'), cutting as 2 | 3))).toEqual([other, CHUNKS]);
+    after.forget(content('one').realPath);
+    expect([2, 3].map((cutting) => after.recall(content('one'), cutting as 2 | 3))).toEqual([undefined, undefined]);
+    memory.note(content('two'), other);
+    expect(memory.recall(content('two'), 3)).toBeUndefined();
+    await memory.keep((path) => path === content('one').realPath);
+    const last = await openChunkMemory(file());
+    expect(last.recall(content('one'), 2) ?? last.recall(content('one'), 3)).toBeUndefined();
+    expect(last.recall(content('two'), 2)).toEqual(other);
   });
 
   it('is dropped when the path is gone, or it was wrong', async () => {
@@ -39,7 +56,7 @@ describe('what is remembered of local chunks', () => {
     memory.forget('/nix/store/three');
     await memory.keep((path) => path === '/nix/store/one' || path === '/nix/store/four');
     const after = await openChunkMemory(file());
-    expect(['one', 'two', 'three', 'four'].map((name) => after.recall(content(name)) !== undefined)).toEqual([
+    expect(['one', 'two', 'three', 'four'].map((name) => after.recall(content(name), 3) !== undefined)).toEqual([
       ...[false, true, false],
       // It was noted in this run: the names of the store are those of its beginning.
       true,
@@ -57,7 +74,7 @@ describe('what is remembered of local chunks', () => {
     await memory.keep(NOTHING_GONE);
     const after = await openChunkMemory(file());
     const names = ['one', 'two', 'three', 'four', 'five'];
-    expect(names.filter((name) => after.recall(content(name)))).toEqual(names.slice(1));
+    expect(names.filter((name) => after.recall(content(name), 3))).toEqual(names.slice(1));
   });
 
   it('is not written where nothing is new', async () => {
@@ -90,23 +107,23 @@ describe('what is remembered of local chunks', () => {
     for (const wrong of files) {
       await writeFile(file(), wrong);
       const memory = await openChunkMemory(file());
-      expect(memory.recall(content('one'))).toBeUndefined();
+      expect(memory.recall(content('one'), 3)).toBeUndefined();
       memory.note(content('three'), CHUNKS);
       await memory.keep(NOTHING_GONE);
-      expect((await openChunkMemory(file())).recall(content('three'))).toEqual(CHUNKS);
+      expect((await openChunkMemory(file())).recall(content('three'), 3)).toEqual(CHUNKS);
     }
     await mkdir(join(directory(), 'a directory'));
-    expect((await openChunkMemory(join(directory(), 'a directory'))).recall(content('one'))).toBeUndefined();
+    expect((await openChunkMemory(join(directory(), 'a directory'))).recall(content('one'), 3)).toBeUndefined();
   });
 
   it('keeps what was used last where there is no room for all', async () => {
     const memory = await openChunkMemory(file());
-    const many = { sizes: new Uint32Array(55_000).fill(1), hashes: new Uint8Array(55_000 * 32) };
+    const many = { ...CHUNKS, sizes: new Uint32Array(55_000).fill(1), hashes: new Uint8Array(55_000 * 32) };
     for (const name of ['a', 'b', 'c', 'd', 'e']) memory.note(content(name, 55_000), many);
-    memory.recall(content('a', 55_000));
+    memory.recall(content('a', 55_000), 3);
     await memory.keep(NOTHING_GONE);
     const after = await openChunkMemory(file());
-    expect(['a', 'b', 'c', 'd', 'e'].filter((name) => after.recall(content(name, 55_000)))).toEqual([
+    expect(['a', 'b', 'c', 'd', 'e'].filter((name) => after.recall(content(name, 55_000), 3))).toEqual([
       'a',
       'c',
       'd',

@@ -68,7 +68,7 @@ describe('ranges of one NAR', () => {
     );
     const nothing = async () => {};
     const memory = { note: nothing, forget: nothing, keep: nothing, withoutRanges: new WeakSet<object>() };
-    const matched = { found: { info, objects }, rows, trees: [], parts };
+    const matched = { found: { info, objects }, cutting: 3, rows, trees: [], parts } as const;
     const decisions = createDecisions(undefined, { ...memory, many: createManyRanges() });
     const decided = await decisions.decide(matched);
     const nar = decided === 'later' ? decisions.rest(-1000).get(matched) : decided;

@@ -33,7 +33,7 @@ function createLooks(late: readonly FoundPath[] = []) {
         ends.set(nameOf(found), (isHere) => {
           const references = { count: 0, runs: new Uint8Array() };
           const parts = [isHere ? { size: 1, from: { tree: 0, offset: 0, references } } : { size: 1 }];
-          resolve({ found, rows: [], trees: [], parts });
+          resolve({ found, rows: [], cutting: 3, trees: [], parts });
         });
       });
     },

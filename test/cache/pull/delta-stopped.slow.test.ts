@@ -107,7 +107,7 @@ it('goes on with what was fetched before the server was lost, of which no more i
   expect(requests.every(({ range }) => range !== undefined)).toBe(true);
   expect(warnings).toEqual([]);
   const content = { realPath: store.realPath(old), narHash: old.narHash.digest, narSize: old.narSize };
-  expect((await openChunkMemory(memoryFile())).recall(content)).toBeDefined();
+  expect((await openChunkMemory(memoryFile())).recall(content, 3)).toBeDefined();
   await pull(lostAfter(Number.POSITIVE_INFINITY));
   expect(asked()).toBeLessThan(OTHER - 5 * MIB);
   expect(asked()).toBeGreaterThan(0);

@@ -105,7 +105,7 @@ it('takes what is here, and fetches the rest', async () => {
 async function isRemembered(memory: string): Promise<boolean> {
   const info = [...(await local.queryInfos([pathOf('large-2.0', OLD)])).values()][0]!;
   const content = { realPath: local.realPath(info), narHash: info.narHash.digest, narSize: info.narSize };
-  return (await openChunkMemory(box().path(memory))).recall(content) !== undefined;
+  return (await openChunkMemory(box().path(memory))).recall(content, 3) !== undefined;
 }
 
 it('remembers what a plan has computed that took long, and asks a server that is gone once', async () => {

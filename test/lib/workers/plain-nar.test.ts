@@ -90,7 +90,7 @@ describe('readPlainNar', () => {
     const from = { file: join(directory, 'nar') };
     const slow = stops.map(({ signal }) => readPlainNar(pool, plain, from, signal));
     await Promise.all(slow.map((reader) => reader.next()));
-    const job = { type: 'index-chunks', path: tree, list: [], narSize: content.narSize } as const;
+    const job = { type: 'index-chunks', path: tree, list: [], cutting: 3, narSize: content.narSize } as const;
     const heavy = [1, 2].map(() => pool.run(job, { weight: content.narSize }));
     const other = await gather(readPlainNar(pool, promise, { source: inPieces(file) }, running));
     expect(other.bytes.equals(nar)).toBe(true);

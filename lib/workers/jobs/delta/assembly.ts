@@ -1,5 +1,6 @@
 /** What is told to threads of NARs that are made of what is here, and what they tell of that. */
 
+import type { Cutting } from '../../../compression/chunks/density.js';
 import type { NotedReferences } from '../../../compression/chunks/references.js';
 
 /** How a NAR is made of trees that are here and of frames that the caller streams in. */
@@ -25,14 +26,16 @@ export interface AssemblyPart {
   readonly from?: { readonly tree: number; readonly offset: number; readonly references: NotedReferences };
 }
 
-/** Cuts the NAR of a path that is here as a push does. */
+/** Cuts the NAR of a path that is here as a push does, or did. */
 export interface IndexChunksJob extends LocalTree {
   readonly type: 'index-chunks';
+  readonly cutting: Cutting;
   readonly narSize: number;
 }
 
 /** Chunks of a NAR that is here, in order. */
 export interface LocalChunks {
+  readonly cutting: Cutting;
   readonly sizes: Uint32Array;
   /** The hash of each one's view, one after another. */
   readonly hashes: Uint8Array;

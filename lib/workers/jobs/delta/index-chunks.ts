@@ -1,4 +1,4 @@
-/** The job that cuts the NAR of a path that is here as a push does, and tells of its chunks. */
+/** The job that cuts the NAR of a path that is here as a push does or did, and tells of its chunks. */
 
 import { setImmediate as turn } from 'node:timers/promises';
 import { createChunker } from '../../../compression/chunks/chunker.js';
@@ -11,8 +11,8 @@ import { openNarRanges } from './nar-ranges.js';
 const PIECE_SIZE = 1024 * 1024;
 
 /** Cuts as much as the NAR should have; `E_INTEGRITY` where it has less. */
-export async function indexChunks({ path, list, narSize }: IndexChunksJob): Promise<LocalChunks> {
-  const chunker = createChunker(createHashPartFinder(list));
+export async function indexChunks({ path, list, narSize, cutting }: IndexChunksJob): Promise<LocalChunks> {
+  const chunker = createChunker(createHashPartFinder(list), undefined, cutting);
   const sizes: number[] = [];
   const hashes: Uint8Array[] = [];
   const note = (chunks: ReturnType<typeof chunker.end>): void => {
@@ -35,7 +35,7 @@ export async function indexChunks({ path, list, narSize }: IndexChunksJob): Prom
     ranges.close();
   }
   note(chunker.end());
-  return { sizes: Uint32Array.from(sizes), hashes: concatenated(hashes) };
+  return { cutting, sizes: Uint32Array.from(sizes), hashes: concatenated(hashes) };
 }
 
 function concatenated(hashes: readonly Uint8Array[]): Uint8Array {

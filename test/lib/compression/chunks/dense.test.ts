@@ -15,8 +15,8 @@ interface Cut {
   readonly view: string;
 }
 
-function cut(bytes: Uint8Array, piece = bytes.length, list: readonly string[] = []): Cut[] {
-  const chunker = createChunker(createHashPartFinder(list));
+function cut(bytes: Uint8Array, piece = bytes.length, list: readonly string[] = [], cutting: 2 | 3 = 3): Cut[] {
+  const chunker = createChunker(createHashPartFinder(list), undefined, cutting);
   const cuts: Cut[] = [];
   const take = (chunks: ReturnType<typeof chunker.end>) => {
     for (const { bytes, positions } of chunks) {
@@ -82,6 +82,27 @@ describe('chunks of many small files', () => {
     others.pop();
     expect(others.filter((size) => size < MIB).length).toBeGreaterThan(3);
     expect(others.filter((size) => size >= MIB).length).toBeGreaterThan(0);
+  });
+});
+
+describe('chunks of small files', () => {
+  const CHANGED = 0.03;
+  it.each([16, 20, 24])(
+    'are fetched for files of %i KiB: less than 3 % of all where one of a hundred has changed',
+    (step) => {
+      const [, ...others] = sizes(cut(tree(6 * MIB, step * KIB)));
+      const size = others.reduce((sum, each) => sum + each ** 2, 0) / others.reduce((sum, each) => sum + each, 0);
+      expect(size / (step * KIB) / 100).toBeLessThan(CHANGED + 0.01);
+    },
+  );
+});
+
+describe('chunks as earlier carports have cut them', () => {
+  it('are cut so where a table tells of them', () => {
+    const [, ...others] = sizes(cut(content, 100_000, [], 2));
+    others.pop();
+    expect(Math.min(...others)).toBeGreaterThanOrEqual(64 * KIB);
+    expect(others).not.toEqual(sizes(cuts).slice(1, -1));
   });
 });
 

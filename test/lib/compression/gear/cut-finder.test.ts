@@ -10,7 +10,7 @@ function cutsOf(finder: CutFinder, bytes: Uint8Array, size = bytes.length): numb
   const cuts: number[] = [];
   for (let at = 0; at < bytes.length; ) {
     const piece = bytes.subarray(at, Math.min(at + size, bytes.length));
-    const cut = finder.find(piece, CUT_BELOW.usual);
+    const cut = finder.find(piece, CUT_BELOW);
     at += cut < 0 ? piece.length : cut;
     if (cut < 0) continue;
     cuts.push(at);
@@ -40,24 +40,24 @@ describe('the cuts of a stream', () => {
 
   it.each([0, 1, 7, 8, 9, 32_735, 32_736, 32_737])('are found behind %i other bytes', (count) => {
     const bytes = Buffer.concat([Buffer.alloc(count, 1), beforeCut, Buffer.alloc(3)]);
-    expect(createCutFinder({ plain: true }).find(bytes, CUT_BELOW.usual)).toBe(count + 32);
-    expect(createCutFinder().find(bytes, CUT_BELOW.usual)).toBe(count + 32);
+    expect(createCutFinder({ plain: true }).find(bytes, CUT_BELOW)).toBe(count + 32);
+    expect(createCutFinder().find(bytes, CUT_BELOW)).toBe(count + 32);
   });
 
   it('are found in memory that threads share', () => {
     const shared = new Uint8Array(new SharedArrayBuffer(first[0]! + 10));
     shared.set(content.subarray(0, shared.length));
-    expect(createCutFinder().find(shared, CUT_BELOW.usual)).toBe(first[0]);
+    expect(createCutFinder().find(shared, CUT_BELOW)).toBe(first[0]);
   });
 
   it('are none in nothing', () => {
-    expect(createCutFinder().find(new Uint8Array(), CUT_BELOW.usual)).toBe(-1);
+    expect(createCutFinder().find(new Uint8Array(), CUT_BELOW)).toBe(-1);
   });
 
   it('of two streams do not depend on each other', () => {
     const [one, other] = [createCutFinder(), createCutFinder()];
-    expect(one.find(beforeCut.subarray(0, 20), CUT_BELOW.usual)).toBe(-1);
-    expect(other.find(content.subarray(0, 1000), CUT_BELOW.usual)).toBe(-1);
-    expect(one.find(beforeCut.subarray(20), CUT_BELOW.usual)).toBe(12);
+    expect(one.find(beforeCut.subarray(0, 20), CUT_BELOW)).toBe(-1);
+    expect(other.find(content.subarray(0, 1000), CUT_BELOW)).toBe(-1);
+    expect(one.find(beforeCut.subarray(20), CUT_BELOW)).toBe(12);
   });
 });

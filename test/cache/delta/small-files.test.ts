@@ -1,0 +1,84 @@
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { createDelta } from '#cache/delta/session.js';
+import { createChunker } from '#lib/compression/chunks/chunker.js';
+import type { Cutting } from '#lib/compression/chunks/density.js';
+import { tellChunks } from '#lib/compression/chunks/field.js';
+import { renderTables } from '#lib/compression/chunks/frames.js';
+import { createHashPartFinder, hashPartList } from '#lib/compression/chunks/hash-parts.js';
+import { noteReferences } from '#lib/compression/chunks/references.js';
+import { compressChunk } from '#lib/compression/zstd-write.js';
+import type { NarInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
+import { openMemoryStore } from '#lib/object-store/memory.js';
+import { openOwnStore } from '#lib/store/own/own-store.js';
+import { directoryOf, fileOf, noise, useDirectory } from '../../support/files.js';
+import { naiveNar, type Tree } from '../../support/nar.js';
+import { infoOf, placeTree } from '../../support/own-store.js';
+import { usePool } from '../../support/pool.js';
+
+const FILES = 600;
+
+/** Files of 4 to 40 KB, that cannot be compressed, of which one of a hundred has changed. */
+const build = (changed: boolean): Tree =>
+  directoryOf(
+    Object.fromEntries(
+      Array.from({ length: FILES }, (_, index) => {
+        const bytes = noise(4000 + ((index * 7919) % 36_000), `${index}`);
+        if (changed && index % 100 === 50) bytes.write('changed', 2000 + index);
+        return [`file-${String(index).padStart(4, '0')}`, fileOf(bytes)];
+      }),
+    ),
+  );
+const before = build(false);
+const after = build(true);
+
+/** A narinfo, and the file that it is about, of a NAR that is cut so. */
+function fileAndInfo(nar: Uint8Array, info: PathInfo, cutting: Cutting): { readonly file: Buffer; info: NarInfo } {
+  const chunker = createChunker(createHashPartFinder(hashPartList(info)), undefined, cutting);
+  const frame = Buffer.alloc(3 * 1024 * 1024);
+  const frames: Buffer[] = [];
+  const rows = [];
+  for (const chunks of [chunker.push(nar), chunker.end()]) {
+    for (const { bytes, positions, references } of chunks) {
+      const compressed = compressChunk(3, bytes, positions, frame);
+      frames.push(Buffer.from(frame.subarray(0, compressed.compressedSize)));
+      rows.push({ ...compressed, size: bytes.length, references: noteReferences(references) });
+    }
+  }
+  const file = Buffer.concat([...frames, ...renderTables(rows)]);
+  const { field } = tellChunks(rows);
+  const told = { ...field, value: field.value.replace('3', `${cutting}`) };
+  return {
+    file,
+    info: { ...info, url: 'nar/x.nar.zst', compression: 'zstd', fileSize: file.length, unknownFields: [told] },
+  };
+}
+
+const directory = useDirectory();
+const pool = usePool(1);
+
+/** Which part of the file is fetched, its table included, by who has the tree that was there before. */
+async function fetchedPart(cutting: Cutting): Promise<number> {
+  const store = openOwnStore(join(directory(), `store ${cutting}`));
+  await placeTree(store, pool, 'tree-1', before);
+  const { file, info } = fileAndInfo(naiveNar(after), infoOf('tree-1', after), cutting);
+  const held = { bytes: file, metadata: { contentType: 'application/zstd' }, modified: new Date(), etag: 'x' };
+  const objects = openMemoryStore(new Map([[info.url, held]]));
+  const memory = join(directory(), `chunks ${cutting}`);
+  const options = { stores: [async () => store], storeDir: store.storeDir, memory };
+  const delta = createDelta(options, { pool, signal: new AbortController().signal });
+  const found = { info, objects };
+  const plan = await delta.plan([found]);
+  const nar = await plan.of(found);
+  const { tablesSize } = await plan.totals;
+  return (nar!.fetchSize + tablesSize) / file.length;
+}
+
+it('fetches some 3 % of small files of which 1 % has changed', async () => {
+  expect(await fetchedPart(3)).toBeLessThan(0.033);
+});
+
+it('fetches as little of what an earlier carport has cut otherwise as that one did', async () => {
+  expect(await fetchedPart(2)).toBeLessThan(0.045);
+});
