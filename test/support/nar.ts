@@ -34,9 +34,12 @@ export function entryTokens(name: string, node: readonly string[]): string[] {
 
 /** The tokens of `depth` directories within each other around a file. */
 export function nestedTokens(depth: number): string[] {
-  let tokens: string[] = FILE_TOKENS;
-  for (let level = 0; level < depth; level++) tokens = ['(', 'type', 'directory', ...entryTokens('d', tokens), ')'];
-  return tokens;
+  const begin = ['(', 'type', 'directory', 'entry', '(', 'name', 'd', 'node'];
+  return [...repeat(depth, begin), ...FILE_TOKENS, ...repeat(depth, [')', ')'])];
+}
+
+function repeat(times: number, tokens: readonly string[]): string[] {
+  return Array.from({ length: times }, () => tokens).flat();
 }
 
 /** An oracle for the encoder, straight from the grammar. */
