@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { parseNarInfo } from '#lib/nix/narinfo.js';
 import { useSampleCache } from '../support/sample-cache.js';
-import { copyCache, type SampleStore, snapshot } from '../support/samples.js';
+import { ageNars, copyCache, type SampleStore, snapshot } from '../support/samples.js';
 import { CARPORT, type KeyFile, useSandbox } from '../support/sandbox.js';
 
 const AS_NOBODY = ['--reuid=65534', '--regid=65534', '--clear-groups'];
@@ -48,6 +48,7 @@ describe('a repair of a cache', () => {
     await rename(b, a);
     await rename(`${cache}/t`, b);
     await rename(c, `${cache}/nar/${'z'.repeat(52)}.nar.xz`);
+    await ageNars(cache);
     const repair = await fsck('--repair', '--contents');
     expect(repair.exitCode, repair.stdout + repair.stderr).toBe(0);
     expect(await snapshot(cache)).toEqual(await whole());

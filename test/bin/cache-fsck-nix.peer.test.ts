@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createNixStore, describeWithNix, type NixStore } from '../support/nix.js';
 import { describeWithNixVersion, NIX_VERSIONS, type NixVersion } from '../support/nix-versions.js';
+import { ageNars } from '../support/samples.js';
 import { type KeyFile, useSandbox } from '../support/sandbox.js';
 
 /** A plain derivation of several outputs, with names that need care, and one that is content-addressed. */
@@ -62,6 +63,7 @@ for (const version of versions) {
         await rm(nar!);
         await truncate(other!, 50);
         await writeFile(`${cache}/${app.slice(11, 43)}.narinfo`, '');
+        await ageNars(cache);
         expect((await fsck(cache)).exitCode).toBe(6);
         const repair = await fsck(cache, '--repair', '--store', 'nix', '--secret-key', key.file);
         expect(repair.exitCode, repair.stdout + repair.stderr).toBe(0);

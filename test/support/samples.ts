@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, lutimes, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { PathInfo } from '#lib/nix/path-info.js';
 import { type SecretKey, secretKeyFromSeed } from '#lib/signing/key.js';
@@ -126,4 +126,10 @@ export async function copyCache(from: string, to: string): Promise<string> {
     await copyFile(join(from, name), join(to, name));
   }
   return to;
+}
+
+/** Makes the NARs of a cache as old as those of a push that has ended long ago: none is about to be named by a narinfo. */
+export async function ageNars(cache: string): Promise<void> {
+  const longAgo = new Date('2026-01-01T00:00:00Z');
+  for (const name of await readdir(join(cache, 'nar'))) await lutimes(join(cache, 'nar', name), longAgo, longAgo);
 }
