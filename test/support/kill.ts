@@ -34,11 +34,12 @@ export async function killOften(
   kills: number,
   look: (wasKilled: boolean, at: string) => Promise<Progress>,
 ): Promise<void> {
+  const midst = createMidst();
   let duration = 400;
   let partial = 0;
   for (let killed = 0, runs = 0; killed < kills || (partial === 0 && runs < 200); runs++) {
     const start = performance.now();
-    const delay = duration * (0.1 + Math.random());
+    const delay = killed < kills ? duration * (0.1 + Math.random()) : midst.instant();
     const wasKilled = await runAndKill(box, args(), delay);
     const took = performance.now() - start;
     const progress = await look(wasKilled, `${wasKilled ? 'killed' : 'ended'} after ${Math.round(took)} ms`);
@@ -46,6 +47,20 @@ export async function killOften(
     if (wasKilled && progress === 'a part') partial++;
     if (!wasKilled) duration = (duration + took) / 2;
     else if (progress === 'nothing') duration *= 1.1;
+    midst.learn(took, wasKilled ? progress : 'all');
   }
   if (kills > 1) expect(partial, 'it was never killed in the midst of its work').toBeGreaterThan(0);
+}
+
+/** When a run is in the midst of its work, in milliseconds: between the last instant that was too early and the last that was too late. */
+function createMidst() {
+  let [early, late] = [0, 400];
+  return {
+    instant: () => early + (late - early) * Math.random(),
+    /** Either may have been otherwise before, as runs go on where others ended, and machines are busy. */
+    learn(took: number, progress: Progress) {
+      if (progress === 'nothing') [early, late] = [took, Math.max(late, took * 1.3)];
+      if (progress === 'all') [early, late] = [Math.min(early, took * 0.7), took];
+    },
+  };
 }
