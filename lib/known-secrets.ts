@@ -35,6 +35,11 @@ function remember(secret: string, isSure: boolean): void {
   }
 }
 
+/** For who runs several command lines in one process, of which none has met what another has. */
+export function forgetSecrets(): void {
+  known.clear();
+}
+
 /** Words for people, without the secrets that are known. */
 export function hideKnownSecrets(text: string): string {
   return hide(text, () => true);

@@ -31,7 +31,6 @@ describeWithGarage('a cache in a bucket', () => {
   beforeAll(async () => {
     samples = await createSampleStore(box().root);
     key = await box().makeKey('cache.example.org-1');
-    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
     client = new S3Client({
       ...{ endpoint: garage().nodes[0]!.s3Endpoint, region: garage().region, credentials: garage().credentials },
       ...{ forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED' },

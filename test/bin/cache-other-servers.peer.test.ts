@@ -31,7 +31,6 @@ function behavesOn(peer: () => S3Peer): void {
   let bucket: string;
   beforeAll(async () => {
     samples = await createSampleStore(box().root);
-    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
     const { endpoint, credentials } = peer();
     const plain = { forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED' } as const;
     client = new S3Client({ ...plain, endpoint, credentials, region: 'us-east-1' });

@@ -48,7 +48,6 @@ export interface TestUpload {
 
 /** `node` is the one that is asked. */
 export function openBucket(garage: TestGarage, name: string, node = 0): TestBucket {
-  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
   const client = new S3Client({
     ...{ endpoint: garage.nodes[node]!.s3Endpoint, region: garage.region, credentials: garage.credentials },
     ...{ forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED' },

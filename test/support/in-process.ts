@@ -2,6 +2,7 @@
 
 import { Readable, Writable } from 'node:stream';
 import { runCommandLine } from '#bin/program.js';
+import { forgetSecrets } from '#lib/known-secrets.js';
 
 export interface Surroundings {
   readonly cwd: string;
@@ -46,6 +47,7 @@ function enter(cwd: string, env: Readonly<Record<string, string>>): () => void {
   const before = { cwd: process.cwd(), env: { ...process.env } };
   process.chdir(cwd);
   replaceEnvironment(env);
+  forgetSecrets();
   return () => {
     process.chdir(before.cwd);
     replaceEnvironment(before.env);

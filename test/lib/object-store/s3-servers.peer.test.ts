@@ -14,7 +14,6 @@ for (const name of S3_PEERS) {
     /** One for all: SeaweedFS keeps large files for each. */
     const bucket = `test-${randomBytes(6).toString('hex')}`;
     beforeAll(async () => {
-      process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
       const { endpoint, credentials } = peer();
       const plain = { forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED' } as const;
       client = new S3Client({ ...plain, endpoint, credentials, region: 'us-east-1' });
