@@ -15,7 +15,8 @@ import { findGarage, howToInstallGarage } from '#dev/garage-program.js';
 import { describeWithGarage, useGarage } from '../support/garage.js';
 
 describeWithGarage('one node of Garage', () => {
-  const garage = useGarage();
+  // Its node is ended.
+  const garage = useGarage({ nodes: 1 });
 
   it('takes objects and gives them back', async () => {
     const bucket = await garage().freshBucket();

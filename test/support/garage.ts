@@ -12,7 +12,7 @@ export function describeWithGarage(title: string, body: () => void): void {
   describeWithPeer(missing, title, body);
 }
 
-/** A Garage that the tests of a file share, each with buckets of its own. */
+/** A Garage that tests share, each with buckets of its own. */
 export interface TestGarage extends Garage {
   /** What carport needs of the environment to read and write here. */
   readonly env: Readonly<Record<string, string>>;
@@ -24,16 +24,23 @@ export interface TestGarage extends Garage {
   serve(bucket: string): Promise<string>;
 }
 
-/** Starts a Garage for the file or `describe` that calls this, and stops it afterwards. */
-export function useGarage(options: GarageOptions = {}): () => TestGarage {
+/** The one of this process, with which it ends. */
+let shared: Promise<Garage> | undefined;
+
+/**
+ * The Garage that all files of this process share, started by the first; or, with `options`, one of its own for the file or `describe`
+ * that calls this, whose nodes it may end.
+ */
+export function useGarage(options?: GarageOptions): () => TestGarage {
   let garage: Garage | undefined;
   let forTests: TestGarage | undefined;
   beforeAll(async () => {
-    garage = await startGarage(options);
+    if (options === undefined) shared ??= startGarage();
+    garage = await (options === undefined ? shared! : startGarage(options));
     forTests = makeTestGarage(garage);
   });
   afterAll(async () => {
-    await garage?.stop();
+    if (options !== undefined) await garage?.stop();
   });
   return () => forTests!;
 }
