@@ -96,10 +96,11 @@ export function createAdder(root: string, scratch: string) {
 /** Bytes that do not compress well, the same for the same seed. */
 export function noise(size: number, seed: number): Buffer {
   const bytes = Buffer.alloc(size);
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, size >> 2);
   let state = (seed * 2654435761 + 1) >>> 0;
-  for (let at = 0; at + 4 <= size; at += 4) {
+  for (let at = 0; at < words.length; at++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    bytes.writeUInt32LE(state & 0x7f7fffff, at);
+    words[at] = state & 0x7f7fffff;
   }
   return bytes;
 }
