@@ -59,14 +59,15 @@ const LIMITS = `## What the limits are
   script of its own, an eighth of the program, which V8 has compiled when it was built; so are the 23 KB before it. All of Nix's push is
   0.03 s: below 3 of that would be below Node and the question to Nix together with no more than 0.035 s. Some ten small files are read and
   written, for the lease and the narinfos of the roots, while Nix answers. Of 2,001 paths it is the same: the closure is not computed.
-* Many small paths from a directory: a thread does all of a path, some 0.9 ms of processor time. Of a whole pull are the kernel's 28 % (28 calls
-  a path, of which opening and making files, one directory and two renames are two thirds; Nix makes 118), checks of signatures 14 % (0.13 ms
-  each, nearly all of it the curve's arithmetic in OpenSSL), zstd and sha256 5 %, V8's compiler, loading and garbage 9 %, starting Node and two
-  threads 10 %, and 30 % JavaScript: reading the NAR and calling for its files 9 %, the narinfo 5 %, its content address 5 %, its metadata
-  4 %. 0.60 of Nix's time would be 1.7 s of processor time in place of 2.3 s on two processors: without most of that JavaScript.
-  The main thread parses each narinfo once more, and does little else.
+* Many small paths from a directory: a thread does all of a path, some 0.3 ms of processor time. Of a whole pull are the kernel's 24 % (28 calls
+  a path, of which opening and making files, one directory and two renames are two thirds; Nix makes 118), checks of signatures 14 % (0.062 ms
+  each, of which the curve's arithmetic in OpenSSL is all but 0.003), zstd and sha256 7 %, V8's compiler and garbage 11 %, starting Node and two
+  threads 10 %, and the rest JavaScript: its own code 4 %, V8's functions that it calls 25 %. What nobody has to sign, since its name is
+  its content, Nix does not check: carport does (0002). 0.60 of Nix's time would be a sixth less of the processor time, which is that of the
+  signatures. Threads have nothing to do for 5 % of the time, before the first batch and behind the last one.
   Files that were removed minutes ago make both sides slower, up to several times: ext4 looks at each freed inode for each file that is made.
-* Many small paths of a server: two requests each, on the main thread, some 0.6 ms of it; the server runs on the same two processors.
+* Many small paths of a server: one request each, and one for each batch of narinfos, on the main thread, some 0.28 ms of it each; the server runs
+  on the same two processors.
 * A large path: sha256 of the file and of the NAR (0.65 s/GB each) are one thread's; decompression (1.3 s/GB) and writing are done by who has
   time. Two threads are both busy to the end; from three on the hashes are the limit. Over HTTP the main thread takes 1.2 s/GB of compressed
   bytes, since they go from the connection into memory that the threads share; through Node's client it would be 4 s/GB, and 1 s/GB for the
@@ -81,17 +82,19 @@ const LIMITS = `## What the limits are
   side that needs more pays for the difference. With 2.5 GB written and removed before each run carport takes 0.72 of Nix's time and 0.92 of its
   processor time (\`s3://\` the same; from a directory 0.56 and 0.86); without the kept file it would be 0.65. Nothing of a pull would be lost if
   it went on from the tree that was written so far, with a table of frames in place of their bytes: that is not done.
-* A NAR in the format of xz is decompressed by a library in WebAssembly, which takes three times what liblzma does: 1.5 s for 52 MB, and 2.1 s
-  in all where Nix takes 0.75 s. Several paths are decompressed at once.
-* A push of many small paths to a directory: a thread takes some 0.6 ms of processor time a path. Of that are zstd 19 %, the kernel 22 % (a tree is
-  read, two files are made and renamed), the signature 11 % (half of it OpenSSL's way to it), hashes 5 %, and 40 % JavaScript of many small
-  functions, of which none has more than 5 %: looking at a path, its content address, the narinfo, the tables of chunks. Node's own thread
-  takes 0.05 s to start, and ours 0.02 s more; the main thread takes 0.4 s for itself, the closure and the plan, in which Nix has packed a
-  third of the paths. Flags of V8 (\`--always-sparkplug\`, \`--no-lazy-feedback-allocation\`, \`--maglev\`, a larger young generation, \`--no-opt\`) changed
-  less than two runs of the same differ. Nix takes 0.8 ms for each path in all, so that carport cannot be below it without less JavaScript.
-* A push of many small paths to a bucket: 0.7 to 1 ms of the main thread for each of 4,000 requests, one after another: a third is the kernel's, which
-  sends, half Node's client (a request, its headers, a socket of an agent, an answer as a stream), a tenth signatures. Threads pack and sign the
-  narinfos, and are idle half of the time.
+* A NAR in the format of xz is decompressed by the program \`xz\`, whose output comes in pieces of some KiB: it takes 2.8 of Nix's processor
+  time. Without the program a library in WebAssembly does it, in three times the time.
+* A push of many small paths to a directory is bound by the processors: two threads are busy to 95 % from the first batch to the last. All of it is
+  0.5 ms a path, where Nix takes 0.43 ms. Of that are zstd 12 %, the kernel 23 % (22 calls: a tree is read, two files are made and renamed), the
+  signature 5 % (0.024 ms, OpenSSL's own time but for 0.001), hashes 4 %, garbage 6 %, starting Node, the program and two threads 16 %,
+  Nix's answer 8 %, the main thread's part of the work 8 %, and the rest JavaScript of many small functions, of which none has more
+  than 3 %: the narinfo, its content address, looking at a path, the tables of chunks. 0.80 of Nix's time would be without most of that.
+  Tried, and no gain: flags of V8 that were there when its cache was made, too (\`--always-sparkplug\`, \`--no-lazy-feedback-allocation\`,
+  \`--no-parallel-scavenge\`, \`--semi-space-growth-factor\`, other budgets), a cache of V8 made of this very push, smaller tables of zstd (level 2
+  saves 0.008 ms a path, and stores 1 % more), names of files as text in place of bytes, threads that start before the program is read.
+  A main thread that packs, too, would save the start of one thread, 5 %; but a slow disk would keep it from hearing an interrupt.
+* A push of many small paths to a bucket: some 0.3 ms of the main thread for each of 4,000 requests, one after another, the kernel's and a tenth for
+  signatures of requests among it. Threads pack and sign the narinfos, and are idle half of the time.
 * A push to a bucket with nothing new is some ten small requests, four of them for the lease that keeps garbage collections away.
 * A push of a large path compresses on all processors, and no thread waits for another after the first 0.3 s (\`schedstat\` of the threads
   tells it). Of 9.5 s of processor time zstd is two thirds, hashes are 2 s (the NAR, the file, and each chunk), reading and copying 0.6 s, and
