@@ -215,6 +215,10 @@ async function* resumed(
     response = await send({ ...request, headers: { ...request.headers, range: rest } });
     reading.response = response;
     if (reading.isLeft) response.discard();
+    if (response.status === 416 && total !== undefined && (response.headers.etag ?? etag) === etag) {
+      response.discard();
+      throw shorterThanSaid(request.url, { total, size: offset });
+    }
     const isPart = isPartFrom(response, offset, total);
     if (response.headers.etag !== etag || !(isPart || isWhole(response, total))) {
       response.discard();
@@ -224,6 +228,17 @@ async function* resumed(
     }
     skip = isPart ? 0 : offset;
   }
+}
+
+/** The length that a server, or a proxy's cache, says is not that of what it has. */
+function shorterThanSaid(
+  { host, pathname }: URL,
+  { total, size }: { readonly total: number; readonly size: number },
+): CarportError {
+  return new CarportError('E_INTEGRITY', `\`${host}\` sends less of \`${pathname}\` than it says`, {
+    cause: new Error(`it says that the file has ${total} bytes, and that nothing comes behind the first ${size}`),
+    hint: 'the file was replaced while it was read, or is damaged on the server or in a proxy before it: run it again, and if this stays, look there',
+  });
 }
 
 function isPartFrom(response: HttpResponse, offset: number, total: number | undefined): boolean {

@@ -128,6 +128,20 @@ describe('a download', () => {
     expect(asked.length).toBe(7);
   });
 
+  it('of less than the server says of it is said to be that, and not to have changed', async () => {
+    const { url } = await serve((request: IncomingMessage, response: ServerResponse) => {
+      const { range } = request.headers;
+      if (range !== undefined) return response.writeHead(416, { 'content-range': 'bytes */1000' }).end();
+      response.writeHead(200, { 'content-length': 5000, etag: '"tag"' });
+      return response.write(CONTENT.subarray(0, 1000), () => setTimeout(() => response.destroy(), 20));
+    });
+    await expect(gather((await open(url)).bytes())).rejects.toMatchObject({
+      code: 'E_INTEGRITY',
+      message: expect.stringMatching(/^`127\.0\.0\.1:\d+` sends less of `\/.*` than it says$/),
+      cause: new Error('it says that the file has 5000 bytes, and that nothing comes behind the first 1000'),
+    });
+  });
+
   it.each([
     ['another ETag', { after: [1_000], etags: ['"one"', '"two"'] }],
     ['no ETag any more', { after: [1_000], etags: ['"one"', ''] }],
