@@ -81,7 +81,6 @@ export async function openChunkMemory(file: string): Promise<ChunkMemory> {
       const kept = newest(wanted);
       records.clear();
       for (const [key, record] of kept) records.set(key, record);
-      noted.clear();
       forgotten.clear();
       const content = Buffer.concat([MAGIC, ...records.values()]);
       await makeDirectory(dirname(file)).catch(() => undefined);

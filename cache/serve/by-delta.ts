@@ -16,6 +16,9 @@ export type NarShortcut = (found: FoundPath) => Promise<PlainNarReader | undefin
 /** Milliseconds in which requests are gathered: Nix asks for many at a time, and one look at its store is for all of them. */
 const GATHER_MS = 20;
 
+/** What was noted is written down once in so many milliseconds. */
+const KEEP_MS = 1000;
+
 interface Waiting {
   readonly found: FoundPath;
   resolve(nar: DeltaNar | undefined): void;
@@ -27,6 +30,15 @@ export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarSh
   const delta = createDelta(options, work);
   const waiting: Waiting[] = [];
   const failures = createFailures();
+  let isToBeKept = false;
+  const keep = () => delta.keep().catch(() => undefined);
+  const keepSoon = async (): Promise<void> => {
+    if (isToBeKept) return;
+    isToBeKept = true;
+    await pause(KEEP_MS, undefined, { ref: false });
+    isToBeKept = false;
+    await keep();
+  };
   // Who asks meanwhile is looked at beside the others: a plan in which large trees are cut takes long.
   const planAll = async (): Promise<void> => {
     await pause(GATHER_MS);
@@ -40,14 +52,15 @@ export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarSh
       for (const { resolve, reject } of batch) settle(error, resolve, reject);
     }
     // What is remembered only saves work, and nobody waits for this.
-    await delta.keep().catch(() => undefined);
+    await keep();
   };
   return async (found) => {
     if (usefulTable(found) === undefined || failures.has(found)) return undefined;
     const nar = await new Promise<DeltaNar | undefined>((resolve, reject) => {
       if (waiting.push({ found, resolve, reject }) === 1) void planAll();
     });
-    return nar && readerOf(nar, work, () => failures.add(found));
+    const onFailure = () => failures.add(found);
+    return nar && readerOf(nar, work, { onFailure, onMade: () => void keepSoon() });
   };
 }
 
@@ -73,13 +86,25 @@ function createFailures() {
   };
 }
 
-/** What fails so is fetched as a whole. */
-function readerOf(nar: DeltaNar, { pool }: DeltaWork, onFailure: () => void): PlainNarReader {
-  return async function* read(_, signal, after) {
+interface ReaderEvents {
+  onFailure(): void;
+  onMade(): void;
+}
+
+/** What fails so is fetched as a whole. Who asks for a path puts it where it says: how it is cut is remembered for the next build. */
+function readerOf(nar: DeltaNar, { pool }: DeltaWork, { onFailure, onMade }: ReaderEvents): PlainNarReader {
+  return async function* read({ info }, signal, after) {
     const { promise, assembly } = nar.job;
     try {
       const from = { assembly, ...(nar.source && { source: nar.source() }) };
-      yield* readPlainNar(pool, promise, from, signal, after);
+      for await (const piece of readPlainNar(pool, promise, from, signal, after)) {
+        // Whoever has the last piece may be gone before this goes on.
+        if (piece.after.size === info.narSize) {
+          await nar.noteMade(info.path);
+          onMade();
+        }
+        yield piece;
+      }
     } catch (error) {
       if (!signal.aborted) onFailure();
       await nar.failed(error);

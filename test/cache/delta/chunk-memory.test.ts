@@ -41,9 +41,10 @@ describe('what is remembered of local chunks', () => {
     expect([2, 3].map((cutting) => after.recall(content('one'), cutting as 2 | 3))).toEqual([other, CHUNKS]);
     after.forget(content('one').realPath);
     expect([2, 3].map((cutting) => after.recall(content('one'), cutting as 2 | 3))).toEqual([undefined, undefined]);
-    memory.note(content('two'), other);
-    expect(memory.recall(content('two'), 3)).toBeUndefined();
-    await memory.keep((path) => path === content('one').realPath);
+    const next = await openChunkMemory(file());
+    next.note(content('two'), other);
+    expect(next.recall(content('two'), 3)).toBeUndefined();
+    await next.keep((path) => path === content('one').realPath);
     const last = await openChunkMemory(file());
     expect(last.recall(content('one'), 2) ?? last.recall(content('one'), 3)).toBeUndefined();
     expect(last.recall(content('two'), 2)).toEqual(other);
@@ -61,6 +62,9 @@ describe('what is remembered of local chunks', () => {
       // It was noted in this run: the names of the store are those of its beginning.
       true,
     ]);
+    memory.note(content('five'), CHUNKS);
+    await memory.keep((path) => path === '/nix/store/four');
+    expect((await openChunkMemory(file())).recall(content('four'), 3)).toBeDefined();
   });
 
   it('stays beside what another process has noted meanwhile, and is forgotten by whoever finds it wrong', async () => {

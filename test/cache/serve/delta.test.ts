@@ -108,6 +108,16 @@ async function isRemembered(memory: string): Promise<boolean> {
   return (await openChunkMemory(box().path(memory))).recall(content, 3) !== undefined;
 }
 
+it('remembers how a path is cut that it has made, where Nix puts it, before the store tells of that', async () => {
+  const { get } = await start({ memory: 'made' });
+  const large = paths.find((path) => path.endsWith('-large-2.0'))!;
+  const { narHash, narSize, url } = parseNarInfo((await get(`/${hashPartOf(large)}.narinfo`)).body.toString('latin1'));
+  await get(`/${url}`);
+  const content = { realPath: large, narHash: narHash.digest, narSize };
+  const isKnown = async () => (await openChunkMemory(box().path('made'))).recall(content, 3) !== undefined;
+  await vi.waitFor(async () => expect(await isKnown()).toBe(true), { timeout: 30_000 });
+});
+
 it('remembers what a plan has computed that took long, and asks a server that is gone once', async () => {
   let time = 0;
   const store = {
