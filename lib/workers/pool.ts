@@ -56,6 +56,8 @@ interface Thread {
   weight: number;
   /** Tasks that are not waiting for a reader. */
   occupied: number;
+  /** Somebody waits for its end: what it says until then does not let the process go. */
+  isEnding: boolean;
 }
 
 interface RunningTask extends Task {
@@ -143,7 +145,7 @@ function createThreads(size: number, onRoom: () => void) {
       assist();
     },
     giveStream: (task: Task) => assign(idleOr(() => lightest(threads))!, ++lastId, task),
-    end: () => Promise.all([...threads].map(({ worker }) => worker.terminate())),
+    end: () => Promise.all([...threads].map(endThread)),
   };
 }
 
@@ -168,7 +170,7 @@ function startThread(
 ): Thread {
   // Node ends the process when it copies an environment with names that are not UTF-8.
   const worker = new Worker(new URL('./worker.js', import.meta.url), { env: SHARE_ENV });
-  const thread: Thread = { worker, tasks: new Map(), outbox: [], weight: 0, occupied: 0 };
+  const thread: Thread = { worker, tasks: new Map(), outbox: [], weight: 0, occupied: 0, isEnding: false };
   let crash: unknown;
   worker.on('message', onMessage);
   worker.on('error', (error) => {
@@ -181,6 +183,11 @@ function startThread(
     onExit(thread, tasks);
   });
   return thread;
+}
+
+function endThread(thread: Thread): Promise<number> {
+  thread.isEnding = true;
+  return thread.worker.terminate();
 }
 
 /** Does what a thread tells; `onEnd` is called with tasks that have ended. */
@@ -249,7 +256,7 @@ function finish(thread: Thread, id: number): RunningTask | undefined {
   thread.weight -= weightOf(task);
   if (!isStream(task)) thread.occupied--;
   task.pump?.stop();
-  if (thread.tasks.size === 0) thread.worker.unref();
+  if (thread.tasks.size === 0 && !thread.isEnding) thread.worker.unref();
   return task;
 }
 
