@@ -4,7 +4,7 @@
  * way, which says why.
  */
 
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { type SmallNarReader, smallPromise } from '../../../compression/small-nar.js';
 import { type NarInfo, parseNarInfo, renderNarInfo } from '../../../nix/narinfo.js';
 import { plainNarInfo, registeredInfo } from '../../../nix/registered.js';
@@ -37,6 +37,7 @@ function take(ticket: Ticket, job: TakeJob, trust: TrustPolicy, read: SmallNarRe
   let info: NarInfo;
   let text: string;
   try {
+    if (existsSync(files.metadata)) return REFUSED;
     text = readInput(`${cache}/${hashPartOf(ticket.baseName)}.narinfo`).toString('latin1');
     info = parseNarInfo(text);
     requireAcceptable(info, { path, storeDir: storeDirs.storeDir }, trust, cache);
