@@ -19,7 +19,9 @@ export async function findLocalFiles(words: readonly string[]): Promise<readonly
   for (const word of words) {
     for (const path of (await plainFile(word)) ?? (await matches(word))) {
       const identity = `${basename(path)}/${await realpath(path)}`;
-      if (!found.has(identity)) found.set(identity, path);
+      const known = found.get(identity);
+      // Round a circle there are many paths, of which the longest cannot be opened.
+      if (known === undefined || path.length < known.length) found.set(identity, path);
     }
   }
   return [...found.values()];
@@ -52,8 +54,9 @@ async function matches(pattern: string): Promise<readonly string[]> {
   } as const;
   const entries = glob.isDynamicPattern(pattern) ? glob.stream(pattern, options) : [];
   for await (const entry of entries as AsyncIterable<FastGlob.Entry>) {
-    if (entry.dirent.isFile()) paths.push(entry.path);
-    else if (await leadsNowhere(entry.path)) throw await nowhere(entry.path);
+    const isFile = entry.dirent.isFile();
+    if (isFile && (await isReached(entry.path))) paths.push(entry.path);
+    if (!isFile && (await leadsNowhere(entry.path))) throw await nowhere(entry.path);
     if (paths.length <= MAX_MATCHES) continue;
     throw new CarportError('E_USAGE', `\`${pattern}\` means more than ${MAX_MATCHES} files`, {
       hint: 'name fewer; perhaps a link leads to a directory that it lies in',
@@ -76,6 +79,14 @@ function readOutsideCircles(
 ): void {
   readdir(path, options, (error, entries) =>
     error && isErrno(error, 'ELOOP') ? done(null, []) : done(error, entries),
+  );
+}
+
+/** Whether the system finds it: it may count one link more than when it looked at it, as of a directory. */
+function isReached(path: string): Promise<boolean> {
+  return realpath(path).then(
+    () => true,
+    (error) => !isErrno(error, 'ELOOP'),
   );
 }
 

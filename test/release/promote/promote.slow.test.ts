@@ -367,9 +367,16 @@ describe('a promotion', () => {
     it('takes back its own when the put comes between, which says so, and is done when it is run again', async () => {
       const objects = openFileStore(bucket);
       let theirs: Promise<unknown> | undefined;
+      // Files are copied beside each other: this one is there before it is taken away.
+      let tellCopied = (): void => undefined;
+      const isCopied = new Promise<void>((resolve) => {
+        tellCopied = resolve;
+      });
       const copy: WriteStore['copy'] = async (from, to) => {
         await objects.copy(from, to);
+        if (to === fileKey(TO, TARGETS[0]!, 'garage')) tellCopied();
         if (to !== fileKey(TO, TARGETS[0]!, 'garage.txt')) return;
+        await isCopied;
         // It has looked for marks before there was one.
         let reads = 0;
         const blind = meddled({
