@@ -4,11 +4,17 @@ import { mapAtMost } from '../../lib/concurrency.js';
 import { hasCode } from '../../lib/errors.js';
 import { hashPartOf } from '../../lib/nix/store-path.js';
 import { decorateStore, isChange } from '../../lib/object-store/decorators/operations.js';
-import { asWritable, isListable, type ObjectStore, type WriteStore } from '../../lib/object-store/object-store.js';
+import {
+  asWritable,
+  isListable,
+  listObjects,
+  type ObjectStore,
+  type WriteStore,
+} from '../../lib/object-store/object-store.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { rewriteNarInfo } from '../binary-cache.js';
 import { mayNotList } from '../existing-objects.js';
-import { narInfoKey } from '../layout.js';
+import { LEASES, narInfoKey } from '../layout.js';
 import { type Clock, elapsedSince, type Moment, momentOf, SYSTEM_CLOCK } from './clock.js';
 import {
   hashPartsIn,
@@ -29,6 +35,8 @@ export interface Leased {
   readonly until?: (() => ChangesUntil) | undefined;
   /** Has the narinfos of roots be young, as far as this push has not just written them: they keep what they refer to. */
   refresh(paths: readonly string[]): Promise<void>;
+  /** Whether another has a lease, too, or had one and is gone. */
+  isShared(): Promise<boolean>;
 }
 
 /** A time by clocks that all threads have: `process.hrtime`, and that of day. */
@@ -127,7 +135,7 @@ export async function withLease<T>(
 }
 
 function withoutLease(objects: ObjectStore): Leased {
-  return { objects, refresh: async () => {} };
+  return { objects, refresh: async () => {}, isShared: async () => false };
 }
 
 async function beginLease(store: WriteStore, hashParts: ReadonlySet<string>, leasing: Leasing): Promise<Hold<Lease>> {
@@ -228,7 +236,12 @@ function guarded(store: WriteStore, held: Hold<Lease>, clock: Clock): Leased {
     const left = Math.floor(monotonic - clock.monotonic());
     return { monotonic: process.hrtime.bigint() + BigInt(left) * NANOSECONDS, wall };
   };
-  return { objects, refresh, until };
+  const isShared = async (): Promise<boolean> => {
+    const own = LEASE_PLACE.keyOf(held.value());
+    for await (const { key } of listObjects(store, { prefix: LEASES })) if (key !== own) return true;
+    return false;
+  };
+  return { objects, refresh, until, isShared };
 }
 
 /** In a millisecond. */

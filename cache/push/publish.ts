@@ -8,6 +8,7 @@ import { createRenewal } from '../batches/renew.js';
 import { writeNarInfoText } from '../binary-cache.js';
 import { listNarsIfCheaper } from '../existing-objects.js';
 import { addSignatures } from '../signatures.js';
+import { writeNewNarInfo } from './beside-others.js';
 import { createListingWriter, worthListing } from './listings.js';
 import type { PushPlan } from './plan.js';
 import { createSmallUploads, type SmallUploads } from './small-uploads.js';
@@ -36,6 +37,8 @@ interface Uploaded {
 export interface PushTotals {
   /** Compressed bytes that were written. */
   readonly fileSize: number;
+  /** Whether another push was met, which writes the same. */
+  readonly hasMetOthers: boolean;
 }
 
 /**
@@ -44,7 +47,7 @@ export interface PushTotals {
  * `signal`, stops what has not begun, and is thrown when what has is done.
  */
 export async function publishPlan(
-  plan: Pick<PushPlan, 'order' | 'upload' | 'sign'>,
+  plan: Pick<PushPlan, 'order' | 'upload' | 'sign' | 'damaged'>,
   options: UploadOptions,
   signal: AbortSignal,
 ): Promise<PushTotals> {
@@ -56,7 +59,9 @@ export async function publishPlan(
   const writeListingOf = createListingWriter({ objects, emit });
   const isListed = worthListing(plan.upload, options);
   const renewal = createRenewal(objects);
+  const damaged = new Set(plan.damaged);
   let fileSize = 0;
+  let hasMetOthers = false;
 
   const together = createSmallUploads(plan, isListed, nars, options);
 
@@ -79,7 +84,10 @@ export async function publishPlan(
     const old = unsigned.get(path);
     if (old) renewal.note(await addSignatures(objects, old, keys));
     if (uploaded === undefined) return;
-    if (uploaded.text !== undefined) await writeNarInfoText(objects, hashPartOf(path), uploaded.text);
+    if (uploaded.text !== undefined) {
+      if (damaged.has(path)) await writeNarInfoText(objects, hashPartOf(path), uploaded.text);
+      else if (await writeNewNarInfo(objects, path, uploaded.text)) hasMetOthers = true;
+    }
     fileSize += uploaded.fileSize;
     emit({ type: 'path-finished', path, narSize: uploads.get(path)!.narSize, fileSize: uploaded.fileSize });
   };
@@ -87,7 +95,7 @@ export async function publishPlan(
   const limits = { ...limitsOf(plan, together, pool), signal };
   const done = inDependencyOrder([...infos.keys()], (path) => infos.get(path)!.references, work, limits);
   await allDone([renewal.finish(done), batches?.finish(done) ?? done]);
-  return { fileSize };
+  return { fileSize, hasMetOthers };
 }
 
 /** How many paths are on their way at a time, by their size. */

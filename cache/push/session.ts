@@ -16,6 +16,7 @@ import { readCacheInfo } from '../binary-cache.js';
 import { LEASING, type Leased, type Leasing, withLease } from '../leases/lease.js';
 import { publishRealisations } from '../realisations/publish.js';
 import type { TransferSummary } from '../transfer-events.js';
+import { signWhatWasLost } from './beside-others.js';
 import type { PushEvent } from './events.js';
 import { checkPinned, checkPins, type PushPins, setPins } from './pins.js';
 import { type PushPlan, planPush } from './plan.js';
@@ -95,7 +96,12 @@ async function pushHeld(objects: ObjectStore, request: PushRequest, work: PushWo
   const { store, closure, packing, pins, dryRun } = request;
   const { pool, emit, signal, leasing = LEASING } = work;
   const hasCache = await checkPushTarget(objects, store.storeDir, pins);
-  if (dryRun) return pushLeased({ objects, refresh: async () => {} }, { ...request, hasCache }, work);
+  if (dryRun)
+    return pushLeased(
+      { objects, refresh: async () => {}, isShared: async () => false },
+      { ...request, hasCache },
+      work,
+    );
   if (!hasCache) prepareSmallUploads(closure.graph.size, { pool, ...packing });
   // Who is refused leaves nothing where there was nothing, not even an empty directory.
   const early = !hasCache && isListable(objects) ? await planAndCheck(objects, { ...request, hasCache }) : undefined;
@@ -122,7 +128,7 @@ function planRequestOf({ closure, keys, checkAll, skipSignedBy, skipPaths, hasCa
 }
 
 async function pushLeased(
-  { objects, refresh, until }: Leased,
+  { objects, refresh, until, isShared }: Leased,
   request: HeldRequest,
   { pool, emit, signal }: PushWork,
 ): Promise<TransferSummary> {
@@ -147,7 +153,10 @@ async function pushLeased(
     { objects, emit },
   );
   const options = { ...packing, objects, store, pool, keys, emit, until, batches };
-  const { fileSize } = await publishAll(plan, realisations, options, signal);
+  const { fileSize, hasMetOthers } = await publishAll(plan, realisations, options, signal);
+  if (hasMetOthers || (objects.traits.isImmediate && (await isShared()))) {
+    await signWhatWasLost(objects, plan.upload, keys);
+  }
   await refresh(rootsOf(plan));
   await finishPush(objects, store.storeDir, plan);
   await setPins(objects, pins, pinned, emit);
@@ -173,14 +182,19 @@ async function publishAll(
   if (pushed.length === 0) return publishPlan(plan, options, signal);
   const stages = stagesOf(plan, new Set(pushed.map(({ outPath }) => outPath)));
   let fileSize = 0;
+  let hasMetOthers = false;
   for (let stage = 0; stage <= Math.max(...stages.values()); stage++) {
     const isIn = ({ path }: { readonly path: string }) => stages.get(path) === stage;
     const part = { order: plan.order.filter(isIn), upload: plan.upload.filter(isIn), sign: plan.sign.filter(isIn) };
-    if (part.upload.length + part.sign.length > 0) fileSize += (await publishPlan(part, options, signal)).fileSize;
+    if (part.upload.length + part.sign.length > 0) {
+      const done = await publishPlan({ ...part, damaged: plan.damaged }, options, signal);
+      fileSize += done.fileSize;
+      hasMetOthers ||= done.hasMetOthers;
+    }
     const made = pushed.filter(({ outPath }) => stages.get(outPath) === stage);
     await publishRealisations(objects, made, keys);
   }
-  return { fileSize };
+  return { fileSize, hasMetOthers };
 }
 
 /** For each path, how many paths with realisations are below it, one above the other: these are written before it. */

@@ -4,7 +4,7 @@
  */
 
 import { hash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { createHashPartFinder, hashPartList } from '../../compression/chunks/hash-parts.js';
 import { loadZstd } from '../../compression/zstd-binding.js';
@@ -77,9 +77,9 @@ function putPath(
   const packed = { state: 'packed', fileSize: file.length, narInfo: text } as const;
   // The memory that it is in is used again.
   if (!job.place) return { ...packed, nar: { key, bytes: new Uint8Array(file) } };
-  // What it refers to may not have become what was hoped for.
+  // What it refers to may not have become what was hoped for; and another push may have been faster, whose signatures are to stay.
   const waits = path.references.some((reference) => unseen.has(reference));
-  if (path.narInfo === undefined || waits || isLate(job)) return packed;
+  if (path.narInfo === undefined || waits || isLate(job) || existsSync(path.narInfo)) return packed;
   putFile(path.narInfo, Buffer.from(text, 'latin1'), job.place.temporary);
   return { state: 'visible', fileSize: file.length, ...(path.field && { narInfo: text }) };
 }

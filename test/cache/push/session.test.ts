@@ -132,6 +132,35 @@ describe('pushClosure', () => {
     expect(await faultsOf(cache)).toEqual([]);
   });
 
+  it('keeps the signatures of a push that comes between', async () => {
+    let isFirst = true;
+    const { objects: watched } = watchStore(objects, async (call) => {
+      if (!isFirst || call !== `read ${narInfoKey(hashPartOf(samples.middle.path))}`) return;
+      isFirst = false;
+      await push({ keys: [OTHER], pins: { requests: [], signing: signingOf(OTHER) } });
+    });
+    await push({}, { to: watched });
+    expect(isFirst).toBe(false);
+    for (const info of (await narInfosOf(cache)).values()) {
+      expect(info.signatures.map((text) => text.split(':')[0]).sort()).toEqual(['other-1', 'test-1']);
+    }
+  });
+
+  it('signs again what a push that did not see it has written over', async () => {
+    let isFirst = true;
+    const { objects: watched } = watchStore(objects, async (call) => {
+      if (!isFirst || call !== `put ${narInfoKey(hashPartOf(samples.top.path))}`) return;
+      isFirst = false;
+      const key = narInfoKey(hashPartOf(samples.base.path));
+      const text = (await readFile(join(cache, key), 'latin1')).replace(/^Sig: test-1:.*$/m, 'Sig: other-1:AAAA');
+      await objects.put(key, Buffer.from(text, 'latin1'), { contentType: 'text/x-nix-narinfo' });
+      await objects.put('carport/leases/aaaa.json', Buffer.from('{}'), { contentType: 'application/json' });
+    });
+    await push({}, { to: watched });
+    const base = (await narInfosOf(cache)).get(samples.base.path)!;
+    expect(base.signatures.map((text) => text.split(':')[0]).sort()).toEqual(['other-1', 'test-1']);
+  });
+
   it('sends nothing the second time, and signs with another key what is there', async () => {
     await push({ pins: { requests: [], signing: signingOf(KEY) } });
     expect(await push()).toMatchObject({ present: 3, transferred: 0, signed: 0, fileSize: 0 });
