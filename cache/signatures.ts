@@ -1,10 +1,10 @@
 /** Adds signatures to narinfos that a cache has. (A reader checks them in `find-path.ts`.) */
 
 import { createLimit, inDependencyOrder, mapAtMost } from '../lib/concurrency.js';
-import { CarportError, hasCode } from '../lib/errors.js';
+import { CarportError, hasCode, insteadOf } from '../lib/errors.js';
 import { topologicalOrder } from '../lib/nix/closure.js';
 import { hashesEqual } from '../lib/nix/hash.js';
-import type { NarInfo } from '../lib/nix/narinfo.js';
+import { type NarInfo, parseNarInfo } from '../lib/nix/narinfo.js';
 import { mergeSignatures, type PathInfo } from '../lib/nix/path-info.js';
 import { hashPartOf } from '../lib/nix/store-path.js';
 import { missingObject, type ObjectStore } from '../lib/object-store/object-store.js';
@@ -12,7 +12,7 @@ import type { SecretKey } from '../lib/signing/key.js';
 import { signatureKeyName, signPath, verifyPath } from '../lib/signing/signature.js';
 import { requireTrusted, type TrustPolicy } from '../lib/signing/trust.js';
 import { createRenewal } from './batches/renew.js';
-import { readNarInfo, writeNarInfo } from './binary-cache.js';
+import { readNarInfo, writeNarInfo, writeNarInfoText } from './binary-cache.js';
 import { cacheClosure } from './cached-closure.js';
 import { listNarsIfCheaper } from './existing-objects.js';
 import { narInfoKey } from './layout.js';
@@ -64,6 +64,40 @@ export async function addSignatures(
   const signed = withSignatures(now, keys, remove);
   await writeNarInfo(objects, signed);
   return signed;
+}
+
+/**
+ * Writes the narinfo of a path that the cache lacked when it was looked at. Gives whether another push
+ * has written one since: in a directory it gets the signatures of both; a bucket would have to be asked once more for each path.
+ */
+export async function writeNewNarInfo(objects: ObjectStore, path: string, text: string): Promise<boolean> {
+  const there = objects.traits.isImmediate ? await narInfoThere(objects, path) : undefined;
+  const own = there && parseNarInfo(text);
+  if (!there || !own || !saySame(there, own)) {
+    await writeNarInfoText(objects, hashPartOf(path), text);
+    return there !== undefined;
+  }
+  const names = new Set(own.signatures.map(signatureKeyName));
+  const others = there.signatures.filter((signature) => !names.has(signatureKeyName(signature)));
+  await writeNarInfo(objects, { ...own, signatures: mergeSignatures(others, own.signatures) });
+  return true;
+}
+
+/** Signs once more what another push, which did not see ours, has written over. */
+export async function signWhatWasLost(
+  objects: ObjectStore,
+  uploaded: readonly PathInfo[],
+  keys: readonly SecretKey[],
+): Promise<void> {
+  await mapAtMost(AT_ONCE, uploaded, async (info) => {
+    const there = await narInfoThere(objects, info.path);
+    if (there && saySame(there, info) && !hasAllSignatures(there, keys)) await addSignatures(objects, there, keys);
+  });
+}
+
+/** What no narinfo is counts as none. */
+function narInfoThere(objects: ObjectStore, path: string): Promise<NarInfo | undefined> {
+  return readNarInfo(objects, hashPartOf(path)).catch(insteadOf('E_FORMAT', undefined));
 }
 
 /** Narinfos that are signed at a time. */
