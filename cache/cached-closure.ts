@@ -10,15 +10,15 @@ import { readNarInfo } from './binary-cache.js';
 
 const QUERIES_AT_ONCE = 64;
 
-/** What a cache says of the closures of hash parts. Nothing is verified: it is for looking, not for using. */
+/** What a cache says of the closures of store paths or hash parts. Nothing is verified: it is for looking, not for using. */
 export async function cacheClosure(
   objects: ObjectStore,
-  hashParts: readonly string[],
+  wanted: readonly string[],
 ): Promise<{ readonly graph: ReadonlyMap<string, NarInfo>; readonly roots: readonly string[] }> {
   const limit = createLimit(QUERIES_AT_ONCE);
   const read = (hashPart: string) => limit(() => readNarInfo(objects, hashPart));
   const rootInfos = await Promise.all(
-    hashParts.map(async (hashPart) => (await read(hashPart)) ?? notThere(objects, hashPart)),
+    wanted.map(async (what) => (await read(hashPartOf(what))) ?? notThere(objects, what)),
   );
   const roots = rootInfos.map(({ path }) => path);
   const graph = await walkReferences(roots, async (paths) => {
@@ -35,6 +35,8 @@ export async function cacheClosure(
   return { graph, roots };
 }
 
-function notThere(objects: ObjectStore, hashPart: string): NarInfo {
-  throw new CarportError('E_NOT_FOUND', `\`${hashPart}\` is not in \`${objects.url}\``);
+function notThere(objects: ObjectStore, what: string): NarInfo {
+  throw new CarportError('E_NOT_FOUND', `\`${what}\` is not in \`${objects.url}\``, {
+    hint: 'check the path, or name the cache that has it',
+  });
 }

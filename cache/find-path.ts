@@ -28,6 +28,8 @@ export interface Wanted extends WantedPath {
   readonly locked?: LockedContent | undefined;
   /** All that it may refer to, where that is planned already: a build that needs more is refused. */
   readonly references?: readonly string[];
+  /** What a cache says needs it, asked where it is in none: then nobody has named it, and the cache is not whole. */
+  referrer?(): FoundPath | undefined;
 }
 
 /**
@@ -65,8 +67,21 @@ export async function findPath(
   if (refusal) throw refusal;
   const urls = caches.map(({ url }) => `\`${url}\``).join(', ') || 'any cache';
   if (locked) throw lockedPathIsGone(wanted.path ?? wanted.hashPart, locked, urls);
-  throw new CarportError('E_NOT_FOUND', `\`${wanted.path ?? wanted.hashPart}\` is not in ${urls}`, {
-    hint: 'check the path, or name the cache that has it with `--from`',
+  throw notThere(wanted, urls);
+}
+
+function notThere({ path, hashPart, referrer }: Wanted, urls: string): CarportError {
+  const message = `\`${path ?? hashPart}\` is not in ${urls}`;
+  const needing = referrer?.();
+  if (needing === undefined) {
+    return new CarportError('E_NOT_FOUND', message, {
+      hint: 'check the path, or name the cache that has it with `--from`',
+    });
+  }
+  const { info, objects } = needing;
+  return new CarportError('E_NOT_FOUND', message, {
+    cause: new Error(`\`${info.path}\`, which \`${objects.url}\` has, refers to it`),
+    hint: `the cache is not complete: push \`${info.path}\` again with \`--check-all\`; \`carport cache fsck\` tells what else is missing`,
   });
 }
 

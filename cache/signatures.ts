@@ -114,7 +114,7 @@ export async function signClosures(
   keys: readonly SecretKey[],
   trust: TrustPolicy,
 ): Promise<readonly string[]> {
-  const { graph } = await cacheClosure(objects, roots.map(hashPartOf)).catch((cause) => {
+  const { graph } = await cacheClosure(objects, roots).catch((cause) => {
     if (!hasCode(cause, 'E_NOT_FOUND')) throw cause;
     throw new CarportError('E_NOT_FOUND', `\`${objects.url}\` has not all that is to be signed`, {
       cause,

@@ -18,6 +18,16 @@ export async function resolveHashPart(what: string, store: Pick<Store, 'storeDir
   return isHashPart(what) ? what : hashPartOf(await resolveStorePath(what, store));
 }
 
+/** The same with the whole path, where that is known: a cache that has another name under its hash part is refused. */
+export async function resolveInCache(
+  what: string,
+  store: Pick<Store, 'storeDir' | 'realStoreDirs'>,
+): Promise<{ readonly hashPart: string; readonly path?: string }> {
+  if (isHashPart(what)) return { hashPart: what };
+  const path = await resolveStorePath(what, store);
+  return { hashPart: hashPartOf(path), path };
+}
+
 /** Puts the lines of stdin in place of `-`. */
 export async function expandStdin(targets: readonly string[], context: Context): Promise<readonly string[]> {
   if (!targets.includes('-')) return targets;

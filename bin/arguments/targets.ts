@@ -3,7 +3,7 @@
 import { parsePinReference } from '../../cache/pins/reference.js';
 import type { Target } from '../../cache/pull/targets.js';
 import type { Store } from '../../lib/store/store.js';
-import { resolveHashPart } from './paths.js';
+import { resolveInCache } from './paths.js';
 
 /** Reads arguments: a bare word is a pin; all else is a path, its hash part, or a link to it, which has a `/`. */
 export function parseTargets(
@@ -13,7 +13,7 @@ export function parseTargets(
   return Promise.all(
     words.map(async (word): Promise<Target> => {
       const pin = parsePinReference(word);
-      return pin === undefined ? { hashPart: await resolveHashPart(word, store) } : { pin };
+      return pin === undefined ? resolveInCache(word, store) : { pin };
     }),
   );
 }

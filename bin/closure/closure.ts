@@ -14,7 +14,7 @@ import { DEFAULT_STORE_DIR, hashPartOf } from '../../lib/nix/store-path.js';
 import type { BuildClosureGaps, OutputOfDerivation } from '../../lib/store/build-closure.js';
 import { resolveStorePath } from '../../lib/store/resolve.js';
 import { openLocalPaths, resolveLocalPaths } from '../arguments/local-paths.js';
-import { expandStdin, resolveHashPart } from '../arguments/paths.js';
+import { expandStdin, resolveInCache } from '../arguments/paths.js';
 import { type CommonOptions, type Context, note, say, writeJson, writeLines } from '../cli/context.js';
 import { printable } from '../cli/printable.js';
 import { formatBytes } from '../cli/terminal.js';
@@ -94,18 +94,20 @@ async function findInCaches(
     const { storeDir } = await requireCacheInfo(objects);
     checkStoreDir(objects, storeDir, DEFAULT_STORE_DIR);
     const store = { storeDir, realStoreDirs: [] };
-    const hashPartsOf = async (what: string) => {
+    const named = (what: string) => resolveInCache(what, store).then(({ hashPart, path = hashPart }) => path);
+    const wantedOf = async (what: string) => {
       const pin = parsePinReference(what);
-      if (pin === undefined) return [await resolveHashPart(what, store)];
+      if (pin === undefined) return [await named(what)];
       // Without a pin of that name a link may be meant.
-      const link = () => resolveHashPart(what, store).then((hashPart) => [hashPart]);
+      const link = () => named(what).then((path) => [path]);
       return lookUpPin(objects, pin).then(
-        ({ storePaths }) => storePaths.map(hashPartOf),
+        ({ storePaths }) => storePaths,
         (error) => link().catch(() => Promise.reject(error)),
       );
     };
-    const hashParts = [...new Set((await Promise.all(targets.map(hashPartsOf))).flat())];
-    const { graph, roots } = await cacheClosure(objects, hashParts);
+    const wanted = (await Promise.all(targets.map(wantedOf))).flat();
+    const eachOnce = new Map(wanted.map((what) => [hashPartOf(what), what]));
+    const { graph, roots } = await cacheClosure(objects, [...eachOnce.values()]);
     const isWanted = ([path]: readonly [string, unknown]) => options.closure !== 'none' || roots.includes(path);
     return {
       ...{ graph: new Map([...graph].filter(isWanted)), roots },

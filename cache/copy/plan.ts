@@ -12,7 +12,8 @@ import type { TrustPolicy } from '../../lib/signing/trust.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
 import { listHashParts, readNarInfo } from '../binary-cache.js';
 import { listNarInfosIfCheaper } from '../existing-objects.js';
-import { findPath } from '../find-path.js';
+import { findPath, type Wanted } from '../find-path.js';
+import type { WantedRoot } from '../pull/plan.js';
 import { hasAllSignatures, saySame } from '../signatures.js';
 
 /** Narinfos that are asked for at a time. */
@@ -48,9 +49,14 @@ export interface CopySource {
   readonly leftOutKeys: readonly string[];
 }
 
-/** The closures of hash parts, all of which must be there, signed as readers want it. */
-export async function wantClosures(hashParts: readonly string[], source: CopySource): Promise<WantedPaths> {
-  const roots = await mapAtMost(AT_ONCE, hashParts, (hashPart) => requirePath(hashPart, undefined, source));
+/** The closures of paths, all of which must be there, signed as readers want it. */
+export async function wantClosures(wanted: readonly WantedRoot[], source: CopySource): Promise<WantedPaths> {
+  const roots = await mapAtMost(AT_ONCE, wanted, ({ hashPart, path }) => requirePath({ hashPart, path }, source));
+  const seen: NarInfo[] = [...roots];
+  const referrerOf = (path: string) => {
+    const info = seen.find(({ references }) => references.includes(path));
+    return info && { info, objects: source.from };
+  };
   const infos = await walkReferences(
     roots.map(({ path }) => path),
     async (paths) => {
@@ -58,9 +64,15 @@ export async function wantClosures(hashParts: readonly string[], source: CopySou
       const found = await mapAtMost(
         AT_ONCE,
         paths,
-        async (path) => known.get(path) ?? requirePath(hashPartOf(path), path, source).catch(noneIfLeftOut(source)),
+        async (path) =>
+          known.get(path) ??
+          requirePath({ hashPart: hashPartOf(path), path, referrer: () => referrerOf(path) }, source).catch(
+            noneIfLeftOut(source),
+          ),
       );
-      return new Map(found.flatMap((info) => (info ? [[info.path, info]] : [])));
+      const there = found.filter((info) => info !== undefined);
+      seen.push(...there);
+      return new Map(there.map((info) => [info.path, info]));
     },
   );
   return { infos, leftOut: [] };
@@ -74,7 +86,7 @@ export async function wantAll(source: CopySource): Promise<WantedPaths> {
   const infos = new Map<string, NarInfo>();
   await mapAtMost(AT_ONCE, hashParts, async (hashPart) => {
     try {
-      const info = await requirePath(hashPart, undefined, source);
+      const info = await requirePath({ hashPart, path: undefined }, source);
       infos.set(info.path, info);
     } catch (why) {
       if (!(why instanceof CarportError) || !['E_SIGNATURE', 'E_INTEGRITY', 'E_FORMAT'].includes(why.code)) throw why;
@@ -99,11 +111,10 @@ function noneIfLeftOut({ leftOutKeys }: CopySource) {
 }
 
 async function requirePath(
-  hashPart: string,
-  path: string | undefined,
+  wanted: Pick<Wanted, 'hashPart' | 'path' | 'referrer'>,
   { from, storeDir, trust }: CopySource,
 ): Promise<NarInfo> {
-  const { info } = await findPath([from], { hashPart, path, storeDir }, trust, () => undefined);
+  const { info } = await findPath([from], { ...wanted, storeDir }, trust, () => undefined);
   return info;
 }
 

@@ -20,6 +20,7 @@ import { renewPinListQuietly } from '../pins/list.js';
 import type { Pin } from '../pins/pin.js';
 import { listPinNames } from '../pins/pins.js';
 import type { SeenPins } from '../pins/seen.js';
+import type { WantedRoot } from '../pull/plan.js';
 import { noSuchPin, type Target } from '../pull/targets.js';
 import { refuseOrphanedNarInfos } from '../push/orphaned-narinfos.js';
 import { allRecordedKeys, recordUpstreamKeys } from '../push/upstream-keys.js';
@@ -121,20 +122,20 @@ async function want(
     const pins = await readPins(from, await listPinNames(from), policy);
     return { wanted: await wantAll(source), pins };
   }
-  const hashParts: string[] = [];
+  const wanted: WantedRoot[] = [];
   const pins = await mapAtMost(AT_ONCE, targets, async (target) => {
     if ('hashPart' in target) {
-      hashParts.push(target.hashPart);
+      wanted.push(target);
       return [];
     }
     const found = await findPin([from], target.pin, policy, seen, emit);
     if (found === undefined) throw await noSuchPin(target.pin.name, [from]);
     const { storePaths, derivations } = found.value;
-    hashParts.push(...[...storePaths, ...derivations].map(hashPartOf));
+    wanted.push(...[...storePaths, ...derivations].map((path) => ({ path, hashPart: hashPartOf(path) })));
     // An older value is copied without the pin, which says more.
     return found.value === found.pin || found.value.since === found.pin.since ? [found.pin] : [];
   });
-  return { wanted: await wantClosures(hashParts, source), pins: pins.flat() };
+  return { wanted: await wantClosures(wanted, source), pins: pins.flat() };
 }
 
 /** Copies what is planned, each path after its references. Gives the bytes of the NARs. */

@@ -13,7 +13,7 @@ import type { Emit, WarningEvent } from '../../lib/work.js';
 import { type BatchReader, createBatchReader } from '../batches/reader.js';
 import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
 import type { Sources } from '../fallback.js';
-import { type FoundPath, findPath } from '../find-path.js';
+import { type FoundPath, findPath, type Wanted } from '../find-path.js';
 import type { ReaderTrust } from '../keys/follow.js';
 import { type LockedContent, requireSameHere } from '../toolchains/locked.js';
 import type { Ahead } from './take-ahead.js';
@@ -119,8 +119,8 @@ async function planWith(
   ahead?: Pick<Ahead, 'prepare' | 'take'>,
 ): Promise<PullPlan> {
   const limit = createLimit(QUERIES_AT_ONCE);
-  const find = ({ hashPart, path, locked }: WantedRoot, together?: BatchReader) =>
-    limit(() => findPath(caches, { hashPart, path, locked, storeDir: store.storeDir }, trust, emit, together));
+  const find = (root: WantedRoot & Pick<Wanted, 'referrer'>, together?: BatchReader) =>
+    limit(() => findPath(caches, { path: undefined, ...root, storeDir: store.storeDir }, trust, emit, together));
   const found = new Map<string, FoundPath>();
   const note = (planned: FoundPath): NarInfo => {
     found.set(planned.info.path, planned);
@@ -155,7 +155,12 @@ async function planWith(
     for (const [path, info] of closure) local.set(path, info);
     const missing = unknown.filter((path) => !local.has(path) && !found.has(path));
     batches?.expect(missing.map(hashPartOf));
-    await Promise.all(missing.map(async (path) => note(await find({ hashPart: hashPartOf(path), path }, batches))));
+    await Promise.all(
+      missing.map(async (path) => {
+        const referrer = () => [...found.values()].find(({ info }) => info.references.includes(path));
+        return note(await find({ hashPart: hashPartOf(path), path, referrer }, batches));
+      }),
+    );
     return new Map(paths.map((path) => [path, local.get(path) ?? found.get(path)!.info]));
   });
   const storePaths = topologicalOrder(graph).map(({ path }) => path);

@@ -2,7 +2,7 @@
 
 import { lstat, readlink, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { CarportError, isErrno } from '../errors.js';
+import { CarportError, hasCode, isErrno } from '../errors.js';
 import { isHashPart, isStoreBaseName, isStorePath } from '../nix/store-path.js';
 import type { Store } from './store.js';
 
@@ -19,6 +19,16 @@ export async function resolveStorePath(
 ): Promise<string> {
   const direct = storePathIn(what, store) ?? (isStoreBaseName(what) ? `${store.storeDir}/${what}` : undefined);
   if (direct) return direct;
+  const elsewhere = storeDirIn(what);
+  try {
+    return await followLinks(what, store);
+  } catch (error) {
+    if (elsewhere === undefined || !hasCode(error, 'E_USAGE', 'E_NOT_FOUND')) throw error;
+    throw ofOtherStoreDir(what, elsewhere, store.storeDir);
+  }
+}
+
+async function followLinks(what: string, store: Pick<Store, 'storeDir' | 'realStoreDirs'>): Promise<string> {
   let path = resolve(what);
   for (let links = 0; links < MAX_LINKS; links++) {
     path = join(await realDirectory(dirname(path), what), basename(path));
@@ -32,6 +42,20 @@ export async function resolveStorePath(
   }
   throw new CarportError('E_USAGE', `\`${what}\` is neither a store path nor a link to one`, {
     hint: 'add a build output to a store first: `carport store add PATH --name NAME` prints its store path',
+  });
+}
+
+/** The directory in which a path that is written as a store path lies. */
+function storeDirIn(what: string): string | undefined {
+  const parts = what.split('/');
+  const at = what.startsWith('/') ? parts.findIndex(isStoreBaseName) : -1;
+  return at > 1 ? parts.slice(0, at).join('/') : undefined;
+}
+
+function ofOtherStoreDir(what: string, storeDir: string, wanted: string): CarportError {
+  return new CarportError('E_USAGE', `\`${what}\` is a path of the store dir \`${storeDir}\`, not of \`${wanted}\``, {
+    cause: new Error(`the store that is used here is for paths of \`${wanted}\``),
+    hint: `where Nix's own store is at \`${storeDir}\`, use it: \`--store nix\`; where that is a copy of a store for \`${wanted}\`, name the store with \`--store\``,
   });
 }
 

@@ -93,6 +93,8 @@ describe('carport closure', () => {
     expect((await closure('.')).exitCode).toBe(2);
     const inCache = await box().carport(['closure', none, '--from', box().path('cache')]);
     expect(inCache.exitCode).toBe(5);
+    expect(inCache.stderr).toContain(`\`${none}\` is not in \`file://`);
+    expect(inCache.stderr).toContain('hint: check the path');
   });
 
   it('says that a store or a cache is not complete', async () => {

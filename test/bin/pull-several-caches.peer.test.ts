@@ -97,6 +97,24 @@ describe('a pull from several caches', () => {
     await expectWhole(await pull([first!, second!]));
   });
 
+  it.each(['is gone', 'is a directory'])('says what needs a path whose narinfo %s', async (what) => {
+    const { base, middle } = samples;
+    await rm(narInfoOf(first!, base.path));
+    if (what !== 'is gone') await mkdir(narInfoOf(first!, base.path));
+    const commands = [
+      ['pull', samples.top.path, '--from', first!],
+      ['cache', 'copy', first!, box().path('copy'), samples.top.path],
+    ];
+    for (const args of commands) {
+      const { exitCode, stderr } = await box().carport([...args, '--trusted-key', sample().keyFile.publicKey]);
+      expect(exitCode).toBe(5);
+      expect(stderr).toContain(`error[E_NOT_FOUND]: \`${base.path}\` is not in \`file://${first}\``);
+      expect(stderr).toContain(`because \`${middle.path}\`, which \`file://${first}\` has, refers to it`);
+      expect(stderr).toContain(`hint: the cache is not complete: push \`${middle.path}\` again with \`--check-all\`;`);
+      expect(stderr).toContain('`carport cache fsck`');
+    }
+  });
+
   it('is not misled by a cache that says other things of a path than the signed ones', async () => {
     // A narinfo of an evil cache: its own references, with a signature of its own.
     const evil = sampleKey('evil', 9);

@@ -118,7 +118,7 @@ describe('a pull', () => {
     const args = ['pull', path, '--from', cache, '--trusted-key', key.publicKey];
     const { exitCode, stderr } = await box().carport(args);
     expect(exitCode).toBe(5);
-    expect(stderr).toContain(`error[E_NOT_FOUND]: \`${hashPartOf(path)}\` is not in \`file://${cache}\``);
+    expect(stderr).toContain(`error[E_NOT_FOUND]: \`${path}\` is not in \`file://${cache}\``);
   });
 
   it('says that there is no cache', async () => {

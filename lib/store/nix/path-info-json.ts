@@ -137,6 +137,9 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new CarportError('E_PROGRAM', '`nix path-info --json` did not print JSON', { cause });
+    throw new CarportError('E_PROGRAM', '`nix path-info --json` did not print JSON', {
+      cause,
+      hint: 'see by hand what `nix path-info --json PATH` prints, and whether the `nix` on PATH is that of Nix (`nix --version`)',
+    });
   }
 }

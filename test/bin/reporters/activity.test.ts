@@ -15,6 +15,8 @@ const WORK: readonly ActivityEvent[] = [
   { type: 'item-finished', name: 'small.txt', size: MiB },
 ];
 
+const progressOf = (bytes: number): ActivityEvent => ({ type: 'progress', bytes });
+
 describe('the reporter of an activity', () => {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['performance'] });
@@ -75,6 +77,17 @@ describe('the reporter of an activity', () => {
 
   it('says nothing in JSON of what is done at once', async () => {
     expect(await report({ json: true }, { step: 100 })).toEqual({ stdout: '', stderr: '' });
+  });
+
+  it('tells no rate and no time left before there is enough to tell', async () => {
+    const events: readonly ActivityEvent[] = [STARTED, ...[128, 128, 128, 50 * MiB].map(progressOf)];
+    const { stderr } = await report({}, { terminal: { columns: 80 }, events, step: 1500 });
+    expect(stderr.split('\r\x1b[K').filter((line) => line !== '')).toEqual([
+      'put 0/2 files, 128 B of 101.0 MiB',
+      'put 0/2 files, 256 B of 101.0 MiB, 85 B/s',
+      'put 0/2 files, 384 B of 101.0 MiB, 85 B/s',
+      'put 0/2 files, 50.0 MiB of 101.0 MiB, 8.3 MiB/s, 6s left',
+    ]);
   });
 
   it('leaves out what is not known', async () => {

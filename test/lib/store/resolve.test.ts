@@ -134,6 +134,20 @@ describe('what a user names is refused:', () => {
     expect(error.hint).toContain('./result');
   });
 
+  it.each([
+    ['that is there', 'other/store', NAME],
+    ['that is there, and a file in it', 'other/store', `${NAME}/bin/tool`],
+    ['that is not there', 'nowhere', NAME],
+  ])('a path of another store dir, %s', async (_, storeDir, name) => {
+    mkdirSync(at('other/store', NAME, 'bin'), { recursive: true });
+    const error = await resolve(at(storeDir, name)).catch((reason) => reason);
+    expect(error).toMatchObject({
+      code: 'E_USAGE',
+      message: `\`${at(storeDir, name)}\` is a path of the store dir \`${at(storeDir)}\`, not of \`/nix/store\``,
+    });
+    expect(error.hint).toContain('--store nix');
+  });
+
   it('a circle of links', { timeout: 30_000 }, async () => {
     link('two', 'one');
     link('one', 'two');

@@ -134,6 +134,7 @@ describe('what `nix path-info --json` prints is refused', () => {
   ])('when it is %s', (_, text) => {
     const error = expectError('E_PROGRAM', 'did not print JSON', () => parsePathInfoJson(text, '/nix/store'));
     expect(error.cause).toBeInstanceOf(SyntaxError);
+    expect(error.hint).toContain('nix --version');
   });
 
   it.each<[string, unknown]>([
