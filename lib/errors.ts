@@ -48,6 +48,9 @@ export function isErrno(error: unknown, ...codes: readonly string[]): error is N
 /** Error codes of a disk or a quota that is full. */
 export const FULL = ['ENOSPC', 'EDQUOT'] as const;
 
+/** Error codes of a process, or a machine, that can open no more files. */
+export const TOO_MANY_FILES = ['EMFILE', 'ENFILE'] as const;
+
 /** True for the error of a disk or a quota that is full, and what comes of it. */
 export function isFull(error: unknown): boolean {
   return isErrno(error, ...FULL) || (error instanceof Error && error.cause !== undefined && isFull(error.cause));

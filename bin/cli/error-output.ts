@@ -20,6 +20,7 @@ const SYSTEM_ERRORS: Readonly<Record<string, { readonly message: string; readonl
   ENOTDIR: { message: 'a part of the path is not a directory', hint: 'check the path' },
   EISDIR: { message: 'it is a directory', hint: 'name a file' },
   EMFILE: { message: 'too many open files', hint: 'raise `ulimit -n`, or use fewer `--jobs`' },
+  ENFILE: { message: 'the system has too many open files', hint: 'use fewer `--jobs`, or raise `fs.file-max`' },
 };
 
 /** Makes an error for people of whatever was thrown. Bugs stay what they are. */

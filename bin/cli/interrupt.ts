@@ -1,8 +1,7 @@
 /** Work that an interrupt stops and that cleans up behind itself. */
 
-import { CarportError, hasCode } from '../../lib/errors.js';
-
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+import { hasCode } from '../../lib/errors.js';
+import { INTERRUPTS, interruptedBy } from '../../lib/process/interrupts.js';
 
 /** Cleaning up takes no longer: what a server does not let be removed in this time stays for a later run. */
 const CLEAN_UP_MS = 8_000;
@@ -24,18 +23,16 @@ export async function interruptible<T>(stop: () => void, work: () => Promise<T>)
     timer = setTimeout(giveUp, CLEAN_UP_MS);
     stop();
   };
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  for (const signal of INTERRUPTS) process.on(signal, onSignal);
   try {
     const result = await Promise.race([work(), left]);
     if (!interrupted) return result;
     throw new Error('it was done before it could be stopped');
   } catch (cause) {
     if (!interrupted || hasCode(cause, 'E_INTERRUPTED')) throw cause;
-    throw new CarportError('E_INTERRUPTED', `stopped by ${interrupted}`, {
-      hint: 'run the same command again: it does what is left',
-    });
+    throw interruptedBy(interrupted);
   } finally {
     clearTimeout(timer);
-    for (const signal of SIGNALS) process.off(signal, onSignal);
+    for (const signal of INTERRUPTS) process.off(signal, onSignal);
   }
 }

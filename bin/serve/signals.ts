@@ -1,6 +1,6 @@
 /** The two signals that end a server: the first lets it finish, the second does not. */
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+import { INTERRUPTS, takeInterrupts } from '../../lib/process/interrupts.js';
 
 /** What a shell calls the end by SIGINT. */
 const INTERRUPTED = 130;
@@ -24,11 +24,14 @@ export function awaitEndSignals(): EndSignals {
     hasCome = true;
     taken(signal);
   };
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  // What is asked for now may still need an answer of a program.
+  const giveBack = takeInterrupts();
+  for (const signal of INTERRUPTS) process.on(signal, onSignal);
   return {
     first,
     release() {
-      for (const signal of SIGNALS) process.off(signal, onSignal);
+      for (const signal of INTERRUPTS) process.off(signal, onSignal);
+      giveBack();
     },
   };
 }

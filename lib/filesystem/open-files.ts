@@ -1,6 +1,7 @@
-/** How many files and connections this process may have open at a time. */
+/** How many files and connections this process may have open at a time, and threads that had none left. */
 
 import { readFileSync } from 'node:fs';
+import { isErrno, TOO_MANY_FILES } from '../errors.js';
 
 let limit: number | undefined;
 
@@ -28,4 +29,11 @@ function readLimit(): number {
   } catch {
     return Number.POSITIVE_INFINITY;
   }
+}
+
+/** What a thread ended of; where it could not begin since no more files may be open, that (`EMFILE`, `ENFILE`), of which Node tells in words only. */
+export function threadFailure(error: unknown): unknown {
+  if (!isErrno(error, 'ERR_WORKER_INIT_FAILED')) return error;
+  const code = TOO_MANY_FILES.find((each) => error.message.includes(each));
+  return code === undefined ? error : Object.assign(new Error(error.message, { cause: error }), { code });
 }

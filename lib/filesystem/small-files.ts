@@ -12,6 +12,7 @@ import { ownMemory } from '../buffers.js';
 import { CarportError, formatError, isErrno } from '../errors.js';
 import { entryNames, type FoundFile } from './directory-files.js';
 import { makeDirectory } from './make-directory.js';
+import { threadFailure } from './open-files.js';
 
 export type FileOperation =
   | { readonly type: 'read'; readonly path: string; readonly limit: number }
@@ -228,7 +229,7 @@ function start(): Worker {
     thread = undefined;
     failBatch(error);
   };
-  worker.on('error', end);
+  worker.on('error', (error) => end(threadFailure(error)));
   worker.on('exit', () => end(new Error('the thread for small files ended')));
   return worker;
 }

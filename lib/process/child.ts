@@ -26,6 +26,7 @@ export interface ChildRequest {
 export interface Child {
   /** Absent when it could not be started. */
   readonly processId: number | undefined;
+  /** `null`, as the next one, also where no descriptor was left to start it with. */
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
   /** What it tells through file descriptor 4. */
@@ -52,16 +53,13 @@ export function startChild(request: ChildRequest): Child {
     ...(directory !== undefined && { cwd: directory }),
     ...(leadsGroup && { detached: true }),
   });
-  giveTo(child.stdin, text ?? '');
-  giveTo(child.stdio[3] as Writable | undefined, input);
-  return {
-    processId: child.pid,
-    stdout: child.stdout,
-    stderr: child.stderr,
-    status: child.stdio[4] as Readable | undefined,
-    exited: endOf(child, 'exit'),
-    closed: endOf(child, 'close'),
-  };
+  // First: what follows may fail, and an error that nobody listens to ends this process.
+  const [exited, closed] = [endOf(child, 'exit'), endOf(child, 'close')];
+  // Node leaves out all streams where no descriptor was left (EMFILE, ENFILE).
+  const { stdin = null, stdout = null, stderr = null, stdio = [] } = child as Partial<ChildProcess>;
+  giveTo(stdin, text ?? '');
+  giveTo(stdio[3] as Writable | undefined, input);
+  return { processId: child.pid, stdout, stderr, status: stdio[4] as Readable | undefined, exited, closed };
 }
 
 function giveTo(stream: Writable | null | undefined, content: Uint8Array | string | undefined): void {

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { type ChildEnd, sendSignal, startChild } from './child.js';
+import { takeInterrupts } from './interrupts.js';
 
 /** A program to run in this one's place: with its input, output, errors, and terminal. */
 export interface ForegroundProgram {
@@ -58,6 +59,7 @@ export async function runInForeground(request: ForegroundProgram): Promise<Ended
     if (processId !== undefined) for (const name of waiting.splice(0)) sendSignal(processId, name);
   };
 
+  const giveBack = takeInterrupts();
   for (const name of PASSED_ON) process.on(name, passOn);
   for (const name of BY_TERMINAL) process.on(name, onTerminal);
   try {
@@ -74,6 +76,7 @@ export async function runInForeground(request: ForegroundProgram): Promise<Ended
   } finally {
     for (const name of PASSED_ON) process.off(name, passOn);
     for (const name of BY_TERMINAL) process.off(name, onTerminal);
+    giveBack();
   }
 }
 

@@ -68,11 +68,11 @@ function startGathering(request: Omit<ChildRequest, 'streams'>, limit: number, o
     killer ??= setTimeout(() => kill('SIGKILL'), GRACE);
     leave!();
   };
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     if (stdout.length + text.length > limit) stop();
     stdout += text.slice(0, limit + 1 - stdout.length);
   });
-  child.stderr!.setEncoding('utf8').on('data', onStderr);
+  child.stderr?.setEncoding('utf8').on('data', onStderr);
   return {
     stop,
     // Others may hold its output open when it was stopped.
@@ -80,8 +80,8 @@ function startGathering(request: Omit<ChildRequest, 'streams'>, limit: number, o
     output: () => ({ stdout: stdout.slice(0, limit), isMaxBuffer: stdout.length > limit }),
     close() {
       clearTimeout(killer);
-      child.stdout!.destroy();
-      child.stderr!.destroy();
+      child.stdout?.destroy();
+      child.stderr?.destroy();
     },
   };
 }

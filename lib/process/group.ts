@@ -40,7 +40,7 @@ export async function runGroup(request: GroupRequest): Promise<GroupEnd> {
 }
 
 async function waitForGroup(leader: Child, { timeLimit, signal, show }: GroupRequest): Promise<GroupEnd> {
-  const outputs = [leader.stdout!, leader.stderr!];
+  const outputs = [leader.stdout, leader.stderr].filter((output) => output !== null);
   const showing = Promise.all(outputs.map((output) => show(output)));
   const endGroup = (name: NodeJS.Signals) => leader.processId !== undefined && sendSignal(-leader.processId, name);
   const kill = () => endGroup('SIGKILL');

@@ -2,15 +2,16 @@
 
 import type { Options } from 'execa';
 import { feed } from '../buffers.js';
-import { isErrno } from '../errors.js';
+import { isErrno, TOO_MANY_FILES } from '../errors.js';
 import { hidePasswords } from '../hide-passwords.js';
 import { gather } from './gather.js';
+import { abortedByInterrupts } from './interrupts.js';
 
 export interface RunOptions {
   /** Its whole environment; without one it has that of this process. */
   readonly env?: NodeJS.ProcessEnv;
   readonly directory?: string;
-  /** Ends the program, after which `runProgram` throws the signal's reason. */
+  /** Ends the program, as an interrupt does, after which `runProgram` throws the signal's reason. */
   readonly signal?: AbortSignal;
   /** Milliseconds until it is ended. */
   readonly timeLimit?: number;
@@ -67,7 +68,10 @@ const STDERR_KEPT = 64 * 1024;
 /** Characters of output that are taken where nothing else is said. */
 const OUTPUT_LIMIT = 100 * 1024 * 1024;
 
-/** Runs a program, which is looked for on PATH. That it fails is part of the result. */
+/**
+ * Runs a program, which is looked for on PATH. That it fails is part of the result. Throws `E_INTERRUPTED` when an interrupt ended
+ * it, and `EMFILE` or `ENFILE` when there was no descriptor left for it: that is nothing of the program's.
+ */
 export async function runProgram(
   program: string,
   args: readonly string[],
@@ -79,8 +83,11 @@ export async function runProgram(
     options.onStderr?.(text);
   };
   const usesFiles = options.inputFile !== undefined || options.outputFile !== undefined;
-  const ended = await (usesFiles ? runWithFiles : runAlone)(program, args, options, onStderr);
-  options.signal?.throwIfAborted();
+  const { signal, release } = abortedByInterrupts(options.signal);
+  const run = usesFiles ? runWithFiles : runAlone;
+  const ended = await run(program, args, { ...options, signal }, onStderr).finally(release);
+  signal.throwIfAborted();
+  if (isErrno(ended.cause, ...TOO_MANY_FILES)) throw ended.cause;
   const { exitCode, stdout } = ended;
   const result = { stdout, stderr, ...(typeof exitCode === 'number' && { exitCode }) };
   if (exitCode === 0 && ended.cause === undefined && !ended.timedOut && !ended.isMaxBuffer) return result;

@@ -2,6 +2,7 @@
 
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import type { Pieces } from '../buffers.js';
+import { threadFailure } from '../filesystem/open-files.js';
 import { createAssistance } from './assistance.js';
 import type { Job, JobResults } from './jobs.js';
 import type { Outlet } from './outlet.js';
@@ -174,7 +175,7 @@ function startThread(
   let crash: unknown;
   worker.on('message', onMessage);
   worker.on('error', (error) => {
-    crash = error;
+    crash = threadFailure(error);
   });
   worker.once('exit', () => {
     const reason = crash ?? new Error('a worker thread ended before its job was done');

@@ -103,6 +103,38 @@ describe('a machine', () => {
     }
   });
 
+  it.runIf(process.platform === 'linux')('with too few open files says that, and of no bug', async () => {
+    const path = await add('few-1', box().path('s'));
+    const cache = ['--to', `file://${box().path('cache')}`];
+    await box().succeed(['push', path, '--store', box().path('s'), ...cache]);
+    await writeFile(box().path('bin/nix'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+    await installBundle(box().path('installed'));
+    const program = [process.execPath, box().path('installed/dist/bin/carport.js')];
+    const withFiles = (files: number, args: readonly string[]) =>
+      execa('/bin/sh', ['-c', `ulimit -n ${files}; exec "$@"`, 'sh', ...program, ...args], {
+        ...{ cwd: box().path('work'), env: box().env, extendEnv: false, reject: false },
+      });
+    const said: string[] = [];
+    for (let files = 20; files <= 31; files++) {
+      const pull = [
+        'pull',
+        path,
+        '--from',
+        box().path('cache'),
+        '--allow-unsigned',
+        '--store',
+        box().path(`r${files}`),
+      ];
+      const push = ['push', `/nix/store/${'a'.repeat(32)}-a`, '--to', `file://${box().path('new')}`];
+      for (const args of [pull, push]) {
+        const { stderr } = await withFiles(files, args);
+        expect(stderr, `${args[0]} with ${files}`).not.toMatch(/Unhandled|E_BUG/);
+        if (stderr.includes('raise `ulimit -n`')) said.push(args[0]!);
+      }
+    }
+    expect(new Set(said)).toEqual(new Set(['pull', 'push']));
+  });
+
   it.runIf(process.platform === 'linux')('whose PATH has no Nix says so of a path of its store', async ({ skip }) => {
     const { stdout } = await execa('sh', [
       '-c',

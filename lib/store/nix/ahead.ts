@@ -1,5 +1,6 @@
 /** What Nix is asked of paths, and answers that were asked for before. */
 
+import { CarportError } from '../../errors.js';
 import type { ProgramResult } from '../../process/run.js';
 import { NIX_COMMAND, startNix } from './program.js';
 
@@ -43,10 +44,18 @@ export function askAhead(
   });
 }
 
-/** The output of the answer to a question, if there is one and Nix could tell; asking again says why not. */
+/**
+ * The output of the answer to a question, if there is one and Nix could tell; asking again says why not. Throws `E_INTERRUPTED` when
+ * an interrupt has ended Nix.
+ */
 export async function answerTo(args: readonly string[], answers: readonly NixAnswer[]): Promise<string | undefined> {
   const isOf = (answer: NixAnswer) =>
     args.length === answer.arguments.length && args.every((arg, at) => arg === answer.arguments[at]);
-  const found = await answers.find(isOf)?.result;
+  const found = await answers.find(isOf)?.result.catch(rethrow);
   return found?.failure === undefined ? found?.stdout : undefined;
+}
+
+/** Throws an error as one of this script: it may come from the one that is there before the program, which has classes of its own. */
+function rethrow(error: Error & { readonly code?: unknown; readonly hint?: string }): never {
+  throw error.code === 'E_INTERRUPTED' ? new CarportError(error.code, error.message, { hint: error.hint }) : error;
 }
