@@ -2,6 +2,8 @@
 
 import { styleText } from 'node:util';
 import { CarportError } from '../../lib/errors.js';
+import { isTemporaryName } from '../../lib/filesystem/temporary.js';
+import { TEMPORARY } from '../../lib/object-store/object-store.js';
 import { type Context, say } from './context.js';
 import { exitCodeOf } from './exit-code.js';
 import { printable } from './printable.js';
@@ -27,13 +29,31 @@ const SYSTEM_ERRORS: Readonly<Record<string, { readonly message: string; readonl
 function explainError(error: unknown): unknown {
   if (error instanceof CarportError || !(error instanceof Error) || !('code' in error)) return error;
   const known = SYSTEM_ERRORS[String(error.code)];
-  const path = 'path' in error && error.path !== undefined ? `\`${String(error.path)}\`: ` : '';
+  const named = 'path' in error && error.path !== undefined ? String(error.path) : '';
+  const directory = directoryOfTemporary(named);
+  if (error.code === 'ENOENT' && directory !== undefined) {
+    return new CarportError('E_NOT_FOUND', `\`${directory}\` is gone: it was moved or removed meanwhile`, {
+      cause: error,
+      hint: 'put it back, or name the place where it is now, and run it again',
+    });
+  }
+  const path = named === '' ? '' : `\`${directory ?? named}\`: `;
   if (error.code === 'ENOENT') {
     const message = `${path}no such file or directory`;
     return new CarportError('E_NOT_FOUND', message, { cause: error, hint: 'check the path' });
   }
   if (known) return new CarportError('E_IO', `${path}${known.message}`, { cause: error, hint: known.hint });
   return 'syscall' in error ? new CarportError('E_IO', `${path}${error.message}`, { cause: error }) : error;
+}
+
+/** The directory, such as that of a cache, in which a file on its way has a name that tells nobody anything. */
+function directoryOfTemporary(path: string): string | undefined {
+  const parts = path.split('/');
+  const at = parts.findIndex(isTemporaryName);
+  const directory = parts.slice(0, at).join('/');
+  if (at < 1 || directory === '') return undefined;
+  const spool = `/${TEMPORARY}`;
+  return `${directory}/`.endsWith(spool) ? `${directory}/`.slice(0, -spool.length) : directory;
 }
 
 /** Prints an error, as text or as the last line of JSON, and returns the exit code. */

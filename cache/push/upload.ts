@@ -4,13 +4,13 @@ import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
 import { WRITABLE_COMPRESSIONS, type WritableCompression } from '../../lib/compression/compressor.js';
-import { CarportError } from '../../lib/errors.js';
 import { checkedContentAddress } from '../../lib/nix/content-address.js';
 import { formatHash, hashesEqual } from '../../lib/nix/hash.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { SecretKey } from '../../lib/signing/key.js';
+import { damagedInStore, explainReading } from '../../lib/store/damaged.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Emit } from '../../lib/work.js';
 import type { PackResult } from '../../lib/workers/jobs.js';
@@ -86,6 +86,8 @@ export async function uploadNar(
     const failed = written.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
     return inBatch(toNarInfo(info, packed, url, compression, keys), options.batches?.batchOf(info.path));
+  } catch (error) {
+    throw explainReading(error, info, store.realPath(info), NOT_PUSHED);
   } finally {
     if (spooled) await removeSpool(spoolPath);
   }
@@ -109,15 +111,14 @@ async function removeSpool(spoolPath: string): Promise<void> {
   for (const ending of ['', '.nar', '.xz']) await rm(`${spoolPath}${ending}`, { force: true });
 }
 
+const NOT_PUSHED = ', and was not pushed';
+
 /** What was read must be what the store says it is: a store may be damaged, and nothing of that may be signed. */
 function checkPacked(info: PathInfo, packed: PackResult): void {
   if (hashesEqual(packed.narHash, info.narHash) && packed.narSize === info.narSize) return;
   const wanted = formatHash(info.narHash, 'sri');
   const got = formatHash(packed.narHash, 'sri');
-  throw new CarportError('E_INTEGRITY', `\`${info.path}\` is damaged in the store, and was not pushed`, {
-    cause: new Error(`its NAR hash is ${got}, not ${wanted}`),
-    hint: `\`nix-store --verify-path ${info.path}\` or \`carport store verify\` read it again, and tell more`,
-  });
+  throw damagedInStore(info, NOT_PUSHED, new Error(`its NAR hash is ${got}, not ${wanted}`));
 }
 
 function toNarInfo(

@@ -2,6 +2,7 @@
 
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { FULL, isErrno } from '../errors.js';
 import { createTemporaryNames, removeLeftovers, removeTree } from './temporary.js';
 
 /**
@@ -32,6 +33,10 @@ export async function writeStream(path: string, pieces: AsyncIterable<Uint8Array
       size += bytes.length;
     }
     return size;
+  } catch (error) {
+    // What a write fails with names no file.
+    if (isErrno(error, ...FULL) && error.path === undefined) error.path = path;
+    throw error;
   } finally {
     await file.close();
   }

@@ -9,6 +9,7 @@ import {
   lutimesSync,
   mkdirSync,
   openSync,
+  readlinkSync,
   symlinkSync,
   utimesSync,
   writeSync,
@@ -114,8 +115,22 @@ function endDirectory(directory: Buffer, modes: UnpackModes): void {
 export function writeWhole(file: number, bytes: Uint8Array, position?: number): void {
   for (let offset = 0; offset < bytes.length; ) {
     const at = position === undefined ? null : position + offset;
-    offset += writeSync(file, bytes, offset, bytes.length - offset, at);
+    try {
+      offset += writeSync(file, bytes, offset, bytes.length - offset, at);
+    } catch (error) {
+      throw withPath(error, file);
+    }
   }
+}
+
+/** What a write fails with names no file: where the system tells which one is open, it is added. */
+function withPath(error: unknown, file: number): unknown {
+  try {
+    if (error instanceof Error) Object.assign(error, { path: readlinkSync(`/proc/self/fd/${file}`) });
+  } catch {
+    // Without it the error is still the one that was.
+  }
+  return error;
 }
 
 function explain(error: unknown, path: Buffer): unknown {

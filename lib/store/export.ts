@@ -1,7 +1,6 @@
 /** Paths as one stream. */
 
 import { setImmediate } from 'node:timers/promises';
-import { CarportError } from '../errors.js';
 import { walkTree } from '../filesystem/walk.js';
 import { EXPORT_END, EXPORT_NEXT, encodeExportedInfo } from '../nix/export.js';
 import { formatHash, hashesEqual } from '../nix/hash.js';
@@ -11,6 +10,7 @@ import type { SecretKey } from '../signing/key.js';
 import { signPath } from '../signing/signature.js';
 import type { ActivityEvent, Emit } from '../work.js';
 import { createNarHasher } from '../workers/jobs/nar-hasher.js';
+import { damagedInStore, explainReading } from './damaged.js';
 import type { Store } from './store.js';
 
 /** Bytes that are read before an interrupt has its turn. */
@@ -48,10 +48,20 @@ export async function* exportPaths(
   yield EXPORT_END;
 }
 
+const NO_GOOD = ': the export is no good';
+
+function* readNar(store: Store, info: PathInfo): Generator<Uint8Array> {
+  try {
+    yield* encodeNar(walkTree(store.realPath(info)));
+  } catch (error) {
+    throw explainReading(error, info, store.realPath(info), NO_GOOD);
+  }
+}
+
 async function* checkedNar(store: Store, info: PathInfo, emit: Emit<ActivityEvent>): AsyncGenerator<Uint8Array> {
   const hasher = createNarHasher();
   let turn = 0;
-  for (const bytes of encodeNar(walkTree(store.realPath(info)))) {
+  for (const bytes of readNar(store, info)) {
     hasher.push(bytes);
     yield Uint8Array.from(bytes);
     turn += bytes.length;
@@ -64,8 +74,6 @@ async function* checkedNar(store: Store, info: PathInfo, emit: Emit<ActivityEven
   emit({ type: 'progress', bytes: turn });
   const { narHash, narSize } = hasher.finish();
   if (hashesEqual(narHash, info.narHash) && narSize === info.narSize) return;
-  throw new CarportError('E_INTEGRITY', `\`${info.path}\` is damaged in the store: the export is no good`, {
-    cause: new Error(`its NAR hash is ${formatHash(narHash, 'sri')}, not ${formatHash(info.narHash, 'sri')}`),
-    hint: `\`nix-store --verify-path ${info.path}\` or \`carport store verify\` read it again, and tell more`,
-  });
+  const cause = new Error(`its NAR hash is ${formatHash(narHash, 'sri')}, not ${formatHash(info.narHash, 'sri')}`);
+  throw damagedInStore(info, NO_GOOD, cause);
 }

@@ -212,6 +212,16 @@ describe('a push', () => {
       expect(await faultsOf(cache)).toEqual([]);
     });
 
+    it('a path whose files are gone, though its store has it on record', async () => {
+      const copy = box().path('store-without-files');
+      await cp(store.root, copy, { recursive: true, verbatimSymlinks: true });
+      await rm(`${copy}${store.middle.path}`, { recursive: true });
+      const { exitCode, stderr } = await box().carport(['push', store.top.path, '--store', copy, '--to', cache]);
+      expect(exitCode, stderr).toBe(6);
+      expect(stderr).toContain(`error[E_INTEGRITY]: \`${store.middle.path}\` is damaged in the store`);
+      expect(stderr).toContain(`hint: \`nix-store --verify-path ${store.middle.path}\``);
+    });
+
     it('a key file that others can read', async () => {
       for (const mode of [0o644, 0o640, 0o604]) {
         await chmod(key.file, mode);
