@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -170,7 +170,7 @@ async function endUnlessListening(child: ChildProcess, log: string, ports: NodeP
   }
 }
 
-/** Looks at the log, too: a port that answers may be another's. Garage then goes on without, and for two it does not say. */
+/** Looks at the log, too, and whose ports they are: one that answers may be another's. Garage then goes on without, and for two it does not say. */
 async function waitUntilListening(child: ChildProcess, log: string, ports: NodePorts): Promise<void> {
   const deadline = performance.now() + DEADLINE_MS;
   for (;;) {
@@ -180,13 +180,30 @@ async function waitUntilListening(child: ChildProcess, log: string, ports: NodeP
     const taken = /^.*Address already in use.*$/m.exec(text)?.[0];
     if (taken) throw new PortTakenError(`a port of Garage is taken: ${taken}`);
     if (hasEnded(child)) throw new Error(`Garage ended instead of starting:\n${tail(text)}`);
-    // It tells of a port just before it tries it, and at once when it fails.
+    // It tells of a port just before it tries it, and on a busy machine a while later that it failed.
     const told = Object.values(ports).every((port) => text.includes(`127.0.0.1:${port}\n`));
-    if (told && answered.every(Boolean)) return;
+    if (told && answered.every(Boolean) && (await listensAt(child.pid!, [ports.s3, ports.website, ports.admin])))
+      return;
     if (performance.now() > deadline) throw new Error(`Garage did not start within a minute:\n${tail(text)}`);
     await sleep(20);
   }
 }
+
+/** Whether it is this process that listens at ports: by `/proc` (proc(5)), which tells sockets by their inodes; true where there is none. */
+async function listensAt(pid: number, ports: readonly number[]): Promise<boolean> {
+  const table = await readFile('/proc/net/tcp', 'latin1').catch(() => undefined);
+  if (table === undefined) return true;
+  const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  const own = new Set(await Promise.all(files.map((file) => readlink(`/proc/${pid}/fd/${file}`).catch(() => ''))));
+  const rows = table.split('\n').map((line) => line.trim().split(/\s+/));
+  return ports.every((port) => {
+    const address = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+    return rows.some((row) => row[1] === address && row[3] === LISTENING && own.has(`socket:[${row[9]}]`));
+  });
+}
+
+/** A state of `/proc/net/tcp`. */
+const LISTENING = '0A';
 
 async function answers(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
