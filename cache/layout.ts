@@ -3,11 +3,12 @@
  * what carport keeps beside it is below `carport/`.
  */
 
+import { TEMPORARY } from '../lib/filesystem/temporary.js';
 import { formatHash, type Hash } from '../lib/nix/hash.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import { isRealisationId, type TracedOutput } from '../lib/nix/realisation.js';
 import { isHashPart, isStoreBaseName } from '../lib/nix/store-path.js';
-import { checkKey, TEMPORARY } from '../lib/object-store/object-store.js';
+import { checkKey } from '../lib/object-store/object-store.js';
 import { isBatchName } from './batches/field.js';
 
 /** What a cache says of itself. Where it is missing there is no cache. */

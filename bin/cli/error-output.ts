@@ -2,8 +2,7 @@
 
 import { styleText } from 'node:util';
 import { CarportError } from '../../lib/errors.js';
-import { isTemporaryName } from '../../lib/filesystem/temporary.js';
-import { TEMPORARY } from '../../lib/object-store/object-store.js';
+import { isTemporaryName, TEMPORARY } from '../../lib/filesystem/temporary.js';
 import { type Context, say } from './context.js';
 import { exitCodeOf } from './exit-code.js';
 import { printable } from './printable.js';

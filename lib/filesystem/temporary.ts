@@ -9,6 +9,9 @@ import { isErrno } from '../errors.js';
 import { processesThatMount } from './mounted.js';
 import { childPath } from './walk.js';
 
+/** What stores of objects themselves have in a cache: files and copies that are on their way. */
+export const TEMPORARY = 'carport/tmp/';
+
 const PREFIX = '.carport-';
 /** An ending is added to it for files beside it. */
 const NAME =

@@ -18,7 +18,7 @@ import {
   statSmallFiles,
   writeFileAtomic,
 } from '../filesystem/small-files.js';
-import { createTemporaryNames, isTemporaryName, removeLeftovers } from '../filesystem/temporary.js';
+import { createTemporaryNames, isTemporaryName, removeLeftovers, TEMPORARY } from '../filesystem/temporary.js';
 import {
   type ByteRange,
   checkKey,
@@ -29,7 +29,6 @@ import {
   LOCAL_TRAITS,
   missingObject,
   type StoredObject,
-  TEMPORARY,
   type WriteStore,
 } from './object-store.js';
 

@@ -231,9 +231,6 @@ export function missingObject(key: string, url: string): CarportError {
   });
 }
 
-/** What stores themselves have in a cache: files and copies that are on their way. */
-export const TEMPORARY = 'carport/tmp/';
-
 /** Keys come in pages of about so many, each of which is one request of a bucket. */
 export const LIST_PAGE = 1000;
 

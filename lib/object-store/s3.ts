@@ -3,6 +3,7 @@
 import { hash } from 'node:crypto';
 import type { StorageClass } from '@aws-sdk/client-s3';
 import { CarportError, hasCode } from '../errors.js';
+import { TEMPORARY } from '../filesystem/temporary.js';
 import type { HttpClient } from '../http/client.js';
 import { downloadOf, isShortRange, rangeHeader, readWhole } from './download.js';
 import {
@@ -14,7 +15,6 @@ import {
   type ObjectBody,
   type ObjectMetadata,
   type ServedObject,
-  TEMPORARY,
   type WriteStore,
 } from './object-store.js';
 import { statOf } from './response-headers.js';

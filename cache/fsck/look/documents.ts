@@ -2,10 +2,11 @@
 
 import { mapAtMost } from '../../../lib/concurrency.js';
 import { CarportError, hasCode } from '../../../lib/errors.js';
+import { TEMPORARY } from '../../../lib/filesystem/temporary.js';
 import type { CacheInfo } from '../../../lib/nix/cache-info.js';
 import { hashPartOf } from '../../../lib/nix/store-path.js';
 import { documentKey, readDocument } from '../../../lib/object-store/documents.js';
-import { TEMPORARY, type WriteStore } from '../../../lib/object-store/object-store.js';
+import type { WriteStore } from '../../../lib/object-store/object-store.js';
 import type { TrustPolicy } from '../../../lib/signing/trust.js';
 import { READ_AT_ONCE } from '../../batches/document.js';
 import { readCacheInfo } from '../../binary-cache.js';
