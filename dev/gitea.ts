@@ -170,6 +170,17 @@ interface Making {
   readonly directory: string;
 }
 
+/** Gitea notes a tag a while after its push, and publishes a draft that has been made for it by then, whatever it has. */
+async function untilTagged(page: string, tags: readonly string[]): Promise<void> {
+  // The page is made of what was noted; the API asks git.
+  for (let looks = 0; looks < 500; looks++) {
+    const text = await (await fetch(page)).text();
+    if (tags.every((tag) => text.includes(tag))) return;
+    await sleep(20);
+  }
+  throw new Error(`Gitea does not note the tags ${tags.join(', ')}`);
+}
+
 async function makeRepository(
   { url, token, api, directory }: Making,
   name: string,
@@ -186,6 +197,7 @@ async function makeRepository(
   git('-C', checkout, 'commit', '--quiet', '--allow-empty', '-m', 'begin');
   for (const tag of tags) git('-C', checkout, 'tag', '--annotate', '-m', tag, tag);
   git('-C', checkout, 'push', '--quiet', `${url.replace('://', `://dev:${token}@`)}/dev/${name}.git`, 'main', ...tags);
+  await untilTagged(`${url}/dev/${name}/tags`, tags);
   return {
     address: `${url}/dev/${name}`,
     commit: git('-C', checkout, 'rev-parse', 'HEAD').trim(),
