@@ -28,8 +28,11 @@ export function withSignatures(info: NarInfo, keys: readonly SecretKey[], remove
   const own = keys.map((key) => signPath(info, key));
   // One signature a key name: readers look a signature up by its name.
   const replaced = [...keys.map(({ name }) => name), ...remove];
-  const others = info.signatures.filter((text) => !replaced.includes(signatureKeyName(text)));
-  return { ...info, signatures: mergeSignatures(others, own) };
+  return { ...info, signatures: mergeSignatures(withoutKeys(info.signatures, replaced), own) };
+}
+
+function withoutKeys(signatures: readonly string[], names: readonly string[]): readonly string[] {
+  return signatures.filter((text) => !names.includes(signatureKeyName(text)));
 }
 
 /** Whether a signature of one is a signature of the other. */
@@ -67,8 +70,8 @@ export async function addSignatures(
 }
 
 /**
- * Writes the narinfo of a path that the cache lacked when it was looked at. Gives whether another push
- * has written one since: in a directory it gets the signatures of both; a bucket would have to be asked once more for each path.
+ * Writes the narinfo of a path that the cache lacked when it was looked at. Gives whether another push has written one since: in a
+ * directory it gets the signatures of both; a bucket would have to be asked once more for each path.
  */
 export async function writeNewNarInfo(objects: ObjectStore, path: string, text: string): Promise<boolean> {
   const there = objects.traits.isImmediate ? await narInfoThere(objects, path) : undefined;
@@ -77,8 +80,7 @@ export async function writeNewNarInfo(objects: ObjectStore, path: string, text: 
     await writeNarInfoText(objects, hashPartOf(path), text);
     return there !== undefined;
   }
-  const names = new Set(own.signatures.map(signatureKeyName));
-  const others = there.signatures.filter((signature) => !names.has(signatureKeyName(signature)));
+  const others = withoutKeys(there.signatures, own.signatures.map(signatureKeyName));
   await writeNarInfo(objects, { ...own, signatures: mergeSignatures(others, own.signatures) });
   return true;
 }

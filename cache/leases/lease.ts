@@ -134,7 +134,8 @@ export async function withLease<T>(
   }
 }
 
-function withoutLease(objects: ObjectStore): Leased {
+/** For work that nobody else needs to know of, or that can have no lease. */
+export function withoutLease(objects: ObjectStore): Leased {
   return { objects, refresh: async () => {}, isShared: async () => false };
 }
 

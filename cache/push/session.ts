@@ -13,7 +13,7 @@ import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { createBatchWriter } from '../batches/write.js';
 import { readCacheInfo } from '../binary-cache.js';
-import { LEASING, type Leased, type Leasing, withLease } from '../leases/lease.js';
+import { LEASING, type Leased, type Leasing, withLease, withoutLease } from '../leases/lease.js';
 import { publishRealisations } from '../realisations/publish.js';
 import { signWhatWasLost } from '../signatures.js';
 import type { TransferSummary } from '../transfer-events.js';
@@ -96,12 +96,7 @@ async function pushHeld(objects: ObjectStore, request: PushRequest, work: PushWo
   const { store, closure, packing, pins, dryRun } = request;
   const { pool, emit, signal, leasing = LEASING } = work;
   const hasCache = await checkPushTarget(objects, store.storeDir, pins);
-  if (dryRun)
-    return pushLeased(
-      { objects, refresh: async () => {}, isShared: async () => false },
-      { ...request, hasCache },
-      work,
-    );
+  if (dryRun) return pushLeased(withoutLease(objects), { ...request, hasCache }, work);
   if (!hasCache) prepareSmallUploads(closure.graph.size, { pool, ...packing });
   // Who is refused leaves nothing where there was nothing, not even an empty directory.
   const early = !hasCache && isListable(objects) ? await planAndCheck(objects, { ...request, hasCache }) : undefined;
