@@ -15,7 +15,7 @@ export function plainStorePaths(targets: readonly string[]): readonly string[] {
 
 /** The hash part of what need not be here: a store path, its base name or hash part, or a link to it. */
 export async function resolveHashPart(what: string, store: Pick<Store, 'storeDir' | 'realStoreDirs'>): Promise<string> {
-  return isHashPart(what) ? what : hashPartOf(await resolveStorePath(what, store));
+  return (await resolveInCache(what, store)).hashPart;
 }
 
 /** The same with the whole path, where that is known: a cache that has another name under its hash part is refused. */
