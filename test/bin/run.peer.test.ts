@@ -395,8 +395,8 @@ describeWithProgram('bwrap', 'carport run', () => {
     });
 
     it('lets the command end as it likes when all processes of a group get one', async () => {
-      // Not on another machine: its bubblewrap would end, and kill all.
-      const trap = "trap 'echo in peace; exit 4' TERM; echo ready; while :; do sleep 0.05; done";
+      // Not on another machine: its bubblewrap would end, and kill all. The signal comes twice: to all, and passed on.
+      const trap = 'trap "trap \'\' TERM; echo in peace; exit 4" TERM; echo ready; while :; do sleep 0.05; done';
       const args = ['run', tools.greeter, '--store', tools.root, '--', 'sh', '-c', trap];
       const child = execa(process.execPath, [CARPORT, ...args], {
         ...{ env: shared().env, extendEnv: false, cwd: shared().path('work'), reject: false, detached: true },
