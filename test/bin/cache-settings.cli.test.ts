@@ -4,10 +4,11 @@ import { createServer } from 'node:http';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { listen, preload, serve } from '../support/cache-commands.js';
+import { findFreePorts } from '#dev/free-ports.js';
+import { preload, serve } from '../support/cache-commands.js';
 import { installModules } from '../support/installed.js';
 import { createSampleStore, type SampleStore, snapshot } from '../support/samples.js';
-import { useSandbox } from '../support/sandbox.js';
+import { CARPORT, useSandbox } from '../support/sandbox.js';
 import { faultsOf, narInfosOf } from '../support/transfers.js';
 
 interface Shown {
@@ -111,17 +112,19 @@ describe('--retry-seconds', () => {
   });
 
   it('lets a server come back', async () => {
-    const free = createServer();
-    const port = await listen(free);
-    await new Promise((resolve) => free.close(resolve));
-    const running = box().carport(['cache', 'info', `http://localhost:${port}`]);
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const [port] = await findFreePorts(1);
+    const running = execa(process.execPath, [CARPORT, 'cache', 'info', `http://localhost:${port}`], {
+      ...{ cwd: box().path('work'), env: box().env, extendEnv: false },
+    });
+    let told = '';
+    running.stderr.on('data', (bytes) => {
+      told += bytes;
+    });
+    await expect.poll(() => told).toContain('trying again');
     const server = createServer((_, response) => response.end('StoreDir: /nix/store\n'));
     await new Promise<void>((resolve) => server.listen(port, resolve));
     try {
-      const { exitCode, stderr } = await running;
-      expect(exitCode).toBe(0);
-      expect(stderr).toContain('trying again');
+      expect((await running).exitCode).toBe(0);
     } finally {
       server.closeAllConnections();
       server.close();

@@ -1,7 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmod, mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { runCommandLine } from '#bin/program.js';
 import { encodeNix32 } from '#lib/nix/base32.js';
 import { EXPORT_END, EXPORT_NEXT, encodeExportedInfo } from '#lib/nix/export.js';
@@ -164,13 +164,19 @@ describe('an export', () => {
       Array.from({ length: 30 }, (_, index) => 1_000_000 + index),
     );
     const args = ['export', large.top, '--store', large.root, '--out', box().path('work/closure')];
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    const stopBy = async (signal: NodeJS.Signals) => {
       const child = spawn(process.execPath, [CARPORT, ...args], { env: box().env, stdio: 'ignore' });
       const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
       // As soon as its temporary file is there.
       while ((await readdir(box().path('work'))).length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
       child.kill(signal);
-      expect(await ended, signal).toBe(130);
+      return ended;
+    };
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      let exitCode = await stopBy(signal);
+      // On a busy machine it may have been done before.
+      for (; exitCode === 0; exitCode = await stopBy(signal)) await rm(box().path('work/closure'));
+      expect(exitCode, signal).toBe(130);
       expect(await readdir(box().path('work')), signal).toEqual([]);
     }
   });
@@ -324,6 +330,7 @@ describe('an import', () => {
         env: box().env,
         stdio: ['pipe', 'ignore', 'ignore'],
       });
+      onTestFinished(() => void child.kill('SIGKILL'));
       const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
       child.stdin.on('error', () => undefined);
       child.stdin.write(bytes);
@@ -336,10 +343,9 @@ describe('an import', () => {
         child.kill(signal);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      const giveUp = setTimeout(() => child.kill('SIGKILL'), 10_000);
       expect(await ended, `${file} ${signals}`).toBe(130);
-      clearTimeout(giveUp);
-      expect(performance.now() - start).toBeLessThan(5000);
+      // What goes on is left behind after eight seconds.
+      expect(performance.now() - start).toBeLessThan(7500);
       // The second ends it wherever it is.
       if (signals.length === 1) await expectNothingLeft();
       await removeAll(box().path('data'));

@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { loadSecretKey } from '#bin/settings/keys.js';
 import { openFileStore } from '#lib/object-store/file.js';
 import type { SecretKey } from '#lib/signing/key.js';
 import { PROMOTION, YANK } from '#release/documents/kinds.js';
 import { fileKey, PROMOTIONS, versionKey, YANKS } from '#release/layout.js';
 import { killCount, killOften } from '../support/kill.js';
+import { isAlive } from '../support/processes.js';
 import { hashesIn, latestStable, putDocument, putRelease, type TestRelease } from '../support/releases.js';
 import { noise } from '../support/samples.js';
 import { CARPORT, type KeyFile, useSandbox } from '../support/sandbox.js';
@@ -279,13 +280,13 @@ describe('carport release promote', () => {
       ...{ env: { ...box().env, PATH: process.env.PATH }, cwd: box().path('work'), stdio: 'ignore' },
     });
     const ended = new Promise((resolve) => child.once('exit', resolve));
-    const pids = await retry(async () => (await readFile(file, 'utf8')).trim().split(' ').map(Number));
+    const pids = (await vi.waitFor(() => readFile(file, 'utf8'), { timeout: 60_000 })).trim().split(' ').map(Number);
     for (let sent = 0; sent < times; sent++) {
       child.kill(signal);
       await pause(150);
     }
     expect(await ended).toBe(130);
-    await retry(async () => expect(await Promise.all(pids.map(isAlive))).toEqual([false, false]));
+    await expect.poll(() => pids.map(isAlive)).toEqual([false, false]);
     expect(await hashesIn(bucket)).toEqual(before);
   });
 
@@ -318,19 +319,3 @@ describe('carport release promote', () => {
     expect(await latestStable(bucket, policy())).toBe(TO);
   });
 });
-
-async function isAlive(pid: number): Promise<boolean> {
-  // One that nobody has waited for yet is dead all the same.
-  return !/\) [ZX]/.test(await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '0 () Z'));
-}
-
-async function retry<T>(look: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await look();
-    } catch (error) {
-      if (tries === 100) throw error;
-      await pause(50);
-    }
-  }
-}

@@ -15,6 +15,7 @@ import {
   WIDE,
 } from '../support/machines.js';
 import { describeWithPeer } from '../support/peers.js';
+import { isAlive } from '../support/processes.js';
 import { describeWithProgram } from '../support/programs.js';
 import { CARPORT, useSandbox } from '../support/sandbox.js';
 
@@ -358,10 +359,6 @@ describeWithProgram('bwrap', 'carport run', () => {
     };
     const parentOf = async (processId: number) =>
       Number(/^PPid:\s*([0-9]+)$/m.exec(await readFile(`/proc/${processId}/status`, 'utf8'))![1]);
-    const isAlive = async (processId: number) => {
-      const stat = await readFile(`/proc/${processId}/stat`, 'latin1').catch(() => undefined);
-      return stat !== undefined && !/\) Z /.test(stat);
-    };
 
     it.each(['SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGINT', 'SIGQUIT'] as const)(
       'passes %s on to the command, whose trap ends it as it likes',
@@ -461,7 +458,7 @@ describeWithProgram('bwrap', 'carport run', () => {
     it('interrupts a loop of the shell around carport', async () => {
       await writeFile(
         shared().path('work/loop'),
-        `for i in 1 2; do ${line()} sh -c "echo ready $i; exec sleep 5"; done; echo after`,
+        `for i in 1 2; do ${line()} sh -c "echo ready $i; exec sleep 60"; done; echo after`,
       );
       const { seen } = await type('bash loop', /^ready 1/m, '\x03');
       expect(seen).toContain('ready 1');

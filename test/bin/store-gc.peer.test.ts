@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 import { openOwnStore } from '#lib/store/own/own-store.js';
 import { pinFileName, writePulledPin } from '#lib/store/own/pulled-pins.js';
@@ -9,7 +10,7 @@ import { fileOf } from '../support/files.js';
 import { nameBy } from '../support/leftovers.js';
 import { infoOf, writeClaim } from '../support/own-store.js';
 import { writeFiles } from '../support/samples.js';
-import { useSandbox } from '../support/sandbox.js';
+import { CARPORT, useSandbox } from '../support/sandbox.js';
 
 const box = useSandbox();
 const root = () => box().path('data/carport');
@@ -121,11 +122,17 @@ describe('carport store gc', () => {
     const dry = await box().succeed(['store', 'gc', '--dry-run']);
     expect(dry.lines).toEqual([path]);
     expect(dry.stderr).toContain('warning: somebody adds paths just now');
-    const collecting = box().succeed(['store', 'gc']);
-    setTimeout(() => sleeper.kill(), 1500);
+    const collecting = execa(process.execPath, [CARPORT, 'store', 'gc'], {
+      ...{ cwd: box().path('work'), env: box().env, extendEnv: false, stripFinalNewline: false },
+    });
+    let told = '';
+    collecting.stderr.on('data', (bytes) => {
+      told += bytes;
+    });
+    await expect.poll(() => told).toContain('waiting');
+    sleeper.kill();
     await once(sleeper, 'exit');
-    const { stderr } = await collecting;
-    expect(stderr).toMatch(
+    expect((await collecting).stderr).toMatch(
       new RegExp(`^waiting: process ${sleeper.pid} adds to the store at \`.*\`\n1 path, \\d+ B freed\n$`),
     );
   });

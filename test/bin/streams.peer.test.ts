@@ -1,7 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, readlink, writeFile } from 'node:fs/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { directoryTokens, narOf } from '../support/nar.js';
 import { createLargeStore, createSampleStore, type SampleStore } from '../support/samples.js';
 import { CARPORT, useSandbox } from '../support/sandbox.js';
@@ -73,13 +73,13 @@ describe('a NAR that does not come', () => {
     const ended = new Promise((resolve) => child.once('close', resolve));
     child.stdin!.on('error', () => undefined);
     if (file === '-') child.stdin!.write(narOf(...directoryTokens('a', 'b')).subarray(0, -20));
-    const giveUp = setTimeout(() => child.kill('SIGKILL'), 20_000);
+    onTestFinished(() => void child.kill('SIGKILL'));
     await expect.poll(() => isAtWork(child.pid!), { timeout: 60_000 }).toBe(true);
     const start = performance.now();
     child.kill('SIGTERM');
     expect(await ended).toBe(exitCode);
-    clearTimeout(giveUp);
-    expect(performance.now() - start).toBeLessThan(5000);
+    // What goes on is left behind after eight seconds.
+    expect(performance.now() - start).toBeLessThan(7500);
     expect(await readdir(box().path('work'))).toEqual(['pipe']);
   });
 

@@ -13,7 +13,7 @@ const ended = (ids: readonly string[]) =>
     for (const id of ids) expect(await readFile(`/proc/${id}/cmdline`, 'utf8').catch(() => '')).toBe('');
   }, PATIENCE);
 
-const PATIENCE = { timeout: 10_000 };
+const PATIENCE = { timeout: 60_000 };
 
 describe.runIf(process.platform === 'linux')('an interrupt while Nix is asked', () => {
   const box = useSandbox();

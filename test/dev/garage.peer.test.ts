@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,6 +13,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { type Garage, startGarage } from '#dev/garage.js';
 import { findGarage, howToInstallGarage } from '#dev/garage-program.js';
 import { describeWithGarage, useGarage } from '../support/garage.js';
+import { isAlive } from '../support/processes.js';
 
 describeWithGarage('one node of Garage', () => {
   // Its node is ended.
@@ -62,7 +63,7 @@ describeWithGarage('one node of Garage', () => {
     const before = node!.pid!;
     await node!.kill();
     expect(node!.pid).toBeUndefined();
-    expect(isRunning(before)).toBe(false);
+    expect(isAlive(before)).toBe(false);
     await expect(fetch(node!.s3Endpoint)).rejects.toThrow();
     await node!.start();
     await garage().healthy();
@@ -93,7 +94,7 @@ describeWithGarage('one node of Garage', () => {
     await node!.kill();
     const [one, two] = await Promise.allSettled([first, node!.start()]);
     expect([one.status, two.status]).toEqual(['rejected', 'fulfilled']);
-    expect(isRunning(node!.pid!)).toBe(true);
+    expect(isAlive(node!.pid!)).toBe(true);
     await garage().healthy();
   });
 
@@ -143,9 +144,9 @@ describeWithGarage('the end of a Garage', () => {
   it('leaves no process and no directory after `stop`', async () => {
     const garage = await startGarage({ nodes: 3 });
     const pids = garage.nodes.map(({ pid }) => pid!);
-    expect(pids.every(isRunning)).toBe(true);
+    expect(pids.every(isAlive)).toBe(true);
     await garage.stop();
-    expect(pids.some(isRunning)).toBe(false);
+    expect(pids.some(isAlive)).toBe(false);
     expect(existsSync(garage.directory)).toBe(false);
     await garage.stop();
   });
@@ -205,11 +206,8 @@ describeWithGarage('the end of a Garage', () => {
   }
 
   async function expectNothingLeft({ pids, directory }: Told): Promise<void> {
-    const deadline = performance.now() + 10_000;
-    const left = () => pids.some(isRunning) || existsSync(directory);
-    while (left() && performance.now() < deadline) await sleep(20);
-    expect(pids.filter(isRunning)).toEqual([]);
-    expect(existsSync(directory)).toBe(false);
+    const left = () => [pids.filter(isAlive), existsSync(directory)];
+    await expect.poll(left, { interval: 20 }).toEqual([[], false]);
   }
 });
 
@@ -269,15 +267,5 @@ async function get(garage: Access, bucket: string, key: string, endpoint?: strin
     return await Body!.transformToString();
   } finally {
     client.destroy();
-  }
-}
-
-/** What has ended but was not waited for, by a lazy init, does not run. */
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
   }
 }

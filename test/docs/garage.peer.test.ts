@@ -61,7 +61,7 @@ async function paste(directory: string): Promise<string> {
     configuration,
     'garage server > garage.log 2>&1 & server=$!',
     "trap 'kill -KILL $server' EXIT",
-    'for attempt in {1..100}; do garage status 2> status.log && break; sleep 0.1; done',
+    'for attempt in {1..900}; do garage status 2> status.log && break; sleep 0.1; done',
     ...rest,
   ];
   const { all } = await execa('bash', ['-euo', 'pipefail', '-c', script.join('\n')], {

@@ -187,8 +187,7 @@ describe('connections', () => {
     await Promise.all([1, 2, 3].map(async () => textOf(await send(getRequest(server.url)))));
     expect(server.open()).toBeGreaterThan(0);
     close();
-    for (let turn = 0; server.open() > 0 && turn < 200; turn++) await sleep(5);
-    expect(server.open()).toBe(0);
+    await expect.poll(server.open, { interval: 5 }).toBe(0);
   });
 
   describe('that stall', () => {
@@ -326,8 +325,7 @@ describe('connections', () => {
       // The answer may be lost with the connection: both are tried again.
       if (outcome instanceof Error) expect(['EPIPE', 'ECONNRESET']).toContain(outcome.code);
       else expect([outcome.status, outcome.refusal]).toEqual([503, '<Error><Code>SlowDown</Code></Error>']);
-      for (let turn = 0; !opened.done && turn < 200; turn++) await sleep(5);
-      expect(opened.done).toBe(true);
+      await expect.poll(() => opened.done, { interval: 5 }).toBe(true);
     });
 
     it('give the answer of a server that keeps the connection, too', async () => {
@@ -335,8 +333,7 @@ describe('connections', () => {
       const opened = { done: false };
       const response = await connect().send(upload(url, opened));
       expect([response.status, response.refusal]).toEqual([403, 'no']);
-      for (let turn = 0; !opened.done && turn < 200; turn++) await sleep(5);
-      expect(opened.done).toBe(true);
+      await expect.poll(() => opened.done, { interval: 5 }).toBe(true);
     });
 
     it('fail with what is wrong with the body itself', async () => {

@@ -200,8 +200,7 @@ describe('a download', () => {
   it('lets its connection go when its reader stops', async () => {
     const server = await serve((_, response) => answerWith(response, noise(5_000_000)));
     for await (const _ of (await open(server.url)).bytes()) break;
-    for (let turn = 0; server.open() > 0 && turn < 200; turn++) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(server.open()).toBe(0);
+    await expect.poll(server.open, { interval: 5 }).toBe(0);
   });
 
   describe('of a small object', () => {

@@ -1,5 +1,4 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CarportError } from '#lib/errors.js';
 import { type IdentityRequest, resolveIdentity } from '#lib/object-store/s3/credentials.js';
@@ -116,12 +115,9 @@ describe('credentials', () => {
     await writeProfiles('', `[default]\ncredential_process = ${script}\n`);
     const { credentials } = await resolve();
     // Four minutes are too few, though good until others are there; eight are enough.
-    let id = '';
-    for (let turn = 0; turn < 200 && id !== 'id-2'; turn++) {
-      id = (await credentials()).accessKeyId;
-      expect(['id-1', 'id-2']).toContain(id);
-      await sleep(10);
-    }
+    const id = async () => (await credentials()).accessKeyId;
+    expect(await id()).toBe('id-1');
+    await expect.poll(id, { interval: 10 }).toBe('id-2');
     for (let request = 0; request < 4; request++) expect((await credentials()).accessKeyId).toBe('id-2');
     expect((await readFile(count, 'utf8')).length).toBe(4);
   });
