@@ -13,7 +13,6 @@ import { type PartlyHere, requestsFor, spend, waysToSpend } from './budget.js';
 import type { createLocalChunks } from './local-chunks.js';
 import type { LocalPath } from './local-paths.js';
 import { type ManyRanges, MOST_TOGETHER } from './many-ranges.js';
-import { coalesce } from './ranges.js';
 import { openRange, type WithoutRanges } from './tables.js';
 import { contentAt, cutsOf } from './watched-table.js';
 
@@ -68,13 +67,10 @@ export function isPartlyHere({ parts }: Matched): boolean {
   return parts.some(({ from }) => from !== undefined);
 }
 
-/** From so many ranges of a NAR on it is asked whether its server sends them in one answer. */
-const WORTH_ASKING = 4;
-
 /** Decides how NARs are made, of most of them before all others are known. */
 export interface Decisions {
   /** What is made of a match, if that is worth it; `later` where that depends on what requests the others leave to it. */
-  decide(match: Matched): Promise<PlannedNar | 'later' | undefined>;
+  decide(match: Matched): PlannedNar | 'later' | undefined;
   /** Those that were put off, when all others are decided. `tables` is how many requests tables have cost. */
   rest(tables: number): ReadonlyMap<Matched, PlannedNar | undefined>;
 }
@@ -91,9 +87,9 @@ export function createDecisions(left: LeftFiles | undefined, memory: Memory): De
   let begun = 0;
   const fresh: Considered[] = [];
   return {
-    async decide(match) {
+    decide(match) {
       if (!isPartlyHere(match)) return undefined;
-      const partly = await partlyOf(match, memory.many);
+      const partly = partlyOf(match, memory.many);
       const begunBefore = left && begunRanges(match, partly, left);
       if (begunBefore) {
         begun++;
@@ -105,7 +101,7 @@ export function createDecisions(left: LeftFiles | undefined, memory: Memory): De
       return isLate ? 'later' : narOf(match, ranges!, left, memory);
     },
     rest(tables) {
-      const requests = begun + fresh.length - tables - memory.many.asked();
+      const requests = begun + fresh.length - tables;
       const spent = spend(
         fresh.map(({ partly }) => partly),
         requests,
@@ -118,14 +114,12 @@ export function createDecisions(left: LeftFiles | undefined, memory: Memory): De
   };
 }
 
-async function partlyOf({ found, rows, parts }: Matched, many: ManyRanges): Promise<PartlyHere> {
+function partlyOf({ found, rows, parts }: Matched, many: ManyRanges): PartlyHere {
   const frames = rows.map(({ fileOffset, compressedSize }, index) => ({
     ...{ offset: fileOffset, compressedSize },
     isWanted: parts[index]!.from === undefined,
   }));
-  const isWorthIt = coalesce(frames, Number.POSITIVE_INFINITY, 0).length >= WORTH_ASKING;
-  const isTogether = isWorthIt && (await many.ask(found.objects));
-  return { fileSize: found.info.fileSize!, frames, isTogether };
+  return { fileSize: found.info.fileSize!, frames, isTogether: many.has(found) };
 }
 
 /** The ranges that an earlier run has begun to fetch, however many requests it had. */
@@ -143,7 +137,7 @@ function narOf(
   const { info } = found;
   const fetchSize = sizeOf(ranges);
   const saved = info.fileSize! - fetchSize;
-  const requests = requestsFor(ranges, { isTogether: memory.many.has(found.objects) });
+  const requests = requestsFor(ranges, { isTogether: memory.many.has(found) });
   if (ranges.length > 0 && saved < Math.max(info.fileSize! * WORTH_PART, (requests - 1) * WORTH_A_RANGE)) {
     return undefined;
   }
@@ -211,7 +205,7 @@ async function* piecesOf(
 ): AsyncGenerator<Uint8Array> {
   let rest = ranges;
   try {
-    while (rest.length > 1 && many.has(found.objects)) {
+    while (rest.length > 1 && many.has(found)) {
       const given = yield* together(found, rest.slice(0, MOST_TOGETHER), many);
       rest = rangesBehind(rest, given);
     }

@@ -118,7 +118,7 @@ async function findNars(
   const lookAt = async (found: FoundPath): Promise<void> => {
     const match = await look(found);
     if (match && isPartlyHere(match)) related.resolve(true);
-    const nar = match && (await decisions.decide(match));
+    const nar = match && decisions.decide(match);
     if (nar !== 'later') answer(found, nar);
   };
   const lookAtFree = async (): Promise<void> => {

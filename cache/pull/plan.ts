@@ -1,7 +1,7 @@
 /** What to fetch from where, and whether to trust it. */
 
 import { createLimit } from '../../lib/concurrency.js';
-import { CarportError, type ErrorCode, hasCode } from '../../lib/errors.js';
+import { type ErrorCode, hasCode } from '../../lib/errors.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -11,7 +11,6 @@ import type { Store } from '../../lib/store/store.js';
 import { walkReferences } from '../../lib/store/walk-references.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { type BatchReader, createBatchReader } from '../batches/reader.js';
-import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
 import type { Sources } from '../fallback.js';
 import { type FoundPath, findPath, type Wanted } from '../find-path.js';
 import type { ReaderTrust } from '../keys/follow.js';
@@ -48,31 +47,6 @@ export interface PullPlan {
   readonly present: number;
   /** The closure, dependencies first. */
   readonly storePaths: readonly string[];
-}
-
-/**
- * Caches in the order in which they are asked: by priority, the lower first, then as given. One that does not answer, or
- * is no cache, is passed over with a warning while there is another.
- */
-export async function orderCaches(
-  caches: readonly ObjectStore[],
-  storeDir: string,
-  emit: Emit<WarningEvent>,
-): Promise<readonly ObjectStore[]> {
-  const asked = await Promise.allSettled(
-    caches.map(async (objects) => {
-      const info = await requireCacheInfo(objects);
-      checkStoreDir(objects, info.storeDir, storeDir);
-      return { objects, priority: info.priority ?? 0 };
-    }),
-  );
-  const good = asked.filter((result) => result.status === 'fulfilled').map(({ value }) => value);
-  const failed = asked.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
-  for (const reason of failed) {
-    if (good.length === 0 || !(reason instanceof CarportError)) throw reason;
-    emit({ type: 'warning', message: `${reason.message}; going on without it` });
-  }
-  return good.sort((a, b) => a.priority - b.priority).map(({ objects }) => objects);
 }
 
 /**

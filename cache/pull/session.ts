@@ -8,6 +8,7 @@ import type { OutLinks } from '../../lib/store/own/out-links.js';
 import type { PulledPin } from '../../lib/store/own/pulled-pins.js';
 import type { Work } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
+import { findOutRanges } from '../delta/many-ranges.js';
 import type { DeltaPlan, DeltaTotals } from '../delta/plan.js';
 import { createDelta, type DeltaOptions } from '../delta/session.js';
 import type { Sources } from '../fallback.js';
@@ -17,11 +18,12 @@ import type { SeenPins } from '../pins/seen.js';
 import { realisationsOfPulled } from '../realisations/pulled.js';
 import { requireSameHere } from '../toolchains/locked.js';
 import type { TransferSummary } from '../transfer-events.js';
+import { askedCaches } from './caches.js';
 import { holdEvents, type PullEvent } from './events.js';
 import type { FetchOptions } from './fetch.js';
 import { leftFiles } from './kept-file.js';
 import { lookForNars } from './look.js';
-import { orderCaches, type PullPlan, planPull } from './plan.js';
+import { type PullPlan, planPull } from './plan.js';
 import { fetchAndRegister, type PullTotals } from './register.js';
 import { type Ahead, createAhead } from './take-ahead.js';
 import type { PullTarget } from './target.js';
@@ -82,8 +84,9 @@ async function pullProtected(
   const { emit, signal } = work;
   signal.throwIfAborted();
   const { store } = destination;
-  const caches = await orderCaches(given, store.storeDir, emit);
-  const { roots, pins } = await findTargets(targets, { caches, policy: trust, seen, emit });
+  if (deltaOptions) given.forEach(findOutRanges);
+  const { caches, explain } = await askedCaches(given, store.storeDir, emit);
+  const { roots, pins } = await explain(findTargets(targets, { caches, policy: trust, seen, emit }));
   const before: string[] = [];
   for (const pin of pins) before.push(...(await tellWhereMoved(pin, destination, emit)));
   // What cannot be kept is told before it is fetched.
@@ -94,7 +97,7 @@ async function pullProtected(
   // What was computed took long, and is right whatever comes of this.
   const keep = async () => (dryRun ? undefined : delta?.keep());
   const planWith = async (ahead?: Ahead): Promise<PlannedPull> => {
-    const plan = await planPull(caches, store, roots, trust, emit, ahead);
+    const plan = await explain(planPull(caches, store, roots, trust, emit, ahead));
     signal.throwIfAborted();
     if (notWritable && plan.fetch.length > 0) throw notWritable;
     const preferred = plan.fetch.length > 0 ? [...(await store.queryClosure(before)).keys()] : [];

@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { PublicKey } from '../../lib/signing/key.js';
 import type { Emit } from '../../lib/work.js';
+import { findOutRanges } from '../delta/many-ranges.js';
 import type { NarShortcut } from './by-delta.js';
 import type { ServeEvent } from './events.js';
 import { createHandler, type Handler } from './handler.js';
@@ -32,6 +33,7 @@ export interface ServeRequest {
 export function createCacheServer({ caches, read, shortcut, keys, offlineOk, priority, emit }: ServeRequest): Handler {
   const now = () => performance.now();
   const upstreams = createUpstreams(caches, { offlineOk, emit, now });
+  if (shortcut) caches.forEach(findOutRanges);
   // Whether they answer is known, and told, before Nix asks.
   void upstreams.describe().catch(() => undefined);
   const narInfos = createNarInfos({ upstreams, keys, now });

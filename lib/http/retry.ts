@@ -89,6 +89,7 @@ export function createRetry(options: RetryOptions): TransportDecorator {
       const started = performance.now();
       const result = await once(send, request, server);
       if (!('cause' in result)) return attempt === 1 ? result : { ...result, attempts: attempt };
+      if (request.isTrial) throw unavailable(request.url, result.cause);
       const now = performance.now();
       server.failingSince ??= now;
       // Others were answered since this was sent.

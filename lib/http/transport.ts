@@ -17,6 +17,8 @@ export interface HttpRequest {
   readonly body?: RequestBody;
   /** Whether the answer is expected to be short. A long one costs another request. */
   readonly isShort?: boolean;
+  /** Whether it is sent once only: where nothing comes of it, something else is tried. */
+  readonly isTrial?: boolean;
 }
 
 export interface HttpResponse {

@@ -126,11 +126,12 @@ interface ContentRange {
 }
 
 /** Whether it brings a part of the object. rclone says so in the header only: its status is 200. */
-function isPartial(response: HttpResponse): boolean {
+export function isPartial(response: HttpResponse): boolean {
   return response.status === 206 || (response.status === 200 && parseContentRange(response) !== undefined);
 }
 
-function parseContentRange({ headers }: HttpResponse): ContentRange | undefined {
+/** What a `Content-Range` tells. */
+export function parseContentRange({ headers }: HttpResponse): ContentRange | undefined {
   const found = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/.exec(headers['content-range'] ?? '');
   if (!found) return undefined;
   const [, first, last, total] = found;

@@ -21,6 +21,7 @@ import {
 } from './object-store.js';
 import { serverTime, statOf } from './response-headers.js';
 import { createSpool } from './spool.js';
+import { createRangesQuestion } from './two-ranges.js';
 
 export interface HttpStoreOptions {
   /** Its path ends with `/`. */
@@ -55,16 +56,18 @@ export function openHttpStore({ base, env, http }: HttpStoreOptions): ObjectStor
   };
   const fail = (asked: HttpRequest, response: HttpResponse) => refused(asked, response, { base, netrcFile });
   const follow = (first: HttpRequest) => askFor(first, send, fail);
-  const { openAt, statAt, linkTo } = createReader({ base, request, follow, send });
+  const { openAt, statAt, readAt, linkTo, ranges } = createReader({ base, request, follow, send });
   return {
     url,
     traits: WEB_SERVER_TRAITS,
     localFile: () => undefined,
     spoolName: () => spool.name(),
-    read: (key, limit) => readWhole(() => openAt(urlOf(key), undefined, true), limit, key),
+    read: async (key, limit) => readAt(urlOf(key), limit, key),
     stat: async (key) => statAt(urlOf(key)),
     open: async (key, range) => openAt(urlOf(key), range),
     link: linkTo,
+    findOutRanges: ranges.put,
+    sendsManyRanges: ranges.sendsMany,
     async now() {
       const { response } = await follow(await request('HEAD', urlOf('nix-cache-info')));
       response.discard();
@@ -101,13 +104,13 @@ interface ReaderOptions {
 
 /** What is read of a web server, by its URL. */
 function createReader({ base, send, request, follow }: ReaderOptions) {
-  const openAt = async (target: URL, range?: ByteRange, isShort = isShortRange(range)) => {
+  const ranges = createRangesQuestion();
+  const ask = async (target: URL, more: HttpRequest['headers'], how: Pick<HttpRequest, 'isShort' | 'isTrial'>) => {
     const { headers, ...rest } = await request('GET', target);
-    const { asked, response, isThere } = await follow({
-      ...rest,
-      headers: { ...headers, ...rangeHeader(range) },
-      isShort,
-    });
+    return follow({ ...rest, ...how, headers: { ...headers, ...more } });
+  };
+  const openAt = async (target: URL, range?: ByteRange, isShort = isShortRange(range)) => {
+    const { asked, response, isThere } = await ask(target, rangeHeader(range), { isShort });
     return isThere ? downloadOf({ response, request: asked, send, range }) : undefined;
   };
   const statAt = async (target: URL) => {
@@ -115,27 +118,32 @@ function createReader({ base, send, request, follow }: ReaderOptions) {
     response.discard();
     return isThere ? statOf(response.headers) : undefined;
   };
-  const openManyAt = async (target: URL, ranges: readonly ByteRange[]) => {
-    const { headers, ...rest } = await request('GET', target);
-    const { asked, response, isThere } = await follow({
-      ...rest,
-      headers: { ...headers, ...manyRangesHeader(ranges) },
-    });
+  const readAt = (target: URL, limit: number, key: string) =>
+    readWhole(
+      async () => {
+        const askIn = (headers: HttpRequest['headers']) => ask(target, headers, { isShort: true, isTrial: true });
+        const telling = ranges.isOpen() ? await ranges.open({ limit, key, send, ask: askIn }) : 'again';
+        return telling === 'again' ? openAt(target, undefined, true) : telling;
+      },
+      limit,
+      key,
+    );
+  const openManyAt = async (target: URL, wanted: readonly ByteRange[]) => {
+    const { asked, response, isThere } = await ask(target, manyRangesHeader(wanted), {});
     const boundary = isThere ? boundaryOf(response) : undefined;
-    if (boundary !== undefined) return explained(bytesOfParts(response.body, boundary, ranges), asked);
+    if (boundary !== undefined) return explained(bytesOfParts(response.body, boundary, wanted), asked);
     response.discard();
     return undefined;
   };
   return {
-    openAt,
-    statAt,
+    ...{ openAt, statAt, readAt, ranges },
     linkTo(link: string): LinkedObject {
       const target = resolveLink(link, base);
       return {
         read: (limit) => readWhole(() => openAt(target, undefined, true), limit, printableLink(link)),
         stat: () => statAt(target),
         open: (range) => openAt(target, range),
-        openMany: (ranges) => openManyAt(target, ranges),
+        ...(target.origin === base.origin && { openMany: (wanted) => openManyAt(target, wanted) }),
       };
     },
   };

@@ -5,6 +5,9 @@ import type { HttpResponse } from '../http/transport.js';
 import { encodingsOf } from './content-encoding.js';
 import { type ByteRange, checkRange } from './object-store.js';
 
+/** A range that is asked for; without a length all from there on. */
+export type AskedRange = Pick<ByteRange, 'offset'> & Partial<ByteRange>;
+
 /** Bytes before a part: a line that begins it, and its headers. */
 const MOST_HEAD = 4096;
 
@@ -29,7 +32,7 @@ export function boundaryOf({ status, headers }: HttpResponse): string | undefine
 export async function* bytesOfParts(
   body: AsyncIterable<Uint8Array>,
   boundary: string,
-  ranges: readonly ByteRange[],
+  ranges: readonly AskedRange[],
 ): AsyncGenerator<Uint8Array> {
   const heads = createHeads(boundary);
   let next = 0;
@@ -40,7 +43,10 @@ export async function* bytesOfParts(
       if (missing === 0) {
         const end = heads.read(piece.subarray(at), ranges[next]!);
         at += end.used;
-        if (end.isWhole) missing = ranges[next++]!.length;
+        if (end.length !== undefined) {
+          missing = end.length;
+          next++;
+        }
         continue;
       }
       const bytes = piece.subarray(at, at + missing);
@@ -56,28 +62,31 @@ export async function* bytesOfParts(
 function createHeads(boundary: string) {
   let head = '';
   return {
-    /** Reads on in the head of this range: how many bytes are of it, and whether that is all of it. */
-    read(bytes: Uint8Array, range: ByteRange): { readonly used: number; readonly isWhole: boolean } {
+    /** Reads on in the head of this range: how many bytes are of it, and, when that is all of it, how long the part is. */
+    read(bytes: Uint8Array, range: AskedRange): { readonly used: number; readonly length?: number } {
       const before = head.length;
       head += Buffer.from(bytes.subarray(0, MOST_HEAD)).toString('latin1');
       const end = head.indexOf('\r\n\r\n');
       if (end < 0) {
         if (head.length > MOST_HEAD) throw wrong('a part has too much before it');
-        return { used: head.length - before, isWhole: false };
+        return { used: head.length - before };
       }
-      checkHead(head.slice(0, end), boundary, range);
+      const length = lengthOfPart(head.slice(0, end), boundary, range);
       head = '';
-      return { used: end + 4 - before, isWhole: true };
+      return { used: end + 4 - before, length };
     },
   };
 }
 
-function checkHead(head: string, boundary: string, { offset, length }: ByteRange): void {
+function lengthOfPart(head: string, boundary: string, { offset, length }: AskedRange): number {
   const [first, ...headers] = head.replace(/^\r\n/, '').split('\r\n');
   if (first !== `--${boundary}`) throw wrong('a part does not begin where it should');
-  const told = headers.flatMap((line) => /^content-range:\s*bytes ([0-9]+)-([0-9]+)\//i.exec(line) ?? []);
-  const isAsked = told.length === 3 && Number(told[1]) === offset && Number(told[2]) === offset + length - 1;
+  const told = headers.flatMap((line) => /^content-range:\s*bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)/i.exec(line) ?? []);
+  const [, from, last, total] = told.map(Number);
+  const end = length === undefined ? total : offset + length;
+  const isAsked = told.length === 4 && from === offset && last! + 1 === end && end > offset;
   if (!isAsked) throw wrong('a part is not the range that was asked for');
+  return end - offset;
 }
 
 function wrong(why: string) {

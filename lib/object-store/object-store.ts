@@ -113,7 +113,7 @@ export interface LinkedObject {
   open(range?: ByteRange): Promise<StoredObject | undefined>;
   /**
    * The bytes of several ranges, which follow each other, of one request; it is not gone on with when it breaks off. `undefined` where the
-   * server answers otherwise, as most do, or there is no such object.
+   * server answers otherwise, as most do, or there is no such object. Absent where it is on another server than the store.
    */
   openMany?(ranges: readonly ByteRange[]): Promise<AsyncIterable<Uint8Array> | undefined>;
 }
@@ -122,6 +122,13 @@ export interface LinkedObject {
 export interface LinkStore extends ReadStore {
   /** Throws `E_FORMAT` for a link that is not followed. Another server gets no password. */
   link(link: string): LinkedObject;
+  /**
+   * Has the next small object that is read tell whether the server sends several ranges in an answer: it is asked for in two, which costs
+   * no request where the answer is all of it.
+   */
+  findOutRanges(): void;
+  /** Whether the server is known to send several ranges in an answer. */
+  sendsManyRanges(): boolean;
 }
 
 /** Whether links are followed; elsewhere documents name keys. */

@@ -38,7 +38,7 @@ function createLooks(late: readonly FoundPath[] = []) {
       });
     },
     decisions: {
-      decide: async (match: Matched) => {
+      decide: (match: Matched) => {
         if (!match.parts.some(({ from }) => from)) return undefined;
         if (!late.includes(match.found)) return narOf(match.found);
         waiting.push(match);

@@ -54,6 +54,14 @@ describe('requests that fail', () => {
     expect(sent.length).toBe(3);
   });
 
+  it('are sent once only where they are trials, and leave the patience to others', async () => {
+    const { send, sent } = fakeTransport([networkError('ECONNRESET'), BUSY, OK]);
+    const retried = retryWith()(send);
+    const trial = await run(retried, { ...REQUEST, isTrial: true });
+    expect([trial.error?.code, sent.length]).toEqual(['E_UNAVAILABLE', 1]);
+    expect((await run(retried)).response?.status).toBe(200);
+  });
+
   it.each([400, 401, 403, 404, 405, 409, 411, 412, 416, 501])('are answered with status %d at once', async (status) => {
     const { send, sent } = fakeTransport([{ status }]);
     const { response, ms } = await run(retryWith()(send));
