@@ -1,5 +1,6 @@
 /** Local paths to take chunks from: the pin's earlier ones, then those of the same name, then those of another version. */
 
+import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CHUNK_SIZES } from '../../lib/compression/chunks/chunker.js';
 import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
@@ -30,8 +31,12 @@ const MOST_TAKEN = 3;
  */
 const CUT_FOR_A_BYTE = 8;
 
-/** The names in a store are read again after so long: there are new paths to take from. */
+/**
+ * The names in a store are read again after so long, and as soon as its directory has changed: there are new paths to take from. A store that
+ * changes all the time takes no more than this part of the time.
+ */
 const RENEW_MS = 10_000;
+const RENEW_PART = 1 / 20;
 
 /** A store that does not answer in that time is as if there were none: who holds its lock may wait for what is planned here. */
 const PATIENCE_MS = 10_000;
@@ -43,6 +48,15 @@ interface NamedStore {
   readonly store: Store;
   readonly names: NamedPaths;
   readonly paths: ReadonlySet<string>;
+  /** When its directories had last changed, before they were read. */
+  readonly changed: string;
+}
+
+/** A store whose names were read, `at` a time, in so many milliseconds. */
+interface Opened {
+  readonly at: number;
+  took: number;
+  readonly store: Promise<NamedStore | undefined>;
 }
 
 /** The stores of this machine, of which each is opened when those before it have not enough. `now` is in milliseconds. */
@@ -52,12 +66,23 @@ export function createLocalPaths(
   now: () => number,
   patienceMs = PATIENCE_MS,
 ) {
-  const opened = new Map<OpenStore, { readonly at: number; readonly store: Promise<NamedStore | undefined> }>();
-  const named = (openStore: OpenStore): Promise<NamedStore | undefined> => {
+  const opened = new Map<OpenStore, Opened>();
+  const isCurrent = async ({ at, took, store }: Opened): Promise<boolean> => {
+    const age = now() - at;
+    if (age > RENEW_MS) return false;
+    const there = await store;
+    return there === undefined || took > age * RENEW_PART || (await changeOf(there.store)) === there.changed;
+  };
+  const named = async (openStore: OpenStore): Promise<NamedStore | undefined> => {
     const known = opened.get(openStore);
-    if (known && now() - known.at <= RENEW_MS) return known.store;
+    if (known && (await isCurrent(known))) return known.store;
+    // Others may have begun to read it meanwhile.
+    if (opened.get(openStore) !== known) return opened.get(openStore)!.store;
     const store = inTime(nameStore(openStore, storeDir), patienceMs);
-    opened.set(openStore, { at: now(), store });
+    const entry = { at: now(), took: 0, store };
+    opened.set(openStore, entry);
+    await store;
+    entry.took = now() - entry.at;
     return store;
   };
   return {
@@ -72,7 +97,7 @@ export function createLocalPaths(
         const missing = wanted.filter(({ path }) => !found.has(path));
         const at = missing.length > 0 ? await named(openStore) : undefined;
         const looked = at && (await inTime(look(at, missing, before), patienceMs));
-        if (at && !looked) opened.set(openStore, { at: now(), store: Promise.resolve(undefined) });
+        if (at && !looked) opened.set(openStore, { at: now(), took: 0, store: Promise.resolve(undefined) });
         for (const [path, locals] of looked ?? []) found.set(path, locals);
       }
       return found;
@@ -109,13 +134,20 @@ async function nameStore(openStore: OpenStore, storeDir: string): Promise<NamedS
     const store = await openStore();
     if (store === undefined || store.storeDir !== storeDir) return undefined;
     const paths = new Set<string>();
+    const changed = await changeOf(store);
     await inTurns((await store.queryHashParts()).values(), (path) => {
       if (!NOT_A_TREE.test(path)) paths.add(path);
     });
-    return { store, names: await namePaths(paths, MOST_ASKED), paths };
+    return { store, names: await namePaths(paths, MOST_ASKED), paths, changed };
   } catch {
     return undefined;
   }
+}
+
+/** Differs where something has come to the directories of a store, or gone. */
+async function changeOf({ realStoreDirs }: Store): Promise<string> {
+  const stats = realStoreDirs.map((directory) => stat(directory, { bigint: true }).catch(() => undefined));
+  return (await Promise.all(stats)).map((found) => String(found?.mtimeNs)).join(' ');
 }
 
 async function look(

@@ -9,6 +9,7 @@ import { createDelta, type DeltaOptions, type DeltaWork } from '../delta/session
 import { usefulTable } from '../delta/tables.js';
 import type { FoundPath } from '../find-path.js';
 import type { PlainNarReader } from './plain-nar.js';
+import { createRoom, type Room } from './room.js';
 
 /** A way to a NAR that is tried before it is fetched as a whole; `undefined` where there is none. */
 export type NarShortcut = (found: FoundPath) => Promise<PlainNarReader | undefined>;
@@ -19,17 +20,25 @@ const GATHER_MS = 20;
 /** What was noted is written down once in so many milliseconds. */
 const KEEP_MS = 1000;
 
+/** Bytes of NARs that are held until they are whole; a larger one, or one for which no room is left, is given as it comes. */
+const ROOM = 32 * 1024 * 1024;
+
+interface ReaderWork extends DeltaWork {
+  readonly room: Room;
+}
+
 interface Waiting {
   readonly found: FoundPath;
   resolve(nar: DeltaNar | undefined): void;
   reject(error: unknown): void;
 }
 
-/** Looks for what is here in stores of this machine. */
-export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarShortcut {
+/** Looks for what is here in stores of this machine; `roomSize` are bytes of NARs that are held until they are whole. */
+export function createNarShortcut(options: DeltaOptions, work: DeltaWork, roomSize = ROOM): NarShortcut {
   const delta = createDelta(options, work);
   const waiting: Waiting[] = [];
   const failures = createFailures();
+  const room = createRoom(roomSize);
   let isToBeKept = false;
   const keep = () => delta.keep().catch(() => undefined);
   const keepSoon = async (): Promise<void> => {
@@ -60,7 +69,7 @@ export function createNarShortcut(options: DeltaOptions, work: DeltaWork): NarSh
       if (waiting.push({ found, resolve, reject }) === 1) void planAll();
     });
     const onFailure = () => failures.add(found);
-    return nar && readerOf(nar, work, { onFailure, onMade: () => void keepSoon() });
+    return nar && readerOf(nar, { ...work, room }, { onFailure, onMade: () => void keepSoon() });
   };
 }
 
@@ -91,13 +100,16 @@ interface ReaderEvents {
   onMade(): void;
 }
 
-/** What fails so is fetched as a whole. Who asks for a path puts it where it says: how it is cut is remembered for the next build. */
-function readerOf(nar: DeltaNar, { pool }: DeltaWork, { onFailure, onMade }: ReaderEvents): PlainNarReader {
+/**
+ * What fails so is fetched as a whole. Who asks for a path puts it where it says: how it is cut is remembered for the next build. While there
+ * is `room`, nothing is given before all of it is right: then what is wrong here is noticed by nobody.
+ */
+function readerOf(nar: DeltaNar, { pool, room }: ReaderWork, { onFailure, onMade }: ReaderEvents): PlainNarReader {
   return async function* read({ info }, signal, after) {
     const { promise, assembly } = nar.job;
     try {
       const from = { assembly, ...(nar.source && { source: nar.source() }) };
-      for await (const piece of readPlainNar(pool, promise, from, signal, after)) {
+      for await (const piece of room.whenWhole(readPlainNar(pool, promise, from, signal, after), info.narSize)) {
         // Whoever has the last piece may be gone before this goes on.
         if (piece.after.size === info.narSize) {
           await nar.noteMade(info.path);

@@ -19,6 +19,8 @@ export interface ServeOfTest {
   /** Takes from these stores what is there. */
   readonly delta?: DeltaOptions;
   readonly now?: () => number;
+  /** Bytes of NARs that are held until they are whole. */
+  readonly room?: number;
 }
 
 export interface TestServer {
@@ -50,13 +52,13 @@ export function useCacheServers(): (options: ServeOfTest) => Promise<TestServer>
   afterEach(async () => {
     await Promise.all(ends.splice(0).map((end) => end()));
   });
-  return async ({ caches, keys = [], offlineOk = false, allowRemote = false, read, delta, now }) => {
+  return async ({ caches, keys = [], offlineOk = false, allowRemote = false, read, delta, now, room }) => {
     const ended = new AbortController();
     const events: ServeEvent[] = [];
     const handle = createCacheServer({
       ...{ caches, keys, offlineOk, priority: undefined },
       read: read ?? createWholeNarReader(pool),
-      shortcut: delta && createNarShortcut(delta, { pool, signal: ended.signal, ...(now && { now }) }),
+      shortcut: delta && createNarShortcut(delta, { pool, signal: ended.signal, ...(now && { now }) }, room),
       emit: (event) => void events.push(event),
     });
     const server = await startWebServer({ at: { host: '127.0.0.1', port: 0 }, allowRemote, handle });

@@ -1,3 +1,5 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createLocalPaths } from '#cache/delta/local-paths.js';
 import { CHUNK_SIZES } from '#lib/compression/chunks/chunker.js';
@@ -5,7 +7,9 @@ import type { Hash } from '#lib/nix/hash.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import type { Store } from '#lib/store/store.js';
+import { useDirectory } from '../../support/files.js';
 
+const temporary = useDirectory();
 const FIRST = CHUNK_SIZES.first;
 const MIB = 1024 * 1024;
 const narHash: Hash = { algorithm: 'sha256', digest: Buffer.alloc(32) };
@@ -59,4 +63,37 @@ it('takes from no store that does not answer, and does not ask it again at once'
   const locals = createLocalPaths([async () => hung as Store], '/nix/store', () => 0, 20);
   for (const _ of [1, 2]) expect((await locals.like([wanted], [])).size).toBe(0);
   expect(asked).toBe(1);
+});
+
+it('sees at once what has come to a store, unless that changes all the time', async () => {
+  const directory = temporary();
+  let [reads, time, tookMs] = [0, 0, 0];
+  const changing: Pick<Store, 'storeDir' | 'realStoreDirs' | 'queryHashParts' | 'queryInfos' | 'realPath'> = {
+    ...{ storeDir: '/nix/store', realStoreDirs: [directory], realPath: ({ path }) => path },
+    async queryHashParts() {
+      reads++;
+      time += tookMs;
+      const paths = readdirSync(directory).map((name) => `/nix/store/${name}`);
+      return new Map(paths.map((path) => [hashPartOf(path), path]));
+    },
+    queryInfos: async (paths) => new Map(paths.map((path) => [path, infoOf(path, 1000)])),
+  };
+  const wanted: NarInfo = {
+    ...{ ...infoOf(pathOf('z'), 1000), fileSize: 500, url: 'nar/z', compression: 'zstd', unknownFields: [] },
+  };
+  const locals = createLocalPaths([async () => changing as Store], '/nix/store', () => time);
+  const come = (letter: string) => mkdirSync(join(directory, basename(pathOf(letter))));
+  const found = async () => [(await locals.like([wanted], [])).get(wanted.path)?.length ?? 0, reads];
+  expect(await found()).toEqual([0, 1]);
+  expect(await found()).toEqual([0, 1]);
+  come('a');
+  expect(await found()).toEqual([1, 2]);
+  come('b');
+  tookMs = 100;
+  expect(await found()).toEqual([2, 3]);
+  come('c');
+  time += 1000;
+  expect(await found()).toEqual([2, 3]);
+  time += 1000;
+  expect(await found()).toEqual([3, 4]);
 });

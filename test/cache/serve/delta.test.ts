@@ -76,9 +76,10 @@ const start = ({
   store = local,
   memory = 'memory',
   now = (): number => 0,
+  room = undefined as number | undefined,
 } = {}) =>
   serve({
-    ...{ caches: [objects], now },
+    ...{ caches: [objects], now, ...(room !== undefined && { room }) },
     delta: { stores: [async () => store], storeDir: '/nix/store', memory: box().path(memory) },
   });
 
@@ -145,7 +146,7 @@ it('remembers what a plan has computed that took long, and asks a server that is
   await vi.waitFor(async () => expect(await isRemembered('another')).toBe(true), { timeout: 60_000 });
 });
 
-it('fetches a NAR as a whole the next time, where its table said that what is here is in it', async () => {
+it('fetches a NAR as a whole where its table says that what is here is in it, and a large one the next time', async () => {
   const swapped = { number: 2, swapped: true };
   const [lying, before]: [MemoryObjects, MemoryObjects] = [new Map(), new Map()];
   await pushBuild(swapped, lying);
@@ -157,12 +158,15 @@ it('fetches a NAR as a whole the next time, where its table said that what is he
   const info = { ...(await infoOf(lying, swapped)), unknownFields: (await infoOf(before, OLD)).unknownFields };
   const key = `${hashPartOf(info.path)}.narinfo`;
   await openMemoryStore(lying).put(key, Buffer.from(renderNarInfo(info), 'latin1'), { contentType: 'text/plain' });
-  const { get } = await start({ objects: openMemoryStore(lying), memory: 'lies' });
-  const { url } = parseNarInfo((await get(`/${key}`)).body.toString('latin1'));
-  const first = await get(`/${url}`);
-  const isRight = ({ body }: typeof first) => hashesEqual(hashBytes('sha256', body), info.narHash);
-  expect(isRight(first)).toBe(false);
-  expect(isRight(await get(`/${url}`))).toBe(true);
+  /** Whether the first and second download are right, of a server that has so much room. */
+  const areRight = async (room: number | undefined) => {
+    const { get } = await start({ objects: openMemoryStore(lying), memory: `lies ${room}`, ...(room && { room }) });
+    const { url } = parseNarInfo((await get(`/${key}`)).body.toString('latin1'));
+    const isRight = async () => hashesEqual(hashBytes('sha256', (await get(`/${url}`)).body), info.narHash);
+    return [await isRight(), await isRight()];
+  };
+  expect(await areRight(undefined)).toEqual([true, true]);
+  expect(await areRight(1000)).toEqual([false, true]);
 });
 
 it('fetches a NAR as a whole where what is here is not what it was', async () => {
