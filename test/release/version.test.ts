@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { CarportError } from '#lib/errors.js';
 import { channelRule, checkCommit, checkTag } from '#release/version.js';
 
@@ -46,6 +46,17 @@ describe('the channel of a version', () => {
     expect(() => rule(`${'a'.repeat(60)}b`)).toThrow(/`\(a\+\)\+` \(here\) takes too long/);
     expect(performance.now() - start).toBeLessThan(30_000);
     expect(rule('aaa')).toBe('stable');
+  });
+
+  it('has its time of the processor, whatever a clock says: a machine may be busy', () => {
+    const used = vi.spyOn(process, 'cpuUsage').mockReturnValue({ user: 1000, system: 1000 });
+    const rule = channelRule('(a+)+', 'here');
+    used.mockImplementationOnce(() => ({ user: 0, system: 0 }));
+    used.mockImplementationOnce(() => ({ user: 300_000, system: 100_000 }));
+    used.mockImplementationOnce(() => ({ user: 300_000, system: 200_000 }));
+    expect(() => rule(`${'a'.repeat(60)}b`)).toThrow('takes too long');
+    expect(used).toHaveBeenCalledTimes(3);
+    used.mockRestore();
   });
 
   it('is told of many tags soon', () => {

@@ -18,10 +18,10 @@ describe('a download', () => {
   afterEach(() => {
     for (const close of closes.splice(0)) close();
   });
-  const connect = (): Transport => {
+  const connect = (stallMs = 20_000): Transport => {
     const { signal } = new AbortController();
     const authorities = async () => ({ trusted: undefined, unusable: [] });
-    const { send, close } = openConnections({ connections: 4, stallMs: 500, authorities, env: {}, signal });
+    const { send, close } = openConnections({ connections: 4, stallMs, authorities, env: {}, signal });
     closes.push(close);
     return send;
   };
@@ -110,7 +110,7 @@ describe('a download', () => {
 
   it('that stalls goes on over another connection', async () => {
     const { url, asked } = await serveBroken({ after: [100_000], end: () => undefined });
-    expect((await gather((await open(url)).bytes())).equals(CONTENT)).toBe(true);
+    expect((await gather((await open(url, connect(1_500))).bytes())).equals(CONTENT)).toBe(true);
     expect(asked).toEqual([undefined, 'bytes=100000-']);
   });
 
