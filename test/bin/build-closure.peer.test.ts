@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } 
 import { runCommandLine } from '#bin/program.js';
 import { fakeContext } from '../support/context.js';
 import { createNixStore, describeWithNix, type NixStore, nix } from '../support/nix.js';
+import { isAlive } from '../support/processes.js';
 import { CARPORT, type KeyFile, useSandbox } from '../support/sandbox.js';
 import { narInfosOf } from '../support/transfers.js';
 
@@ -455,6 +456,12 @@ async function sleepers(): Promise<readonly number[]> {
 }
 
 async function endSleepers(): Promise<void> {
-  for (const id of await sleepers()) process.kill(id);
-  await expect.poll(sleepers).toEqual([]);
+  await expect
+    .poll(async () => {
+      const ids = await sleepers();
+      // One may be ending already.
+      for (const id of ids.filter(isAlive)) process.kill(id);
+      return ids;
+    })
+    .toEqual([]);
 }

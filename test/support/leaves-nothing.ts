@@ -7,7 +7,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 const RUNNING: readonly string[] = ['TCPServerWrap', 'PipeServerWrap', 'ProcessWrap'];
 
 /** For servers and programs to end, on a busy machine. */
-const PATIENCE = { timeout: 20_000, interval: 20 };
+const PATIENCE = { timeout: 60_000, interval: 20 };
 
 /** What a process has one of. */
 const processState = () => ({
