@@ -39,18 +39,21 @@ describe('spend', () => {
     expect(counts(spend([partly('x..x', 1000), partly('..x', 1000)], 3))).toEqual([2, 1]);
   });
 
-  it('joins the nearest of all NARs where there are fewer, as far as no more than a fortieth is fetched then', () => {
+  it('joins the nearest of all NARs where there are fewer, as far as no more than 2.75 % is fetched then', () => {
     expect(spend([partly('x..x..x..x')], 1)).toEqual([[range(0, 10)]]);
     expect(counts(spend([partly('x....x....x'), partly('x..x..x..x')], 4))).toEqual([3, 1]);
-    // With 300 KiB of 40 MB less than a fortieth would be left, and more than a two-hundredth would be fetched along.
-    expect(counts(spend([partly('x..x.....x', 23_000_000)], 2))).toEqual([2]);
-    expect(counts(spend([partly('x..x.....x', 19_000_000)], 2))).toEqual([3]);
+    expect(counts(spend([partly('x..x.....x', 19_000_000)], 2))).toEqual([2]);
+    expect(counts(spend([partly('x..x.....x', 18_000_000)], 2))).toEqual([3]);
   });
 
   it('joins fewer where that does not suffice: bytes count for more', () => {
     expect(counts(spend([partly('x..x..x..x', 1000), partly('x', 1000)], 1))).toEqual([4, 1]);
-    // A two-hundredth is one gap.
-    expect(spend([partly('x.x.x', 22_000_000)], 0)).toEqual([[range(0, 3), range(4, 1)]]);
+    // There is room for one gap.
+    expect(spend([partly('x.x.x', 16_000_000)], 0)).toEqual([[range(0, 3), range(4, 1)]]);
+    expect(spend([partly('x.x.x', 22_000_000)], 0)).toEqual([[range(0, 5)]]);
+    // A request is not worth more than 1 MiB, but where none is left over then.
+    const far = partly(`x.x${'.'.repeat(11)}x`);
+    expect([counts(spend([far], 0)), counts(spend([far], 1))]).toEqual([[2], [1]]);
   });
 
   it('joins a little also where much has to be fetched', () => {
