@@ -20,9 +20,10 @@ export async function cacheClosure(
   const rootInfos = await Promise.all(
     wanted.map(async (what) => (await read(hashPartOf(what))) ?? notThere(objects, what)),
   );
+  const known = new Map(rootInfos.map((info) => [info.path, info]));
   const roots = rootInfos.map(({ path }) => path);
   const graph = await walkReferences(roots, async (paths) => {
-    const infos = await Promise.all(paths.map((path) => read(hashPartOf(path))));
+    const infos = await Promise.all(paths.map((path) => known.get(path) ?? read(hashPartOf(path))));
     return new Map(infos.filter((info) => info !== undefined).map((info) => [info.path, info]));
   });
   const [missing] = missingReferences(graph);

@@ -59,10 +59,10 @@ interface Known {
   readonly found: Set<string>;
 }
 
-/** Begins a run: nothing is known of any cache. */
-export function createBatchReader(): BatchReader {
+/** Begins a run: nothing is known of any cache. `room` are bytes of batches that are kept. */
+export function createBatchReader(room = MOST_KEPT): BatchReader {
   const known = new Map<ObjectStore, Known>();
-  const kept = createKept();
+  const kept = createKept(room);
   let hasHinted = false;
   const knownOf = (objects: ObjectStore): Known => {
     const there = known.get(objects);
@@ -194,7 +194,7 @@ interface Kept {
   add(texts: BatchTexts): void;
 }
 
-function createKept(): Kept {
+function createKept(room: number): Kept {
   const held: { readonly texts: BatchTexts; readonly size: number }[] = [];
   let size = 0;
   return {
@@ -203,7 +203,7 @@ function createKept(): Kept {
       for (const text of texts.values()) added += text.length;
       held.push({ texts, size: added });
       size += added;
-      while (size > MOST_KEPT && held.length > 1) {
+      while (size > room && held.length > 1) {
         const oldest = held.shift()!;
         size -= oldest.size;
         oldest.texts.clear();

@@ -11,6 +11,7 @@ import { inBatch } from '../batches/field.js';
 import { readNarInfo } from '../binary-cache.js';
 import type { FoundPath } from '../find-path.js';
 import { servedNarKey } from '../layout.js';
+import { createHints } from './hints.js';
 import { createMemory } from './memory.js';
 import type { Upstreams } from './upstreams.js';
 
@@ -43,6 +44,7 @@ const LARGEST = 128 * 1024;
 export function createNarInfos({ upstreams, keys, now }: NarInfosOptions): NarInfos {
   const memory = createMemory<{ readonly found: FoundPath | undefined }>({ room: ROOM, now });
   const asking = new Map<string, Promise<FoundPath | undefined>>();
+  const hints = createHints(now);
   const isPreferred = (info: NarInfo) => keys.length === 0 || verifyPath(info, keys).state === 'valid';
 
   const keep = (hashPart: string, found: FoundPath | undefined): void => {
@@ -53,12 +55,15 @@ export function createNarInfos({ upstreams, keys, now }: NarInfosOptions): NarIn
     if (text === undefined) return;
     const values = info.references.length + info.signatures.length + info.unknownFields.length;
     const size = ENTRY_SIZE + text.length + values * VALUE_SIZE;
-    if (size <= LARGEST) memory.keep(hashPart, { found: { info: parseNarInfo(text), objects } }, size, FOUND_MS);
+    if (size > LARGEST) return;
+    const kept = { info: parseNarInfo(text), objects };
+    memory.keep(hashPart, { found: kept }, size, FOUND_MS);
+    hints.learn(kept, size);
   };
   const ask = async (hashPart: string): Promise<FoundPath | undefined> => {
     let other: FoundPath | undefined;
     const preferred = await upstreams.firstOf(async (objects) => {
-      const info = await readNarInfo(objects, hashPart);
+      const info = await hints.read(objects, hashPart, isPreferred);
       if (info === undefined) return undefined;
       if (isPreferred(info)) return { info, objects };
       // Nix decides whom it trusts.

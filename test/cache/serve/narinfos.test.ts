@@ -1,6 +1,15 @@
 import { expect, it } from 'vitest';
+import { narInfoKey } from '#cache/layout.js';
 import { createNarInfos } from '#cache/serve/narinfos.js';
+import { renderNarInfo } from '#lib/nix/narinfo.js';
+import type { PathInfo } from '#lib/nix/path-info.js';
+import { hashPartOf } from '#lib/nix/store-path.js';
 import { openMemoryStore } from '#lib/object-store/memory.js';
+import type { ObjectStore } from '#lib/object-store/object-store.js';
+import { signPath } from '#lib/signing/signature.js';
+import { createBatchedCache } from '../../support/batched-cache.js';
+import { fakeFan } from '../../support/fake-paths.js';
+import { sampleKey } from '../../support/samples.js';
 
 const hashPart = (number: number) => String(number).padStart(32, '0');
 
@@ -38,4 +47,54 @@ it('does not remember a narinfo that is larger than any of Nix', async () => {
   const many = start('A: x\n'.repeat(10_000));
   const long = start(`Other: ${'x'.repeat(1_000_000)}\n`);
   expect([await many(1), await many(1), await long(1), await long(1)]).toEqual([1, 2, 1, 2]);
+});
+
+const [KEY, NEW] = [sampleKey('test-1'), sampleKey('new-1', 2)];
+
+/** Asks as Nix does: for the root, then for what it refers to, some at a time. What was said of all of them. */
+async function askAll(objects: ObjectStore, infos: readonly PathInfo[], now = () => 0) {
+  const upstreams = { firstOf: (look: (from: ObjectStore) => unknown) => look(objects) } as never;
+  const narInfos = createNarInfos({ upstreams, keys: [], now });
+  const find = async ({ path }: PathInfo) => (await narInfos.find(hashPartOf(path)))!.info;
+  const [root, ...others] = [...infos].reverse();
+  const found = [await find(root!)];
+  for (let at = 0; at < others.length; at += 25) {
+    found.push(...(await Promise.all(others.slice(at, at + 25).map(find))));
+  }
+  return found;
+}
+
+it('has narinfos of a closure from their batch', async () => {
+  const infos = fakeFan(200, 'closure');
+  const { objects, asked } = await createBatchedCache([infos], [KEY]);
+  const found = await askAll(objects, infos);
+  expect(found.map(({ path }) => path)).toEqual(infos.map(({ path }) => path).reverse());
+  expect(asked().batches).toBe(1);
+  // A sixteenth of them, and the root.
+  expect(asked().narInfos).toBeLessThanOrEqual(14);
+});
+
+it('asks for each where others of the batch have a signature that it has not', async () => {
+  const infos = fakeFan(40, 'signed');
+  const { objects, store, asked } = await createBatchedCache([infos], [KEY]);
+  for (const info of infos) {
+    const key = narInfoKey(hashPartOf(info.path));
+    const text = (await store.read(key, 9999))!.toString();
+    await store.put(key, Buffer.from(`${text}Sig: ${signPath(info, NEW)}\n`), { contentType: 'text/plain' });
+  }
+  const found = await askAll(objects, infos);
+  expect(found.every(({ signatures }) => signatures.length === 2)).toBe(true);
+  expect(asked().narInfos).toBe(41);
+});
+
+it('takes nothing of a batch from what was said long ago', async () => {
+  const infos = fakeFan(40, 'old');
+  const { objects, store, asked } = await createBatchedCache([infos], [KEY]);
+  let time = 0;
+  const found = await askAll(objects, infos, () => {
+    time += 20_000;
+    return time;
+  });
+  expect([found.length, asked().batches]).toEqual([41, 0]);
+  expect(renderNarInfo(found[0]!)).toBe((await store.read(narInfoKey(hashPartOf(found[0]!.path)), 99_999))!.toString());
 });

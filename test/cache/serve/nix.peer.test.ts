@@ -27,6 +27,17 @@ const expression = (libc: string) => `
   in run "all" "mkdir $out; echo $out \${toString small} > $out/all"
 `;
 
+/** A path that refers to many. */
+const WIDE = 60;
+const wideExpression = `
+  let
+    run = name: script: derivation {
+      inherit name; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" script ];
+    };
+    parts = builtins.genList (n: builtins.toFile "part-\${toString n}" "part \${toString n}") ${WIDE};
+  in run "wide" "echo \${toString parts} > $out"
+`;
+
 const describeVersion = (version: NixVersion | undefined, body: () => void) =>
   version ? describeWithNixVersion(version, 'for another Nix', body) : describe('for Nix 2.8', body);
 
@@ -40,6 +51,8 @@ describeWithNix('carport serve', () => {
   let cache: string;
   let out: string;
   let closure: string;
+  let many: string;
+  let wide: string;
   const stores: NixStore[] = [];
   beforeAll(async () => {
     key = await box().makeKey('test-1');
@@ -49,6 +62,10 @@ describeWithNix('carport serve', () => {
     cache = box().path('cache');
     const push = ['push', out, '--store', 'nix', '--to', cache, '--secret-key', key.file];
     await box().succeed(push, { env: builder.env });
+    many = box().path('many');
+    [wide] = (await builder.build(wideExpression)) as [string];
+    const options = ['--store', 'nix', '--to', many, '--secret-key', key.file];
+    await box().succeed(['push', wide, ...options], { env: builder.env });
   });
   afterAll(async () => {
     await Promise.all([builder, ...stores].map((store) => store.remove()));
@@ -92,6 +109,24 @@ describeWithNix('carport serve', () => {
         expect(new Set(nars).size).toBe(closure.split('\n').length);
         expect(nars.length).toBeLessThan(2 * closure.split('\n').length);
         expect(events.filter(({ type }) => type === 'warning')).toEqual([]);
+      });
+
+      it('asks for the narinfos of a closure in few requests', async () => {
+        const asked: string[] = [];
+        const { url } = await upstream(async ({ url: path = '' }, response) => {
+          asked.push(path);
+          const bytes = await readFile(join(many, path)).catch(() => undefined);
+          answerWith(response, bytes ?? '', { status: bytes ? 200 : 404 });
+        });
+        const { open } = await openStores();
+        const { address } = await serve({ caches: [open(url.href).objects] });
+        const store = await storeWith(`http://${address}`);
+        await store.run('nix-store', ['-r', wide]);
+        await store.run('nix-store', ['--verify', '--check-contents']);
+        const ending = (end: string) => asked.filter((path) => path.endsWith(end)).length;
+        expect(asked.filter((path) => path.includes('carport/batches/'))).toHaveLength(1);
+        // The root, a sixteenth or four, and what was under way by then.
+        expect(ending('.narinfo')).toBeLessThan(WIDE / 3);
       });
 
       // What an older Nix does otherwise is above.
