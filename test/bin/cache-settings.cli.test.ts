@@ -83,7 +83,8 @@ describe('--retry-seconds', () => {
       const took = (performance.now() - begin) / 1000;
       expect([ran.exitCode, ran.stdout]).toEqual([75, '']);
       expect(took).toBeGreaterThan(Number(seconds));
-      expect(took).toBeLessThan(Number(seconds) + 5);
+      // A minute otherwise.
+      expect(took).toBeLessThan(Number(seconds) + 30);
     }
   });
 
@@ -99,7 +100,7 @@ describe('--retry-seconds', () => {
     const line = [...args.map((each) => each.replace('URL', url)), '--retry-seconds', '1'];
     expect((await box().carport(line)).exitCode).toBe(75);
     // A server that has never answered gets ten seconds otherwise.
-    expect(performance.now() - begin).toBeLessThan(8000);
+    expect(performance.now() - begin).toBeLessThan(9500);
   });
 
   it('of 0 still waits for an answer that takes a moment', async () => {

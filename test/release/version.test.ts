@@ -60,9 +60,10 @@ describe('the channel of a version', () => {
   });
 
   it('is told of many tags soon', () => {
-    const [rule, start] = [channelRule('v[0-9]+'), performance.now()];
+    const [rule, start] = [channelRule('v[0-9]+'), process.cpuUsage()];
     for (let number = 0; number < 2000; number++) expect(rule(`v${number}`)).toBe('stable');
-    expect(performance.now() - start).toBeLessThan(5000);
+    const { user, system } = process.cpuUsage(start);
+    expect((user + system) / 1000).toBeLessThan(5000);
   });
 });
 

@@ -143,7 +143,7 @@ async function startChromium(): Promise<Browser> {
     async stop() {
       await connection.send('Browser.close', {}).catch(() => {});
       await ended;
-      await rm(home, { recursive: true, force: true, maxRetries: 5 });
+      await rm(home, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 }
