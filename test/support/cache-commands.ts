@@ -5,12 +5,14 @@ import { expect, onTestFinished } from 'vitest';
 import type { SampleStore } from './samples.js';
 import type { Ran, Sandbox } from './sandbox.js';
 
-/** Every command that talks to a cache, as a user types it. */
+let stores = 0;
+
+/** Every command that talks to a cache, as a user types it. What is in the store of a pull already would need no cache. */
 export function cacheCommands(url: string, samples: SampleStore, box: Sandbox) {
   const { path } = samples.top;
   return {
     push: ['push', path, '--store', samples.root, '--to', url],
-    pull: ['pull', path, '--store', box.path('never-made'), '--from', url, '--allow-unsigned'],
+    pull: ['pull', path, '--store', box.path(`pulled-${stores++}`), '--from', url, '--allow-unsigned'],
     info: ['cache', 'info', url],
     ls: ['cache', 'ls', url],
     config: ['cache', 'config', url],
