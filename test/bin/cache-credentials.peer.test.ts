@@ -33,7 +33,9 @@ describeWithGarage('credentials that Garage refuses', () => {
     const env = { ...garage().env, AWS_SESSION_TOKEN: 'a-token-of-a-session' };
     const { push, pull, ...others } = cacheCommands(garage().url(bucket), samples, box());
     await expectSuccess(box(), [...push, '--check-all'], env);
-    await expectSuccess(box(), pull, env);
+    // What is there asks nothing: others pull into a store that has not got it.
+    const into = pull.map((arg) => (arg === box().path('never-made') ? box().path('made') : arg));
+    await expectSuccess(box(), into, env);
     for (const args of Object.values(others)) await expectSuccess(box(), [...args, ...dryRun(args)], env);
   });
 
