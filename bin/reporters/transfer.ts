@@ -138,9 +138,7 @@ function planText(plan: PlanEvent<Verb>): string {
   const elsewhere = skipped > 0 ? `${skipped} in another cache, ` : '';
   const more = isOfRoots ? withClosures(paths) : '';
   const here =
-    hereSize > 0
-      ? `: ${formatBytes(hereSize)} of it are here in other paths, ${formatBytes(fetchSize)} compressed are not`
-      : '';
+    hereSize > 0 ? `: ${formatBytes(hereSize)} of it are here, ${formatBytes(fetchSize)} compressed are not` : '';
   return `${count(paths, 'path')}${more}: ${present} ${where}, ${elsewhere}${transfer} ${what} (${formatBytes(narSize)})${here}`;
 }
 

@@ -22,9 +22,6 @@ const WORTH_A_REQUEST = 1024 * 1024;
 const MUCH_PART = 0.03;
 const SPARE_PART = 1 / 200;
 
-/** Ways to fetch a NAR that are looked at. */
-const MOST_WAYS = 128;
-
 /**
  * The ranges of each. `requests` is what all NARs would cost without a delta less what is spent already: for tables, and for NARs
  * that are fetched whole. Where the ranges are more, the nearest are joined, of whichever NAR they are.
@@ -78,12 +75,4 @@ export function requestsFor(ranges: readonly ByteRange[], { isTogether }: Pick<P
 /** The ranges of a NAR, where that are to be so many; `wished` are those that it needs. */
 function joinedTo(count: number, { frames }: PartlyHere, wished: readonly ByteRange[]): readonly ByteRange[] {
   return count === wished.length ? wished : coalesce(frames, count, Number.POSITIVE_INFINITY);
-}
-
-/** All that `spend` may give for a NAR, whatever the others are; of one of very many ranges some of that. */
-export function waysToSpend(partly: PartlyHere): readonly (readonly ByteRange[])[] {
-  const wished = coalesce(partly.frames, Number.POSITIVE_INFINITY, 0);
-  const together = partly.isTogether ? [rangesTogether(partly.frames)] : [];
-  const counts = Array.from({ length: Math.min(MOST_WAYS, wished.length) }, (_, joins) => wished.length - joins);
-  return [...together, ...counts.map((count) => joinedTo(count, partly, wished))];
 }

@@ -37,10 +37,11 @@ export interface ChunkMemory {
 
 /**
  * Opens what is remembered. A file that is not whole counts for nothing, and where this machine's directory cannot be written to
- * nothing is remembered: what is remembered only saves work.
+ * nothing is remembered, as without a file: what is remembered only saves work.
  */
-export async function openChunkMemory(file: string): Promise<ChunkMemory> {
-  const read = async () => recordsIn((await readSmallFile(file, MOST).catch(() => undefined)) ?? Buffer.alloc(0));
+export async function openChunkMemory(file: string | undefined): Promise<ChunkMemory> {
+  const read = async () =>
+    recordsIn((file && (await readSmallFile(file, MOST).catch(() => undefined))) || Buffer.alloc(0));
   const records = new Map(await read());
   const noted = new Set<string>();
   const forgotten = new Set<string>();
@@ -73,7 +74,7 @@ export async function openChunkMemory(file: string): Promise<ChunkMemory> {
       }
     },
     async keep(isGone) {
-      if (!isOld) return;
+      if (!isOld || file === undefined) return;
       // What others have written meanwhile stays: a server runs for months beside pulls.
       const others = (await read()).filter(([key]) => !records.has(key) && !forgotten.has(key));
       isOld = false;

@@ -2,7 +2,7 @@
 
 import type { Cutting } from '../../lib/compression/chunks/density.js';
 import { CarportError } from '../../lib/errors.js';
-import type { LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
+import type { LocalChunks, LocalTree } from '../../lib/workers/jobs/delta/assembly.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { type ChunkMemory, type LocalContent, openChunkMemory } from './chunk-memory.js';
 import type { LocalPath } from './local-paths.js';
@@ -17,7 +17,11 @@ const KEEP_EACH = 1024 * 1024 * 1024;
  * Remembers in a file what is computed; it is opened when it is wanted. `gone` tells which places on disk are so: what is known of them is
  * dropped.
  */
-export function createLocalChunks(file: string, pool: WorkerPool, gone: () => Promise<(realPath: string) => boolean>) {
+export function createLocalChunks(
+  file: string | undefined,
+  pool: WorkerPool,
+  gone: () => Promise<(realPath: string) => boolean>,
+) {
   let opened: Promise<ChunkMemory> | undefined;
   let kept = Promise.resolve();
   let sizeSinceKept = 0;
@@ -70,4 +74,18 @@ export function createLocalChunks(file: string, pool: WorkerPool, gone: () => Pr
     /** Writes down what is remembered. */
     keep,
   };
+}
+
+/** The chunks of a tree that is perhaps a part of what it was to become; `undefined` where it cannot be read. Nothing of it is remembered. */
+export async function chunksOfPart(
+  { path, list }: LocalTree,
+  narSize: number,
+  cutting: Cutting,
+  pool: WorkerPool,
+): Promise<LocalChunks | undefined> {
+  const job = { type: 'index-chunks', path, list, narSize, cutting, isPart: true } as const;
+  return pool.run(job, { weight: narSize }).catch((error: unknown) => {
+    if (error instanceof CarportError) return undefined;
+    throw error;
+  });
 }

@@ -7,11 +7,10 @@ import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import type { ExpectedNar } from '../../lib/compression/verified-nar.js';
 import { CarportError, hasCode } from '../../lib/errors.js';
 import type { ByteRange } from '../../lib/object-store/object-store.js';
-import type { Assembly, AssemblyPart } from '../../lib/workers/jobs/delta/assembly.js';
+import type { Assembly, AssemblyPart, LocalTree } from '../../lib/workers/jobs/delta/assembly.js';
 import type { FoundPath } from '../find-path.js';
-import { type PartlyHere, requestsFor, spend, waysToSpend } from './budget.js';
+import { type PartlyHere, requestsFor, spend } from './budget.js';
 import type { createLocalChunks } from './local-chunks.js';
-import type { LocalPath } from './local-paths.js';
 import { type ManyRanges, MOST_TOGETHER } from './many-ranges.js';
 import { openRange, type WithoutRanges } from './tables.js';
 import { contentAt, cutsOf } from './watched-table.js';
@@ -24,10 +23,8 @@ const WORTH_PART = 0.05;
 export interface DeltaNar {
   /** For a job that reads a NAR, whose hash it compares. */
   readonly job: { readonly promise: ExpectedNar; readonly assembly: Assembly };
-  /** What is fetched for it, in order; none where all of it is here. */
-  readonly ranges: readonly ByteRange[];
-  /** These ranges, the job's source, perhaps without the first bytes of them; absent where all of it is here. */
-  readonly source?: (skip?: number) => AsyncGenerator<Uint8Array>;
+  /** What is fetched for it, the job's source; absent where all of it is here. */
+  readonly source?: () => AsyncGenerator<Uint8Array>;
   readonly fetchSize: number;
   /** It lies there now: how it is cut is remembered, as its table says. */
   noteMade(realPath: string): Promise<void>;
@@ -40,16 +37,10 @@ export interface Matched {
   readonly found: FoundPath;
   readonly rows: readonly TableChunk[];
   readonly cutting: Cutting;
-  readonly trees: readonly LocalPath[];
+  readonly trees: readonly LocalTree[];
   readonly parts: readonly AssemblyPart[];
-}
-
-/** Bytes that earlier runs have left of what they fetched. */
-export interface LeftFiles {
-  /** Of the file as a whole. */
-  whole(found: FoundPath): number;
-  /** Of these ranges of it, one after another. */
-  ranges(found: FoundPath, ranges: readonly ByteRange[]): number;
+  /** An earlier run has begun to make it: what that saves was fetched already. */
+  readonly isBegun: boolean;
 }
 
 /** What is noted while NARs are made. */
@@ -82,33 +73,27 @@ interface Considered {
   readonly isLate: boolean;
 }
 
-/** `left` as in `DeltaHints`. A NAR that takes one request at most has that for itself, however many the others take. */
-export function createDecisions(left: LeftFiles | undefined, memory: Memory): Decisions {
-  let begun = 0;
+/** A NAR that takes one request at most has that for itself, however many the others take. */
+export function createDecisions(memory: Memory): Decisions {
   const fresh: Considered[] = [];
   return {
     decide(match) {
       if (!isPartlyHere(match)) return undefined;
       const partly = partlyOf(match, memory.many);
-      const begunBefore = left && begunRanges(match, partly, left);
-      if (begunBefore) {
-        begun++;
-        return narOf(match, begunBefore, left, memory);
-      }
       const [ranges] = spend([partly], Number.POSITIVE_INFINITY);
       const isLate = !partly.isTogether && ranges!.length > 1;
       fresh.push({ match, partly, isLate });
-      return isLate ? 'later' : narOf(match, ranges!, left, memory);
+      return isLate ? 'later' : narOf(match, ranges!, memory);
     },
     rest(tables) {
-      const requests = begun + fresh.length - tables;
+      const requests = fresh.length - tables;
       const spent = spend(
         fresh.map(({ partly }) => partly),
         requests,
       );
       const late = fresh.map(({ match, isLate }, index) => ({ match, isLate, ranges: spent[index]! }));
       return new Map(
-        late.filter(({ isLate }) => isLate).map(({ match, ranges }) => [match, narOf(match, ranges, left, memory)]),
+        late.filter(({ isLate }) => isLate).map(({ match, ranges }) => [match, narOf(match, ranges, memory)]),
       );
     },
   };
@@ -122,37 +107,24 @@ function partlyOf({ found, rows, parts }: Matched, many: ManyRanges): PartlyHere
   return { fileSize: found.info.fileSize!, frames, isTogether: many.has(found) };
 }
 
-/** The ranges that an earlier run has begun to fetch, however many requests it had. */
-function begunRanges({ found }: Matched, partly: PartlyHere, left: LeftFiles): readonly ByteRange[] | undefined {
-  return waysToSpend(partly).find((ranges) => ranges.length > 0 && left.ranges(found, ranges) > 0);
-}
-
-function narOf(
-  match: Matched,
-  ranges: readonly ByteRange[],
-  left: LeftFiles | undefined,
-  memory: Memory,
-): PlannedNar | undefined {
-  const { found, rows, cutting, trees } = match;
+function narOf(match: Matched, ranges: readonly ByteRange[], memory: Memory): PlannedNar | undefined {
+  const { found, rows, cutting, trees, isBegun } = match;
   const { info } = found;
   const fetchSize = sizeOf(ranges);
   const saved = info.fileSize! - fetchSize;
   const requests = requestsFor(ranges, { isTogether: memory.many.has(found) });
-  if (ranges.length > 0 && saved < Math.max(info.fileSize! * WORTH_PART, (requests - 1) * WORTH_A_RANGE)) {
-    return undefined;
-  }
-  // Of the whole file there may be more already than of what would be fetched.
-  if (left && info.fileSize! - left.whole(found) < fetchSize - left.ranges(found, ranges)) return undefined;
+  const worthIt = Math.max(isBegun ? 0 : info.fileSize! * WORTH_PART, (requests - 1) * WORTH_A_RANGE);
+  if (ranges.length > 0 && saved < worthIt) return undefined;
   const parts = joined(match.parts.map((part, index) => (isIn(rows[index]!, ranges) ? { size: part.size } : part)));
   const onTheWay = new WeakSet<object>();
   return {
-    ...{ found, ranges, fetchSize },
+    ...{ found, fetchSize },
     job: {
       promise: { compression: 'none', narHash: info.narHash, narSize: info.narSize },
       assembly: { trees: trees.map(({ path, list }) => ({ path, list })), parts, list: hashPartList(info) },
     },
     ...(ranges.length > 0 && {
-      source: (skip = 0) => piecesOf(found, rangesBehind(ranges, skip), memory, onTheWay),
+      source: () => piecesOf(found, ranges, memory, onTheWay),
     }),
     hereSize: parts.reduce((sum, { size, from }) => sum + (from ? size : 0), 0),
     async noteMade(realPath) {

@@ -20,6 +20,8 @@ export interface DeltaPlan {
    * another cache says of it, or the same one by now. Fails as the plan does.
    */
   of(found: FoundPath): Promise<DeltaNar | undefined>;
+  /** How a path is made that this run has begun, and could not end: of what it has left, and of a cache that it was not planned from. */
+  again(found: FoundPath): Promise<DeltaNar | undefined>;
   /** What all of it comes to, when that is known. */
   readonly totals: Promise<DeltaTotals>;
   /** Looks for nothing more: what is not known fails with this. */
@@ -42,6 +44,8 @@ export interface DeltaTotals {
 interface Planning {
   /** What is here of a path with a `usefulTable`. */
   look(found: FoundPath): Promise<Matched | undefined>;
+  /** Whether an earlier run has begun to make a path: then its table is worth a request, and says nothing of others. */
+  isBegun(found: FoundPath): boolean;
   readonly decisions: Decisions;
   readonly tables: Pick<ReturnType<typeof createTables>, 'asked'>;
   readonly withoutRanges: WithoutRanges;
@@ -65,7 +69,7 @@ export function planPaths(
   paths: readonly FoundPath[],
   promising: readonly FoundPath[],
   planning: Planning,
-): Omit<DeltaPlan, 'noteCuts'> {
+): Omit<DeltaPlan, 'noteCuts' | 'again'> {
   const stopping = new AbortController();
   const signal = AbortSignal.any([planning.signal, stopping.signal]);
   const answers = new Map(promising.map(({ info }) => [info.path, createAnswer<PlannedNar | undefined>()]));
@@ -105,19 +109,20 @@ export function planPaths(
 async function findNars(
   promising: readonly FoundPath[],
   answers: ReadonlyMap<string, Answer>,
-  { look, decisions, tables, signal }: Planning,
+  { look, isBegun, decisions, tables, signal }: Planning,
 ): Promise<readonly PlannedNar[]> {
   const nars: PlannedNar[] = [];
   const answer = ({ info }: FoundPath, nar: PlannedNar | undefined): void => {
     if (nar) nars.push(nar);
     answers.get(info.path)!.resolve(nar);
   };
-  const free = costliestFirst(promising.filter((found) => !costsRequest(found)));
+  const isSure = (found: FoundPath): boolean => isBegun(found) || !costsRequest(found);
+  const free = costliestFirst(promising.filter(isSure));
   const related = createAnswer<boolean>();
-  if (free.length < EVIDENCE) related.resolve(true);
+  if (free.filter((found) => !isBegun(found)).length < EVIDENCE) related.resolve(true);
   const lookAt = async (found: FoundPath): Promise<void> => {
     const match = await look(found);
-    if (match && isPartlyHere(match)) related.resolve(true);
+    if (match && isPartlyHere(match) && !match.isBegun) related.resolve(true);
     const nar = match && decisions.decide(match);
     if (nar !== 'later') answer(found, nar);
   };
@@ -132,7 +137,7 @@ async function findNars(
   };
   // Of paths that have only the names of others in common, tables would cost requests for nothing.
   const lookAtOthers = async (): Promise<void> => {
-    const others = costliestFirst(promising.filter(costsRequest));
+    const others = costliestFirst(promising.filter((found) => !isSure(found)));
     if (await related.promise) await mapAtMost(TABLES_AT_ONCE, others, lookAt, signal);
     else for (const found of others) answer(found, undefined);
   };

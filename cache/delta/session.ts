@@ -1,13 +1,16 @@
 /** Makes NARs of what is here, and fetches what is not: which of a plan, and how. */
 
+import { hashPartList } from '../../lib/compression/chunks/hash-parts.js';
 import type { TableChunk } from '../../lib/compression/chunks/table.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
+import type { LocalChunks, LocalTree } from '../../lib/workers/jobs/delta/assembly.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { FoundPath } from '../find-path.js';
-import { createLocalChunks } from './local-chunks.js';
+import { chunksOfPart, createLocalChunks } from './local-chunks.js';
 import { createLocalPaths, type LocalPath, type OpenStore } from './local-paths.js';
 import { createManyRanges } from './many-ranges.js';
 import { createChunkPlaces } from './match.js';
-import { createDecisions, type LeftFiles, type Matched } from './nars.js';
+import { createDecisions, type Matched } from './nars.js';
 import { type DeltaPlan, planPaths } from './plan.js';
 import { createTables, usefulTable, type WithoutRanges } from './tables.js';
 import { contentAt } from './watched-table.js';
@@ -16,8 +19,8 @@ export interface DeltaOptions {
   /** Stores to take from, the best first. */
   readonly stores: readonly OpenStore[];
   readonly storeDir: string;
-  /** Where it is remembered what was computed of local paths. */
-  readonly memory: string;
+  /** Where it is remembered what was computed of local paths; without one nothing is. */
+  readonly memory: string | undefined;
 }
 
 /** What delta works with. */
@@ -32,8 +35,8 @@ export interface DeltaWork {
 export interface DeltaHints {
   /** Local paths to be looked at first. */
   readonly preferred?: readonly string[];
-  /** What earlier runs have left of files that were fetched. */
-  readonly left?: LeftFiles | undefined;
+  /** The tree that a run which was stopped has left of a path, if any. */
+  readonly begun?: ((info: NarInfo) => Promise<string | undefined>) | undefined;
 }
 
 /** Finds what is here of paths that are to be fetched. */
@@ -50,35 +53,68 @@ export function createDelta({ stores, storeDir, memory }: DeltaOptions, { pool, 
   const chunks = createLocalChunks(memory, pool, locals.gone);
   const withoutRanges: WithoutRanges = new WeakSet();
   const many = createManyRanges();
-  const match = async (found: FoundPath, rows: readonly TableChunk[], like: readonly LocalPath[]): Promise<Matched> => {
+  const match = async (
+    found: FoundPath,
+    rows: readonly TableChunk[],
+    begun: string | undefined,
+    like: readonly LocalPath[],
+  ): Promise<Matched> => {
+    const { info } = found;
     const { cutting } = usefulTable(found)!;
     const places = createChunkPlaces();
-    const trees: LocalPath[] = [];
-    for (const local of like) {
-      const known = await chunks.of(local, cutting);
-      if (known === undefined) continue;
-      places.add(trees.push(local) - 1, known);
-      if (places.hasAll(rows)) break;
+    const trees: LocalTree[] = [];
+    const add = (tree: LocalTree, known: LocalChunks | undefined): void => {
+      if (known) places.add(trees.push(tree) - 1, known);
+    };
+    if (begun !== undefined) {
+      const tree = { path: begun, list: hashPartList(info) };
+      add(tree, await chunksOfPart(tree, info.narSize, cutting, pool));
     }
-    return { found, rows, cutting, trees, parts: places.partsOf(rows) };
+    const isBegun = trees.length > 0;
+    for (const local of like) {
+      if (places.hasAll(rows)) break;
+      add(local, await chunks.of(local, cutting));
+    }
+    return { found, rows, cutting, trees, parts: places.partsOf(rows), isBegun };
   };
-  return {
-    async plan(paths, { preferred = [], left } = {}) {
+  const delta: Delta = {
+    async plan(paths, { preferred = [], begun: begunOf } = {}) {
       const wanted = paths.filter((found) => usefulTable(found) !== undefined);
       const like = await locals.like(
         wanted.map(({ info }) => info),
         preferred,
       );
+      const begun = await findBegun(wanted, begunOf);
       const tables = createTables(withoutRanges);
       const look = async (found: FoundPath): Promise<Matched | undefined> => {
         const rows = await tables.read(found);
-        return rows && match(found, rows, like.get(found.info.path)!);
+        const { path } = found.info;
+        return rows && match(found, rows, begun.get(path), like.get(path) ?? []);
       };
-      const decisions = createDecisions(left, { ...chunks, withoutRanges, many });
-      const promising = wanted.filter(({ info }) => like.has(info.path));
-      const plan = planPaths(paths, promising, { look, decisions, tables, withoutRanges, signal });
-      return { ...plan, noteCuts: (info, realPath, cuts) => chunks.note(contentAt(realPath, info), cuts) };
+      const decisions = createDecisions({ ...chunks, withoutRanges, many });
+      const isBegun = ({ info }: FoundPath) => begun.has(info.path);
+      const promising = wanted.filter((found) => like.has(found.info.path) || isBegun(found));
+      const plan = planPaths(paths, promising, { look, isBegun, decisions, tables, withoutRanges, signal });
+      return {
+        ...plan,
+        again: async (found) => (await delta.plan([found], { preferred, begun: begunOf })).of(found),
+        noteCuts: (info, realPath, cuts) => chunks.note(contentAt(realPath, info), cuts),
+      };
     },
     keep: chunks.keep,
   };
+  return delta;
+}
+
+/** The trees of paths that have one. */
+async function findBegun(
+  wanted: readonly FoundPath[],
+  begunOf: DeltaHints['begun'] = async () => undefined,
+): Promise<ReadonlyMap<string, string>> {
+  const begun = new Map<string, string>();
+  for (const { info } of wanted) {
+    const tree = await begunOf(info);
+    if (tree !== undefined) begun.set(info.path, tree);
+  }
+  return begun;
 }

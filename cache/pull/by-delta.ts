@@ -3,13 +3,13 @@
 import { CarportError, isFull } from '../../lib/errors.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
-import type { PartialFile } from '../../lib/store/own/partials.js';
+import type { KeptTree } from '../../lib/store/own/left-trees.js';
 import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { DeltaNar } from '../delta/nars.js';
 import type { FoundPath } from '../find-path.js';
 import type { PullEvent } from './events.js';
-import { isBetterWithout, keptRanges, takePartial } from './kept-file.js';
+import { isBetterWithout, isStillGood, keepTree } from './kept-file.js';
 import type { PathReceiver } from './target.js';
 
 /** What makes a path, and who takes it. */
@@ -32,7 +32,7 @@ export interface MadeOfDelta {
 
 /**
  * Makes the path of what is here. `undefined`, mostly with a warning, where nothing came of it: then it is to be fetched as a whole. What
- * was fetched for it is kept as that of any file is, so that a later run goes on from there. A server that does not answer is an
+ * was made of it is kept, so that a later run goes on from there. A server that does not answer is an
  * error: it would not give the whole file either.
  */
 export async function fetchByDelta(
@@ -40,35 +40,33 @@ export async function fetchByDelta(
   nar: DeltaNar,
   taker: DeltaTaker,
 ): Promise<MadeOfDelta | undefined> {
-  const { partials } = taker.receiver;
-  const partial = nar.source && (await takePartial(found, partials, nar.ranges));
+  const tree = await keepTree(found, taker.receiver);
   try {
-    const made = await attempt(found, nar, taker, partial);
-    await partial?.remove();
+    const made = await attempt(found, nar, taker, tree);
+    await tree?.remove();
     return made;
   } catch (error) {
-    if (!(await isBetterWithout(error, partial, partials))) return orWhole(error, found, nar, taker);
+    if (!(await isBetterWithout(error, tree, taker.receiver))) return orWhole(error, found, nar, taker);
   }
   return attempt(found, nar, taker).catch((error: unknown) => orWhole(error, found, nar, taker));
 }
 
-/** Has a worker make the NAR, and compare it with what was signed as it does with any other; nothing is left of one that fails. */
+/** Has a worker make the NAR, and compare it with what was signed as it does with any other; nothing is left of one that fails, but where that is kept. */
 async function attempt(
   { info }: FoundPath,
   nar: DeltaNar,
   { receiver, pool, emit, realPath }: DeltaTaker,
-  partial?: PartialFile,
+  tree?: KeptTree,
 ): Promise<MadeOfDelta> {
-  const temporary = receiver.temporaryName();
+  const temporary = tree?.temporary ?? receiver.temporaryName();
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
-  const source = nar.source && (partial ? keptRanges(partial, nar.source) : nar.source());
+  const source = nar.source?.();
   const options = { onProgress, weight: info.narSize, ...(source && { source }) };
-  const kept = partial && { kept: partial.kept(nar.fetchSize) };
   try {
-    const { fileSize } = await pool.run({ type: receiver.job, destination: temporary, ...nar.job, ...kept }, options);
+    const { fileSize } = await pool.run({ type: receiver.job, destination: temporary, ...nar.job }, options);
     return { temporary, fileSize, remember: () => nar.noteMade(realPath(info)) };
   } catch (error) {
-    await removeTree(temporary);
+    if (!tree || !isStillGood(error)) await removeTree(temporary);
     throw error;
   }
 }

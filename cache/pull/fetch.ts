@@ -7,6 +7,7 @@ import { removeTree } from '../../lib/filesystem/temporary.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { registeredInfo } from '../../lib/nix/registered.js';
+import type { KeptTree } from '../../lib/store/own/left-trees.js';
 import type { PartialFile } from '../../lib/store/own/partials.js';
 import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
@@ -20,7 +21,7 @@ import { localNar, missingNar } from '../nars.js';
 import { isRefusedForGood, refusedNar } from '../refused-nar.js';
 import { fetchByDelta } from './by-delta.js';
 import type { PullEvent } from './events.js';
-import { isBetterWithout, keptFile, takePartial } from './kept-file.js';
+import { isBetterWithout, isStillGood, keepTree, keptFile, takePartial } from './kept-file.js';
 import { isSmall, largeFile, readSmallFile, wholeFile } from './nar-source.js';
 import type { Ahead, TakenTree } from './take-ahead.js';
 import type { PathReceiver } from './target.js';
@@ -35,7 +36,7 @@ export interface FetchOptions extends Sources {
   /** Whether the store has all that a path refers to. */
   mayBePlaced(info: NarInfo): boolean;
   /** How paths are made of what is here. */
-  readonly delta: Pick<DeltaPlan, 'of' | 'stop' | 'noteCuts'> | undefined;
+  readonly delta: Pick<DeltaPlan, 'of' | 'again' | 'stop' | 'noteCuts'>;
   /** Where a path of the store is on disk. */
   realPath(info: NarInfo): string;
   /** What was taken before. */
@@ -75,7 +76,8 @@ function alreadyTaken(taken: TakenTree, emit: FetchOptions['emit']): Fetched {
 /** Fetches from one cache, some times more while the bytes are wrong. */
 async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
   const { info, objects } = planned;
-  const nar = await options.delta?.of(planned);
+  const { delta, receiver } = options;
+  const nar = (await delta.of(planned)) ?? (receiver.leftTrees?.hasLeft(info) ? await delta.again(planned) : undefined);
   const made = nar && (await fetchByDelta(planned, nar, options));
   if (made) return { info: registeredInfo(info), ...made };
   // What was damaged on the way is whole at another try.
@@ -104,29 +106,31 @@ async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fet
 /** Fetches a path; what comes of a large one is kept until it is known to be what was signed, as far as that is in nobody's way. */
 async function fetchOnce(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
   const { receiver } = options;
-  const partial = await takePartial(planned, receiver.partials);
+  const tree = await keepTree(planned, receiver);
+  const kept = tree ?? (await takePartial(planned, receiver.partials));
   try {
-    const fetched = await attempt(planned, options, partial);
-    await partial?.remove();
+    const fetched = await attempt(planned, options, kept);
+    await kept?.remove();
     return fetched;
   } catch (error) {
-    if (!(await isBetterWithout(error, partial, receiver.partials))) throw error;
+    if (!(await isBetterWithout(error, kept, receiver))) throw error;
     return attempt(planned, options);
   }
 }
 
-/** Has a worker make of the NAR what the receiver takes, and check it; nothing is left of one that fails. */
-async function attempt(planned: FoundPath, options: FetchOptions, partial?: PartialFile): Promise<Fetched> {
+/** Has a worker make of the NAR what the receiver takes, and check it; nothing is left of one that fails, but where that is kept. */
+async function attempt(planned: FoundPath, options: FetchOptions, kept?: PartialFile | KeptTree): Promise<Fetched> {
   const { info, objects } = planned;
   const { pool, receiver, emit } = options;
-  const temporary = receiver.temporaryName();
+  const [partial, tree] = kept && 'temporary' in kept ? [undefined, kept] : [kept, undefined];
+  const temporary = tree?.temporary ?? receiver.temporaryName();
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
   const job = { type: receiver.job, destination: temporary, promise: expectedNar(info) } as const;
   const weight = info.narSize;
-  const table = options.delta && watchedTable(planned);
+  const table = watchedTable(planned);
   const remember = async (): Promise<void> => {
     const cuts = table?.cuts();
-    if (cuts) await options.delta?.noteCuts(info, options.realPath(info), cuts);
+    if (cuts) await options.delta.noteCuts(info, options.realPath(info), cuts);
   };
   try {
     const file = localNar(objects, info);
@@ -148,7 +152,7 @@ async function attempt(planned: FoundPath, options: FetchOptions, partial?: Part
         : await pool.run({ ...job, file }, { onProgress, weight });
     return { info: registeredInfo(info), temporary, fileSize, remember };
   } catch (error) {
-    await removeTree(temporary);
+    if (!tree || !isStillGood(error)) await removeTree(temporary);
     throw error;
   }
 }

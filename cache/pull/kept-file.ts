@@ -5,67 +5,67 @@ import { NarRefusal } from '../../lib/compression/nar-refusal.js';
 import { CarportError, hasCode, isFull } from '../../lib/errors.js';
 import { renderHash } from '../../lib/nix/hash.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
-import type { ByteRange, ObjectStore } from '../../lib/object-store/object-store.js';
+import type { ObjectStore } from '../../lib/object-store/object-store.js';
+import type { KeptTree } from '../../lib/store/own/left-trees.js';
 import type { PartialFile, Partials } from '../../lib/store/own/partials.js';
-import type { DeltaNar, LeftFiles } from '../delta/nars.js';
+import { usefulTable } from '../delta/tables.js';
 import type { FoundPath } from '../find-path.js';
 import { localNar, openRequiredNar } from '../nars.js';
+import type { PathReceiver } from './target.js';
 
 /** Files up to this size are fetched anew. */
 const WORTH_KEEPING = 8 * 1024 * 1024;
 
+/** Whether the file of a NAR is worth that anything is kept of it. */
+export function isWorthKeeping({ fileSize = 0 }: NarInfo): boolean {
+  return fileSize >= WORTH_KEEPING;
+}
+
 /**
- * Takes the file where the NAR of a path is kept as far as it came: the same file of another cache, or at another time. With `ranges` the
- * file where these are kept, one after another. `undefined` where it is on this machine, is not worth it, is not known well enough, or is
- * said to be larger than what is in it.
+ * Takes the file where the NAR of a path is kept as far as it came: the same file of another cache, or at another time. `undefined` where it
+ * is on this machine, is not worth it, is not known well enough, or is said to be larger than what is in it.
  */
 export async function takePartial(
   { info, objects }: FoundPath,
   partials: Partials | undefined,
-  ranges?: readonly ByteRange[],
 ): Promise<PartialFile | undefined> {
-  const kept = keptObject(info, ranges);
-  if (kept === undefined || localNar(objects, info) !== undefined) return undefined;
-  return partials?.take(kept.name, { room: info.narSize + kept.size });
-}
-
-/** What is kept of a NAR's file, if anything is. */
-function keptObject(
-  { compression, narHash, narSize, fileHash, fileSize }: NarInfo,
-  ranges?: readonly ByteRange[],
-): { readonly name: string; readonly size: number } | undefined {
-  if (fileHash === undefined || fileSize === undefined || fileSize > narSize + WORTH_KEEPING) return undefined;
-  const size = ranges ? ranges.reduce((sum, { length }) => sum + length, 0) : fileSize;
-  if (size < WORTH_KEEPING) return undefined;
+  const { compression, narHash, narSize, fileHash, fileSize } = info;
+  if (!isWorthKeeping(info) || fileHash === undefined || fileSize! > narSize + WORTH_KEEPING) return undefined;
+  if (localNar(objects, info) !== undefined) return undefined;
   const file = [compression, renderHash(narHash), renderHash(fileHash), fileSize].join(' ');
-  return { size, name: [file, ...(ranges ?? []).map(({ offset, length }) => `${offset}+${length}`)].join(' ') };
+  return partials?.take(file, { room: narSize + fileSize! });
 }
 
-/** How much there is of files, by what `partlyFetched` of the target has told. */
-export function leftFiles(left: ((object: string) => number) | undefined): LeftFiles | undefined {
-  if (left === undefined) return undefined;
-  const sizeOf = (info: NarInfo, ranges?: readonly ByteRange[]): number => {
-    const kept = keptObject(info, ranges);
-    return kept === undefined ? 0 : left(kept.name);
-  };
-  return { whole: ({ info }) => sizeOf(info), ranges: ({ info }, ranges) => sizeOf(info, ranges) };
+/**
+ * The tree of a path, which is kept as far as it came; then nothing is kept of its file. `undefined` where it is not worth it, or where the
+ * file has no table that tells which parts of the tree are right.
+ */
+export async function keepTree(found: FoundPath, { leftTrees }: PathReceiver): Promise<KeptTree | undefined> {
+  const isOfUse = isWorthKeeping(found.info) && usefulTable(found) !== undefined;
+  return isOfUse ? leftTrees?.keep(found.info) : undefined;
+}
+
+/** Whether what has come of a NAR before an error is as good as before: that of a server that went away is; of what is refused nothing is. */
+export function isStillGood(error: unknown): boolean {
+  return hasCode(error, 'E_UNAVAILABLE', 'E_INTERRUPTED', 'E_REMOTE', 'E_NOT_FOUND', 'E_CREDENTIALS');
 }
 
 /** Lets go of what is kept, after an error. Whether the path may come where nothing is: what was kept was wrong, or took its room. */
 export async function isBetterWithout(
   error: unknown,
-  partial: PartialFile | undefined,
-  partials: Partials | undefined,
+  kept: PartialFile | KeptTree | undefined,
+  { partials, leftTrees }: Pick<PathReceiver, 'partials' | 'leftTrees'>,
 ): Promise<boolean> {
-  // What a server that went away has sent is as good as before; of what is refused nothing is.
-  if (hasCode(error, 'E_UNAVAILABLE', 'E_INTERRUPTED', 'E_REMOTE', 'E_NOT_FOUND', 'E_CREDENTIALS')) {
-    await partial?.leave();
+  if (isStillGood(error)) {
+    await kept?.leave();
     return false;
   }
-  await partial?.remove();
-  if (isFull(error)) return (await partials?.giveUp()) ?? false;
+  const gone = isFull(error) ? [await partials?.giveUp(), await leftTrees?.giveUp()] : undefined;
+  await kept?.remove();
+  if (gone) return gone.includes(true);
   const isSure = error instanceof NarRefusal && error.found === 'as told';
-  return error instanceof CarportError && !isSure && partial !== undefined && partial.size > 0;
+  const size = kept && 'size' in kept ? kept.size : 0;
+  return error instanceof CarportError && !isSure && size > 0;
 }
 
 /** The file of a NAR: first what is kept of it, then the rest, which is asked for when somebody wants its first bytes. */
@@ -84,14 +84,6 @@ async function* keptPieces(
   const size = yield* keptBytes(partial);
   if (size >= info.fileSize!) return;
   yield* piecesIn(await openRest(info, objects, size), room);
-}
-
-/** Ranges of a file: first what is kept of them, then the rest, which `source` gives. */
-export async function* keptRanges(
-  partial: PartialFile,
-  source: NonNullable<DeltaNar['source']>,
-): AsyncGenerator<Uint8Array> {
-  yield* source(yield* keptBytes(partial));
 }
 
 /** What is kept; gives how many bytes that was. */

@@ -75,14 +75,13 @@ export async function fetchAndRegister(
   const limitFor = (path: FoundPath): Limit => {
     const { delta } = sources;
     // Who waits to hear what is here of a path is in nobody's way.
-    if (!delta) return limitOf(path);
     const isMade = () => delta.of(path).then(Boolean, () => false);
     return async (work) => ((await isMade()) ? limit : limitOf(path))(work);
   };
   // What is still looked for is waited for by those that are not begun.
   const orStop = async <T>(work: Promise<T>): Promise<T> =>
     work.catch((error: unknown) => {
-      sources.delta?.stop(error);
+      sources.delta.stop(error);
       throw error;
     });
   const prepare = (path: string): Promise<Fetched> => orStop(fetchPath(planned.get(path)!, options));

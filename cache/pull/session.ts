@@ -3,6 +3,7 @@
 import { allDone } from '../../lib/concurrency.js';
 import { insteadOf, isErrno } from '../../lib/errors.js';
 import { makeDirectory } from '../../lib/filesystem/make-directory.js';
+import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { OutLinks } from '../../lib/store/own/out-links.js';
 import type { PulledPin } from '../../lib/store/own/pulled-pins.js';
@@ -21,7 +22,7 @@ import type { TransferSummary } from '../transfer-events.js';
 import { askedCaches } from './caches.js';
 import { holdEvents, type PullEvent } from './events.js';
 import type { FetchOptions } from './fetch.js';
-import { leftFiles } from './kept-file.js';
+import { isWorthKeeping } from './kept-file.js';
 import { lookForNars } from './look.js';
 import { type PullPlan, planPull } from './plan.js';
 import { fetchAndRegister, type PullTotals } from './register.js';
@@ -42,7 +43,7 @@ export interface PullRequest {
   readonly links: OutLinks;
   /** Look what would be fetched and whether it is there, and change nothing. */
   readonly dryRun: boolean;
-  /** Takes what it can from paths of this machine; without it all is fetched. */
+  /** Takes what it can from paths of this machine; without it all is fetched but what a pull that was stopped has left of the very path. */
   readonly delta?: DeltaOptions | undefined;
 }
 
@@ -77,14 +78,14 @@ export async function pullClosure(
 
 async function pullProtected(
   given: readonly ObjectStore[],
-  { targets, destination, trust, seen, links, dryRun, delta: deltaOptions }: PullRequest,
+  { targets, destination, trust, seen, links, dryRun, delta: others }: PullRequest,
   work: PullWork,
   notWritable?: Error,
 ): Promise<TransferSummary> {
   const { emit, signal } = work;
   signal.throwIfAborted();
   const { store } = destination;
-  if (deltaOptions) given.forEach(findOutRanges);
+  if (others) given.forEach(findOutRanges);
   const { caches, explain } = await askedCaches(given, store.storeDir, emit);
   const { roots, pins } = await explain(findTargets(targets, { caches, policy: trust, seen, emit }));
   const before: string[] = [];
@@ -93,20 +94,21 @@ async function pullProtected(
   if (pins.length > 0 && !dryRun && !notWritable) await makeDirectory(destination.pinsDir);
   await links.check(roots.length);
   const sources = { caches, trust, emit };
-  const delta = deltaOptions && createDelta(deltaOptions, work);
+  const delta = createDelta(others ?? { stores: [], storeDir: store.storeDir, memory: undefined }, work);
   // What was computed took long, and is right whatever comes of this.
-  const keep = async () => (dryRun ? undefined : delta?.keep());
+  const keep = async () => (dryRun ? undefined : delta.keep());
   const planWith = async (ahead?: Ahead): Promise<PlannedPull> => {
     const plan = await explain(planPull(caches, store, roots, trust, emit, ahead));
     signal.throwIfAborted();
     if (notWritable && plan.fetch.length > 0) throw notWritable;
     const preferred = plan.fetch.length > 0 ? [...(await store.queryClosure(before)).keys()] : [];
-    const left = leftFiles(await destination.partlyFetched?.());
-    return { ...plan, delta: await delta?.plan(plan.fetch, { preferred, left }) };
+    const begun = async (info: NarInfo): Promise<string | undefined> =>
+      isWorthKeeping(info) ? destination.leftTrees?.[dryRun ? 'find' : 'take'](info) : undefined;
+    return { ...plan, delta: await delta.plan(plan.fetch, { preferred, begun }) };
   };
   if (dryRun) {
     const plan = await planWith();
-    await plan.delta?.totals;
+    await plan.delta.totals;
     const { transfer: _, ...totals } = await tellPlan(plan, emit);
     await lookForNars(plan, sources);
     return { ...totals, transferred: 0, signed: 0, fileSize: 0 };
@@ -121,7 +123,7 @@ async function pullProtected(
   await requireLocksHold(plan, store);
   await links.make(plan.roots);
   if (!notWritable) for (const pin of pins) await destination.keepPin(pin);
-  const fileSize = narsSize + ((await plan.delta?.totals)?.tablesSize ?? 0);
+  const fileSize = narsSize + (await plan.delta.totals).tablesSize;
   const { transfer: transferred, ...totals } = told;
   const summary = { ...totals, transferred, signed: 0, fileSize, storePaths: plan.storePaths };
   emit({ type: 'summary', verb: 'pull', ...summary });
@@ -154,7 +156,7 @@ async function tellWhereMoved(
 
 /** What is fetched, and how. */
 interface PlannedPull extends PullPlan {
-  readonly delta: DeltaPlan | undefined;
+  readonly delta: DeltaPlan;
 }
 
 interface Pulled extends PullTotals {
@@ -217,7 +219,7 @@ async function fetchPlanned(
 
 /** Tells of a plan as soon as all of it is known; of one that comes to nothing what is known. */
 async function tellPlan(plan: PlannedPull, emit: PullWork['emit']): Promise<PlanTotals> {
-  const totals = await plan.delta?.totals.catch(() => undefined);
+  const totals = await plan.delta.totals.catch(() => undefined);
   const told = planned(plan, totals);
   emit({ type: 'plan', verb: 'pull', ...told });
   return told;

@@ -3,6 +3,7 @@
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import type { Realisation } from '../../lib/nix/realisation.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
+import { type LeftTrees, openLeftTrees } from '../../lib/store/own/left-trees.js';
 import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';
 import { type OwnStore, withoutDamagedMetadata } from '../../lib/store/own/own-store.js';
@@ -22,8 +23,8 @@ export interface PullTarget {
   protect<T>(work: () => Promise<T>, watch: Work<WarningEvent>): Promise<T>;
   /** Does work that hands paths over. What was handed over is in the store when this ends; `signal` stops it early. */
   receive<T>(pool: WorkerPool, signal: AbortSignal, work: (receiver: PathReceiver) => Promise<T>): Promise<T>;
-  /** What earlier pulls have left that were stopped; absent where nothing is kept. */
-  partlyFetched?(): ReturnType<Partials['left']>;
+  /** Trees that pulls have left which were stopped; absent where none are kept. */
+  readonly leftTrees?: Pick<LeftTrees, 'find' | 'take'>;
   /** Takes in realisations of paths of the store; absent where it keeps none. */
   takeRealisations?(realisations: readonly Realisation[], emit: Emit<WarningEvent>): Promise<void>;
   /** Makes a link to a path of the store, which keeps the path from garbage collection. */
@@ -42,6 +43,8 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
   readonly byThreads?: Pick<StoreWriter, 'placement' | 'settle' | 'ticket' | 'storeDirs'>;
   /** Where files are kept that were fetched in part. */
   readonly partials?: Partials;
+  /** Where trees are kept that were made in part. */
+  readonly leftTrees?: LeftTrees;
   /** The worker's job that makes of a compressed NAR what `place` takes. */
   readonly job: 'unpack' | 'save';
   /** Whether a run that was killed has left the path whole, so that it only needs to be registered. */
@@ -50,6 +53,7 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
 
 /** carport's own store: each path is valid as soon as it is handed over. */
 export function createOwnTarget(store: OwnStore): PullTarget {
+  const leftTrees = openLeftTrees(store.layout);
   return {
     store: withoutDamagedMetadata(store),
     takesAhead: true,
@@ -57,15 +61,17 @@ export function createOwnTarget(store: OwnStore): PullTarget {
       withStoreWrite(store, work, { signal, notify: ({ message }) => emit({ type: 'warning', message }) }),
     async receive(pool, _signal, work) {
       const writer = await createStoreWriter(store, (path) => pool.run({ type: 'hash', path }));
-      return work({
+      const receiver: PathReceiver = {
         ...writer,
         byThreads: writer,
         partials: openPartials(store.layout),
+        leftTrees,
         job: 'unpack',
         hasLeft: async (info) => writer.hasLeft(info.path) && (await writer.isWhole(info)),
-      });
+      };
+      return work(receiver).finally(leftTrees.end);
     },
-    partlyFetched: () => openPartials(store.layout).left(),
+    leftTrees,
     makeOutLink: (link, path) => makeOutLink(store, link, realPathIn(store.layout, path)),
     pinsDir: store.layout.pinsDir,
     keptPin: (reference, cache) => readPulledPin(store, reference, [cache]),

@@ -27,6 +27,9 @@ const UNKNOWN = '00000000';
 const FOREIGN_AGE_MS = 24 * 60 * 60 * 1000;
 const REFRESH_MS = 60 * 60 * 1000;
 
+/** The ending of what somebody goes on with. */
+const RESUMABLE = /\.[a-p]{32}$/;
+
 /** Opens what a path names, to be named by it. Node does not know this flag of Linux. */
 const O_PATH = 0o10000000;
 
@@ -44,10 +47,12 @@ export async function createTemporaryNames(directory: string): Promise<() => str
 
 /**
  * Removes what processes of this user that are gone left in a directory. Where everybody may write nothing is removed:
- * others could put names there, and exchange what they name meanwhile. Never fails: it is only tidying.
+ * others could put names there, and exchange what they name meanwhile. What has a `resumableEnding` stays. Never fails: it is only tidying.
  */
 export async function removeLeftovers(directory: string, now = Date.now()): Promise<void> {
-  const names = (await readdir(directory).catch(() => [])).filter(isTemporaryName);
+  const names = (await readdir(directory).catch(() => [])).filter(
+    (name) => isTemporaryName(name) && !RESUMABLE.test(name),
+  );
   if (names.length === 0 || (await isForEverybody(directory))) return;
   for (const name of names) {
     const path = join(directory, name);
@@ -66,6 +71,17 @@ export async function isLeftover(path: string, now = Date.now()): Promise<boolea
   return (await processesThatMount(basename(path))).length === 0;
 }
 
+/** An ending for a temporary name by which is found again what was to become of `key`; earlier carports take it for a leftover as any. */
+export function resumableEnding(key: string): string {
+  const digits = createHash('sha256').update(key).digest('hex').slice(0, 32);
+  return `.${[...digits].map((digit) => 'abcdefghijklmnop'[Number.parseInt(digit, 16)]).join('')}`;
+}
+
+/** The `resumableEnding` of a temporary name that has one. */
+export function resumableEndingOf(name: string): string | undefined {
+  return isTemporaryName(name) ? RESUMABLE.exec(name)?.[0] : undefined;
+}
+
 /** Keeps something from being a leftover for processes that cannot ask this one. Gives what ends that. */
 export function keepYoung(path: string): () => void {
   const refresh = setInterval(() => {
@@ -81,7 +97,8 @@ async function isForEverybody(directory: string): Promise<boolean> {
   return stats === undefined || (stats.mode & 0o002) !== 0;
 }
 
-async function isOwn(path: string): Promise<boolean> {
+/** Whether something is there, and it is this user's. */
+export async function isOwn(path: string): Promise<boolean> {
   const stats = await lstat(path).catch(() => undefined);
   return stats !== undefined && stats.uid === (process.geteuid?.() ?? stats.uid);
 }

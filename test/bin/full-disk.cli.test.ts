@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { resumableEnding } from '#lib/filesystem/temporary.js';
+import { renderHash } from '#lib/nix/hash.js';
 import { preload, serve } from '../support/cache-commands.js';
+import { deadPid, nameBy } from '../support/leftovers.js';
 import { createAdder, noise } from '../support/samples.js';
 import { type Ran, useSandbox } from '../support/sandbox.js';
 import { faultsOf, narInfosOf } from '../support/transfers.js';
@@ -79,38 +82,48 @@ describe('a full disk', () => {
     expectFull(await box().carport(['pull', path, '--from', cache, '--allow-unsigned', '--store', store]));
   });
 
-  it('has room for a path from a server that fits, with what is left of it and without', async () => {
-    const disk = box().path('disk');
-    await mkdir(disk);
-    if (!canMount(disk, 'size=24m')) return;
-    onTestFinished(() => void spawnSync('umount', [disk]));
-    const add = createAdder(box().path('store'), box().path('trees'));
-    const { path } = await add('large', { noise: noise(14_000_000, 9) });
-    await add.close();
-    const to = ['--store', box().path('store'), '--to', box().path('large')];
-    await box().succeed(['push', path, ...to]);
-    const url = await serve((request, response) => {
-      readFile(box().path('large', request.url!)).then(
-        (bytes) => response.end(bytes),
-        () => response.writeHead(404).end(),
-      );
-    });
-    const pull = ['pull', path, '--from', url, '--allow-unsigned', '--store', `${disk}/store`];
-    await box().succeed(pull);
-    expect(await readdir(`${disk}/store/nix/var/carport/partial`)).toEqual([]);
-    await box().succeed(['store', 'verify', '--store', `${disk}/store`]);
-    // A disk that says it has room, as a quota lets it.
-    await box().succeed(['store', 'delete', path, '--yes', '--store', `${disk}/store`]);
-    const said = await preload(
-      box(),
-      'room',
-      `import fs from 'node:fs/promises'; import { syncBuiltinESMExports } from 'node:module';
+  it.each(['none', 'zstd'])(
+    'has room for a path from a server that fits, with what is left of it and without: %s',
+    async (compression) => {
+      const disk = box().path(`disk-${compression}`);
+      await mkdir(disk);
+      if (!canMount(disk, 'size=24m')) return;
+      onTestFinished(() => void spawnSync('umount', [disk]));
+      const add = createAdder(box().path('store'), box().path('trees'));
+      const { path } = await add('large', { noise: noise(14_000_000, 9) });
+      await add.close();
+      const cache = box().path(`large-${compression}`);
+      await box().succeed(['push', path, '--store', box().path('store'), '--to', cache, '--compression', compression]);
+      const url = await serve((request, response) => {
+        readFile(`${cache}${request.url!}`).then(
+          (bytes) => response.end(bytes),
+          () => response.writeHead(404).end(),
+        );
+      });
+      const said = await preload(
+        box(),
+        'room',
+        `import fs from 'node:fs/promises'; import { syncBuiltinESMExports } from 'node:module';
        fs.statfs = async () => ({ bavail: 2 ** 40, bsize: 4096, blocks: 2 ** 40 }); syncBuiltinESMExports();`,
-    );
-    await box().succeed(pull, { env: said });
-    expect(await readdir(`${disk}/store/nix/var/carport/partial`)).toEqual([]);
-    await box().succeed(['store', 'verify', '--store', `${disk}/store`]);
-  });
+      );
+      const [narInfo] = await narInfosOf(cache).then((all) => [...all.values()]);
+      const left = `${await nameBy({ pid: deadPid() })}${resumableEnding(renderHash(narInfo!.narHash))}`;
+      const other = `${await nameBy({ pid: deadPid() })}${resumableEnding('another')}`;
+      const store = `${disk}/store`;
+      // A disk that says it has room, as a quota lets it; and trees that others have left, or a part of this one.
+      for (const env of [{}, said]) {
+        for (const name of [undefined, left, other]) {
+          await mkdir(`${store}/nix/store`, { recursive: true });
+          if (name) await writeFile(`${store}/nix/store/${name}`, noise(12_000_000, 8), 'latin1');
+          await box().succeed(['pull', path, '--from', url, '--allow-unsigned', '--store', store], { env });
+          expect(await readdir(`${store}/nix/var/carport/partial`).catch(() => [])).toEqual([]);
+          expect((await readdir(`${store}/nix/store`)).filter((entry) => entry.startsWith('.'))).toEqual([]);
+          await box().succeed(['store', 'verify', '--store', store]);
+          await box().succeed(['store', 'delete', path, '--yes', '--store', store]);
+        }
+      }
+    },
+  );
 
   it('stops an export to a file, and an import, and leaves nothing', async () => {
     if (!mounted) return;

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { basename, dirname, join } from 'node:path';
+import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import { serve } from '../support/cache-commands.js';
 import { createAdder } from '../support/samples.js';
@@ -30,13 +31,24 @@ const partOf =
   (response, from, bytes) =>
     response.writeHead(status, headers(from, bytes.length)).end(bytes.subarray(from));
 
-/** A cache on a server with a large path, and what pulls it. */
+/** A cache on a server with a large path, whose file tells nothing of its parts, and what pulls it. */
 async function largeCache() {
   const key = await box().makeKey('k-1');
   const add = createAdder(at('store'), at('trees'));
   const { path } = await add('large', { file: randomBytes(SIZE).toString('latin1') });
   await add.close();
-  await box().succeed(['push', path, '--store', at('store'), '--to', at('cache'), '--secret-key', key.file]);
+  await box().succeed([
+    'push',
+    path,
+    '--store',
+    at('store'),
+    '--to',
+    at('cache'),
+    '--secret-key',
+    key.file,
+    '--compression',
+    'none',
+  ]);
 
   /** Bytes of a NAR that are sent before the server is gone, or says nothing more, and how it answers for a part. */
   const server = { sends: Number.POSITIVE_INFINITY, stays: false, ranges: goOn };
@@ -153,3 +165,67 @@ it('what is kept is of no harm, whatever a server says to who asks for a part, n
     await rm(at(store), { recursive: true, force: true });
   }
 });
+
+/** Bytes that are in memory when nothing more comes: a few chunks, and what is not one yet. */
+const IN_FLIGHT = 6_000_000;
+
+/** Paths of a large file, and of many small ones; nothing of them can be compressed. */
+const PATHS = {
+  one: { file: randomBytes(30_000_000) },
+  many: Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`f${index}`, randomBytes(10_000)])),
+} as const;
+
+it.each(Object.entries(PATHS))(
+  'a pull that is killed goes on from its tree, wherever that was: %s',
+  async (_, files) => {
+    await mkdir(at('tree'));
+    for (const [name, bytes] of Object.entries(files)) await writeFile(at('tree', name), bytes);
+    const [path] = (await box().succeed(['store', 'add', at('tree'), '--store', at('store')])).lines;
+    await box().succeed(['push', path!, '--store', at('store'), '--to', at('cache')]);
+    const [nar] = await readdir(at('cache/nar'));
+    const { size } = await stat(at('cache/nar', nar!));
+    const server = { most: Number.POSITIVE_INFINITY, sent: 0 };
+    const url = await serve(async (request, response) => {
+      const name = new URL(request.url!, 'http://x').pathname;
+      const bytes = await readFile(at('cache', name)).catch(() => undefined);
+      if (bytes === undefined) return response.writeHead(404).end();
+      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+      const part = from === undefined ? bytes : bytes.subarray(Number(from), Number(to) + 1);
+      const range = { 'content-range': `bytes ${from}-${to}/${bytes.length}` };
+      response.writeHead(from === undefined ? 200 : 206, { 'content-length': part.length, ...(from && range) });
+      if (!name.startsWith('/nar/')) return response.end(part);
+      server.sent += Math.min(part.length, server.most);
+      return part.length > server.most ? response.write(part.subarray(0, server.most)) : response.end(part);
+    });
+    for (const [kill, fraction] of [0.25, 0.5, 0.95].entries()) {
+      const store = at(`store-${kill}`);
+      const args = ['pull', path!, '--from', url, '--allow-unsigned', '--store', store];
+      const left = async () =>
+        (await readdir(join(store, 'nix/store')).catch(() => [])).filter((name) => name[0] === '.');
+      const bytesLeft = async () => {
+        const trees = (await left()).map((name) => join(store, 'nix/store', name));
+        if (trees.length === 0) return 0;
+        return Number((await run('du', ['-sc', '-B1', '--apparent-size', ...trees])).match(/(\d+)\ttotal/)?.[1] ?? 0);
+      };
+      Object.assign(server, { most: fraction * size, sent: 0 });
+      const child = spawn(process.execPath, [CARPORT, ...args], { env: box().env, stdio: 'ignore' });
+      await expect.poll(bytesLeft, { timeout: 60_000 }).toBeGreaterThan(fraction * size - IN_FLIGHT);
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      expect(await left()).toHaveLength(1);
+      server.most = Number.POSITIVE_INFINITY;
+      const { lines } = await box().succeed([...args, '--json', ...(kill === 0 ? ['--no-delta'] : [])]);
+      // What was in flight is fetched again: some chunks, and that in which the file is begun that was not ended.
+      expect(server.sent).toBeLessThan(size * 1.01 + IN_FLIGHT);
+      const { fetchSize } = JSON.parse(lines[0]!);
+      expect(Math.abs(fetchSize - (server.sent - fraction * size))).toBeLessThan(100_000);
+      expect(await left()).toEqual([]);
+      await box().succeed(['store', 'verify', '--store', store]);
+      await rm(store, { recursive: true, force: true });
+    }
+  },
+);
+
+async function run(program: string, args: readonly string[]): Promise<string> {
+  return (await execa(program, args, { reject: false })).stdout;
+}

@@ -10,6 +10,7 @@ import { createTemporaryNames, removeLeftovers, removeTree } from '../../filesys
 import type { PathGraph } from '../../nix/closure.js';
 import { baseNameOf, hashPartOf } from '../../nix/store-path.js';
 import { chosen, type Going, isList, requireNoneRunning } from './going.js';
+import { removeLeftTrees } from './left-trees.js';
 import { isBeingWritten } from './lock/holders.js';
 import { type LockOptions, withStoreCollection } from './lock/lock.js';
 import type { Registrations } from './metadata.js';
@@ -65,7 +66,7 @@ export async function collectGarbage(
   const { going: wanted = 'garbage' } = options;
   // Where carport has never written there is nothing of its own, whatever a store dir is there.
   if (!(await isThere(layout.infoDir))) return (await survey(store, wanted)).garbage;
-  const { garbage, doomed } = await withStoreCollection(
+  const { garbage, doomed, stays } = await withStoreCollection(
     store,
     async () => {
       const { garbage, graph, reached, staleNotes } = await survey(store, wanted);
@@ -76,12 +77,14 @@ export async function collectGarbage(
       const removable = [...going.values()].filter(({ found }) => !found).map(({ path }) => baseNameOf(path));
       const doomed = garbage.sharedWithNix ? [] : await takeNames(store, [...removable, ...garbage.unregistered]);
       await dropRecords(store, reached, graph);
-      return { garbage, doomed };
+      const stays = [...graph.values()].filter(({ path }) => !going.has(path));
+      return { garbage, doomed, stays };
     },
     options,
   );
   await mapAtMost(REMOVALS_AT_ONCE, doomed, removeTree);
   await removePartials(layout, { all: wanted === 'all' });
+  await removeLeftTrees(layout, { all: wanted === 'all', there: stays });
   for (const directory of [layout.realStoreDir, layout.infoDir, layout.rootsDir, layout.pinsDir, layout.activeDir]) {
     await removeLeftovers(directory);
   }

@@ -41,8 +41,6 @@ export interface Partials {
    * for all the bytes that the object and what becomes of it will take.
    */
   take(object: string, needs: { readonly room: number }): Promise<PartialFile | undefined>;
-  /** Looks once what there is of objects that nobody has now, and gives the bytes of each. */
-  left(): Promise<(object: string) => number>;
   /** Frees the space of all files, also of those that are in use, for a disk that is full. Whether there were any. */
   giveUp(): Promise<boolean>;
 }
@@ -83,10 +81,6 @@ export function openPartials({ partialsDir }: Pick<StoreLayout, 'partialsDir'>):
         return undefined;
       }
     },
-    async left() {
-      const sizes = await sizesLeft(partialsDir);
-      return (object) => (sizes.size === 0 ? 0 : (sizes.get(keyOf(object)) ?? 0));
-    },
     async giveUp() {
       hasGivenUp = true;
       const isOurs = (place: string) => dirname(place) === partialsDir;
@@ -117,20 +111,6 @@ const KEY_LENGTH = 32;
 /** Files of this process: those that nobody uses now, and those that somebody does. */
 const free = new Map<string, string>();
 const used = new Map<string, { readonly room: number; readonly giveUp?: () => Promise<void> }>();
-
-/** The bytes of files that nobody has now, by their keys. */
-async function sizesLeft(directory: string): Promise<ReadonlyMap<string, number>> {
-  const sizes = new Map<string, number>();
-  const note = (file: string, size: number): void => {
-    const key = basename(file).slice(0, KEY_LENGTH);
-    sizes.set(key, Math.max(size, sizes.get(key) ?? 0));
-  };
-  for (const { file, size } of await leftIn(directory).catch(() => [])) note(file, size);
-  for (const [place, file] of free) {
-    if (dirname(place) === directory) note(file, (await stat(file).catch(() => undefined))?.size ?? 0);
-  }
-  return sizes;
-}
 
 /** Whether the disk has room for all that goes on now, and what is to come of a file. A disk that tells nothing has. */
 async function hasRoom(directory: string, file: string): Promise<boolean> {

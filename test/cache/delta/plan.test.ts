@@ -20,11 +20,11 @@ const pathOf = (name: string, fileSize: number, table: 'free' | 'costly' = 'free
 });
 
 /** Looks that end when they are told to, and what is decided of them. */
-function createLooks(late: readonly FoundPath[] = []) {
+function createLooks(late: readonly FoundPath[] = [], begun: readonly FoundPath[] = []) {
   const looked: string[] = [];
   const ends = new Map<string, (isHere: boolean) => void>();
   const nameOf = ({ info }: FoundPath) => info.url.slice('nar/'.length);
-  const narOf = (found: FoundPath) => ({ found, fetchSize: 1, hereSize: 10, ranges: [] }) as unknown as PlannedNar;
+  const narOf = (found: FoundPath) => ({ found, fetchSize: 1, hereSize: 10 }) as unknown as PlannedNar;
   const waiting: Matched[] = [];
   const planning = {
     look: (found: FoundPath) => {
@@ -33,10 +33,11 @@ function createLooks(late: readonly FoundPath[] = []) {
         ends.set(nameOf(found), (isHere) => {
           const references = { count: 0, runs: new Uint8Array() };
           const parts = [isHere ? { size: 1, from: { tree: 0, offset: 0, references } } : { size: 1 }];
-          resolve({ found, rows: [], cutting: 3, trees: [], parts });
+          resolve({ found, rows: [], cutting: 3, trees: [], parts, isBegun: begun.includes(found) });
         });
       });
     },
+    isBegun: (found: FoundPath) => begun.includes(found),
     decisions: {
       decide: (match: Matched) => {
         if (!match.parts.some(({ from }) => from)) return undefined;
@@ -105,6 +106,18 @@ describe('a plan', () => {
       if (isHere) await end('costly');
       expect((await plan.of(costly)) !== undefined).toBe(isHere);
     }
+  });
+
+  it('asks for the table of what an earlier run has begun, which says nothing of the others', async () => {
+    const free = ['a', 'b', 'c', 'd'].map((name) => pathOf(name, 10));
+    const [begun, costly] = [pathOf('begun', 1000, 'costly'), pathOf('costly', 1000, 'costly')];
+    const { planning, looked, end } = createLooks([], [begun]);
+    const plan = planPaths([...free, begun, costly], [...free, begun, costly], planning);
+    await end('begun');
+    for (const name of ['a', 'b', 'c', 'd']) await end(name, false);
+    expect(await plan.of(begun)).toMatchObject({ found: begun });
+    expect(await plan.of(costly)).toBeUndefined();
+    expect(looked).not.toContain('costly');
   });
 
   it('fails at once where it is stopped, whatever is still looked at', async () => {

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { openChunkMemory } from '#cache/delta/chunk-memory.js';
@@ -37,6 +38,7 @@ const { signal } = new AbortController();
 let store: OwnStore;
 let requests: { key: string; range: ByteRange | undefined }[];
 let warnings: string[];
+let events: PullEvent[];
 
 async function make(into: OwnStore, path: string): Promise<PathInfo> {
   const tree = fileOf(Buffer.concat([noise(SAME, 'same'), noise(OTHER, path)]));
@@ -66,18 +68,20 @@ beforeEach(async () => {
   old = await make(store, OLD);
 });
 
-/** A server that is lost after so many bytes of a NAR. */
-function lostAfter(bytes: number): ObjectStore {
+/** A server that is lost after so many bytes of a NAR; of `parts` it may send others than are there. */
+function lostAfter(bytes: number, { parts = (piece: Uint8Array) => piece, url = 'memory:' } = {}): ObjectStore {
   const memory = openMemoryStore(content);
   return {
     ...memory,
+    url,
     async open(key, range) {
       requests.push({ key, range });
       const object = await memory.open(key, range);
+      const isTable = range !== undefined && range.length < 10_000;
       async function* some() {
         let left = bytes;
         for await (const piece of object!.bytes()) {
-          yield piece.subarray(0, left);
+          yield (range && !isTable ? parts(piece) : piece).subarray(0, left);
           left -= piece.length;
           if (left <= 0) throw new CarportError('E_UNAVAILABLE', 'the server is lost');
         }
@@ -88,18 +92,24 @@ function lostAfter(bytes: number): ObjectStore {
 }
 
 const memoryFile = () => join(directory(), 'state/local-chunks');
-const pull = async (from: ObjectStore, { whole = false } = {}) => {
+const pull = async (from: ObjectStore | readonly ObjectStore[], { whole = false } = {}) => {
   requests = [];
   warnings = [];
+  events = [];
   const request = {
     targets: [{ hashPart: hashPartOf(NEW) }],
     destination: createOwnTarget(store),
     ...{ trust, seen: SEEN_NOTHING, links: NO_LINKS, dryRun: false },
     delta: whole ? undefined : { stores: [async () => store], storeDir: store.storeDir, memory: memoryFile() },
   };
-  const emit = (event: PullEvent) => void (event.type === 'warning' && warnings.push(event.message));
-  return pullClosure([from], request, { pool, emit, signal });
+  const emit = (event: PullEvent) => {
+    events.push(event);
+    if (event.type === 'warning') warnings.push(event.message);
+  };
+  return pullClosure([from].flat(), request, { pool, emit, signal });
 };
+const planned = () => events.find((event) => event.type === 'plan');
+const left = () => readdirSync(store.layout.realStoreDir).filter((name) => name.startsWith('.'));
 const asked = () => requests.reduce((sum, { range }) => sum + (range?.length ?? Number.POSITIVE_INFINITY), 0);
 
 it('goes on with what was fetched before the server was lost, of which no more is asked', async () => {
@@ -115,8 +125,33 @@ it('goes on with what was fetched before the server was lost, of which no more i
   expect(warnings).toEqual([]);
 });
 
-it('goes on with the whole file where there is more of that', async () => {
+it('goes on where it is told to take nothing from other paths, and tells of what is here', async () => {
   await expect(pull(lostAfter(14 * MIB), { whole: true })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
-  await pull(lostAfter(Number.POSITIVE_INFINITY));
-  expect(asked()).toBeLessThan(4 * MIB);
+  expect(left()).toHaveLength(1);
+  await pull(lostAfter(Number.POSITIVE_INFINITY), { whole: true });
+  expect(asked()).toBeLessThan(5 * MIB);
+  const { fetchSize, hereSize } = planned()!;
+  expect(fetchSize! + hereSize!).toBeGreaterThan(SAME + OTHER);
+  expect(fetchSize! + hereSize!).toBeLessThan(SAME + OTHER + MIB);
+  expect(fetchSize).toBeLessThan(5 * MIB);
+  expect([left(), warnings]).toEqual([[], []]);
+});
+
+it('goes on in the next cache, when the first is lost', async () => {
+  await pull([lostAfter(9 * MIB, { url: 'memory:first' }), lostAfter(Number.POSITIVE_INFINITY)], { whole: true });
+  const [whole, ...others] = requests.filter(({ key }) => key.startsWith('nar/'));
+  expect(whole!.range).toBeUndefined();
+  expect(others.reduce((sum, { range }) => sum + (range?.length ?? Number.POSITIVE_INFINITY), 0)).toBeLessThan(
+    SAME + OTHER - 6 * MIB,
+  );
+  expect(left()).toEqual([]);
+});
+
+it('fetches all where what comes of it is wrong, and keeps nothing of that', async () => {
+  await expect(pull(lostAfter(9 * MIB))).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  await pull(lostAfter(Number.POSITIVE_INFINITY, { parts: (piece) => Buffer.alloc(piece.length) }));
+  expect(warnings).toEqual([expect.stringContaining('fetching all of it')]);
+  expect(asked()).toBe(Number.POSITIVE_INFINITY);
+  expect(await store.queryInfos([NEW])).toHaveProperty('size', 1);
+  expect(left()).toEqual([]);
 });

@@ -31,6 +31,8 @@ export interface IndexChunksJob extends LocalTree {
   readonly type: 'index-chunks';
   readonly cutting: Cutting;
   readonly narSize: number;
+  /** The tree may have less than that: somebody was stopped who made it. */
+  readonly isPart?: boolean;
 }
 
 /** Chunks of a NAR that is here, in order. */

@@ -10,8 +10,8 @@ import { openNarRanges } from './nar-ranges.js';
 /** Larger pieces are read faster than a tree is walked, and gain nothing more. */
 const PIECE_SIZE = 1024 * 1024;
 
-/** Cuts as much as the NAR should have; `E_INTEGRITY` where it has less. */
-export async function indexChunks({ path, list, narSize, cutting }: IndexChunksJob): Promise<LocalChunks> {
+/** Cuts as much as the NAR should have; `E_INTEGRITY` where it has less, and is not known to be a part. */
+export async function indexChunks({ path, list, narSize, cutting, isPart }: IndexChunksJob): Promise<LocalChunks> {
   const chunker = createChunker(createHashPartFinder(list), undefined, cutting);
   const sizes: number[] = [];
   const hashes: Uint8Array[] = [];
@@ -26,8 +26,9 @@ export async function indexChunks({ path, list, narSize, cutting }: IndexChunksJ
   try {
     for (let at = 0; at < narSize; at += piece.length) {
       const bytes = piece.subarray(0, narSize - at);
-      ranges.read(bytes, at);
-      note(chunker.push(bytes));
+      const size = isPart ? ranges.readSome(bytes, at) : ranges.read(bytes, at);
+      note(chunker.push(bytes.subarray(0, size)));
+      if (size < bytes.length) break;
       // Its thread has other jobs, which somebody reads.
       await turn();
     }

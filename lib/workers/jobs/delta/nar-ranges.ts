@@ -15,8 +15,10 @@ const MOST_RETURNS = 64;
 type Part = { readonly size: number; readonly bytes: Uint8Array } | { readonly size: number; readonly file: Buffer };
 
 export interface NarRanges {
-  /** Fills memory with the bytes from an offset on. `E_INTEGRITY` where the NAR has fewer, `E_IO` where they cannot be read. */
-  read(into: Uint8Array, offset: number): void;
+  /** Fills memory with the bytes from an offset on, and gives how many these are. `E_INTEGRITY` where the NAR has fewer, `E_IO` where they cannot be read. */
+  read(into: Uint8Array, offset: number): number;
+  /** As `read`, of a NAR that may have fewer; gives how many it has. */
+  readSome(into: Uint8Array, offset: number): number;
   /** Lets go of the file that is open. */
   close(): void;
 }
@@ -32,8 +34,8 @@ export function openNarRanges(root: string): NarRanges {
   let returns = 0;
   const files = createOpenFile(root);
 
-  /** Goes to the part that holds the byte at an offset. */
-  const seek = (offset: number): Part => {
+  /** Goes to the part that holds the byte at an offset; `undefined` behind the last one. */
+  const seek = (offset: number): Part | undefined => {
     if (offset < start) {
       if (++returns > MOST_RETURNS) throw new CarportError('E_INTEGRITY', `too much of \`${root}\` is out of order`);
       parts = partsOf(root);
@@ -43,8 +45,8 @@ export function openNarRanges(root: string): NarRanges {
     while (part === undefined || offset >= start + part.size) {
       start += part?.size ?? 0;
       const next = parts.next();
-      if (next.done) throw changed(root);
-      part = next.value;
+      part = next.done ? undefined : next.value;
+      if (part === undefined) return undefined;
     }
     return part;
   };
@@ -58,17 +60,26 @@ export function openNarRanges(root: string): NarRanges {
     if (read === 0) throw changed(root);
     return read;
   };
-  return {
-    read(into, offset) {
-      try {
-        for (let used = 0; used < into.length; ) {
-          const found = seek(offset + used);
-          used += copyFrom(found, offset + used - start, into.subarray(used));
-        }
-      } catch (cause) {
-        if (cause instanceof CarportError) throw cause;
-        throw new CarportError('E_IO', `\`${root}\` cannot be read`, { cause });
+  const readSome = (into: Uint8Array, offset: number): number => {
+    let used = 0;
+    try {
+      while (used < into.length) {
+        const found = seek(offset + used);
+        if (found === undefined) break;
+        used += copyFrom(found, offset + used - start, into.subarray(used));
       }
+    } catch (cause) {
+      if (cause instanceof CarportError) throw cause;
+      throw new CarportError('E_IO', `\`${root}\` cannot be read`, { cause });
+    }
+    return used;
+  };
+  return {
+    readSome,
+    read(into, offset) {
+      const size = readSome(into, offset);
+      if (size < into.length) throw changed(root);
+      return size;
     },
     close: files.close,
   };

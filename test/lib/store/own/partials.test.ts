@@ -90,7 +90,8 @@ describe('partial files', () => {
     const mine = partials();
     const partial = await mine.take('b', NEEDS);
     add(partial, used);
-    const isBetter = (code: string) => isBetterWithout(Object.assign(new Error('x'), { code }), undefined, mine);
+    const isBetter = (code: string) =>
+      isBetterWithout(Object.assign(new Error('x'), { code }), undefined, { partials: mine });
     expect(await isBetter('ENOSPC')).toBe(true);
     expect(await isBetter('EDQUOT')).toBe(true);
     expect(await isBetter('EACCES')).toBe(false);
@@ -105,7 +106,7 @@ describe('partial files', () => {
     const ended = async (error: Error) => {
       await rm(partialsDir(), { recursive: true, force: true });
       await leave(randomBytes(MIB));
-      const isBetter = await isBetterWithout(error, await partials().take('a', NEEDS), partials());
+      const isBetter = await isBetterWithout(error, await partials().take('a', NEEDS), { partials: partials() });
       return [isBetter, names().length];
     };
     for (const code of ['E_UNAVAILABLE', 'E_INTERRUPTED', 'E_REMOTE', 'E_NOT_FOUND'] as const) {

@@ -42,6 +42,8 @@ describe('ranges of a NAR', () => {
     }
     expect(read(0, nar.length).equals(nar)).toBe(true);
     expect(() => read(nar.length - 1, 2)).toThrow(/is not what it was/);
+    expect(ranges.readSome(Buffer.alloc(9), nar.length - 2)).toBe(2);
+    expect(ranges.readSome(Buffer.alloc(9), nar.length)).toBe(0);
     ranges.close();
   });
 
