@@ -19,6 +19,9 @@ import { contentAt, cutsOf } from './watched-table.js';
 const WORTH_A_RANGE = 32 * 1024;
 const WORTH_PART = 0.05;
 
+/** So many requests a NAR that was begun has for itself: a tree that was left has few holes, and what lies between them was fetched already. */
+const FEW = 8;
+
 /** A NAR that is made of what is here. */
 export interface DeltaNar {
   /** For a job that reads a NAR, whose hash it compares. */
@@ -81,7 +84,7 @@ export function createDecisions(memory: Memory): Decisions {
       if (!isPartlyHere(match)) return undefined;
       const partly = partlyOf(match, memory.many);
       const [ranges] = spend([partly], Number.POSITIVE_INFINITY);
-      const isLate = !partly.isTogether && ranges!.length > 1;
+      const isLate = !partly.isTogether && ranges!.length > (match.isBegun ? FEW : 1);
       fresh.push({ match, partly, isLate });
       return isLate ? 'later' : narOf(match, ranges!, memory);
     },
