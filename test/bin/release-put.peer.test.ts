@@ -78,7 +78,7 @@ describe('carport release put', () => {
       ...{ version: 1, dryRun: true, release: { ...release, files: [file('a'), file('garage')] } },
     });
     expect(await bucket()).toEqual([]);
-    const ran = done(await put([...args, '--json']));
+    const ran = done(await put([...args, '--json', '-q']));
     expect(JSON.parse(ran.stdout)).toEqual({
       ...{ version: 1, dryRun: false, release: { ...release, files: [file('a'), file('garage')] } },
     });
