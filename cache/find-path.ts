@@ -1,6 +1,6 @@
 /** Finds the first cache that has a path as a reader accepts it: its narinfo's signature is checked here. */
 
-import { CarportError } from '../lib/errors.js';
+import { CarportError, type ErrorCode } from '../lib/errors.js';
 import type { NarInfo } from '../lib/nix/narinfo.js';
 import type { ObjectStore } from '../lib/object-store/object-store.js';
 import { requireAcceptable, type WantedPath } from '../lib/signing/acceptable.js';
@@ -9,6 +9,15 @@ import type { BatchReader } from './batches/reader.js';
 import { readNarInfo } from './binary-cache.js';
 import { type ReaderTrust, trustNow, withSuccessors } from './keys/follow.js';
 import { type LockedContent, lockedPathIsGone, requireLockedContent } from './toolchains/locked.js';
+
+/**
+ * What is found where nobody should have looked: in an old batch, or at a server that is no cache. A server may call what is not there
+ * forbidden. That one cannot be reached is nobody's fault.
+ */
+export const NOT_WHAT_WAS_WANTED: readonly ErrorCode[] = [
+  ...(['E_NOT_FOUND', 'E_FORMAT', 'E_INTEGRITY', 'E_SIGNATURE'] as const),
+  ...(['E_UNSUPPORTED', 'E_CREDENTIALS', 'E_REMOTE'] as const),
+];
 
 /** A path that a reader accepts. */
 export interface FoundPath {

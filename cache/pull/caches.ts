@@ -1,9 +1,10 @@
 /** The caches of a pull: in which order they are asked, and whether they are caches at all. */
 
-import { CarportError, type ErrorCode, hasCode } from '../../lib/errors.js';
+import { CarportError, hasCode, insteadOf } from '../../lib/errors.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { checkStoreDir, requireCacheInfo } from '../binary-cache.js';
+import { NOT_WHAT_WAS_WANTED } from '../find-path.js';
 
 /** Caches in the order in which they are asked. */
 export interface AskedCaches {
@@ -11,12 +12,6 @@ export interface AskedCaches {
   /** Does what asks them; where that comes to nothing since one is no cache, or one of another store dir, it fails with that. */
   readonly explain: <T>(work: Promise<T>) => Promise<T>;
 }
-
-/** What a narinfo or a pin may be found to be in something else than a cache of this store dir. */
-const MAY_BE_NO_CACHE: readonly ErrorCode[] = [
-  ...(['E_NOT_FOUND', 'E_FORMAT', 'E_INTEGRITY', 'E_SIGNATURE'] as const),
-  ...(['E_UNSUPPORTED', 'E_CREDENTIALS', 'E_REMOTE'] as const),
-];
 
 /**
  * One that is alone is asked what it is when something does not fit, and not before: each narinfo says of which store dir it is, and there
@@ -37,7 +32,9 @@ export async function askedCaches(
       try {
         return await work;
       } catch (error) {
-        if (hasCode(error, ...MAY_BE_NO_CACHE)) await requireCacheOf(alone, storeDir);
+        // One that does not answer now has answered before.
+        const isAsked = hasCode(error, ...NOT_WHAT_WAS_WANTED);
+        if (isAsked) await requireCacheOf(alone, storeDir).catch(insteadOf('E_UNAVAILABLE', undefined));
         throw error;
       }
     },

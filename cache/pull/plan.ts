@@ -1,7 +1,7 @@
 /** What to fetch from where, and whether to trust it. */
 
 import { createLimit } from '../../lib/concurrency.js';
-import { type ErrorCode, hasCode } from '../../lib/errors.js';
+import { hasCode } from '../../lib/errors.js';
 import { topologicalOrder } from '../../lib/nix/closure.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
@@ -12,22 +12,13 @@ import { walkReferences } from '../../lib/store/walk-references.js';
 import type { Emit, WarningEvent } from '../../lib/work.js';
 import { type BatchReader, createBatchReader } from '../batches/reader.js';
 import type { Sources } from '../fallback.js';
-import { type FoundPath, findPath, type Wanted } from '../find-path.js';
+import { type FoundPath, findPath, NOT_WHAT_WAS_WANTED, type Wanted } from '../find-path.js';
 import type { ReaderTrust } from '../keys/follow.js';
 import { type LockedContent, requireSameHere } from '../toolchains/locked.js';
 import type { Ahead } from './take-ahead.js';
 
 /** Narinfos that are asked for at a time. */
 const QUERIES_AT_ONCE = 64;
-
-/**
- * What a narinfo can be found to be that nobody would have asked for, had a batch not been old; a server may call what is not there
- * forbidden. That a server cannot be reached is no fault of a batch.
- */
-const LED_ASTRAY: readonly ErrorCode[] = [
-  ...(['E_NOT_FOUND', 'E_FORMAT', 'E_INTEGRITY', 'E_SIGNATURE'] as const),
-  ...(['E_UNSUPPORTED', 'E_CREDENTIALS', 'E_REMOTE'] as const),
-];
 
 /** What is asked for. */
 export interface WantedRoot {
@@ -68,7 +59,7 @@ export async function planPull(
     return await planWith(batches, sources, store, wanted, ahead);
   } catch (error) {
     // What was said of many at once may be old: then it leads nowhere, or in circles.
-    if (!batches.hasHinted() || !hasCode(error, ...LED_ASTRAY)) throw error;
+    if (!batches.hasHinted() || !hasCode(error, ...NOT_WHAT_WAS_WANTED)) throw error;
     return planWith(undefined, sources, store, wanted);
   }
 }

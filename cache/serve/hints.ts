@@ -1,4 +1,4 @@
-/** Narinfos for a server, by batches where many of one are wanted; nothing is taken from a batch that may be older than its narinfos. */
+/** Narinfos for a server, by batches where many of one are wanted; what lacks a signature that others of its batch have is asked for by itself. */
 
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { ObjectStore } from '../../lib/object-store/object-store.js';

@@ -4,7 +4,7 @@ import { CarportError } from '../errors.js';
 import { restartable } from '../http/body.js';
 import type { HttpClient } from '../http/client.js';
 import { encodePath } from '../http/encode.js';
-import { explainLimit, explainMissingTls, explainNetworkError, statusError } from '../http/failure.js';
+import { explainLimit, explainMissingTls, statusError } from '../http/failure.js';
 import { createNetrc } from '../http/netrc.js';
 import { type FinalAnswer, followRedirects, isRedirect } from '../http/redirect.js';
 import type { HttpRequest, HttpResponse, Transport } from '../http/transport.js';
@@ -131,7 +131,7 @@ function createReader({ base, send, request, follow }: ReaderOptions) {
   const openManyAt = async (target: URL, wanted: readonly ByteRange[]) => {
     const { asked, response, isThere } = await ask(target, manyRangesHeader(wanted), {});
     const boundary = isThere ? boundaryOf(response) : undefined;
-    if (boundary !== undefined) return explained(bytesOfParts(response.body, boundary, wanted), asked);
+    if (boundary !== undefined) return bytesOfParts(response.body, boundary, wanted, asked.url);
     response.discard();
     return undefined;
   };
@@ -147,14 +147,6 @@ function createReader({ base, send, request, follow }: ReaderOptions) {
       };
     },
   };
-}
-
-async function* explained(bytes: AsyncIterable<Uint8Array>, { url }: HttpRequest): AsyncGenerator<Uint8Array> {
-  try {
-    yield* bytes;
-  } catch (error) {
-    throw error instanceof CarportError ? error : explainNetworkError(error, url);
-  }
 }
 
 /** An answer about an object, after redirects. */

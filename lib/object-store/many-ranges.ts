@@ -1,6 +1,7 @@
 /** Several ranges of an object in one answer: `multipart/byteranges` (RFC 9110, 14.6), which some web servers send. */
 
 import { formatError } from '../errors.js';
+import { explainNetworkError } from '../http/failure.js';
 import type { HttpResponse } from '../http/transport.js';
 import { encodingsOf } from './content-encoding.js';
 import { type ByteRange, checkRange } from './object-store.js';
@@ -30,6 +31,19 @@ export function boundaryOf({ status, headers }: HttpResponse): string | undefine
  * when all that was right is given.
  */
 export async function* bytesOfParts(
+  body: AsyncIterable<Uint8Array>,
+  boundary: string,
+  ranges: readonly AskedRange[],
+  url: URL,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* partsIn(body, boundary, ranges);
+  } catch (error) {
+    throw explainNetworkError(error, url);
+  }
+}
+
+async function* partsIn(
   body: AsyncIterable<Uint8Array>,
   boundary: string,
   ranges: readonly AskedRange[],

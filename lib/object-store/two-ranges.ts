@@ -74,7 +74,7 @@ async function toldBy(asked: HttpRequest, response: HttpResponse, { send, limit,
   const request = { ...asked, headers, isTrial: false };
   const boundary = boundaryOf(response);
   if (boundary !== undefined) {
-    const bytes = await collectSmall(bytesOfParts(response.body, boundary, IN_TWO), limit, key);
+    const bytes = await collectSmall(bytesOfParts(response.body, boundary, IN_TWO, asked.url), limit, key);
     return { sendsMany: true, download: downloadOfBytes(bytes, response.headers.etag) };
   }
   if (response.status === 200 && !isPartial(response)) {

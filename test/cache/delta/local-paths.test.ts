@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, utimesSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { createLocalPaths } from '#cache/delta/local-paths.js';
@@ -82,7 +82,12 @@ it('sees at once what has come to a store, unless that changes all the time', as
     ...{ ...infoOf(pathOf('z'), 1000), fileSize: 500, url: 'nar/z', compression: 'zstd', unknownFields: [] },
   };
   const locals = createLocalPaths([async () => changing as Store], '/nix/store', () => time);
-  const come = (letter: string) => mkdirSync(join(directory, basename(pathOf(letter))));
+  // Systems differ in how finely they tell times.
+  let changes = 0;
+  const come = (letter: string) => {
+    mkdirSync(join(directory, basename(pathOf(letter))));
+    utimesSync(directory, 1000 + ++changes, 1000 + changes);
+  };
   const found = async () => [(await locals.like([wanted], [])).get(wanted.path)?.length ?? 0, reads];
   expect(await found()).toEqual([0, 1]);
   expect(await found()).toEqual([0, 1]);

@@ -53,6 +53,13 @@ describe('a cache that is alone', () => {
     await expect(explain(failing('E_NOT_FOUND'))).rejects.toThrow('the narinfo is wrong');
   });
 
+  it('is not asked for what it was, where it does not answer any more', async () => {
+    const { objects } = cacheOf(GOOD);
+    const gone = { ...objects, read: () => failing('E_UNAVAILABLE') };
+    const { explain } = await askedCaches([gone], STORE, nothing);
+    await expect(explain(failing('E_NOT_FOUND'))).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+  });
+
   it('is asked at once where that is a directory', async () => {
     const asking = askedCaches([cacheOf(undefined, { isImmediate: true }).objects], STORE, nothing);
     await expect(asking).rejects.toMatchObject({ code: 'E_NOT_FOUND' });

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { narInfoKey } from '#cache/layout.js';
 import { createNarInfos } from '#cache/serve/narinfos.js';
+import { formatHash } from '#lib/nix/hash.js';
 import { renderNarInfo } from '#lib/nix/narinfo.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
@@ -97,4 +98,23 @@ it('takes nothing of a batch from what was said long ago', async () => {
   });
   expect([found.length, asked().batches]).toEqual([41, 0]);
   expect(renderNarInfo(found[0]!)).toBe((await store.read(narInfoKey(hashPartOf(found[0]!.path)), 99_999))!.toString());
+});
+
+it('asks for a narinfo by itself when a batch has told of a path that has gone, and its NAR was wanted', async () => {
+  const infos = fakeFan(40, 'gone');
+  const { objects, content } = await createBatchedCache([infos], [KEY]);
+  const gone = infos[20]!;
+  content.delete(narInfoKey(hashPartOf(gone.path)));
+  const upstreams = {
+    firstOf: (look: (from: ObjectStore) => unknown) => look(objects),
+    inOrder: async () => [objects],
+  };
+  const narInfos = createNarInfos({ upstreams: upstreams as never, keys: [], now: () => 0 });
+  for (const { path } of [...infos].reverse()) await narInfos.find(hashPartOf(path));
+  const hashPart = hashPartOf(gone.path);
+  const { info } = (await narInfos.find(hashPart))!;
+  const having: string[] = [];
+  for await (const found of narInfos.having(hashPart, formatHash(info.narHash, 'nix32'))) having.push(found.info.path);
+  expect(having).toEqual([gone.path]);
+  expect(await narInfos.find(hashPart)).toBeUndefined();
 });

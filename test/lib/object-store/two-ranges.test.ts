@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { hasLinks } from '#lib/object-store/object-store.js';
 import { answerWith, useHttpServers } from '../../support/http-server.js';
@@ -19,6 +19,12 @@ const single =
   (range: string, body: string): Reply =>
   (response) =>
     answerWith(response, body, { status: 206, headers: { 'content-range': `bytes ${range}/${TEXT.length}` } });
+const breaksOff =
+  (headers: OutgoingHttpHeaders): Reply =>
+  (response) => {
+    response.writeHead(206, { 'content-type': 'multipart/byteranges; boundary=B', ...headers });
+    response.write(part('0-0', TEXT[0]!), () => response.destroy());
+  };
 const status =
   (code: number): Reply =>
   (response) =>
@@ -61,6 +67,8 @@ describe('a small object that is asked for in two ranges', () => {
       false,
       2,
     ],
+    ['breaks off in a part', breaksOff({ 'content-length': 999 }), false, 2],
+    ['breaks off in a part of which the size is not told', breaksOff({}), false, 2],
     ['closes the connection', (response) => response.destroy(), false, 2],
     ['has a fault', status(500), false, 2],
   ])('is read of a server that %s', async (_, reply, sendsMany, requests) => {
