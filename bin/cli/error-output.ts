@@ -2,7 +2,7 @@
 
 import { styleText } from 'node:util';
 import { CarportError } from '../../lib/errors.js';
-import { isTemporaryName, TEMPORARY } from '../../lib/filesystem/temporary.js';
+import { endsWithTemporaryName, TEMPORARY } from '../../lib/filesystem/temporary.js';
 import { type Context, say } from './context.js';
 import { exitCodeOf } from './exit-code.js';
 import { printable } from './printable.js';
@@ -48,7 +48,7 @@ function explainError(error: unknown): unknown {
 /** The directory, such as that of a cache, in which a file on its way has a name that tells nobody anything. */
 function directoryOfTemporary(path: string): string | undefined {
   const parts = path.split('/');
-  const at = parts.findIndex(isTemporaryName);
+  const at = parts.findIndex(endsWithTemporaryName);
   const directory = parts.slice(0, at).join('/');
   if (at < 1 || directory === '') return undefined;
   const spool = `/${TEMPORARY}`;

@@ -119,6 +119,12 @@ export function isTemporaryName(name: string): boolean {
   return NAME.test(name) || OLD_NAME.test(name);
 }
 
+/** True for a name that ends with one, also behind what it is for, as that of a claim does. */
+export function endsWithTemporaryName(name: string): boolean {
+  const at = name.indexOf(PREFIX);
+  return at >= 0 && isTemporaryName(name.slice(at));
+}
+
 /** Removes a tree, read-only directories too; nothing there is fine. */
 export async function removeTree(path: string): Promise<void> {
   try {

@@ -17,6 +17,8 @@ describe('what the file system refuses', () => {
       '`/srv/cache`: the file system is read-only',
     );
     expect(told('ENOSPC', `/st/nix/store/${TEMPORARY}/bin/x`)).toContain('`/st/nix/store`: the disk is full');
+    const claims = '/st/nix/var/carport/claims';
+    expect(told('ENOSPC', `${claims}/${'0'.repeat(32)}${TEMPORARY}`)).toContain(`\`${claims}\`: the disk is full`);
     expect(told('EROFS', '/srv/cache/file')).toContain('`/srv/cache/file`: the file system is read-only');
   });
 
