@@ -29,6 +29,8 @@ export interface DeltaNar {
   /** What is fetched for it, the job's source; absent where all of it is here. */
   readonly source?: () => AsyncGenerator<Uint8Array>;
   readonly fetchSize: number;
+  /** It is made of the tree of an earlier run, too. */
+  readonly isBegun: boolean;
   /** It lies there now: how it is cut is remembered, as its table says. */
   noteMade(realPath: string): Promise<void>;
   /** It could not be made. Where it was not what was signed, what is remembered of the paths that it was made of is forgotten. */
@@ -121,7 +123,7 @@ function narOf(match: Matched, ranges: readonly ByteRange[], memory: Memory): Pl
   const parts = joined(match.parts.map((part, index) => (isIn(rows[index]!, ranges) ? { size: part.size } : part)));
   const onTheWay = new WeakSet<object>();
   return {
-    ...{ found, fetchSize },
+    ...{ found, fetchSize, isBegun },
     job: {
       promise: { compression: 'none', narHash: info.narHash, narSize: info.narSize },
       assembly: { trees: trees.map(({ path, list }) => ({ path, list })), parts, list: hashPartList(info) },

@@ -13,17 +13,23 @@ const TABLES_AT_ONCE = 64;
 /** Paths of which nothing is here, and whose tables cost nothing, so that the others are taken for strange, too. */
 const EVIDENCE = 4;
 
-/** What is made of the paths of a plan, most of it before all is known. */
-export interface DeltaPlan {
+/** How the paths of a plan are made: of most of them before all is known. */
+export interface PlannedNars {
   /**
    * How a path is made, as soon as that is known; `undefined` where it is better fetched as a whole, or it is not what was planned, but what
    * another cache says of it, or the same one by now. Fails as the plan does.
    */
   of(found: FoundPath): Promise<DeltaNar | undefined>;
-  /** How a path is made that this run has begun, and could not end: of what it has left, and of a cache that it was not planned from. */
-  again(found: FoundPath): Promise<DeltaNar | undefined>;
   /** What all of it comes to, when that is known. */
   readonly totals: Promise<DeltaTotals>;
+}
+
+/** What is made of the paths of a plan, and of those that are planned once more. */
+export interface DeltaPlan extends PlannedNars {
+  /** How a path is made that this run has begun, and could not end: of what it has left, and of a cache that it was not planned from. */
+  again(found: FoundPath): Promise<DeltaNar | undefined>;
+  /** Bytes of tables that were asked for so far. */
+  tablesSize(): number;
   /** Looks for nothing more: what is not known fails with this. */
   stop(reason: unknown): void;
   /** Remembers how a path is cut that was fetched as a whole, and where it lies. */
@@ -36,8 +42,6 @@ export interface DeltaTotals {
   readonly fetchSize: number;
   /** Bytes of NARs that are here. */
   readonly hereSize: number;
-  /** Bytes of tables that were fetched for the plan. */
-  readonly tablesSize: number;
 }
 
 /** What a plan is made with. */
@@ -49,6 +53,7 @@ interface Planning {
   readonly decisions: Decisions;
   readonly tables: Pick<ReturnType<typeof createTables>, 'asked'>;
   readonly withoutRanges: WithoutRanges;
+  /** Looks for nothing more when it is aborted: what is not known fails with its reason. */
   readonly signal: AbortSignal;
 }
 
@@ -69,9 +74,8 @@ export function planPaths(
   paths: readonly FoundPath[],
   promising: readonly FoundPath[],
   planning: Planning,
-): Omit<DeltaPlan, 'noteCuts' | 'again'> {
-  const stopping = new AbortController();
-  const signal = AbortSignal.any([planning.signal, stopping.signal]);
+): PlannedNars {
+  const { signal } = planning;
   const answers = new Map(promising.map(({ info }) => [info.path, createAnswer<PlannedNar | undefined>()]));
   const totals = createAnswer<DeltaTotals>();
   const fail = (error: unknown): void => {
@@ -83,8 +87,8 @@ export function planPaths(
   signal.addEventListener('abort', onAbort);
   const work = async (): Promise<void> => {
     signal.throwIfAborted();
-    const nars = await findNars(promising, answers, { ...planning, signal });
-    totals.resolve({ ...totalsOf(paths, nars), tablesSize: planning.tables.asked().bytes });
+    const nars = await findNars(promising, answers, planning);
+    totals.resolve(totalsOf(paths, nars));
   };
   work()
     .catch(fail)
@@ -101,7 +105,6 @@ export function planPaths(
       return nar;
     },
     totals: totals.promise,
-    stop: (reason) => stopping.abort(reason),
   };
 }
 
@@ -159,7 +162,7 @@ function sizeOf({ fileSize, narSize }: NarInfo): number {
   return fileSize ?? narSize;
 }
 
-function totalsOf(paths: readonly FoundPath[], nars: readonly PlannedNar[]): Omit<DeltaTotals, 'tablesSize'> {
+function totalsOf(paths: readonly FoundPath[], nars: readonly PlannedNar[]): DeltaTotals {
   const byPath = new Map(nars.map((nar) => [nar.found.info.path, nar]));
   return {
     fetchSize: paths.reduce((sum, { info }) => sum + (byPath.get(info.path)?.fetchSize ?? sizeOf(info)), 0),

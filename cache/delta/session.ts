@@ -53,7 +53,45 @@ export function createDelta({ stores, storeDir, memory }: DeltaOptions, { pool, 
   const chunks = createLocalChunks(memory, pool, locals.gone);
   const withoutRanges: WithoutRanges = new WeakSet();
   const many = createManyRanges();
-  const match = async (
+  const match = createMatch(chunks, pool);
+  const plan = async (paths: readonly FoundPath[], hints: DeltaHints, outer: AbortSignal): Promise<DeltaPlan> => {
+    const stopping = new AbortController();
+    const signal = AbortSignal.any([outer, stopping.signal]);
+    const wanted = paths.filter((found) => usefulTable(found) !== undefined);
+    const like = await locals.like(
+      wanted.map(({ info }) => info),
+      hints.preferred ?? [],
+    );
+    const begun = await findBegun(wanted, hints.begun);
+    const tables = createTables(withoutRanges);
+    const look = async (found: FoundPath): Promise<Matched | undefined> => {
+      const rows = await tables.read(found);
+      const { path } = found.info;
+      return rows && match(found, rows, begun.get(path), like.get(path) ?? []);
+    };
+    const decisions = createDecisions({ ...chunks, withoutRanges, many });
+    const isBegun = ({ info }: FoundPath) => begun.has(info.path);
+    const promising = wanted.filter((found) => like.has(found.info.path) || isBegun(found));
+    const nars = planPaths(paths, promising, { look, isBegun, decisions, tables, withoutRanges, signal });
+    const later: DeltaPlan[] = [];
+    return {
+      ...nars,
+      async again(found) {
+        const once = await plan([found], hints, signal);
+        later.push(once);
+        return once.of(found);
+      },
+      tablesSize: () => later.reduce((sum, { tablesSize }) => sum + tablesSize(), tables.asked().bytes),
+      stop: (reason) => stopping.abort(reason),
+      noteCuts: (info, realPath, cuts) => chunks.note(contentAt(realPath, info), cuts),
+    };
+  };
+  return { plan: (paths, hints = {}) => plan(paths, hints, signal), keep: chunks.keep };
+}
+
+/** Finds which chunks of a NAR are in the tree that was begun of it, and in paths that are like it. */
+function createMatch(chunks: ReturnType<typeof createLocalChunks>, pool: WorkerPool) {
+  return async (
     found: FoundPath,
     rows: readonly TableChunk[],
     begun: string | undefined,
@@ -77,33 +115,6 @@ export function createDelta({ stores, storeDir, memory }: DeltaOptions, { pool, 
     }
     return { found, rows, cutting, trees, parts: places.partsOf(rows), isBegun };
   };
-  const delta: Delta = {
-    async plan(paths, { preferred = [], begun: begunOf } = {}) {
-      const wanted = paths.filter((found) => usefulTable(found) !== undefined);
-      const like = await locals.like(
-        wanted.map(({ info }) => info),
-        preferred,
-      );
-      const begun = await findBegun(wanted, begunOf);
-      const tables = createTables(withoutRanges);
-      const look = async (found: FoundPath): Promise<Matched | undefined> => {
-        const rows = await tables.read(found);
-        const { path } = found.info;
-        return rows && match(found, rows, begun.get(path), like.get(path) ?? []);
-      };
-      const decisions = createDecisions({ ...chunks, withoutRanges, many });
-      const isBegun = ({ info }: FoundPath) => begun.has(info.path);
-      const promising = wanted.filter((found) => like.has(found.info.path) || isBegun(found));
-      const plan = planPaths(paths, promising, { look, isBegun, decisions, tables, withoutRanges, signal });
-      return {
-        ...plan,
-        again: async (found) => (await delta.plan([found], { preferred, begun: begunOf })).of(found),
-        noteCuts: (info, realPath, cuts) => chunks.note(contentAt(realPath, info), cuts),
-      };
-    },
-    keep: chunks.keep,
-  };
-  return delta;
 }
 
 /** The trees of paths that have one. */

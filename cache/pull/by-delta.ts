@@ -32,7 +32,7 @@ export interface MadeOfDelta {
 
 /**
  * Makes the path of what is here. `undefined`, mostly with a warning, where nothing came of it: then it is to be fetched as a whole. What
- * was made of it is kept, so that a later run goes on from there. A server that does not answer is an
+ * was made of it is kept, so that a later run goes on from there; what it was to go on from may have had to make room. A server that does not answer is an
  * error: it would not give the whole file either.
  */
 export async function fetchByDelta(
@@ -41,13 +41,14 @@ export async function fetchByDelta(
   taker: DeltaTaker,
 ): Promise<MadeOfDelta | undefined> {
   const tree = await keepTree(found, taker.receiver);
+  // What it was to go on from had to make room for others.
+  if (nar.isBegun && tree?.begun === undefined) return undefined;
   try {
-    const made = await attempt(found, nar, taker, tree);
-    await tree?.remove();
-    return made;
+    return await attempt(found, nar, taker, tree);
   } catch (error) {
-    if (!(await isBetterWithout(error, tree, taker.receiver))) return orWhole(error, found, nar, taker);
+    if (!(await isBetterWithout(error, { tree }, taker.receiver))) return orWhole(error, found, nar, taker);
   }
+  if (nar.isBegun) return undefined;
   return attempt(found, nar, taker).catch((error: unknown) => orWhole(error, found, nar, taker));
 }
 

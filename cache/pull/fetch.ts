@@ -7,8 +7,6 @@ import { removeTree } from '../../lib/filesystem/temporary.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import { registeredInfo } from '../../lib/nix/registered.js';
-import type { KeptTree } from '../../lib/store/own/left-trees.js';
-import type { PartialFile } from '../../lib/store/own/partials.js';
 import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { SmallNarUnpacker, WaitingNar } from '../../lib/workers/small-nars.js';
@@ -21,7 +19,15 @@ import { localNar, missingNar } from '../nars.js';
 import { isRefusedForGood, refusedNar } from '../refused-nar.js';
 import { fetchByDelta } from './by-delta.js';
 import type { PullEvent } from './events.js';
-import { isBetterWithout, isStillGood, keepTree, keptFile, takePartial } from './kept-file.js';
+import {
+  isBetterWithout,
+  isStillGood,
+  isWorthKeeping,
+  type Kept,
+  keepTree,
+  keptFile,
+  takePartial,
+} from './kept-file.js';
 import { isSmall, largeFile, readSmallFile, wholeFile } from './nar-source.js';
 import type { Ahead, TakenTree } from './take-ahead.js';
 import type { PathReceiver } from './target.js';
@@ -63,8 +69,16 @@ export async function fetchPath(planned: FoundPath, options: FetchOptions): Prom
   emit({ type: 'path-started', path: planned.info.path, narSize: planned.info.narSize });
   const taken = options.ahead?.hand(planned.info.path);
   if (taken) return alreadyTaken(taken, emit);
-  if (await receiver.hasLeft(planned.info)) return { info: registeredInfo(planned.info), fileSize: 0 };
-  return fromFirstThatCan(planned, options, (from) => fetchFrom(from, options));
+  const tried = new Set([planned.info]);
+  const fetched = (await receiver.hasLeft(planned.info))
+    ? { info: registeredInfo(planned.info), fileSize: 0 }
+    : await fromFirstThatCan(planned, options, (from) => {
+        tried.add(from.info);
+        return fetchFrom(from, options);
+      });
+  // What one cache has begun is of no use when it came from another, which may not even tell its parts.
+  for (const info of tried) if (isWorthKeeping(info)) await receiver.leftTrees?.remove(info);
+  return fetched;
 }
 
 function alreadyTaken(taken: TakenTree, emit: FetchOptions['emit']): Fetched {
@@ -107,10 +121,10 @@ async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fet
 async function fetchOnce(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
   const { receiver } = options;
   const tree = await keepTree(planned, receiver);
-  const kept = tree ?? (await takePartial(planned, receiver.partials));
+  const kept = tree ? { tree } : { partial: await takePartial(planned, receiver.partials) };
   try {
     const fetched = await attempt(planned, options, kept);
-    await kept?.remove();
+    await kept.partial?.remove();
     return fetched;
   } catch (error) {
     if (!(await isBetterWithout(error, kept, receiver))) throw error;
@@ -119,10 +133,9 @@ async function fetchOnce(planned: FoundPath, options: FetchOptions): Promise<Fet
 }
 
 /** Has a worker make of the NAR what the receiver takes, and check it; nothing is left of one that fails, but where that is kept. */
-async function attempt(planned: FoundPath, options: FetchOptions, kept?: PartialFile | KeptTree): Promise<Fetched> {
+async function attempt(planned: FoundPath, options: FetchOptions, { partial, tree }: Kept = {}): Promise<Fetched> {
   const { info, objects } = planned;
   const { pool, receiver, emit } = options;
-  const [partial, tree] = kept && 'temporary' in kept ? [undefined, kept] : [kept, undefined];
   const temporary = tree?.temporary ?? receiver.temporaryName();
   const onProgress = (bytes: number) => emit({ type: 'progress', bytes });
   const job = { type: receiver.job, destination: temporary, promise: expectedNar(info) } as const;

@@ -16,6 +16,12 @@ import type { PathReceiver } from './target.js';
 /** Files up to this size are fetched anew. */
 const WORTH_KEEPING = 8 * 1024 * 1024;
 
+/** What is kept of a path while it is fetched: its file, or the tree that is made of it. */
+export interface Kept {
+  readonly partial?: PartialFile | undefined;
+  readonly tree?: KeptTree | undefined;
+}
+
 /** Whether the file of a NAR is worth that anything is kept of it. */
 export function isWorthKeeping({ fileSize = 0 }: NarInfo): boolean {
   return fileSize >= WORTH_KEEPING;
@@ -53,19 +59,21 @@ export function isStillGood(error: unknown): boolean {
 /** Lets go of what is kept, after an error. Whether the path may come where nothing is: what was kept was wrong, or took its room. */
 export async function isBetterWithout(
   error: unknown,
-  kept: PartialFile | KeptTree | undefined,
+  { partial, tree }: Kept,
   { partials, leftTrees }: Pick<PathReceiver, 'partials' | 'leftTrees'>,
 ): Promise<boolean> {
+  const kept = partial ?? tree;
   if (isStillGood(error)) {
     await kept?.leave();
     return false;
   }
-  const gone = isFull(error) ? [await partials?.giveUp(), await leftTrees?.giveUp()] : undefined;
+  const gone = isFull(error)
+    ? [await partials?.giveUp(), await leftTrees?.giveUp(), tree?.begun !== undefined]
+    : undefined;
   await kept?.remove();
   if (gone) return gone.includes(true);
   const isSure = error instanceof NarRefusal && error.found === 'as told';
-  const size = kept && 'size' in kept ? kept.size : 0;
-  return error instanceof CarportError && !isSure && size > 0;
+  return error instanceof CarportError && !isSure && partial !== undefined && partial.size > 0;
 }
 
 /** The file of a NAR: first what is kept of it, then the rest, which is asked for when somebody wants its first bytes. */

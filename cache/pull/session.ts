@@ -85,7 +85,7 @@ async function pullProtected(
   const { emit, signal } = work;
   signal.throwIfAborted();
   const { store } = destination;
-  if (others) given.forEach(findOutRanges);
+  if (others || (await destination.leftTrees?.hasAny())) given.forEach(findOutRanges);
   const { caches, explain } = await askedCaches(given, store.storeDir, emit);
   const { roots, pins } = await explain(findTargets(targets, { caches, policy: trust, seen, emit }));
   const before: string[] = [];
@@ -123,7 +123,7 @@ async function pullProtected(
   await requireLocksHold(plan, store);
   await links.make(plan.roots);
   if (!notWritable) for (const pin of pins) await destination.keepPin(pin);
-  const fileSize = narsSize + (await plan.delta.totals).tablesSize;
+  const fileSize = narsSize + plan.delta.tablesSize();
   const { transfer: transferred, ...totals } = told;
   const summary = { ...totals, transferred, signed: 0, fileSize, storePaths: plan.storePaths };
   emit({ type: 'summary', verb: 'pull', ...summary });

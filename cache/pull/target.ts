@@ -24,7 +24,7 @@ export interface PullTarget {
   /** Does work that hands paths over. What was handed over is in the store when this ends; `signal` stops it early. */
   receive<T>(pool: WorkerPool, signal: AbortSignal, work: (receiver: PathReceiver) => Promise<T>): Promise<T>;
   /** Trees that pulls have left which were stopped; absent where none are kept. */
-  readonly leftTrees?: Pick<LeftTrees, 'find' | 'take'>;
+  readonly leftTrees?: Pick<LeftTrees, 'hasAny' | 'find' | 'take'>;
   /** Takes in realisations of paths of the store; absent where it keeps none. */
   takeRealisations?(realisations: readonly Realisation[], emit: Emit<WarningEvent>): Promise<void>;
   /** Makes a link to a path of the store, which keeps the path from garbage collection. */

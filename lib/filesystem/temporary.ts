@@ -27,8 +27,8 @@ const UNKNOWN = '00000000';
 const FOREIGN_AGE_MS = 24 * 60 * 60 * 1000;
 const REFRESH_MS = 60 * 60 * 1000;
 
-/** The ending of what somebody goes on with. */
-const RESUMABLE = /\.[a-p]{32}$/;
+/** The ending of a tree that somebody goes on with. No other temporary name has it: parts of downloads end in 32 letters alone. */
+const RESUMABLE = /\.tree[a-p]{32}$/;
 
 /** Opens what a path names, to be named by it. Node does not know this flag of Linux. */
 const O_PATH = 0o10000000;
@@ -71,10 +71,10 @@ export async function isLeftover(path: string, now = Date.now()): Promise<boolea
   return (await processesThatMount(basename(path))).length === 0;
 }
 
-/** An ending for a temporary name by which is found again what was to become of `key`; earlier carports take it for a leftover as any. */
+/** An ending for the temporary name of a tree by which it is found again, as what becomes `key`; earlier carports take it for a leftover as any. */
 export function resumableEnding(key: string): string {
   const digits = createHash('sha256').update(key).digest('hex').slice(0, 32);
-  return `.${[...digits].map((digit) => 'abcdefghijklmnop'[Number.parseInt(digit, 16)]).join('')}`;
+  return `.tree${[...digits].map((digit) => 'abcdefghijklmnop'[Number.parseInt(digit, 16)]).join('')}`;
 }
 
 /** The `resumableEnding` of a temporary name that has one. */
@@ -92,7 +92,8 @@ export function keepYoung(path: string): () => void {
   return () => clearInterval(refresh);
 }
 
-async function isForEverybody(directory: string): Promise<boolean> {
+/** Whether everybody may write in a directory, or it cannot be asked: what is named there may be exchanged at any time. */
+export async function isForEverybody(directory: string): Promise<boolean> {
   const stats = await stat(directory).catch(() => undefined);
   return stats === undefined || (stats.mode & 0o002) !== 0;
 }

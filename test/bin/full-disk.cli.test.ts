@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { resumableEnding } from '#lib/filesystem/temporary.js';
-import { renderHash } from '#lib/nix/hash.js';
+import { endingOf } from '#lib/store/own/left-trees.js';
 import { preload, serve } from '../support/cache-commands.js';
 import { deadPid, nameBy } from '../support/leftovers.js';
 import { createAdder, noise } from '../support/samples.js';
@@ -107,7 +107,7 @@ describe('a full disk', () => {
        fs.statfs = async () => ({ bavail: 2 ** 40, bsize: 4096, blocks: 2 ** 40 }); syncBuiltinESMExports();`,
       );
       const [narInfo] = await narInfosOf(cache).then((all) => [...all.values()]);
-      const left = `${await nameBy({ pid: deadPid() })}${resumableEnding(renderHash(narInfo!.narHash))}`;
+      const left = `${await nameBy({ pid: deadPid() })}${endingOf(narInfo!)}`;
       const other = `${await nameBy({ pid: deadPid() })}${resumableEnding('another')}`;
       const store = `${disk}/store`;
       // A disk that says it has room, as a quota lets it; and trees that others have left, or a part of this one.

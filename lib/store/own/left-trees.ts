@@ -9,67 +9,73 @@ import { inTurns } from '../../concurrency.js';
 import { namesIn } from '../../filesystem/exists.js';
 import {
   createTemporaryNames,
+  isForEverybody,
   isOwn,
   makerOf,
   removeTree,
   resumableEnding,
   resumableEndingOf,
 } from '../../filesystem/temporary.js';
+import { childPath } from '../../filesystem/walk.js';
 import { renderHash } from '../../nix/hash.js';
 import type { PathInfo } from '../../nix/path-info.js';
 import type { StoreLayout } from './layout.js';
 
-/** Bytes that trees of runs that are gone take together; the oldest go. */
+/** Bytes that trees of runs that are gone take together; the oldest go, but for one. */
 const MOST_BYTES = 8 * 1024 * 1024 * 1024;
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** What a tree becomes, by which it is known. */
-type Content = Pick<PathInfo, 'narHash' | 'narSize'>;
+/** What a tree becomes, by which it is known: two paths may have the same NAR, and each its own tree. */
+export type TreeContent = Pick<PathInfo, 'path' | 'narHash' | 'narSize'>;
 
 /** The tree of one path, which is being made. */
 export interface KeptTree {
   /** Where it is made: a name of this process, by which a later run finds it. */
   readonly temporary: string;
+  /** What was taken over for it, and is there until this is let go of. */
+  readonly begun: string | undefined;
   /** Lets go of it, and of what was taken over for it: both are there for the next. */
   leave(): Promise<void>;
-  /** The path is there, or what was left is wrong: removes what was taken over, and all else that was left of the path. The tree is the caller's. */
+  /** What was left is wrong, or of no more use: removes what was taken over, and all else that was left of the path. The tree is the caller's. */
   remove(): Promise<void>;
 }
 
-/** Trees of a store that were left. None of this fails: without one all is fetched. */
+/** Trees of a store that were left; of a directory where everybody may write none are. None of this fails: without one all is fetched. */
 export interface LeftTrees {
+  /** Whether there are any. */
+  hasAny(): Promise<boolean>;
   /** Where the most is that was left of a path; nothing is changed. */
-  find(content: Content): Promise<string | undefined>;
+  find(content: TreeContent): Promise<string | undefined>;
   /** Takes that over, and removes what else there is of the path. Where the disk has no room for another tree beside it that goes, too. */
-  take(content: Content): Promise<string | undefined>;
+  take(content: TreeContent): Promise<string | undefined>;
   /** Whether this process has left one. */
-  hasLeft(content: Content): boolean;
-  /** A name for the tree of a path that is made now. */
-  keep(content: Content): Promise<KeptTree>;
-  /** Removes all that was left, also what was taken over, for a disk that is full. Whether there was any. */
+  hasLeft(content: TreeContent): boolean;
+  /** A name for the tree of a path that is made now; `undefined` where none is left. */
+  keep(content: TreeContent): Promise<KeptTree | undefined>;
+  /** The path is there: removes all that was left of it. */
+  remove(content: TreeContent): Promise<void>;
+  /** For a disk that is full: removes what was left, and what was taken over for paths that are not made yet. Whether there was any. */
   giveUp(): Promise<boolean>;
-  /** Lets go of what was taken over, and removes the oldest of what is left where that is much. */
+  /** Lets go of what was taken over. Where a tree was taken or left, it removes the oldest where all are much. */
   end(): Promise<void>;
 }
 
 /** Trees of this process that nobody uses now. */
 const free = new Set<string>();
 
-/** What was left in a store; of that `most` bytes stay. */
+/** What was left in a store; of that `most` bytes stay, or one tree. */
 export function openLeftTrees({ realStoreDir }: Pick<StoreLayout, 'realStoreDir'>, most = MOST_BYTES): LeftTrees {
-  let made: Promise<() => string> | undefined;
-  const names = () => (made ??= createTemporaryNames(realStoreDir));
-  const taken = new Map<string, string>();
-  const left = (ending?: string) => leftIn(realStoreDir, ending);
-  const remove = async (trees: readonly LeftTree[]) => removeAll(trees, await names());
-  const letGo = (ending: string): void => {
-    const tree = taken.get(ending);
-    if (tree !== undefined) free.add(tree);
-    taken.delete(ending);
+  const { left, listAnew, hasLeft, remove, nameFor } = openDirectory(realStoreDir);
+  const { taken, making, letGo } = createUses();
+  let isChanged = false;
+  const removeOf = async (content: TreeContent): Promise<void> => {
+    const ending = endingOf(content);
+    letGo(ending);
+    await remove(await left(ending));
   };
-  const letGoOfAll = () => [...taken.keys()].forEach(letGo);
   return {
+    hasAny: async () => (await left()).length > 0,
     async find(content) {
       return (await largestFirst(await left(endingOf(content))))[0]?.path;
     },
@@ -82,36 +88,77 @@ export function openLeftTrees({ realStoreDir }: Pick<StoreLayout, 'realStoreDir'
         await remove([largest]);
         return undefined;
       }
-      const tree = (await names())() + ending;
+      const tree = await nameFor(ending);
       if (!(await takeOver(largest.path, tree))) return undefined;
       taken.set(ending, tree);
+      isChanged = true;
       return tree;
     },
-    hasLeft: (content) => [...free].some((tree) => dirname(tree) === realStoreDir && tree.endsWith(endingOf(content))),
+    hasLeft: (content) => hasLeft(endingOf(content)),
     async keep(content) {
+      if (await isForEverybody(realStoreDir)) return undefined;
       const ending = endingOf(content);
-      const temporary = (await names())() + ending;
-      return {
-        temporary,
-        async leave() {
-          free.add(temporary);
-          letGo(ending);
-        },
-        async remove() {
-          letGo(ending);
-          await remove(await left(ending));
-        },
+      const temporary = await nameFor(ending);
+      making.add(ending);
+      const leave = async (): Promise<void> => {
+        free.add(temporary);
+        isChanged = true;
+        letGo(ending);
       };
+      return { temporary, begun: taken.get(ending), leave, remove: () => removeOf(content) };
     },
+    remove: removeOf,
     async giveUp() {
-      letGoOfAll();
+      // Threads read those of paths that are being made.
+      for (const ending of taken.keys()) if (!making.has(ending)) letGo(ending);
+      listAnew();
       const trees = await left();
       await remove(trees);
       return trees.length > 0;
     },
     async end() {
-      letGoOfAll();
-      await remove(await oldest(await left(), most));
+      for (const ending of taken.keys()) letGo(ending);
+      listAnew();
+      if (isChanged) await remove(await tooMany(await left(), most));
+      isChanged = false;
+    },
+  };
+}
+
+/** What is left in a directory, whose names are read once until it is to be listed anew: others matter when a tree is taken only. */
+function openDirectory(directory: string) {
+  let made: Promise<() => string> | undefined;
+  const names = () => (made ??= createTemporaryNames(directory));
+  let listed: Promise<readonly string[]> | undefined;
+  const mine = () => [...free].filter((tree) => dirname(tree) === directory).map((tree) => basename(tree));
+  return {
+    async left(ending?: string): Promise<readonly LeftTree[]> {
+      listed ??= treesIn(directory);
+      return leftOf(directory, new Set([...(await listed), ...mine()]), ending);
+    },
+    listAnew(): void {
+      listed = undefined;
+    },
+    hasLeft: (ending: string): boolean => mine().some((name) => name.endsWith(ending)),
+    nameFor: async (ending: string): Promise<string> => (await names())() + ending,
+    async remove(trees: readonly LeftTree[]): Promise<void> {
+      if (trees.length > 0) await removeAll(trees, await names());
+    },
+  };
+}
+
+/** What was taken over, by what it becomes, and of which of that the path is being made. */
+function createUses() {
+  const taken = new Map<string, string>();
+  const making = new Set<string>();
+  return {
+    taken,
+    making,
+    letGo(ending: string): void {
+      const tree = taken.get(ending);
+      if (tree !== undefined) free.add(tree);
+      taken.delete(ending);
+      making.delete(ending);
     },
   };
 }
@@ -119,9 +166,13 @@ export function openLeftTrees({ realStoreDir }: Pick<StoreLayout, 'realStoreDir'
 /** Removes what runs that are gone have left, where nobody has gone on with it for a day, or the path is `there`; with `all` any of it. */
 export async function removeLeftTrees(
   { realStoreDir }: Pick<StoreLayout, 'realStoreDir'>,
-  { all, there, now = Date.now() }: { readonly all: boolean; readonly there: Iterable<Content>; readonly now?: number },
+  {
+    all,
+    there,
+    now = Date.now(),
+  }: { readonly all: boolean; readonly there: Iterable<TreeContent>; readonly now?: number },
 ): Promise<void> {
-  const trees = await leftIn(realStoreDir);
+  const trees = await leftOf(realStoreDir, await treesIn(realStoreDir));
   if (trees.length === 0) return;
   const names = await createTemporaryNames(realStoreDir);
   const endings = new Set<string>();
@@ -133,8 +184,16 @@ export async function removeLeftTrees(
   );
 }
 
-function endingOf({ narHash }: Pick<Content, 'narHash'>): string {
-  return resumableEnding(renderHash(narHash));
+/** How the names of trees end that become a path. */
+export function endingOf({ path, narHash }: Pick<TreeContent, 'path' | 'narHash'>): string {
+  return resumableEnding(`${path} ${renderHash(narHash)}`);
+}
+
+/** Names of trees that are kept, whoever makes them. */
+async function treesIn(directory: string): Promise<readonly string[]> {
+  const names = await namesIn(directory).catch(() => []);
+  const trees = names.filter((name) => resumableEndingOf(name) !== undefined);
+  return trees.length === 0 || (await isForEverybody(directory)) ? [] : trees;
 }
 
 interface LeftTree {
@@ -142,12 +201,11 @@ interface LeftTree {
   readonly modified: number;
 }
 
-/** Trees of processes that are gone, and those of this one that nobody uses; of one that cannot be asked a day after it has written last. */
-async function leftIn(directory: string, ending?: string): Promise<readonly LeftTree[]> {
+/** Those of processes that are gone, and those of this one that nobody uses; of one that cannot be asked a day after it has written last. */
+async function leftOf(directory: string, names: Iterable<string>, ending?: string): Promise<readonly LeftTree[]> {
   const left: LeftTree[] = [];
-  for (const name of await namesIn(directory).catch(() => [])) {
-    const found = resumableEndingOf(name);
-    if (found === undefined || (ending !== undefined && found !== ending)) continue;
+  for (const name of names) {
+    if (ending !== undefined && !name.endsWith(ending)) continue;
     const path = join(directory, name);
     const maker = free.has(path) ? 'gone' : await makerOf(name);
     const stats = maker === 'lives' ? undefined : await lstat(path).catch(() => undefined);
@@ -176,32 +234,54 @@ async function removeAll(trees: readonly LeftTree[], temporaryName: () => string
 
 async function largestFirst(trees: readonly LeftTree[]): Promise<readonly LeftTree[]> {
   if (trees.length < 2) return trees;
-  const sizes = await Promise.all(trees.map(async (tree) => ({ tree, size: await sizeOf(tree.path) })));
-  return sizes.sort((a, b) => b.size - a.size).map(({ tree }) => tree);
+  return (await measured(trees)).sort((a, b) => b.size - a.size);
 }
 
-/** The oldest, behind so many bytes of newer ones. */
-async function oldest(trees: readonly LeftTree[], most: number): Promise<readonly LeftTree[]> {
-  let left = most;
-  const old: LeftTree[] = [];
-  for (const tree of [...trees].sort((a, b) => b.modified - a.modified)) {
-    left -= await sizeOf(tree.path);
-    if (left < 0) old.push(tree);
+/**
+ * Of each path all but the largest, which has what the others have; and of paths the oldest, behind so many bytes of newer ones. The newest path
+ * keeps its tree, however large that is: a run that was stopped has just left it.
+ */
+async function tooMany(trees: readonly LeftTree[], most: number): Promise<readonly LeftTree[]> {
+  if (trees.length < 2) return [];
+  const byPath = new Map<string, Measured[]>();
+  for (const tree of await measured(trees)) {
+    const ending = resumableEndingOf(basename(tree.path))!;
+    byPath.set(ending, [...(byPath.get(ending) ?? []), tree]);
   }
-  return old;
+  const newest = (all: readonly Measured[]) => Math.max(...all.map(({ modified }) => modified));
+  let left = most;
+  return [...byPath.values()]
+    .sort((a, b) => newest(b) - newest(a))
+    .flatMap((all, index) => {
+      const [largest, ...others] = all.sort((a, b) => b.size - a.size);
+      left -= largest!.size;
+      return left < 0 && index > 0 ? all : others;
+    });
 }
 
-/** Bytes on disk; what cannot be read has none. */
-async function sizeOf(path: string): Promise<number> {
+interface Measured extends LeftTree {
+  readonly size: number;
+}
+
+async function measured(trees: readonly LeftTree[]): Promise<Measured[]> {
+  const all: Measured[] = [];
+  for (const tree of trees) all.push({ ...tree, size: await sizeOf(Buffer.from(tree.path)) });
+  return all;
+}
+
+/** Bytes on disk; what cannot be read has none. One file after another: it may have any number, and others have their turn. */
+async function sizeOf(path: Buffer): Promise<number> {
   const stats = await lstat(path).catch(() => undefined);
   if (!stats?.isDirectory()) return (stats?.blocks ?? 0) * 512;
-  const names = await readdir(path).catch(() => []);
-  const sizes = await Promise.all(names.map((name) => sizeOf(join(path, name))));
-  return sizes.reduce((sum, size) => sum + size, 0);
+  let size = 0;
+  for (const name of await readdir(path, { encoding: 'buffer' }).catch(() => [])) {
+    size += await sizeOf(childPath(path, name));
+  }
+  return size;
 }
 
 /** Whether the disk has room for another tree. A disk that tells nothing has. */
-async function hasRoom(directory: string, { narSize }: Content): Promise<boolean> {
+async function hasRoom(directory: string, { narSize }: TreeContent): Promise<boolean> {
   const disk = await statfs(directory).catch(() => undefined);
   return !disk?.blocks || disk.bavail * disk.bsize >= narSize;
 }

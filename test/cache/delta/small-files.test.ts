@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { createDelta } from '#cache/delta/session.js';
 import { createChunker } from '#lib/compression/chunks/chunker.js';
 import type { Cutting } from '#lib/compression/chunks/density.js';
@@ -58,8 +58,8 @@ function fileAndInfo(nar: Uint8Array, info: PathInfo, cutting: Cutting): { reado
 const directory = useDirectory();
 const pool = usePool(1);
 
-/** Which part of the file is fetched, its table included, by who has the tree that was there before. */
-async function fetchedPart(cutting: Cutting): Promise<number> {
+/** A delta of who has the tree that was there before, and the path that is cut so. */
+async function deltaTo(cutting: Cutting) {
   const store = openOwnStore(join(directory(), `store ${cutting}`));
   await placeTree(store, pool, 'tree-1', before);
   const { file, info } = fileAndInfo(naiveNar(after), infoOf('tree-1', after), cutting);
@@ -68,11 +68,15 @@ async function fetchedPart(cutting: Cutting): Promise<number> {
   const memory = join(directory(), `chunks ${cutting}`);
   const options = { stores: [async () => store], storeDir: store.storeDir, memory };
   const delta = createDelta(options, { pool, signal: new AbortController().signal });
-  const found = { info, objects };
+  return { delta, found: { info, objects }, fileSize: file.length };
+}
+
+/** Which part of the file is fetched, its table included. */
+async function fetchedPart(cutting: Cutting): Promise<number> {
+  const { delta, found, fileSize } = await deltaTo(cutting);
   const plan = await delta.plan([found]);
   const nar = await plan.of(found);
-  const { tablesSize } = await plan.totals;
-  return (nar!.fetchSize + tablesSize) / file.length;
+  return (nar!.fetchSize + plan.tablesSize()) / fileSize;
 }
 
 it('fetches some 3 % of small files of which 1 % has changed', async () => {
@@ -81,4 +85,20 @@ it('fetches some 3 % of small files of which 1 % has changed', async () => {
 
 it('fetches as little of what an earlier carport has cut otherwise as that one did', async () => {
   expect(await fetchedPart(2)).toBeLessThan(0.045);
+});
+
+it('counts the tables of what is planned once more, which is stopped with the plan', async () => {
+  const { delta, found } = await deltaTo(3);
+  const plan = await delta.plan([found]);
+  await plan.totals;
+  const once = plan.tablesSize();
+  expect(once).toBeGreaterThan(1000);
+  expect(await plan.again({ ...found, objects: { ...found.objects } })).toMatchObject({ isBegun: false });
+  expect(plan.tablesSize()).toBe(2 * once);
+  const open = vi.fn(() => new Promise<never>(() => undefined));
+  const again = plan.again({ ...found, objects: { ...found.objects, open } });
+  await vi.waitFor(() => expect(open).toHaveBeenCalled());
+  plan.stop(new Error('the disk is full'));
+  await expect(again).rejects.toThrow('the disk is full');
+  await expect(plan.again(found)).rejects.toThrow('the disk is full');
 });

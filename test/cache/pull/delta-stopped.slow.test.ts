@@ -4,16 +4,17 @@ import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { openChunkMemory } from '#cache/delta/chunk-memory.js';
 import type { PullEvent } from '#cache/pull/events.js';
 import { pullClosure } from '#cache/pull/session.js';
-import { createOwnTarget } from '#cache/pull/target.js';
+import { createOwnTarget, type PullTarget } from '#cache/pull/target.js';
 import { pushClosure } from '#cache/push/session.js';
 import { CarportError } from '#lib/errors.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
 import { hashPartOf } from '#lib/nix/store-path.js';
 import { type MemoryObjects, openMemoryStore } from '#lib/object-store/memory.js';
-import type { ByteRange, ObjectStore } from '#lib/object-store/object-store.js';
+import type { ByteRange, LinkStore, ObjectStore } from '#lib/object-store/object-store.js';
 import { runtimeClosure } from '#lib/store/closure.js';
 import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
+import type { WorkerPool } from '#lib/workers/pool.js';
 import { fileOf, noise, useDirectory, writeTree } from '../../support/files.js';
 import { naiveNar } from '../../support/nar.js';
 import { writerOf } from '../../support/own-store.js';
@@ -26,6 +27,7 @@ const MIB = 1024 * 1024;
 const KEY = sampleKey('test-1');
 const OLD = `/nix/store/${'1'.repeat(32)}-large-1`;
 const NEW = `/nix/store/${'2'.repeat(32)}-large-2`;
+const OTHER_NEW = `/nix/store/${'3'.repeat(32)}-other-2`;
 /** What is the same of both, and what is fetched. */
 const [SAME, OTHER] = [4 * MIB, 12 * MIB];
 
@@ -40,8 +42,10 @@ let requests: { key: string; range: ByteRange | undefined }[];
 let warnings: string[];
 let events: PullEvent[];
 
+const treeOf = (path: string) => fileOf(Buffer.concat([noise(SAME, 'same'), noise(OTHER, path)]));
+
 async function make(into: OwnStore, path: string): Promise<PathInfo> {
-  const tree = fileOf(Buffer.concat([noise(SAME, 'same'), noise(OTHER, path)]));
+  const tree = treeOf(path);
   const nar = naiveNar(tree);
   const writer = await writerOf(into, pool);
   const temporary = writer.temporaryName();
@@ -53,9 +57,9 @@ async function make(into: OwnStore, path: string): Promise<PathInfo> {
 
 beforeAll(async () => {
   const from = openOwnStore(shared().path('builds'));
-  await make(from, NEW);
+  for (const path of [NEW, OTHER_NEW]) await make(from, path);
   const request = {
-    ...{ store: from, own: from, closure: await runtimeClosure(from, [NEW]), keys: [KEY] },
+    ...{ store: from, own: from, closure: await runtimeClosure(from, [NEW, OTHER_NEW]), keys: [KEY] },
     packing: { compression: 'zstd', level: 3, listing: false },
     pins: { requests: [], signing: { keys: [KEY], policy: trust, seen: SEEN_NOTHING } },
     ...{ checkAll: false, skipSignedBy: { names: [], origin: 'the test' }, realisations: [], dryRun: false },
@@ -92,13 +96,21 @@ function lostAfter(bytes: number, { parts = (piece: Uint8Array) => piece, url = 
 }
 
 const memoryFile = () => join(directory(), 'state/local-chunks');
-const pull = async (from: ObjectStore | readonly ObjectStore[], { whole = false } = {}) => {
+const pull = async (
+  from: ObjectStore | readonly ObjectStore[],
+  {
+    whole = false,
+    paths = [NEW],
+    by = pool,
+    into = createOwnTarget(store),
+  }: { whole?: boolean; paths?: readonly string[]; by?: WorkerPool; into?: PullTarget } = {},
+) => {
   requests = [];
   warnings = [];
   events = [];
   const request = {
-    targets: [{ hashPart: hashPartOf(NEW) }],
-    destination: createOwnTarget(store),
+    targets: paths.map((path) => ({ hashPart: hashPartOf(path) })),
+    destination: into,
     ...{ trust, seen: SEEN_NOTHING, links: NO_LINKS, dryRun: false },
     delta: whole ? undefined : { stores: [async () => store], storeDir: store.storeDir, memory: memoryFile() },
   };
@@ -106,7 +118,7 @@ const pull = async (from: ObjectStore | readonly ObjectStore[], { whole = false 
     events.push(event);
     if (event.type === 'warning') warnings.push(event.message);
   };
-  return pullClosure([from].flat(), request, { pool, emit, signal });
+  return pullClosure([from].flat(), request, { pool: by, emit, signal });
 };
 const planned = () => events.find((event) => event.type === 'plan');
 const left = () => readdirSync(store.layout.realStoreDir).filter((name) => name.startsWith('.'));
@@ -155,3 +167,107 @@ it('fetches all where what comes of it is wrong, and keeps nothing of that', asy
   expect(await store.queryInfos([NEW])).toHaveProperty('size', 1);
   expect(left()).toEqual([]);
 });
+
+it('removes what it has left when the path comes of a cache that tells nothing of its parts', async () => {
+  const bare: ObjectStore = {
+    ...lostAfter(Number.POSITIVE_INFINITY, { url: 'memory:bare' }),
+    async read(key, limit) {
+      const bytes = await openMemoryStore(content).read(key, limit);
+      return bytes && Buffer.from(bytes.toString('latin1').replace(/^CarportChunks: .*\n/m, ''), 'latin1');
+    },
+  };
+  await pull([lostAfter(9 * MIB, { url: 'memory:first' }), bare], { whole: true });
+  expect(requests.filter(({ key, range }) => key.startsWith('nar/') && range === undefined)).toHaveLength(2);
+  expect(left()).toEqual([]);
+});
+
+it('removes what was left of a path that is there whole', async () => {
+  await expect(pull(lostAfter(9 * MIB), { whole: true })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  expect(left()).toHaveLength(1);
+  // A run that was killed had placed it, and not registered it.
+  writeTree(store.realPath({ path: NEW }), treeOf(NEW));
+  await pull(lostAfter(0), { whole: true });
+  expect(await store.queryInfos([NEW])).toHaveProperty('size', 1);
+  expect(left()).toEqual([]);
+});
+
+it('asks whether several ranges come in one answer where it goes on, also if it takes nothing from other paths', async () => {
+  let asked = 0;
+  const server = (bytes: number): ObjectStore => {
+    const objects = lostAfter(bytes);
+    const link: LinkStore['link'] = (key) => ({
+      read: (limit) => objects.read(key, limit),
+      stat: () => objects.stat(key),
+      open: (range) => objects.open(key, range),
+    });
+    return Object.assign(objects, { link, findOutRanges: () => void asked++, sendsManyRanges: () => false });
+  };
+  await expect(pull(server(9 * MIB), { whole: true })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  expect(asked).toBe(0);
+  await pull(server(Number.POSITIVE_INFINITY), { whole: true });
+  expect(asked).toBe(1);
+});
+
+const FULL = new CarportError('E_IO', 'the disk is full', { cause: Object.assign(new Error(), { code: 'ENOSPC' }) });
+
+it('fetches all of a path when its tree had to make room, and goes on with those that are being made', async () => {
+  for (const path of [NEW, OTHER_NEW]) {
+    const stopped = pull(lostAfter(9 * MIB), { whole: true, paths: [path] });
+    await expect(stopped).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  }
+  expect(left()).toHaveLength(2);
+  // The first to be made of its tree has no room, and the second has begun by then, and goes on when the first has made room.
+  const second = createSignal();
+  const roomMade = createSignal();
+  let made = 0;
+  const run: WorkerPool['run'] = async (job, options) => {
+    if (job.type !== 'unpack') return pool.run(job, options);
+    if (job.assembly === undefined) roomMade.give();
+    else if (++made === 1) {
+      await second.given;
+      throw FULL;
+    } else {
+      second.give();
+      await roomMade.given;
+    }
+    return pool.run(job, options);
+  };
+  await pull(lostAfter(Number.POSITIVE_INFINITY), { whole: true, paths: [NEW, OTHER_NEW], by: { ...pool, run } });
+  expect(warnings).toEqual([]);
+  expect(made).toBe(2);
+  const wholeOnes = requests.filter(({ key, range }) => key.startsWith('nar/') && range === undefined);
+  expect(wholeOnes).toHaveLength(1);
+  expect(await store.queryInfos([NEW, OTHER_NEW])).toHaveProperty('size', 2);
+  expect(left()).toEqual([]);
+});
+
+it('fetches all of a path whose tree had to make room before the path had its turn', async () => {
+  await expect(pull(lostAfter(9 * MIB), { whole: true })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  const target = createOwnTarget(store);
+  const gaveUp: boolean[] = [];
+  const nothingTaken: PullTarget = {
+    ...target,
+    receive: (by, until, work) =>
+      target.receive(by, until, (receiver) => {
+        const trees = receiver.leftTrees!;
+        const keep: typeof trees.keep = async (path) => {
+          gaveUp.push(await trees.giveUp());
+          return trees.keep(path);
+        };
+        return work({ ...receiver, leftTrees: { ...trees, keep } });
+      }),
+  };
+  await pull(lostAfter(Number.POSITIVE_INFINITY), { whole: true, into: nothingTaken });
+  expect([gaveUp, warnings]).toEqual([[true, false], []]);
+  expect(asked()).toBe(Number.POSITIVE_INFINITY);
+  expect(await store.queryInfos([NEW])).toHaveProperty('size', 1);
+  expect(left()).toEqual([]);
+});
+
+function createSignal() {
+  let give = (): void => {};
+  const given = new Promise<void>((resolve) => {
+    give = resolve;
+  });
+  return { given, give };
+}

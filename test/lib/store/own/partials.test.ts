@@ -90,8 +90,7 @@ describe('partial files', () => {
     const mine = partials();
     const partial = await mine.take('b', NEEDS);
     add(partial, used);
-    const isBetter = (code: string) =>
-      isBetterWithout(Object.assign(new Error('x'), { code }), undefined, { partials: mine });
+    const isBetter = (code: string) => isBetterWithout(Object.assign(new Error('x'), { code }), {}, { partials: mine });
     expect(await isBetter('ENOSPC')).toBe(true);
     expect(await isBetter('EDQUOT')).toBe(true);
     expect(await isBetter('EACCES')).toBe(false);
@@ -106,7 +105,11 @@ describe('partial files', () => {
     const ended = async (error: Error) => {
       await rm(partialsDir(), { recursive: true, force: true });
       await leave(randomBytes(MIB));
-      const isBetter = await isBetterWithout(error, await partials().take('a', NEEDS), { partials: partials() });
+      const isBetter = await isBetterWithout(
+        error,
+        { partial: await partials().take('a', NEEDS) },
+        { partials: partials() },
+      );
       return [isBetter, names().length];
     };
     for (const code of ['E_UNAVAILABLE', 'E_INTERRUPTED', 'E_REMOTE', 'E_NOT_FOUND'] as const) {
