@@ -3,13 +3,13 @@
 import { CarportError, isFull } from '../../lib/errors.js';
 import { removeTree } from '../../lib/filesystem/temporary.js';
 import type { NarInfo } from '../../lib/nix/narinfo.js';
-import type { KeptTree } from '../../lib/store/own/left-trees.js';
+import type { KeptTree } from '../../lib/store/own/begun/left-trees.js';
 import type { Emit } from '../../lib/work.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import type { DeltaNar } from '../delta/nars.js';
 import type { FoundPath } from '../find-path.js';
 import type { PullEvent } from './events.js';
-import { isBetterWithout, isStillGood, keepTree } from './kept-file.js';
+import { isBetterWithout, isStillGood, keepTree } from './kept.js';
 import type { PathReceiver } from './target.js';
 
 /** What makes a path, and who takes it. */

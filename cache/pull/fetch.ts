@@ -19,15 +19,7 @@ import { localNar, missingNar } from '../nars.js';
 import { isRefusedForGood, refusedNar } from '../refused-nar.js';
 import { fetchByDelta } from './by-delta.js';
 import type { PullEvent } from './events.js';
-import {
-  isBetterWithout,
-  isStillGood,
-  isWorthKeeping,
-  type Kept,
-  keepTree,
-  keptFile,
-  takePartial,
-} from './kept-file.js';
+import { isBetterWithout, isStillGood, isWorthKeeping, type Kept, keepTree, keptFile, takePartial } from './kept.js';
 import { isSmall, largeFile, readSmallFile, wholeFile } from './nar-source.js';
 import type { Ahead, TakenTree } from './take-ahead.js';
 import type { PathReceiver } from './target.js';

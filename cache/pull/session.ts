@@ -22,7 +22,7 @@ import type { TransferSummary } from '../transfer-events.js';
 import { askedCaches } from './caches.js';
 import { holdEvents, type PullEvent } from './events.js';
 import type { FetchOptions } from './fetch.js';
-import { isWorthKeeping } from './kept-file.js';
+import { isWorthKeeping } from './kept.js';
 import { lookForNars } from './look.js';
 import { type PullPlan, planPull } from './plan.js';
 import { fetchAndRegister, type PullTotals } from './register.js';

@@ -2,12 +2,12 @@
 
 import type { PathInfo } from '../../lib/nix/path-info.js';
 import type { Realisation } from '../../lib/nix/realisation.js';
+import { type LeftTrees, openLeftTrees } from '../../lib/store/own/begun/left-trees.js';
+import { openPartials, type Partials } from '../../lib/store/own/begun/partials.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
-import { type LeftTrees, openLeftTrees } from '../../lib/store/own/left-trees.js';
 import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';
 import { type OwnStore, withoutDamagedMetadata } from '../../lib/store/own/own-store.js';
-import { openPartials, type Partials } from '../../lib/store/own/partials.js';
 import { type PulledPin, readPulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
 import { createStoreWriter, type StoreWriter } from '../../lib/store/own/writer/writer.js';
 import type { Store } from '../../lib/store/store.js';

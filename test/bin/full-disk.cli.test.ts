@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { resumableEnding } from '#lib/filesystem/temporary.js';
-import { endingOf } from '#lib/store/own/left-trees.js';
+import { endingOf } from '#lib/store/own/begun/left-trees.js';
 import { preload, serve } from '../support/cache-commands.js';
 import { deadPid, nameBy } from '../support/leftovers.js';
 import { createAdder, noise } from '../support/samples.js';

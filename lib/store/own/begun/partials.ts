@@ -6,20 +6,16 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, lstat, open, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isThere, namesIn } from '../../filesystem/exists.js';
-import { makeDirectory } from '../../filesystem/make-directory.js';
-import { createTemporaryNames, makerOf } from '../../filesystem/temporary.js';
-import { encodeNix32 } from '../../nix/base32.js';
-import { createKeptState, type KeptSource, stopKeeping } from '../../workers/files/kept-source.js';
-import type { StoreLayout } from './layout.js';
+import { isThere, namesIn } from '../../../filesystem/exists.js';
+import { makeDirectory } from '../../../filesystem/make-directory.js';
+import { createTemporaryNames, makerOf } from '../../../filesystem/temporary.js';
+import { encodeNix32 } from '../../../nix/base32.js';
+import { createKeptState, type KeptSource, stopKeeping } from '../../../workers/files/kept-source.js';
+import type { StoreLayout } from '../layout.js';
+import { isLeft, isOld, MOST_BYTES, oldest } from './left.js';
 
 /** Bytes that are read at a time. */
 const BLOCK = 1024 * 1024;
-
-/** Bytes that files of runs that are gone take together; the oldest go. */
-const MOST_BYTES = 8 * 1024 * 1024 * 1024;
-
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The file of one object, as far as it was fetched. One process has it at a time. */
 export interface PartialFile {
@@ -123,10 +119,10 @@ async function hasRoom(directory: string, file: string): Promise<boolean> {
 /** Removes what runs that are gone have left, and nobody has gone on with for a day; with `all` whatever its age. */
 export async function removePartials(
   { partialsDir }: Pick<StoreLayout, 'partialsDir'>,
-  { all, now = Date.now() }: { readonly all: boolean; readonly now?: number },
+  { all, now }: { readonly all: boolean; readonly now?: number },
 ): Promise<void> {
   for (const { file, modified } of await leftIn(partialsDir)) {
-    if (all || now - modified > DAY_MS) await rm(file, { force: true });
+    if (all || isOld(modified, now)) await rm(file, { force: true });
   }
 }
 
@@ -141,12 +137,7 @@ async function takeOver(directory: string, key: string, file: string, own: strin
 }
 
 async function removeOldest(directory: string): Promise<void> {
-  const left = [...(await leftIn(directory))].sort((a, b) => b.modified - a.modified);
-  let sum = 0;
-  for (const { file, size } of left) {
-    sum += size;
-    if (sum > MOST_BYTES) await rm(file, { force: true });
-  }
+  for (const { file } of oldest(await leftIn(directory), MOST_BYTES)) await rm(file, { force: true });
 }
 
 interface LeftFile {
@@ -164,7 +155,7 @@ async function leftIn(directory: string): Promise<readonly LeftFile[]> {
     if (maker === undefined || maker === 'lives') continue;
     const file = join(directory, name);
     const stats = await lstat(file).catch(() => undefined);
-    if (!stats?.isFile() || (maker === 'elsewhere' && Date.now() - stats.mtimeMs < DAY_MS)) continue;
+    if (!stats?.isFile() || !isLeft(maker, stats.mtimeMs)) continue;
     left.push({ file, size: stats.size, modified: stats.mtimeMs });
   }
   return left;

@@ -11,9 +11,9 @@ import {
   openLeftTrees,
   removeLeftTrees,
   type TreeContent,
-} from '#lib/store/own/left-trees.js';
-import { directoryOf, fileOf, noise, useDirectory, writeTree } from '../../../support/files.js';
-import { deadPid } from '../../../support/leftovers.js';
+} from '#lib/store/own/begun/left-trees.js';
+import { directoryOf, fileOf, noise, useDirectory, writeTree } from '../../../../support/files.js';
+import { deadPid } from '../../../../support/leftovers.js';
 
 const directory = useDirectory();
 const layout = () => ({ realStoreDir: join(directory(), 'store') });

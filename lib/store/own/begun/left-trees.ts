@@ -5,8 +5,8 @@
 
 import { lstat, readdir, rename, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { inTurns } from '../../concurrency.js';
-import { namesIn } from '../../filesystem/exists.js';
+import { inTurns } from '../../../concurrency.js';
+import { namesIn } from '../../../filesystem/exists.js';
 import {
   createTemporaryNames,
   isForEverybody,
@@ -15,16 +15,12 @@ import {
   removeTree,
   resumableEnding,
   resumableEndingOf,
-} from '../../filesystem/temporary.js';
-import { childPath } from '../../filesystem/walk.js';
-import { renderHash } from '../../nix/hash.js';
-import type { PathInfo } from '../../nix/path-info.js';
-import type { StoreLayout } from './layout.js';
-
-/** Bytes that trees of runs that are gone take together; the oldest go, but for one. */
-const MOST_BYTES = 8 * 1024 * 1024 * 1024;
-
-const DAY_MS = 24 * 60 * 60 * 1000;
+} from '../../../filesystem/temporary.js';
+import { childPath } from '../../../filesystem/walk.js';
+import { renderHash } from '../../../nix/hash.js';
+import type { PathInfo } from '../../../nix/path-info.js';
+import type { StoreLayout } from '../layout.js';
+import { isLeft, isOld, MOST_BYTES, oldest } from './left.js';
 
 /** What a tree becomes, by which it is known: two paths may have the same NAR, and each its own tree. */
 export type TreeContent = Pick<PathInfo, 'path' | 'narHash' | 'narSize'>;
@@ -166,11 +162,7 @@ function createUses() {
 /** Removes what runs that are gone have left, where nobody has gone on with it for a day, or the path is `there`; with `all` any of it. */
 export async function removeLeftTrees(
   { realStoreDir }: Pick<StoreLayout, 'realStoreDir'>,
-  {
-    all,
-    there,
-    now = Date.now(),
-  }: { readonly all: boolean; readonly there: Iterable<TreeContent>; readonly now?: number },
+  { all, there, now }: { readonly all: boolean; readonly there: Iterable<TreeContent>; readonly now?: number },
 ): Promise<void> {
   const trees = await leftOf(realStoreDir, await treesIn(realStoreDir));
   if (trees.length === 0) return;
@@ -179,7 +171,7 @@ export async function removeLeftTrees(
   await inTurns(there, (content) => endings.add(endingOf(content)));
   const isDone = ({ path }: LeftTree) => endings.has(resumableEndingOf(basename(path))!);
   await removeAll(
-    trees.filter((tree) => all || now - tree.modified > DAY_MS || isDone(tree)),
+    trees.filter((tree) => all || isOld(tree.modified, now) || isDone(tree)),
     names,
   );
 }
@@ -209,7 +201,7 @@ async function leftOf(directory: string, names: Iterable<string>, ending?: strin
     const path = join(directory, name);
     const maker = free.has(path) ? 'gone' : await makerOf(name);
     const stats = maker === 'lives' ? undefined : await lstat(path).catch(() => undefined);
-    if (!stats || !(await isOwn(path)) || (maker === 'elsewhere' && Date.now() - stats.ctimeMs < DAY_MS)) continue;
+    if (!stats || !(await isOwn(path)) || !isLeft(maker, stats.ctimeMs)) continue;
     left.push({ path, modified: stats.ctimeMs });
   }
   return left;
@@ -237,10 +229,7 @@ async function largestFirst(trees: readonly LeftTree[]): Promise<readonly LeftTr
   return (await measured(trees)).sort((a, b) => b.size - a.size);
 }
 
-/**
- * Of each path all but the largest, which has what the others have; and of paths the oldest, behind so many bytes of newer ones. The newest path
- * keeps its tree, however large that is: a run that was stopped has just left it.
- */
+/** Of each path all but the largest, which has what the others have; and of those of all paths the `oldest`, as each path was left last. */
 async function tooMany(trees: readonly LeftTree[], most: number): Promise<readonly LeftTree[]> {
   if (trees.length < 2) return [];
   const byPath = new Map<string, Measured[]>();
@@ -248,15 +237,11 @@ async function tooMany(trees: readonly LeftTree[], most: number): Promise<readon
     const ending = resumableEndingOf(basename(tree.path))!;
     byPath.set(ending, [...(byPath.get(ending) ?? []), tree]);
   }
-  const newest = (all: readonly Measured[]) => Math.max(...all.map(({ modified }) => modified));
-  let left = most;
-  return [...byPath.values()]
-    .sort((a, b) => newest(b) - newest(a))
-    .flatMap((all, index) => {
-      const [largest, ...others] = all.sort((a, b) => b.size - a.size);
-      left -= largest!.size;
-      return left < 0 && index > 0 ? all : others;
-    });
+  const paths = [...byPath.values()].map((all) => {
+    const [largest, ...others] = all.sort((a, b) => b.size - a.size);
+    return { ...largest!, others, modified: Math.max(...all.map(({ modified }) => modified)) };
+  });
+  return [...paths.flatMap(({ others }) => others), ...oldest(paths, most)];
 }
 
 interface Measured extends LeftTree {

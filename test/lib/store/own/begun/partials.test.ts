@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, renameSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { isBetterWithout } from '#cache/pull/kept-file.js';
+import { isBetterWithout } from '#cache/pull/kept.js';
 import { NarRefusal } from '#lib/compression/nar-refusal.js';
 import { CarportError } from '#lib/errors.js';
-import { openPartials, type PartialFile } from '#lib/store/own/partials.js';
+import { openPartials, type PartialFile } from '#lib/store/own/begun/partials.js';
 import { createKeeper } from '#lib/workers/files/kept-source.js';
-import { useDirectory } from '../../../support/files.js';
+import { useDirectory } from '../../../../support/files.js';
 
 const MIB = 1024 * 1024;
 const directory = useDirectory();
@@ -79,6 +79,16 @@ describe('partial files', () => {
     expect(await partials().take('a', { room: 2 ** 60 })).toBeUndefined();
     expect(names()).toEqual([]);
     expect(await partials().take('a', NEEDS)).toMatchObject({ size: 0 });
+  });
+
+  it('go when they are many, the oldest first, and the newest stays, however large it is', async () => {
+    const large = await leave(randomBytes(MIB), 999_999_997);
+    const old = large.replace('-999999997-', '-999999998-');
+    writeFileSync(old, 'x');
+    utimesSync(old, 1, 1);
+    truncateSync(large, 9 * 1024 * MIB);
+    await (await partials().take('b', NEEDS))!.remove();
+    expect(names()).toEqual([basename(large)]);
   });
 
   it('free their space when the disk is full, and are not kept after that', async () => {
