@@ -1,16 +1,16 @@
 /** Work that an interrupt stops and that cleans up behind itself. */
 
-import { hasCode } from '../../lib/errors.js';
+import { type CarportError, hasCode } from '../../lib/errors.js';
 import { INTERRUPTS, interruptedBy } from '../../lib/process/interrupts.js';
 
 /** Cleaning up takes no longer: what a server does not let be removed in this time stays for a later run. */
 const CLEAN_UP_MS = 8_000;
 
 /**
- * Does work that cleans up behind itself when it fails. The first interrupt calls `stop`, which makes the work fail, or
- * is left behind if it goes on; the second ends the process at once.
+ * Does work that cleans up behind itself when it fails. The first interrupt calls `stop`, which makes the work fail, for
+ * this reason if it can, or is left behind if it goes on; the second ends the process at once.
  */
-export async function interruptible<T>(stop: () => void, work: () => Promise<T>): Promise<T> {
+export async function interruptible<T>(stop: (reason: CarportError) => void, work: () => Promise<T>): Promise<T> {
   let interrupted: NodeJS.Signals | undefined;
   let giveUp = () => {};
   const left = new Promise<never>((_, reject) => {
@@ -21,7 +21,7 @@ export async function interruptible<T>(stop: () => void, work: () => Promise<T>)
     if (interrupted) process.exit(130);
     interrupted = signal;
     timer = setTimeout(giveUp, CLEAN_UP_MS);
-    stop();
+    stop(interruptedBy(signal));
   };
   for (const signal of INTERRUPTS) process.on(signal, onSignal);
   try {

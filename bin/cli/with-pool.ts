@@ -29,7 +29,7 @@ export async function withPool<T>(
 ): Promise<T> {
   try {
     return await interruptible(
-      () => void pool.close(),
+      (reason) => void pool.close(reason),
       () => work(pool),
     );
   } finally {

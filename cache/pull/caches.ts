@@ -32,9 +32,9 @@ export async function askedCaches(
       try {
         return await work;
       } catch (error) {
-        // One that does not answer now has answered before.
-        const isAsked = hasCode(error, ...NOT_WHAT_WAS_WANTED);
-        if (isAsked) await requireCacheOf(alone, storeDir).catch(insteadOf('E_UNAVAILABLE', undefined));
+        const asked = hasCode(error, ...NOT_WHAT_WAS_WANTED) ? requireCacheOf(alone, storeDir) : undefined;
+        // A server that does not answer now has said that it is not there, unless what it has said was of no use either.
+        await (hasCode(error, 'E_NOT_FOUND') ? asked?.catch(insteadOf('E_UNAVAILABLE', undefined)) : asked);
         throw error;
       }
     },

@@ -122,8 +122,9 @@ function createReader({ base, send, request, follow }: ReaderOptions) {
     readWhole(
       async () => {
         const askIn = (headers: HttpRequest['headers']) => ask(target, headers, { isShort: true, isTrial: true });
-        const telling = ranges.isOpen() ? await ranges.open({ limit, key, send, ask: askIn }) : 'again';
-        return telling === 'again' ? openAt(target, undefined, true) : telling;
+        const plain = () => openAt(target, undefined, true);
+        const telling = ranges.isOpen() ? await ranges.open({ limit, key, send, ask: askIn, plain }) : 'again';
+        return telling === 'again' ? plain() : telling;
       },
       limit,
       key,

@@ -51,9 +51,11 @@ async function* partsIn(
   const heads = createHeads(boundary);
   let next = 0;
   let missing = 0;
+  let behind = 0;
+  const isWhole = () => missing === 0 && next === ranges.length;
   for await (const piece of body) {
-    // What follows the last part says that it was.
-    for (let at = 0; at < piece.length && (missing > 0 || next < ranges.length); ) {
+    let at = 0;
+    while (at < piece.length && !isWhole()) {
       if (missing === 0) {
         const end = heads.read(piece.subarray(at), ranges[next]!);
         at += end.used;
@@ -68,8 +70,11 @@ async function* partsIn(
       missing -= bytes.length;
       yield bytes;
     }
+    // What follows the last part says that it was, and no more: who sends on is not read on.
+    behind += piece.length - at;
+    if (behind > MOST_HEAD) return;
   }
-  if (missing > 0 || next < ranges.length) throw wrong('it ends early');
+  if (!isWhole()) throw wrong('it ends early');
 }
 
 /** What stands before parts, in whatever pieces it comes. */

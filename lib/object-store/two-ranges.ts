@@ -20,6 +20,8 @@ export interface SmallObject {
   readonly key: string;
   readonly send: Transport;
   ask: Ask;
+  /** Asks for all of it, as ever. */
+  plain(): Promise<Download | undefined>;
 }
 
 /** What is found out of one server. */
@@ -38,6 +40,8 @@ export interface RangesQuestion {
 export function createRangesQuestion(): RangesQuestion {
   let isOpen = false;
   let sendsMany = false;
+  // Whether what is not there in two ranges is not there at all.
+  let isMissingSure = false;
   return {
     put() {
       isOpen = true;
@@ -48,9 +52,13 @@ export function createRangesQuestion(): RangesQuestion {
       isOpen = false;
       try {
         const { asked, response, isThere } = await object.ask(HEADER);
-        // It says nothing of ranges.
-        isOpen = !isThere;
-        if (!isThere) return undefined;
+        if (!isThere) {
+          // What stands before a server may say so of each request that it does not like.
+          const download = isMissingSure ? undefined : await object.plain();
+          isMissingSure = download === undefined;
+          isOpen = isMissingSure;
+          return download;
+        }
         const told = await toldBy(asked, response, object);
         sendsMany = told.sendsMany;
         return told.download ?? 'again';

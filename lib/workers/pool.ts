@@ -28,8 +28,8 @@ export interface WorkerPool {
   readonly capacity: number;
   /** Runs a job as soon as a thread has room, in the order of calls; one with an outlet at once, and its caller has only so many. */
   run<J extends Job>(job: J, options?: RunOptions): Promise<JobResults[J['type']]>;
-  /** Ends the threads; jobs that run fail. */
-  close(): Promise<void>;
+  /** Ends the threads; jobs that run, and those that come, fail for this reason, which of several is the first. */
+  close(reason?: Error): Promise<void>;
 }
 
 /** What a busy thread may be given beside: a few light jobs. An idle one takes any job. */
@@ -57,8 +57,8 @@ interface Thread {
   weight: number;
   /** Tasks that are not waiting for a reader. */
   occupied: number;
-  /** Somebody waits for its end: what it says until then does not let the process go. */
-  isEnding: boolean;
+  /** Why its jobs fail: somebody waits for its end. What it says until then does not let the process go. */
+  ending?: Error;
 }
 
 interface RunningTask extends Task {
@@ -68,7 +68,7 @@ interface RunningTask extends Task {
 /** Makes a pool; threads start when there is work for them. */
 export function createWorkerPool(size: number): WorkerPool {
   const queue: Task[] = [];
-  let closed = false;
+  let closed: Error | undefined;
   const threads = createThreads(size, () => dispatch());
   const dispatch = (): void => {
     if (!closed) threads.give(queue);
@@ -78,16 +78,16 @@ export function createWorkerPool(size: number): WorkerPool {
     capacity: size * MAX_JOBS,
     run: (job, options = {}) =>
       new Promise((resolve, reject) => {
-        if (closed) return reject(new Error('the worker pool is closed'));
+        if (closed) return reject(closed);
         const task = { since: performance.now(), job, options, resolve: resolve as (result: unknown) => void, reject };
         if (isStream(task)) return threads.giveStream(task);
         queue.push(task);
         dispatch();
       }),
-    async close() {
-      closed = true;
-      for (const task of queue.splice(0)) task.reject(new Error('the worker pool is closed'));
-      await threads.end();
+    async close(reason = new Error('the worker pool is closed')) {
+      closed ??= reason;
+      for (const task of queue.splice(0)) task.reject(closed);
+      await threads.end(closed);
     },
   };
 }
@@ -146,7 +146,7 @@ function createThreads(size: number, onRoom: () => void) {
       assist();
     },
     giveStream: (task: Task) => assign(idleOr(() => lightest(threads))!, ++lastId, task),
-    end: () => Promise.all([...threads].map(endThread)),
+    end: (reason: Error) => Promise.all([...threads].map((thread) => endThread(thread, reason))),
   };
 }
 
@@ -171,14 +171,14 @@ function startThread(
 ): Thread {
   // Node ends the process when it copies an environment with names that are not UTF-8.
   const worker = new Worker(new URL('./worker.js', import.meta.url), { env: SHARE_ENV });
-  const thread: Thread = { worker, tasks: new Map(), outbox: [], weight: 0, occupied: 0, isEnding: false };
+  const thread: Thread = { worker, tasks: new Map(), outbox: [], weight: 0, occupied: 0 };
   let crash: unknown;
   worker.on('message', onMessage);
   worker.on('error', (error) => {
     crash = threadFailure(error);
   });
   worker.once('exit', () => {
-    const reason = crash ?? new Error('a worker thread ended before its job was done');
+    const reason = crash ?? thread.ending ?? new Error('a worker thread ended before its job was done');
     const tasks = [...thread.tasks.values()];
     for (const id of [...thread.tasks.keys()]) finish(thread, id)?.reject(reason);
     onExit(thread, tasks);
@@ -186,8 +186,8 @@ function startThread(
   return thread;
 }
 
-function endThread(thread: Thread): Promise<number> {
-  thread.isEnding = true;
+function endThread(thread: Thread, reason: Error): Promise<number> {
+  thread.ending = reason;
   return thread.worker.terminate();
 }
 
@@ -257,7 +257,7 @@ function finish(thread: Thread, id: number): RunningTask | undefined {
   thread.weight -= weightOf(task);
   if (!isStream(task)) thread.occupied--;
   task.pump?.stop();
-  if (thread.tasks.size === 0 && !thread.isEnding) thread.worker.unref();
+  if (thread.tasks.size === 0 && !thread.ending) thread.worker.unref();
   return task;
 }
 

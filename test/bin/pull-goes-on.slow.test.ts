@@ -176,7 +176,7 @@ const PATHS = {
 } as const;
 
 it.each(Object.entries(PATHS))(
-  'a pull that is killed goes on from its tree, wherever that was: %s',
+  'a pull that is killed or interrupted goes on from its tree, wherever that was: %s',
   async (_, files) => {
     await mkdir(at('tree'));
     for (const [name, bytes] of Object.entries(files)) await writeFile(at('tree', name), bytes);
@@ -197,7 +197,14 @@ it.each(Object.entries(PATHS))(
       server.sent += Math.min(part.length, server.most);
       return part.length > server.most ? response.write(part.subarray(0, server.most)) : response.end(part);
     });
-    for (const [kill, fraction] of [0.25, 0.5, 0.95].entries()) {
+    for (const [kill, [fraction, signal]] of (
+      [
+        [0.25, 'SIGKILL'],
+        [0.5, 'SIGTERM'],
+        [0.75, 'SIGINT'],
+        [0.95, 'SIGKILL'],
+      ] as const
+    ).entries()) {
       const store = at(`store-${kill}`);
       const args = ['pull', path!, '--from', url, '--allow-unsigned', '--store', store];
       const left = async () =>
@@ -210,7 +217,7 @@ it.each(Object.entries(PATHS))(
       Object.assign(server, { most: fraction * size, sent: 0 });
       const child = spawn(process.execPath, [CARPORT, ...args], { env: box().env, stdio: 'ignore' });
       await expect.poll(bytesLeft, { timeout: 60_000 }).toBeGreaterThan(fraction * size - IN_FLIGHT);
-      child.kill('SIGKILL');
+      child.kill(signal);
       await once(child, 'exit');
       expect(await left()).toHaveLength(1);
       server.most = Number.POSITIVE_INFINITY;

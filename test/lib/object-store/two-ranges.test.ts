@@ -25,6 +25,12 @@ const breaksOff =
     response.writeHead(206, { 'content-type': 'multipart/byteranges; boundary=B', ...headers });
     response.write(part('0-0', TEXT[0]!), () => response.destroy());
   };
+const endless: Reply = (response) => {
+  response.writeHead(206, { 'content-type': 'multipart/byteranges; boundary=B' });
+  const body = part('0-0', TEXT[0]!) + part(`1-${LAST}`, TEXT.slice(1));
+  const more = () => void (response.destroyed || response.write(Buffer.alloc(100_000), () => setImmediate(more)));
+  response.write(body, more);
+};
 const status =
   (code: number): Reply =>
   (response) =>
@@ -57,6 +63,8 @@ describe('a small object that is asked for in two ranges', () => {
     ['sends the first', single('0-0', TEXT[0]!), false, 2],
     ['sends the second', single(`1-${LAST}`, TEXT.slice(1)), false, 2],
     ['refuses', status(416), false, 2],
+    ['says that it is not there', status(404), false, 2],
+    ['forbids it', status(403), false, 2],
     ['refuses in another way', status(400), false, 2],
     ['sends a part less', multipart(part('0-0', TEXT[0]!)), false, 2],
     ['sends less of a part', multipart(BOTH.slice(0, -3)), false, 2],
@@ -82,6 +90,13 @@ describe('a small object that is asked for in two ranges', () => {
     expect(ranges.slice(requests)).toEqual([undefined]);
   });
 
+  it('is read of a server that sends on without end behind the last part', async () => {
+    const { objects, read } = await open(endless);
+    objects.findOutRanges();
+    expect(await read()).toBe(TEXT);
+    expect(objects.sendsManyRanges()).toBe(true);
+  });
+
   it('is another where the first one is not there', async () => {
     const { objects, read, ranges } = await open(multipart(BOTH));
     expect(await read()).toBe(TEXT);
@@ -90,7 +105,8 @@ describe('a small object that is asked for in two ranges', () => {
     expect(objects.sendsManyRanges()).toBe(false);
     expect(await read()).toBe(TEXT);
     expect(objects.sendsManyRanges()).toBe(true);
-    expect(ranges).toEqual([undefined, IN_TWO, IN_TWO]);
+    // That it is not there is asked once more, the first time.
+    expect(ranges).toEqual([undefined, IN_TWO, undefined, IN_TWO]);
   });
 
   it('is refused where it is too large', async () => {

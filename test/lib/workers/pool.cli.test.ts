@@ -196,9 +196,17 @@ describe('closing a worker pool', () => {
     const running = single.run(heavyJob('one')).catch((reason) => reason);
     const waiting = single.run(heavyJob('two')).catch((reason) => reason);
     await single.close();
-    expect(String(await running)).toMatch(/ended before its job was done|is closed/);
+    expect(String(await running)).toContain('the worker pool is closed');
     expect(String(await waiting)).toContain('the worker pool is closed');
     await expect(single.run({ type: 'hash', path: at('one') })).rejects.toThrow('the worker pool is closed');
+  });
+
+  it('may be done for a reason', async () => {
+    const single = createWorkerPool(1);
+    const jobs = ['one', 'two'].map((name) => single.run(heavyJob(name)).catch((reason) => reason));
+    const reason = new Error('somebody wants it');
+    await Promise.all([single.close(reason), single.close()]);
+    expect(await Promise.all(jobs)).toEqual([reason, reason]);
   });
 
   it('may be done twice, and before anything ran', async () => {
