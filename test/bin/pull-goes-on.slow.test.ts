@@ -166,13 +166,13 @@ it('what is kept is of no harm, whatever a server says to who asks for a part, n
   }
 });
 
-/** Bytes that are in memory when nothing more comes: a few chunks, and what is not one yet. */
-const IN_FLIGHT = 6_000_000;
+/** Bytes that are in memory when nothing more comes, at most: a few chunks, and what is not one yet. */
+const IN_FLIGHT = 12_000_000;
 
 /** Paths of a large file, and of many small ones; nothing of them can be compressed. */
 const PATHS = {
-  one: { file: randomBytes(30_000_000) },
-  many: Object.fromEntries(Array.from({ length: 3000 }, (_, index) => [`f${index}`, randomBytes(10_000)])),
+  one: { file: randomBytes(60_000_000) },
+  many: Object.fromEntries(Array.from({ length: 6000 }, (_, index) => [`f${index}`, randomBytes(10_000)])),
 } as const;
 
 it.each(Object.entries(PATHS))(
