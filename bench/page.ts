@@ -71,17 +71,17 @@ const LIMITS = `## What the limits are
 * A large path: sha256 of the file and of the NAR (0.65 s/GB each) are one thread's; decompression (1.3 s/GB) and writing are done by who has
   time. Two threads are both busy to the end; from three on the hashes are the limit. Over HTTP the main thread takes 1.2 s/GB of compressed
   bytes, since they go from the connection into memory that the threads share; through Node's client it would be 4 s/GB, and 1 s/GB for the
-  garbage. A thread keeps them in a file, too, so that an interrupted pull goes on. \`perf record -a\` shows both processors busy from the first
+  garbage. \`perf record -a\` shows both processors busy from the first
   byte to the last: the main thread has a tenth, Garage a sixth (1.0 s for 428 MB alone, 1.3 s beside us; a third of it is its own BLAKE2 of
   its blocks, and the rest mostly the kernel's copies). No thread waits for another, and one connection alone gives 370 MB/s: more connections
   for a file, windows of 2 to 32 MiB, pieces of 1 MiB, two to six slots for each thread change no more than two runs of the same differ.
 * What makes two runs differ is memory. A virtual machine gives back to its host what was not used for some seconds, and gets it again page by
   page: a plain program writes 1.26 GB into the page cache in 0.4 s of system time where as much was just freed, and in 1.5 to 3 s where not. Of a
-  pull over HTTP the tree is then 3.2 s in place of 0.6 s, and the kept file 1.2 s in place of 0.25 s; CPU goes from 4.9 s to 7 s. Nix writes
-  the same tree; the kept file, and 100 MB for threads, are ours. Each run finds as much freed memory as the one before has left, so that the
-  side that needs more pays for the difference. With 2.5 GB written and removed before each run carport takes 0.72 of Nix's time and 0.92 of its
-  processor time (\`s3://\` the same; from a directory 0.56 and 0.86); without the kept file it would be 0.65. Nothing of a pull would be lost if
-  it went on from the tree that was written so far, with a table of frames in place of their bytes: that is not done.
+  pull over HTTP the tree is then 3.2 s in place of 0.6 s. Nix writes the same tree; 100 MB for threads are ours. Each run finds as much freed
+  memory as the one before has left, so that the side that needs more pays for the difference. A pull that kept the compressed file beside the
+  tree, to go on from it, needed a third more: beside one that goes on [from its tree](delta.md#a-pull-that-was-stopped), in turns of ten, it took 1.39 of the
+  time and 1.32 of the processor time, and 1.08 and 1.11 with 2.5 GB written and removed before each run. Of Nix's time it was 0.86 before and 0.79 after, and
+  0.95 and 0.88 of its processor time, in turns of eight on a machine that others used, too.
 * A NAR in the format of xz is decompressed by the program \`xz\`, whose output comes in pieces of some KiB: it takes 2.8 of Nix's processor
   time. Without the program a library in WebAssembly does it, in three times the time.
 * A push of many small paths to a directory is bound by the processors: two threads are busy to 95 % from the first batch to the last. All of it is
