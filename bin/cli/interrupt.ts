@@ -11,7 +11,7 @@ const CLEAN_UP_MS = 8_000;
  * this reason if it can, or is left behind if it goes on; the second ends the process at once.
  */
 export async function interruptible<T>(stop: (reason: CarportError) => void, work: () => Promise<T>): Promise<T> {
-  let interrupted: NodeJS.Signals | undefined;
+  let interrupted: CarportError | undefined;
   let giveUp = () => {};
   const left = new Promise<never>((_, reject) => {
     giveUp = () => reject(new Error('what was under way did not end'));
@@ -19,9 +19,9 @@ export async function interruptible<T>(stop: (reason: CarportError) => void, wor
   let timer: NodeJS.Timeout | undefined;
   const onSignal = (signal: NodeJS.Signals) => {
     if (interrupted) process.exit(130);
-    interrupted = signal;
+    interrupted = interruptedBy(signal);
     timer = setTimeout(giveUp, CLEAN_UP_MS);
-    stop(interruptedBy(signal));
+    stop(interrupted);
   };
   for (const signal of INTERRUPTS) process.on(signal, onSignal);
   try {
@@ -30,7 +30,7 @@ export async function interruptible<T>(stop: (reason: CarportError) => void, wor
     throw new Error('it was done before it could be stopped');
   } catch (cause) {
     if (!interrupted || hasCode(cause, 'E_INTERRUPTED')) throw cause;
-    throw interruptedBy(interrupted);
+    throw interrupted;
   } finally {
     clearTimeout(timer);
     for (const signal of INTERRUPTS) process.off(signal, onSignal);

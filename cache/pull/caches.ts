@@ -32,9 +32,10 @@ export async function askedCaches(
       try {
         return await work;
       } catch (error) {
-        const asked = hasCode(error, ...NOT_WHAT_WAS_WANTED) ? requireCacheOf(alone, storeDir) : undefined;
+        if (!hasCode(error, ...NOT_WHAT_WAS_WANTED)) throw error;
+        const asked = requireCacheOf(alone, storeDir);
         // A server that does not answer now has said that it is not there, unless what it has said was of no use either.
-        await (hasCode(error, 'E_NOT_FOUND') ? asked?.catch(insteadOf('E_UNAVAILABLE', undefined)) : asked);
+        await (hasCode(error, 'E_NOT_FOUND') ? asked.catch(insteadOf('E_UNAVAILABLE', undefined)) : asked);
         throw error;
       }
     },

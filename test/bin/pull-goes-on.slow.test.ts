@@ -38,18 +38,8 @@ async function largeCache() {
   const add = createAdder(at('store'), at('trees'));
   const { path } = await add('large', { file: randomBytes(SIZE).toString('latin1') });
   await add.close();
-  await box().succeed([
-    'push',
-    path,
-    '--store',
-    at('store'),
-    '--to',
-    at('cache'),
-    '--secret-key',
-    key.file,
-    '--compression',
-    'none',
-  ]);
+  const to = ['--to', at('cache'), '--secret-key', key.file, '--compression', 'none'];
+  await box().succeed(['push', path, '--store', at('store'), ...to]);
 
   /** Bytes of a NAR that are sent before the server is gone, or says nothing more, and how it answers for a part. */
   const server = { sends: Number.POSITIVE_INFINITY, stays: false, ranges: goOn };
