@@ -76,14 +76,14 @@ export function createLocalChunks(
   };
 }
 
-/** The chunks of a tree that is perhaps a part of what it was to become; `undefined` where it cannot be read. Nothing of it is remembered. */
+/** The chunks of a tree that is perhaps a part of what it was to become, which is cut so; `undefined` where it cannot be read. Nothing of it is remembered. */
 export async function chunksOfPart(
   { path, list }: LocalTree,
   narSize: number,
-  cutting: Cutting,
+  whole: LocalChunks,
   pool: WorkerPool,
 ): Promise<LocalChunks | undefined> {
-  const job = { type: 'index-chunks', path, list, narSize, cutting, isPart: true } as const;
+  const job = { type: 'index-chunks', path, list, narSize, cutting: whole.cutting, whole } as const;
   return pool.run(job, { weight: narSize }).catch((error: unknown) => {
     if (error instanceof CarportError) return undefined;
     throw error;

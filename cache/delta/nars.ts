@@ -126,7 +126,11 @@ function narOf(match: Matched, ranges: readonly ByteRange[], memory: Memory): Pl
     ...{ found, fetchSize, isBegun },
     job: {
       promise: { compression: 'none', narHash: info.narHash, narSize: info.narSize },
-      assembly: { trees: trees.map(({ path, list }) => ({ path, list })), parts, list: hashPartList(info) },
+      assembly: {
+        trees: trees.map(({ path, list, isBegun }) => ({ path, list, isBegun: isBegun === true })),
+        parts,
+        list: hashPartList(info),
+      },
     },
     ...(ranges.length > 0 && {
       source: () => piecesOf(found, ranges, memory, onTheWay),

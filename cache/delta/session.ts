@@ -13,7 +13,7 @@ import { createChunkPlaces } from './match.js';
 import { createDecisions, type Matched } from './nars.js';
 import { type DeltaPlan, planPaths } from './plan.js';
 import { createTables, usefulTable, type WithoutRanges } from './tables.js';
-import { contentAt } from './watched-table.js';
+import { contentAt, cutsOf } from './watched-table.js';
 
 export interface DeltaOptions {
   /** Stores to take from, the best first. */
@@ -105,8 +105,8 @@ function createMatch(chunks: ReturnType<typeof createLocalChunks>, pool: WorkerP
       if (known) places.add(trees.push(tree) - 1, known);
     };
     if (begun !== undefined) {
-      const tree = { path: begun, list: hashPartList(info) };
-      add(tree, await chunksOfPart(tree, info.narSize, cutting, pool));
+      const tree = { path: begun, list: hashPartList(info), isBegun: true };
+      add(tree, await chunksOfPart(tree, info.narSize, cutsOf(rows, cutting), pool));
     }
     const isBegun = trees.length > 0;
     for (const local of like) {

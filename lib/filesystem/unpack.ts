@@ -10,6 +10,7 @@ import {
   mkdirSync,
   openSync,
   readlinkSync,
+  type Stats,
   symlinkSync,
   utimesSync,
   writeSync,
@@ -42,14 +43,45 @@ export interface FileWriter {
 
 const AT_ONCE: FileWriter = { write: writeWhole, end: (_, close) => close() };
 
+/** Where in a tree the events of its NAR are. */
+export type TreePlace = ReturnType<typeof createTreePlace>;
+
+export function createTreePlace(destination: string) {
+  const directories: Buffer[] = [];
+  let path: Buffer = Buffer.from(destination);
+  let isFile = false;
+  const enter = () => directories.push(path);
+  const goTo = (name: Uint8Array): void => {
+    path = childPath(directories.at(-1)!, name);
+  };
+  const leave = () => directories.pop()!;
+  return {
+    path: () => path,
+    enter,
+    goTo,
+    /** Gives the directory whose end is here. */
+    leave,
+    /** Passes by what is there, and needs nothing done for it. */
+    pass(event: NarEvent): void {
+      if (event.type === 'directory') enter();
+      else if (event.type === 'entry') goTo(event.name);
+      else if (event.type === 'end' && !isFile) leave();
+      if (event.type === 'regular' || event.type === 'end') isFile = event.type === 'regular';
+    },
+  };
+}
+
 /**
  * Writes a tree below `destination`, which must not exist: in a directory that only this process writes to. Nothing that
  * exists is opened or followed: every file and directory is made anew, or it is an error. The events come from a decoder
- * that has checked names, order and depth.
+ * that has checked names, order and depth. It goes on at a place, where some of the tree is there.
  */
-export function createUnpacker(destination: string, modes: UnpackModes, writer: FileWriter = AT_ONCE): Unpacker {
-  const directories: Buffer[] = [];
-  let path: Buffer = Buffer.from(destination);
+export function createUnpacker(
+  destination: string,
+  modes: UnpackModes,
+  writer: FileWriter = AT_ONCE,
+  place: TreePlace = createTreePlace(destination),
+): Unpacker {
   let file: number | undefined;
   let executable = false;
   let written = 0;
@@ -57,15 +89,15 @@ export function createUnpacker(destination: string, modes: UnpackModes, writer: 
   const apply = (event: NarEvent): void => {
     switch (event.type) {
       case 'directory':
-        mkdirSync(path, modes === 'store' ? 0o700 : 0o777);
-        directories.push(path);
+        mkdirSync(place.path(), modes === 'store' ? 0o700 : 0o777);
+        place.enter();
         break;
       case 'entry':
-        path = childPath(directories.at(-1)!, event.name);
+        place.goTo(event.name);
         break;
       case 'regular':
         executable = event.executable;
-        file = openSync(path, CREATE, executable ? 0o777 : 0o666);
+        file = openSync(place.path(), CREATE, executable ? 0o777 : 0o666);
         written = 0;
         break;
       case 'contents':
@@ -73,11 +105,11 @@ export function createUnpacker(destination: string, modes: UnpackModes, writer: 
         written += event.bytes.length;
         break;
       case 'symlink':
-        symlinkSync(event.target as Buffer, path);
-        if (modes === 'store') lutimesSync(path, STORE_TIME, STORE_TIME);
+        symlinkSync(event.target as Buffer, place.path());
+        if (modes === 'store') lutimesSync(place.path(), STORE_TIME, STORE_TIME);
         break;
       case 'end':
-        if (file === undefined) endDirectory(directories.pop()!, modes);
+        if (file === undefined) endDirectory(place.leave(), modes);
         else writer.end(file, endFile(file, executable));
         file = undefined;
         break;
@@ -95,7 +127,7 @@ export function createUnpacker(destination: string, modes: UnpackModes, writer: 
     try {
       apply(event);
     } catch (error) {
-      throw explain(error, path);
+      throw explain(error, place.path());
     }
   };
   const close = (): void => {
@@ -105,10 +137,18 @@ export function createUnpacker(destination: string, modes: UnpackModes, writer: 
   return Object.assign(explained, { close });
 }
 
-function endDirectory(directory: Buffer, modes: UnpackModes): void {
+/** Gives a directory its mode and time: all of it is there. */
+export function endDirectory(directory: Buffer, modes: UnpackModes): void {
   if (modes === 'user') return;
   chmodSync(directory, 0o555);
   utimesSync(directory, STORE_TIME, STORE_TIME);
+}
+
+/** Whether all is there of something that is made for a store: a file or directory gets its mode and time last, and a symlink is made in one go. */
+export function isEnded(stats: Stats): boolean {
+  if (stats.isSymbolicLink()) return true;
+  const modes = stats.isFile() ? [0o444, 0o555] : stats.isDirectory() ? [0o555] : [];
+  return modes.includes(stats.mode & 0o7777) && stats.mtimeMs === STORE_TIME * 1000;
 }
 
 /** Writes all bytes, where the file stands or at a position: one call of `write` may take fewer. */

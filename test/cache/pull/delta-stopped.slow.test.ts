@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { chmodSync, lstatSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, expect, it } from 'vitest';
 import { openChunkMemory } from '#cache/delta/chunk-memory.js';
@@ -15,7 +15,7 @@ import type { ByteRange, LinkStore, ObjectStore } from '#lib/object-store/object
 import { runtimeClosure } from '#lib/store/closure.js';
 import { type OwnStore, openOwnStore } from '#lib/store/own/own-store.js';
 import type { WorkerPool } from '#lib/workers/pool.js';
-import { fileOf, noise, useDirectory, writeTree } from '../../support/files.js';
+import { directoryOf, fileOf, noise, useDirectory, writeTree } from '../../support/files.js';
 import { naiveNar } from '../../support/nar.js';
 import { writerOf } from '../../support/own-store.js';
 import { usePool } from '../../support/pool.js';
@@ -28,6 +28,7 @@ const KEY = sampleKey('test-1');
 const OLD = `/nix/store/${'1'.repeat(32)}-large-1`;
 const NEW = `/nix/store/${'2'.repeat(32)}-large-2`;
 const OTHER_NEW = `/nix/store/${'3'.repeat(32)}-other-2`;
+const FILES = `/nix/store/${'4'.repeat(32)}-files-1`;
 /** What is the same of both, and what is fetched. */
 const [SAME, OTHER] = [4 * MIB, 12 * MIB];
 
@@ -42,7 +43,12 @@ let requests: { key: string; range: ByteRange | undefined }[];
 let warnings: string[];
 let events: PullEvent[];
 
-const treeOf = (path: string) => fileOf(Buffer.concat([noise(SAME, 'same'), noise(OTHER, path)]));
+const treeOf = (path: string) =>
+  path === FILES ? filesOf() : fileOf(Buffer.concat([noise(SAME, 'same'), noise(OTHER, path)]));
+const filesOf = () => {
+  const names = [...'0123456789abcdef'];
+  return directoryOf(Object.fromEntries(names.map((name) => [name, fileOf(noise(MIB, name))])));
+};
 
 async function make(into: OwnStore, path: string): Promise<PathInfo> {
   const tree = treeOf(path);
@@ -57,9 +63,10 @@ async function make(into: OwnStore, path: string): Promise<PathInfo> {
 
 beforeAll(async () => {
   const from = openOwnStore(shared().path('builds'));
-  for (const path of [NEW, OTHER_NEW]) await make(from, path);
+  const paths = [NEW, OTHER_NEW, FILES];
+  for (const path of paths) await make(from, path);
   const request = {
-    ...{ store: from, own: from, closure: await runtimeClosure(from, [NEW, OTHER_NEW]), keys: [KEY] },
+    ...{ store: from, own: from, closure: await runtimeClosure(from, paths), keys: [KEY] },
     packing: { compression: 'zstd', level: 3, listing: false },
     pins: { requests: [], signing: { keys: [KEY], policy: trust, seen: SEEN_NOTHING } },
     ...{ checkAll: false, skipSignedBy: { names: [], origin: 'the test' }, realisations: [], dryRun: false },
@@ -147,6 +154,30 @@ it('goes on where it is told to take nothing from other paths, and tells of what
   expect(fetchSize! + hereSize!).toBeLessThan(SAME + OTHER + MIB);
   expect(fetchSize).toBeLessThan(5 * MIB);
   expect([left(), warnings]).toEqual([[], []]);
+});
+
+it('gives the path the files that were ended, and nobody else has them then', async () => {
+  await expect(pull(lostAfter(9 * MIB), { paths: [FILES] })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  const [tree] = left();
+  const { ino } = lstatSync(join(store.layout.realStoreDir, tree!, '0'));
+  await pull(lostAfter(Number.POSITIVE_INFINITY), { paths: [FILES] });
+  expect(asked()).toBeLessThan(10 * MIB);
+  expect(lstatSync(join(store.realPath({ path: FILES }), '0'))).toMatchObject({ ino, nlink: 1 });
+  expect([left(), warnings]).toEqual([[], []]);
+});
+
+it('fetches all where a file is not what it was, and keeps nothing of that', async () => {
+  await expect(pull(lostAfter(9 * MIB), { paths: [FILES] })).rejects.toMatchObject({ code: 'E_UNAVAILABLE' });
+  const file = join(store.layout.realStoreDir, left()[0]!, '0');
+  chmodSync(file, 0o644);
+  writeFileSync(file, noise(MIB, 'other'));
+  chmodSync(file, 0o444);
+  utimesSync(file, 1, 1);
+  await pull(lostAfter(Number.POSITIVE_INFINITY), { paths: [FILES] });
+  expect(warnings).toEqual([expect.stringContaining('fetching all of it')]);
+  const { narHash } = (await store.queryInfos([FILES])).get(FILES)!;
+  expect((await pool.run({ type: 'hash', path: store.realPath({ path: FILES }) })).narHash).toEqual(narHash);
+  expect(left()).toEqual([]);
 });
 
 it('goes on in the next cache, when the first is lost', async () => {

@@ -43,7 +43,7 @@ export interface LeftTrees {
   hasAny(): Promise<boolean>;
   /** Where the most is that was left of a path; nothing is changed. */
   find(content: TreeContent): Promise<string | undefined>;
-  /** Takes that over, and removes what else there is of the path. Where the disk has no room for another tree beside it that goes, too. */
+  /** Takes that over, and removes what else there is of the path. Where the disk has no room for the rest that goes, too. */
   take(content: TreeContent): Promise<string | undefined>;
   /** Whether this process has left one. */
   hasLeft(content: TreeContent): boolean;
@@ -80,7 +80,7 @@ export function openLeftTrees({ realStoreDir }: Pick<StoreLayout, 'realStoreDir'
       const [largest, ...others] = await largestFirst(await left(ending));
       await remove(others);
       if (largest === undefined) return undefined;
-      if (!(await hasRoom(realStoreDir, content))) {
+      if (!(await hasRoom(realStoreDir, content, largest))) {
         await remove([largest]);
         return undefined;
       }
@@ -265,8 +265,10 @@ async function sizeOf(path: Buffer): Promise<number> {
   return size;
 }
 
-/** Whether the disk has room for another tree. A disk that tells nothing has. */
-async function hasRoom(directory: string, { narSize }: TreeContent): Promise<boolean> {
+/** Whether the disk has room for another tree, which has the files that one has ended. A disk that tells nothing has. */
+async function hasRoom(directory: string, { narSize }: TreeContent, { path }: LeftTree): Promise<boolean> {
   const disk = await statfs(directory).catch(() => undefined);
-  return !disk?.blocks || disk.bavail * disk.bsize >= narSize;
+  if (!disk?.blocks) return true;
+  const room = disk.bavail * disk.bsize;
+  return room >= narSize || room + (await sizeOf(Buffer.from(path))) >= narSize;
 }

@@ -5,32 +5,35 @@ import { rebuildChunk } from '../../../compression/chunks/view.js';
 import { decompress } from '../../../compression/decompress.js';
 import { CarportError, hasCode } from '../../../errors.js';
 import type { Assembly, LocalTree } from './assembly.js';
-import { openNarRanges } from './nar-ranges.js';
+import { type NarRanges, openNarRanges } from './nar-ranges.js';
 
 /**
  * The bytes of a NAR, whatever they are: who reads them compares their hash. `source` gives the frames of what was fetched, one after
- * another. A piece is valid until the next one is asked for. What is here and does not fit is an `E_INTEGRITY`.
+ * another. A piece is valid until the next one is asked for, and one ends where that does which is `there`. What is here and does not fit is
+ * an `E_INTEGRITY`.
  */
 export async function* assembleNar(
-  { trees, parts, list }: Assembly,
+  { trees, parts, list, there }: Assembly,
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   const here = trees.map(openTree);
   const fetched = createTaker(decompress('zstd', source));
   const room = Buffer.allocUnsafe(Math.max(0, ...parts.map(({ size, from }) => (from ? size : 0))));
+  let at = 0;
   try {
+    if (there) yield* bytesThere(there);
     for (const { size, from } of parts) {
+      const start = at;
+      at += size;
+      const passed = Math.max(0, (there?.size ?? 0) - start);
+      if (passed >= size) continue;
       if (from === undefined) yield* fetched.take(size);
       else {
         const chunk = room.subarray(0, size);
         const { ranges, finder } = here[from.tree]!;
-        try {
-          ranges.read(chunk, from.offset);
-        } catch (cause) {
-          throw hasCode(cause, 'E_IO') ? unreadable(cause) : cause;
-        }
+        readHere(ranges, chunk, from.offset);
         if (!rebuildChunk(chunk, finder, from.references, list)) throw unfit(trees[from.tree]!);
-        yield chunk;
+        yield chunk.subarray(passed);
       }
     }
   } finally {
@@ -41,6 +44,31 @@ export async function* assembleNar(
 
 function openTree({ path, list }: LocalTree) {
   return { ranges: openNarRanges(path), finder: createHashPartFinder(list) };
+}
+
+/** Larger pieces are read faster than a tree is walked, and gain nothing more. */
+const PIECE_SIZE = 1024 * 1024;
+
+function* bytesThere({ path, size }: NonNullable<Assembly['there']>): Generator<Uint8Array> {
+  const ranges = openNarRanges(path);
+  const piece = Buffer.allocUnsafe(Math.min(size, PIECE_SIZE));
+  try {
+    for (let at = 0; at < size; at += piece.length) {
+      const bytes = piece.subarray(0, size - at);
+      readHere(ranges, bytes, at);
+      yield bytes;
+    }
+  } finally {
+    ranges.close();
+  }
+}
+
+function readHere(ranges: NarRanges, into: Uint8Array, offset: number): void {
+  try {
+    ranges.read(into, offset);
+  } catch (cause) {
+    throw hasCode(cause, 'E_IO') ? unreadable(cause) : cause;
+  }
 }
 
 /** An `E_IO` would be said of where the NAR goes as well. */

@@ -10,6 +10,8 @@ export interface Assembly {
   readonly parts: readonly AssemblyPart[];
   /** Hash parts that stand in the NAR. */
   readonly list: readonly string[];
+  /** The first bytes of the NAR are those of a tree that is there already, in which it is gone on. */
+  readonly there?: { readonly path: string; readonly size: number };
 }
 
 /** A store path that is here. */
@@ -18,6 +20,8 @@ export interface LocalTree {
   readonly path: string;
   /** Hash parts of what it refers to, and its own. */
   readonly list: readonly string[];
+  /** Somebody was stopped who made it, of the very NAR that is wanted. */
+  readonly isBegun?: boolean;
 }
 
 /** Bytes of a NAR: of frames that are fetched, or a chunk of a tree's NAR with other hash parts. */
@@ -31,8 +35,8 @@ export interface IndexChunksJob extends LocalTree {
   readonly type: 'index-chunks';
   readonly cutting: Cutting;
   readonly narSize: number;
-  /** The tree may have less than that: somebody was stopped who made it. */
-  readonly isPart?: boolean;
+  /** How the NAR is cut of which the tree was begun: it may have less than that. */
+  readonly whole?: LocalChunks;
 }
 
 /** Chunks of a NAR that is here, in order. */

@@ -5,16 +5,21 @@ import { createChunker } from '../../../compression/chunks/chunker.js';
 import { createHashPartFinder } from '../../../compression/chunks/hash-parts.js';
 import { VIEW_HASH_SIZE, viewHash } from '../../../compression/chunks/view.js';
 import type { IndexChunksJob, LocalChunks } from './assembly.js';
+import { endedSize } from './begun.js';
 import { openNarRanges } from './nar-ranges.js';
 
 /** Larger pieces are read faster than a tree is walked, and gain nothing more. */
 const PIECE_SIZE = 1024 * 1024;
 
-/** Cuts as much as the NAR should have; `E_INTEGRITY` where it has less, and is not known to be a part. */
-export async function indexChunks({ path, list, narSize, cutting, isPart }: IndexChunksJob): Promise<LocalChunks> {
+/**
+ * Cuts as much as the NAR should have; `E_INTEGRITY` where it has less, and is not known to be a part. Of a part that is not looked at which
+ * somebody has ended: it is as the whole has it.
+ */
+export async function indexChunks({ path, list, narSize, cutting, whole }: IndexChunksJob): Promise<LocalChunks> {
   const chunker = createChunker(createHashPartFinder(list), undefined, cutting);
-  const sizes: number[] = [];
-  const hashes: Uint8Array[] = [];
+  const ended = whole && chunksBefore(endedSize(path), whole);
+  const sizes: number[] = [...(ended?.sizes ?? [])];
+  const hashes: Uint8Array[] = ended ? [ended.hashes] : [];
   const note = (chunks: ReturnType<typeof chunker.end>): void => {
     for (const { bytes, positions } of chunks) {
       sizes.push(bytes.length);
@@ -24,9 +29,9 @@ export async function indexChunks({ path, list, narSize, cutting, isPart }: Inde
   const ranges = openNarRanges(path);
   const piece = Buffer.allocUnsafe(Math.min(narSize, PIECE_SIZE));
   try {
-    for (let at = 0; at < narSize; at += piece.length) {
+    for (let at = ended?.size ?? 0; at < narSize; at += piece.length) {
       const bytes = piece.subarray(0, narSize - at);
-      const size = isPart ? ranges.readSome(bytes, at) : ranges.read(bytes, at);
+      const size = whole ? ranges.readSome(bytes, at) : ranges.read(bytes, at);
       note(chunker.push(bytes.subarray(0, size)));
       if (size < bytes.length) break;
       // Its thread has other jobs, which somebody reads.
@@ -36,13 +41,12 @@ export async function indexChunks({ path, list, narSize, cutting, isPart }: Inde
     ranges.close();
   }
   note(chunker.end());
-  return { cutting, sizes: Uint32Array.from(sizes), hashes: concatenated(hashes) };
+  return { cutting, sizes: Uint32Array.from(sizes), hashes: Buffer.concat(hashes) };
 }
 
-function concatenated(hashes: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(hashes.length * VIEW_HASH_SIZE);
-  hashes.forEach((hash, index) => {
-    all.set(hash, index * VIEW_HASH_SIZE);
-  });
-  return all;
+/** The chunks that end in so many bytes of a NAR, and their bytes. */
+function chunksBefore(end: number, { sizes, hashes }: LocalChunks) {
+  let [count, size] = [0, 0];
+  while (count < sizes.length && size + sizes[count]! <= end) size += sizes[count++]!;
+  return { size, sizes: sizes.subarray(0, count), hashes: hashes.subarray(0, count * VIEW_HASH_SIZE) };
 }

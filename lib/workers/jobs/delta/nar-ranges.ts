@@ -1,6 +1,16 @@
 /** Ranges of the NAR of a tree on disk, of which no more is read than is asked for. */
 
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+} from 'node:fs';
 import { CarportError } from '../../../errors.js';
 import { childPath } from '../../../filesystem/walk.js';
 import { paddedLength, wireNumber, wireString } from '../../../nix/nar/encode.js';
@@ -12,7 +22,19 @@ const OWNER_EXECUTE = 0o100;
 const MOST_RETURNS = 64;
 
 /** A part of a NAR: some of its tokens, or what a file holds. */
-type Part = { readonly size: number; readonly bytes: Uint8Array } | { readonly size: number; readonly file: Buffer };
+type Part = { readonly size: number; readonly step?: TreeStep } & (
+  | { readonly bytes: Uint8Array }
+  | { readonly file: Buffer }
+);
+
+/** What tokens tell of a tree: a directory that begins or ends, a file or a symlink. */
+export interface TreeStep {
+  readonly type: 'directory' | 'end' | 'file' | 'symlink';
+  readonly path: Buffer;
+  readonly stats: Stats;
+  /** Bytes behind the tokens until its own end. */
+  readonly rest: number;
+}
 
 export interface NarRanges {
   /** Fills memory with the bytes from an offset on, and gives how many these are. `E_INTEGRITY` where the NAR has fewer, `E_IO` where they cannot be read. */
@@ -111,7 +133,8 @@ function changed(root: string): CarportError {
   return new CarportError('E_INTEGRITY', `\`${root}\` is not what it was`);
 }
 
-function* partsOf(root: string): Generator<Part> {
+/** The parts of the NAR of a tree, which is looked at as they are asked for. */
+export function* partsOf(root: string): Generator<Part> {
   yield tokens(MAGIC);
   yield* partsOfNode(Buffer.from(root));
 }
@@ -119,20 +142,23 @@ function* partsOf(root: string): Generator<Part> {
 function* partsOfNode(path: Buffer): Generator<Part> {
   const stats = lstatSync(path);
   if (stats.isDirectory()) {
-    yield tokens(DIRECTORY);
+    yield { ...tokens(DIRECTORY), step: { type: 'directory', path, stats, rest: 0 } };
     for (const name of readdirSync(path, { encoding: 'buffer' }).sort(Buffer.compare)) {
       yield tokens(ENTRY, wireString(name), NODE);
       yield* partsOfNode(childPath(path, name));
       yield tokens(CLOSE);
     }
-    yield tokens(CLOSE);
+    yield { ...tokens(CLOSE), step: { type: 'end', path, stats, rest: 0 } };
   } else if (stats.isFile()) {
     const { size } = stats;
-    yield tokens((stats.mode & OWNER_EXECUTE) !== 0 ? EXECUTABLE : REGULAR, wireNumber(size));
+    const header = tokens((stats.mode & OWNER_EXECUTE) !== 0 ? EXECUTABLE : REGULAR, wireNumber(size));
+    const close = tokens(new Uint8Array(paddedLength(size) - size), CLOSE);
+    yield { ...header, step: { type: 'file', path, stats, rest: size + close.size } };
     if (size > 0) yield { size, file: path };
-    yield tokens(new Uint8Array(paddedLength(size) - size), CLOSE);
+    yield close;
   } else if (stats.isSymbolicLink()) {
-    yield tokens(SYMLINK, wireString(readlinkSync(path, { encoding: 'buffer' })), CLOSE);
+    const link = tokens(SYMLINK, wireString(readlinkSync(path, { encoding: 'buffer' })), CLOSE);
+    yield { ...link, step: { type: 'symlink', path, stats, rest: 0 } };
   } else {
     throw new CarportError('E_FORMAT', `\`${path}\` is neither file, directory nor symlink`);
   }

@@ -99,7 +99,7 @@ describe('trees that were left', () => {
     expect(names()).toEqual([basename(making.temporary)]);
   });
 
-  it('go where the disk has no room for another beside them, and where it is full', async () => {
+  it('go where the disk has no room for the rest, and where it is full', async () => {
     await leave(A, 10);
     await leave(B, 10);
     expect(await trees().take({ ...A, narSize: 2 ** 60 })).toBeUndefined();
