@@ -12,7 +12,8 @@ import type { FoundPath } from '../find-path.js';
 import { type PartlyHere, requestsFor, spend } from './budget.js';
 import type { createLocalChunks } from './local-chunks.js';
 import { type ManyRanges, MOST_TOGETHER } from './many-ranges.js';
-import { openRange, type WithoutRanges } from './tables.js';
+import type { Answer, ReadAhead } from './read-ahead.js';
+import { openRange, type SentParts } from './tables.js';
 import { contentAt, cutsOf } from './watched-table.js';
 
 /** Compressed bytes that are worth a request more, and the part of a file that is worth the work. */
@@ -50,8 +51,9 @@ export interface Matched {
 
 /** What is noted while NARs are made. */
 interface Memory extends Pick<ReturnType<typeof createLocalChunks>, 'note' | 'forget' | 'keep'> {
-  readonly withoutRanges: WithoutRanges;
+  readonly sentParts: SentParts;
   readonly many: ManyRanges;
+  readonly readAhead: ReadAhead;
 }
 
 export interface PlannedNar extends DeltaNar {
@@ -181,20 +183,50 @@ function joined(parts: readonly AssemblyPart[]): readonly AssemblyPart[] {
 async function* piecesOf(
   found: FoundPath,
   ranges: readonly ByteRange[],
-  { withoutRanges, many }: Pick<Memory, 'withoutRanges' | 'many'>,
+  asking: Asking,
   failures: WeakSet<object>,
 ): AsyncGenerator<Uint8Array> {
-  let rest = ranges;
   try {
-    while (rest.length > 1 && many.has(found)) {
-      const given = yield* together(found, rest.slice(0, MOST_TOGETHER), many);
-      rest = rangesBehind(rest, given);
-    }
-    for (const range of rest) yield* await openRange(found, range, withoutRanges);
+    yield* asking.many.has(found) ? inBatches(found, ranges, asking) : oneByOne(found, ranges, asking);
   } catch (error) {
     if (error instanceof Error) failures.add(error);
     throw error;
   }
+}
+
+/** What ranges are asked for with. */
+type Asking = Pick<Memory, 'sentParts' | 'many' | 'readAhead'>;
+
+function oneByOne(
+  found: FoundPath,
+  ranges: readonly ByteRange[],
+  { sentParts, readAhead }: Asking,
+): AsyncGenerator<Uint8Array> {
+  const answers = ranges.map((range): Answer => {
+    const bytes = async function* () {
+      yield* await openRange(found, range, sentParts);
+    };
+    return { size: range.length, bytes };
+  });
+  return readAhead(answers, sentParts.get(found.objects) === true);
+}
+
+/** As many ranges together as a server sends so; what it does not send is asked for one by one. */
+function inBatches(found: FoundPath, ranges: readonly ByteRange[], asking: Asking): AsyncGenerator<Uint8Array> {
+  const batches = Array.from({ length: Math.ceil(ranges.length / MOST_TOGETHER) }, (_, index) =>
+    ranges.slice(index * MOST_TOGETHER, (index + 1) * MOST_TOGETHER),
+  );
+  const answers = batches.map((batch): Answer => {
+    const bytes = async function* () {
+      let rest: readonly ByteRange[] = batch;
+      while (rest.length > 1 && asking.many.has(found)) {
+        rest = rangesBehind(rest, yield* together(found, rest, asking.many));
+      }
+      yield* oneByOne(found, rest, asking);
+    };
+    return { size: sizeOf(batch), bytes };
+  });
+  return asking.readAhead(answers, false);
 }
 
 /** What comes of ranges that are asked for together; gives how many bytes that was. Where it is none, the server is not asked so again. */

@@ -5,7 +5,7 @@ import type { NarInfo } from '../../lib/nix/narinfo.js';
 import type { LocalChunks } from '../../lib/workers/jobs/delta/assembly.js';
 import type { FoundPath } from '../find-path.js';
 import { type Decisions, type DeltaNar, isPartlyHere, type Matched, type PlannedNar } from './nars.js';
-import { type createTables, usefulTable, type WithoutRanges } from './tables.js';
+import { type createTables, type SentParts, usefulTable } from './tables.js';
 
 /** Tables that are asked for at a time, and paths that are looked at. */
 const TABLES_AT_ONCE = 64;
@@ -52,7 +52,7 @@ interface Planning {
   isBegun(found: FoundPath): boolean;
   readonly decisions: Decisions;
   readonly tables: Pick<ReturnType<typeof createTables>, 'asked'>;
-  readonly withoutRanges: WithoutRanges;
+  readonly sentParts: SentParts;
   /** Looks for nothing more when it is aborted: what is not known fails with its reason. */
   readonly signal: AbortSignal;
 }
@@ -99,7 +99,7 @@ export function planPaths(
       if (
         nar?.found.objects !== objects ||
         nar.found.info !== info ||
-        (nar.source && planning.withoutRanges.has(objects))
+        (nar.source && planning.sentParts.get(objects) === false)
       )
         return undefined;
       return nar;

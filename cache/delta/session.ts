@@ -12,7 +12,8 @@ import { createManyRanges } from './many-ranges.js';
 import { createChunkPlaces } from './match.js';
 import { createDecisions, type Matched } from './nars.js';
 import { type DeltaPlan, planPaths } from './plan.js';
-import { createTables, usefulTable, type WithoutRanges } from './tables.js';
+import { createReadAhead } from './read-ahead.js';
+import { createTables, type SentParts, usefulTable } from './tables.js';
 import { contentAt, cutsOf } from './watched-table.js';
 
 export interface DeltaOptions {
@@ -51,8 +52,9 @@ export interface Delta {
 export function createDelta({ stores, storeDir, memory }: DeltaOptions, { pool, signal, now }: DeltaWork): Delta {
   const locals = createLocalPaths(stores, storeDir, now ?? (() => performance.now()));
   const chunks = createLocalChunks(memory, pool, locals.gone);
-  const withoutRanges: WithoutRanges = new WeakSet();
+  const sentParts: SentParts = new WeakMap();
   const many = createManyRanges();
+  const readAhead = createReadAhead();
   const match = createMatch(chunks, pool);
   const plan = async (paths: readonly FoundPath[], hints: DeltaHints, outer: AbortSignal): Promise<DeltaPlan> => {
     const stopping = new AbortController();
@@ -63,16 +65,16 @@ export function createDelta({ stores, storeDir, memory }: DeltaOptions, { pool, 
       hints.preferred ?? [],
     );
     const begun = await findBegun(wanted, hints.begun);
-    const tables = createTables(withoutRanges);
+    const tables = createTables(sentParts);
     const look = async (found: FoundPath): Promise<Matched | undefined> => {
       const rows = await tables.read(found);
       const { path } = found.info;
       return rows && match(found, rows, begun.get(path), like.get(path) ?? []);
     };
-    const decisions = createDecisions({ ...chunks, withoutRanges, many });
+    const decisions = createDecisions({ ...chunks, sentParts, many, readAhead });
     const isBegun = ({ info }: FoundPath) => begun.has(info.path);
     const promising = wanted.filter((found) => like.has(found.info.path) || isBegun(found));
-    const nars = planPaths(paths, promising, { look, isBegun, decisions, tables, withoutRanges, signal });
+    const nars = planPaths(paths, promising, { look, isBegun, decisions, tables, sentParts, signal });
     const later: DeltaPlan[] = [];
     return {
       ...nars,

@@ -31,16 +31,16 @@ export function isSmall({ rows, place }: ToldTable, fileSize: number): boolean {
   return place === undefined || place.length <= Math.min(LARGEST, Math.max(SMALL, fileSize * LARGEST_PART));
 }
 
-/** Servers that have sent all of a file when they were asked for a part. */
-export type WithoutRanges = WeakSet<ObjectStore>;
+/** Whether servers send parts of files: `false` of one that has ever sent all of a file instead, nothing where none was asked for. */
+export type SentParts = WeakMap<ObjectStore, boolean>;
 
 /** Reads tables, and counts what they cost. */
-export function createTables(withoutRanges: WithoutRanges) {
+export function createTables(sentParts: SentParts) {
   let asked = { count: 0, bytes: 0 };
   const request = async (found: FoundPath, place: ByteRange): Promise<readonly TableChunk[] | undefined> => {
-    if (withoutRanges.has(found.objects)) return undefined;
+    if (sentParts.get(found.objects) === false) return undefined;
     asked = { count: asked.count + 1, bytes: asked.bytes + place.length };
-    return chunksOf(found.info, await readRows(found, place, withoutRanges), place.offset);
+    return chunksOf(found.info, await readRows(found, place, sentParts), place.offset);
   };
   return {
     /** The chunks of a NAR with a `usefulTable`; `undefined` where its table is wrong, or cannot be had. */
@@ -63,9 +63,9 @@ export function createTables(withoutRanges: WithoutRanges) {
 export async function readRows(
   found: FoundPath,
   place: ByteRange,
-  withoutRanges: WithoutRanges = new WeakSet(),
+  sentParts: SentParts = new WeakMap(),
 ): Promise<Uint8Array> {
-  const pieces = await openRange(found, place, withoutRanges);
+  const pieces = await openRange(found, place, sentParts);
   return rowsOfFrame(await collectSmall(pieces, place.length, found.info.url));
 }
 
@@ -78,15 +78,19 @@ export function chunksOf(info: NarInfo, rows: Uint8Array, dataSize?: number): re
   });
 }
 
-/** The pieces of a range; `E_UNSUPPORTED` where the server would send all of the file, which is noted. */
+/** The pieces of a range; `E_UNSUPPORTED` where the server would send all of the file. What it does is noted. */
 export async function openRange(
   { info, objects }: FoundPath,
   range: ByteRange,
-  withoutRanges: WithoutRanges,
+  sentParts: SentParts,
 ): Promise<AsyncIterable<Uint8Array>> {
   const object = await openRequiredNar(objects, info, range);
-  if (object.isWhole !== true && object.size === range.length) return object.bytes();
+  const isPart = object.isWhole !== true && object.size === range.length;
+  if (isPart) {
+    if (!sentParts.has(objects)) sentParts.set(objects, true);
+    return object.bytes();
+  }
   object.discard();
-  if (object.isWhole) withoutRanges.add(objects);
+  if (object.isWhole) sentParts.set(objects, false);
   throw new CarportError('E_UNSUPPORTED', `\`${objects.url}\` does not send parts of \`${info.url}\``);
 }

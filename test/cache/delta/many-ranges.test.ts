@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { createManyRanges, findOutRanges } from '#cache/delta/many-ranges.js';
-import { createDecisions } from '#cache/delta/nars.js';
-import type { NarInfo } from '#lib/nix/narinfo.js';
+import { findOutRanges } from '#cache/delta/many-ranges.js';
 import { noise } from '../../support/files.js';
+import { halfHere, wantedHalf } from '../../support/half-here.js';
 import { answerWith, useHttpServers } from '../../support/http-server.js';
 import { useStores } from '../../support/stores.js';
 
@@ -12,26 +11,22 @@ const FRAME = 10 * KIB;
 const MANY = 400;
 const FILE = noise(FRAME * MANY, 'file');
 const INFO = Buffer.from('StoreDir: /nix/store\n');
-const isWanted = (index: number) => index % 2 === 1;
-const wantedOf = (count: number) =>
-  Buffer.concat(
-    Array.from({ length: count }, (_, index) => FILE.subarray(index * FRAME, (index + 1) * FRAME)).filter((_, index) =>
-      isWanted(index),
-    ),
-  );
+const wantedOf = (count: number) => wantedHalf(FILE.subarray(0, count * FRAME), FRAME);
 
 /** How a server answers to several ranges. */
 type Answer = (response: ServerResponse, bytes: Buffer, ranges: readonly (readonly [number, number])[]) => void;
 
-const together: Answer = (response, bytes, ranges) => {
+const partsOf = (bytes: Buffer, ranges: Parameters<Answer>[2]) => {
   const parts = ranges.flatMap(([from, to]) => [
     Buffer.from(`\r\n--B\r\nContent-Range: bytes ${from}-${to}/${bytes.length}\r\n\r\n`),
     bytes.subarray(from, to + 1),
   ]);
-  answerWith(response, Buffer.concat([...parts, Buffer.from('\r\n--B--\r\n')]), {
-    status: 206,
-    headers: { 'content-type': 'multipart/byteranges; boundary=B' },
-  });
+  const body = Buffer.concat([...parts, Buffer.from('\r\n--B--\r\n')]);
+  return { body, headers: { 'content-type': 'multipart/byteranges; boundary=B' } };
+};
+const together: Answer = (response, bytes, ranges) => {
+  const { body, headers } = partsOf(bytes, ranges);
+  answerWith(response, body, { status: 206, headers });
 };
 const whole: Answer = (response, bytes) => answerWith(response, bytes);
 
@@ -57,27 +52,9 @@ describe('ranges of one NAR', () => {
     const { objects } = (await stores()).open(server.url.href, { patienceMs: 500 });
     findOutRanges(objects);
     expect(await objects.read('nix-cache-info', 1000)).toEqual(INFO);
-    const path = `/nix/store/${'a'.repeat(32)}-tool`;
-    const info: NarInfo = {
-      ...{ path, narHash: { algorithm: 'sha256', digest: Buffer.alloc(32) }, narSize: FRAME * count, references: [] },
-      ...{ fileSize: 10 * FILE.length, url: link, compression: 'zstd', signatures: [], unknownFields: [] },
-    };
-    const references = { count: 0, runs: new Uint8Array() };
-    const rows = Array.from({ length: count }, (_, index) => ({
-      ...{ compressedSize: FRAME, size: FRAME, viewHash: Buffer.alloc(32), references },
-      ...{ offset: index * FRAME, fileOffset: index * FRAME },
-    }));
-    const parts = rows.map(({ size, offset }, index) =>
-      isWanted(index) ? { size } : { size, from: { tree: 0, offset, references } },
-    );
-    const nothing = async () => {};
-    const memory = { note: nothing, forget: nothing, keep: nothing, withoutRanges: new WeakSet<object>() };
-    const matched = { found: { info, objects }, cutting: 3, rows, trees: [], parts, isBegun: false } as const;
-    const decisions = createDecisions({ ...memory, many: createManyRanges() });
-    const decided = decisions.decide(matched);
-    const nar = decided === 'later' ? decisions.rest(-1000).get(matched) : decided;
+    const nar = halfHere({ objects, link, count, frameSize: FRAME, fileSize: 10 * FILE.length });
     const pieces: Uint8Array[] = [];
-    for await (const piece of nar!.source!()) pieces.push(Uint8Array.from(piece));
+    for await (const piece of nar.source!()) pieces.push(Uint8Array.from(piece));
     return { isRight: Buffer.concat(pieces).equals(wantedOf(count)), requests };
   };
   const ofNar = (requests: readonly { key: string; ranges: number }[]) =>
@@ -87,6 +64,26 @@ describe('ranges of one NAR', () => {
     const { isRight, requests } = await fetched(together, together, MANY);
     expect(isRight).toBe(true);
     expect(requests[0]).toEqual({ key: '/nix-cache-info', ranges: 2 });
+    expect(ofNar(requests)).toEqual([192, 8]);
+  });
+
+  it('are on their way in several answers', async () => {
+    let goOn = () => {};
+    const { isRight, requests } = await fetched(
+      together,
+      (response, bytes, ranges) => {
+        const { body, headers } = partsOf(bytes, ranges);
+        if (ranges.length < 192) {
+          goOn();
+          return answerWith(response, body, { status: 206, headers });
+        }
+        // It does not end before the next one was asked for.
+        response.writeHead(206, { 'content-length': body.length, ...headers }).write(body.subarray(0, 100_000));
+        goOn = () => response.end(body.subarray(100_000));
+      },
+      MANY,
+    );
+    expect(isRight).toBe(true);
     expect(ofNar(requests)).toEqual([192, 8]);
   });
 

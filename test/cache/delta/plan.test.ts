@@ -48,7 +48,7 @@ function createLooks(late: readonly FoundPath[] = [], begun: readonly FoundPath[
       rest: () => new Map(waiting.map((match) => [match, narOf(match.found)])),
     },
     tables: { asked: () => ({ count: 0, bytes: 7 }) },
-    withoutRanges: new WeakSet<object>(),
+    sentParts: new WeakMap<object, boolean>(),
     signal: new AbortController().signal,
   };
   const end = async (name: string, isHere = true): Promise<void> => {

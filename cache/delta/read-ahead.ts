@@ -1,0 +1,114 @@
+/** Answers that are read one after another: while one is, the next are fetched, as a server far away answers late. */
+
+/** Bytes that cost a request. */
+export interface Answer {
+  /** Bytes, at most. */
+  readonly size: number;
+  /** Asks for them when the first is wanted. Pieces stay as they are when the next is asked for. */
+  bytes(): AsyncIterable<Uint8Array>;
+}
+
+/** What is held at most, or on its way to be. */
+export interface ReadAheadLimits {
+  readonly answers: number;
+  readonly bytes: number;
+}
+
+/** A quarter of the requests that go to a server at a time, and as many bytes as so many ranges mostly have. */
+const LIMITS: ReadAheadLimits = { answers: 32, bytes: 8 * 1024 * 1024 };
+
+/**
+ * Gives the bytes of answers, one after another, and fetches the next of them into memory as far as there is room: when something of the
+ * first has come, or at once where it `isSure` that something will. Who refuses one refuses all. Throws what an answer throws when all
+ * before it are given; no other is asked for then, and when this ends, however it does, nothing more is read.
+ */
+export type ReadAhead = (answers: readonly Answer[], isSure: boolean) => AsyncGenerator<Uint8Array>;
+
+/** What is read by one of these has its limits in common. Nobody waits for room: what is read just now needs none. */
+export function createReadAhead({ answers: most, bytes }: ReadAheadLimits = LIMITS): ReadAhead {
+  let [held, heldBytes] = [0, 0];
+  const takeRoom: TakeRoom = ({ size }) => {
+    if (held >= most || heldBytes + size > bytes) return undefined;
+    held++;
+    heldBytes += size;
+    return () => {
+      held--;
+      heldBytes -= size;
+    };
+  };
+  return async function* read(answers, isSure) {
+    const ahead = createAhead(answers, takeRoom);
+    try {
+      for (const [index, answer] of answers.entries()) {
+        if (isSure || index > 0) ahead.fill(index);
+        const pieces = ahead.take();
+        for await (const piece of pieces ?? answer.bytes()) {
+          ahead.fill(index + 1);
+          yield piece;
+        }
+      }
+    } finally {
+      ahead.leave();
+    }
+  };
+}
+
+/** Takes room for an answer, and gives how it is given back; `undefined` where there is none. */
+type TakeRoom = (answer: Answer) => (() => void) | undefined;
+
+interface Held {
+  readonly pieces: Promise<readonly Uint8Array[]>;
+  giveBack(): void;
+}
+
+/** Answers that were asked for before they are read. */
+function createAhead(answers: readonly Answer[], takeRoom: TakeRoom) {
+  const held: Held[] = [];
+  let next = 0;
+  let hasFailed = false;
+  let isLeft = false;
+  const collect = async (answer: Answer): Promise<readonly Uint8Array[]> => {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of answer.bytes()) {
+      if (isLeft) break;
+      pieces.push(piece);
+    }
+    return pieces;
+  };
+  const begin = (answer: Answer, giveBack: () => void): Held => {
+    const pieces = collect(answer);
+    // It is thrown when its turn comes.
+    pieces.catch(() => {
+      hasFailed = true;
+    });
+    return { pieces, giveBack };
+  };
+  return {
+    /** Asks for what comes from an index on and was not asked for, as far as there is room. */
+    fill(from: number): void {
+      for (next = Math.max(next, from); next < answers.length && !hasFailed; next++) {
+        const giveBack = takeRoom(answers[next]!);
+        if (giveBack === undefined) return;
+        held.push(begin(answers[next]!, giveBack));
+      }
+    },
+    /** The bytes of the first of these that was not taken; `undefined` where there is none. */
+    take(): AsyncIterable<Uint8Array> | undefined {
+      const first = held.shift();
+      return first && piecesOf(first);
+    },
+    /** Reads nothing more. What is on its way has its room until it has ended. */
+    leave(): void {
+      isLeft = true;
+      for (const { pieces, giveBack } of held.splice(0)) void pieces.catch(() => undefined).finally(giveBack);
+    },
+  };
+}
+
+async function* piecesOf({ pieces, giveBack }: Held): AsyncGenerator<Uint8Array> {
+  try {
+    yield* await pieces;
+  } finally {
+    giveBack();
+  }
+}
