@@ -83,7 +83,8 @@ function alreadyTaken(taken: TakenTree, emit: FetchOptions['emit']): Fetched {
 async function fetchFrom(planned: FoundPath, options: FetchOptions): Promise<Fetched> {
   const { info, objects } = planned;
   const { delta, receiver } = options;
-  const nar = (await delta.of(planned)) ?? (receiver.leftTrees?.hasLeft(info) ? await delta.again(planned) : undefined);
+  const nar =
+    (await delta.of(planned)) ?? ((await receiver.leftTrees?.hasLeft(info)) ? await delta.again(planned) : undefined);
   const made = nar && (await fetchByDelta(planned, nar, options));
   if (made) return { info: registeredInfo(info), ...made };
   // What was damaged on the way is whole at another try.

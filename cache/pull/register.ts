@@ -6,11 +6,12 @@ import type { NarInfo } from '../../lib/nix/narinfo.js';
 import { registeredInfo } from '../../lib/nix/registered.js';
 import { createSmallNarUnpacker, createTreePlacer } from '../../lib/workers/small-nars.js';
 import type { FoundPath } from '../find-path.js';
-import { type Fetched, type FetchOptions, fetchPath } from './fetch.js';
+import type { Fetched, FetchOptions } from './fetch.js';
 import { isSmall, isSmallHere } from './nar-source.js';
 import type { PullPlan } from './plan.js';
 import { removeTaken, type TakenTree } from './take-ahead.js';
 import type { PathReceiver } from './target.js';
+import { createTurns } from './turns.js';
 
 /**
  * Small NARs that are on their way at a time. A server far away answers late, but many at once; and Garage stalls an
@@ -41,12 +42,10 @@ export async function fetchAndRegister(
   signal: AbortSignal,
 ): Promise<PullTotals> {
   const { pool, receiver, emit } = sources;
-  const limit = createLimit(pool.capacity + 2);
-  const batches = createLimit(pool.size * SMALL_PER_THREAD);
-  const ahead = createLimit(SMALL_FETCHES_AT_ONCE);
   const placeTaken = createTakenPlacer(sources);
   const planned = new Map(fetch.map((each) => [each.info.path, each]));
   const registered = new Set<string>();
+  const turns = createTurns(sources, signal);
   let fileSize = 0;
   for (const info of await placedAhead(fetch, sources)) {
     planned.delete(info.path);
@@ -65,34 +64,48 @@ export async function fetchAndRegister(
     } catch (error) {
       await discard(fetched);
       throw error;
+    } finally {
+      await turns.end(path);
     }
     registered.add(path);
     await fetched.remember?.();
     fileSize += fetched.fileSize;
     emit({ type: 'path-finished', path, narSize: fetched.info.narSize, fileSize: fetched.fileSize });
   };
-  const limitOf = (path: FoundPath) => (isSmall(path) ? ahead : isSmallHere(path) ? batches : limit);
-  const limitFor = (path: FoundPath): Limit => {
-    const { delta } = sources;
-    // Who waits to hear what is here of a path is in nobody's way.
-    const isMade = () => delta.of(path).then(Boolean, () => false);
-    return async (work) => ((await isMade()) ? limit : limitOf(path))(work);
-  };
   // What is still looked for is waited for by those that are not begun.
   const orStop = async <T>(work: Promise<T>): Promise<T> =>
     work.catch((error: unknown) => {
       sources.delta.stop(error);
+      turns.stop(error);
       throw error;
     });
-  const prepare = (path: string): Promise<Fetched> => orStop(fetchPath(planned.get(path)!, options));
+  const prepare = (path: string): Promise<Fetched> => orStop(turns.fetch(planned.get(path)!, options));
+  const limitFor = createLimits(sources, (path) => orStop(turns.take(path)));
   const publish = (path: string, fetched: Fetched): Promise<void> => orStop(register(path, fetched));
-  await inDependencyOrder(
+  const done = inDependencyOrder(
     [...planned.keys()],
     (path) => planned.get(path)!.info.references,
     { prepare, publish, discard: (_, fetched) => discard(fetched) },
     { prepare: (path) => limitFor(planned.get(path)!), prepareFirst: largestFirst([...planned.values()]), signal },
   );
+  await done.finally(turns.endAll);
   return { fileSize };
+}
+
+/** How many paths are made at a time. Who waits to hear what is here of a path, or for who makes it, is in nobody's way. */
+function createLimits(
+  { pool, delta }: Pick<FetchOptions, 'pool' | 'delta'>,
+  takeTurn: (path: FoundPath) => Promise<void>,
+): (path: FoundPath) => Limit {
+  const limit = createLimit(pool.capacity + 2);
+  const batches = createLimit(pool.size * SMALL_PER_THREAD);
+  const ahead = createLimit(SMALL_FETCHES_AT_ONCE);
+  const limitOf = (path: FoundPath) => (isSmall(path) ? ahead : isSmallHere(path) ? batches : limit);
+  const isMade = (path: FoundPath) => delta.of(path).then(Boolean, () => false);
+  return (path) => async (work) => {
+    await takeTurn(path);
+    return ((await isMade(path)) ? limit : limitOf(path))(work);
+  };
 }
 
 /** Tells of paths that threads have registered before the plan was made. Of thousands a promise for each would take a while. */

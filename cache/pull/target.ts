@@ -6,6 +6,7 @@ import { type LeftTrees, openLeftTrees } from '../../lib/store/own/begun/left-tr
 import { openPartials, type Partials } from '../../lib/store/own/begun/partials.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
 import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
+import { type MakingWatch, type Turn, takeTurn } from '../../lib/store/own/lock/making.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';
 import { type OwnStore, withoutDamagedMetadata } from '../../lib/store/own/own-store.js';
 import { type PulledPin, readPulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
@@ -43,6 +44,8 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
   readonly byThreads?: Pick<StoreWriter, 'placement' | 'settle' | 'ticket' | 'storeDirs'>;
   /** Where files are kept that were fetched in part. */
   readonly partials?: Partials;
+  /** Waits while another process makes a path; absent where nobody is told of. */
+  takeTurn?(info: PathInfo, watch: Omit<MakingWatch, 'isThere'>): Promise<Turn>;
   /** Where trees are kept that were made in part. */
   readonly leftTrees?: LeftTrees;
   /** The worker's job that makes of a compressed NAR what `place` takes. */
@@ -54,8 +57,9 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
 /** carport's own store: each path is valid as soon as it is handed over. */
 export function createOwnTarget(store: OwnStore): PullTarget {
   const leftTrees = openLeftTrees(store.layout);
+  const registered = withoutDamagedMetadata(store);
   return {
-    store: withoutDamagedMetadata(store),
+    store: registered,
     takesAhead: true,
     protect: (work, { emit, signal }) =>
       withStoreWrite(store, work, { signal, notify: ({ message }) => emit({ type: 'warning', message }) }),
@@ -66,6 +70,10 @@ export function createOwnTarget(store: OwnStore): PullTarget {
         byThreads: writer,
         partials: openPartials(store.layout),
         leftTrees,
+        takeTurn: ({ path }, watch) => {
+          const isThere = async () => (await registered.queryInfos([path])).has(path);
+          return takeTurn(store.layout, path, { ...watch, isThere });
+        },
         job: 'unpack',
         hasLeft: async (info) => writer.hasLeft(info.path) && (await writer.isWhole(info)),
       };

@@ -73,8 +73,13 @@ export async function isLeftover(path: string, now = Date.now()): Promise<boolea
 
 /** An ending for the temporary name of a tree by which it is found again, as what becomes `key`; earlier carports take it for a leftover as any. */
 export function resumableEnding(key: string): string {
-  const digits = createHash('sha256').update(key).digest('hex').slice(0, 32);
-  return `.tree${[...digits].map((digit) => 'abcdefghijklmnop'[Number.parseInt(digit, 16)]).join('')}`;
+  return `.tree${lettersOf(key)}`;
+}
+
+/** 32 letters for a text, as endings may have them. */
+export function lettersOf(text: string): string {
+  const digits = createHash('sha256').update(text).digest('hex').slice(0, 32);
+  return [...digits].map((digit) => 'abcdefghijklmnop'[Number.parseInt(digit, 16)]).join('');
 }
 
 /** The `resumableEnding` of a temporary name that has one. */
@@ -113,6 +118,14 @@ export function processIdOf(name: string): number | undefined {
 /** True for a name that a process of this machine gave, and that still runs. */
 export async function isNameOfLivingProcess(name: string): Promise<boolean> {
   return (await makerOf(name)) === 'lives';
+}
+
+/** As `isNameOfLivingProcess`, of a process that is not stopped either, by a signal or a debugger. */
+export async function isNameOfRunningProcess(name: string): Promise<boolean> {
+  if (!(await isNameOfLivingProcess(name))) return false;
+  const { hasProc } = await thisProcess();
+  const stat = hasProc ? await readFile(`/proc/${processIdOf(name)}/stat`, 'latin1').catch(() => '') : '';
+  return !/\) [Tt] /.test(stat);
 }
 
 /** True for a name that `createTemporaryNames` gives. */

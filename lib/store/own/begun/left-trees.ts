@@ -45,8 +45,10 @@ export interface LeftTrees {
   find(content: TreeContent): Promise<string | undefined>;
   /** Takes that over, and removes what else there is of the path. Where the disk has no room for the rest that goes, too. */
   take(content: TreeContent): Promise<string | undefined>;
-  /** Whether this process has left one. */
-  hasLeft(content: TreeContent): boolean;
+  /** Whether this process has left one, or another since it was told to look again. */
+  hasLeft(content: TreeContent): Promise<boolean>;
+  /** Another process has ended that has perhaps left some. */
+  lookAgain(): void;
   /** A name for the tree of a path that is made now; `undefined` where none is left. */
   keep(content: TreeContent): Promise<KeptTree | undefined>;
   /** The path is there: removes all that was left of it. */
@@ -62,7 +64,7 @@ const free = new Set<string>();
 
 /** What was left in a store; of that `most` bytes stay, or one tree. */
 export function openLeftTrees({ realStoreDir }: Pick<StoreLayout, 'realStoreDir'>, most = MOST_BYTES): LeftTrees {
-  const { left, listAnew, hasLeft, remove, nameFor } = openDirectory(realStoreDir);
+  const { left, listAnew, lookAgain, hasLeft, remove, nameFor } = openDirectory(realStoreDir);
   const { taken, making, letGo } = createUses();
   let isChanged = false;
   const removeOf = async (content: TreeContent): Promise<void> => {
@@ -91,6 +93,7 @@ export function openLeftTrees({ realStoreDir }: Pick<StoreLayout, 'realStoreDir'
       return tree;
     },
     hasLeft: (content) => hasLeft(endingOf(content)),
+    lookAgain,
     async keep(content) {
       if (await isForEverybody(realStoreDir)) return undefined;
       const ending = endingOf(content);
@@ -126,16 +129,25 @@ function openDirectory(directory: string) {
   let made: Promise<() => string> | undefined;
   const names = () => (made ??= createTemporaryNames(directory));
   let listed: Promise<readonly string[]> | undefined;
+  let looksAgain = false;
   const mine = () => [...free].filter((tree) => dirname(tree) === directory).map((tree) => basename(tree));
+  const left = async (ending?: string): Promise<readonly LeftTree[]> => {
+    listed ??= treesIn(directory);
+    return leftOf(directory, new Set([...(await listed), ...mine()]), ending);
+  };
+  const listAnew = (): void => {
+    listed = undefined;
+  };
   return {
-    async left(ending?: string): Promise<readonly LeftTree[]> {
-      listed ??= treesIn(directory);
-      return leftOf(directory, new Set([...(await listed), ...mine()]), ending);
+    left,
+    listAnew,
+    lookAgain(): void {
+      looksAgain = true;
+      listAnew();
     },
-    listAnew(): void {
-      listed = undefined;
+    async hasLeft(ending: string): Promise<boolean> {
+      return mine().some((name) => name.endsWith(ending)) || (looksAgain && (await left(ending)).length > 0);
     },
-    hasLeft: (ending: string): boolean => mine().some((name) => name.endsWith(ending)),
     nameFor: async (ending: string): Promise<string> => (await names())() + ending,
     async remove(trees: readonly LeftTree[]): Promise<void> {
       if (trees.length > 0) await removeAll(trees, await names());

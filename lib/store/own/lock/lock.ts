@@ -3,7 +3,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { CarportError, FULL, isErrno } from '../../../errors.js';
 import { makeDirectory } from '../../../filesystem/make-directory.js';
-import { createTemporaryNames } from '../../../filesystem/temporary.js';
+import { createTemporaryNames, removeLeftovers } from '../../../filesystem/temporary.js';
 import type { Notice } from '../../../notice.js';
 import type { OwnStore } from '../own-store.js';
 import { describeMarker } from './holders.js';
@@ -131,6 +131,7 @@ async function raise(
   { notify, patienceMs = PATIENCE_MS, signal }: LockOptions,
 ): Promise<Raised> {
   await makeDirectory(activeDir);
+  await removeLeftovers(activeDir);
   const nextName = await createTemporaryNames(activeDir);
   const deadline = performance.now() + patienceMs;
   for (let attempt = 0; ; attempt++) {

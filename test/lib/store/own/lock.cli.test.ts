@@ -69,6 +69,14 @@ const kill = async (child: ChildProcess) => {
 };
 
 describe('a writer', () => {
+  it('removes the markers of processes that were killed, and of no others', async () => {
+    await kill(await hold('withStoreWrite(store, work)'));
+    await hold('withStoreWrite(store, work)');
+    expect(markers()).toEqual(['.write']);
+    await withStoreWrite(open(), async () => expect(markers()).toEqual(['.write', '.write']));
+    expect(markers()).toEqual(['.write']);
+  });
+
   it('has a marker while it is at work, and none afterwards', async () => {
     const store = open();
     expect(await isBeingWritten(store)).toBe(false);

@@ -82,15 +82,15 @@ describe('trees that were left', () => {
     const mine = trees();
     const kept = await keep(mine, A);
     writeTree(kept.temporary, fileOf('x'));
-    expect([mine.hasLeft(A), await mine.take(A)]).toEqual([false, undefined]);
+    expect([await mine.hasLeft(A), await mine.take(A)]).toEqual([false, undefined]);
     await kept.leave();
-    expect([mine.hasLeft(A), mine.hasLeft(B)]).toEqual([true, false]);
+    expect([await mine.hasLeft(A), await mine.hasLeft(B)]).toEqual([true, false]);
     const taken = await mine.take(A);
     expect(names()).toEqual([basename(taken!)]);
-    expect(mine.hasLeft(A)).toBe(false);
+    expect(await mine.hasLeft(A)).toBe(false);
     // The pull has ended before it came to this path.
     await mine.end();
-    expect(mine.hasLeft(A)).toBe(true);
+    expect(await mine.hasLeft(A)).toBe(true);
     const [again, making] = [await mine.take(A), await keep(mine, A)];
     writeTree(making.temporary, fileOf('xyz'));
     expect(again).not.toBe(taken);
@@ -142,7 +142,7 @@ describe('trees that were left', () => {
     await (await keep(mine, other)).leave();
     await mine.remove(other);
     expect(names()).toEqual([taken!, beside.temporary].map((tree) => basename(tree)).sort());
-    expect(mine.hasLeft(A)).toBe(false);
+    expect(await mine.hasLeft(A)).toBe(false);
     await making.remove();
     expect(names()).toEqual([basename(beside.temporary)]);
   });
