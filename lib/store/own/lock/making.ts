@@ -38,6 +38,7 @@ export async function takeTurn(
 ): Promise<Turn> {
   const ending = `.make${lettersOf(path)}`;
   const nextName = await createTemporaryNames(activeDir);
+  let isTold = false;
   for (let hasWaited = false; ; hasWaited = true) {
     const before = await makerIn(activeDir, ending);
     const marker = `${nextName()}${ending}`;
@@ -51,7 +52,10 @@ export async function takeTurn(
         return { isThere: isMade, hasWaited, end };
       }
       await end();
-    } else if (!hasWaited) onWait(before);
+    } else if (!isTold) {
+      isTold = true;
+      onWait(before);
+    }
     await setTimeout(POLL_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => signal.throwIfAborted());
     if (await isThere()) return { isThere: true, hasWaited: true, end };
   }

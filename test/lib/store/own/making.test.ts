@@ -57,6 +57,18 @@ describe('turns to make a path', () => {
     expect(markers()).toEqual([]);
   });
 
+  it('tell who waits of whom, also where several began at once', async () => {
+    for (let round = 0; round < 10; round++) {
+      [waited, made] = [[], false];
+      const all = Array.from({ length: 4 }, () => take());
+      const first = await Promise.race(all);
+      await expect.poll(() => waited.length).toBe(3);
+      made = true;
+      await first.end();
+      for (const turn of await Promise.all(all)) await turn.end();
+    }
+  });
+
   it("are the next one's when the first has failed", async () => {
     const first = await take();
     const second = take();
