@@ -92,7 +92,7 @@ export async function openChunkMemory(file: string | undefined): Promise<ChunkMe
 
 type KnownRecord = readonly [key: string, record: Buffer];
 
-const ALL_CUTTINGS = [2, 3] as const satisfies readonly Cutting[];
+const ALL_CUTTINGS = [2, 3, 4] as const satisfies readonly Cutting[];
 
 /** The same path may be known as it is cut in several ways: caches hold tables of each. */
 function keyOf(cutting: number, realPath: string): string {

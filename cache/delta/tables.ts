@@ -11,10 +11,10 @@ import type { FoundPath } from '../find-path.js';
 import { openRequiredNar } from '../nars.js';
 
 /**
- * A table that is larger than this, of some 12,000 chunks, takes long to parse; one that is larger than this part of its file may cost
- * more than it saves.
+ * A table that is larger than this, of some 50,000 chunks, takes tenths of a second and tens of megabytes; one that is larger than this part
+ * of its file may cost more than it saves.
  */
-const LARGEST = 512 * 1024;
+const LARGEST = 2 * 1024 * 1024;
 const LARGEST_PART = 1 / 200;
 const SMALL = 2048;
 

@@ -89,10 +89,9 @@ const whole = Buffer.allocUnsafeSlow(loadedZstd().compressBound(CHUNK_SIZES.firs
 const buffers = createBufferPool(FRAME_BOUND);
 const contexts = new Map<string, CompressionContext>();
 
-/** Level 3, which is taken where none is given, goes this way from so many bytes of a chunk on. */
+/** Level 3, which is taken where none is given, goes other ways than zstd's where that gives more. */
 const USUAL_LEVEL = 3;
 const USUAL = { compressionLevel: USUAL_LEVEL } as const;
-const LARGE_CHUNK = 256 * 1024;
 
 /**
  * The fast strategy of level 2 with matches of 5 bytes, for large chunks of programs: it takes six tenths of the time of zstd's level 3
@@ -102,10 +101,15 @@ const LARGE_CHUNK = 256 * 1024;
 const LARGE_CHUNKS = { compressionLevel: 2, minMatch: 5 } as const;
 
 /**
- * Chunks of small files have little to look back at: this gives 1 to 6 % less bytes of a tree of such. Small NARs, of which there are many,
- * are compressed fast.
+ * Chunks of small files have little to look back at: this gives 1 to 6 % less bytes of a tree of such, the most of text. Small NARs, of
+ * which there are many, are compressed fast.
  */
-const SMALL_CHUNKS = { compressionLevel: 6 } as const;
+const SMALL_TEXT = { compressionLevel: 6 } as const;
+const SMALL_CHUNKS = { compressionLevel: 5 } as const;
+
+/** Bytes of a chunk that is small: of text, and of else. */
+const MOST_OF_SMALL_TEXT = 256 * 1024;
+const MOST_OF_SMALL = 128 * 1024;
 
 /** Each so many bytes one is looked at; a chunk of which this part is printable ASCII is text. */
 const SAMPLE = 997;
@@ -136,6 +140,8 @@ function contextOf(level: number, chunk: Uint8Array): CompressionContext {
 
 /** What decides is in the chunk itself: whoever compresses it knows no more. */
 function usualParameters(chunk: Uint8Array): typeof LARGE_CHUNKS | { readonly compressionLevel: number } {
-  if (chunk.length > LARGE_CHUNK) return isText(chunk) ? USUAL : LARGE_CHUNKS;
-  return Buffer.compare(MAGIC, chunk.subarray(0, MAGIC.length)) === 0 ? USUAL : SMALL_CHUNKS;
+  const isFirst = Buffer.compare(MAGIC, chunk.subarray(0, MAGIC.length)) === 0;
+  if (isFirst && chunk.length <= CHUNK_SIZES.first) return USUAL;
+  if (isText(chunk)) return chunk.length <= MOST_OF_SMALL_TEXT ? SMALL_TEXT : USUAL;
+  return chunk.length <= MOST_OF_SMALL ? SMALL_CHUNKS : LARGE_CHUNKS;
 }

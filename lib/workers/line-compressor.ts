@@ -24,7 +24,9 @@ export function createLineCompressor(given: ChunkLine, level: number, finder: Ha
   let filled = 0;
   const slotOf = (count: number) => count % line.slots;
   const compress: CompressChunk = (chunk, positions, into) => compressChunk(level, chunk, positions, into);
-  const chunker = createChunker(finder, { take: () => line.chunkOf(slotOf(filled)), close: () => undefined });
+  const chunker = createChunker(finder, {
+    room: { take: () => line.chunkOf(slotOf(filled)), close: () => undefined },
+  });
 
   function* takeOldest(): Generator<Uint8Array> {
     const slot = slotOf(written);

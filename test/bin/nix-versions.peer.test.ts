@@ -80,7 +80,7 @@ for (const version of NIX_VERSIONS) {
     it('what carport pushes can be read there, and is not taken without the signature of a trusted key', async () => {
       // With fields that Nix passes over.
       const narInfo = await readFile(join(cache, `${hashPartOf(out)}.narinfo`), 'latin1');
-      expect(narInfo).toMatch(/^CarportChunks: 3:.*\nCarportBatch: [0-9a-z]{24} 10$/m);
+      expect(narInfo).toMatch(/^CarportChunks: 4:.*\nCarportBatch: [0-9a-z]{24} 10$/m);
       await inFreshStore({ ...trusting(), 'trusted-public-keys': 'other:'.concat('A'.repeat(43), '=') }, (store) =>
         expect(store.run('nix', ['copy', '--from', `file://${cache}`, out])).rejects.toThrow(/signature/),
       );

@@ -90,7 +90,7 @@ describe('a file of a large NAR', () => {
       { of: { ...info, references: [info.path] } },
       {
         of: withField('CarportChunks', (value) =>
-          value.replace(/^3:(.)/, (_, first) => `3:${first === 'A' ? 'B' : 'A'}`),
+          value.replace(/^4:(.)/, (_, first) => `4:${first === 'A' ? 'B' : 'A'}`),
         ),
       },
     ]) {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createChunker } from '#lib/compression/chunks/chunker.js';
+import type { Cutting } from '#lib/compression/chunks/density.js';
 import { tellChunks } from '#lib/compression/chunks/field.js';
 import { renderTables } from '#lib/compression/chunks/frames.js';
 import { createHashPartFinder } from '#lib/compression/chunks/hash-parts.js';
@@ -18,7 +19,7 @@ interface Vectors {
     readonly found: readonly (readonly [at: number, which: number])[];
   }[];
   readonly cuts: readonly {
-    readonly format: 2 | 3;
+    readonly format: Cutting;
     readonly places: readonly (readonly [at: number, which: number | null])[];
     readonly files?: { readonly first: number; readonly step: number; readonly end: number };
     readonly chunks: unknown;
@@ -49,7 +50,7 @@ describe('the test vectors of docs/nar-frames.md', () => {
       const bytes = Buffer.from(content);
       for (let at = files?.first ?? 0; at < (files?.end ?? 0); at += files!.step) bytes.set(FILE_BEGIN, at);
       for (const [at, which] of places) bytes.write(which === null ? '\0'.repeat(32) : list[which]!, at, 'latin1');
-      const chunker = createChunker(createHashPartFinder(list), undefined, format);
+      const chunker = createChunker(createHashPartFinder(list), { cutting: format });
       const cut = [];
       for (const part of [chunker.push(bytes), chunker.end()]) {
         for (const { bytes, positions, references } of part) {

@@ -2,16 +2,15 @@
 
 import { copyBytes, createBufferPool } from '../../buffers.js';
 import { HASH_PART_LENGTH } from '../../nix/store-path.js';
-import { CUT_BELOW, createCutFinder } from '../gear/cut-finder.js';
+import { createCutFinder } from '../gear/cut-finder.js';
 import { CUTTING, CUTTING_RULES, type Cutting, countBeginnings } from './density.js';
 import { beginningAtEnd, type HashPartFinder } from './hash-parts.js';
 
 /**
- * Bytes of a chunk: at least, and at most (a mean of some 1.4 MiB). Smaller ones cost more in the tables of frames than a
- * reader of single chunks gains; of a toolchain chunks of half the size give 2 % more bytes. Where files are small, chunks go
- * down to `dense`, and the first one of a NAR to `first`: of a tree of small files, one that is changed would cost too many others.
+ * Bytes of a chunk: at most, and of the first one of a NAR and of others, which are so small where files are, at least. The rule of cutting
+ * says when.
  */
-export const CHUNK_SIZES = { dense: 32 * 1024, first: 256 * 1024, min: 1024 * 1024, max: 2 * 1024 * 1024 } as const;
+export const CHUNK_SIZES = { dense: 32 * 1024, first: 256 * 1024, max: 2 * 1024 * 1024 } as const;
 
 /** Room for a chunk while it is gathered: a hash part may begin with its last byte, or with the next one. */
 const CHUNK_ROOM = CHUNK_SIZES.max + HASH_PART_LENGTH;
@@ -31,6 +30,14 @@ export interface Chunk {
   /** Where each begins, and which of the finder's list it is. */
   readonly positions: readonly number[];
   readonly references: readonly number[];
+}
+
+/** How a stream is cut. */
+export interface ChunkerOptions {
+  readonly room?: ChunkRoom;
+  readonly cutting?: Cutting;
+  /** Bytes of the NAR before the stream: a chunk ends there. */
+  readonly from?: number;
 }
 
 /** Where chunks are gathered. */
@@ -56,10 +63,9 @@ export interface Chunker {
  */
 export function createChunker(
   finder: HashPartFinder,
-  room: ChunkRoom = oneBuffer(),
-  cutting: Cutting = CUTTING,
+  { room = oneBuffer(), cutting = CUTTING, from = 0 }: ChunkerOptions = {},
 ): Chunker {
-  const open = createOpenChunk(finder, room.take(), cutting);
+  const open = createOpenChunk(finder, room.take(), cutting, from);
   const carried = keptRests.take();
 
   /** The chunks in what was gathered. What follows a chunk is kept elsewhere while that is looked at. */
@@ -89,19 +95,21 @@ export function createChunker(
 }
 
 /** The chunk that is being gathered. */
-function createOpenChunk(finder: HashPartFinder, memory: Uint8Array, cutting: Cutting) {
+function createOpenChunk(finder: HashPartFinder, memory: Uint8Array, cutting: Cutting, from: number) {
   let buffer = memory;
+  // Where it begins in the NAR.
+  let start = from;
   // Of what is used, so much has been looked at.
   let [used, settled] = [0, 0];
   let positions: number[] = [];
   let references: number[] = [];
-  let isFirst = true;
   const cuts = createWindows(cutting);
   const { least } = CUTTING_RULES[cutting];
+  cuts.begin(start);
 
   /** Where the chunk ends in bytes without hash parts that go to `end`, or -1. */
   const cutBefore = (end: number): number => {
-    const from = Math.max(settled, isFirst ? CHUNK_SIZES.first : least);
+    const from = Math.max(settled, start === 0 ? CHUNK_SIZES.first : least);
     const cut = cuts.find(buffer, from, Math.min(end, CHUNK_SIZES.max));
     if (cut >= 0) return cut;
     return end >= CHUNK_SIZES.max ? CHUNK_SIZES.max : -1;
@@ -137,12 +145,12 @@ function createOpenChunk(finder: HashPartFinder, memory: Uint8Array, cutting: Cu
     },
     /** Begins the next chunk. */
     begin(next: Uint8Array, bytes: Uint8Array): void {
+      start += used - bytes.length;
       buffer = next;
       copyBytes(bytes, buffer, 0);
       [used, settled] = [bytes.length, 0];
       [positions, references] = [[], []];
-      isFirst = false;
-      cuts.restart();
+      cuts.begin(start);
     },
   };
 }
@@ -152,28 +160,26 @@ function createWindows(cutting: Cutting) {
   const rule = CUTTING_RULES[cutting];
   const { window } = rule;
   const cuts = createCutFinder();
-  let current = 0;
   let limit = 0;
-  // Files that begin in the chunk before this window, and in each of the last windows.
-  let files = 0;
-  let recent: readonly number[] = [];
+  let large = rule.large[0];
+  // How many files begin in the chunk before each of its windows, as far as they were entered.
+  let begun = [0];
   /** Comes to the next window; the hash begins anew where it was not wanted in the one before. */
   const enterNext = (chunk: Uint8Array): void => {
-    const start = ++current * window;
+    const start = begun.length * window;
     if (limit === 0) cuts.restart();
-    const begun = countBeginnings(chunk.subarray(start - window, start));
-    files += begun;
-    recent = [...recent, begun].slice(-rule.recent);
-    const recently = recent.reduce((sum, each) => sum + each, 0);
-    if (recently >= rule.beginnings && files * start >= rule.waste) limit = rule.limit;
-    else limit = start < CHUNK_SIZES.min ? 0 : CUT_BELOW;
+    const files = begun.at(-1)! + countBeginnings(chunk.subarray(start - window, start));
+    const recently = files - (begun.at(-rule.recent) ?? 0);
+    begun.push(files);
+    const dense = recently >= rule.beginnings ? rule.dense.findLast(({ waste }) => files * start >= waste) : undefined;
+    limit = dense?.limit ?? (start < large.least ? 0 : large.limit);
   };
   return {
     /** Where a chunk ends in its bytes between two places, without hash parts, or -1. */
     find(chunk: Uint8Array, from: number, to: number): number {
       for (let at = from; at < to; ) {
         const index = Math.floor(at / window);
-        while (current < index) enterNext(chunk);
+        while (begun.length <= index) enterNext(chunk);
         const end = Math.min(to, (index + 1) * window);
         const cut = limit > 0 ? cuts.find(chunk.subarray(at, end), limit) : -1;
         if (cut >= 0) return at + cut;
@@ -181,10 +187,11 @@ function createWindows(cutting: Cutting) {
       }
       return -1;
     },
-    /** Another chunk begins. */
-    restart(): void {
-      [current, limit, files] = [0, 0, 0];
-      recent = [];
+    /** A chunk begins somewhere in the NAR. */
+    begin(offset: number): void {
+      limit = 0;
+      begun = [0];
+      large = rule.large.findLast(({ from }) => offset >= from) ?? rule.large[0];
     },
   };
 }

@@ -12,32 +12,78 @@ const SEARCHED = FILE_BEGIN.subarray(HEAD);
 const KIB = 1024;
 
 /** A rule of cutting, by the number of the format with which a narinfo tells of chunks. */
-export type Cutting = 2 | 3;
+export type Cutting = 2 | 3 | 4;
 
-/** How NARs are cut that are pushed. Tables of earlier carports have the other, by which what is here is cut for them. */
-export const CUTTING: Cutting = 3;
+/** How NARs are cut that are pushed. Tables of earlier carports have the others, by which what is here is cut for them. */
+export const CUTTING: Cutting = 4;
 
 /**
- * A chunk is looked at in windows. One is hashed for small chunks where as many files begin in those just before it, and where all that
- * begin in the chunk before it, times the bytes before it, are enough: so much is fetched for nothing when one of them has changed.
+ * A chunk is looked at in windows. One is dense where as many files begin in those just before it, and all that begin in the chunk before
+ * it, times the bytes before it, are enough: so much is fetched for nothing when one of them has changed.
  */
 interface CuttingRule {
   /** Bytes of a window. */
   readonly window: number;
   /** Bytes of a chunk that is not the first one, at least. */
   readonly least: number;
-  /** So many windows before, in which so many files begin. */
+  /** So many windows before, in the same chunk, in which so many files begin. */
   readonly recent: number;
   readonly beginnings: number;
-  /** Files times bytes. */
-  readonly waste: number;
-  /** The hash cuts where it is below: its upper 14 bits are zero, once in 16 KiB, or 12, once in 4 KiB. */
+  /** Where files are small: the last one counts of which files times bytes are enough. */
+  readonly dense: readonly DenseRule[];
+  /** Where they are not: the last one counts from which on in the NAR the chunk begins. */
+  readonly large: readonly [LargeRule, ...LargeRule[]];
+}
+
+interface LargeRule {
+  /** Bytes of the NAR before the chunk. */
+  readonly from: number;
+  /** Bytes of a chunk that are not hashed. */
+  readonly least: number;
   readonly limit: number;
 }
 
+interface DenseRule {
+  /** Files times bytes. */
+  readonly waste: number;
+  /** The hash cuts where it is below. */
+  readonly limit: number;
+}
+
+/** What the hash is below once in so many bytes, which is a power of two. */
+function onceIn(bytes: number): number {
+  return 2 ** 32 / bytes;
+}
+
+const LARGE = { from: 0, least: 1024 * KIB, limit: onceIn(512 * KIB) };
+
+/**
+ * Where a chunk may end early, though seldom, two that begin in different places soon end in the same: so it is where a file has grown or
+ * is gone. With a limit for the last bytes only, all that follow could differ.
+ */
 export const CUTTING_RULES: Readonly<Record<Cutting, CuttingRule>> = {
-  2: { window: 64 * KIB, least: 64 * KIB, recent: 1, beginnings: 2, waste: 0, limit: 1 << 18 },
-  3: { window: 8 * KIB, least: 32 * KIB, recent: 6, beginnings: 2, waste: 112 * KIB, limit: 1 << 20 },
+  2: {
+    ...{ window: 64 * KIB, least: 64 * KIB, recent: 1, beginnings: 2 },
+    dense: [{ waste: 0, limit: onceIn(16 * KIB) }],
+    large: [LARGE],
+  },
+  3: {
+    ...{ window: 8 * KIB, least: 32 * KIB, recent: 6, beginnings: 2 },
+    dense: [{ waste: 112 * KIB, limit: onceIn(4 * KIB) }],
+    large: [LARGE],
+  },
+  4: {
+    ...{ window: 8 * KIB, least: 32 * KIB, recent: 24, beginnings: 1 },
+    dense: [
+      { waste: 40 * KIB, limit: onceIn(16 * KIB) },
+      { waste: 200 * KIB, limit: onceIn(8 * KIB) },
+    ],
+    // What has changed in a small NAR is to be little of it.
+    large: [
+      { from: 0, least: 256 * KIB, limit: onceIn(128 * KIB) },
+      { from: 4096 * KIB, least: 512 * KIB, limit: onceIn(512 * KIB) },
+    ],
+  },
 };
 
 /** How many files begin in these bytes. */

@@ -13,7 +13,7 @@ const AFTER = 'FileSize';
 const MOST_INLINE = 4096;
 
 /** The number of the format, which tells how the NAR is cut, and either the rows, or where the table's frame is in the file: its offset and length. */
-const VALUE = /^([23])(?::([A-Za-z0-9+/]+={0,2})|@([0-9]{1,15})\+([1-9][0-9]{0,9}))$/;
+const VALUE = /^([234])(?::([A-Za-z0-9+/]+={0,2})|@([0-9]{1,15})\+([1-9][0-9]{0,9}))$/;
 
 /** The rows of a table, or where it is. */
 export type ToldTable = { readonly cutting: Cutting } & (

@@ -4,9 +4,6 @@ import { createHash } from 'node:crypto';
 import { copyBytes } from '../../buffers.js';
 import { gearModule, PLACES } from './module.js';
 
-/** The hash cuts where its upper 19 bits are zero, once in 512 KiB; more often where files are small. */
-export const CUT_BELOW = 1 << 13;
-
 /** Random-looking numbers that are the same everywhere: chunks of one content must be cut alike on all machines. */
 const GEAR = Int32Array.from({ length: 256 }, (_, byte) =>
   createHash('sha256').update(`carport gear ${byte}`).digest().readInt32LE(),

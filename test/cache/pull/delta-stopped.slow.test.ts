@@ -6,6 +6,7 @@ import type { PullEvent } from '#cache/pull/events.js';
 import { pullClosure } from '#cache/pull/session.js';
 import { createOwnTarget, type PullTarget } from '#cache/pull/target.js';
 import { pushClosure } from '#cache/push/session.js';
+import { CUTTING } from '#lib/compression/chunks/density.js';
 import { CarportError } from '#lib/errors.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import type { PathInfo } from '#lib/nix/path-info.js';
@@ -136,7 +137,7 @@ it('goes on with what was fetched before the server was lost, of which no more i
   expect(requests.every(({ range }) => range !== undefined)).toBe(true);
   expect(warnings).toEqual([]);
   const content = { realPath: store.realPath(old), narHash: old.narHash.digest, narSize: old.narSize };
-  expect((await openChunkMemory(memoryFile())).recall(content, 3)).toBeDefined();
+  expect((await openChunkMemory(memoryFile())).recall(content, CUTTING)).toBeDefined();
   await pull(lostAfter(Number.POSITIVE_INFINITY));
   expect(asked()).toBeLessThan(OTHER - 5 * MIB);
   expect(asked()).toBeGreaterThan(0);

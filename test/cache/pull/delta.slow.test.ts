@@ -7,6 +7,7 @@ import type { PullEvent } from '#cache/pull/events.js';
 import { pullClosure } from '#cache/pull/session.js';
 import { createOwnTarget } from '#cache/pull/target.js';
 import { pushClosure } from '#cache/push/session.js';
+import { CUTTING } from '#lib/compression/chunks/density.js';
 import { findTable } from '#lib/compression/chunks/frames.js';
 import { hashesEqual } from '#lib/nix/hash.js';
 import type { NarInfo } from '#lib/nix/narinfo.js';
@@ -206,7 +207,7 @@ describe('a pull of what is here in part', () => {
     const placed = ({ url }: NarInfo) => {
       const { bytes } = content.get(url)!;
       const { offset, length } = findTable(bytes.subarray(-4096), bytes.length)!;
-      return `2@${offset}+${length}`;
+      return `${CUTTING}@${offset}+${length}`;
     };
     const { fileSize } = await pull(BUILDS.patched, { from: await change(BUILDS.patched, placed) });
     await expectWhole(BUILDS.patched);
@@ -232,7 +233,7 @@ describe('a pull of what is here in part', () => {
 
   it('takes a table that is wrong for a hint that was of no use', async () => {
     const rows = (value: string) => Buffer.from(value.slice(2), 'base64');
-    const inline = (bytes: Uint8Array) => `2:${Buffer.from(bytes).toString('base64')}`;
+    const inline = (bytes: Uint8Array) => `${CUTTING}:${Buffer.from(bytes).toString('base64')}`;
     const lies: readonly ((info: NarInfo, value: string) => string)[] = [
       // Rows that overlap, have gaps, or go on behind the end: each byte of them is another, or one of them is missing.
       (_, value) => inline(rows(value).subarray(0, 40)),
@@ -242,13 +243,13 @@ describe('a pull of what is here in part', () => {
         bytes[at]! ^= 0x55;
         return inline(bytes);
       }),
-      () => '2:AAAA',
-      () => '2:////////',
-      () => '3:AAAA',
-      () => `2@0+4000000000`,
-      ({ fileSize }) => `2@${fileSize! - 10}+4096`,
-      () => '2@0+1024',
-      () => '2@999999999999999+10',
+      () => `${CUTTING}:AAAA`,
+      () => `${CUTTING}:////////`,
+      () => '9:AAAA',
+      () => `${CUTTING}@0+4000000000`,
+      ({ fileSize }) => `${CUTTING}@${fileSize! - 10}+4096`,
+      () => `${CUTTING}@0+1024`,
+      () => `${CUTTING}@999999999999999+10`,
     ];
     for (const lie of lies) {
       await pull(BUILDS.rebuilt, { from: await change(BUILDS.rebuilt, lie) });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, it, vi } from 'vitest';
 import { openChunkMemory } from '#cache/delta/chunk-memory.js';
 import { pushClosure } from '#cache/push/session.js';
+import { CUTTING } from '#lib/compression/chunks/density.js';
 import { CarportError } from '#lib/errors.js';
 import { hashBytes, hashesEqual } from '#lib/nix/hash.js';
 import { parseNarInfo, renderNarInfo } from '#lib/nix/narinfo.js';
@@ -106,7 +107,7 @@ it('takes what is here, and fetches the rest', async () => {
 async function isRemembered(memory: string): Promise<boolean> {
   const info = [...(await local.queryInfos([pathOf('large-2.0', OLD)])).values()][0]!;
   const content = { realPath: local.realPath(info), narHash: info.narHash.digest, narSize: info.narSize };
-  return (await openChunkMemory(box().path(memory))).recall(content, 3) !== undefined;
+  return (await openChunkMemory(box().path(memory))).recall(content, CUTTING) !== undefined;
 }
 
 it('remembers how a path is cut that it has made, where Nix puts it, before the store tells of that', async () => {
@@ -115,7 +116,7 @@ it('remembers how a path is cut that it has made, where Nix puts it, before the 
   const { narHash, narSize, url } = parseNarInfo((await get(`/${hashPartOf(large)}.narinfo`)).body.toString('latin1'));
   await get(`/${url}`);
   const content = { realPath: large, narHash: narHash.digest, narSize };
-  const isKnown = async () => (await openChunkMemory(box().path('made'))).recall(content, 3) !== undefined;
+  const isKnown = async () => (await openChunkMemory(box().path('made'))).recall(content, CUTTING) !== undefined;
   await vi.waitFor(async () => expect(await isKnown()).toBe(true), { timeout: 30_000 });
 });
 

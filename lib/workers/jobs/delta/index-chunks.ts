@@ -16,8 +16,8 @@ const PIECE_SIZE = 1024 * 1024;
  * somebody has ended: it is as the whole has it.
  */
 export async function indexChunks({ path, list, narSize, cutting, whole }: IndexChunksJob): Promise<LocalChunks> {
-  const chunker = createChunker(createHashPartFinder(list), undefined, cutting);
   const ended = whole && chunksBefore(endedSize(path), whole);
+  const chunker = createChunker(createHashPartFinder(list), { cutting, from: ended?.size ?? 0 });
   const sizes: number[] = [...(ended?.sizes ?? [])];
   const hashes: Uint8Array[] = ended ? [ended.hashes] : [];
   const note = (chunks: ReturnType<typeof chunker.end>): void => {

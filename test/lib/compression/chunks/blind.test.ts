@@ -37,7 +37,7 @@ function withParts(content: Buffer, places: readonly (readonly [at: number, part
   return bytes;
 }
 
-const content = noise(8 * CHUNK_SIZES.min, 'blind');
+const content = noise(8 * 1024 * 1024, 'not seeing');
 const sizes = (cuts: readonly Cut[]) => cuts.map(({ bytes }) => bytes.length);
 const views = (cuts: readonly Cut[]) => cuts.map(({ view }) => view);
 

@@ -187,15 +187,16 @@ describe('the field of a narinfo', () => {
     expect(few).toMatchObject({ key: 'CarportChunks', after: 'FileSize' });
     expect(Buffer.from(toldOf(few.value)!.rows!).equals(renderRows(ROWS))).toBe(true);
     const { field: many } = tellChunks(new Array(200).fill(row(MIB, 10)));
-    expect(many.value).toBe(`3@2000+${renderRows(new Array(200).fill(row(MIB, 10))).length + 20}`);
-    expect(toldOf('3@400+600')).toEqual({ cutting: 3, place: { offset: 400, length: 600 } });
-    expect(toldOf('2@400+600')).toEqual({ cutting: 2, place: { offset: 400, length: 600 } });
+    expect(many.value).toBe(`4@2000+${renderRows(new Array(200).fill(row(MIB, 10))).length + 20}`);
+    for (const cutting of [2, 3, 4]) {
+      expect(toldOf(`${cutting}@400+600`)).toEqual({ cutting, place: { offset: 400, length: 600 } });
+    }
   });
 
   it.each([
     '',
     '1:AAAA',
-    '4:AAAA',
+    '5:AAAA',
     '2',
     '2:',
     '2:?',

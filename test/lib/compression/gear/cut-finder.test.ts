@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { CUT_BELOW, type CutFinder, createCutFinder } from '#lib/compression/gear/cut-finder.js';
+import { type CutFinder, createCutFinder } from '#lib/compression/gear/cut-finder.js';
 import { noise } from '../../../support/files.js';
 
 const MIB = 1024 * 1024;
+
+/** Once in 512 KiB. */
+const CUT_BELOW = 2 ** 13;
 
 /** All cuts of bytes that come in pieces of a size. */
 function cutsOf(finder: CutFinder, bytes: Uint8Array, size = bytes.length): number[] {
@@ -29,7 +32,7 @@ describe('the cuts of a stream', () => {
   it('are where the hash of the last 32 bytes is small', () => {
     const gear = (byte: number) => createHash('sha256').update(`carport gear ${byte}`).digest().readUInt32LE();
     const hash = beforeCut.reduce((sum, byte) => (sum * 2 + gear(byte)) % 2 ** 32, 0);
-    expect(hash).toBeLessThan(2 ** 13);
+    expect(hash).toBeLessThan(CUT_BELOW);
     expect(first.length).toBeGreaterThan(3);
   });
 
