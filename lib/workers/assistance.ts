@@ -3,6 +3,7 @@
 import { CHUNK_SIZES } from '../compression/chunks/chunker.js';
 import { type ChunkLine, createChunkLine, type OpenChunkLine, openChunkLine, renewChunkLine } from './chunk-line.js';
 import { createWriteList } from './files/shared-writes.js';
+import type { Assembly } from './jobs/delta/assembly.js';
 import type { AssistJob, CheckJob, FetchJob, Job, PackJob, SaveJob, UnpackJob } from './jobs.js';
 
 /** Bytes of a NAR from which it is worth to share its chunks. */
@@ -23,8 +24,8 @@ const MIN_SLOTS = 4;
 interface SharedWork {
   readonly line: ChunkLine;
   readonly open: OpenChunkLine;
-  /** Of compression; without one, frames are decompressed. */
-  readonly level: number | undefined;
+  /** What helpers are told. */
+  readonly work: Pick<AssistJob, 'level' | 'local'>;
   helpers: number;
   hasEnded: boolean;
 }
@@ -44,7 +45,7 @@ export function createAssistance(threads: number) {
   return {
     /** The job with a line, where it is large and there is memory for one. */
     shared(job: Job, weight: number): Job {
-      if (threads < 2 || weight < SHARED_FROM || !canBeShared(job) || compressionOf(job) !== 'zstd') return job;
+      if (threads < 2 || weight < SHARED_FROM || !canBeShared(job)) return job;
       const free = Math.floor(MEMORY / (2 * CHUNK_SIZES.max)) - slotsInUse();
       if (free < MIN_SLOTS) return job;
       const chunks = lines.take(Math.min(slots, free));
@@ -52,7 +53,7 @@ export function createAssistance(threads: number) {
       works.set(line, {
         line,
         open: openChunkLine(line),
-        level: job.type === 'pack' ? job.level : undefined,
+        work: workOf(job),
         helpers: 0,
         hasEnded: false,
       });
@@ -62,9 +63,9 @@ export function createAssistance(threads: number) {
     next(): AssistJob | undefined {
       const [work] = [...works.values()].filter(({ open }) => !open.isEnded()).sort((a, b) => a.helpers - b.helpers);
       if (work === undefined) return undefined;
-      const { line, open, level } = work;
+      const { line, open } = work;
       work.helpers++;
-      return { type: 'assist', line, level, recalls: open.recalls() };
+      return { type: 'assist', line, ...work.work, recalls: open.recalls() };
     },
     /** Other work waits: whoever helps comes back. */
     recall(): void {
@@ -107,11 +108,25 @@ function createLines() {
 type SharedJob = PackJob | UnpackJob | SaveJob | CheckJob | FetchJob;
 
 function canBeShared(job: Job): job is SharedJob {
+  return hasLine(job) && (compressionOf(job) === 'zstd' || assemblyOf(job) !== undefined);
+}
+
+function hasLine(job: Job): job is SharedJob {
   return ['pack', 'unpack', 'save', 'check', 'fetch'].includes(job.type);
 }
 
 function compressionOf(job: SharedJob): string {
   return job.type === 'pack' ? job.compression : job.promise.compression;
+}
+
+function assemblyOf(job: SharedJob): Assembly | undefined {
+  return job.type === 'pack' ? undefined : job.assembly;
+}
+
+function workOf(job: SharedJob): Pick<AssistJob, 'level' | 'local'> {
+  if (job.type === 'pack') return { level: job.level };
+  const assembly = assemblyOf(job);
+  return assembly ? { local: { trees: assembly.trees, list: assembly.list } } : {};
 }
 
 /** What zstd asks for (`ZSTD_compressBound`), without loading it here. */

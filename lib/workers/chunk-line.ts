@@ -33,9 +33,9 @@ export type CompressChunk = (
 /** A slot belongs to who fills it while it is empty or done, to who has taken it while it is taken, else to nobody. */
 const [EMPTY, FULL, TAKEN, DONE] = [0, 1, 2, 3];
 
-/** Numbers at the beginning of the memory: how often a slot was filled, and was done; whether no more comes; calls back. */
-const [FILLED, FINISHED, ENDED, RECALLS] = [0, 1, 2, 3];
-const HEADER = 4;
+/** Numbers at the beginning of the memory: how often a slot was filled, and was done; whether no more comes; calls back; the oldest slot. */
+const [FILLED, FINISHED, ENDED, RECALLS, OLDEST] = [0, 1, 2, 3, 4];
+const HEADER = 5;
 
 /** Numbers of each slot: its state, the size of its chunk and of its frame, how many hash parts it has. */
 const [STATE, SIZE, COMPRESSED, HASH_PARTS] = [0, 1, 2, 3];
@@ -87,6 +87,7 @@ export function openChunkLine(line: ChunkLine) {
       return { size: numbers[at(slot, SIZE)]!, bytes, viewHash: hashOf(slot) };
     },
     empty(slot: number): void {
+      Atomics.store(numbers, OLDEST, (slot + 1) % line.slots);
       Atomics.store(numbers, at(slot, STATE), EMPTY);
     },
     /** Has a slot done: does it or what else is there, which `other` may know of, or waits for those who have taken it. */
@@ -116,7 +117,7 @@ export function openChunkLine(line: ChunkLine) {
     help(recalls: number, compress: CompressChunk, other?: () => boolean): void {
       while (!isEnded() && Atomics.load(numbers, RECALLS) === recalls) {
         const filled = Atomics.load(numbers, FILLED);
-        if (!work.anywhere(0, compress) && !other?.()) Atomics.wait(numbers, FILLED, filled, LOST_MS);
+        if (!work.oldest(compress) && !other?.()) Atomics.wait(numbers, FILLED, filled, LOST_MS);
       }
     },
   };
@@ -162,12 +163,15 @@ function createWork(memory: ReturnType<typeof memoryOf>, slots: number) {
     }
     return true;
   };
+  /** Compresses what is in the first slot from one on that is full and not taken; whether there was any. */
+  const anywhere = (from: number, compress: CompressChunk): boolean => {
+    for (let step = 0; step < slots; step++) if (unlessTaken((from + step) % slots, compress)) return true;
+    return false;
+  };
   return {
-    /** Compresses what is in the first slot from one on that is full and not taken; whether there was any. */
-    anywhere(from: number, compress: CompressChunk): boolean {
-      for (let step = 0; step < slots; step++) if (unlessTaken((from + step) % slots, compress)) return true;
-      return false;
-    },
+    anywhere,
+    /** The oldest is waited for, and who reads files for what is in slots does so in their order. */
+    oldest: (compress: CompressChunk) => anywhere(Atomics.load(numbers, OLDEST), compress),
   };
 }
 

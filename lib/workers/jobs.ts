@@ -9,7 +9,7 @@ import type { UnknownField } from '../nix/narinfo.js';
 import type { SigningKey } from '../signing/signature.js';
 import type { ChunkLine } from './chunk-line.js';
 import type { KeptSource } from './files/kept-source.js';
-import type { Assembly, IndexChunksJob, LocalChunks } from './jobs/delta/assembly.js';
+import type { Assembly, IndexChunksJob, LocalChunks, LocalTrees } from './jobs/delta/assembly.js';
 import type { Layer, LayerJob } from './layers/layer.js';
 
 /** What identifies a path's content. */
@@ -96,6 +96,8 @@ export interface AssistJob {
   readonly line: ChunkLine;
   /** The level to compress at; without one, frames are decompressed. */
   readonly level?: number | undefined;
+  /** The line is of parts of these. */
+  readonly local?: LocalTrees | undefined;
   /** How often helpers had been called back before this one came. */
   readonly recalls: number;
 }

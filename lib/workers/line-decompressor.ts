@@ -3,8 +3,9 @@
 import { copyBytes } from '../buffers.js';
 import { type Decompressor, decompressZstd, ZSTD_WINDOW_LOG_MAX } from '../compression/decompress.js';
 import { loadedZstd } from '../compression/zstd-binding.js';
-import { type ChunkLine, type CompressChunk, openChunkLine } from './chunk-line.js';
+import type { ChunkLine, CompressChunk } from './chunk-line.js';
 import type { SharedWrites } from './files/shared-writes.js';
+import { createLineOutput } from './line-output.js';
 
 /**
  * Gives the bytes of `decompressZstd`, whoever decompresses: frames that say how much they hold, and are small enough, are
@@ -38,7 +39,7 @@ async function* decompressOnLine(
   writes: SharedWrites | undefined,
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
-  const line = createOutput(given, writes);
+  const line = createLineOutput(given, writes, decompressFrame, decompressAlone);
   const pieces = source[Symbol.asyncIterator]();
   let gathered = line.room();
   let size = 0;
@@ -55,7 +56,7 @@ async function* decompressOnLine(
       let frame = frameOf(gathered.subarray(0, size), given.frameBound);
       while (typeof frame === 'object') {
         const left = gathered.subarray(frame.length, size);
-        line.fill(frame);
+        line.fill(frame.length, frame.contentSize);
         yield* line.takeDone();
         gathered = line.room();
         copyBytes(left, gathered, 0);
@@ -110,50 +111,4 @@ function windowLogOf(frame: Uint8Array): number {
   const header = new DataView(frame.buffer, frame.byteOffset);
   if (header.getUint32(0, true) !== MAGIC || (header.getUint8(4) & SINGLE_SEGMENT) !== 0) return 0;
   return 10 + (header.getUint8(5) >> 3);
-}
-
-/** Slots that are filled and taken in turns. */
-function createOutput(given: ChunkLine, writes: SharedWrites | undefined) {
-  const line = openChunkLine(given);
-  // How many writes there were when a slot was left: they may be of its bytes.
-  const lastWrites = new Array<number>(line.slots).fill(0);
-  const contentSizes = new Array<number>(line.slots).fill(0);
-  // Slots are counted on: each has its turn again after all others.
-  let filled = 0;
-  let taken = 0;
-  const slotOf = (count: number) => count % line.slots;
-
-  function* takeOldest(): Generator<Uint8Array> {
-    const slot = slotOf(taken);
-    line.finish(slot, decompressFrame, writes?.help);
-    const { bytes, size } = line.frame(slot);
-    const isWhole = bytes.length === contentSizes[slot];
-    const content = isWhole ? bytes : decompressAlone(line.chunkOf(slot).subarray(0, size), contentSizes[slot]!);
-    if (content.length > 0) yield content;
-    if (writes && writes.count() > lastWrites[(slot + line.slots - 1) % line.slots]!) line.wake();
-    lastWrites[slot] = writes?.count() ?? 0;
-    line.empty(slot);
-    taken++;
-  }
-  return {
-    /** Where the next frame is to be; a slot is always free, as soon as what was in it is written. */
-    room(): Uint8Array {
-      writes?.finish(lastWrites[slotOf(filled)]!);
-      return line.chunkOf(slotOf(filled));
-    },
-    fill({ length, contentSize }: Frame): void {
-      contentSizes[slotOf(filled)] = contentSize;
-      line.fill(slotOf(filled), length);
-      filled++;
-    },
-    /** What is done, in order, and more until a slot is free. */
-    *takeDone(): Generator<Uint8Array> {
-      while (taken < filled && (line.isDone(slotOf(taken)) || filled - taken === line.slots)) yield* takeOldest();
-    },
-    *takeAll(): Generator<Uint8Array> {
-      while (taken < filled) yield* takeOldest();
-    },
-    hasTaken: () => taken > 0,
-    end: () => line.end(),
-  };
 }

@@ -65,6 +65,7 @@ export function rebuildChunk(
   if (positions.length !== noted.count) return false;
   const references = referencesOf(noted, list.length);
   if (references === undefined) return false;
+  if (noted.count === 0) return true;
   const texts = list.map((hashPart) => Buffer.from(hashPart, 'latin1'));
   if (texts.some((text) => text.length !== HASH_PART_LENGTH)) return false;
   positions.forEach((at, index) => {

@@ -41,7 +41,7 @@ export async function readCompressedNar(
   if (line) await loadZstd();
   const zstd = line && (await import('../line-decompressor.js')).createLineDecompressor(line, writes);
   let fileSize = 0;
-  const pieces = compressedPieces(nar, source, (size) => {
+  const pieces = compressedPieces({ ...nar, line, writes }, source, (size) => {
     fileSize += size;
   });
   for await (const { bytes, events } of readNarEvents(nar.promise, pieces, zstd)) {
@@ -53,7 +53,7 @@ export async function readCompressedNar(
 
 /** The bytes of a compressed NAR as its decompressor may have them, or of one that is made; `onSize` is told how many came. */
 export async function* compressedPieces(
-  { promise, file, kept, assembly }: Omit<CompressedNar, 'line'>,
+  { promise, file, kept, assembly, line, writes }: CompressedNar,
   source: AsyncIterable<Uint8Array>,
   onSize: (size: number) => void,
 ): AsyncGenerator<Uint8Array> {
@@ -66,7 +66,9 @@ export async function* compressedPieces(
       yield reuses ? bytes : Uint8Array.from(bytes);
     }
   }
-  yield* assembly ? (await import('./delta/assemble.js')).assembleNar(assembly, counted()) : counted();
+  if (assembly === undefined) return yield* counted();
+  const { assembleNar } = await import('./delta/assemble.js');
+  yield* assembleNar(assembly, counted(), { line, writes });
 }
 
 /** Most NARs are smaller than this: they are read in one go. */

@@ -1,11 +1,19 @@
 /** Makes a NAR of chunks of trees that are here and of frames that were fetched. */
 
-import { createHashPartFinder } from '../../../compression/chunks/hash-parts.js';
-import { rebuildChunk } from '../../../compression/chunks/view.js';
 import { decompress } from '../../../compression/decompress.js';
-import { CarportError, hasCode } from '../../../errors.js';
-import type { Assembly, LocalTree } from './assembly.js';
-import { type NarRanges, openNarRanges } from './nar-ranges.js';
+import { CarportError } from '../../../errors.js';
+import type { ChunkLine } from '../../chunk-line.js';
+import type { SharedWrites } from '../../files/shared-writes.js';
+import type { Assembly } from './assembly.js';
+import { createLocalParts, type LocalPart, readHere } from './local-parts.js';
+import { openNarRanges } from './nar-ranges.js';
+import { createPartsLine } from './parts-line.js';
+
+/** What is shared with threads that help, and writes of what is made. */
+interface Shared {
+  readonly line?: ChunkLine | undefined;
+  readonly writes?: SharedWrites | undefined;
+}
 
 /**
  * The bytes of a NAR, whatever they are: who reads them compares their hash. `source` gives the frames of what was fetched, one after
@@ -13,37 +21,102 @@ import { type NarRanges, openNarRanges } from './nar-ranges.js';
  * an `E_INTEGRITY`.
  */
 export async function* assembleNar(
-  { trees, parts, list, there }: Assembly,
+  assembly: Assembly,
   source: AsyncIterable<Uint8Array>,
+  { line, writes }: Shared = {},
 ): AsyncGenerator<Uint8Array> {
-  const here = trees.map(openTree);
   const fetched = createTaker(decompress('zstd', source));
-  const room = Buffer.allocUnsafe(Math.max(0, ...parts.map(({ size, from }) => (from ? size : 0))));
-  let at = 0;
   try {
-    if (there) yield* bytesThere(there);
-    for (const { size, from } of parts) {
-      const start = at;
-      at += size;
-      const passed = Math.max(0, (there?.size ?? 0) - start);
-      if (passed >= size) continue;
-      if (from === undefined) yield* fetched.take(size);
-      else {
-        const chunk = room.subarray(0, size);
-        const { ranges, finder } = here[from.tree]!;
-        readHere(ranges, chunk, from.offset);
-        if (!rebuildChunk(chunk, finder, from.references, list)) throw unfit(trees[from.tree]!);
-        yield chunk.subarray(passed);
-      }
-    }
+    if (assembly.there) yield* bytesThere(assembly.there);
+    yield* line ? assembleOnLine(assembly, fetched, line, writes) : assembleAlone(assembly, fetched);
   } finally {
-    for (const { ranges } of here) ranges.close();
     fetched.close();
   }
 }
 
-function openTree({ path, list }: LocalTree) {
-  return { ranges: openNarRanges(path), finder: createHashPartFinder(list) };
+/** What is made in one go: parts that are here, whose first bytes may be there already, or so many bytes that are fetched. */
+type Run = { readonly passed: number; readonly parts: readonly LocalPart[] } | { readonly size: number };
+
+/** Chunks that are read in one go have no more bytes than this, unless it is one: more gain nothing. */
+const RUN_SIZE = 512 * 1024;
+
+/** The NAR in order, from where that ends which is there. */
+function* runsOf({ parts, there }: Assembly): Generator<Run> {
+  let at = 0;
+  let held: LocalPart[] = [];
+  let [size, passed] = [0, 0];
+  function* give(): Generator<Run> {
+    if (held.length > 0) yield { passed, parts: held };
+    held = [];
+    [size, passed] = [0, 0];
+  }
+  for (const part of parts) {
+    const isThere = Math.max(0, (there?.size ?? 0) - at);
+    at += part.size;
+    if (isThere >= part.size) continue;
+    if (part.from === undefined || size + part.size > RUN_SIZE) yield* give();
+    if (part.from === undefined) yield { size: part.size };
+    else {
+      if (held.length === 0) passed = isThere;
+      held.push({ size: part.size, from: part.from });
+      size += part.size;
+    }
+  }
+  yield* give();
+}
+
+async function* assembleAlone(assembly: Assembly, fetched: Taker): AsyncGenerator<Uint8Array> {
+  const reader = createLocalParts(assembly);
+  const room = Buffer.allocUnsafe(Math.max(0, ...assembly.parts.map(({ size, from }) => (from ? size : 0))));
+  try {
+    for (const run of runsOf(assembly)) {
+      if ('size' in run) yield* fetched.take(run.size);
+      else {
+        let passed = run.passed;
+        for (const part of run.parts) {
+          const chunk = room.subarray(0, part.size);
+          reader.read([part], chunk);
+          yield chunk.subarray(passed);
+          passed = 0;
+        }
+      }
+    }
+  } finally {
+    reader.close();
+  }
+}
+
+/** What is here is read by whoever has time, ahead of its turn. */
+async function* assembleOnLine(
+  assembly: Assembly,
+  fetched: Taker,
+  given: ChunkLine,
+  writes: SharedWrites | undefined,
+): AsyncGenerator<Uint8Array> {
+  const line = createPartsLine(given, writes, assembly);
+  const waiting: Run[] = [];
+  async function* takeFirst(): AsyncGenerator<Uint8Array> {
+    const run = waiting.shift()!;
+    if ('size' in run) yield* fetched.take(run.size);
+    else {
+      let passed = run.passed;
+      for (const bytes of line.takeOldest()) {
+        yield bytes.subarray(passed);
+        passed = 0;
+      }
+    }
+  }
+  try {
+    for (const run of runsOf(assembly)) {
+      waiting.push(run);
+      if ('parts' in run) line.add(run.parts);
+      // Not what is done already: who reads ahead is to stay ahead, since each that reads goes through the tree for itself.
+      while (waiting.length > 0 && ('size' in waiting[0]! || line.isHalfFull())) yield* takeFirst();
+    }
+    while (waiting.length > 0) yield* takeFirst();
+  } finally {
+    line.close();
+  }
 }
 
 /** Larger pieces are read faster than a tree is walked, and gain nothing more. */
@@ -63,22 +136,7 @@ function* bytesThere({ path, size }: NonNullable<Assembly['there']>): Generator<
   }
 }
 
-function readHere(ranges: NarRanges, into: Uint8Array, offset: number): void {
-  try {
-    ranges.read(into, offset);
-  } catch (cause) {
-    throw hasCode(cause, 'E_IO') ? unreadable(cause) : cause;
-  }
-}
-
-/** An `E_IO` would be said of where the NAR goes as well. */
-function unreadable(cause: CarportError): CarportError {
-  return new CarportError('E_INTEGRITY', cause.message, { cause: cause.cause, hint: cause.hint });
-}
-
-function unfit({ path }: LocalTree): CarportError {
-  return new CarportError('E_INTEGRITY', `\`${path}\` has not the hash parts that a table says`);
-}
+type Taker = ReturnType<typeof createTaker>;
 
 /** Takes so many bytes at a time of a stream. */
 function createTaker(stream: AsyncGenerator<Uint8Array>) {

@@ -4,14 +4,18 @@ import type { Cutting } from '../../../compression/chunks/density.js';
 import type { NotedReferences } from '../../../compression/chunks/references.js';
 
 /** How a NAR is made of trees that are here and of frames that the caller streams in. */
-export interface Assembly {
-  readonly trees: readonly LocalTree[];
+export interface Assembly extends LocalTrees {
   /** The NAR in order. */
   readonly parts: readonly AssemblyPart[];
-  /** Hash parts that stand in the NAR. */
-  readonly list: readonly string[];
   /** The first bytes of the NAR are those of a tree that is there already, in which it is gone on. */
   readonly there?: { readonly path: string; readonly size: number };
+}
+
+/** What parts of a NAR are made of that are here. */
+export interface LocalTrees {
+  readonly trees: readonly LocalTree[];
+  /** Hash parts that stand in the NAR. */
+  readonly list: readonly string[];
 }
 
 /** A store path that is here. */
