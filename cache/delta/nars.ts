@@ -211,7 +211,7 @@ function oneByOne(
   return readAhead(answers, sentParts.get(found.objects) === true);
 }
 
-/** As many ranges together as a server sends so; what it does not send is asked for one by one. */
+/** As many ranges together as a server sends so; what it does not send is asked for one by one, ahead as well where there is room for both. */
 function inBatches(found: FoundPath, ranges: readonly ByteRange[], asking: Asking): AsyncGenerator<Uint8Array> {
   const batches = Array.from({ length: Math.ceil(ranges.length / MOST_TOGETHER) }, (_, index) =>
     ranges.slice(index * MOST_TOGETHER, (index + 1) * MOST_TOGETHER),

@@ -1,10 +1,13 @@
 /** Answers that are read one after another: while one is, the next are fetched, as a server far away answers late. */
 
+import { copyBytes } from '../../lib/buffers.js';
+import { formatError } from '../../lib/errors.js';
+
 /** Bytes that cost a request. */
 export interface Answer {
   /** Bytes, at most. */
   readonly size: number;
-  /** Asks for them when the first is wanted. Pieces stay as they are when the next is asked for. */
+  /** Asks for them when the first is wanted. */
   bytes(): AsyncIterable<Uint8Array>;
 }
 
@@ -57,7 +60,7 @@ export function createReadAhead({ answers: most, bytes }: ReadAheadLimits = LIMI
 type TakeRoom = (answer: Answer) => (() => void) | undefined;
 
 interface Held {
-  readonly pieces: Promise<readonly Uint8Array[]>;
+  readonly bytes: Promise<Uint8Array>;
   giveBack(): void;
 }
 
@@ -67,21 +70,25 @@ function createAhead(answers: readonly Answer[], takeRoom: TakeRoom) {
   let next = 0;
   let hasFailed = false;
   let isLeft = false;
-  const collect = async (answer: Answer): Promise<readonly Uint8Array[]> => {
-    const pieces: Uint8Array[] = [];
+  /** What comes in many small pieces takes no more memory than what comes in one. */
+  const collect = async (answer: Answer): Promise<Uint8Array> => {
+    const bytes = Buffer.allocUnsafe(answer.size);
+    let used = 0;
     for await (const piece of answer.bytes()) {
       if (isLeft) break;
-      pieces.push(piece);
+      if (piece.length > bytes.length - used) throw formatError('an answer', 'it is longer than what was asked for');
+      copyBytes(piece, bytes, used);
+      used += piece.length;
     }
-    return pieces;
+    return bytes.subarray(0, used);
   };
   const begin = (answer: Answer, giveBack: () => void): Held => {
-    const pieces = collect(answer);
+    const bytes = collect(answer);
     // It is thrown when its turn comes.
-    pieces.catch(() => {
+    bytes.catch(() => {
       hasFailed = true;
     });
-    return { pieces, giveBack };
+    return { bytes, giveBack };
   };
   return {
     /** Asks for what comes from an index on and was not asked for, as far as there is room. */
@@ -95,19 +102,19 @@ function createAhead(answers: readonly Answer[], takeRoom: TakeRoom) {
     /** The bytes of the first of these that was not taken; `undefined` where there is none. */
     take(): AsyncIterable<Uint8Array> | undefined {
       const first = held.shift();
-      return first && piecesOf(first);
+      return first && bytesOf(first);
     },
     /** Reads nothing more. What is on its way has its room until it has ended. */
     leave(): void {
       isLeft = true;
-      for (const { pieces, giveBack } of held.splice(0)) void pieces.catch(() => undefined).finally(giveBack);
+      for (const { bytes, giveBack } of held.splice(0)) void bytes.catch(() => undefined).finally(giveBack);
     },
   };
 }
 
-async function* piecesOf({ pieces, giveBack }: Held): AsyncGenerator<Uint8Array> {
+async function* bytesOf({ bytes, giveBack }: Held): AsyncGenerator<Uint8Array> {
   try {
-    yield* await pieces;
+    yield await bytes;
   } finally {
     giveBack();
   }
