@@ -5,6 +5,7 @@ import { CarportError } from '../../lib/errors.js';
 import type { LocalChunks, LocalTree } from '../../lib/workers/jobs/delta/assembly.js';
 import type { WorkerPool } from '../../lib/workers/pool.js';
 import { type ChunkMemory, type LocalContent, openChunkMemory } from './chunk-memory.js';
+import { cutTree } from './cut-tree.js';
 import type { LocalPath } from './local-paths.js';
 
 /** Remembers what a path holds. */
@@ -43,7 +44,7 @@ export function createLocalChunks(
     const { narSize } = content;
     const job = { type: 'index-chunks', path, list, narSize, cutting } as const;
     try {
-      const chunks = await pool.run(job, { weight: narSize });
+      const chunks = await cutTree(job, pool);
       await note(content, chunks);
       sizeSinceKept += narSize;
       if (sizeSinceKept >= KEEP_EACH) await keep();

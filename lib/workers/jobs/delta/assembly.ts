@@ -39,6 +39,8 @@ export interface IndexChunksJob extends LocalTree {
   readonly type: 'index-chunks';
   readonly cutting: Cutting;
   readonly narSize: number;
+  /** Chunks that end in the first `to` bytes, and those after `from` only, as if one began there. */
+  readonly piece?: { readonly from: number; readonly to: number };
   /** How the NAR is cut of which the tree was begun: it may have less than that. */
   readonly whole?: LocalChunks;
 }

@@ -1,7 +1,7 @@
 /** The job that cuts the NAR of a path that is here as a push does or did, and tells of its chunks. */
 
 import { setImmediate as turn } from 'node:timers/promises';
-import { createChunker } from '../../../compression/chunks/chunker.js';
+import { type Chunk, createChunker } from '../../../compression/chunks/chunker.js';
 import { createHashPartFinder } from '../../../compression/chunks/hash-parts.js';
 import { VIEW_HASH_SIZE, viewHash } from '../../../compression/chunks/view.js';
 import type { IndexChunksJob, LocalChunks } from './assembly.js';
@@ -15,22 +15,23 @@ const PIECE_SIZE = 1024 * 1024;
  * Cuts as much as the NAR should have; `E_INTEGRITY` where it has less, and is not known to be a part. Of a part that is not looked at which
  * somebody has ended: it is as the whole has it.
  */
-export async function indexChunks({ path, list, narSize, cutting, whole }: IndexChunksJob): Promise<LocalChunks> {
+export async function indexChunks({ path, list, cutting, whole, ...job }: IndexChunksJob): Promise<LocalChunks> {
   const ended = whole && chunksBefore(endedSize(path), whole);
-  const chunker = createChunker(createHashPartFinder(list), { cutting, from: ended?.size ?? 0 });
+  const { from, to } = job.piece ?? { from: ended?.size ?? 0, to: job.narSize };
+  const chunker = createChunker(createHashPartFinder(list), { cutting, from });
   const sizes: number[] = [...(ended?.sizes ?? [])];
   const hashes: Uint8Array[] = ended ? [ended.hashes] : [];
-  const note = (chunks: ReturnType<typeof chunker.end>): void => {
+  const note = (chunks: Iterable<Chunk>): void => {
     for (const { bytes, positions } of chunks) {
       sizes.push(bytes.length);
       hashes.push(viewHash(bytes, positions));
     }
   };
   const ranges = openNarRanges(path);
-  const piece = Buffer.allocUnsafe(Math.min(narSize, PIECE_SIZE));
+  const piece = Buffer.allocUnsafe(Math.min(to - from, PIECE_SIZE));
   try {
-    for (let at = ended?.size ?? 0; at < narSize; at += piece.length) {
-      const bytes = piece.subarray(0, narSize - at);
+    for (let at = from; at < to; at += piece.length) {
+      const bytes = piece.subarray(0, to - at);
       const size = whole ? ranges.readSome(bytes, at) : ranges.read(bytes, at);
       note(chunker.push(bytes.subarray(0, size)));
       if (size < bytes.length) break;
@@ -40,7 +41,10 @@ export async function indexChunks({ path, list, narSize, cutting, whole }: Index
   } finally {
     ranges.close();
   }
-  note(chunker.end());
+  const last = chunker.end();
+  // Elsewhere than at its end a NAR goes on.
+  if (to === job.narSize) note(last);
+  else for (const _ of last);
   return { cutting, sizes: Uint32Array.from(sizes), hashes: Buffer.concat(hashes) };
 }
 
