@@ -37,8 +37,8 @@ export interface Unpacker {
 export interface FileWriter {
   /** Writes all bytes at a position, at once or later. */
   write(file: number, bytes: Uint8Array, position: number): void;
-  /** All of a file was given: calls `close` as soon as it is written. */
-  end(file: number, close: () => void): void;
+  /** All of a file was given: calls `close` as soon as it is written, or `leave` when it will not be. */
+  end(file: number, close: () => void, leave: () => void): void;
 }
 
 const AT_ONCE: FileWriter = { write: writeWhole, end: (_, close) => close() };
@@ -110,7 +110,7 @@ export function createUnpacker(
         break;
       case 'end':
         if (file === undefined) endDirectory(place.leave(), modes);
-        else writer.end(file, endFile(file, executable));
+        else writer.end(file, endFile(file, executable), leaveFile(file));
         file = undefined;
         break;
     }
@@ -122,6 +122,7 @@ export function createUnpacker(
     }
     closeSync(descriptor);
   };
+  const leaveFile = (descriptor: number) => (): void => closeSync(descriptor);
 
   const explained = (event: NarEvent): void => {
     try {

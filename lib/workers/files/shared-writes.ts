@@ -152,12 +152,12 @@ const WORTH_SHARING = 64 * 1024;
 export interface SharedFileWriter extends FileWriter {
   /** Has all written, and closes what is open. Throws what a write fails with. */
   finish(): void;
-  /** After a failure: nothing more is written, and all that was ended is closed. */
+  /** After a failure: nothing more is written. What is written is closed, and all else is left. */
   abandon(): void;
 }
 
 export function createSharedFileWriter(writes: SharedWrites): SharedFileWriter {
-  const open: { readonly count: number; readonly close: () => void }[] = [];
+  const open: { readonly count: number; readonly close: () => void; readonly leave: () => void }[] = [];
   // The count of writes with the last one of the file that is given now.
   let last = 0;
   const closeWritten = (): void => {
@@ -168,10 +168,10 @@ export function createSharedFileWriter(writes: SharedWrites): SharedFileWriter {
       if (bytes.length < WORTH_SHARING || !writes.canShare(bytes)) return writeWhole(file, bytes, position);
       last = writes.add(file, bytes, position);
     },
-    end(_, close) {
+    end(_, close, leave) {
       closeWritten();
       if (last <= writes.done()) close();
-      else open.push({ count: last, close });
+      else open.push({ count: last, close, leave });
       last = 0;
     },
     finish() {
@@ -179,8 +179,10 @@ export function createSharedFileWriter(writes: SharedWrites): SharedFileWriter {
       closeWritten();
     },
     abandon() {
-      writes.abandon();
+      // What is taken back counts as done.
       closeWritten();
+      writes.abandon();
+      for (const { leave } of open.splice(0)) leave();
     },
   };
 }

@@ -1,6 +1,7 @@
-import { closeSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, it } from 'vitest';
+import { createUnpacker, isEnded } from '#lib/filesystem/unpack.js';
 import { createChunkLine } from '#lib/workers/chunk-line.js';
 import { createSharedFileWriter, createWriteList, openWrites } from '#lib/workers/files/shared-writes.js';
 import { noise, useDirectory } from '../../../support/files.js';
@@ -18,6 +19,8 @@ afterEach(() => {
   for (const file of files.splice(0)) closeSync(file);
 });
 
+const fail = (): never => expect.fail('what is not written was closed, or what is was left');
+
 /** The same line as two threads see it, and bytes in it. */
 function open() {
   const line = { ...createChunkLine(4, SIZE), writes: createWriteList() };
@@ -33,7 +36,7 @@ it('is done by who comes first, and a file is closed when all of it is there', (
   const closed: string[] = [];
   writer.write(file, bytes.subarray(0, SIZE), 0);
   writer.write(file, bytes.subarray(SIZE), SIZE);
-  writer.end(file, () => closed.push('a'));
+  writer.end(file, () => closed.push('a'), fail);
   expect(helper.help()).toBe(true);
   expect(closed).toEqual([]);
   writer.finish();
@@ -48,9 +51,13 @@ it('is done at once where it is small, or its bytes are in other memory', () => 
   writer.write(file, bytes.subarray(0, 100), 0);
   writer.write(file, noise(SIZE), 100);
   let closed = false;
-  writer.end(file, () => {
-    closed = true;
-  });
+  writer.end(
+    file,
+    () => {
+      closed = true;
+    },
+    fail,
+  );
   expect([writes.count(), closed]).toEqual([0, true]);
 });
 
@@ -73,13 +80,13 @@ it('fails for who asked for it, whoever has tried', () => {
   const { bytes, writer, helper } = open();
   writeFileSync(join(directory(), 'a'), '');
   const file = openFile('a', 'r');
-  const closed: number[] = [];
+  const left: number[] = [];
   for (const position of [0, SIZE]) writer.write(file, bytes.subarray(0, SIZE), position);
-  writer.end(file, () => closed.push(file));
+  writer.end(file, fail, () => left.push(file));
   expect(helper.help()).toBe(true);
   expect(() => writer.finish()).toThrow(/EBADF/);
   writer.abandon();
-  expect(closed).toEqual([file]);
+  expect(left).toEqual([file]);
   expect(helper.help()).toBe(false);
 });
 
@@ -90,4 +97,23 @@ it('is not done any more when it is taken back', () => {
   writer.abandon();
   expect(helper.help()).toBe(false);
   expect(readFileSync(join(directory(), 'a')).length).toBe(0);
+});
+
+it('ends no file of a tree that it was taken back from, and all before it', () => {
+  const { bytes, writer } = open();
+  const files = ['a', 'b', 'c'];
+  const apply = createUnpacker(join(directory(), 'tree'), 'store', writer);
+  apply({ type: 'directory' });
+  for (const name of files) {
+    apply({ type: 'entry', name: Buffer.from(name) });
+    apply({ type: 'regular', executable: false, size: SIZE });
+    apply({ type: 'contents', bytes: bytes.subarray(0, SIZE) });
+    if (name === 'a') writer.finish();
+    apply({ type: 'end' });
+  }
+  writer.abandon();
+  apply.close();
+  const stats = files.map((name) => lstatSync(join(directory(), 'tree', name)));
+  expect(stats.map(({ size }) => size)).toEqual([SIZE, 0, 0]);
+  expect(stats.map(isEnded)).toEqual([true, false, false]);
 });
