@@ -105,8 +105,7 @@ export function createUnpacker(
         written += event.bytes.length;
         break;
       case 'symlink':
-        symlinkSync(event.target as Buffer, place.path());
-        if (modes === 'store') lutimesSync(place.path(), STORE_TIME, STORE_TIME);
+        makeSymlink(event.target as Buffer, place.path(), modes);
         break;
       case 'end':
         if (file === undefined) endDirectory(place.leave(), modes);
@@ -136,6 +135,12 @@ export function createUnpacker(
     file = undefined;
   };
   return Object.assign(explained, { close });
+}
+
+/** Makes a symlink, all at once but for its time. */
+export function makeSymlink(target: Buffer, path: Buffer, modes: UnpackModes): void {
+  symlinkSync(target, path);
+  if (modes === 'store') lutimesSync(path, STORE_TIME, STORE_TIME);
 }
 
 /** Gives a directory its mode and time: all of it is there. */

@@ -14,10 +14,10 @@ export async function unpackPath(job: UnpackJob, context: JobContext): Promise<U
   const writer = writes && createSharedFileWriter(writes);
   const place = createTreePlace(job.destination);
   const apply = createUnpacker(job.destination, 'store', writer, place);
-  const assembly = job.assembly && (await import('./delta/begun.js')).goOnWith(job.assembly, job.destination);
-  const there = assembly?.there?.size ?? 0;
-  let read = 0;
   try {
+    const assembly = job.assembly && (await import('./delta/begun.js')).goOnWith(job.assembly, job.destination);
+    const there = assembly?.there?.size ?? 0;
+    let read = 0;
     const fileSize = await readCompressedNar({ ...job, assembly, writes }, context, (bytes, events) => {
       read += bytes.length;
       const take = read > there ? apply : place.pass;

@@ -1,9 +1,9 @@
 /** Trees that somebody was stopped at who made them: what is ended in them is right where the whole is, and what is made of one has it as well. */
 
-import { linkSync, lstatSync, mkdirSync, type Stats, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, mkdirSync, readlinkSync, type Stats, unlinkSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { CarportError } from '../../../errors.js';
-import { endDirectory, isEnded } from '../../../filesystem/unpack.js';
+import { endDirectory, isEnded, makeSymlink } from '../../../filesystem/unpack.js';
 import type { Assembly } from './assembly.js';
 import { partsOf, type TreeStep } from './nar-ranges.js';
 
@@ -75,9 +75,13 @@ function makeAlike(step: TreeStep, target: Buffer, isKept: (stats: Stats) => boo
   return true;
 }
 
-/** Gives a file or symlink another name. Where a file system has none, or a file no more of them, it is copied, as what is not ended. */
-function linkTo({ path, stats }: TreeStep, target: Buffer, isKept: (stats: Stats) => boolean): boolean {
+/** Gives a file another name, and makes a symlink once more, which costs the same and can be done anywhere. Where a file system has no such names, or a file no more of them, it is copied, as what is not ended. */
+function linkTo({ type, path, stats }: TreeStep, target: Buffer, isKept: (stats: Stats) => boolean): boolean {
   try {
+    if (type === 'symlink') {
+      makeSymlink(readlinkSync(path, { encoding: 'buffer' }), target, 'store');
+      return true;
+    }
     linkSync(path, target);
   } catch {
     return false;

@@ -14,7 +14,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import os from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
-import { createUnpacker } from '#lib/filesystem/unpack.js';
+import { createUnpacker, isEnded } from '#lib/filesystem/unpack.js';
 import { hashBytes } from '#lib/nix/hash.js';
 import { createNarDecoder } from '#lib/nix/nar/decode.js';
 import type { Assembly, AssemblyPart } from '#lib/workers/jobs/delta/assembly.js';
@@ -110,9 +110,21 @@ describe('a tree that was begun', () => {
   it('gives its files to the new one, and neither has what the other makes of its own', async () => {
     leave(NAR.length - 300);
     await make(assemblyOf(endedSize(at(LEFT))));
-    expect([isSame('a'), isSame('b', 'run'), isSame('link'), isSame('z')]).toEqual([true, true, true, false]);
+    expect([isSame('a'), isSame('b', 'run'), isSame('link'), isSame('z')]).toEqual([true, true, false, false]);
     removeAll(at(LEFT));
     expect(narAt(at(MADE)).equals(NAR)).toBe(true);
+  });
+
+  it('is copied from where a directory has all its files and was not ended', async () => {
+    leave(NAR.length);
+    for (const name of ['b', 'b/sub']) chmodSync(at(LEFT, name), 0o700);
+    const ended = endedSize(at(LEFT));
+    expect(ended).toBeGreaterThan(NAR.indexOf('seven 7'));
+    expect(ended).toBeLessThan(NAR.indexOf(noise(500, 'z')) - 200);
+    await make(assemblyOf(NAR.length));
+    expect([isSame('a'), isSame('b', 'run'), isSame('z')]).toEqual([true, true, false]);
+    expect(narAt(at(MADE)).equals(NAR)).toBe(true);
+    for (const name of ['.', 'b', 'b/sub', 'c', 'z']) expect(isEnded(lstatSync(at(MADE, name)))).toBe(true);
   });
 
   it('is copied where its files can have no other names', async () => {
