@@ -277,10 +277,12 @@ async function sizeOf(path: Buffer): Promise<number> {
   return size;
 }
 
-/** Whether the disk has room for another tree, which has the files that one has ended. A disk that tells nothing has. */
+/** Whether the disk has room for another tree, which has the files that one has ended: a file alone is copied. A disk that tells nothing has. */
 async function hasRoom(directory: string, { narSize }: TreeContent, { path }: LeftTree): Promise<boolean> {
   const disk = await statfs(directory).catch(() => undefined);
   if (!disk?.blocks) return true;
   const room = disk.bavail * disk.bsize;
-  return room >= narSize || room + (await sizeOf(Buffer.from(path))) >= narSize;
+  if (room >= narSize) return true;
+  const isDirectory = (await lstat(path).catch(() => undefined))?.isDirectory();
+  return isDirectory === true && room + (await sizeOf(Buffer.from(path))) >= narSize;
 }
