@@ -73,7 +73,7 @@ export async function inDependencyOrder<T, P>(
   const stopping = createStop(limits.signal);
   const begin = (item: T): Promise<P> => {
     const step = () => stopping.unlessStopped(() => prepare(item));
-    return (limits.prepare?.(item) ?? unlimited)(step);
+    return stopping.orStop(() => (limits.prepare?.(item) ?? unlimited)(step));
   };
   const finish = async (item: T, references: readonly (Promise<void> | undefined)[]): Promise<void> => {
     const done = await prepared.get(item)!;
@@ -112,18 +112,23 @@ function createStop(signal?: AbortSignal) {
     failure.signal.throwIfAborted();
     signal?.throwIfAborted();
   };
+  /** Does work whose failure stops what comes after. */
+  const orStop = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work();
+    } catch (error) {
+      failure.abort(error);
+      throw error;
+    }
+  };
   return {
     throwIfStopped,
+    orStop,
     isStopped: (): boolean => failure.signal.aborted || signal?.aborted === true,
-    /** Does work whose failure stops what comes after. */
+    /** As `orStop`, unless something has failed before. */
     async unlessStopped<T>(work: () => Promise<T>): Promise<T> {
       throwIfStopped();
-      try {
-        return await work();
-      } catch (error) {
-        failure.abort(error);
-        throw error;
-      }
+      return orStop(work);
     },
   };
 }

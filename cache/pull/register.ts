@@ -11,7 +11,7 @@ import { isSmall, isSmallHere } from './nar-source.js';
 import type { PullPlan } from './plan.js';
 import { removeTaken, type TakenTree } from './take-ahead.js';
 import type { PathReceiver } from './target.js';
-import { createTurns } from './turns.js';
+import { createTurns, type Turns } from './turns.js';
 
 /**
  * Small NARs that are on their way at a time. A server far away answers late, but many at once; and Garage stalls an
@@ -79,32 +79,42 @@ export async function fetchAndRegister(
       turns.stop(error);
       throw error;
     });
-  const prepare = (path: string): Promise<Fetched> => orStop(turns.fetch(planned.get(path)!, options));
-  const limitFor = createLimits(sources, (path) => orStop(turns.take(path)));
+  const prepare = (path: string): Promise<Fetched> => turns.fetch(planned.get(path)!, options);
+  const limitFor = createLimits(sources, turns);
+  const limitOrStop =
+    (path: string): Limit =>
+    (work) =>
+      orStop(limitFor(planned.get(path)!)(work));
   const publish = (path: string, fetched: Fetched): Promise<void> => orStop(register(path, fetched));
   const done = inDependencyOrder(
     [...planned.keys()],
     (path) => planned.get(path)!.info.references,
     { prepare, publish, discard: (_, fetched) => discard(fetched) },
-    { prepare: (path) => limitFor(planned.get(path)!), prepareFirst: largestFirst([...planned.values()]), signal },
+    { prepare: limitOrStop, prepareFirst: largestFirst([...planned.values()]), signal },
   );
   await done.finally(turns.endAll);
   return { fileSize };
 }
 
-/** How many paths are made at a time. Who waits to hear what is here of a path, or for who makes it, is in nobody's way. */
-function createLimits(
-  { pool, delta }: Pick<FetchOptions, 'pool' | 'delta'>,
-  takeTurn: (path: FoundPath) => Promise<void>,
-): (path: FoundPath) => Limit {
+/**
+ * How many paths are made at a time. Who waits to hear what is here of a path, or for who makes it, is in nobody's way. Of those that one process makes at a time no more are
+ * begun than there are threads: others may want one that would only wait for a thread.
+ */
+function createLimits({ pool, delta }: Pick<FetchOptions, 'pool' | 'delta'>, turns: Turns): (path: FoundPath) => Limit {
   const limit = createLimit(pool.capacity + 2);
   const batches = createLimit(pool.size * SMALL_PER_THREAD);
   const ahead = createLimit(SMALL_FETCHES_AT_ONCE);
   const limitOf = (path: FoundPath) => (isSmall(path) ? ahead : isSmallHere(path) ? batches : limit);
   const isMade = (path: FoundPath) => delta.of(path).then(Boolean, () => false);
+  const inTurn = createLimit(pool.size);
   return (path) => async (work) => {
-    await takeTurn(path);
-    return ((await isMade(path)) ? limit : limitOf(path))(work);
+    const usual = (await isMade(path)) ? limit : limitOf(path);
+    if (!turns.has(path)) return usual(work);
+    for (;;) {
+      const done = await inTurn(async () => ((await turns.take(path)) ? { result: await work() } : undefined));
+      if (done) return done.result;
+      await turns.wait(path);
+    }
   };
 }
 

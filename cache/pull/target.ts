@@ -6,7 +6,7 @@ import { type LeftTrees, openLeftTrees } from '../../lib/store/own/begun/left-tr
 import { openPartials, type Partials } from '../../lib/store/own/begun/partials.js';
 import { realPathIn } from '../../lib/store/own/layout.js';
 import { withStoreWrite } from '../../lib/store/own/lock/lock.js';
-import { type MakingWatch, type Turn, takeTurn } from '../../lib/store/own/lock/making.js';
+import { type MakingWatch, type Turn, tryTurn, waitForMaker } from '../../lib/store/own/lock/making.js';
 import { makeOutLink } from '../../lib/store/own/out-links.js';
 import { type OwnStore, withoutDamagedMetadata } from '../../lib/store/own/own-store.js';
 import { type PulledPin, readPulledPin, writePulledPin } from '../../lib/store/own/pulled-pins.js';
@@ -44,8 +44,8 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
   readonly byThreads?: Pick<StoreWriter, 'placement' | 'settle' | 'ticket' | 'storeDirs'>;
   /** Where files are kept that were fetched in part. */
   readonly partials?: Partials;
-  /** Waits while another process makes a path; absent where nobody is told of. */
-  takeTurn?(info: PathInfo, watch: Omit<MakingWatch, 'isThere'>): Promise<Turn>;
+  /** Who makes paths just now; absent where nobody is told of. */
+  readonly makers?: PathMakers;
   /** Where trees are kept that were made in part. */
   readonly leftTrees?: LeftTrees;
   /** The worker's job that makes of a compressed NAR what `place` takes. */
@@ -54,10 +54,21 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
   hasLeft(info: PathInfo): Promise<boolean>;
 }
 
+/** Processes that make paths of a store. */
+export interface PathMakers {
+  /** The turn to make a path; `undefined` while another process has it. */
+  tryTurn(info: PathInfo): Promise<Turn | undefined>;
+  /** Waits while another process makes a path. */
+  wait(info: PathInfo, watch: MakingWatch): Promise<void>;
+}
+
 /** carport's own store: each path is valid as soon as it is handed over. */
 export function createOwnTarget(store: OwnStore): PullTarget {
   const leftTrees = openLeftTrees(store.layout);
   const registered = withoutDamagedMetadata(store);
+  const wanted = ({ path }: PathInfo) => {
+    return { path, isMade: async () => (await registered.queryInfos([path])).has(path) };
+  };
   return {
     store: registered,
     takesAhead: true,
@@ -70,9 +81,9 @@ export function createOwnTarget(store: OwnStore): PullTarget {
         byThreads: writer,
         partials: openPartials(store.layout),
         leftTrees,
-        takeTurn: ({ path }, watch) => {
-          const isThere = async () => (await registered.queryInfos([path])).has(path);
-          return takeTurn(store.layout, path, { ...watch, isThere });
+        makers: {
+          tryTurn: (info) => tryTurn(store.layout, wanted(info)),
+          wait: (info, watch) => waitForMaker(store.layout, wanted(info), watch),
         },
         job: 'unpack',
         hasLeft: async (info) => writer.hasLeft(info.path) && (await writer.isWhole(info)),

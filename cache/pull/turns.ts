@@ -6,9 +6,14 @@ import type { FoundPath } from '../find-path.js';
 import { type Fetched, type FetchOptions, fetchPath } from './fetch.js';
 import { isWorthKeeping } from './kept.js';
 
-/** Whose turn it is to make the paths of a pull. Nobody who waits is in the way of others: whatever one of them needs is made by who has begun it. */
+/**
+ * Whose turn it is to make the paths of a pull. Nobody waits in a circle: a turn is had from when a path is begun until it is registered, and who has begun one waits only for
+ * paths that it refers to.
+ */
 export function createTurns({ receiver, emit }: Pick<FetchOptions, 'receiver' | 'emit'>, signal: AbortSignal) {
+  const { makers } = receiver;
   const turns = new Map<string, Turn>();
+  const told = new Set<string>();
   const stopping = new AbortController();
   const watch = AbortSignal.any([signal, stopping.signal]);
   const end = async (path: string): Promise<void> => {
@@ -16,24 +21,38 @@ export function createTurns({ receiver, emit }: Pick<FetchOptions, 'receiver' | 
     turns.delete(path);
   };
   return {
-    /** Waits until nobody else makes it. */
-    async take({ info }: FoundPath): Promise<void> {
-      if (!receiver.takeTurn || !isWorthKeeping(info)) return;
+    /** Whether a path is made by one process at a time. */
+    has: ({ info }: FoundPath): boolean => makers !== undefined && isWorthKeeping(info),
+    /** Whether it is our turn to make it. */
+    async take({ info }: FoundPath): Promise<boolean> {
+      watch.throwIfAborted();
+      const turn = await makers!.tryTurn(info);
+      if (turn) turns.set(info.path, turn);
+      return turn !== undefined;
+    },
+    /** Waits while another process makes it. */
+    async wait({ info }: FoundPath): Promise<void> {
       const { path } = info;
       const onWait = (processId: number): void => {
+        if (told.has(path)) return;
+        told.add(path);
         const message = `waiting: process ${processId} pulls \`${path}\`, too`;
         emit({ type: 'warning', about: { path }, message });
       };
-      const turn = await receiver.takeTurn(info, { onWait, signal: watch });
-      turns.set(path, turn);
+      await makers!.wait(info, { onWait, signal: watch });
       // Whoever has ended without it has left what it had.
-      if (turn.hasWaited) receiver.leftTrees?.lookAgain();
+      receiver.leftTrees?.lookAgain();
     },
     /** Fetches a path whose turn it is, unless another process has registered it meanwhile. */
     async fetch(found: FoundPath, options: FetchOptions): Promise<Fetched> {
       const { info } = found;
       const { path, narSize } = info;
-      if (!turns.get(path)?.isThere) return fetchPath(found, options);
+      if (!turns.get(path)?.isMade) {
+        return await fetchPath(found, options).catch(async (error: unknown) => {
+          await end(path);
+          throw error;
+        });
+      }
       await receiver.leftTrees?.remove(info);
       emit({ type: 'path-started', path, narSize });
       emit({ type: 'progress', bytes: narSize });
@@ -48,3 +67,5 @@ export function createTurns({ receiver, emit }: Pick<FetchOptions, 'receiver' | 
     },
   };
 }
+
+export type Turns = ReturnType<typeof createTurns>;

@@ -30,6 +30,9 @@ const REFRESH_MS = 60 * 60 * 1000;
 /** The ending of a tree that somebody goes on with. No other temporary name has it: parts of downloads end in 32 letters alone. */
 const RESUMABLE = /\.tree[a-p]{32}$/;
 
+/** The endings of markers that only tell who is at work. */
+const NEVER_MOUNTED = /\.(write|gc|make[a-p]{32})$/;
+
 /** Opens what a path names, to be named by it. Node does not know this flag of Linux. */
 const O_PATH = 0o10000000;
 
@@ -68,16 +71,17 @@ export async function isLeftover(path: string, now = Date.now()): Promise<boolea
   const maker = await makerOf(basename(path));
   if (maker === undefined || maker === 'lives') return false;
   if (maker === 'elsewhere' && !(await wasLeftBefore(path, now - FOREIGN_AGE_MS))) return false;
-  return (await processesThatMount(basename(path))).length === 0;
+  // To look for who mounts it takes long, and killed processes may have left many.
+  return NEVER_MOUNTED.test(path) || (await processesThatMount(basename(path))).length === 0;
 }
 
 /** An ending for the temporary name of a tree by which it is found again, as what becomes `key`; earlier carports take it for a leftover as any. */
 export function resumableEnding(key: string): string {
-  return `.tree${lettersOf(key)}`;
+  return `.tree${letterHash(key)}`;
 }
 
 /** 32 letters for a text, as endings may have them. */
-export function lettersOf(text: string): string {
+export function letterHash(text: string): string {
   const digits = createHash('sha256').update(text).digest('hex').slice(0, 32);
   return [...digits].map((digit) => 'abcdefghijklmnop'[Number.parseInt(digit, 16)]).join('');
 }
@@ -122,10 +126,7 @@ export async function isNameOfLivingProcess(name: string): Promise<boolean> {
 
 /** As `isNameOfLivingProcess`, of a process that is not stopped either, by a signal or a debugger. */
 export async function isNameOfRunningProcess(name: string): Promise<boolean> {
-  if (!(await isNameOfLivingProcess(name))) return false;
-  const { hasProc } = await thisProcess();
-  const stat = hasProc ? await readFile(`/proc/${processIdOf(name)}/stat`, 'latin1').catch(() => '') : '';
-  return !/\) [Tt] /.test(stat);
+  return (await isNameOfLivingProcess(name)) && !/\) [Tt] /.test(await statOf(processIdOf(name)!));
 }
 
 /** True for a name that `createTemporaryNames` gives. */
@@ -237,12 +238,17 @@ async function isAlive(pid: number, start: string): Promise<boolean> {
   } catch (error) {
     if (!isErrno(error, 'EPERM')) return false;
   }
-  const { hasProc } = await thisProcess();
-  const stat = hasProc ? await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '') : '';
+  const stat = await statOf(pid);
   if (stat === '') return true;
   // A killed process that nobody has waited for is still listed.
   if (/\) Z /.test(stat)) return false;
   return start === '0' || startIn(stat) === start;
+}
+
+/** What the system tells of a process; empty where it tells nothing. */
+async function statOf(pid: number): Promise<string> {
+  const { hasProc } = await thisProcess();
+  return hasProc ? readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '') : '';
 }
 
 /** By the time of the last change of the inode: a store path's own time is 1970. */

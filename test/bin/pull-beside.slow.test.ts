@@ -22,12 +22,18 @@ afterEach(async () => {
   }
 });
 
-/** A cache with a large path, whose server sends so much of a NAR in an answer until it is told to go on, and what pulls it. */
-async function cacheOf() {
-  await mkdir(at('tree'));
-  for (let file = 0; file < 12; file++) await writeFile(at('tree', `file-${file}`), randomBytes(SIZE / 12));
-  const [path] = (await box().succeed(['store', 'add', at('tree'), '--store', at('builds')])).lines;
-  await box().succeed(['push', path!, '--store', at('builds'), '--to', at('cache')]);
+const FILES = 12;
+
+/** A cache with large paths, whose server sends so much of a NAR in an answer until it is told to go on, of the NARs that were asked for first, and what pulls them. */
+async function cacheOf(names: readonly string[] = ['tree'], held = names.length) {
+  const paths: string[] = [];
+  for (const name of names) {
+    await mkdir(at(name));
+    for (let file = 0; file < FILES; file++) await writeFile(at(name, `file-${file}`), randomBytes(SIZE / FILES));
+    paths.push((await box().succeed(['store', 'add', at(name), '--store', at('builds')])).lines[0]!);
+  }
+  await box().succeed(['push', ...paths, '--store', at('builds'), '--to', at('cache')]);
+  const asked = new Set<string>();
   const server = { most: 0, sent: 0, goOn: () => {} };
   const mayGoOn = new Promise<void>((resolve) => {
     server.goOn = resolve;
@@ -41,16 +47,19 @@ async function cacheOf() {
     const range = { 'content-range': `bytes ${from}-${to}/${bytes.length}` };
     response.writeHead(from === undefined ? 200 : 206, { 'content-length': part.length, ...(from && range) });
     if (!name.startsWith('/nar/') || part.length < MIB) return response.end(part);
-    response.write(part.subarray(0, server.most));
-    server.sent += server.most;
-    await mayGoOn;
+    asked.add(name);
+    const isHeld = [...asked].indexOf(name) < held;
+    const first = isHeld ? server.most : part.length;
+    response.write(part.subarray(0, first));
+    server.sent += first;
+    if (isHeld) await mayGoOn;
     if (response.destroyed) return;
-    server.sent += part.length - server.most;
-    response.end(part.subarray(server.most));
+    server.sent += part.length - first;
+    response.end(part.subarray(first));
   });
   const store = at('store');
-  const pull = () => {
-    const args = [CARPORT, 'pull', path!, '--from', url, '--allow-unsigned', '--store', store];
+  const pull = (wanted: readonly string[] = paths, options: readonly string[] = []) => {
+    const args = [CARPORT, 'pull', ...wanted, '--from', url, '--allow-unsigned', '--store', store, ...options];
     const child = spawn(process.execPath, args, { env: box().env, stdio: ['ignore', 'pipe', 'pipe'] });
     children.push(child);
     const said = { out: '', err: '' };
@@ -81,23 +90,56 @@ async function cacheOf() {
     expect(await pull().ended).toBe(0);
     expect(await readdir(join(store, 'nix/var/carport/active'))).toEqual([]);
   };
-  return { path: path!, server, pull, bytesMade, expectWhole };
+  return { paths, server, pull, bytesMade, expectWhole };
 }
 
 const waiting = (text: string) => text.match(/waiting: process \d+ pulls/g)?.length ?? 0;
 
 it('two that begin at the same time fetch a large path once, and one says that it waits', async () => {
-  const { path, server, pull, expectWhole } = await cacheOf();
+  const { paths, server, pull, expectWhole } = await cacheOf();
   server.most = 12 * MIB;
   const pulls = [pull(), pull(), pull()];
+  // The one that fetches may have seen another that tried at the same time.
   const said = () => pulls.map(({ said: { err } }) => waiting(err)).sort();
-  await expect.poll(said, { timeout: 60_000 }).toEqual([0, 1, 1]);
+  await expect.poll(() => said().slice(1), { timeout: 60_000 }).toEqual([1, 1]);
   await setTimeout(1000);
   server.goOn();
   expect(await Promise.all(pulls.map(({ ended }) => ended))).toEqual([0, 0, 0]);
-  expect(said()).toEqual([0, 1, 1]);
-  for (const { said: each } of pulls) expect(each.out).toBe(`${path}\n`);
+  expect(said().slice(1)).toEqual([1, 1]);
+  for (const { said: each } of pulls) expect(each.out).toBe(`${paths[0]}\n`);
   expect(server.sent).toBeLessThan(SIZE * 1.05);
+  await expectWhole();
+});
+
+it('nobody waits for a path that another pull has not begun', async () => {
+  const { paths, server, pull, bytesMade, expectWhole } = await cacheOf(['a', 'b', 'c'], 1);
+  server.most = 12 * MIB;
+  const first = pull(paths, ['--jobs', '1']);
+  await expect.poll(bytesMade, { timeout: 60_000 }).toBeGreaterThan(MIB);
+  let done = 0;
+  const others = paths.map((path) => pull([path]));
+  for (const { ended } of others) void ended.then(() => done++);
+  const told = () => others.map(({ said: { err } }) => waiting(err)).sort();
+  await expect.poll(() => [done, told()], { timeout: 60_000 }).toEqual([2, [0, 0, 1]]);
+  server.goOn();
+  expect(await Promise.all([first, ...others].map(({ ended }) => ended))).toEqual([0, 0, 0, 0]);
+  expect(told()).toEqual([0, 0, 1]);
+  expect(server.sent).toBeLessThan(3 * SIZE * 1.05);
+  await expectWhole();
+});
+
+it('pulls that have paths in common make each once, in whatever order', async () => {
+  const { paths, server, pull, expectWhole } = await cacheOf(['a', 'b', 'c'], 0);
+  const [a, b, c] = paths as [string, string, string];
+  const wanted = [
+    [a, b, c],
+    [c, b, a],
+    [b, c],
+    [a, c],
+  ];
+  const pulls = wanted.map((each) => pull(each, ['--jobs', '1']));
+  expect(await Promise.all(pulls.map(({ ended }) => ended))).toEqual([0, 0, 0, 0]);
+  expect(server.sent).toBeLessThan(3 * SIZE * 1.05);
   await expectWhole();
 });
 

@@ -307,6 +307,13 @@ describe('inDependencyOrder', () => {
     await expect(inDependencyOrder([0, 1, 2], () => [], work, { prepare: () => limit })).rejects.toBe(failure);
   });
 
+  it('fails as a limit does that never begins', async () => {
+    const failure = new Error('no turn');
+    const limit = () => Promise.reject(failure);
+    const work = { prepare: async () => {}, publish: async () => {} };
+    await expect(inDependencyOrder(['a'], () => [], work, { prepare: () => limit })).rejects.toBe(failure);
+  });
+
   it('refuses an order that is none, and does nothing then', async () => {
     const never = async () => expect.unreachable();
     const work = inDependencyOrder(['a', 'b'], (item) => (item === 'a' ? ['b'] : []), {

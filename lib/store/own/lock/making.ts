@@ -4,68 +4,91 @@ import { rm, writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { namesIn } from '../../../filesystem/exists.js';
-import { createTemporaryNames, isNameOfRunningProcess, lettersOf, processIdOf } from '../../../filesystem/temporary.js';
+import {
+  createTemporaryNames,
+  isNameOfRunningProcess,
+  letterHash,
+  processIdOf,
+} from '../../../filesystem/temporary.js';
 import type { StoreLayout } from '../layout.js';
 
 const POLL_MS = 100;
 
-/** What whoever waits looks at, and tells. */
+/** A path of a store, as whoever wants to make it sees it. */
+export interface WantedPath {
+  readonly path: string;
+  /** Whether it is registered by now. */
+  isMade(): Promise<boolean>;
+}
+
+/** What whoever waits tells, and what ends that. */
 export interface MakingWatch {
-  /** Whether the path is registered by now. */
-  isThere(): Promise<boolean>;
   /** Another process is waited for; told once. */
   onWait(processId: number): void;
   /** Ends the waiting; what it was aborted with is thrown. */
   readonly signal: AbortSignal;
 }
 
-/** How waiting has ended: the path is there, or it is ours to make until `end` is called. */
+/** A path that is made, or that is ours to make until `end` is called. */
 export interface Turn {
-  readonly isThere: boolean;
-  readonly hasWaited: boolean;
+  readonly isMade: boolean;
   end(): Promise<void>;
 }
 
+type Markers = Pick<StoreLayout, 'activeDir'>;
+
+const MADE: Turn = { isMade: true, end: async () => {} };
+
 /**
- * Waits while another process makes a path. Each has a marker that tells its process, as in `lock.ts`: who makes its own and then finds another takes its own away,
- * waits and tries again, so that no two go on that could have seen each other. A killed process counts for nothing, nor does one that is stopped or cannot be asked:
- * two that make one path are of no harm. Where no marker can be made nobody waits.
+ * The turn to make a path; `undefined` while another has it. Each has a marker that tells its process, as in `lock.ts`: who makes its own and then finds another takes
+ * its own away, so that no two go on that could have seen each other. A killed process counts for nothing, nor does one that is stopped or cannot be asked: two that make
+ * one path are of no harm. Where no marker can be made everybody has the turn.
  */
-export async function takeTurn(
-  { activeDir }: Pick<StoreLayout, 'activeDir'>,
-  path: string,
-  { isThere, onWait, signal }: MakingWatch,
-): Promise<Turn> {
-  const ending = `.make${lettersOf(path)}`;
-  const nextName = await createTemporaryNames(activeDir);
-  let isTold = false;
-  for (let hasWaited = false; ; hasWaited = true) {
-    const before = await makerIn(activeDir, ending);
-    const marker = `${nextName()}${ending}`;
-    const end = () => rm(marker, { force: true }).catch(() => undefined);
-    if (before === undefined) {
-      if (!(await canMark(marker))) return { isThere: false, hasWaited, end };
-      if ((await makerIn(activeDir, ending, marker)) === undefined) {
-        // Whoever was waited for has ended between the two.
-        const isMade = hasWaited && (await isThere());
-        if (isMade) await end();
-        return { isThere: isMade, hasWaited, end };
-      }
-      await end();
-    } else if (!isTold) {
-      isTold = true;
-      onWait(before);
-    }
-    await setTimeout(POLL_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => signal.throwIfAborted());
-    if (await isThere()) return { isThere: true, hasWaited: true, end };
+export async function tryTurn({ activeDir }: Markers, { path, isMade }: WantedPath): Promise<Turn | undefined> {
+  const ending = endingOf(path);
+  if (await makerIn(activeDir, ending)) return (await isMade()) ? MADE : undefined;
+  const marker = `${(await createTemporaryNames(activeDir))()}${ending}`;
+  const end = () => rm(marker, { force: true }).catch(() => undefined);
+  let isOurs = false;
+  try {
+    const isAlone = !(await canMark(marker)) || !(await makerIn(activeDir, ending, basename(marker)));
+    // Whoever had the turn may have ended between the two.
+    if (await isMade()) return MADE;
+    isOurs = isAlone;
+    return isOurs ? { isMade: false, end } : undefined;
+  } finally {
+    if (!isOurs) await end();
   }
 }
 
-/** The id of a process that makes a path now, but for that of a marker. */
-async function makerIn(activeDir: string, ending: string, except?: string): Promise<number | undefined> {
+/** Waits until nobody makes a path, or it is made. Who only tries for the turn is gone at the second look, and not told of. */
+export async function waitForMaker(
+  { activeDir }: Markers,
+  { path, isMade }: WantedPath,
+  { onWait, signal }: MakingWatch,
+): Promise<void> {
+  let seen: string | undefined;
+  for (let isTold = false; ; ) {
+    // Those that try again must not go on doing so in step.
+    await setTimeout(POLL_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => signal.throwIfAborted());
+    const maker = await makerIn(activeDir, endingOf(path));
+    if (maker === undefined || (await isMade())) return;
+    if (maker === seen && !isTold) {
+      isTold = true;
+      onWait(processIdOf(maker)!);
+    }
+    seen = maker;
+  }
+}
+
+function endingOf(path: string): string {
+  return `.make${letterHash(path)}`;
+}
+
+/** The name of a marker, other than our own, of a process that makes a path now. */
+async function makerIn(activeDir: string, ending: string, own?: string): Promise<string | undefined> {
   for (const name of await namesIn(activeDir).catch(() => [])) {
-    if (!name.endsWith(ending) || (except !== undefined && name === basename(except))) continue;
-    if (await isNameOfRunningProcess(name)) return processIdOf(name);
+    if (name.endsWith(ending) && name !== own && (await isNameOfRunningProcess(name))) return name;
   }
   return undefined;
 }

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type MakingWatch, takeTurn } from '#lib/store/own/lock/making.js';
+import { type Turn, tryTurn, waitForMaker } from '#lib/store/own/lock/making.js';
 import { useDirectory } from '../../../support/files.js';
 import { deadPid, nameBy } from '../../../support/leftovers.js';
 
@@ -11,71 +11,79 @@ const layout = () => ({ activeDir: join(directory(), 'active') });
 const markers = () => readdirSync(layout().activeDir);
 const PATH = `/nix/store/${'1'.repeat(32)}-a`;
 
-let waited: number[];
 let made: boolean;
 beforeEach(() => {
   mkdirSync(layout().activeDir);
-  [waited, made] = [[], false];
+  made = false;
 });
-const take = (path = PATH, watch: Partial<MakingWatch> = {}) =>
-  takeTurn(layout(), path, {
-    ...{ isThere: async () => made, onWait: (pid) => waited.push(pid), signal: new AbortController().signal },
-    ...watch,
-  });
+const wanted = (path: string) => ({ path, isMade: async () => made });
+const attempt = (path = PATH) => tryTurn(layout(), wanted(path));
+const wait = (onWait = (_: number) => {}, { signal } = new AbortController()) =>
+  waitForMaker(layout(), wanted(PATH), { onWait, signal });
+/** As a pull does: whom it was told of. */
+async function take(waited: number[] = []): Promise<Turn> {
+  for (;;) {
+    const turn = await attempt();
+    if (turn) return turn;
+    await wait((pid) => waited.push(pid));
+  }
+}
 
 describe('turns to make a path', () => {
   it('are one after another, however many want it at the same time, and of other paths beside', async () => {
     let [now, most] = [0, 0];
     const work = async () => {
       const turn = await take();
-      expect(turn.isThere).toBe(false);
+      expect(turn.isMade).toBe(false);
       most = Math.max(most, ++now);
       await setTimeout(20);
       now--;
       await turn.end();
     };
-    const other = await take(`${PATH}-other`);
-    expect(other).toMatchObject({ isThere: false, hasWaited: false });
+    const other = await attempt(`${PATH}-other`);
+    expect(other).toMatchObject({ isMade: false });
     await Promise.all(Array.from({ length: 6 }, work));
     expect(most).toBe(1);
-    expect(waited.every((pid) => pid === process.pid)).toBe(true);
-    await other.end();
+    await other!.end();
     expect(markers()).toEqual([]);
   });
 
-  it("are nobody's when it is there, as soon as that is", async () => {
+  it("are nobody's when it is made, as soon as that is, and nobody waits then", async () => {
     const first = await take();
-    const others = [take(), take()];
-    await setTimeout(200);
+    expect(await attempt()).toBeUndefined();
+    const waiting = [wait(), wait()];
     made = true;
-    expect(await Promise.all(others)).toEqual([
-      expect.objectContaining({ isThere: true, hasWaited: true }),
-      expect.objectContaining({ isThere: true, hasWaited: true }),
-    ]);
-    expect(waited).toEqual([process.pid, process.pid]);
+    await Promise.all(waiting);
+    expect(await attempt()).toMatchObject({ isMade: true });
+    expect(markers()).toHaveLength(1);
     await first.end();
+    expect(await attempt()).toMatchObject({ isMade: true });
     expect(markers()).toEqual([]);
   });
 
-  it('tell who waits of whom, also where several began at once', async () => {
-    for (let round = 0; round < 10; round++) {
-      [waited, made] = [[], false];
-      const all = Array.from({ length: 4 }, () => take());
+  it('tell each who waits of whom, also where several began at once', async () => {
+    for (let round = 0; round < 4; round++) {
+      made = false;
+      const told: number[][] = [[], [], [], []];
+      const all = told.map(async (pids, index) => ({ index, turn: await take(pids) }));
       const first = await Promise.race(all);
-      await expect.poll(() => waited.length).toBe(3);
+      const others = () => told.filter((_, index) => index !== first.index);
+      await expect.poll(() => others().every(([pid]) => pid === process.pid), { timeout: 60_000 }).toBe(true);
       made = true;
-      await first.end();
-      for (const turn of await Promise.all(all)) await turn.end();
+      await first.turn.end();
+      for (const { turn } of await Promise.all(all)) expect(turn.isMade).toBe(turn !== first.turn);
+      expect(markers()).toEqual([]);
     }
   });
 
   it("are the next one's when the first has failed", async () => {
     const first = await take();
-    const second = take();
-    await setTimeout(200);
+    const waited: number[] = [];
+    const second = take(waited);
+    await expect.poll(() => waited.length, { timeout: 60_000 }).toBe(1);
     await first.end();
     const turn = await second;
-    expect(turn).toMatchObject({ isThere: false, hasWaited: true });
+    expect(turn).toMatchObject({ isMade: false });
     await turn.end();
   });
 
@@ -87,24 +95,29 @@ describe('turns to make a path', () => {
     for (const maker of [{ pid: deadPid() }, { machine: 'ffffffff', boot: 'ffffffff' }, { namespace: 'ffffffff' }]) {
       writeFileSync(join(layout().activeDir, `${await nameBy(maker)}${ending}`), '');
     }
-    const turn = await take();
-    expect(turn).toMatchObject({ isThere: false, hasWaited: false });
-    await turn.end();
-    const nowhere = await takeTurn({ activeDir: join(directory(), 'none') }, PATH, {
-      ...{ isThere: async () => false, onWait: () => {}, signal: new AbortController().signal },
-    });
-    expect(nowhere).toMatchObject({ isThere: false, hasWaited: false });
-    await nowhere.end();
+    const turn = await attempt();
+    expect(turn).toMatchObject({ isMade: false });
+    await turn!.end();
+    const nowhere = await tryTurn({ activeDir: join(directory(), 'none') }, wanted(PATH));
+    expect(nowhere).toMatchObject({ isMade: false });
+    await nowhere!.end();
   });
 
-  it('are waited for until somebody wants no more, who leaves nothing', async () => {
+  it('leave nothing where it cannot be asked whether the path is made', async () => {
+    const reason = new Error('cannot be read');
+    const isMade = () => Promise.reject(reason);
+    await expect(tryTurn(layout(), { path: PATH, isMade })).rejects.toBe(reason);
+    expect(markers()).toEqual([]);
+  });
+
+  it('are waited for until somebody wants no more', async () => {
     const first = await take();
     const stopping = new AbortController();
-    const second = take(PATH, { signal: stopping.signal });
-    await setTimeout(50);
     const reason = new Error('enough');
-    stopping.abort(reason);
+    const second = wait(() => stopping.abort(reason), stopping);
     await expect(second).rejects.toBe(reason);
+    stopping.abort(reason);
+    await expect(wait(undefined, stopping)).rejects.toBe(reason);
     expect(markers()).toHaveLength(1);
     await first.end();
   });
