@@ -113,6 +113,21 @@ describe('trees that were left', () => {
     expect(await mine.giveUp()).toBe(false);
   });
 
+  it('need room for the rest only, but for a file, which is copied', async () => {
+    vi.spyOn(fs, 'statfs').mockResolvedValue({ ...(await fs.statfs(directory())), bavail: 0 });
+    syncBuiltinESMExports();
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+      syncBuiltinESMExports();
+    });
+    await leave(A, 1000);
+    expect(await trees().take(A)).toBeDefined();
+    const { temporary } = await keep(trees(), B);
+    writeFileSync(temporary.replace(`-${process.pid}-`, `-${deadPid()}-`), noise(1000));
+    expect(await trees().take(B)).toBeUndefined();
+    expect(names()).toHaveLength(1);
+  });
+
   it('stay while the path is made of them, when others are removed for a disk that is full', async () => {
     for (const content of [A, B, contentOf('c')]) await leave(content, 10);
     const mine = trees();
