@@ -264,7 +264,9 @@ it('fetches all of a path when its tree had to make room, and goes on with those
     }
     return pool.run(job, options);
   };
-  await pull(lostAfter(Number.POSITIVE_INFINITY), { whole: true, paths: [NEW, OTHER_NEW], by: { ...pool, run } });
+  // No more large paths are begun than there are threads.
+  const by = { ...pool, size: 2, run };
+  await pull(lostAfter(Number.POSITIVE_INFINITY), { whole: true, paths: [NEW, OTHER_NEW], by });
   expect(warnings).toEqual([]);
   expect(made).toBe(2);
   const wholeOnes = requests.filter(({ key, range }) => key.startsWith('nar/') && range === undefined);
