@@ -33,10 +33,11 @@ const CUT_FOR_A_BYTE = 8;
 
 /**
  * The names in a store are read again after so long, and as soon as its directory has changed: there are new paths to take from. A store that
- * changes all the time takes no more than this part of the time.
+ * changes all the time takes no more than this part of the time, or, where nothing is called like what is wanted, than the other one.
  */
 const RENEW_MS = 10_000;
 const RENEW_PART = 1 / 20;
+const RENEW_PART_FOR_NEW_NAMES = 1 / 2;
 
 /** A store that does not answer in that time is as if there were none: who holds its lock may wait for what is planned here. */
 const PATIENCE_MS = 10_000;
@@ -67,15 +68,18 @@ export function createLocalPaths(
   patienceMs = PATIENCE_MS,
 ) {
   const opened = new Map<OpenStore, Opened>();
-  const isCurrent = async ({ at, took, store }: Opened): Promise<boolean> => {
+  const isCurrent = async ({ at, took, store }: Opened, wanted: readonly NarInfo[]): Promise<boolean> => {
     const age = now() - at;
     if (age > RENEW_MS) return false;
     const there = await store;
-    return there === undefined || took > age * RENEW_PART || (await changeOf(there.store)) === there.changed;
+    if (there === undefined) return true;
+    const hasNewNames = wanted.some(({ path }) => there.names.like(path).length === 0);
+    const part = hasNewNames ? RENEW_PART_FOR_NEW_NAMES : RENEW_PART;
+    return took > age * part || (await changeOf(there.store)) === there.changed;
   };
-  const named = async (openStore: OpenStore): Promise<NamedStore | undefined> => {
+  const named = async (openStore: OpenStore, wanted: readonly NarInfo[]): Promise<NamedStore | undefined> => {
     const known = opened.get(openStore);
-    if (known && (await isCurrent(known))) return known.store;
+    if (known && (await isCurrent(known, wanted))) return known.store;
     // Others may have begun to read it meanwhile.
     if (opened.get(openStore) !== known) return opened.get(openStore)!.store;
     const store = inTime(nameStore(openStore, storeDir), patienceMs);
@@ -95,7 +99,7 @@ export function createLocalPaths(
       const found = new Map<string, readonly LocalPath[]>();
       for (const openStore of open) {
         const missing = wanted.filter(({ path }) => !found.has(path));
-        const at = missing.length > 0 ? await named(openStore) : undefined;
+        const at = missing.length > 0 ? await named(openStore, missing) : undefined;
         const looked = at && (await inTime(look(at, missing, before), patienceMs));
         if (at && !looked) opened.set(openStore, { at: now(), took: 0, store: Promise.resolve(undefined) });
         for (const [path, locals] of looked ?? []) found.set(path, locals);

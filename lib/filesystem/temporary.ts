@@ -177,8 +177,9 @@ export async function makerOf(name: string): Promise<'lives' | 'gone' | 'elsewhe
   if (maker === undefined) return OLD_NAME.test(name) ? 'elsewhere' : undefined;
   const here = await thisProcess();
   const isThisMachine = maker.machine !== UNKNOWN && maker.machine === here.machine;
-  // No two machines have one boot; where that is not told the machine must do.
-  if (maker.boot !== here.boot) return isThisMachine ? 'gone' : 'elsewhere';
+  // No two machines have one boot; where that is not told the machine must do. A container without `/proc` is not told of it.
+  const isOtherBoot = maker.boot !== UNKNOWN && here.boot !== UNKNOWN;
+  if (maker.boot !== here.boot) return isThisMachine && isOtherBoot ? 'gone' : 'elsewhere';
   if (maker.namespace !== here.namespace || (maker.boot === UNKNOWN && !isThisMachine)) return 'elsewhere';
   return (await isAlive(Number(maker.pid), maker.start!)) ? 'lives' : 'gone';
 }

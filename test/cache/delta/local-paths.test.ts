@@ -65,14 +65,15 @@ it('takes from no store that does not answer, and does not ask it again at once'
   expect(asked).toBe(1);
 });
 
-it('sees at once what has come to a store, unless that changes all the time', async () => {
+/** A store that says how often it was read, which takes so long; and how many paths of it are like a wanted one. */
+function changingStore(tookMs: number) {
   const directory = temporary();
-  let [reads, time, tookMs] = [0, 0, 0];
+  const told = { reads: 0, time: 0, tookMs };
   const changing: Pick<Store, 'storeDir' | 'realStoreDirs' | 'queryHashParts' | 'queryInfos' | 'realPath'> = {
     ...{ storeDir: '/nix/store', realStoreDirs: [directory], realPath: ({ path }) => path },
     async queryHashParts() {
-      reads++;
-      time += tookMs;
+      told.reads++;
+      told.time += told.tookMs;
       const paths = readdirSync(directory).map((name) => `/nix/store/${name}`);
       return new Map(paths.map((path) => [hashPartOf(path), path]));
     },
@@ -81,24 +82,38 @@ it('sees at once what has come to a store, unless that changes all the time', as
   const wanted: NarInfo = {
     ...{ ...infoOf(pathOf('z'), 1000), fileSize: 500, url: 'nar/z', compression: 'zstd', unknownFields: [] },
   };
-  const locals = createLocalPaths([async () => changing as Store], '/nix/store', () => time);
+  const locals = createLocalPaths([async () => changing as Store], '/nix/store', () => told.time);
   // Systems differ in how finely they tell times.
   let changes = 0;
   const come = (letter: string) => {
     mkdirSync(join(directory, basename(pathOf(letter))));
     utimesSync(directory, 1000 + ++changes, 1000 + changes);
   };
-  const found = async () => [(await locals.like([wanted], [])).get(wanted.path)?.length ?? 0, reads];
+  const found = async () => [(await locals.like([wanted], [])).get(wanted.path)?.length ?? 0, told.reads];
+  return { told, come, found };
+}
+
+it('sees at once what has come to a store, unless that changes all the time', async () => {
+  const { told, come, found } = changingStore(0);
   expect(await found()).toEqual([0, 1]);
   expect(await found()).toEqual([0, 1]);
   come('a');
   expect(await found()).toEqual([1, 2]);
   come('b');
-  tookMs = 100;
+  told.tookMs = 100;
   expect(await found()).toEqual([2, 3]);
   come('c');
-  time += 1000;
+  told.time += 1000;
   expect(await found()).toEqual([2, 3]);
-  time += 1000;
+  told.time += 1000;
   expect(await found()).toEqual([3, 4]);
+});
+
+it('sees what has come sooner where it knew nothing of that name', async () => {
+  const { told, come, found } = changingStore(500);
+  expect(await found()).toEqual([0, 1]);
+  come('a');
+  expect(await found()).toEqual([0, 1]);
+  told.time += 500;
+  expect(await found()).toEqual([1, 2]);
 });

@@ -76,6 +76,7 @@ describe('removing leftovers', () => {
     ['another machine', () => nameBy({ machine: 'aaaaaaaa', boot: 'bbbbbbbb' })],
     ['another machine that does not tell which', () => nameBy({ machine: '00000000', boot: 'bbbbbbbb' })],
     ['another container', () => nameBy({ namespace: 'aaaaaaaa' })],
+    ['one without /proc', () => nameBy({ boot: '00000000', namespace: '00000000' })],
     ['an older version', async () => `.carport-${'a'.repeat(12)}-${process.pid}-${'0'.repeat(24)}`],
   ])('takes what %s has left after a day, and not before', async (_, nameOf) => {
     const name = await nameOf();
