@@ -113,7 +113,7 @@ function createLimits({ pool, delta }: Pick<FetchOptions, 'pool' | 'delta'>, tur
     for (;;) {
       const done = await inTurn(async () => ((await turns.take(path)) ? { result: await work() } : undefined));
       if (done) return done.result;
-      await turns.wait(path);
+      if (!(await turns.wait(path))) return usual(work);
     }
   };
 }

@@ -58,8 +58,8 @@ export interface PathReceiver extends Pick<StoreWriter, 'temporaryName' | 'place
 export interface PathMakers {
   /** The turn to make a path; `undefined` while another process has it. */
   tryTurn(info: PathInfo): Promise<Turn | undefined>;
-  /** Waits while another process makes a path. */
-  wait(info: PathInfo, watch: MakingWatch): Promise<void>;
+  /** Waits while another process makes a path; false where that takes too long. */
+  wait(info: PathInfo, watch: MakingWatch): Promise<boolean>;
 }
 
 /** carport's own store: each path is valid as soon as it is handed over. */

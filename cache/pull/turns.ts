@@ -30,8 +30,8 @@ export function createTurns({ receiver, emit }: Pick<FetchOptions, 'receiver' | 
       if (turn) turns.set(info.path, turn);
       return turn !== undefined;
     },
-    /** Waits while another process makes it. */
-    async wait({ info }: FoundPath): Promise<void> {
+    /** Waits while another process makes it; false where it is better made here as well. */
+    async wait({ info }: FoundPath): Promise<boolean> {
       const { path } = info;
       const onWait = (processId: number): void => {
         if (told.has(path)) return;
@@ -39,9 +39,11 @@ export function createTurns({ receiver, emit }: Pick<FetchOptions, 'receiver' | 
         const message = `waiting: process ${processId} pulls \`${path}\`, too`;
         emit({ type: 'warning', about: { path }, message });
       };
-      await makers!.wait(info, { onWait, signal: watch });
+      const hasEnded = await makers!.wait(info, { onWait, signal: watch });
       // Whoever has ended without it has left what it had.
-      receiver.leftTrees?.lookAgain();
+      if (hasEnded) receiver.leftTrees?.lookAgain();
+      else emit({ type: 'warning', about: { path }, message: `waits no longer, and pulls \`${path}\` itself` });
+      return hasEnded;
     },
     /** Fetches a path whose turn it is, unless another process has registered it meanwhile. */
     async fetch(found: FoundPath, options: FetchOptions): Promise<Fetched> {

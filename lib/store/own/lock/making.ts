@@ -14,6 +14,9 @@ import type { StoreLayout } from '../layout.js';
 
 const POLL_MS = 100;
 
+/** Longer nobody waits: the other may have a slow cache, or one that does not answer. */
+const PATIENCE_MS = 60_000;
+
 /** A path of a store, as whoever wants to make it sees it. */
 export interface WantedPath {
   readonly path: string;
@@ -27,6 +30,8 @@ export interface MakingWatch {
   onWait(processId: number): void;
   /** Ends the waiting; what it was aborted with is thrown. */
   readonly signal: AbortSignal;
+  /** A minute where it does not say. */
+  readonly patienceMs?: number;
 }
 
 /** A path that is made, or that is ours to make until `end` is called. */
@@ -61,22 +66,24 @@ export async function tryTurn({ activeDir }: Markers, { path, isMade }: WantedPa
   }
 }
 
-/** Waits until nobody makes a path, or it is made. Who only tries for the turn is gone at the second look, and not told of. */
+/** Waits until nobody makes a path, or it is made; false where that takes too long. Who only tries for the turn is gone at the second look, and not told of. */
 export async function waitForMaker(
   { activeDir }: Markers,
   { path, isMade }: WantedPath,
-  { onWait, signal }: MakingWatch,
-): Promise<void> {
+  { onWait, signal, patienceMs = PATIENCE_MS }: MakingWatch,
+): Promise<boolean> {
+  const until = performance.now() + patienceMs;
   let seen: string | undefined;
   for (let isTold = false; ; ) {
     // Those that try again must not go on doing so in step.
     await setTimeout(POLL_MS * (0.5 + Math.random()), undefined, { signal }).catch(() => signal.throwIfAborted());
     const maker = await makerIn(activeDir, endingOf(path));
-    if (maker === undefined || (await isMade())) return;
+    if (maker === undefined || (await isMade())) return true;
     if (maker === seen && !isTold) {
       isTold = true;
       onWait(processIdOf(maker)!);
     }
+    if (isTold && performance.now() > until) return false;
     seen = maker;
   }
 }

@@ -121,4 +121,15 @@ describe('turns to make a path', () => {
     expect(markers()).toHaveLength(1);
     await first.end();
   });
+
+  it('are waited for no longer than is said', async () => {
+    const first = await take();
+    const waited: number[] = [];
+    const onWait = (processId: number) => waited.push(processId);
+    const { signal } = new AbortController();
+    expect(await waitForMaker(layout(), wanted(PATH), { onWait, signal, patienceMs: 500 })).toBe(false);
+    expect(waited).toEqual([process.pid]);
+    await first.end();
+    expect(await wait()).toBe(true);
+  });
 });
