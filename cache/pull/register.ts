@@ -97,8 +97,8 @@ export async function fetchAndRegister(
 }
 
 /**
- * How many paths are made at a time. Who waits to hear what is here of a path, or for who makes it, is in nobody's way. Of those that one process makes at a time no more are
- * begun than there are threads: others may want one that would only wait for a thread.
+ * How many paths are made at a time. Who waits to hear what is here of a path, or for who makes it, is in nobody's way. Of those that one
+ * process makes at a time no more are begun than there are threads: others may want one that would only wait for a thread.
  */
 function createLimits({ pool, delta }: Pick<FetchOptions, 'pool' | 'delta'>, turns: Turns): (path: FoundPath) => Limit {
   const limit = createLimit(pool.capacity + 2);

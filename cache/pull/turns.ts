@@ -7,8 +7,8 @@ import { type Fetched, type FetchOptions, fetchPath } from './fetch.js';
 import { isWorthKeeping } from './kept.js';
 
 /**
- * Whose turn it is to make the paths of a pull. Nobody waits in a circle: a turn is had from when a path is begun until it is registered, and who has begun one waits only for
- * paths that it refers to.
+ * Whose turn it is to make the paths of a pull. Nobody waits in a circle: a turn is had from when a path is begun until it is registered,
+ * and who has begun one waits only for paths that it refers to.
  */
 export function createTurns({ receiver, emit }: Pick<FetchOptions, 'receiver' | 'emit'>, signal: AbortSignal) {
   const { makers } = receiver;

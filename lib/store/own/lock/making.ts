@@ -45,9 +45,9 @@ type Markers = Pick<StoreLayout, 'activeDir'>;
 const MADE: Turn = { isMade: true, end: async () => {} };
 
 /**
- * The turn to make a path; `undefined` while another has it. Each has a marker that tells its process, as in `lock.ts`: who makes its own and then finds another takes
- * its own away, so that no two go on that could have seen each other. A killed process counts for nothing, nor does one that is stopped or cannot be asked: two that make
- * one path are of no harm. Where no marker can be made everybody has the turn.
+ * The turn to make a path; `undefined` while another has it. Each has a marker that tells its process, as in `lock.ts`: who makes its own
+ * and then finds another takes its own away, so that no two go on that could have seen each other. A killed process counts for nothing,
+ * nor does one that is stopped or cannot be asked: two that make one path are of no harm. Where no marker can be made everybody has the turn.
  */
 export async function tryTurn({ activeDir }: Markers, { path, isMade }: WantedPath): Promise<Turn | undefined> {
   const ending = endingOf(path);
@@ -66,7 +66,10 @@ export async function tryTurn({ activeDir }: Markers, { path, isMade }: WantedPa
   }
 }
 
-/** Waits until nobody makes a path, or it is made; false where that takes too long. Who only tries for the turn is gone at the second look, and not told of. */
+/**
+ * Waits until nobody makes a path, or it is made; false where that takes too long. Who only tries for the turn is gone at the second look,
+ * and not told of.
+ */
 export async function waitForMaker(
   { activeDir }: Markers,
   { path, isMade }: WantedPath,

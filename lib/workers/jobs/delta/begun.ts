@@ -75,7 +75,10 @@ function makeAlike(step: TreeStep, target: Buffer, isKept: (stats: Stats) => boo
   return true;
 }
 
-/** Gives a file another name, and makes a symlink once more, which costs the same and can be done anywhere. Where a file system has no such names, or a file no more of them, it is copied, as what is not ended. */
+/**
+ * Gives a file another name, and makes a symlink once more, which costs the same and can be done anywhere. Where a file system has no
+ * such names, or a file no more of them, it is copied, as what is not ended.
+ */
 function linkTo({ type, path, stats }: TreeStep, target: Buffer, isKept: (stats: Stats) => boolean): boolean {
   try {
     if (type === 'symlink') {
