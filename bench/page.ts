@@ -99,7 +99,7 @@ const LIMITS = `## What the limits are
 * A push of a large path compresses on all processors, and no thread waits for another after the first 0.3 s (\`schedstat\` of the threads
   tells it). Of 9.5 s of processor time zstd is two thirds, hashes are 2 s (the NAR, the file, and each chunk), reading and copying 0.6 s, and
   the search for the places where chunks end 0.4 s, in WebAssembly, and for hash parts of references another 0.4 s. To take less for zstd
-  would store more than 1.05 of what Nix does: it is 1.041 now, and a table of half the size, which takes an eighth less of zstd's time, makes
+  would store more than 1.05 of what Nix does: it is 1.046 now, and a table of half the size, which takes an eighth less of zstd's time, makes
   it 1.051. Of the hashes that Node has none is faster than sha256 (1.5 GB/s; SHA-1 1.6, MD5 and BLAKE2 0.6).
 * A push of a large path to a bucket sends the file when it is whole, since the hash of it is its name. Then the threads have nothing to do but
   MD5s of parts, and the main thread sends for 1.5 s.`;
