@@ -6,7 +6,7 @@ import type { ChunkLine } from '../../chunk-line.js';
 import type { SharedWrites } from '../../files/shared-writes.js';
 import type { Assembly } from './assembly.js';
 import { createLocalParts, type LocalPart, readHere } from './local-parts.js';
-import { openNarRanges } from './nar-ranges.js';
+import { LONG_READ, openNarRanges } from './nar-ranges.js';
 import { createPartsLine } from './parts-line.js';
 
 /** What is shared with threads that help, and writes of what is made. */
@@ -119,12 +119,9 @@ async function* assembleOnLine(
   }
 }
 
-/** Larger pieces are read faster than a tree is walked, and gain nothing more. */
-const PIECE_SIZE = 1024 * 1024;
-
 function* bytesThere({ path, size }: NonNullable<Assembly['there']>): Generator<Uint8Array> {
   const ranges = openNarRanges(path);
-  const piece = Buffer.allocUnsafe(Math.min(size, PIECE_SIZE));
+  const piece = Buffer.allocUnsafe(Math.min(size, LONG_READ));
   try {
     for (let at = 0; at < size; at += piece.length) {
       const bytes = piece.subarray(0, size - at);

@@ -2,10 +2,9 @@
 
 import { linkSync, lstatSync, mkdirSync, readlinkSync, type Stats, unlinkSync } from 'node:fs';
 import { uptime } from 'node:os';
-import { CarportError } from '../../../errors.js';
 import { endDirectory, isEnded, makeSymlink } from '../../../filesystem/unpack.js';
 import type { Assembly } from './assembly.js';
-import { partsOf, type TreeStep } from './nar-ranges.js';
+import { partsOf, type TreeStep, unreadableTree } from './nar-ranges.js';
 
 /** With how many bytes the NAR of a tree begins that whoever made it has ended; `E_IO` where it cannot be looked at. */
 export function endedSize(root: string): number {
@@ -18,8 +17,7 @@ export function endedSize(root: string): number {
       size += part.size;
     }
   } catch (cause) {
-    if (cause instanceof CarportError) throw cause;
-    throw new CarportError('E_IO', `\`${root}\` cannot be read`, { cause });
+    throw unreadableTree(root, cause);
   }
   return size;
 }

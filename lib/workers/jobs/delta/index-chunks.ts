@@ -6,10 +6,7 @@ import { createHashPartFinder } from '../../../compression/chunks/hash-parts.js'
 import { VIEW_HASH_SIZE, viewHash } from '../../../compression/chunks/view.js';
 import type { IndexChunksJob, LocalChunks } from './assembly.js';
 import { endedSize } from './begun.js';
-import { openNarRanges } from './nar-ranges.js';
-
-/** Larger pieces are read faster than a tree is walked, and gain nothing more. */
-const PIECE_SIZE = 1024 * 1024;
+import { LONG_READ, openNarRanges } from './nar-ranges.js';
 
 /**
  * Cuts as much as the NAR should have; `E_INTEGRITY` where it has less, and is not known to be a part. Of a part that is not looked at which
@@ -28,7 +25,7 @@ export async function indexChunks({ path, list, cutting, whole, ...job }: IndexC
     }
   };
   const ranges = openNarRanges(path);
-  const piece = Buffer.allocUnsafe(Math.min(to - from, PIECE_SIZE));
+  const piece = Buffer.allocUnsafe(Math.min(to - from, LONG_READ));
   try {
     for (let at = from; at < to; at += piece.length) {
       const bytes = piece.subarray(0, to - at);

@@ -18,6 +18,9 @@ import { CLOSE, DIRECTORY, ENTRY, EXECUTABLE, MAGIC, NODE, REGULAR, SYMLINK } fr
 
 const OWNER_EXECUTE = 0o100;
 
+/** Who reads a tree from end to end asks for so much: larger pieces are read faster than it is walked, and gain nothing more. */
+export const LONG_READ = 1024 * 1024;
+
 /** How often a tree is gone through again from its beginning, because something is wanted that lies before. */
 const MOST_RETURNS = 64;
 
@@ -91,8 +94,7 @@ export function openNarRanges(root: string): NarRanges {
         used += copyFrom(found, offset + used - start, into.subarray(used));
       }
     } catch (cause) {
-      if (cause instanceof CarportError) throw cause;
-      throw new CarportError('E_IO', `\`${root}\` cannot be read`, { cause });
+      throw unreadableTree(root, cause);
     }
     return used;
   };
@@ -127,6 +129,11 @@ function createOpenFile(root: string) {
       return descriptor;
     },
   };
+}
+
+/** What is said of a tree that cannot be read. */
+export function unreadableTree(root: string, cause: unknown): CarportError {
+  return cause instanceof CarportError ? cause : new CarportError('E_IO', `\`${root}\` cannot be read`, { cause });
 }
 
 function changed(root: string): CarportError {
