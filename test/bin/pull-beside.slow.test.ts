@@ -1,11 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { serve } from '../support/cache-commands.js';
+import { readPart } from '../support/cache-server.js';
+import { useChildren } from '../support/processes.js';
 import { CARPORT, useSandbox } from '../support/sandbox.js';
 
 const box = useSandbox();
@@ -13,14 +15,7 @@ const at = (...names: string[]) => box().path(...names);
 const MIB = 1024 * 1024;
 const SIZE = 24 * MIB;
 
-const children: ChildProcess[] = [];
-afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  }
-});
+const children = useChildren();
 
 const FILES = 12;
 
@@ -39,13 +34,10 @@ async function cacheOf(names: readonly string[] = ['tree'], held = names.length)
     server.goOn = resolve;
   });
   const url = await serve(async (request, response) => {
-    const name = new URL(request.url!, 'http://x').pathname;
-    const bytes = await readFile(at('cache', name)).catch(() => undefined);
-    if (bytes === undefined) return response.writeHead(404).end();
-    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
-    const part = from === undefined ? bytes : bytes.subarray(Number(from), Number(to) + 1);
-    const range = { 'content-range': `bytes ${from}-${to}/${bytes.length}` };
-    response.writeHead(from === undefined ? 200 : 206, { 'content-length': part.length, ...(from && range) });
+    const found = await readPart(at('cache'), request);
+    if (found === undefined) return response.writeHead(404).end();
+    const { name, part } = found;
+    response.writeHead(found.status, { 'content-length': part.length, ...found.headers });
     if (!name.startsWith('/nar/') || part.length < MIB) return response.end(part);
     asked.add(name);
     const isHeld = [...asked].indexOf(name) < held;

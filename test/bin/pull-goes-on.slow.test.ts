@@ -8,6 +8,7 @@ import { execa } from 'execa';
 import { expect, it } from 'vitest';
 import { CHUNK_SIZES } from '#lib/compression/chunks/chunker.js';
 import { serve } from '../support/cache-commands.js';
+import { readPart } from '../support/cache-server.js';
 import { createAdder } from '../support/samples.js';
 import { CARPORT, useSandbox } from '../support/sandbox.js';
 
@@ -177,13 +178,10 @@ it.each(Object.entries(PATHS))(
     const { size } = await stat(at('cache/nar', nar!));
     const server = { most: Number.POSITIVE_INFINITY, sent: 0 };
     const url = await serve(async (request, response) => {
-      const name = new URL(request.url!, 'http://x').pathname;
-      const bytes = await readFile(at('cache', name)).catch(() => undefined);
-      if (bytes === undefined) return response.writeHead(404).end();
-      const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
-      const part = from === undefined ? bytes : bytes.subarray(Number(from), Number(to) + 1);
-      const range = { 'content-range': `bytes ${from}-${to}/${bytes.length}` };
-      response.writeHead(from === undefined ? 200 : 206, { 'content-length': part.length, ...(from && range) });
+      const found = await readPart(at('cache'), request);
+      if (found === undefined) return response.writeHead(404).end();
+      const { name, part } = found;
+      response.writeHead(found.status, { 'content-length': part.length, ...found.headers });
       if (!name.startsWith('/nar/')) return response.end(part);
       server.sent += Math.min(part.length, server.most);
       return part.length > server.most ? response.write(part.subarray(0, server.most)) : response.end(part);

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { collectGarbage } from '#lib/store/own/collect-garbage.js';
 import { isBeingWritten, runningPrograms } from '#lib/store/own/lock/holders.js';
 import { type LockNotice, withStoreCollection, withStoreUse, withStoreWrite } from '#lib/store/own/lock/lock.js';
@@ -14,6 +14,7 @@ import { asOrdinaryUser, fileOf, useDirectory } from '../../../support/files.js'
 import { nameBy } from '../../../support/leftovers.js';
 import { placeTree } from '../../../support/own-store.js';
 import { usePool } from '../../../support/pool.js';
+import { useChildren } from '../../../support/processes.js';
 
 const pool = usePool(1);
 const directory = useDirectory();
@@ -33,14 +34,7 @@ function gate() {
 /** Lets all that can go on go on. */
 const settle = () => setTimeout(300);
 
-const children: ChildProcess[] = [];
-afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-  }
-});
+const children = useChildren();
 
 /** A process that does something under a marker until it is killed, or its stdin ends. */
 async function hold(call: string): Promise<ChildProcess> {
